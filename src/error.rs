@@ -1,0 +1,229 @@
+//! The one error type of the crate: small, with a kind to match on and the subject in its text.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What every fallible function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something that went wrong, in one machine word.
+///
+/// The text says what was being done, to what, and what to do about it. [`kind`](Self::kind)
+/// says what a program can do about it; [`source`](StdError::source) leads to the cause.
+///
+/// ```
+/// let error = ftrack_api::Session::builder().server_url("ftp://example.com").open().unwrap_err();
+/// assert_eq!(error.kind(), ftrack_api::ErrorKind::Configuration);
+/// assert!(error.to_string().contains("ftp://example.com"));
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    server: Option<ServerError>,
+}
+
+/// What a caller can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument or an environment variable is missing or unusable: set it.
+    Configuration,
+    /// The server could not be reached or the connection broke: try again later.
+    Connection,
+    /// The server did not answer in the time allowed: try again or allow more.
+    Timeout,
+    /// The server's certificate could not be verified, or ours was refused.
+    Tls,
+    /// The server refused the API key or the user: get a valid pair.
+    Authentication,
+    /// The user may not do this: ask an administrator.
+    Permission,
+    /// The server refused the data, or it was refused before sending: change it.
+    Validation,
+    /// Something with the same identity exists already: use it or pick another name.
+    Duplicate,
+    /// Nothing matches.
+    NotFound,
+    /// Several match where one was asked for.
+    MultipleFound,
+    /// A text in the query or event language cannot be read: the message says where.
+    Syntax,
+    /// The schema has no such entity type: the message names the nearest.
+    UnknownType,
+    /// The entity type has no such attribute: the message names the nearest.
+    UnknownAttribute,
+    /// The attribute cannot be changed.
+    Immutable,
+    /// The attribute holds a value of another type than was asked for or given.
+    WrongType,
+    /// The attribute is not loaded and loading it was not allowed.
+    NotLoaded,
+    /// The server is too old for this, or does not offer it.
+    Unsupported,
+    /// The server reported a failure that has no kind of its own.
+    Server,
+    /// The answer is not what the protocol promises: not JSON, truncated, of another shape.
+    BadResponse,
+    /// The session, or the event hub, is closed.
+    Closed,
+    /// Another thread cancelled the call.
+    Cancelled,
+    /// A file could not be read or written.
+    Io,
+    /// A plugin, an accessor or a subscriber failed.
+    Callback,
+}
+
+/// What the server said of its failure, as it said it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerError {
+    /// The server's name for the failure, such as `ValidationError`.
+    pub exception: String,
+    /// The server's text.
+    pub content: String,
+    /// The server's code, such as `api_credentials_invalid`, where it gives one.
+    pub code: Option<String>,
+    /// The HTTP status: 200 unless the session is strict.
+    pub status: u16,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+            server: None,
+        }))
+    }
+
+    /// Adds what caused it.
+    pub(crate) fn because(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds what the server said.
+    pub(crate) fn from_server(mut self, server: ServerError) -> Self {
+        self.0.server = Some(server);
+        self
+    }
+
+    /// Puts what was being done in front of the message.
+    pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.0.message = format!("{doing}: {}", self.0.message);
+        self
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the server said, where the failure is the server's.
+    pub fn server(&self) -> Option<&ServerError> {
+        self.0.server.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind);
+        out.field("message", &self.0.message);
+        if let Some(server) = &self.0.server {
+            out.field("server", server);
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// The known name that `name` was most likely meant to be, for "did you mean".
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let limit = (wanted.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (distance(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many insertions, removals, replacements or swaps of neighbours turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replace = last[j] + usize::from(a[i] != b[j]);
+            let mut best = replace.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                best = best.min(before_last[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_one_word_and_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn nearest_name() {
+        let known = ["name", "status", "status_id", "bid", "parent"];
+        for (given, expected) in [
+            ("nmae", Some("name")),
+            ("Status", Some("status")),
+            ("parnet", Some("parent")),
+            ("statusid", Some("status_id")),
+            ("duration", None),
+        ] {
+            assert_eq!(nearest(given, known), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn context_goes_in_front_and_the_cause_behind() {
+        let error = Error::new(ErrorKind::Io, "cannot read")
+            .because(std::io::Error::other("gone"))
+            .context("schema cache");
+        assert_eq!(error.to_string(), "schema cache: cannot read");
+        assert_eq!(error.source().map(ToString::to_string), Some("gone".into()));
+    }
+}

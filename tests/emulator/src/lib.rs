@@ -1,0 +1,1 @@
+//! A local ftrack server to develop and test against.
