@@ -1,0 +1,38 @@
+//! Which entity types are kinds of others.
+//!
+//! The schema says so only for types that are built on one table; the rest is known from how
+//! servers answer (SERVER.md B6).
+
+use std::collections::HashMap;
+
+use smol_str::SmolStr;
+
+/// Type and base, where the schema is silent.
+const KNOWN: &[(&str, &str)] = &[
+    ("TypedContext", "Context"),
+    ("Project", "Context"),
+    ("FileComponent", "Component"),
+    ("SequenceComponent", "ContainerComponent"),
+    ("ContainerComponent", "Component"),
+    ("User", "Resource"),
+    ("Group", "Resource"),
+    ("TypedContextStatusChange", "StatusChange"),
+    ("AssetVersionStatusChange", "StatusChange"),
+];
+
+/// The base of `name`. `tables` names the type that stands for a whole table, by the table's
+/// name; `classified` is the table of a type that is only a part of one.
+pub(super) fn base_of(
+    name: &str,
+    classified: Option<&str>,
+    tables: &HashMap<SmolStr, SmolStr>,
+) -> Option<SmolStr> {
+    if let Some(table) = classified {
+        let base = tables.get(table).map_or(table, SmolStr::as_str);
+        return (base != name).then(|| SmolStr::new(base));
+    }
+    KNOWN
+        .iter()
+        .find(|(kind, _)| *kind == name)
+        .map(|(_, base)| SmolStr::new_static(base))
+}

@@ -1,0 +1,257 @@
+//! Between Rust's types and [`Value`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::Offset;
+
+use super::{EntityKey, Value};
+
+/// A value is of another type than was asked for.
+///
+/// Reading an attribute turns this into an [`Error`](crate::Error) that also names the entity
+/// and the attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub(crate) wanted: &'static str,
+    pub(crate) found: String,
+}
+
+impl Mismatch {
+    /// `wanted` says what was asked for, with its article: "an integer".
+    pub fn new(wanted: &'static str, found: &Value) -> Self {
+        let found = match found {
+            Value::Null => "null; ask for an Option to allow it".to_owned(),
+            Value::Collection(keys) => format!("a collection of {}", keys.len()),
+            Value::Json(_) => "JSON data".to_owned(),
+            other => format!("{} ({other})", other.kind_name()),
+        };
+        Self { wanted, found }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, found {}", self.wanted, self.found)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// A type that an attribute's value can be read as.
+///
+/// Implement it for your own types to read them with [`Entity::get`](crate::Entity::get):
+///
+/// ```
+/// use ftrack_api::{FromValue, Mismatch, Value};
+///
+/// struct Frames(u32);
+/// impl FromValue for Frames {
+///     fn from_value(value: Value) -> Result<Self, Mismatch> {
+///         u32::from_value(value).map(Frames)
+///     }
+/// }
+/// assert_eq!(Frames::from_value(Value::from(24))?.0, 24);
+/// # Ok::<(), Mismatch>(())
+/// ```
+pub trait FromValue: Sized {
+    /// Reads `value`.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] if the value is of another type, or does not fit into this one.
+    fn from_value(value: Value) -> Result<Self, Mismatch>;
+}
+
+impl FromValue for Value {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        Ok(value)
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+macro_rules! from_variant {
+    ($($type:ty, $wanted:literal, $pattern:pat => $result:expr;)*) => {$(
+        impl FromValue for $type {
+            fn from_value(value: Value) -> Result<Self, Mismatch> {
+                match value {
+                    $pattern => Ok($result),
+                    other => Err(Mismatch::new($wanted, &other)),
+                }
+            }
+        }
+    )*};
+}
+
+from_variant! {
+    bool, "a boolean", Value::Bool(value) => value;
+    String, "a text", Value::Text(value) => value;
+    DateTime, "a date-time", Value::DateTime(value) => value;
+    Date, "a date", Value::Date(value) => value;
+    EntityKey, "a reference", Value::Reference(key) => key;
+    Vec<EntityKey>, "a collection", Value::Collection(keys) => keys;
+}
+
+/// Numbers of the server are integers or fractions as it pleases: `1.0` reads as an integer.
+macro_rules! from_number {
+    ($($type:ty),*) => {$(
+        impl FromValue for $type {
+            fn from_value(value: Value) -> Result<Self, Mismatch> {
+                let whole = match value {
+                    Value::Integer(value) => Some(value),
+                    Value::Number(value) if value.fract() == 0.0 && value.abs() < 9e15 => {
+                        Some(value as i64)
+                    }
+                    _ => None,
+                };
+                whole
+                    .and_then(|whole| Self::try_from(whole).ok())
+                    .ok_or_else(|| Mismatch::new(concat!("an integer that fits ", stringify!($type)), &value))
+            }
+        }
+
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                i64::try_from(value).map_or(Self::Number(value as f64), Self::Integer)
+            }
+        }
+    )*};
+}
+
+from_number!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+
+impl FromValue for f64 {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Integer(value) => Ok(value as Self),
+            Value::Number(value) => Ok(value),
+            other => Err(Mismatch::new("a number", &other)),
+        }
+    }
+}
+
+impl FromValue for f32 {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        f64::from_value(value).map(|value| value as Self)
+    }
+}
+
+/// Reads a date-time as UTC, which it is where the server supports time zones.
+impl FromValue for Timestamp {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let datetime = DateTime::from_value(value)?;
+        Offset::UTC
+            .to_timestamp(datetime)
+            .map_err(|_| Mismatch::new("a date-time in range", &Value::DateTime(datetime)))
+    }
+}
+
+/// Scalars become JSON scalars, dates their ISO texts, references their keys' parts.
+impl FromValue for serde_json::Value {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        Ok(match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => value.into(),
+            Value::Integer(value) => value.into(),
+            Value::Number(value) => value.into(),
+            Value::Text(value) => value.into(),
+            Value::DateTime(value) => value.to_string().into(),
+            Value::Date(value) => value.to_string().into(),
+            Value::Reference(key) => key.id().into(),
+            Value::Collection(keys) => keys.iter().map(EntityKey::id).collect(),
+            Value::Json(value) => Arc::unwrap_or_clone(value),
+        })
+    }
+}
+
+macro_rules! into_variant {
+    ($($type:ty => $variant:ident;)*) => {$(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+into_variant! {
+    bool => Bool;
+    f32 => Number;
+    f64 => Number;
+    &str => Text;
+    String => Text;
+    &String => Text;
+    DateTime => DateTime;
+    Date => Date;
+    EntityKey => Reference;
+    Vec<EntityKey> => Collection;
+    serde_json::Value => Json;
+}
+
+impl From<&EntityKey> for Value {
+    fn from(key: &EntityKey) -> Self {
+        Self::Reference(key.clone())
+    }
+}
+
+/// The same instant in UTC.
+impl From<Timestamp> for Value {
+    fn from(instant: Timestamp) -> Self {
+        Self::DateTime(Offset::UTC.to_datetime(instant))
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_convert_when_nothing_is_lost() {
+        assert_eq!(i64::from_value(Value::Number(2.0)), Ok(2));
+        assert_eq!(u8::from_value(Value::Integer(255)), Ok(255));
+        assert_eq!(f64::from_value(Value::Integer(3)), Ok(3.0));
+        for (value, says) in [
+            (
+                Value::Number(2.5),
+                "expected an integer that fits u8, found a number (2.5)",
+            ),
+            (
+                Value::Integer(256),
+                "expected an integer that fits u8, found an integer (256)",
+            ),
+            (
+                Value::Number(f64::NAN),
+                "expected an integer that fits u8, found a number (NaN)",
+            ),
+            (
+                Value::Null,
+                "expected an integer that fits u8, found null; ask for an Option to allow it",
+            ),
+        ] {
+            assert_eq!(u8::from_value(value).unwrap_err().to_string(), says);
+        }
+    }
+
+    #[test]
+    fn instants_are_kept_in_utc() {
+        let instant: Timestamp = "2026-01-02T03:04:05+01:00".parse().unwrap();
+        assert_eq!(Value::from(instant).to_string(), "2026-01-02T02:04:05");
+        assert_eq!(Timestamp::from_value(Value::from(instant)), Ok(instant));
+    }
+}

@@ -1,0 +1,143 @@
+//! The identity of an entity: its type and primary key, detached from any session.
+
+use std::fmt;
+
+use smol_str::SmolStr;
+
+use super::Text;
+
+/// Names one entity: its type and the values of its primary key.
+///
+/// The detached form of an [`Entity`](crate::Entity): small, comparable, hashable, and good in
+/// any session. Keep keys rather than entities where a list must outlive its session or cross
+/// to another process.
+///
+/// ```
+/// use ftrack_api::EntityKey;
+///
+/// let key = EntityKey::new("Task", "adb4ad6c-7679-11e2-8df2-f23c91df25eb");
+/// assert_eq!(key.entity_type(), "Task");
+/// assert_eq!(key.to_string(), "Task(adb4ad6c-7679-11e2-8df2-f23c91df25eb)");
+///
+/// let setting = EntityKey::composite("Setting", ["storage_scenario", "STORAGE"]);
+/// assert_eq!(setting.parts().count(), 2);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntityKey {
+    entity_type: SmolStr,
+    key: Key,
+}
+
+impl EntityKey {
+    /// The key of an entity whose primary key is one attribute, as most are.
+    pub fn new(entity_type: impl AsRef<str>, id: impl AsRef<str>) -> Self {
+        Self::from_key(entity_type, Key::single(id.as_ref()))
+    }
+
+    /// The key of an entity with several key attributes, in the schema's order.
+    pub fn composite<T: AsRef<str>>(
+        entity_type: impl AsRef<str>,
+        parts: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let parts = parts.into_iter().map(|part| Text::new(part.as_ref()));
+        Self::from_key(entity_type, Key::from_parts(parts.collect()))
+    }
+
+    pub(crate) fn from_key(entity_type: impl AsRef<str>, key: Key) -> Self {
+        let entity_type = SmolStr::new(entity_type);
+        Self { entity_type, key }
+    }
+
+    /// The name of the entity type.
+    pub fn entity_type(&self) -> &str {
+        &self.entity_type
+    }
+
+    /// The values of the primary key, in the schema's order; mostly one.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = String> {
+        self.key.parts().iter().map(ToString::to_string)
+    }
+
+    /// The primary key as one text: of a composite key, its parts with commas between.
+    pub fn id(&self) -> String {
+        self.key.to_string()
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl fmt::Display for EntityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.entity_type, self.key)
+    }
+}
+
+impl fmt::Debug for EntityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The values of a primary key, without the type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Single(Text),
+    Composite(Box<[Text]>),
+}
+
+impl Key {
+    pub(crate) fn single(id: &str) -> Self {
+        Self::Single(Text::new(id))
+    }
+
+    /// One part makes the same key as [`Key::single`].
+    pub(crate) fn from_parts(mut parts: Vec<Text>) -> Self {
+        if parts.len() == 1
+            && let Some(part) = parts.pop()
+        {
+            return Self::Single(part);
+        }
+        Self::Composite(parts.into())
+    }
+
+    pub(crate) fn parts(&self) -> &[Text] {
+        match self {
+            Self::Single(part) => std::slice::from_ref(part),
+            Self::Composite(parts) => parts,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.parts().iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            part.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_is_a_single_key() {
+        assert_eq!(
+            EntityKey::composite("Task", ["a"]),
+            EntityKey::new("Task", "a")
+        );
+        assert_eq!(EntityKey::composite("Setting", ["a", "b"]).id(), "a, b");
+    }
+
+    #[test]
+    fn keys_are_small() {
+        assert!(size_of::<Key>() <= 24);
+        assert!(size_of::<EntityKey>() <= 48);
+    }
+}

@@ -1,0 +1,120 @@
+//! What attributes hold: scalars, dates, free-form JSON, and references to entities by key.
+
+mod convert;
+mod date;
+mod key;
+mod slot;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::civil::{Date, DateTime};
+
+pub use convert::{FromValue, Mismatch};
+pub(crate) use date::{date_from_wire, datetime_from_wire};
+pub use key::EntityKey;
+pub(crate) use key::Key;
+pub(crate) use slot::Slot;
+pub(crate) use text::Text;
+
+/// The value of one attribute.
+///
+/// A `Value` owns what it holds and knows no session: references are [`EntityKey`]s. It is
+/// made from Rust's own types with `From`, and turned back with [`FromValue`].
+///
+/// ```
+/// use ftrack_api::{FromValue, Value};
+///
+/// let bid = Value::from(3600.0);
+/// assert_eq!(f64::from_value(bid)?, 3600.0);
+/// assert_eq!(Option::<String>::from_value(Value::Null)?, None);
+/// assert!(i64::from_value(Value::from("ten")).is_err());
+/// # Ok::<(), ftrack_api::Mismatch>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// Set to nothing. An attribute that is not loaded has no `Value` at all.
+    #[default]
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Number(f64),
+    /// A text; keys of other entities (`status_id`) are texts as well.
+    Text(String),
+    /// A point in time, to the second: UTC where the server supports time zones, and the
+    /// server's local time where it does not (`is_timezone_support_enabled`).
+    DateTime(DateTime),
+    /// A day.
+    Date(Date),
+    /// Another entity.
+    Reference(EntityKey),
+    /// Several other entities.
+    Collection(Vec<EntityKey>),
+    /// Free-form data, such as the `link` of a context.
+    Json(Arc<serde_json::Value>),
+}
+
+impl Value {
+    /// What kind of value it is, in a word for messages.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::DateTime(_) => "a date-time",
+            Self::Date(_) => "a date",
+            Self::Reference(_) => "a reference",
+            Self::Collection(_) => "a collection",
+            Self::Json(_) => "JSON data",
+        }
+    }
+
+    /// Whether it is [`Value::Null`].
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+/// For people: texts are quoted, references print as `Type(key)`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::DateTime(value) => value.fmt(f),
+            Self::Date(value) => value.fmt(f),
+            Self::Reference(key) => key.fmt(f),
+            Self::Collection(keys) => f.debug_list().entries(keys).finish(),
+            Self::Json(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Builds the attributes of an entity, in order, from names and anything that is a [`Value`].
+///
+/// ```
+/// use ftrack_api::{data, Value};
+///
+/// let shot = data! { "name": "sh010", "description": None::<String>, "bid": 2.5 };
+/// assert_eq!(shot[0], ("name".to_owned(), Value::from("sh010")));
+/// assert_eq!(shot[1].1, Value::Null);
+/// ```
+#[macro_export]
+macro_rules! data {
+    ($($name:literal : $value:expr),* $(,)?) => {
+        ::std::vec![$((::std::string::String::from($name), $crate::Value::from($value))),*]
+    };
+}
+
+/// Attributes by name, in the order given; made by [`data!`](crate::data).
+pub type Data = Vec<(String, Value)>;

@@ -1,0 +1,109 @@
+//! Texts as they are kept: 24 bytes, without an allocation for keys and short words.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use smol_str::SmolStr;
+use uuid::Uuid;
+
+/// A text that is mostly a UUID or short.
+///
+/// Equal texts are equal values: a canonical UUID is always kept as [`Text::Uuid`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Text {
+    Uuid([u8; 16]),
+    Str(SmolStr),
+}
+
+impl Text {
+    pub(crate) fn new(text: &str) -> Self {
+        match canonical_uuid(text) {
+            Some(bytes) => Self::Uuid(bytes),
+            None => Self::Str(SmolStr::new(text)),
+        }
+    }
+
+    /// Calls `read` with the text.
+    pub(crate) fn with<R>(&self, read: impl FnOnce(&str) -> R) -> R {
+        match self {
+            Self::Uuid(bytes) => read(
+                Uuid::from_bytes_ref(bytes)
+                    .hyphenated()
+                    .encode_lower(&mut [0; 36]),
+            ),
+            Self::Str(text) => read(text),
+        }
+    }
+}
+
+/// UUIDs are random already: eight of their bytes hash better than any mixing of sixteen.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Uuid(bytes) => u128::from_ne_bytes(*bytes).hash(state),
+            Self::Str(text) => text.hash(state),
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|text| f.write_str(text))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|text| fmt::Debug::fmt(text, f))
+    }
+}
+
+/// The bytes of a UUID, if printing them gives back exactly this text.
+fn canonical_uuid(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 || [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    let mut digits = text.iter().filter(|&&byte| byte != b'-');
+    for byte in &mut bytes {
+        *byte = digit(*digits.next()?)? << 4 | digit(*digits.next()?)?;
+    }
+    digits.next().is_none().then_some(bytes)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_prints_as_it_was() {
+        for text in [
+            "",
+            "sh010",
+            "adb4ad6c-7679-11e2-8df2-f23c91df25eb",
+            "ADB4AD6C-7679-11e2-8df2-f23c91df25eb",
+            "adb4ad6c-7679-11e2-8df2-f23c91df25e-",
+            "adb4ad6c7679-11e2-8df2-f23c91df25eb0",
+            "-db4ad6c-7679-11e2-8df2-f23c91df25eb",
+            "a text that is longer than twenty-three bytes",
+        ] {
+            assert_eq!(Text::new(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn canonical_uuids_are_kept_as_bytes() {
+        let text = Text::new("adb4ad6c-7679-11e2-8df2-f23c91df25eb");
+        assert!(matches!(text, Text::Uuid(_)));
+        assert_eq!(size_of::<Text>(), 24);
+    }
+}

@@ -1,0 +1,14 @@
+//! The actions that the session itself sends, as JSON.
+
+use serde_json::{Value as Json, json};
+
+use crate::value::EntityKey;
+
+pub(crate) fn query_action(expression: &str) -> Json {
+    json!({"action": "query", "expression": expression})
+}
+
+pub(crate) fn delete_action(entity: &EntityKey) -> Json {
+    let key: Vec<String> = entity.parts().collect();
+    json!({"action": "delete", "entity_type": entity.entity_type(), "entity_key": key})
+}

@@ -1,0 +1,472 @@
+//! From the bytes of an answer to flat records, in one pass and without a tree between.
+//!
+//! Answers nest entities in entities. Each occurrence becomes a row; an attribute that held one
+//! links to its row by number. The entity type may come last in an object (WIRE.md), so values
+//! wait on a stack until their object ends.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{EntityType, NameId, Schema, TypeId};
+use crate::value::{Key, Slot, Text, date_from_wire, datetime_from_wire};
+
+/// The answers to a batch of actions: what each one says, and the entities of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) rows: Rows,
+}
+
+/// The answer to one action.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// The rows that stand at the top, in order.
+    pub(crate) roots: Vec<u32>,
+    /// Where the next page begins, if there is one.
+    pub(crate) next_offset: Option<u64>,
+}
+
+/// Entities as they arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) shapes: Vec<Arc<[NameId]>>,
+}
+
+/// One occurrence of an entity: which one, and where its attributes lie.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) entity_type: TypeId,
+    pub(crate) key: Key,
+    /// The names of its attributes: a place in `Rows::shapes`.
+    pub(crate) shape: u32,
+    /// The first of its values in `Rows::slots`; there are as many as there are names.
+    pub(crate) start: u32,
+}
+
+/// Decodes the answer to queries, creates, updates and deletes.
+///
+/// # Errors
+///
+/// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, or holds an entity
+/// without its key or of a type that the schema does not have.
+pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Answer> {
+    let mut decoder = Decoder::new(schema);
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let replies = ReplyList(&mut decoder)
+        .deserialize(&mut json)
+        .and_then(|replies| json.end().map(|()| replies))
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::BadResponse,
+                format!("the server's answer cannot be read: {error}"),
+            )
+        })?;
+    Ok(Answer {
+        replies,
+        rows: decoder.rows,
+    })
+}
+
+/// What grows while an answer is read.
+struct Decoder<'a> {
+    schema: &'a Schema,
+    rows: Rows,
+    shape_ids: HashMap<Arc<[NameId]>, u32>,
+    /// The attributes of the objects that are not yet complete, innermost last.
+    pending: Vec<(NameId, Slot)>,
+    /// Names in the order of `pending`'s end: reused for each object.
+    names: Vec<NameId>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self {
+            schema,
+            rows: Rows::default(),
+            shape_ids: HashMap::new(),
+            pending: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Turns what is pending since `start` into a row, and gives its number.
+    fn finish_row(&mut self, entity_type: &EntityType, start: usize) -> Result<u32, String> {
+        let key = self.take_key(entity_type, start)?;
+        self.names.clear();
+        self.names
+            .extend(self.pending[start..].iter().map(|(name, _)| *name));
+        let shape = match self.shape_ids.get(self.names.as_slice()) {
+            Some(&shape) => shape,
+            None => {
+                let shape: Arc<[NameId]> = self.names.as_slice().into();
+                let number = number(self.rows.shapes.len())?;
+                self.rows.shapes.push(shape.clone());
+                self.shape_ids.insert(shape, number);
+                number
+            }
+        };
+        let row = Row {
+            entity_type: entity_type.id(),
+            key,
+            shape,
+            start: number(self.rows.slots.len())?,
+        };
+        let slots = self.pending.drain(start..).map(|(_, slot)| slot);
+        self.rows.slots.extend(slots);
+        self.rows.rows.push(row);
+        number(self.rows.rows.len() - 1)
+    }
+
+    /// Removes the primary key from what is pending: it is kept in the row, not among the values.
+    fn take_key(&mut self, entity_type: &EntityType, start: usize) -> Result<Key, String> {
+        let mut parts = Vec::new();
+        for &id in entity_type.primary_key_ids() {
+            let place = self.pending[start..]
+                .iter()
+                .position(|(name, _)| *name == id);
+            let value = place.map(|place| self.pending.remove(start + place).1);
+            let part = match value {
+                Some(Slot::Text(text)) => text,
+                Some(Slot::Integer(value)) => Text::new(&value.to_string()),
+                _ => {
+                    return Err(format!(
+                        "a {} came without its key attribute {:?}",
+                        entity_type.name(),
+                        self.schema.name(id),
+                    ));
+                }
+            };
+            if entity_type.primary_key_ids().len() == 1 {
+                return Ok(Key::Single(part));
+            }
+            parts.push(part);
+        }
+        Ok(Key::from_parts(parts))
+    }
+}
+
+/// Rows and values are counted in 32 bits.
+fn number(count: usize) -> Result<u32, String> {
+    u32::try_from(count).map_err(|_| "it holds more than 4,294,967,295 values".to_owned())
+}
+
+macro_rules! seed {
+    ($name:ident => $output:ty, $method:ident) => {
+        impl<'de> DeserializeSeed<'de> for $name<'_, '_> {
+            type Value = $output;
+
+            fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<$output, D::Error> {
+                json.$method(self)
+            }
+        }
+    };
+}
+
+/// `[{action, data, metadata}, …]`.
+struct ReplyList<'d, 'a>(&'d mut Decoder<'a>);
+
+seed!(ReplyList => Vec<Reply>, deserialize_seq);
+
+impl<'de> Visitor<'de> for ReplyList<'_, '_> {
+    type Value = Vec<Reply>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list with an answer for each action")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Reply>, A::Error> {
+        let mut replies = Vec::new();
+        while let Some(reply) = list.next_element_seed(ReplySeed(self.0))? {
+            replies.push(reply);
+        }
+        Ok(replies)
+    }
+}
+
+struct ReplySeed<'d, 'a>(&'d mut Decoder<'a>);
+
+seed!(ReplySeed => Reply, deserialize_map);
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Metadata {
+    next: Option<Next>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Next {
+    offset: Option<u64>,
+}
+
+impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
+    type Value = Reply;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer to an action, an object with `data`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
+        let mut reply = Reply::default();
+        while let Some(key) = map.next_key::<NameBuf<'de>>()? {
+            match key.as_str() {
+                "data" => reply.roots = map.next_value_seed(RootSeed(self.0))?,
+                "metadata" => {
+                    let metadata: Option<Metadata> = map.next_value()?;
+                    let next = metadata.and_then(|metadata| metadata.next);
+                    reply.next_offset = next.and_then(|next| next.offset);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(reply)
+    }
+}
+
+/// `data`: entities, one entity, or `true`.
+struct RootSeed<'d, 'a>(&'d mut Decoder<'a>);
+
+seed!(RootSeed => Vec<u32>, deserialize_any);
+
+impl<'de> Visitor<'de> for RootSeed<'_, '_> {
+    type Value = Vec<u32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("entities")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Vec<u32>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<u32>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<u32>, A::Error> {
+        Ok(vec![root(ObjectVisitor(self.0).visit_map(map)?)?])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u32>, A::Error> {
+        let mut roots = Vec::with_capacity(list.size_hint().unwrap_or(0));
+        while let Some(slot) = list.next_element_seed(ObjectVisitor(self.0))? {
+            roots.push(root(slot)?);
+        }
+        Ok(roots)
+    }
+}
+
+fn root<E: serde::de::Error>(slot: Slot) -> Result<u32, E> {
+    match slot {
+        Slot::Link(row) => Ok(row),
+        _ => Err(E::custom(
+            "a row has no entity type; read rows of values with `call`",
+        )),
+    }
+}
+
+/// The name of an object's member: borrowed unless it has escapes.
+struct NameBuf<'de>(std::borrow::Cow<'de, str>);
+
+impl NameBuf<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for NameBuf<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = NameBuf<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<NameBuf<'de>, E> {
+                Ok(NameBuf(name.into()))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<NameBuf<'de>, E> {
+                Ok(NameBuf(name.to_owned().into()))
+            }
+        }
+        json.deserialize_str(NameVisitor)
+    }
+}
+
+/// An object: an entity, a typed value such as a date, or plain JSON.
+struct ObjectVisitor<'d, 'a>(&'d mut Decoder<'a>);
+
+seed!(ObjectVisitor => Slot, deserialize_map);
+
+impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
+    type Value = Slot;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entity")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Slot, A::Error> {
+        use serde::de::Error as _;
+
+        let decoder = self.0;
+        let start = decoder.pending.len();
+        let mut entity_type = None;
+        let mut typed = None;
+        // Members that no entity type has. They matter only if this turns out to be plain JSON.
+        let mut unknown: Vec<(String, Json)> = Vec::new();
+        while let Some(key) = map.next_key::<NameBuf<'de>>()? {
+            match key.as_str() {
+                "__entity_type__" => {
+                    let name = map.next_value::<NameBuf<'de>>()?;
+                    let found = decoder.schema.entity_type(name.as_str());
+                    entity_type = Some(found.map_err(A::Error::custom)?);
+                }
+                "__type__" => typed = Some(map.next_value::<SmolStr>()?),
+                name => match decoder.schema.name_id(name) {
+                    Some(id) => {
+                        let free_form = decoder.schema.is_free_form(id);
+                        let slot = map.next_value_seed(ValueVisitor { decoder, free_form })?;
+                        decoder.pending.push((id, slot));
+                    }
+                    None => unknown.push((name.to_owned(), map.next_value()?)),
+                },
+            }
+        }
+        if let Some(entity_type) = entity_type {
+            return match decoder.finish_row(entity_type, start) {
+                Ok(row) => Ok(Slot::Link(row)),
+                Err(message) => Err(A::Error::custom(message)),
+            };
+        }
+        let known = decoder.pending.drain(start..);
+        let known = known.map(|(id, slot)| (decoder.schema.name(id).to_string(), plain(slot)));
+        let object: serde_json::Map<String, Json> = known.chain(unknown).collect();
+        match typed {
+            Some(name) => typed_value(&name, object.get("value")).map_err(A::Error::custom),
+            None => Ok(Slot::Json(Arc::new(Json::Object(object)))),
+        }
+    }
+}
+
+/// The value of an attribute.
+struct ValueVisitor<'d, 'a> {
+    decoder: &'d mut Decoder<'a>,
+    /// Whether some type keeps plain JSON under this name: then it is read as such.
+    free_form: bool,
+}
+
+seed!(ValueVisitor => Slot, deserialize_any);
+
+impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
+    type Value = Slot;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Slot, E> {
+        Ok(Slot::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Slot, E> {
+        Ok(Slot::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Slot, E> {
+        Ok(Slot::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Slot, E> {
+        Ok(i64::try_from(value).map_or(Slot::Number(value as f64), Slot::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Slot, E> {
+        Ok(Slot::Number(value))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Slot, E> {
+        Ok(Slot::Text(Text::new(text)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Slot, A::Error> {
+        if self.free_form {
+            return free_form(Json::deserialize(
+                serde::de::value::MapAccessDeserializer::new(map),
+            )?);
+        }
+        ObjectVisitor(self.decoder).visit_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Slot, A::Error> {
+        if self.free_form {
+            return free_form(Json::deserialize(
+                serde::de::value::SeqAccessDeserializer::new(list),
+            )?);
+        }
+        let decoder = self.decoder;
+        let mut links = Vec::new();
+        let mut others = Vec::new();
+        while let Some(slot) = list.next_element_seed(ValueVisitor {
+            decoder: &mut *decoder,
+            free_form: false,
+        })? {
+            match slot {
+                Slot::Link(row) => links.push(row),
+                other => others.push(plain(other)),
+            }
+        }
+        if others.is_empty() {
+            return Ok(Slot::Links(links.into()));
+        }
+        Ok(Slot::Json(Arc::new(Json::Array(others))))
+    }
+}
+
+fn free_form<E: serde::de::Error>(value: Json) -> Result<Slot, E> {
+    match value.get("__type__").and_then(Json::as_str) {
+        Some(name) => typed_value(name, value.get("value")).map_err(E::custom),
+        None => Ok(Slot::Json(Arc::new(value))),
+    }
+}
+
+/// `{"__type__": name, "value": value}`.
+fn typed_value(name: &str, value: Option<&Json>) -> Result<Slot, String> {
+    let text = value.and_then(Json::as_str).unwrap_or_default();
+    let slot = match name {
+        "datetime" => datetime_from_wire(text).map(Slot::DateTime),
+        "date" => date_from_wire(text).map(Slot::Date),
+        _ => return Err(format!("a value is of unknown type {name:?}")),
+    };
+    slot.ok_or_else(|| format!("{text:?} is no {name}"))
+}
+
+/// The JSON of a value that turned out to stand in plain JSON.
+fn plain(slot: Slot) -> Json {
+    match slot {
+        Slot::Null | Slot::Link(_) | Slot::Links(_) => Json::Null,
+        Slot::Bool(value) => value.into(),
+        Slot::Integer(value) => value.into(),
+        Slot::Number(value) => value.into(),
+        Slot::Text(text) => text.to_string().into(),
+        Slot::DateTime(value) => value.to_string().into(),
+        Slot::Date(value) => value.to_string().into(),
+        Slot::Json(value) => Arc::unwrap_or_clone(value),
+    }
+}
+
+#[cfg(test)]
+mod tests;

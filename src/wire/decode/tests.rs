@@ -1,0 +1,110 @@
+//! Answers of a server, and what becomes of them.
+
+use super::*;
+use crate::schema::tests::schema;
+
+/// Rows as text: `Type(key) name=value …`, links by row number.
+fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
+    let line = |row: &Row| {
+        let mut line = format!("{}({})", schema.by_id(row.entity_type).name(), row.key);
+        let names = &rows.shapes[row.shape as usize];
+        for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {
+            let value = match slot {
+                Slot::Link(row) => format!("#{row}"),
+                Slot::Links(rows) => format!("{rows:?}"),
+                other => plain(other.clone()).to_string(),
+            };
+            line.push_str(&format!(" {}={value}", schema.name(*name)));
+        }
+        line
+    };
+    rows.rows.iter().map(line).collect()
+}
+
+fn check(body: &str, expected: &[&str]) -> Answer {
+    let schema = schema();
+    let answer = decode(&schema, body.as_bytes()).unwrap();
+    assert_eq!(shown(&answer.rows, &schema), expected);
+    answer
+}
+
+#[test]
+fn nested_entities_become_rows_whatever_the_order_of_members() {
+    let answer = check(
+        r#"[{"action":"query","data":[
+            {"status":{"name":"Open","id":"s1","__entity_type__":"Status"},
+             "name":"one","id":"t1","__entity_type__":"Task"},
+            {"__entity_type__":"Task","id":"t2","status":{"__entity_type__":"Status","id":"s1"},
+             "name":null}
+        ],"metadata":{"next":{"offset":2}}}]"#,
+        &[
+            r#"Status(s1) name="Open""#,
+            r##"Task(t1) status=#0 name="one""##,
+            "Status(s1)",
+            "Task(t2) status=#2 name=null",
+        ],
+    );
+    assert_eq!(answer.replies[0].roots, [1, 3]);
+    assert_eq!(answer.replies[0].next_offset, Some(2));
+}
+
+#[test]
+fn values_of_every_kind() {
+    check(
+        r#"[{"data":{"__entity_type__":"Task","id":"t","bid":1.5,"sort":3,
+            "start_date":{"__type__":"datetime","value":"2022-10-10T10:12:09"},
+            "children":[],"link":[{"id":"p","nothing":[1]}],
+            "thumbnail_url":{"url":"http://x"},"unheard_of":{"deep":[{}]},
+            "description":"caf\u00e9 \"x\""}}]"#,
+        &[
+            r#"Task(t) bid=1.5 sort=3 start_date="2022-10-10T10:12:09" children=[] link=[{"id":"p","nothing":[1]}] thumbnail_url={"url":"http://x"} description="café \"x\"""#,
+        ],
+    );
+}
+
+#[test]
+fn composite_keys_and_free_form_values() {
+    check(
+        r#"[{"data":[{"__entity_type__":"ContextCustomAttributeValue","entity_id":"e",
+            "configuration_id":"c","key":"fstart","value":["a","b"]}]}]"#,
+        &[r#"ContextCustomAttributeValue(c, e) key="fstart" value=["a","b"]"#],
+    );
+}
+
+#[test]
+fn deletes_answer_true() {
+    let answer = check(r#"[{"action":"delete","data":true}]"#, &[]);
+    assert!(answer.replies[0].roots.is_empty());
+}
+
+#[test]
+fn bad_answers_are_errors_that_say_what_is_wrong() {
+    let schema = schema();
+    let deep = format!(r#"[{{"data":{}"#, "[".repeat(100_000));
+    for (body, says) in [
+        ("", "EOF"),
+        ("<html>", "expected value"),
+        (r#"[{"data":[{"__entity_type__":"Task""#, "EOF"),
+        (
+            r#"[{"data":[{"__entity_type__":"Tusk","id":"t"}]}]"#,
+            "did you mean \"Task\"?",
+        ),
+        (
+            r#"[{"data":[{"__entity_type__":"Task"}]}]"#,
+            "without its key attribute \"id\"",
+        ),
+        (r#"[{"data":[{"id":"t"}]}]"#, "no entity type"),
+        (r#"[{"data":[1]}]"#, "an entity"),
+        (r#"{"version":"dev"}"#, "a list"),
+        (r#"[] trailing"#, "trailing"),
+        (
+            r#"[{"data":[{"__entity_type__":"Task","id":"t","start_date":{"__type__":"datetime","value":"soon"}}]}]"#,
+            "\"soon\" is no datetime",
+        ),
+        (&deep, "expected an entity"),
+    ] {
+        let error = decode(&schema, body.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadResponse);
+        assert!(error.to_string().contains(says), "{error} for {says}");
+    }
+}

@@ -1,0 +1,121 @@
+//! From payloads to the JSON of a request.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Action, Payload};
+use crate::schema::{EntityType, Schema};
+use crate::value::{EntityKey, Value};
+
+/// The body of the one request that commits `payloads`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
+pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result<Vec<u8>> {
+    let actions = payloads.iter().map(|payload| action(schema, payload));
+    let actions = actions.collect::<Result<Vec<_>>>()?;
+    Ok(serde_json::to_vec(&actions).expect("JSON values print"))
+}
+
+fn action(schema: &Schema, payload: &Payload<'_>) -> Result<Json> {
+    let entity = payload.entity;
+    let entity_type = schema.entity_type(entity.entity_type())?;
+    let name = match payload.action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Delete => return Ok(super::delete_action(entity)),
+    };
+    let mut data = match payload.action {
+        Action::Create => key_data(entity_type, entity)?,
+        _ => type_only(entity_type),
+    };
+    for (attribute, value, _) in &payload.data {
+        let json = attribute_to_json(schema, entity_type, attribute, value)?;
+        data.insert((*attribute).to_owned(), json);
+    }
+    let key: Vec<String> = entity.parts().collect();
+    Ok(json!({
+        "action": name,
+        "entity_type": entity_type.name(),
+        "entity_key": key,
+        "entity_data": data,
+    }))
+}
+
+/// A zero as version is sent as text, because servers take the number for "not given"
+/// (WIRE.md, Values).
+fn attribute_to_json(
+    schema: &Schema,
+    entity_type: &EntityType,
+    attribute: &str,
+    value: &Value,
+) -> Result<Json> {
+    let is_zero = matches!(value, Value::Integer(0)) || *value == Value::Number(0.0);
+    if is_zero && attribute == "version" && entity_type.name() == "AssetVersion" {
+        return Ok("0".into());
+    }
+    value_to_json(schema, value)
+}
+
+/// The wire form of a value.
+///
+/// # Errors
+///
+/// As for [`reference`]; and [`ErrorKind::Validation`] for numbers that JSON does not have.
+pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Number(value) => serde_json::Number::from_f64(*value)
+            .map(Json::Number)
+            .ok_or_else(|| Error::new(ErrorKind::Validation, format!("{value} cannot be sent")))?,
+        Value::Text(text) => text.as_str().into(),
+        Value::DateTime(value) => {
+            json!({"__type__": "datetime", "value": value.to_string()})
+        }
+        Value::Date(value) => json!({"__type__": "date", "value": value.to_string()}),
+        Value::Reference(key) => reference(schema, key)?,
+        Value::Collection(keys) => {
+            let references = keys.iter().map(|key| reference(schema, key));
+            Json::Array(references.collect::<Result<_>>()?)
+        }
+        Value::Json(value) => Json::clone(value),
+    })
+}
+
+/// `{"__entity_type__": …, <key attributes>}`.
+///
+/// # Errors
+///
+/// [`ErrorKind::UnknownType`] for a type that the server does not have, and
+/// [`ErrorKind::Validation`] if the number of key values is wrong.
+pub(crate) fn reference(schema: &Schema, entity: &EntityKey) -> Result<Json> {
+    key_data(schema.entity_type(entity.entity_type())?, entity).map(Json::Object)
+}
+
+fn type_only(entity_type: &EntityType) -> Map<String, Json> {
+    Map::from_iter([("__entity_type__".to_owned(), entity_type.name().into())])
+}
+
+fn key_data(entity_type: &EntityType, entity: &EntityKey) -> Result<Map<String, Json>> {
+    let names = entity_type.primary_key();
+    if names.len() != entity.parts().len() {
+        return Err(Error::new(
+            ErrorKind::Validation,
+            format!(
+                "{entity} has {} key values, {} needs {} ({})",
+                entity.parts().len(),
+                entity_type.name(),
+                names.len(),
+                names.join(", "),
+            ),
+        ));
+    }
+    let mut data = type_only(entity_type);
+    for (name, part) in names.iter().zip(entity.parts()) {
+        data.insert(name.to_string(), part.into());
+    }
+    Ok(data)
+}

@@ -1,0 +1,129 @@
+//! What an answer says when it is not what was asked for.
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::error::{Error, ErrorKind, ServerError};
+
+/// The whole answer of a server that could not do what it was asked (WIRE.md: "the whole answer
+/// is an object").
+#[derive(Deserialize)]
+pub(crate) struct Failure {
+    exception: String,
+    #[serde(default)]
+    content: Json,
+    #[serde(default)]
+    error_code: Json,
+}
+
+/// The failure that `body` describes, if it is an object with an `exception`.
+pub(crate) fn failure_of(body: &[u8]) -> Option<Failure> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
+impl Failure {
+    /// The error for it; `status` is the HTTP status that it came with.
+    pub(crate) fn into_error(self, status: u16) -> Error {
+        let server = ServerError {
+            content: match self.content {
+                Json::String(text) => text,
+                Json::Null => String::new(),
+                other => other.to_string(),
+            },
+            code: self.error_code.as_str().map(str::to_owned),
+            exception: self.exception,
+            status,
+        };
+        let kind = kind_of(&server);
+        let hint = hint_for(kind);
+        Error::new(
+            kind,
+            format!(
+                "the server answered {}: {}{hint}",
+                server.exception, server.content
+            ),
+        )
+        .from_server(server)
+    }
+}
+
+fn kind_of(server: &ServerError) -> ErrorKind {
+    let says = |text: &str| server.exception.contains(text) || server.content.contains(text);
+    match server.exception.as_str() {
+        "InvalidCredentialsError" | "FTAuthenticationError" => ErrorKind::Authentication,
+        _ if server.code.as_deref() == Some("api_credentials_invalid") => ErrorKind::Authentication,
+        "PermissionError" => ErrorKind::Permission,
+        // Some servers wrap the exception's name into the text of another (SERVER.md B1).
+        _ if says("DuplicateEntryError") || says("IntegrityError") => ErrorKind::Duplicate,
+        "ValidationError" => ErrorKind::Validation,
+        _ if server.content.contains("Invalid action u'") => ErrorKind::Unsupported,
+        "ParseError" => ErrorKind::Syntax,
+        _ => ErrorKind::Server,
+    }
+}
+
+fn hint_for(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Authentication => {
+            "\nCheck FTRACK_API_USER and FTRACK_API_KEY (or api_user and api_key), and that the \
+             key was made on this server."
+        }
+        ErrorKind::Permission => "\nAsk an administrator for a role that allows it.",
+        ErrorKind::Unsupported => "\nThis server does not offer it; a newer version may.",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        for (body, kind) in [
+            (
+                r#"{"exception":"InvalidCredentialsError","content":"no","error_code":null}"#,
+                ErrorKind::Authentication,
+            ),
+            (
+                r#"{"exception":"X","content":"no","error_code":"api_credentials_invalid"}"#,
+                ErrorKind::Authentication,
+            ),
+            (
+                r#"{"exception":"PermissionError","content":"no"}"#,
+                ErrorKind::Permission,
+            ),
+            (
+                r#"{"exception":"ValidationError","content":"no"}"#,
+                ErrorKind::Validation,
+            ),
+            (
+                r#"{"exception":"ServerError","content":"DuplicateEntryError: timer"}"#,
+                ErrorKind::Duplicate,
+            ),
+            (
+                r#"{"exception":"ValueError","content":"Invalid action u'x'"}"#,
+                ErrorKind::Unsupported,
+            ),
+            (
+                r#" {"exception":"Boom","content":{"a":1}}"#,
+                ErrorKind::Server,
+            ),
+        ] {
+            let error = failure_of(body.as_bytes()).unwrap().into_error(200);
+            assert_eq!(error.kind(), kind, "{body}");
+            assert!(error.server().is_some());
+        }
+    }
+
+    #[test]
+    fn answers_are_not_failures() {
+        for body in ["[]", "", "<html>", r#"{"version":"dev"}"#, "{"] {
+            assert!(failure_of(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The forms in which requests and answers travel (WIRE.md).
+
+mod action;
+mod decode;
+mod encode;
+mod failure;
+
+pub(crate) use action::{delete_action, query_action};
+pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
+pub(crate) use encode::{encode_commit, reference, value_to_json};
+pub(crate) use failure::{Failure, failure_of};
