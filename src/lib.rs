@@ -8,6 +8,8 @@ mod operation;
 mod schema;
 mod wire;
 
+mod store;
+
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};

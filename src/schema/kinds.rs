@@ -3,8 +3,7 @@
 //! The schema says so only for types that are built on one table; the rest is known from how
 //! servers answer (SERVER.md B6).
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 /// Type and base, where the schema is silent.

@@ -4,9 +4,9 @@ mod hash;
 mod kinds;
 mod parse;
 
-use std::collections::HashMap;
 use std::fmt;
 
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result, nearest};
@@ -169,6 +169,28 @@ impl Schema {
 
     pub(crate) fn name(&self, id: NameId) -> &SmolStr {
         &self.names[usize::from(id.0)]
+    }
+
+    /// The foreign key that belongs to the reference `name`, or the reference that belongs to the
+    /// foreign key: `status` and `status_id` are two faces of one fact.
+    pub(crate) fn counterpart<'a>(
+        &self,
+        entity_type: &'a EntityType,
+        attribute: &Attribute,
+    ) -> Option<&'a Attribute> {
+        let name = attribute.name();
+        let (other, kind_fits): (_, fn(&AttributeKind) -> bool) = match attribute.kind {
+            AttributeKind::Reference(_) => {
+                (format!("{name}_id"), |kind| *kind == AttributeKind::Text)
+            }
+            AttributeKind::Text => (name.strip_suffix("_id")?.to_owned(), |kind| {
+                matches!(kind, AttributeKind::Reference(_))
+            }),
+            _ => return None,
+        };
+        entity_type
+            .by_id(self.name_id(&other)?)
+            .filter(|found| kind_fits(&found.kind))
     }
 
     pub(crate) fn is_free_form(&self, id: NameId) -> bool {

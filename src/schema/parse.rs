@@ -1,7 +1,6 @@
 //! From the wire's description of the schema to [`Schema`].
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde::Deserialize;
 use smol_str::SmolStr;
 

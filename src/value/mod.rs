@@ -76,6 +76,14 @@ impl Value {
         }
     }
 
+    /// The key of the entity that it refers to, if it is a reference.
+    pub fn as_reference(&self) -> Option<&EntityKey> {
+        match self {
+            Self::Reference(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// Whether it is [`Value::Null`].
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)

@@ -1,0 +1,169 @@
+//! The attributes of one record: what the server said, and what was set here.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::schema::NameId;
+use crate::value::Slot;
+
+/// What the server said: values, and the number of the list of their names.
+///
+/// Entities of one page have the same names in the same order, so the list is kept once.
+#[derive(Default)]
+pub(super) struct Attributes {
+    shape: u32,
+    values: Box<[Slot]>,
+}
+
+/// Every list of names that a record has, each once. The first is empty.
+pub(super) struct Shapes {
+    names: Vec<Arc<[NameId]>>,
+    numbers: HashMap<Arc<[NameId]>, u32>,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        let none: Arc<[NameId]> = Arc::new([]);
+        Self {
+            names: vec![none.clone()],
+            numbers: HashMap::from_iter([(none, 0)]),
+        }
+    }
+}
+
+impl Shapes {
+    pub(super) fn number(&mut self, names: &Arc<[NameId]>) -> u32 {
+        if let Some(&number) = self.numbers.get(names) {
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 shapes");
+        self.names.push(names.clone());
+        self.numbers.insert(names.clone(), number);
+        number
+    }
+}
+
+impl Attributes {
+    pub(super) fn new(shape: u32, values: Box<[Slot]>) -> Self {
+        Self { shape, values }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn names<'a>(&self, shapes: &'a Shapes) -> &'a [NameId] {
+        &shapes.names[self.shape as usize]
+    }
+
+    pub(super) fn get(&self, shapes: &Shapes, name: NameId) -> Option<&Slot> {
+        let place = self.names(shapes).iter().position(|have| *have == name)?;
+        self.values.get(place)
+    }
+
+    pub(super) fn iter<'a>(
+        &'a self,
+        shapes: &'a Shapes,
+    ) -> impl Iterator<Item = (NameId, &'a Slot)> {
+        self.names(shapes).iter().copied().zip(&self.values)
+    }
+
+    /// Takes over `values`; those of names that are here already replace the old ones.
+    pub(super) fn merge(
+        &mut self,
+        shapes: &mut Shapes,
+        names: &[NameId],
+        values: impl Iterator<Item = Slot>,
+    ) {
+        let mut added = Vec::new();
+        let present = shapes.names[self.shape as usize].clone();
+        for (&name, value) in names.iter().zip(values) {
+            match present.iter().position(|have| *have == name) {
+                Some(place) => self.values[place] = value,
+                None => added.push((name, value)),
+            }
+        }
+        if added.is_empty() {
+            return;
+        }
+        let all: Arc<[NameId]> = present
+            .iter()
+            .copied()
+            .chain(added.iter().map(|(name, _)| *name))
+            .collect();
+        let old = std::mem::take(&mut self.values).into_iter();
+        self.values = old
+            .chain(added.into_iter().map(|(_, value)| value))
+            .collect();
+        self.shape = shapes.number(&all);
+    }
+
+    /// Forgets what `keep` does not want.
+    pub(super) fn retain(&mut self, shapes: &mut Shapes, keep: impl Fn(NameId, &Slot) -> bool) {
+        let names = shapes.names[self.shape as usize].clone();
+        if names
+            .iter()
+            .zip(&self.values)
+            .all(|(name, slot)| keep(*name, slot))
+        {
+            return;
+        }
+        let values = std::mem::take(&mut self.values).into_iter();
+        let kept = names.iter().copied().zip(values);
+        let (names, values): (Vec<_>, Vec<_>) =
+            kept.filter(|(name, slot)| keep(*name, slot)).unzip();
+        *self = Self::new(shapes.number(&names.into()), values.into());
+    }
+}
+
+/// What was set here and is not yet on the server.
+#[derive(Default)]
+pub(super) struct Local(Vec<Setting>);
+
+pub(super) struct Setting {
+    pub(super) name: NameId,
+    pub(super) value: Slot,
+    /// The number of the operation that recorded it; `None` while recording was off.
+    pub(super) operation: Option<u64>,
+    /// Whether it only mirrors another attribute: `status_id` for a `status` that was set.
+    pub(super) derived: bool,
+}
+
+impl Local {
+    pub(super) fn get(&self, name: NameId) -> Option<&Slot> {
+        let setting = self.0.iter().find(|setting| setting.name == name)?;
+        Some(&setting.value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter()
+    }
+
+    pub(super) fn set(&mut self, setting: Setting) {
+        match self.0.iter_mut().find(|have| have.name == setting.name) {
+            Some(have) => *have = setting,
+            None => self.0.push(setting),
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: NameId) -> Option<Setting> {
+        let place = self.0.iter().position(|setting| setting.name == name)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Whether a commit would send any of it.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.0.iter().any(|setting| setting.operation.is_some())
+    }
+
+    /// Takes out what was recorded before the operation with this number.
+    pub(super) fn take_recorded_before(&mut self, operation: u64) -> Vec<Setting> {
+        let before = |setting: &mut Setting| setting.operation.is_some_and(|at| at < operation);
+        self.0.extract_if(.., before).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,184 @@
+//! Commit and rollback: what happens to records when operations reach the server, or do not.
+
+use std::sync::Arc;
+
+use crate::operation::Operation;
+use crate::schema::AttributeKind;
+use crate::value::{Slot, Value};
+use crate::wire::Rows;
+
+use super::attributes::{Attributes, Setting};
+use super::{Life, Store};
+
+impl Store {
+    /// The operations that are not yet on the server, in order.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        let in_flight = self
+            .in_flight
+            .iter()
+            .flat_map(|operations| operations.iter());
+        in_flight.chain(&self.queued)
+    }
+
+    pub(crate) fn has_operations(&self) -> bool {
+        self.in_flight.is_some() || !self.queued.is_empty()
+    }
+
+    /// Whether a commit has sent operations and does not know their fate yet.
+    pub(crate) fn is_committing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Marks everything recorded so far as being sent, and hands it out.
+    ///
+    /// `None` if there is nothing. What is recorded from now on waits for the next commit.
+    pub(crate) fn begin_commit(&mut self) -> Option<Arc<Vec<Operation>>> {
+        debug_assert!(self.in_flight.is_none(), "commits wait for each other");
+        if self.queued.is_empty() {
+            return None;
+        }
+        let operations = Arc::new(std::mem::take(&mut self.queued));
+        self.in_flight = Some(operations.clone());
+        Some(operations)
+    }
+
+    /// The server did not take the operations: the queue is as if nothing had been sent.
+    pub(crate) fn commit_failed(&mut self) {
+        if let Some(operations) = self.in_flight.take() {
+            let later = std::mem::take(&mut self.queued);
+            self.queued = Arc::unwrap_or_clone(operations);
+            self.queued.extend(later);
+        }
+    }
+
+    /// The server took the operations and answered with `rows`.
+    pub(crate) fn commit_succeeded(&mut self, rows: Rows) {
+        let Some(operations) = self.in_flight.take() else {
+            return;
+        };
+        let sent_before = self.recorded - self.queued.len() as u64;
+        let mut touched = Vec::new();
+        for operation in operations.iter() {
+            self.forget_stale_collections(operation);
+            let entity = operation.entity();
+            let entity_type = self.schema.find(entity.entity_type());
+            let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
+            let Some(place) = place else { continue };
+            match operation {
+                Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
+                Operation::Delete { .. } => self.bury(place),
+                Operation::Update { .. } => {}
+            }
+            touched.push(place);
+        }
+        for place in touched {
+            self.promote(place, sent_before);
+            self.settle(place);
+        }
+        self.absorb(rows);
+    }
+
+    /// Forgets every operation and every local value. Entities that were never committed go
+    /// away; deleted ones are there again.
+    pub(crate) fn rollback(&mut self) {
+        self.queued.clear();
+        for place in std::mem::take(&mut self.changed) {
+            let record = &mut self.records[place as usize];
+            record.local = None;
+            match record.state {
+                Life::Created => self.bury(place),
+                Life::Deleted => record.state = Life::Persisted,
+                Life::Persisted | Life::Gone => {}
+            }
+        }
+    }
+
+    fn set_life(&mut self, place: u32, from: Life, to: Life) {
+        let record = &mut self.records[place as usize];
+        if record.state == from {
+            record.state = to;
+        }
+    }
+
+    fn bury(&mut self, place: u32) {
+        self.records[place as usize].state = Life::Gone;
+        self.unindex(place);
+        self.leave_group(place);
+    }
+
+    /// What was sent is what the server has now; its answer may correct it afterwards.
+    fn promote(&mut self, place: u32, sent_before: u64) {
+        let record = &mut self.records[place as usize];
+        let Some(local) = &mut record.local else {
+            return;
+        };
+        let sent: Vec<Setting> = local.take_recorded_before(sent_before);
+        let names: Vec<_> = sent.iter().map(|setting| setting.name).collect();
+        let values = sent.into_iter().map(|setting| setting.value);
+        let mut remote = std::mem::take(&mut record.remote);
+        remote.merge(&mut self.shapes, &names, values);
+        self.records[place as usize].remote = remote;
+    }
+
+    /// A new child makes the parent's loaded list of children stale; so does one that left.
+    fn forget_stale_collections(&mut self, operation: &Operation) {
+        let member = operation.entity().entity_type().to_owned();
+        let entity = operation.entity();
+        let known = self.schema.find(entity.entity_type());
+        let place = known.and_then(|known| self.find(known.id(), entity.key()));
+        let mut owners: Vec<u32> = Vec::new();
+        match operation {
+            Operation::Update {
+                attribute_name,
+                old_value,
+                ..
+            } => {
+                let old = old_value.as_ref().and_then(Value::as_reference);
+                owners.extend(old.and_then(|old| self.place(old).ok()));
+                let id = self.schema.name_id(attribute_name);
+                let new = place.zip(id).and_then(|(place, id)| self.slot(place, id));
+                if let Some(Slot::Link(owner)) = new.as_deref() {
+                    owners.push(*owner);
+                }
+            }
+            Operation::Create { .. } | Operation::Delete { .. } => {
+                if let Some(place) = place {
+                    owners.extend(self.linked(place));
+                }
+            }
+        }
+        for owner in owners {
+            self.forget_collections_of(owner, &member);
+        }
+    }
+
+    /// The places that single references of this entity lead to.
+    fn linked(&self, place: u32) -> Vec<u32> {
+        let record = self.record(place);
+        let local = record.local.iter().flat_map(|local| local.iter());
+        let local = local.map(|setting| &setting.value);
+        let remote = record.remote.iter(&self.shapes).map(|(_, slot)| slot);
+        let links = local.chain(remote).filter_map(|slot| match slot {
+            Slot::Link(place) => Some(*place),
+            _ => None,
+        });
+        links.collect()
+    }
+
+    fn forget_collections_of(&mut self, owner: u32, member: &str) {
+        let schema = self.schema.clone();
+        let record = &mut self.records[owner as usize];
+        let entity_type = schema.by_id(record.entity_type);
+        let mut remote: Attributes = std::mem::take(&mut record.remote);
+        remote.retain(&mut self.shapes, |name, _| {
+            let kind = entity_type.by_id(name).map(crate::schema::Attribute::kind);
+            match kind {
+                Some(AttributeKind::Collection(target) | AttributeKind::Mapped(target)) => {
+                    !schema.is_kind_of(member, target)
+                }
+                _ => true,
+            }
+        });
+        self.records[owner as usize].remote = remote;
+    }
+}

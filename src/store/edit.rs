@@ -1,0 +1,432 @@
+//! Writes: create, set, unset, delete, each recorded as an operation.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::Operation;
+use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType};
+use crate::value::{Data, EntityKey, Slot, Text, Value};
+
+use super::attributes::Setting;
+use super::{Life, Store};
+
+impl Store {
+    /// Makes a new entity from `data` and the schema's defaults; `new_id` makes keys.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownType`], [`ErrorKind::UnknownAttribute`] and [`ErrorKind::WrongType`]
+    /// for what does not fit the schema, [`ErrorKind::Validation`] if a part of the key is
+    /// missing, and [`ErrorKind::Duplicate`] if the session knows an entity with this key.
+    pub(crate) fn create(
+        &mut self,
+        entity_type: &str,
+        data: Data,
+        record: bool,
+        new_id: &mut dyn FnMut() -> String,
+    ) -> Result<u32> {
+        let schema = self.schema.clone();
+        let entity_type = schema.entity_type(entity_type)?;
+        let data = with_defaults(entity_type, data, new_id)?;
+        let entity = key_from(entity_type, &data)?;
+        if self.find(entity_type.id(), entity.key()).is_some() {
+            return Err(Error::new(
+                ErrorKind::Duplicate,
+                format!("the session knows {entity} already; use it, or pick another key"),
+            ));
+        }
+        let mut checked = Vec::with_capacity(data.len());
+        for (attribute, value) in data {
+            let value = check(&schema, &entity, attribute, value)?;
+            let slot = self.slot_of(&value)?;
+            checked.push((attribute, value, slot));
+        }
+        let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
+        self.changed.insert(place);
+        self.record_create(place, entity, checked, record)?;
+        Ok(place)
+    }
+
+    /// Collections go into updates of their own after the create, because what they list may
+    /// refer to the new entity.
+    fn record_create(
+        &mut self,
+        place: u32,
+        entity: EntityKey,
+        data: Vec<(&Attribute, Value, Slot)>,
+        record: bool,
+    ) -> Result<()> {
+        let (later, at_once): (Vec<_>, Vec<_>) = data
+            .into_iter()
+            .partition(|(_, value, _)| matches!(value, Value::Collection(_)));
+        let mut entity_data = Vec::with_capacity(at_once.len());
+        let number = record.then_some(self.recorded);
+        for (attribute, value, slot) in at_once {
+            entity_data.push((attribute.name().to_owned(), value));
+            self.keep_local(place, attribute, slot, number)?;
+        }
+        if record {
+            self.push(Operation::Create {
+                entity,
+                entity_data,
+            });
+        }
+        for (attribute, value, _) in later {
+            self.set(place, attribute.name(), value, record)?;
+        }
+        Ok(())
+    }
+
+    /// Sets an attribute. Setting what it already is does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`], and
+    /// [`ErrorKind::NotFound`] if the entity is deleted.
+    pub(crate) fn set(&mut self, place: u32, name: &str, value: Value, record: bool) -> Result<()> {
+        let schema = self.schema.clone();
+        let entity_type = schema.by_id(self.type_of(place));
+        let attribute = entity_type.attribute(name)?;
+        let entity = self.key(place);
+        self.check_writable(place, entity_type, attribute)?;
+        let value = check(&schema, &entity, attribute, value)?;
+        let slot = self.slot_of(&value)?;
+        let old = self.slot(place, attribute.id());
+        if old.as_deref().is_some_and(|old| same(old, &slot)) {
+            return Ok(());
+        }
+        let old_value = old.map(|old| self.value(&old));
+        let number = record.then_some(self.recorded);
+        self.keep_local(place, attribute, slot, number)?;
+        if record {
+            self.push(Operation::Update {
+                entity,
+                attribute_name: name.to_owned(),
+                old_value,
+                new_value: value,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes back what was set on an attribute since the last commit.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`].
+    pub(crate) fn unset(&mut self, place: u32, name: &str) -> Result<()> {
+        let id = self.attribute_id(place, name)?;
+        let entity = self.key(place);
+        let schema = self.schema.clone();
+        let entity_type = schema.by_id(self.type_of(place));
+        let counterpart = entity_type
+            .by_id(id)
+            .and_then(|attribute| schema.counterpart(entity_type, attribute));
+        let Some(local) = &mut self.records[place as usize].local else {
+            return Ok(());
+        };
+        if local.remove(id).is_none() {
+            return Ok(());
+        }
+        if let Some(counterpart) = counterpart {
+            local.remove(counterpart.id());
+        }
+        self.queued.retain_mut(|operation| match operation {
+            Operation::Create {
+                entity: created,
+                entity_data,
+            } => {
+                if *created == entity {
+                    entity_data.retain(|(present, _)| present != name);
+                }
+                true
+            }
+            Operation::Update {
+                entity: updated,
+                attribute_name,
+                ..
+            } => *updated != entity || attribute_name != name,
+            Operation::Delete { .. } => true,
+        });
+        self.settle(place);
+        Ok(())
+    }
+
+    /// Marks the entity for deletion. One that was never committed goes away at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if it is gone already.
+    pub(crate) fn delete(&mut self, place: u32) -> Result<()> {
+        match self.record(place).state {
+            Life::Gone => return Err(self.gone(place)),
+            Life::Deleted => return Ok(()),
+            Life::Created => {
+                self.records[place as usize].state = Life::Gone;
+                self.unindex(place);
+            }
+            Life::Persisted => self.records[place as usize].state = Life::Deleted,
+        }
+        self.changed.insert(place);
+        let entity = self.key(place);
+        self.push(Operation::Delete { entity });
+        Ok(())
+    }
+
+    fn check_writable(
+        &self,
+        place: u32,
+        entity_type: &EntityType,
+        attribute: &Attribute,
+    ) -> Result<()> {
+        let name = attribute.name();
+        match self.record(place).state {
+            Life::Gone => return Err(self.gone(place)),
+            Life::Deleted => {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("{} is marked for deletion", self.key(place)),
+                ));
+            }
+            Life::Created | Life::Persisted => {}
+        }
+        let is_new = self.record(place).state == Life::Created;
+        let in_key = entity_type.primary_key_ids().contains(&attribute.id());
+        if in_key || (!attribute.is_mutable() && !is_new) {
+            return Err(Error::new(
+                ErrorKind::Immutable,
+                format!("{name} of {} cannot be changed", self.key(place)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keeps a value that was set here, and the same fact under its other name.
+    fn keep_local(
+        &mut self,
+        place: u32,
+        attribute: &Attribute,
+        value: Slot,
+        operation: Option<u64>,
+    ) -> Result<()> {
+        let schema = self.schema.clone();
+        let entity_type = schema.by_id(self.type_of(place));
+        let mirrored = match schema.counterpart(entity_type, attribute) {
+            Some(other) => self.mirrored(other, &value)?.map(|value| (other, value)),
+            None => None,
+        };
+        let local = self.records[place as usize].local.get_or_insert_default();
+        local.set(Setting {
+            name: attribute.id(),
+            value,
+            operation,
+            derived: false,
+        });
+        if let Some((other, value)) = mirrored {
+            let given = local.iter().any(|have| {
+                have.name == other.id() && !have.derived && have.operation == operation
+            });
+            if !given {
+                local.set(Setting {
+                    name: other.id(),
+                    value,
+                    operation,
+                    derived: true,
+                });
+            }
+        }
+        self.changed.insert(place);
+        Ok(())
+    }
+
+    /// What the counterpart `other` of an attribute is when that is `value`.
+    fn mirrored(&mut self, other: &Attribute, value: &Slot) -> Result<Option<Slot>> {
+        Ok(match (value, other.kind()) {
+            (Slot::Null, _) => Some(Slot::Null),
+            (Slot::Link(target), _) => match self.record(*target).key.parts() {
+                [part] => Some(Slot::Text(part.clone())),
+                _ => None,
+            },
+            (Slot::Text(id), AttributeKind::Reference(target)) => {
+                let target = EntityKey::new(target, id.to_string());
+                Some(Slot::Link(self.place(&target)?))
+            }
+            _ => None,
+        })
+    }
+
+    /// A value as records keep it; entities that are only named get a record.
+    fn slot_of(&mut self, value: &Value) -> Result<Slot> {
+        Ok(match value {
+            Value::Null => Slot::Null,
+            Value::Bool(value) => Slot::Bool(*value),
+            Value::Integer(value) => Slot::Integer(*value),
+            Value::Number(value) => Slot::Number(*value),
+            Value::Text(text) => Slot::Text(Text::new(text)),
+            Value::DateTime(value) => Slot::DateTime(*value),
+            Value::Date(value) => Slot::Date(*value),
+            Value::Json(value) => Slot::Json(value.clone()),
+            Value::Reference(key) => Slot::Link(self.place(key)?),
+            Value::Collection(keys) => {
+                let places = keys.iter().map(|key| self.place(key));
+                Slot::Links(places.collect::<Result<_>>()?)
+            }
+        })
+    }
+
+    fn push(&mut self, operation: Operation) {
+        self.recorded += 1;
+        self.queued.push(operation);
+    }
+
+    /// Drops an empty set of local values, and the mark of change if nothing is left of it.
+    pub(super) fn settle(&mut self, place: u32) {
+        let record = &mut self.records[place as usize];
+        if record.local.as_ref().is_some_and(|local| local.is_empty()) {
+            record.local = None;
+        }
+        if record.local.is_none() && matches!(record.state, Life::Persisted | Life::Gone) {
+            self.changed.remove(&place);
+        }
+    }
+}
+
+/// The attributes that a new entity gets, in the order given, defaults last.
+fn with_defaults<'a>(
+    entity_type: &'a EntityType,
+    data: Data,
+    new_id: &mut dyn FnMut() -> String,
+) -> Result<Vec<(&'a Attribute, Value)>> {
+    let mut all: Vec<(&Attribute, Value)> = Vec::with_capacity(data.len() + 4);
+    for (name, value) in data {
+        let attribute = entity_type.attribute(&name)?;
+        match all.iter_mut().find(|(have, _)| have.id() == attribute.id()) {
+            Some((_, have)) => *have = value,
+            None => all.push((attribute, value)),
+        }
+    }
+    for attribute in entity_type.attributes() {
+        let default = match attribute.default() {
+            AttributeDefault::None => continue,
+            _ if all.iter().any(|(have, _)| have.id() == attribute.id()) => continue,
+            AttributeDefault::Uuid => Value::Text(new_id()),
+            AttributeDefault::Value(value) => value.clone(),
+        };
+        all.push((attribute, default));
+    }
+    Ok(all)
+}
+
+/// The key of a new entity; where a part is not given, the reference it belongs to is.
+fn key_from(entity_type: &EntityType, data: &[(&Attribute, Value)]) -> Result<EntityKey> {
+    let given = |name: &str| data.iter().find(|(have, _)| have.name() == name);
+    let mut parts = Vec::new();
+    for name in entity_type.primary_key() {
+        let reference = name.strip_suffix("_id").and_then(given);
+        let part = match (given(name), reference) {
+            (Some((_, Value::Text(text))), _) => text.clone(),
+            (Some((_, Value::Integer(number))), _) => number.to_string(),
+            (Some((_, Value::Reference(key))), _) | (None, Some((_, Value::Reference(key)))) => {
+                key.id()
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Validation,
+                    format!(
+                        "a new {} needs {name:?}; it is identified by {}",
+                        entity_type.name(),
+                        entity_type.primary_key().join(", "),
+                    ),
+                ));
+            }
+        };
+        parts.push(part);
+    }
+    Ok(EntityKey::composite(entity_type.name(), parts))
+}
+
+/// The value as the attribute takes it.
+fn check(
+    schema: &crate::schema::Schema,
+    entity: &EntityKey,
+    attribute: &Attribute,
+    value: Value,
+) -> Result<Value> {
+    let (wanted, fits) = match (attribute.kind(), value) {
+        (_, Value::Null) => return Ok(Value::Null),
+        (AttributeKind::Text, value @ Value::Text(_)) => return Ok(value),
+        (AttributeKind::Text, Value::Json(json)) => return Ok(Value::Text(json.to_string())),
+        (AttributeKind::Text, Value::Reference(key)) if attribute.name().ends_with("_id") => {
+            return Ok(Value::Text(key.id()));
+        }
+        (AttributeKind::Bool, value @ Value::Bool(_))
+        | (AttributeKind::Integer, value @ Value::Integer(_))
+        | (AttributeKind::DateTime, value @ Value::DateTime(_)) => return Ok(value),
+        (AttributeKind::Integer, Value::Number(value)) if value.fract() == 0.0 => {
+            return Ok(Value::Integer(value as i64));
+        }
+        (AttributeKind::Number, value @ (Value::Integer(_) | Value::Number(_))) => {
+            return Ok(value);
+        }
+        (AttributeKind::DateTime, Value::Date(date)) => {
+            return Ok(Value::DateTime(date.at(0, 0, 0, 0)));
+        }
+        (AttributeKind::Variable, Value::Json(json)) => return Ok(scalar_of(json)),
+        (AttributeKind::Variable, value) => return Ok(value),
+        (AttributeKind::Reference(target), value) => (format!("a reference to {target}"), value),
+        (AttributeKind::Collection(target) | AttributeKind::Mapped(target), value) => {
+            (format!("a collection of {target}"), value)
+        }
+        (AttributeKind::Text, value) => ("a text".to_owned(), value),
+        (AttributeKind::Bool, value) => ("a boolean".to_owned(), value),
+        (AttributeKind::Integer, value) => ("an integer".to_owned(), value),
+        (AttributeKind::Number, value) => ("a number".to_owned(), value),
+        (AttributeKind::DateTime, value) => ("a date-time".to_owned(), value),
+    };
+    let target = attribute.target().unwrap_or_default();
+    let is_one = |key: &EntityKey| {
+        schema.is_kind_of(key.entity_type(), target) || schema.is_kind_of(target, key.entity_type())
+    };
+    let fits = match (attribute.kind(), fits) {
+        (AttributeKind::Reference(_), Value::Reference(key)) if is_one(&key) => {
+            return Ok(Value::Reference(key));
+        }
+        (AttributeKind::Collection(_) | AttributeKind::Mapped(_), Value::Collection(keys))
+            if keys.iter().all(is_one) =>
+        {
+            return Ok(Value::Collection(keys));
+        }
+        (_, value) => value,
+    };
+    Err(Error::new(
+        ErrorKind::WrongType,
+        format!(
+            "{} of {entity} takes {wanted}, not {} ({fits})",
+            attribute.name(),
+            fits.kind_name(),
+        ),
+    ))
+}
+
+/// JSON scalars given to a variable attribute are the scalars themselves.
+fn scalar_of(json: Arc<serde_json::Value>) -> Value {
+    match &*json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::String(text) => Value::Text(text.clone()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::Integer(integer),
+            (None, Some(float)) => Value::Number(float),
+            (None, None) => Value::Json(json),
+        },
+        _ => Value::Json(json),
+    }
+}
+
+fn same(old: &Slot, new: &Slot) -> bool {
+    match (old, new) {
+        (Slot::Integer(integer), Slot::Number(number))
+        | (Slot::Number(number), Slot::Integer(integer)) => *integer as f64 == *number,
+        _ => old == new,
+    }
+}

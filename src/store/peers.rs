@@ -1,0 +1,156 @@
+//! Peers: entities that arrived together, so that what one lacks is fetched for all.
+
+use hashbrown::HashMap;
+use slab::Slab;
+
+use crate::schema::{NameId, TypeId};
+use crate::value::{EntityKey, Slot};
+use crate::wire::Rows;
+
+use super::{Life, Store};
+
+/// The group of a record that did not arrive in an answer.
+pub(super) const NO_GROUP: u32 = u32::MAX;
+
+/// Who arrived together, by group.
+#[derive(Default)]
+pub(super) struct Groups(Slab<Group>);
+
+struct Group {
+    members: Box<[u32]>,
+    /// How many of them have not joined a later group since.
+    live: u32,
+}
+
+/// What to ask the server for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fetch {
+    /// The type to query: that of the entities, or a base type that they share.
+    pub(crate) entity_type: String,
+    pub(crate) keys: Vec<EntityKey>,
+}
+
+/// The role of each row in its answer: the rows at the top have one, the statuses of those rows
+/// another, the states of these statuses a third.
+///
+/// A row comes after the rows that it links to, so one walk from the end knows each row's role
+/// before those of the rows below it.
+fn roles(rows: &Rows) -> Vec<u32> {
+    let mut roles = vec![0; rows.rows.len()];
+    let mut numbers: HashMap<(u32, NameId), u32> = HashMap::new();
+    for (number, row) in rows.rows.iter().enumerate().rev() {
+        let names = &rows.shapes[row.shape as usize];
+        for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {
+            let below: &[u32] = match slot {
+                Slot::Link(below) => std::slice::from_ref(below),
+                Slot::Links(below) => below,
+                _ => continue,
+            };
+            let next = u32::try_from(numbers.len() + 1).expect("fewer roles than rows");
+            let role = *numbers.entry((roles[number], *name)).or_insert(next);
+            for &row in below {
+                roles[row as usize] = role;
+            }
+        }
+    }
+    roles
+}
+
+impl Store {
+    /// Entities that arrive in one answer and in one role become peers, and leave the groups
+    /// they were in before.
+    pub(super) fn join_groups(&mut self, rows: &Rows, places: &[u32]) {
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        for (role, &place) in roles(rows).into_iter().zip(places) {
+            let role = role as usize;
+            if members.len() <= role {
+                members.resize_with(role + 1, Vec::new);
+            }
+            members[role].push(place);
+        }
+        for mut members in members {
+            members.sort_unstable();
+            members.dedup();
+            self.join_group(members.into());
+        }
+    }
+
+    fn join_group(&mut self, members: Box<[u32]>) {
+        if members.is_empty() {
+            return;
+        }
+        for &place in &members {
+            self.leave_group(place);
+        }
+        let live = u32::try_from(members.len()).expect("places are 32 bits");
+        let group = self.groups.0.vacant_key();
+        let number = u32::try_from(group).expect("fewer than 2^32 groups");
+        for &place in &members {
+            self.records[place as usize].group = number;
+        }
+        self.groups.0.insert(Group { members, live });
+    }
+
+    pub(super) fn leave_group(&mut self, place: u32) {
+        let group = std::mem::replace(&mut self.records[place as usize].group, NO_GROUP);
+        if let Some(entry) = self.groups.0.get_mut(group as usize) {
+            entry.live -= 1;
+            if entry.live == 0 {
+                self.groups.0.remove(group as usize);
+            }
+        }
+    }
+
+    /// The entity at `place`, and its peers that lack the attribute too.
+    pub(crate) fn lacking(&self, place: u32, name: &str, peers: bool) -> Fetch {
+        let mut places = vec![place];
+        let id = self.schema.name_id(name);
+        let group = self.groups.0.get(self.record(place).group as usize);
+        if let (true, Some(id), Some(group)) = (peers, id, group) {
+            let number = self.record(place).group;
+            places.extend(group.members.iter().copied().filter(|&peer| {
+                peer != place
+                    && self
+                        .records
+                        .get(peer as usize)
+                        .is_some_and(|r| r.group == number)
+                    && self.lacks(peer, id)
+            }));
+        }
+        let own = self.record(place).entity_type;
+        let same = places
+            .iter()
+            .all(|&peer| self.record(peer).entity_type == own);
+        let asked = if same {
+            own
+        } else {
+            id.map_or(own, |id| self.shared_base(own, id))
+        };
+        let asked = self.schema.by_id(asked).name();
+        places.retain(|&peer| self.schema.is_kind_of(self.entity_type(peer).name(), asked));
+        Fetch {
+            entity_type: asked.to_owned(),
+            keys: places.iter().map(|&peer| self.key(peer)).collect(),
+        }
+    }
+
+    fn lacks(&self, place: u32, id: NameId) -> bool {
+        let record = self.record(place);
+        matches!(record.state, Life::Persisted | Life::Deleted)
+            && record.remote.get(&self.shapes, id).is_none()
+            && self.schema.by_id(record.entity_type).by_id(id).is_some()
+    }
+
+    /// The most general type above `own` that still has the attribute.
+    fn shared_base(&self, own: TypeId, id: NameId) -> TypeId {
+        let mut best = own;
+        let mut current = self.schema.by_id(own);
+        while let Some(base) = current.base().and_then(|base| self.schema.find(base)) {
+            if base.by_id(id).is_some() {
+                best = base.id();
+            }
+            current = base;
+        }
+        best
+    }
+}

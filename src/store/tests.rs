@@ -1,0 +1,402 @@
+//! The life of entities in a store that no server stands behind.
+
+use super::*;
+use crate::data;
+use crate::schema::tests::schema;
+use crate::wire::{Rows, decode};
+
+struct Fixture {
+    store: Store,
+    ids: u32,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self {
+            store: Store::new(Arc::new(schema())),
+            ids: 0,
+        }
+    }
+
+    fn rows(&self, data: &str) -> Rows {
+        let body = format!(r#"[{{"data":{data}}}]"#);
+        decode(&self.store.schema, body.as_bytes()).unwrap().rows
+    }
+
+    fn absorb(&mut self, data: &str) -> Vec<u32> {
+        let rows = self.rows(data);
+        self.store.absorb(rows)
+    }
+
+    fn create(&mut self, entity_type: &str, data: crate::Data) -> Result<u32> {
+        let ids = &mut self.ids;
+        self.store.create(entity_type, data, true, &mut || {
+            *ids += 1;
+            format!("new{ids}")
+        })
+    }
+
+    fn set(&mut self, place: u32, name: &str, value: impl Into<Value>) -> Result<()> {
+        self.store.set(place, name, value.into(), true)
+    }
+
+    fn text(&self, place: u32, path: &str) -> String {
+        match self.store.read(place, path).unwrap() {
+            Read::Known(value) => value.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn operations(&self) -> Vec<String> {
+        self.store.operations().map(ToString::to_string).collect()
+    }
+
+    fn commit(&mut self, answer: &str) {
+        let rows = self.rows(answer);
+        self.store.begin_commit().unwrap();
+        self.store.commit_succeeded(rows);
+    }
+}
+
+const TASK: &str = r#"{"__entity_type__":"Task","id":"t","name":"anim",
+    "status":{"__entity_type__":"Status","id":"s","name":"Open"}}"#;
+
+#[test]
+fn the_same_key_is_the_same_record_and_answers_merge() {
+    let mut f = Fixture::new();
+    let first = f.absorb(TASK)[1];
+    let second = f.absorb(r#"{"__entity_type__":"Task","id":"t","bid":5,"name":"lighting"}"#)[0];
+    assert_eq!(first, second);
+    assert_eq!(f.text(first, "name"), "\"lighting\"");
+    assert_eq!(f.text(first, "bid"), "5");
+    assert_eq!(f.text(first, "status.name"), "\"Open\"");
+    assert_eq!(f.text(first, "id"), "\"t\"");
+}
+
+#[test]
+fn a_base_type_in_a_reference_is_the_same_entity() {
+    let mut f = Fixture::new();
+    let stub = f.store.place(&EntityKey::new("Context", "t")).unwrap();
+    let task = f.absorb(TASK)[1];
+    assert_eq!(stub, task);
+    assert_eq!(f.store.key(stub).entity_type(), "Task");
+    assert!(f.store.place(&EntityKey::new("User", "t")).unwrap() != task);
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_rest_of_the_path() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    let status = f.absorb(TASK)[0];
+    let missing = |place, path: &str| Read::Missing {
+        place,
+        path: path.into(),
+    };
+    assert_eq!(
+        f.store.read(task, "parent.name").unwrap(),
+        missing(task, "parent.name")
+    );
+    assert_eq!(
+        f.store.read(task, "status.state.short").unwrap(),
+        missing(status, "state.short")
+    );
+}
+
+#[test]
+fn paths_that_lead_nowhere() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    for (path, kind) in [
+        ("nmae", ErrorKind::UnknownAttribute),
+        ("status.nmae", ErrorKind::UnknownAttribute),
+        ("name.first", ErrorKind::WrongType),
+        ("", ErrorKind::UnknownAttribute),
+        (".", ErrorKind::UnknownAttribute),
+    ] {
+        assert_eq!(f.store.read(task, path).unwrap_err().kind(), kind, "{path}");
+    }
+}
+
+#[test]
+fn local_values_hide_remote_ones_until_they_are_committed() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "fx").unwrap();
+    f.absorb(r#"{"__entity_type__":"Task","id":"t","name":"comp"}"#);
+    assert_eq!(f.text(task, "name"), "\"fx\"");
+    assert_eq!(f.store.state(task), Some(EntityState::Modified));
+    f.commit(r#"{"__entity_type__":"Task","id":"t","name":"FX"}"#);
+    assert_eq!(f.text(task, "name"), "\"FX\"");
+    assert_eq!(f.store.state(task), None);
+    assert!(f.operations().is_empty());
+}
+
+#[test]
+fn setting_what_it_is_records_nothing() {
+    let mut f = Fixture::new();
+    let task = f.absorb(r#"{"__entity_type__":"Task","id":"t","name":"anim","bid":5.0}"#)[0];
+    f.set(task, "name", "anim").unwrap();
+    f.set(task, "bid", 5).unwrap();
+    assert!(f.operations().is_empty());
+}
+
+#[test]
+fn a_reference_and_its_key_change_together() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "status_id", "s2").unwrap();
+    assert_eq!(f.text(task, "status"), "Status(s2)");
+    f.set(task, "status", EntityKey::new("Status", "s3"))
+        .unwrap();
+    assert_eq!(f.text(task, "status_id"), "\"s3\"");
+    assert_eq!(f.operations().len(), 2);
+    f.commit("true");
+    assert_eq!(f.text(task, "status"), "Status(s3)");
+    f.set(task, "status", Value::Null).unwrap();
+    assert_eq!(f.text(task, "status_id"), "null");
+}
+
+#[test]
+fn create_takes_defaults_and_makes_keys() {
+    let mut f = Fixture::new();
+    let shot = f.create("Shot", data! { "name": "sh010" }).unwrap();
+    let task = f
+        .create("Task", data! { "parent": EntityKey::new("Shot", "new1") })
+        .unwrap();
+    assert_eq!(f.operations(), ["create Shot(new1)", "create Task(new2)"]);
+    assert_eq!(f.text(task, "parent.name"), "\"sh010\"");
+    assert_eq!(f.text(task, "parent_id"), "\"new1\"");
+    assert_eq!(f.text(task, "name"), "\"\"");
+    assert_eq!(f.text(task, "description"), "NotSet");
+    assert_eq!(f.text(task, "children"), "[]");
+    assert_eq!(f.store.state(shot), Some(EntityState::Created));
+    f.commit(
+        r#"[{"__entity_type__":"Shot","id":"new1","name":"sh010"},
+                 {"__entity_type__":"Task","id":"new2"}]"#,
+    );
+    assert_eq!(f.store.state(shot), None);
+    assert_eq!(f.text(task, "parent.name"), "\"sh010\"");
+    assert!(matches!(
+        f.store.read(task, "description"),
+        Ok(Read::Missing { .. })
+    ));
+}
+
+#[test]
+fn keys_of_several_attributes() {
+    let mut f = Fixture::new();
+    let row = f
+        .create(
+            "Metadata",
+            data! { "parent_id": "t", "key": "k", "value": "v" },
+        )
+        .unwrap();
+    assert_eq!(
+        f.store.key(row),
+        EntityKey::composite("Metadata", ["t", "k"])
+    );
+    let error = f.create("Metadata", data! { "key": "k" }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    assert!(error.to_string().contains("parent_id"), "{error}");
+    let error = f.store.place(&EntityKey::new("Metadata", "t")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_and_change_nothing() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    for (name, value, kind) in [
+        ("name", Value::from(5), ErrorKind::WrongType),
+        ("bid", "much".into(), ErrorKind::WrongType),
+        ("sort", 1.5.into(), ErrorKind::WrongType),
+        ("start_date", "soon".into(), ErrorKind::WrongType),
+        ("status", "s".into(), ErrorKind::WrongType),
+        (
+            "status",
+            EntityKey::new("User", "u").into(),
+            ErrorKind::WrongType,
+        ),
+        (
+            "children",
+            EntityKey::new("Task", "u").into(),
+            ErrorKind::WrongType,
+        ),
+        (
+            "children",
+            vec![EntityKey::new("User", "u")].into(),
+            ErrorKind::WrongType,
+        ),
+        ("id", "t2".into(), ErrorKind::Immutable),
+        ("nmae", "x".into(), ErrorKind::UnknownAttribute),
+    ] {
+        let error = f.set(task, name, value).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    assert!(f.operations().is_empty());
+    let error = f.create("Task", data! { "id": "t" }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate);
+}
+
+#[test]
+fn a_failed_commit_leaves_the_queue_as_it_was() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "one").unwrap();
+    f.store.begin_commit().unwrap();
+    f.set(task, "bid", 1).unwrap();
+    f.store.commit_failed();
+    assert_eq!(
+        f.operations(),
+        ["update Task(t): name = \"one\"", "update Task(t): bid = 1"]
+    );
+    f.commit("true");
+    assert_eq!(f.text(task, "name"), "\"one\"");
+}
+
+#[test]
+fn edits_during_a_commit_wait_for_the_next() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "one").unwrap();
+    f.store.begin_commit().unwrap();
+    f.set(task, "name", "two").unwrap();
+    let rows = f.rows(r#"{"__entity_type__":"Task","id":"t","name":"one"}"#);
+    f.store.commit_succeeded(rows);
+    assert_eq!(f.text(task, "name"), "\"two\"");
+    assert_eq!(f.operations(), ["update Task(t): name = \"two\""]);
+    assert_eq!(f.store.state(task), Some(EntityState::Modified));
+}
+
+#[test]
+fn deleted_entities_leave_after_the_commit() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.store.delete(task).unwrap();
+    f.store.delete(task).unwrap();
+    assert_eq!(f.store.state(task), Some(EntityState::Deleted));
+    assert_eq!(f.text(task, "name"), "\"anim\"");
+    assert_eq!(
+        f.set(task, "name", "x").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    f.commit("true");
+    let key = EntityKey::new("Task", "t");
+    let task_type = f.store.schema.find("Task").unwrap().id();
+    assert_eq!(f.store.find(task_type, key.key()), None);
+    assert_eq!(
+        f.store.read(task, "bid").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn rollback_forgets_everything_that_is_not_on_the_server() {
+    let mut f = Fixture::new();
+    let places = f.absorb(TASK);
+    let (status, task) = (places[0], places[1]);
+    let note = f.create("Shot", data! { "name": "new" }).unwrap();
+    f.set(task, "name", "x").unwrap();
+    f.store.delete(status).unwrap();
+    f.store.rollback();
+    assert!(!f.store.has_operations());
+    assert_eq!(f.text(task, "name"), "\"anim\"");
+    assert_eq!(f.store.state(status), None);
+    assert_eq!(
+        f.store.read(note, "description").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert!(f.store.changed.is_empty());
+}
+
+#[test]
+fn unset_takes_one_change_back() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "x").unwrap();
+    f.set(task, "status_id", "s2").unwrap();
+    f.set(task, "bid", 2).unwrap();
+    f.store.unset(task, "name").unwrap();
+    f.store.unset(task, "status_id").unwrap();
+    assert_eq!(f.text(task, "name"), "\"anim\"");
+    assert_eq!(f.text(task, "status"), "Status(s)");
+    assert_eq!(f.operations(), ["update Task(t): bid = 2"]);
+    f.store.unset(task, "bid").unwrap();
+    assert_eq!(f.store.state(task), None);
+}
+
+#[test]
+fn a_new_child_makes_the_loaded_list_of_children_stale() {
+    let mut f = Fixture::new();
+    let shot = f.absorb(r#"{"__entity_type__":"Shot","id":"p","children":[],"assignments":[]}"#)[0];
+    f.create("Task", data! { "parent_id": "p" }).unwrap();
+    assert_eq!(f.text(shot, "children"), "[]");
+    f.commit("true");
+    assert!(matches!(
+        f.store.read(shot, "children"),
+        Ok(Read::Missing { .. })
+    ));
+    assert_eq!(f.text(shot, "assignments"), "[]");
+}
+
+#[test]
+fn peers_are_those_who_arrived_together_and_lack_the_same() {
+    let mut f = Fixture::new();
+    let places = f.absorb(
+        r#"[{"__entity_type__":"Task","id":"a","parent":{"__entity_type__":"Shot","id":"p"}},
+            {"__entity_type__":"Task","id":"b","bid":1,"parent":{"__entity_type__":"Project","id":"q"}},
+            {"__entity_type__":"Task","id":"c","parent":{"__entity_type__":"Shot","id":"p"}}]"#,
+    );
+    let (shot, a) = (places[0], places[1]);
+    f.absorb(r#"{"__entity_type__":"Task","id":"d"}"#);
+    let ids = |fetch: &Fetch| {
+        fetch
+            .keys
+            .iter()
+            .map(EntityKey::id)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let fetch = f.store.lacking(a, "bid", true);
+    assert_eq!(
+        (fetch.entity_type.as_str(), ids(&fetch)),
+        ("Task", "a c".into())
+    );
+    assert_eq!(ids(&f.store.lacking(a, "bid", false)), "a");
+    let fetch = f.store.lacking(shot, "name", true);
+    assert_eq!(fetch.entity_type, "Context");
+    assert!(ids(&fetch).contains('q'));
+}
+
+#[test]
+fn a_scope_forgets_what_nobody_holds() {
+    let mut f = Fixture::new();
+    let old = f.absorb(r#"{"__entity_type__":"Shot","id":"p","name":"p"}"#)[0];
+    let mark = f.store.mark();
+    let places = f.absorb(
+        r#"[{"__entity_type__":"Shot","id":"p","children":[{"__entity_type__":"Task","id":"a"}]},
+            {"__entity_type__":"Task","id":"held"},{"__entity_type__":"Task","id":"changed"}]"#,
+    );
+    let held = f.store.handle(places[2]);
+    f.set(places[3], "status_id", "needed").unwrap();
+    f.store.forget_since(mark);
+    let left: Vec<String> = f
+        .store
+        .places()
+        .iter()
+        .map(|&p| f.store.key(p).id())
+        .collect();
+    assert_eq!(left.len(), 4, "{left:?}");
+    assert!(
+        ["p", "held", "changed", "needed"]
+            .iter()
+            .all(|id| left.iter().any(|l| l == id))
+    );
+    assert_eq!(f.text(old, "name"), "\"p\"");
+    assert!(matches!(
+        f.store.read(old, "children"),
+        Ok(Read::Missing { .. })
+    ));
+    drop(held);
+}
