@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::value::Value;
 
-pub(crate) use hash::schema_hash;
+pub(crate) use hash::{md5_hex, schema_hash};
 pub(crate) use parse::WireSchema;
 
 /// An entity type's place in its schema.

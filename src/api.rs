@@ -1,0 +1,266 @@
+//! Actions in, replies out: the protocol on top of a transport, with credentials and errors.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{Request, Response, Transport};
+use crate::wire::failure_of;
+
+/// The largest answer that is read; a page of 500 entities has about half a megabyte.
+const MAX_ANSWER: u64 = 1 << 30;
+
+/// A server, as seen by one user.
+pub(crate) struct Api {
+    transport: Box<dyn Transport>,
+    config: Config,
+    url: Url,
+    headers: Vec<(String, String)>,
+    closed: AtomicBool,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    requests: AtomicU64,
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// What a session has asked of its server so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Requests sent.
+    pub requests: u64,
+    /// Bytes of their bodies.
+    pub bytes_sent: u64,
+    /// Bytes of the answers' bodies, unpacked.
+    pub bytes_received: u64,
+    /// Microseconds spent waiting for answers and reading them.
+    pub microseconds: u64,
+}
+
+impl Api {
+    pub(crate) fn new(config: Config, transport: Box<dyn Transport>) -> Self {
+        let mut url = config.server_url.clone();
+        url.set_path(&format!("{}/api", url.path().trim_end_matches('/')));
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut headers = vec![
+            header("content-type", "application/json"),
+            header("accept", "application/json"),
+            header("ftrack-user", &config.api_user),
+            header("ftrack-api-key", config.api_key.reveal()),
+            header(
+                "ftrack-strict-api",
+                if config.strict_api { "true" } else { "false" },
+            ),
+        ];
+        headers.extend(config.headers.iter().cloned());
+        Self {
+            transport,
+            config,
+            url,
+            headers,
+            closed: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sends `actions` in one request and answers with one value for each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), and [`ErrorKind::BadResponse`] if the answer is not a list
+    /// with a value for each action.
+    pub(crate) fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
+        let body = serde_json::to_vec(actions).expect("JSON values print");
+        let answer = self.send(&body, &summary(actions))?;
+        let replies: Vec<Json> = serde_json::from_slice(&answer).map_err(|error| {
+            Error::new(
+                ErrorKind::BadResponse,
+                format!("the server's answer cannot be read: {error}"),
+            )
+        })?;
+        if replies.len() != actions.len() {
+            let (got, asked) = (replies.len(), actions.len());
+            return Err(Error::new(
+                ErrorKind::BadResponse,
+                format!("the server gave {got} answers to {asked} actions"),
+            ));
+        }
+        Ok(replies)
+    }
+
+    /// Sends the body of a request, a JSON array of actions, and answers with the bytes of a
+    /// JSON array. `summary` describes it in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`]; [`ErrorKind::Connection`], [`ErrorKind::Timeout`] or
+    /// [`ErrorKind::Tls`] without an answer; the server's own failure under its kind; and
+    /// [`ErrorKind::BadResponse`] for an answer that is no JSON array.
+    pub(crate) fn send(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+        if self.is_closed() {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "the session is closed; open another one",
+            ));
+        }
+        let started = Instant::now();
+        let outcome = self.exchange(body);
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.counters
+            .bytes_sent
+            .fetch_add(body.len() as u64, Ordering::Relaxed);
+        self.counters.micros.fetch_add(micros, Ordering::Relaxed);
+        match &outcome {
+            Ok((status, answer)) => {
+                self.counters
+                    .bytes_received
+                    .fetch_add(answer.len() as u64, Ordering::Relaxed);
+                log::debug!(
+                    "{summary}: status {status}, {} bytes, {micros} µs",
+                    answer.len()
+                );
+            }
+            Err(error) => log::debug!("{summary}: {error}, {micros} µs"),
+        }
+        let (status, answer) = outcome?;
+        if let Some(failure) = failure_of(&answer) {
+            return Err(failure.into_error(status));
+        }
+        self.check(status, &answer)?;
+        Ok(answer)
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Statistics {
+            requests: read(&self.counters.requests),
+            bytes_sent: read(&self.counters.bytes_sent),
+            bytes_received: read(&self.counters.bytes_received),
+            microseconds: read(&self.counters.micros),
+        }
+    }
+
+    /// Whether it was open until now.
+    pub(crate) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn exchange(&self, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+        let request = Request {
+            method: "POST",
+            url: &self.url,
+            headers: &self.headers,
+            body,
+            timeout: self.config.timeout,
+        };
+        let response = self.transport.send(&request)?;
+        if (300..400).contains(&response.status) {
+            return Err(self.redirected(&response));
+        }
+        let mut answer = Vec::new();
+        let status = response.status;
+        let mut reader = response.body.take(MAX_ANSWER + 1);
+        reader.read_to_end(&mut answer).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::TimedOut => ErrorKind::Timeout,
+                _ => ErrorKind::Connection,
+            };
+            Error::new(
+                kind,
+                format!("the answer of {} broke off: {error}", self.origin()),
+            )
+            .because(error)
+        })?;
+        if answer.len() as u64 > MAX_ANSWER {
+            return Err(Error::new(
+                ErrorKind::BadResponse,
+                format!(
+                    "the answer of {} is larger than {MAX_ANSWER} bytes",
+                    self.origin()
+                ),
+            ));
+        }
+        Ok((status, answer))
+    }
+
+    /// Refuses what is no list of replies, with the beginning of it.
+    fn check(&self, status: u16, answer: &[u8]) -> Result<()> {
+        let first = answer.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') && status < 400 {
+            return Ok(());
+        }
+        let start = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
+        let start = self.config.api_key.redact(start.trim());
+        let what = match first {
+            None => "an empty answer".to_owned(),
+            Some(b'<') => format!("an HTML page, perhaps of a proxy or a login:\n{start}"),
+            Some(_) => format!("something else:\n{start}"),
+        };
+        Err(Error::new(
+            ErrorKind::BadResponse,
+            format!(
+                "{} did not answer as an ftrack server does, but with status {status} and {what}",
+                self.origin(),
+            ),
+        ))
+    }
+
+    /// Redirects are not followed: the API key would go wherever they lead, and a POST would
+    /// become a GET.
+    fn redirected(&self, response: &Response) -> Error {
+        let target = response.header("location").unwrap_or("somewhere else");
+        Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "{} sends its clients on to {target}; use that as the server URL if you trust it",
+                self.origin(),
+            ),
+        )
+    }
+
+    fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+/// `query_server_information, 3 × create`.
+fn summary(actions: &[Json]) -> String {
+    let name = |action: &Json| {
+        action
+            .get("action")
+            .and_then(Json::as_str)
+            .unwrap_or("?")
+            .to_owned()
+    };
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for action in actions {
+        match counts.last_mut() {
+            Some((last, count)) if *last == name(action) => *count += 1,
+            _ => counts.push((name(action), 1)),
+        }
+    }
+    let counts = counts.into_iter().map(|(name, count)| match count {
+        1 => name,
+        _ => format!("{count} × {name}"),
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,234 @@
+//! The schema on disk: found by the folder, trusted by its hash.
+//!
+//! The file is the Python client's, by name and format: a JSON list of schemas. We write the very
+//! text whose MD5 the server tells, so that checking our own file takes one pass over its bytes;
+//! any other JSON text of the same schemas is good as well.
+
+use std::io::{ErrorKind as IoErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use crate::config::{Config, SchemaCache};
+use crate::error::Result;
+use crate::schema::{Schema, WireSchema, md5_hex, schema_hash};
+
+const FILE_NAME: &str = "ftrack_api_schema_cache.json";
+
+/// The file for this configuration, if there is to be one.
+pub(crate) fn file_for(config: &Config) -> Option<PathBuf> {
+    match &config.schema_cache {
+        SchemaCache::Off => None,
+        SchemaCache::Dir(folder) => Some(folder.join(FILE_NAME)),
+        SchemaCache::Auto => match private_folder(&std::env::temp_dir()) {
+            Ok(folder) => {
+                // Several servers must not overwrite one another.
+                let server = md5_hex(config.server_url.as_str().as_bytes());
+                Some(folder.join(server).join(FILE_NAME))
+            }
+            Err(why) => {
+                log::warn!("the schema is not cached: {why}");
+                None
+            }
+        },
+    }
+}
+
+/// The schema in `file`, if it is the one with this hash. Anything else is a miss.
+pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if error.kind() != IoErrorKind::NotFound {
+                log::warn!("cannot read the schema cache {}: {error}", file.display());
+            }
+            return None;
+        }
+    };
+    match parse(&bytes, hash) {
+        Ok(Some(schema)) => Some(schema),
+        Ok(None) => {
+            log::debug!("the schema cache {} is of another schema", file.display());
+            None
+        }
+        Err(error) => {
+            log::warn!("the schema cache {} cannot be used: {error}", file.display());
+            None
+        }
+    }
+}
+
+/// `None` for a good text of another schema.
+fn parse(bytes: &[u8], hash: &str) -> std::result::Result<Option<Schema>, crate::Error> {
+    let bad = |error: serde_json::Error| {
+        crate::Error::new(crate::ErrorKind::BadResponse, error.to_string())
+    };
+    let wire: Vec<WireSchema> = if md5_hex(bytes) == hash {
+        serde_json::from_slice(bytes).map_err(bad)?
+    } else {
+        let schemas: Json = serde_json::from_slice(bytes).map_err(bad)?;
+        if schema_hash(&schemas).0 != hash {
+            return Ok(None);
+        }
+        serde_json::from_value(schemas).map_err(bad)?
+    };
+    Schema::from_wire(wire, hash.to_owned()).map(Some)
+}
+
+/// The schema that a server sent, and the text to keep of it.
+///
+/// # Errors
+///
+/// [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if it is no schema.
+pub(crate) fn from_server(schemas: Json) -> Result<(Schema, Vec<u8>)> {
+    let (hash, text) = schema_hash(&schemas);
+    let wire = serde_json::from_value(schemas).map_err(|error| {
+        crate::Error::new(
+            crate::ErrorKind::BadResponse,
+            format!("the server's schema cannot be read: {error}"),
+        )
+    })?;
+    Ok((Schema::from_wire(wire, hash)?, text))
+}
+
+/// Replaces the file in one step, so that readers see the old text or the new one. A failure
+/// costs the next session a fetch, and this one a line in the log.
+pub(crate) fn write(file: &Path, text: &[u8]) {
+    if let Err(error) = replace(file, text) {
+        log::warn!("cannot write the schema cache {}: {error}", file.display());
+    }
+}
+
+fn replace(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(text)?;
+    readable_by_all(temporary.as_file())?;
+    temporary.persist(file)?;
+    Ok(())
+}
+
+/// Temporary files are for their owner alone; a studio's shared cache folder is for everybody.
+#[cfg(unix)]
+fn readable_by_all(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+/// New files inherit the folder's access list.
+#[cfg(not(unix))]
+fn readable_by_all(_: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A folder in `parent` that belongs to this user and that nobody else can write: otherwise
+/// somebody could hand us a schema of their own making.
+#[cfg(unix)]
+fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let user = rustix::process::geteuid().as_raw();
+    let folder = parent.join(format!("ftrack-api-{user}"));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    if let Err(error) = made
+        && error.kind() != IoErrorKind::AlreadyExists
+    {
+        return Err(format!("cannot make {}: {error}", folder.display()));
+    }
+    // The link itself, not what it leads to.
+    let found = std::fs::symlink_metadata(&folder)
+        .map_err(|error| format!("cannot look at {}: {error}", folder.display()))?;
+    let problem = if !found.is_dir() {
+        "is no folder"
+    } else if found.uid() != user {
+        "belongs to somebody else"
+    } else if found.mode() & 0o022 != 0 {
+        "can be written by others"
+    } else {
+        return Ok(folder);
+    };
+    Err(format!(
+        "{} {problem}; remove it, or set FTRACK_API_SCHEMA_CACHE_PATH",
+        folder.display()
+    ))
+}
+
+/// The temporary folder of Windows lies in the user's own profile already.
+#[cfg(not(unix))]
+fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
+    let folder = parent.join("ftrack-api");
+    std::fs::create_dir_all(&folder)
+        .map(|()| folder.clone())
+        .map_err(|error| format!("cannot make {}: {error}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMAS: &str = r#"[{"id": "A", "primary_key": ["id"], "properties": {"id": {"type": "string"}}}]"#;
+
+    fn stored() -> (tempfile::TempDir, PathBuf, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deep").join(FILE_NAME);
+        let (schema, text) = from_server(serde_json::from_str(SCHEMAS).unwrap()).unwrap();
+        write(&file, &text);
+        let hash = schema.hash().to_owned();
+        (folder, file, hash)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (_folder, file, hash) = stored();
+        assert_eq!(read(&file, &hash).unwrap().hash(), hash);
+    }
+
+    #[test]
+    fn the_text_may_be_laid_out_otherwise() {
+        let (_folder, file, hash) = stored();
+        let value: Json = serde_json::from_str(SCHEMAS).unwrap();
+        std::fs::write(&file, serde_json::to_string_pretty(&value).unwrap()).unwrap();
+        assert!(read(&file, &hash).is_some());
+    }
+
+    #[test]
+    fn corrupt_truncated_and_foreign_files_are_misses() {
+        let (_folder, file, hash) = stored();
+        let good = std::fs::read(&file).unwrap();
+        let other = SCHEMAS.replace("\"A\"", "\"B\"");
+        for bad in [&good[..good.len() / 2], b"", b"\xff\xfe", b"{}", b"[1]", other.as_bytes()] {
+            std::fs::write(&file, bad).unwrap();
+            assert!(read(&file, &hash).is_none());
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(read(&file, &hash).is_none());
+        std::fs::create_dir(&file).unwrap();
+        assert!(read(&file, &hash).is_none());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let occupied = folder.path().join("file");
+        std::fs::write(&occupied, "").unwrap();
+        write(&occupied.join(FILE_NAME), b"[]");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let parent = tempfile::tempdir().unwrap();
+        let folder = private_folder(parent.path()).unwrap();
+        assert_eq!(private_folder(parent.path()).unwrap(), folder);
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let why = private_folder(parent.path()).unwrap_err();
+        assert!(why.contains("written by others"), "{why}");
+        std::fs::remove_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(parent.path(), &folder).unwrap();
+        let why = private_folder(parent.path()).unwrap_err();
+        assert!(why.contains("no folder"), "{why}");
+    }
+}

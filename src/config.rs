@@ -1,0 +1,323 @@
+//! What a session is opened with. The only reader of the environment.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// An API key: usable in a request, and nowhere else. It cannot be printed.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// Wraps the text of a key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// The text, for the header that carries it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` with the key cut out, for texts that go into errors and logs.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(&self.0, "(api key)")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(hidden)")
+    }
+}
+
+/// Where a session keeps the schema between runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaCache {
+    /// In the folder that `FTRACK_API_SCHEMA_CACHE_PATH` names, else in a folder inside the
+    /// system's temporary one that only this user can write.
+    #[default]
+    Auto,
+    /// In this folder, as `ftrack_api_schema_cache.json`: the Python client's name and format.
+    Dir(PathBuf),
+    /// Nowhere: each session fetches the schema.
+    Off,
+}
+
+/// What happens when an attribute is read that is not loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Populate {
+    /// It is fetched, in one request, for every entity that arrived with this one and lacks it
+    /// too.
+    #[default]
+    Peers,
+    /// It is fetched for this entity only.
+    One,
+    /// Reading is an error that names the attribute.
+    Raise,
+    /// It reads as not set.
+    Off,
+}
+
+/// Everything that a builder collected.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) server_url: Option<String>,
+    pub(crate) api_key: Option<ApiKey>,
+    pub(crate) api_user: Option<String>,
+    pub(crate) schema_cache: SchemaCache,
+    pub(crate) populate: Populate,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cookies: Vec<(String, String)>,
+    pub(crate) strict_api: bool,
+}
+
+/// Settings that are complete and were checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) server_url: Url,
+    pub(crate) api_key: ApiKey,
+    pub(crate) api_user: String,
+    pub(crate) schema_cache: SchemaCache,
+    pub(crate) populate: Populate,
+    pub(crate) timeout: Duration,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) strict_api: bool,
+}
+
+/// How long a server may take to answer, unless told otherwise: as in the Python client.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Config {
+    /// Completes `settings` from `environment`, which is [`variable`] outside tests.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`], naming what is missing or cannot be used.
+    pub(crate) fn resolve(
+        settings: Settings,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let server_url = settings
+            .server_url
+            .or_else(|| environment("FTRACK_SERVER"))
+            .ok_or_else(|| missing("server URL", "server_url", "FTRACK_SERVER"))?;
+        let api_key = settings
+            .api_key
+            .or_else(|| environment("FTRACK_API_KEY").map(ApiKey))
+            .or_else(|| environment("FTRACK_APIKEY").map(ApiKey))
+            .filter(|key| !key.0.trim().is_empty())
+            .ok_or_else(|| missing("API key", "api_key", "FTRACK_API_KEY"))?;
+        let api_user = settings
+            .api_user
+            .or_else(|| environment("FTRACK_API_USER"))
+            .or_else(|| login_name(environment))
+            .filter(|user| !user.trim().is_empty())
+            .ok_or_else(|| missing("user name", "api_user", "FTRACK_API_USER"))?;
+        check_header("API key", &api_key.0)?;
+        check_header("user name", &api_user)?;
+        let mut headers = settings.headers;
+        if !settings.cookies.is_empty() {
+            let pairs = settings
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            headers.push(("cookie".to_owned(), pairs.collect::<Vec<_>>().join("; ")));
+        }
+        for (name, value) in &headers {
+            check_header(name, value)?;
+        }
+        let schema_cache = match settings.schema_cache {
+            SchemaCache::Auto => environment("FTRACK_API_SCHEMA_CACHE_PATH")
+                .map_or(SchemaCache::Auto, |path| SchemaCache::Dir(path.into())),
+            given => given,
+        };
+        Ok(Self {
+            server_url: parse_server_url(&server_url)?,
+            api_key,
+            api_user,
+            schema_cache,
+            populate: settings.populate,
+            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            headers,
+            strict_api: settings.strict_api,
+        })
+    }
+}
+
+/// An environment variable, unless it is empty or no text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Who is logged in: the variables that Python's `getpass` looks at, then the system.
+fn login_name(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let variables = ["LOGNAME", "USER", "LNAME", "USERNAME"];
+    let known = variables.into_iter().find_map(environment);
+    known.or_else(|| whoami::username().ok())
+}
+
+/// Reads a server URL. A missing scheme means `https`; slashes at the end do not matter.
+fn parse_server_url(text: &str) -> Result<Url> {
+    let trimmed = text.trim();
+    let with_scheme = if trimmed.contains("://") {
+        trimmed.to_owned()
+    } else {
+        format!("https://{trimmed}")
+    };
+    let refuse = |why: &str| {
+        // The text may hold a password, so it is shown only where it cannot.
+        let shown = if text.contains('@') { "" } else { text };
+        Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "the server URL {shown:?} cannot be used: {why}. It looks like \
+                 https://studio.ftrackapp.com; set FTRACK_SERVER or server_url"
+            ),
+        )
+    };
+    let mut url = Url::parse(&with_scheme).map_err(|error| refuse(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refuse("its scheme is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse(
+            "it holds a user name; give api_user and api_key instead",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("it has a query or a fragment"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Line breaks in a header would let its value add headers of its own.
+fn check_header(name: &str, value: &str) -> Result<()> {
+    if value
+        .bytes()
+        .all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte) || byte >= 0x80)
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        format!("the {name} has line breaks or control characters in it and cannot be sent"),
+    ))
+}
+
+fn missing(what: &str, argument: &str, variable: &str) -> Error {
+    Error::new(
+        ErrorKind::Configuration,
+        format!("no {what} is given: set {variable}, or call {argument}(…) on the builder"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(settings: Settings, variables: &[(&str, &str)]) -> Result<Config> {
+        Config::resolve(settings, &|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    const COMPLETE: &[(&str, &str)] = &[
+        ("FTRACK_SERVER", "https://a.ftrackapp.com/"),
+        ("FTRACK_API_KEY", "key"),
+        ("FTRACK_API_USER", "ada"),
+        ("LOGNAME", "login"),
+    ];
+
+    #[test]
+    fn arguments_come_before_the_environment() {
+        let settings = Settings {
+            api_user: Some("bob".into()),
+            ..Settings::default()
+        };
+        let config = resolve(settings, COMPLETE).unwrap();
+        assert_eq!(config.api_user, "bob");
+        assert_eq!(config.server_url.as_str(), "https://a.ftrackapp.com/");
+    }
+
+    #[test]
+    fn old_key_variable_and_login_name() {
+        let variables = [
+            ("FTRACK_SERVER", "a"),
+            ("FTRACK_APIKEY", "old"),
+            ("USER", "login"),
+        ];
+        let config = resolve(Settings::default(), &variables).unwrap();
+        assert_eq!(
+            (config.api_key.reveal(), config.api_user.as_str()),
+            ("old", "login")
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for missing in ["FTRACK_SERVER", "FTRACK_API_KEY"] {
+            let rest = COMPLETE.iter().filter(|(name, _)| *name != missing);
+            let rest: Vec<_> = rest.copied().collect();
+            let error = resolve(Settings::default(), &rest).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(missing), "{error}");
+        }
+    }
+
+    #[test]
+    fn server_urls() {
+        for (given, expected) in [
+            ("https://a.ftrackapp.com", Ok("https://a.ftrackapp.com/")),
+            ("https://a.ftrackapp.com///", Ok("https://a.ftrackapp.com/")),
+            (" a.ftrackapp.com ", Ok("https://a.ftrackapp.com/")),
+            ("localhost:8080", Ok("https://localhost:8080/")),
+            (
+                "http://localhost:8080/sub/",
+                Ok("http://localhost:8080/sub"),
+            ),
+            ("http://[::1]:5000", Ok("http://[::1]:5000/")),
+            ("[::1]:5000", Ok("https://[::1]:5000/")),
+            ("ftp://a.b", Err("neither http nor https")),
+            ("http://", Err("empty host")),
+            ("http://a:b@c", Err("user name")),
+            ("http://a?b=c", Err("query")),
+            ("http://a:99999", Err("port")),
+            ("http://[::1", Err("IPv6")),
+            ("", Err("empty host")),
+        ] {
+            match (parse_server_url(given), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
+                (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{error}"),
+                (found, _) => panic!("{given}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn headers_cannot_be_smuggled() {
+        let settings = Settings {
+            headers: vec![("x-studio".into(), "a\r\nftrack-user: root".into())],
+            ..Settings::default()
+        };
+        let error = resolve(settings, COMPLETE).unwrap_err();
+        assert!(error.to_string().contains("x-studio"), "{error}");
+    }
+
+    #[test]
+    fn keys_cannot_be_printed() {
+        let config = resolve(Settings::default(), COMPLETE).unwrap();
+        assert!(!format!("{config:?}").contains("key\""), "{config:?}");
+        assert_eq!(ApiKey::new("s3").redact("a s3 b"), "a (api key) b");
+    }
+}

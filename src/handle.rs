@@ -1,0 +1,56 @@
+//! The handles that users hold, and what they share: types only, no behaviour.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::api::Api;
+use crate::schema::Schema;
+use crate::session::ServerInformation;
+use crate::store::{Handle, Store};
+
+/// An open connection to an ftrack server, with everything that was loaded and changed in it.
+///
+/// A session is a handle: clones are the same session, and may be used from several threads. It
+/// closes when [`close`](Session::close) is called or the last handle and entity of it goes.
+///
+/// ```
+/// use ftrack_api::Session;
+/// # let server = ftrack_emulator::Emulator::start()?;
+/// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+///
+/// let session = Session::builder().server_url(url).api_key(key).api_user(user).open()?;
+/// let project = session.query("Project where status is active")?.first()?;
+/// if let Some(project) = project {
+///     println!("{}", project.get::<String>("full_name")?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// One entity of a session: a task, a version, a user.
+///
+/// An entity is a handle: clones, and all entities with the same key in one session, are the
+/// same entity and see the same values. It keeps its session open. [`EntityKey`] is the form to
+/// keep when the session is not needed.
+///
+/// [`EntityKey`]: crate::EntityKey
+#[derive(Clone)]
+pub struct Entity {
+    pub(crate) session: Session,
+    pub(crate) handle: Arc<Handle>,
+}
+
+/// What all handles of one session share.
+pub(crate) struct Shared {
+    pub(crate) api: Api,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) server_information: ServerInformation,
+    /// Locked for one call to the store at a time, never across I/O.
+    pub(crate) store: Mutex<Store>,
+    /// Told when a commit ends: commits wait for one another, without holding the lock.
+    pub(crate) commit_ended: Condvar,
+}

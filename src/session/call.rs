@@ -1,0 +1,36 @@
+//! The raw protocol.
+
+use serde_json::Value as Json;
+
+use crate::api::Statistics;
+use crate::error::Result;
+use crate::handle::Session;
+
+impl Session {
+    /// Sends actions as they are, in one request and one transaction, and answers with the
+    /// server's reply to each. Entities in the replies are not taken into the session.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let action = serde_json::json!({
+    ///     "action": "query", "expression": "select name from Project limit 1",
+    /// });
+    /// let replies = session.call(&[action])?;
+    /// assert_eq!(replies[0]["data"][0]["__entity_type__"], "Project");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The server's failure under its kind, or what kept its answer from arriving.
+    pub fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
+        self.shared.api.call(actions)
+    }
+
+    /// What this session has asked of the server so far.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.api.statistics()
+    }
+}

@@ -1,0 +1,102 @@
+//! Settings that hold for one thread and for a while.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::config::Populate;
+use crate::handle::Session;
+
+thread_local! {
+    /// The settings in force, by session, the latest last.
+    static SETTINGS: RefCell<Vec<(usize, Setting)>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Setting {
+    Populate(Populate),
+    Record(bool),
+}
+
+/// Keeps a setting in force until it is dropped, in the thread that made it.
+#[must_use = "the setting ends when this is dropped"]
+#[derive(Debug)]
+pub struct SettingGuard {
+    /// How many settings there were before. Not `Send`: the setting belongs to this thread.
+    before: usize,
+    thread: PhantomData<*const ()>,
+}
+
+impl Session {
+    /// What happens, in this thread and until the guard goes, when an attribute is read that is
+    /// not loaded.
+    ///
+    /// ```
+    /// use ftrack_api::Populate;
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("select name from Task")?.first()?.expect("there are tasks");
+    /// {
+    ///     let _quiet = session.auto_populating(Populate::Off);
+    ///     assert_eq!(task.value("bid")?, None);
+    /// }
+    /// assert!(task.value("bid")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn auto_populating(&self, populate: Populate) -> SettingGuard {
+        self.push(Setting::Populate(populate))
+    }
+
+    /// Whether changes are recorded for the next commit, in this thread and until the guard
+    /// goes. What is set while recording is off stays local until a rollback.
+    pub fn operation_recording(&self, record: bool) -> SettingGuard {
+        self.push(Setting::Record(record))
+    }
+
+    /// What happens in this thread when an attribute is read that is not loaded.
+    pub fn populate_mode(&self) -> Populate {
+        let found = self.find(|setting| match setting {
+            Setting::Populate(populate) => Some(populate),
+            Setting::Record(_) => None,
+        });
+        found.unwrap_or(self.shared.api.config().populate)
+    }
+
+    pub(crate) fn is_recording(&self) -> bool {
+        let found = self.find(|setting| match setting {
+            Setting::Record(record) => Some(record),
+            Setting::Populate(_) => None,
+        });
+        found.unwrap_or(true)
+    }
+
+    fn push(&self, setting: Setting) -> SettingGuard {
+        let before = SETTINGS.with_borrow_mut(|settings| {
+            settings.push((self.address(), setting));
+            settings.len() - 1
+        });
+        SettingGuard {
+            before,
+            thread: PhantomData,
+        }
+    }
+
+    fn find<T>(&self, wanted: impl Fn(Setting) -> Option<T>) -> Option<T> {
+        let address = self.address();
+        SETTINGS.with_borrow(|settings| {
+            let mine = settings.iter().rev().filter(|(owner, _)| *owner == address);
+            mine.filter_map(|(_, setting)| wanted(*setting)).next()
+        })
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+}
+
+impl Drop for SettingGuard {
+    fn drop(&mut self) {
+        SETTINGS.with_borrow_mut(|settings| settings.truncate(self.before));
+    }
+}

@@ -1,0 +1,85 @@
+//! How requests reach a server: over HTTP, or by whatever the user hands in.
+
+mod canned;
+mod http;
+
+use std::fmt;
+use std::io::Read;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::Result;
+
+pub use canned::Canned;
+pub(crate) use http::Http;
+
+/// Sends requests and brings answers.
+///
+/// The session decides what to send and reads what comes back; a transport only carries it.
+/// Give one to [`SessionBuilder::transport`](crate::SessionBuilder::transport) to record,
+/// replay or refuse traffic. [`Canned`] is one for tests.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` and answers with the status, headers and body that came back, whatever
+    /// the status is.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`](crate::Error) of kind [`Connection`](crate::ErrorKind::Connection),
+    /// [`Timeout`](crate::ErrorKind::Timeout) or [`Tls`](crate::ErrorKind::Tls) if there is no
+    /// answer.
+    fn send(&self, request: &Request<'_>) -> Result<Response>;
+}
+
+/// One HTTP request.
+#[non_exhaustive]
+pub struct Request<'a> {
+    /// `GET`, `POST` or `PUT`.
+    pub method: &'static str,
+    /// Where to send it.
+    pub url: &'a Url,
+    /// Names in lower case, and values; they hold the API key.
+    pub headers: &'a [(String, String)],
+    /// What to send.
+    pub body: &'a [u8],
+    /// How long it may take, from the first byte sent to the last one read.
+    pub timeout: Duration,
+}
+
+/// Headers and body stay out of logs: they hold the API key and other people's data.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("host", &self.url.host_str())
+            .field("path", &self.url.path())
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One HTTP answer.
+pub struct Response {
+    /// The status, such as 200.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, not yet read.
+    pub body: Box<dyn Read + Send>,
+}
+
+impl Response {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(have, _)| have == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
