@@ -1,6 +1,7 @@
 //! The blocking Rust SDK for ftrack.
 
 mod error;
+pub mod query;
 
 mod value;
 

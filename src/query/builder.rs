@@ -1,0 +1,558 @@
+//! Building statements and conditions from Rust.
+
+use std::ops;
+
+use crate::error::Result;
+use crate::query::operand::{Operand, ToOperand, compare, one_of};
+use crate::query::tree::{
+    Aggregate, Criterion, Kind, Operator, Order, Path, Projection, Refusal, Set, Statement,
+};
+
+/// A query for entities of a type; refine it with the methods of [`Statement`].
+///
+/// ```
+/// use ftrack_api::query::{field, select};
+///
+/// let statement = select("Task")
+///     .fields(["name", "status.name"])
+///     .filter(field("name").like("sh%").and(field("bid").gt(3)))
+///     .order_by("name")
+///     .limit(10);
+/// assert_eq!(
+///     statement.to_string(),
+///     "select name, status.name from Task where name like \"sh%\" and bid > 3 \
+///      order by name limit 10"
+/// );
+/// ```
+pub fn select(entity_type: impl Into<String>) -> Statement {
+    Statement {
+        entity_type: entity_type.into(),
+        ..Statement::default()
+    }
+}
+
+/// An attribute to put a condition on: `name`, `status.name`, `parent[Folder].name`.
+///
+/// ```
+/// use ftrack_api::query::field;
+///
+/// assert_eq!(field("status.name").eq("Done").to_string(), "status.name is \"Done\"");
+/// ```
+pub fn field(path: impl AsRef<str>) -> Field {
+    Field(path.as_ref().parse().map_err(Refusal::from))
+}
+
+/// All of the conditions hold; without any, it always holds.
+///
+/// ```
+/// use ftrack_api::query::{all_of, field};
+///
+/// let shots = ["sh010", "sh020"].map(|name| field("name").ne(name));
+/// assert_eq!(all_of(shots).to_string(), "name is_not \"sh010\" and name is_not \"sh020\"");
+/// ```
+pub fn all_of(criteria: impl IntoIterator<Item = Criterion>) -> Criterion {
+    Criterion::all_of(criteria)
+}
+
+/// At least one of the conditions holds; without any, it never holds.
+///
+/// ```
+/// use ftrack_api::query::{any_of, field};
+///
+/// let named = ["sh%", "seq%"].map(|pattern| field("name").like(pattern));
+/// assert_eq!(any_of(named).to_string(), "name like \"sh%\" or name like \"seq%\"");
+/// ```
+pub fn any_of(criteria: impl IntoIterator<Item = Criterion>) -> Criterion {
+    Criterion::any_of(criteria)
+}
+
+impl Statement {
+    /// Loads these attributes too: `name`, `status.name`, `count(id)`.
+    ///
+    /// ```
+    /// let statement = ftrack_api::query::select("Task").fields(["name", "status.name"]);
+    /// assert_eq!(statement.to_string(), "select name, status.name from Task");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn fields<T: AsRef<str>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
+        for field in fields {
+            if let Some(projection) = self.understood(field.as_ref().parse::<Projection>())
+                && !self.projections.contains(&projection)
+            {
+                self.projections.push(projection);
+            }
+        }
+        self
+    }
+
+    /// Loads these attributes if the statement names none.
+    ///
+    /// ```
+    /// use ftrack_api::query::Statement;
+    ///
+    /// let statement: Statement = "Task where bid > 3".parse()?;
+    /// let text = statement.with_projections(["id", "name"]).to_string();
+    /// assert_eq!(text, "select id, name from Task where bid > 3");
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn with_projections<T: AsRef<str>>(self, fields: impl IntoIterator<Item = T>) -> Self {
+        if self.projections.is_empty() {
+            self.fields(fields)
+        } else {
+            self
+        }
+    }
+
+    /// Computes `function` over the rows of each group.
+    ///
+    /// ```
+    /// use ftrack_api::query::{Aggregate, select};
+    ///
+    /// let hours = select("Task").fields(["status_id"]).aggregate(Aggregate::Sum, "bid");
+    /// assert_eq!(
+    ///     hours.group_by(["status_id"]).to_string(),
+    ///     "select status_id, sum(bid) from Task group by status_id"
+    /// );
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn aggregate(mut self, function: Aggregate, path: impl AsRef<str>) -> Self {
+        if let Some(path) = self.understood(path.as_ref().parse()) {
+            self.projections.push(Projection::Aggregate(function, path));
+        }
+        self
+    }
+
+    /// Keeps rows that satisfy `criterion` as well as those conditions that are there already.
+    ///
+    /// ```
+    /// use ftrack_api::query::{field, select};
+    ///
+    /// let statement = select("Task").filter(field("bid").gt(3)).filter(field("name").ne("anim"));
+    /// assert_eq!(statement.to_string(), "Task where bid > 3 and name is_not \"anim\"");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn filter(mut self, criterion: impl Into<Criterion>) -> Self {
+        let criterion = criterion.into();
+        self.filter = Some(match self.filter.take() {
+            Some(before) => before.and(criterion),
+            None => criterion,
+        });
+        self
+    }
+
+    /// Sorts by the attribute, smallest first, within what it is sorted by already.
+    ///
+    /// ```
+    /// let statement = ftrack_api::query::select("Task").order_by("name").order_by("id");
+    /// assert_eq!(statement.to_string(), "Task order by name, id");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn order_by(self, path: impl AsRef<str>) -> Self {
+        self.ordered(path.as_ref(), false)
+    }
+
+    /// Sorts by the attribute, largest first, within what it is sorted by already.
+    ///
+    /// ```
+    /// let statement = ftrack_api::query::select("Task").order_by_descending("bid");
+    /// assert_eq!(statement.to_string(), "Task order by bid descending");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn order_by_descending(self, path: impl AsRef<str>) -> Self {
+        self.ordered(path.as_ref(), true)
+    }
+
+    /// Makes one row of all rows that agree in these attributes.
+    ///
+    /// ```
+    /// let statement = ftrack_api::query::select("Task")
+    ///     .fields(["count(id)"])
+    ///     .group_by(["project_id", "status_id"]);
+    /// assert_eq!(statement.to_string(), "select count(id) from Task group by project_id, status_id");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn group_by<T: AsRef<str>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
+        for path in paths {
+            if let Some(path) = self.understood(path.as_ref().parse()) {
+                self.group.push(path);
+            }
+        }
+        self
+    }
+
+    /// Leaves out the first `rows`.
+    ///
+    /// ```
+    /// let statement = ftrack_api::query::select("Task").offset(20).limit(10);
+    /// assert_eq!(statement.to_string(), "Task offset 20 limit 10");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn offset(mut self, rows: u64) -> Self {
+        self.offset = Some(rows);
+        self
+    }
+
+    /// Gives at most so many rows; 0 gives none.
+    ///
+    /// ```
+    /// assert_eq!(ftrack_api::query::select("Task").limit(1).to_string(), "Task limit 1");
+    /// ```
+    #[must_use = "this gives the changed statement"]
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    fn ordered(mut self, path: &str, descending: bool) -> Self {
+        if let Some(path) = self.understood(path.parse()) {
+            self.order.push(Order { path, descending });
+        }
+        self
+    }
+
+    /// Keeps the error for [`expression`](Self::expression).
+    fn understood<T>(&mut self, read: Result<T>) -> Option<T> {
+        read.map_err(|error| self.refuse(error.into())).ok()
+    }
+}
+
+impl Criterion {
+    /// Both hold.
+    ///
+    /// ```
+    /// use ftrack_api::query::field;
+    ///
+    /// let both = field("bid").gt(3).and(field("name").eq("anim"));
+    /// assert_eq!(both.to_string(), "bid > 3 and name is \"anim\"");
+    /// ```
+    #[must_use = "this gives the combined condition"]
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        Self::all_of([self, other.into()])
+    }
+
+    /// At least one of both holds.
+    ///
+    /// ```
+    /// use ftrack_api::query::field;
+    ///
+    /// let either = field("bid").gt(3).or(field("name").eq("anim"));
+    /// assert_eq!(either.and(field("id").ne("x")).to_string(),
+    ///     "(bid > 3 or name is \"anim\") and id is_not \"x\"");
+    /// ```
+    #[must_use = "this gives the combined condition"]
+    pub fn or(self, other: impl Into<Self>) -> Self {
+        Self::any_of([self, other.into()])
+    }
+
+    /// It does not hold; `!criterion` is the same.
+    ///
+    /// ```
+    /// use ftrack_api::query::field;
+    ///
+    /// assert_eq!(field("bid").gt(3).not().to_string(), "not bid > 3");
+    /// assert_eq!(!!field("bid").gt(3), field("bid").gt(3));
+    /// ```
+    #[must_use = "this gives the opposite condition"]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it does; this needs no import"
+    )]
+    pub fn not(self) -> Self {
+        match self.into_kind() {
+            Kind::Not(inner) => *inner,
+            kind => Kind::Not(Box::new(kind.into())).into(),
+        }
+    }
+
+    /// One `and` of all: those among them that are one already are taken apart, so that a loop
+    /// of `and` makes a list, not a tower.
+    pub(super) fn all_of(criteria: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts: Vec<Self> = Vec::new();
+        for criterion in criteria {
+            match criterion.into_kind() {
+                Kind::And(inner) if !inner.is_empty() => adopt(&mut parts, inner),
+                kind => parts.push(kind.into()),
+            }
+        }
+        alone(parts).unwrap_or_else(|parts| Kind::And(parts).into())
+    }
+
+    /// One `or` of all, likewise.
+    pub(super) fn any_of(criteria: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts: Vec<Self> = Vec::new();
+        for criterion in criteria {
+            match criterion.into_kind() {
+                Kind::Or(inner) if !inner.is_empty() => adopt(&mut parts, inner),
+                kind => parts.push(kind.into()),
+            }
+        }
+        alone(parts).unwrap_or_else(|parts| Kind::Or(parts).into())
+    }
+}
+
+/// Adds `inner`, reusing its storage: what was combined so far comes first.
+fn adopt(parts: &mut Vec<Criterion>, inner: Vec<Criterion>) {
+    if parts.is_empty() {
+        *parts = inner;
+    } else {
+        parts.extend(inner);
+    }
+}
+
+fn alone(mut parts: Vec<Criterion>) -> Result<Criterion, Vec<Criterion>> {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => Ok(only),
+        last => {
+            parts.extend(last);
+            Err(parts)
+        }
+    }
+}
+
+impl ops::Not for Criterion {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self::not(self)
+    }
+}
+
+impl From<Refusal> for Criterion {
+    fn from(refusal: Refusal) -> Self {
+        Kind::Refused(refusal).into()
+    }
+}
+
+/// An attribute that conditions can be put on; see [`field`].
+///
+/// Values are anything that is [`ToOperand`]. What cannot be expressed is reported by
+/// [`Statement::expression`].
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a field alone is no condition"]
+pub struct Field(Result<Path, Refusal>);
+
+/// The methods that compare with one value differ in their operator only.
+macro_rules! comparisons {
+    ($($(#[$docs:meta])* $name:ident: $operator:ident)*) => {$(
+        $(#[$docs])*
+        pub fn $name(self, value: impl ToOperand) -> Criterion {
+            self.compared(Operator::$operator, value)
+        }
+    )*};
+}
+
+#[expect(
+    clippy::wrong_self_convention,
+    reason = "`is` belongs to the names of the language"
+)]
+impl Field {
+    comparisons! {
+        /// It is the value; texts compare without regard to case.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("name").eq("a \"b\"").to_string(), r#"name is "a \"b\"""#);
+        /// ```
+        eq: Is
+        /// It is not the value.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("bid").ne(3).to_string(), "bid is_not 3");
+        /// ```
+        ne: IsNot
+        /// It is less than, or before, the value.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// let day = jiff::civil::date(2026, 1, 2);
+        /// assert_eq!(field("start_date").lt(day).to_string(), "start_date < \"2026-01-02\"");
+        /// ```
+        lt: Less
+        /// It is not greater than, or after, the value.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("bid").le(2.5).to_string(), "bid <= 2.5");
+        /// ```
+        le: LessOrEqual
+        /// It is greater than, or after, the value.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// let noon = jiff::civil::date(2026, 1, 2).at(12, 0, 0, 0);
+        /// assert_eq!(field("date").gt(noon).to_string(), "date > \"2026-01-02T12:00:00\"");
+        /// ```
+        gt: Greater
+        /// It is not less than, or before, the value.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("bid").ge(-1).to_string(), "bid >= -1");
+        /// ```
+        ge: GreaterOrEqual
+        /// It matches the pattern: `%` stands for any text and `_` for any character.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("name").like("sh%").to_string(), "name like \"sh%\"");
+        /// ```
+        like: Like
+        /// It does not match the pattern.
+        ///
+        /// ```
+        /// # use ftrack_api::query::field;
+        /// assert_eq!(field("name").not_like("%0").to_string(), "name not_like \"%0\"");
+        /// ```
+        not_like: NotLike
+    }
+
+    /// It is one of the values; of no values, nothing matches.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("name").is_in(["a", "b"]).to_string(), "name in (\"a\", \"b\")");
+    /// ```
+    pub fn is_in<T: ToOperand>(self, values: impl IntoIterator<Item = T>) -> Criterion {
+        self.looked_up(values, false)
+    }
+
+    /// It is none of the values; of no values, everything matches.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("bid").not_in([1, 2]).to_string(), "bid not_in (1, 2)");
+    /// ```
+    pub fn not_in<T: ToOperand>(self, values: impl IntoIterator<Item = T>) -> Criterion {
+        self.looked_up(values, true)
+    }
+
+    /// It is one of those that another query selects; that query selects `id` unless it says
+    /// otherwise.
+    ///
+    /// ```
+    /// # use ftrack_api::query::{field, select};
+    /// let shots = select("Shot").filter(field("name").like("sh%"));
+    /// assert_eq!(
+    ///     field("parent_id").in_select(shots).to_string(),
+    ///     "parent_id in (select id from Shot where name like \"sh%\")"
+    /// );
+    /// ```
+    pub fn in_select(self, statement: Statement) -> Criterion {
+        let set = Set::Select(Box::new(statement));
+        self.on(|path| {
+            Ok(Kind::In {
+                path,
+                set,
+                negated: false,
+            }
+            .into())
+        })
+    }
+
+    /// It is not set.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("status").is_none().to_string(), "status is none");
+    /// ```
+    pub fn is_none(self) -> Criterion {
+        self.eq(None::<bool>)
+    }
+
+    /// It is set.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("status").is_not_none().to_string(), "status is_not none");
+    /// ```
+    pub fn is_not_none(self) -> Criterion {
+        self.ne(None::<bool>)
+    }
+
+    /// The entity that is referred to satisfies the condition.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// let jane = field("first_name").eq("Jane").and(field("last_name").eq("Doe"));
+    /// assert_eq!(
+    ///     field("author").has(jane).to_string(),
+    ///     "author has (first_name is \"Jane\" and last_name is \"Doe\")"
+    /// );
+    /// ```
+    pub fn has(self, criterion: impl Into<Criterion>) -> Criterion {
+        let inner = Box::new(criterion.into());
+        self.on(|path| Ok(Kind::Has { path, inner }.into()))
+    }
+
+    /// At least one entity of the collection satisfies the condition.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// let wide = field("key").eq("lens").and(field("value").eq("wide"));
+    /// assert_eq!(
+    ///     field("metadata").any(wide).to_string(),
+    ///     "metadata any (key is \"lens\" and value is \"wide\")"
+    /// );
+    /// ```
+    pub fn any(self, criterion: impl Into<Criterion>) -> Criterion {
+        let inner = Box::new(criterion.into());
+        self.on(|path| Ok(Kind::Any { path, inner }.into()))
+    }
+
+    /// The collection is empty.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("timelogs").is_empty().to_string(), "not timelogs any ()");
+    /// ```
+    pub fn is_empty(self) -> Criterion {
+        self.any(Criterion::all_of([])).not()
+    }
+
+    /// What is reached, if it is of that entity type.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// let folder = field("parent").of_type("Folder").field("name").eq("assets");
+    /// assert_eq!(folder.to_string(), "parent[Folder].name is \"assets\"");
+    /// ```
+    pub fn of_type(self, entity_type: impl AsRef<str>) -> Self {
+        let cast = |path: Path| path.cast(entity_type.as_ref()).map_err(Refusal::from);
+        Self(self.0.and_then(cast))
+    }
+
+    /// An attribute of what is reached.
+    ///
+    /// ```
+    /// # use ftrack_api::query::field;
+    /// assert_eq!(field("status").field("name"), field("status.name"));
+    /// ```
+    pub fn field(self, path: impl AsRef<str>) -> Self {
+        let join = |before: Path| before.join(path.as_ref()).map_err(Refusal::from);
+        Self(self.0.and_then(join))
+    }
+
+    fn compared(self, operator: Operator, value: impl ToOperand) -> Criterion {
+        self.on(|path| compare(path, operator, value.to_operand()?))
+    }
+
+    fn looked_up<T: ToOperand>(
+        self,
+        values: impl IntoIterator<Item = T>,
+        negated: bool,
+    ) -> Criterion {
+        self.on(|path| {
+            let items: Result<_> = values.into_iter().map(|value| value.to_operand()).collect();
+            one_of(path, Operand::List(items?), negated)
+        })
+    }
+
+    /// The condition, or why there is none.
+    fn on(self, build: impl FnOnce(Path) -> Result<Criterion>) -> Criterion {
+        self.0
+            .and_then(|path| build(path).map_err(Refusal::from))
+            .unwrap_or_else(Criterion::from)
+    }
+}

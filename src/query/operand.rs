@@ -1,0 +1,299 @@
+//! Rust values to values of the query language.
+
+use std::borrow::Cow;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::tree::{Criterion, Kind, Literal, Operator, Path, Set, Statement, Word};
+
+/// What a hole of [`expr!`](crate::expr) or a method of [`Field`](crate::query::Field) takes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Operand {
+    /// One value.
+    Value(Literal),
+    /// An entity, by the names and values of its primary key. `parent is {}` becomes
+    /// `parent.id is "…"`; `id in {}` and `parent_id is {}` take the value as it is.
+    Reference(Vec<(String, Literal)>),
+    /// Several values, or several entities, for `in`.
+    List(Vec<Operand>),
+    /// A sub-query, for `in`.
+    Statement(Box<Statement>),
+    /// A condition, where a condition stands.
+    Criterion(Box<Criterion>),
+}
+
+/// A Rust value that can stand in a query.
+///
+/// Texts are quoted when printed, whatever is in them. Date-times lose their fraction of a second
+/// and, where they have a time zone, are converted to UTC, as the server compares. An empty list
+/// after `in` matches nothing.
+///
+/// ```
+/// use ftrack_api::query::{Literal, Operand, ToOperand};
+///
+/// struct Frame(u32);
+///
+/// impl ToOperand for Frame {
+///     fn to_operand(&self) -> ftrack_api::Result<Operand> {
+///         self.0.to_operand()
+///     }
+/// }
+/// let criterion = ftrack_api::query::field("frame").eq(Frame(7));
+/// assert_eq!(criterion.to_string(), "frame is 7");
+/// ```
+pub trait ToOperand {
+    /// The value as it stands in a query.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`]: the language has no such value, as for a number that is not
+    /// finite.
+    fn to_operand(&self) -> Result<Operand>;
+}
+
+/// The condition that `operand` compares so with what is at `path`.
+pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Result<Criterion> {
+    let (path, value) = match operand {
+        Operand::Value(value) => (path, value),
+        Operand::Reference(key) if matches!(operator, Operator::Is | Operator::IsNot) => {
+            referred(path, key)?
+        }
+        Operand::Reference(_) => {
+            return Err(refused(format!(
+                "an entity cannot be compared by `{path} {operator}`"
+            )));
+        }
+        Operand::List(_) | Operand::Statement(_) => {
+            let instead = if operator == Operator::IsNot {
+                "not_in"
+            } else {
+                "in"
+            };
+            let message = format!("`{path} {operator}` takes one value: use `{path} {instead}`");
+            return Err(refused(message));
+        }
+        Operand::Criterion(_) => {
+            return Err(refused(format!(
+                "`{path} {operator}` takes a value, not a condition"
+            )));
+        }
+    };
+    Ok(Kind::Compare {
+        path,
+        operator,
+        value,
+    }
+    .into())
+}
+
+/// The condition that what is at `path` is in the set.
+pub(super) fn one_of(path: Path, operand: Operand, negated: bool) -> Result<Criterion> {
+    let (path, set) = match operand {
+        Operand::List(items) => listed(path, items)?,
+        Operand::Statement(statement) => (path, Set::Select(statement)),
+        _ => return Err(refused(format!("`{path} in` takes a list or a sub-query"))),
+    };
+    Ok(Kind::In { path, set, negated }.into())
+}
+
+fn listed(path: Path, items: Vec<Operand>) -> Result<(Path, Set)> {
+    let mut values = Vec::with_capacity(items.len());
+    let mut through: Option<Path> = None;
+    for item in items {
+        let (reached, value) = match item {
+            Operand::Value(value) => (path.clone(), value),
+            Operand::Reference(key) => referred(path.clone(), key)?,
+            _ => {
+                return Err(refused(format!(
+                    "a list for `{path} in` holds plain values"
+                )));
+            }
+        };
+        if through.as_ref().is_some_and(|through| *through != reached) {
+            return Err(refused(format!(
+                "a list for `{path} in` mixes entities and values"
+            )));
+        }
+        through = Some(reached);
+        values.push(value);
+    }
+    Ok((through.unwrap_or(path), Set::Values(values)))
+}
+
+/// The path to the key of the entity that `path` refers to, and the value there. A foreign key
+/// is such a path already.
+fn referred(path: Path, mut key: Vec<(String, Literal)>) -> Result<(Path, Literal)> {
+    let (Some((name, value)), true) = (key.pop(), key.is_empty()) else {
+        let message = format!(
+            "`{path}` cannot be compared with an entity whose key has several parts: compare \
+             the parts one by one"
+        );
+        return Err(refused(message));
+    };
+    let last = path.segments().last().map_or("", |segment| segment.name());
+    if last == name
+        || last
+            .strip_suffix(name.as_str())
+            .is_some_and(|stem| stem.ends_with('_'))
+    {
+        return Ok((path, value));
+    }
+    Ok((path.join(&name)?, value))
+}
+
+fn refused(message: String) -> Error {
+    Error::new(ErrorKind::Validation, message)
+}
+
+fn text(value: impl Into<String>) -> Operand {
+    Operand::Value(Literal::Text(value.into()))
+}
+
+impl<T: ToOperand + ?Sized> ToOperand for &T {
+    fn to_operand(&self) -> Result<Operand> {
+        (**self).to_operand()
+    }
+}
+
+impl ToOperand for str {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(text(self))
+    }
+}
+
+impl ToOperand for String {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(text(self))
+    }
+}
+
+impl ToOperand for Cow<'_, str> {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(text(&**self))
+    }
+}
+
+impl ToOperand for Uuid {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(text(self.hyphenated().to_string()))
+    }
+}
+
+impl ToOperand for bool {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(Operand::Value(Literal::Bool(*self)))
+    }
+}
+
+macro_rules! numbers {
+    ($finite:expr => $($number:ty)*) => {$(
+        impl ToOperand for $number {
+            fn to_operand(&self) -> Result<Operand> {
+                let word = Word::new(&self.to_string()).filter(|_| $finite(*self));
+                word.map(|word| Operand::Value(Literal::Word(word)))
+                    .ok_or_else(|| refused(format!("{self} is not a number that can be compared")))
+            }
+        }
+    )*};
+}
+
+numbers!(|_| true => i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+numbers!(f32::is_finite => f32);
+numbers!(f64::is_finite => f64);
+
+/// [`None`] is `none`: `field("status").eq(None::<&str>)` finds what has no status.
+impl<T: ToOperand> ToOperand for Option<T> {
+    fn to_operand(&self) -> Result<Operand> {
+        self.as_ref()
+            .map_or(Ok(Operand::Value(Literal::Null)), T::to_operand)
+    }
+}
+
+impl<T: ToOperand> ToOperand for [T] {
+    fn to_operand(&self) -> Result<Operand> {
+        self.iter()
+            .map(T::to_operand)
+            .collect::<Result<_>>()
+            .map(Operand::List)
+    }
+}
+
+impl<T: ToOperand, const N: usize> ToOperand for [T; N] {
+    fn to_operand(&self) -> Result<Operand> {
+        self.as_slice().to_operand()
+    }
+}
+
+impl<T: ToOperand> ToOperand for Vec<T> {
+    fn to_operand(&self) -> Result<Operand> {
+        self.as_slice().to_operand()
+    }
+}
+
+impl ToOperand for Date {
+    fn to_operand(&self) -> Result<Operand> {
+        in_range(*self)?;
+        Ok(text(self.to_string()))
+    }
+}
+
+impl ToOperand for DateTime {
+    fn to_operand(&self) -> Result<Operand> {
+        in_range(self.date())?;
+        Ok(text(self.strftime("%Y-%m-%dT%H:%M:%S").to_string()))
+    }
+}
+
+impl ToOperand for Timestamp {
+    fn to_operand(&self) -> Result<Operand> {
+        self.to_zoned_datetime(TimeZone::UTC)
+            .datetime()
+            .to_operand()
+    }
+}
+
+impl ToOperand for ZonedDateTime {
+    fn to_operand(&self) -> Result<Operand> {
+        self.timestamp().to_operand()
+    }
+}
+
+/// Servers know years of four digits.
+fn in_range(date: Date) -> Result<()> {
+    if (0..=9999).contains(&date.year()) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "the date {date} cannot stand in a query: its year is below zero"
+    )))
+}
+
+impl ToOperand for Literal {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(Operand::Value(self.clone()))
+    }
+}
+
+impl ToOperand for Operand {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(self.clone())
+    }
+}
+
+impl ToOperand for Statement {
+    fn to_operand(&self) -> Result<Operand> {
+        self.verify()?;
+        Ok(Operand::Statement(Box::new(self.clone())))
+    }
+}
+
+impl ToOperand for Criterion {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(Operand::Criterion(Box::new(self.clone())))
+    }
+}

@@ -1,0 +1,404 @@
+//! The page cursor: which statements to send, one after the other, for the rows of one query.
+//!
+//! It sends nothing itself. [`Pages::request`] is the statement to send now; tell the answer to
+//! [`Pages::received`], which says how many of its rows belong to the result, and ask again.
+
+use std::collections::VecDeque;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::split::split;
+use crate::query::tree::{Criterion, Kind, Literal, Operator, Order, Path, Projection, Statement};
+
+/// How many rows one request asks for unless something else is said; the Python client's number.
+pub const PAGE_SIZE: u64 = 500;
+
+/// A cursor over the pages of a query.
+///
+/// The offset and the limit of the query are honoured and the limit is never overshot. A query
+/// that can match nothing is finished before it began. One with `group by` or an aggregate is
+/// sent once, as it is: its rows are not pages of entities.
+///
+/// ```
+/// use ftrack_api::query::{Pages, select};
+///
+/// let mut pages = Pages::new(&select("Task").limit(700), 500)?;
+/// assert_eq!(pages.request().unwrap().to_string(), "Task offset 0 limit 500");
+/// // 500 rows came, and the server says that the next one is at 500.
+/// assert_eq!(pages.received(500, Some(500), None)?, 500);
+/// assert_eq!(pages.request().unwrap().to_string(), "Task offset 500 limit 200");
+/// assert_eq!(pages.received(200, Some(700), None)?, 200);
+/// assert!(pages.request().is_none());
+/// # Ok::<(), ftrack_api::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pages {
+    /// The query being paged and those after it: one, unless a long list was split.
+    statements: VecDeque<Statement>,
+    page_size: u64,
+    /// Where the next page of the first statement begins.
+    offset: u64,
+    /// How many rows may still come.
+    remaining: Option<u64>,
+    /// The attributes of the primary key, when paging by key; else empty.
+    key: Vec<Path>,
+    /// The key of the last row, when paging by key.
+    last: Option<Vec<Literal>>,
+}
+
+impl Pages {
+    /// A cursor at the first page.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Validation`]: the page size is 0.
+    /// - [`ErrorKind::Syntax`], [`ErrorKind::Validation`]: as [`Statement::expression`].
+    pub fn new(statement: &Statement, page_size: u64) -> Result<Self> {
+        statement.verify()?;
+        if page_size == 0 {
+            return Err(invalid(
+                "the page size of a query must be at least 1".to_owned(),
+            ));
+        }
+        Ok(Self {
+            page_size,
+            offset: statement.offset.unwrap_or(0),
+            remaining: statement.limit,
+            statements: statement.simplified().into_iter().collect(),
+            key: Vec::new(),
+            last: None,
+        })
+    }
+
+    /// Pages by key instead of by offset: sorted by the primary key, each page begins after the
+    /// last row of the page before it. Rows that others create or delete meanwhile make it
+    /// neither skip nor repeat a row.
+    ///
+    /// `primary_key` names the attributes of the key in order. They are loaded too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`]: the query has an order of its own, or a group, or paging has
+    /// begun.
+    ///
+    /// ```
+    /// use ftrack_api::query::{Literal, Pages, select};
+    ///
+    /// let mut pages = Pages::new(&select("Task").fields(["name"]), 2)?.stable(&["id"])?;
+    /// let first = pages.request().unwrap().to_string();
+    /// assert_eq!(first, "select name, id from Task order by id offset 0 limit 2");
+    /// pages.received(2, Some(2), Some(&[Literal::Text("b7".into())]))?;
+    /// let second = pages.request().unwrap().to_string();
+    /// assert_eq!(
+    ///     second,
+    ///     "select name, id from Task where id > \"b7\" order by id offset 0 limit 2"
+    /// );
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn stable(mut self, primary_key: &[&str]) -> Result<Self> {
+        let key: Vec<Path> = primary_key
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<_>>()?;
+        if key.is_empty() {
+            return Err(invalid(
+                "stable paging needs the names of the primary key".to_owned(),
+            ));
+        }
+        for statement in &mut self.statements {
+            if !statement.order.is_empty() || grouped(statement) {
+                return Err(invalid(format!(
+                    "stable paging sorts by the primary key: leave `order by` and `group by` \
+                     out of {statement}"
+                )));
+            }
+            for path in &key {
+                let projection = Projection::Attribute(path.clone());
+                if !statement.projections.is_empty() && !statement.projections.contains(&projection)
+                {
+                    statement.projections.push(projection);
+                }
+                statement.order.push(Order {
+                    path: path.clone(),
+                    descending: false,
+                });
+            }
+        }
+        self.key = key;
+        Ok(self)
+    }
+
+    /// Splits long lists after `in` into several queries of at most `at_most` values each.
+    ///
+    /// A query is split only where that cannot change its rows: it has no order, group, offset
+    /// or limit; the list stands alone or under `and`; each value is an id or a plain name, so
+    /// that equal ones are recognised; and `single` says that the path reaches one value for
+    /// each row, not those of a collection. The order of the rows is that of the list's parts.
+    ///
+    /// ```
+    /// use ftrack_api::query::{Pages, field, select};
+    ///
+    /// let query = select("Task").filter(field("name").is_in(["a", "b", "A", "c"]));
+    /// let mut pages = Pages::new(&query, 500)?.split(2, |path| path.segments().len() == 1);
+    /// let text = pages.request().unwrap().to_string();
+    /// assert_eq!(text, "Task where name in (\"a\", \"b\") offset 0 limit 500");
+    /// pages.received(2, None, None)?;
+    /// let text = pages.request().unwrap().to_string();
+    /// assert_eq!(text, "Task where name in (\"c\") offset 0 limit 500");
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    #[must_use = "this gives the changed cursor"]
+    pub fn split(mut self, at_most: usize, single: impl Fn(&Path) -> bool) -> Self {
+        let whole = std::mem::take(&mut self.statements);
+        self.statements = whole
+            .into_iter()
+            .flat_map(|statement| split(statement, at_most.max(1), &single))
+            .collect();
+        self
+    }
+
+    /// The statement to send now, or [`None`] when all rows have come.
+    pub fn request(&self) -> Option<Statement> {
+        let mut statement = self.statements.front()?.clone();
+        if grouped(&statement) {
+            return Some(statement);
+        }
+        if let Some(last) = &self.last {
+            let rest = beyond(&self.key, last);
+            statement = statement.filter(rest);
+        }
+        statement.offset = Some(self.offset);
+        statement.limit = Some(self.asked());
+        Some(statement)
+    }
+
+    /// Takes note of an answer and says how many of its rows belong to the result.
+    ///
+    /// `next_offset` is what the server said under `metadata.next.offset`; `last_key` is the
+    /// primary key of the last row, for [`stable`](Self::stable) paging.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BadResponse`]: the server announces a next page that begins no later than
+    /// this one, or rows without a key. The cursor is finished then.
+    pub fn received(
+        &mut self,
+        rows: usize,
+        next_offset: Option<u64>,
+        last_key: Option<&[Literal]>,
+    ) -> Result<usize> {
+        let Some(statement) = self.statements.front() else {
+            return Ok(0);
+        };
+        if grouped(statement) {
+            self.statements.clear();
+            return Ok(rows);
+        }
+        let kept = self.remaining.map_or(rows, |remaining| {
+            rows.min(usize::try_from(remaining).unwrap_or(usize::MAX))
+        });
+        if let Some(remaining) = &mut self.remaining {
+            *remaining -= kept as u64;
+        }
+        match next_offset {
+            _ if self.remaining == Some(0) => self.statements.clear(),
+            None => self.next_statement(),
+            Some(next) => self
+                .advance(next, last_key)
+                .inspect_err(|_| self.statements.clear())?,
+        }
+        Ok(kept)
+    }
+
+    fn asked(&self) -> u64 {
+        self.remaining
+            .map_or(self.page_size, |remaining| remaining.min(self.page_size))
+    }
+
+    fn next_statement(&mut self) {
+        self.statements.pop_front();
+        self.offset = 0;
+        self.last = None;
+    }
+
+    fn advance(&mut self, next: u64, last_key: Option<&[Literal]>) -> Result<()> {
+        if self.key.is_empty() {
+            if next <= self.offset {
+                return Err(bad(format!(
+                    "the server says that the page after the one at {} begins at {next}",
+                    self.offset
+                )));
+            }
+            self.offset = next;
+            return Ok(());
+        }
+        let key = last_key.filter(|key| key.len() == self.key.len());
+        let key =
+            key.ok_or_else(|| bad("a page ends in a row without a primary key".to_owned()))?;
+        if self.last.as_deref() == Some(key) {
+            return Err(bad("two pages end in the same row".to_owned()));
+        }
+        self.last = Some(key.to_vec());
+        self.offset = 0;
+        Ok(())
+    }
+}
+
+/// Whether the rows are groups, not entities.
+fn grouped(statement: &Statement) -> bool {
+    let aggregate = |projection: &Projection| matches!(projection, Projection::Aggregate(..));
+    !statement.group.is_empty() || statement.projections.iter().any(aggregate)
+}
+
+/// The rows after the one with the key `last`, when sorted by key: `a > x or (a is x and b > y)`.
+fn beyond(key: &[Path], last: &[Literal]) -> Criterion {
+    let compare = |index: usize, operator| {
+        let (path, value) = (key[index].clone(), last[index].clone());
+        Criterion::from(Kind::Compare {
+            path,
+            operator,
+            value,
+        })
+    };
+    Criterion::any_of((0..key.len()).map(|index| {
+        let equal = (0..index).map(|before| compare(before, Operator::Is));
+        Criterion::all_of(equal.chain([compare(index, Operator::Greater)]))
+    }))
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::Validation, message)
+}
+
+fn bad(message: String) -> Error {
+    Error::new(ErrorKind::BadResponse, message)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::query::select;
+
+    /// A server with `total` rows numbered from 0, which looks one row ahead as the real one does.
+    /// Gives what was sent, and the numbers of the rows that belong to the result.
+    fn run(text: &str, page_size: u64, total: u64) -> (Vec<String>, Vec<u64>) {
+        let mut pages = Pages::new(&text.parse().unwrap(), page_size).unwrap();
+        let (mut sent, mut rows) = (Vec::new(), Vec::new());
+        while let Some(statement) = pages.request() {
+            let from = statement.offset.unwrap();
+            let to = (from + statement.limit.unwrap()).min(total);
+            let page: Vec<u64> = (from..to).collect();
+            let next = (to < total).then_some(to);
+            let kept = pages.received(page.len(), next, None).unwrap();
+            rows.extend(&page[..kept]);
+            sent.push(statement.to_string());
+        }
+        (sent, rows)
+    }
+
+    #[test]
+    fn every_row_comes_once() {
+        for total in 0..8 {
+            for offset in 0..4 {
+                for limit in 0..9 {
+                    for page_size in 1..5 {
+                        let text = format!("T offset {offset} limit {limit}");
+                        let (_, rows) = run(&text, page_size, total);
+                        let expected: Vec<u64> = (offset..total.min(offset + limit)).collect();
+                        assert_eq!(rows, expected, "{text} of {total}");
+                    }
+                }
+                let (_, rows) = run(&format!("T offset {offset}"), 2, total);
+                assert_eq!(rows, (offset..total).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn requests() {
+        let text = "Task where name is \"limit 5\" limit 3";
+        assert_eq!(
+            run(text, 500, 9).0,
+            ["Task where name is \"limit 5\" offset 0 limit 3"]
+        );
+        assert_eq!(run("Task limit 0", 500, 9).0, [""; 0]);
+        assert_eq!(run("Task where id in ()", 500, 9).0, [""; 0]);
+        // The server says that there are no more rows, so no empty page is asked for.
+        assert_eq!(
+            run("Task", 2, 4).0,
+            ["Task offset 0 limit 2", "Task offset 2 limit 2"]
+        );
+        assert_eq!(run("Task", 2, 0).0, ["Task offset 0 limit 2"]);
+    }
+
+    #[test]
+    fn groups_are_asked_for_once_and_as_they_are() {
+        let text = "select count(id) from Task group by status_id";
+        let mut pages = Pages::new(&text.parse().unwrap(), 500).unwrap();
+        assert_eq!(pages.request().unwrap().to_string(), text);
+        assert_eq!(pages.received(7, Some(7), None).unwrap(), 7);
+        assert_eq!(pages.request(), None);
+    }
+
+    #[test]
+    fn a_server_that_sends_too_much_does_not_overshoot_the_limit() {
+        let mut pages = Pages::new(&select("T").limit(3), 2).unwrap();
+        assert_eq!(pages.received(9, Some(9), None).unwrap(), 3);
+        assert_eq!(pages.request(), None);
+    }
+
+    #[test]
+    fn a_server_that_stands_still_is_not_followed_for_ever() {
+        let mut pages = Pages::new(&select("T"), 2).unwrap();
+        let error = pages.received(2, Some(0), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadResponse);
+        assert_eq!(pages.request(), None);
+    }
+
+    #[test]
+    fn refusals() {
+        assert!(Pages::new(&select("T"), 0).is_err());
+        for text in ["T order by a", "select count(id) from T group by a"] {
+            assert!(
+                Pages::new(&text.parse().unwrap(), 2)
+                    .unwrap()
+                    .stable(&["id"])
+                    .is_err()
+            );
+        }
+        assert!(Pages::new(&select("T"), 2).unwrap().stable(&[]).is_err());
+    }
+
+    #[test]
+    fn stable_paging_goes_by_key() {
+        let statement = "select a from T where b is 1 or c is 2 offset 1 limit 5"
+            .parse()
+            .unwrap();
+        let mut pages = Pages::new(&statement, 3)
+            .unwrap()
+            .stable(&["p", "q"])
+            .unwrap();
+        let key = |p: &str, q: &str| [Literal::Text(p.into()), Literal::Text(q.into())];
+        assert_eq!(
+            pages.request().unwrap().to_string(),
+            "select a, p, q from T where b is 1 or c is 2 order by p, q offset 1 limit 3"
+        );
+        pages.received(3, Some(4), Some(&key("x", "y"))).unwrap();
+        assert_eq!(
+            pages.request().unwrap().to_string(),
+            "select a, p, q from T where (b is 1 or c is 2) and (p > \"x\" or p is \"x\" and \
+             q > \"y\") order by p, q offset 0 limit 2"
+        );
+        assert_eq!(
+            pages
+                .clone()
+                .received(2, Some(6), Some(&key("z", "z")))
+                .unwrap(),
+            2
+        );
+        let stuck = pages
+            .received(1, Some(6), Some(&key("x", "y")))
+            .unwrap_err();
+        assert_eq!(stuck.kind(), ErrorKind::BadResponse);
+    }
+}

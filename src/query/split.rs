@@ -1,0 +1,184 @@
+//! Splitting a long list after `in` into several statements with the same rows.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::query::tree::{Criterion, Kind, Literal, Path, Set, Statement};
+
+/// The statements that together have the rows of `statement`, none of them twice.
+///
+/// Each row must match the list in one part only, so its values must be told apart as the server
+/// tells them apart, and the path must reach one value for each row.
+pub(super) fn split(
+    statement: Statement,
+    at_most: usize,
+    single: &impl Fn(&Path) -> bool,
+) -> Vec<Statement> {
+    let Some((position, path, values)) = longest(&statement, at_most, single) else {
+        return vec![statement];
+    };
+    let parts = values.chunks(at_most).flat_map(|part| {
+        let set = Set::Values(part.to_vec());
+        let list: Criterion = Kind::In {
+            path: path.clone(),
+            set,
+            negated: false,
+        }
+        .into();
+        let filter = statement.filter.as_ref().map(|filter| match filter.kind() {
+            Kind::And(all) => {
+                let other = |(index, one): (usize, &Criterion)| {
+                    if index == position {
+                        list.clone()
+                    } else {
+                        one.clone()
+                    }
+                };
+                Criterion::all_of(all.iter().enumerate().map(other))
+            }
+            _ => list.clone(),
+        });
+        // There may be another list that is too long.
+        split(
+            Statement {
+                filter,
+                ..statement.clone()
+            },
+            at_most,
+            single,
+        )
+    });
+    parts.collect()
+}
+
+/// The first list that is too long and may be split: its place under `and`, its path, and its
+/// values without repetitions.
+fn longest(
+    statement: &Statement,
+    at_most: usize,
+    single: &impl Fn(&Path) -> bool,
+) -> Option<(usize, Path, Vec<Literal>)> {
+    let counted = statement.offset.is_some() || statement.limit.is_some();
+    if counted || !statement.order.is_empty() || !statement.group.is_empty() {
+        return None;
+    }
+    let filter = statement.filter.as_ref()?;
+    let all = match filter.kind() {
+        Kind::And(all) => all.as_slice(),
+        _ => std::slice::from_ref(filter),
+    };
+    all.iter()
+        .enumerate()
+        .find_map(|(position, one)| match one.kind() {
+            Kind::In {
+                path,
+                set: Set::Values(values),
+                negated: false,
+            } if values.len() > at_most && single(path) => {
+                Some((position, path.clone(), distinct(values)?))
+            }
+            _ => None,
+        })
+}
+
+/// The values without repetitions; [`None`] when the server might see two of them as equal.
+fn distinct(values: &[Literal]) -> Option<Vec<Literal>> {
+    let mut seen = HashSet::with_capacity(values.len());
+    let mut kept = Vec::with_capacity(values.len());
+    for value in values {
+        if seen.insert(identity(value)?) {
+            kept.push(value.clone());
+        }
+    }
+    Some(kept)
+}
+
+/// What two values have in common when the server takes them for equal, where that is certain:
+/// for ids, and for names, which are compared without regard to case. Numbers and dates have
+/// several spellings, and collations see some letters outside ASCII as equal.
+fn identity(value: &Literal) -> Option<String> {
+    let text = match value {
+        Literal::Word(word) => word.as_str(),
+        Literal::Text(text) => text,
+        Literal::Null | Literal::Bool(_) => return None,
+    };
+    if let Ok(id) = Uuid::try_parse(text) {
+        return Some(id.hyphenated().to_string());
+    }
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && text.parse::<f64>().is_err();
+    plain.then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let parts = split(text.parse().unwrap(), 2, &|path| path.segments().len() == 1);
+        let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn long_lists_are_split() {
+        check("T where a in (x, y)", &["T where a in (x, y)"]);
+        check(
+            "T where a in (x, y, z)",
+            &["T where a in (x, y)", "T where a in (z)"],
+        );
+        check("T where a in (x, X, x, y)", &["T where a in (x, y)"]);
+        check(
+            "select n from T where b is 1 and a in (x, y, z) and c is 2",
+            &[
+                "select n from T where b is 1 and a in (x, y) and c is 2",
+                "select n from T where b is 1 and a in (z) and c is 2",
+            ],
+        );
+        check(
+            "T where a in (x, y, z) and b in (u, v, w)",
+            &[
+                "T where a in (x, y) and b in (u, v)",
+                "T where a in (x, y) and b in (w)",
+                "T where a in (z) and b in (u, v)",
+                "T where a in (z) and b in (w)",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_would_change_the_rows_is_left_alone() {
+        for text in [
+            "T where a in (x, y, z) order by b",
+            "T where a in (x, y, z) limit 9",
+            "T where a in (x, y, z) offset 9",
+            "select count(id) from T where a in (x, y, z) group by b",
+            "T where a in (x, y, z) or b is 1",
+            "T where not a in (x, y, z)",
+            "T where a not_in (x, y, z)",
+            "T where tasks.a in (x, y, z)",
+            "T where tasks any (a in (x, y, z))",
+            "T where a in (1, 2, 3)",
+            "T where a in (\"ä\", y, z)",
+            "T where a in (none, y, z)",
+            "T where a in (select id from U)",
+        ] {
+            check(text, &[text]);
+        }
+    }
+
+    #[test]
+    fn ids_are_the_same_in_any_spelling() {
+        check(
+            "T where id in (d07ae5d0-66e1-11e1-b5e9-f23c91df25eb, \
+             D07AE5D066E111E1B5E9F23C91DF25EB, x)",
+            &["T where id in (d07ae5d0-66e1-11e1-b5e9-f23c91df25eb, x)"],
+        );
+    }
+}
