@@ -111,12 +111,7 @@ impl Api {
     /// [`ErrorKind::Tls`] without an answer; the server's own failure under its kind; and
     /// [`ErrorKind::BadResponse`] for an answer that is no JSON array.
     pub(crate) fn send(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        if self.is_closed() {
-            return Err(Error::new(
-                ErrorKind::Closed,
-                "the session is closed; open another one",
-            ));
-        }
+        self.check_open()?;
         let started = Instant::now();
         let outcome = self.exchange(body);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -158,6 +153,17 @@ impl Api {
     /// Whether it was open until now.
     pub(crate) fn close(&self) -> bool {
         !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`].
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_closed() {
+            let message = "the session is closed; open another one";
+            return Err(Error::new(ErrorKind::Closed, message));
+        }
+        Ok(())
     }
 
     pub(crate) fn is_closed(&self) -> bool {

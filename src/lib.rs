@@ -1,12 +1,15 @@
 //! The blocking Rust SDK for ftrack.
 
 mod error;
-pub mod query;
 
 mod value;
 
-mod operation;
 mod schema;
+
+pub mod query;
+
+mod operation;
+
 mod wire;
 
 mod store;
@@ -17,11 +20,22 @@ mod transport;
 
 mod api;
 
+mod cache;
+
+mod handle;
+
+mod entity;
+
+mod session;
+
 pub use api::Statistics;
 pub use config::{ApiKey, Populate, SchemaCache};
+pub use entity::FromAttribute;
 pub use error::{Error, ErrorKind, Result, ServerError};
+pub use handle::{Entity, Session};
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
+pub use session::{IntoKey, Query, QueryIter, ServerInformation, SessionBuilder, SettingGuard};
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};

@@ -52,7 +52,10 @@ pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
             None
         }
         Err(error) => {
-            log::warn!("the schema cache {} cannot be used: {error}", file.display());
+            log::warn!(
+                "the schema cache {} cannot be used: {error}",
+                file.display()
+            );
             None
         }
     }
@@ -167,7 +170,8 @@ fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
 mod tests {
     use super::*;
 
-    const SCHEMAS: &str = r#"[{"id": "A", "primary_key": ["id"], "properties": {"id": {"type": "string"}}}]"#;
+    const SCHEMAS: &str =
+        r#"[{"id": "A", "primary_key": ["id"], "properties": {"id": {"type": "string"}}}]"#;
 
     fn stored() -> (tempfile::TempDir, PathBuf, String) {
         let folder = tempfile::tempdir().unwrap();
@@ -197,7 +201,14 @@ mod tests {
         let (_folder, file, hash) = stored();
         let good = std::fs::read(&file).unwrap();
         let other = SCHEMAS.replace("\"A\"", "\"B\"");
-        for bad in [&good[..good.len() / 2], b"", b"\xff\xfe", b"{}", b"[1]", other.as_bytes()] {
+        for bad in [
+            &good[..good.len() / 2],
+            b"",
+            b"\xff\xfe",
+            b"{}",
+            b"[1]",
+            other.as_bytes(),
+        ] {
             std::fs::write(&file, bad).unwrap();
             assert!(read(&file, &hash).is_none());
         }

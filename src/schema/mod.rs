@@ -155,6 +155,34 @@ impl Schema {
         false
     }
 
+    /// Checks that `path` may lead somewhere from an entity of this type. What follows a
+    /// reference to a base type may belong to any kind of that type.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`] with the nearest name.
+    pub(crate) fn check_path(&self, entity_type: &EntityType, path: &str) -> Result<()> {
+        let mut types = vec![entity_type];
+        for name in path.split('.') {
+            let found = types.iter().filter_map(|one| one.attribute(name).ok());
+            let targets: Vec<&str> = found.clone().filter_map(Attribute::target).collect();
+            if found.count() == 0 {
+                let first = types.first().copied().unwrap_or(entity_type);
+                return Err(first.unknown(name));
+            }
+            types = self
+                .types
+                .iter()
+                .filter(|one| {
+                    targets
+                        .iter()
+                        .any(|target| self.is_kind_of(&one.name, target))
+                })
+                .collect();
+        }
+        Ok(())
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&EntityType> {
         self.type_ids.get(name).map(|&id| self.by_id(id))
     }

@@ -13,6 +13,7 @@ mod query;
 mod threads;
 
 pub use builder::SessionBuilder;
+pub use get::IntoKey;
 pub use information::ServerInformation;
 pub use query::{Query, QueryIter};
 pub use threads::SettingGuard;

@@ -8,8 +8,14 @@ use crate::config::Populate;
 use crate::handle::Session;
 
 thread_local! {
-    /// The settings in force, by session, the latest last.
-    static SETTINGS: RefCell<Vec<(usize, Setting)>> = const { RefCell::new(Vec::new()) };
+    /// The settings in force, the latest last.
+    static SETTINGS: RefCell<Vec<InForce>> = const { RefCell::new(Vec::new()) };
+}
+
+struct InForce {
+    session: usize,
+    setting: Setting,
+    guard: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -22,8 +28,8 @@ enum Setting {
 #[must_use = "the setting ends when this is dropped"]
 #[derive(Debug)]
 pub struct SettingGuard {
-    /// How many settings there were before. Not `Send`: the setting belongs to this thread.
-    before: usize,
+    number: u64,
+    /// Not `Send`: the setting belongs to this thread.
     thread: PhantomData<*const ()>,
 }
 
@@ -72,12 +78,17 @@ impl Session {
     }
 
     fn push(&self, setting: Setting) -> SettingGuard {
-        let before = SETTINGS.with_borrow_mut(|settings| {
-            settings.push((self.address(), setting));
-            settings.len() - 1
+        let number = SETTINGS.with_borrow_mut(|settings| {
+            let guard = settings.last().map_or(0, |last| last.guard + 1);
+            settings.push(InForce {
+                session: self.address(),
+                setting,
+                guard,
+            });
+            guard
         });
         SettingGuard {
-            before,
+            number,
             thread: PhantomData,
         }
     }
@@ -85,8 +96,8 @@ impl Session {
     fn find<T>(&self, wanted: impl Fn(Setting) -> Option<T>) -> Option<T> {
         let address = self.address();
         SETTINGS.with_borrow(|settings| {
-            let mine = settings.iter().rev().filter(|(owner, _)| *owner == address);
-            mine.filter_map(|(_, setting)| wanted(*setting)).next()
+            let mine = settings.iter().rev().filter(|one| one.session == address);
+            mine.filter_map(|one| wanted(one.setting)).next()
         })
     }
 
@@ -97,6 +108,6 @@ impl Session {
 
 impl Drop for SettingGuard {
     fn drop(&mut self) {
-        SETTINGS.with_borrow_mut(|settings| settings.truncate(self.before));
+        SETTINGS.with_borrow_mut(|settings| settings.retain(|one| one.guard != self.number));
     }
 }

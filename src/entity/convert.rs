@@ -1,0 +1,105 @@
+//! Attribute values as Rust types, entities included; entities as values.
+
+use crate::error::Result;
+use crate::handle::{Entity, Session};
+use crate::query::{Literal, Operand, ToOperand};
+use crate::session::IntoKey;
+use crate::value::{EntityKey, FromValue, Mismatch, Value};
+
+/// A type that [`Entity::get`] can answer with: everything that is [`FromValue`], and entities
+/// of the same session.
+pub trait FromAttribute: Sized {
+    /// Reads `value`; `session` is the one that it comes from.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] if the value is of another type.
+    fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch>;
+}
+
+impl<T: FromValue> FromAttribute for T {
+    fn from_attribute(value: Value, _: &Session) -> Result<Self, Mismatch> {
+        T::from_value(value)
+    }
+}
+
+impl FromAttribute for Entity {
+    fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
+        let key = EntityKey::from_value(value)?;
+        Ok(known(session, &key))
+    }
+}
+
+impl FromAttribute for Option<Entity> {
+    fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
+        let key = Option::<EntityKey>::from_value(value)?;
+        Ok(key.map(|key| known(session, &key)))
+    }
+}
+
+impl FromAttribute for Vec<Entity> {
+    fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
+        let keys = Vec::<EntityKey>::from_value(value)?;
+        Ok(keys.iter().map(|key| known(session, key)).collect())
+    }
+}
+
+fn known(session: &Session, key: &EntityKey) -> Entity {
+    session
+        .entity(key)
+        .expect("a key that the store gave is one that it takes")
+}
+
+impl From<&Entity> for Value {
+    fn from(entity: &Entity) -> Self {
+        Self::Reference(entity.key())
+    }
+}
+
+impl From<Entity> for Value {
+    fn from(entity: Entity) -> Self {
+        Self::Reference(entity.key())
+    }
+}
+
+impl From<&[Entity]> for Value {
+    fn from(entities: &[Entity]) -> Self {
+        Self::Collection(entities.iter().map(Entity::key).collect())
+    }
+}
+
+impl From<Vec<Entity>> for Value {
+    fn from(entities: Vec<Entity>) -> Self {
+        entities.as_slice().into()
+    }
+}
+
+impl From<&Vec<Entity>> for Value {
+    fn from(entities: &Vec<Entity>) -> Self {
+        entities.as_slice().into()
+    }
+}
+
+impl<const N: usize> From<[&Entity; N]> for Value {
+    fn from(entities: [&Entity; N]) -> Self {
+        Self::Collection(entities.into_iter().map(Entity::key).collect())
+    }
+}
+
+/// In a query, an entity stands for its primary key.
+impl ToOperand for Entity {
+    fn to_operand(&self) -> Result<Operand> {
+        let names = self.type_info().primary_key().iter();
+        let parts = self.handle.key.parts().iter();
+        let pairs = names
+            .zip(parts)
+            .map(|(name, part)| (name.to_string(), Literal::Text(part.to_string())));
+        Ok(Operand::Reference(pairs.collect()))
+    }
+}
+
+impl IntoKey for &Entity {
+    fn into_key(self, _: &str) -> EntityKey {
+        self.key()
+    }
+}

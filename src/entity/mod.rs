@@ -1,0 +1,93 @@
+//! What an entity can do: read and write its attributes, say what it is.
+
+mod attribute;
+mod convert;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::handle::{Entity, Session};
+use crate::schema::EntityType;
+use crate::store::EntityState;
+use crate::value::EntityKey;
+
+pub use convert::FromAttribute;
+
+impl Entity {
+    /// The session that the entity belongs to.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The type and primary key, detached from the session.
+    pub fn key(&self) -> EntityKey {
+        EntityKey::from_key(self.entity_type(), self.handle.key.clone())
+    }
+
+    /// The primary key as text; of a composite key, its parts with commas between.
+    pub fn id(&self) -> String {
+        self.handle.key.to_string()
+    }
+
+    /// The name of the entity type, such as `Task`.
+    pub fn entity_type(&self) -> &str {
+        self.type_info().name()
+    }
+
+    /// What the schema says of the entity type.
+    pub fn type_info(&self) -> &EntityType {
+        self.session.schema().by_id(self.handle.type_id())
+    }
+
+    /// What was done to the entity since the last commit, if anything.
+    pub fn state(&self) -> Option<EntityState> {
+        self.session.shared.store.lock().state(self.handle.place)
+    }
+}
+
+/// The same entity of the same session, whatever its values.
+impl PartialEq for Entity {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+}
+
+impl Eq for Entity {}
+
+impl Hash for Entity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.handle).hash(state);
+    }
+}
+
+/// `Task(adb4ad6c-…)`; nothing is fetched.
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.entity_type(), self.handle.key)
+    }
+}
+
+/// Type, key, state and what is loaded; nothing is fetched.
+impl fmt::Debug for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = self.session.shared.store.lock();
+        let place = self.handle.place;
+        let known: Vec<_> = store
+            .known_names(place)
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), store.known(place, name)?)))
+            .collect();
+        let state = store.state(place);
+        drop(store);
+        let mut out = f.debug_struct(self.entity_type());
+        out.field("key", &format_args!("{}", self.handle.key));
+        if let Some(state) = state {
+            out.field("state", &state);
+        }
+        for (name, value) in &known {
+            out.field(name, &format_args!("{value}"));
+        }
+        out.finish()
+    }
+}

@@ -1,0 +1,114 @@
+//! Sending recorded operations, or forgetting them.
+
+use crate::error::{Error, Result};
+use crate::handle::{Session, Shared};
+use crate::operation::{Operation, Plan, optimise};
+use crate::wire::{Rows, decode, encode_commit};
+
+impl Session {
+    /// Sends everything that was recorded, in one request and one transaction: either all of it
+    /// is on the server afterwards, or nothing.
+    ///
+    /// What other threads record meanwhile waits for the next commit. When nothing is recorded,
+    /// nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// The server's failure under its kind, or what kept its answer from arriving; then every
+    /// operation is still recorded: commit again, change something, or
+    /// [`rollback`](Self::rollback).
+    pub fn commit(&self) -> Result<()> {
+        self.check_open()?;
+        let Some(operations) = self.shared.begin_commit() else {
+            return Ok(());
+        };
+        let mut ending = CommitEnding {
+            shared: &self.shared,
+            rows: None,
+        };
+        ending.rows = Some(self.send_operations(&operations)?);
+        Ok(())
+    }
+
+    fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
+        let payloads = optimise(operations);
+        if payloads.is_empty() {
+            return Ok(Rows::default());
+        }
+        let doing = |error: Error| {
+            let count = payloads.len();
+            error.context(format_args!(
+                "commit of {count} changes, which stay recorded"
+            ))
+        };
+        let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
+        let summary = format!("commit of {} changes", payloads.len());
+        let answer = self.shared.api.send(&body, &summary).map_err(doing)?;
+        let answer = decode(self.schema(), &answer).map_err(doing)?;
+        Ok(answer.rows)
+    }
+
+    /// Forgets everything that was recorded and every value that was set. Entities that were
+    /// created and not committed are gone afterwards; deleted ones are there again.
+    ///
+    /// Waits for a commit that another thread has begun.
+    pub fn rollback(&self) {
+        let mut store = self.shared.store.lock();
+        while store.is_committing() {
+            self.shared.commit_ended.wait(&mut store);
+        }
+        store.rollback();
+    }
+
+    /// What a commit would send now: each change with the value before and after, as data and,
+    /// printed, as text for people.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("select description from Task")?.first()?.expect("a task");
+    /// task.set("description", "two")?;
+    /// task.set("description", "three")?;
+    /// assert!(session.plan().to_string().ends_with("-> \"three\"\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plan(&self) -> Plan {
+        Plan::new(&self.recorded_operations())
+    }
+
+    /// The operations that no commit has brought to the server yet, oldest first.
+    pub fn recorded_operations(&self) -> Vec<Operation> {
+        self.shared.store.lock().operations().cloned().collect()
+    }
+}
+
+impl Shared {
+    /// Waits until no commit is under way, then begins one.
+    fn begin_commit(&self) -> Option<std::sync::Arc<Vec<Operation>>> {
+        let mut store = self.store.lock();
+        while store.is_committing() {
+            self.commit_ended.wait(&mut store);
+        }
+        store.begin_commit()
+    }
+}
+
+/// Ends a commit however the sending ended, a panic included: otherwise every later commit would
+/// wait for ever.
+struct CommitEnding<'a> {
+    shared: &'a Shared,
+    rows: Option<Rows>,
+}
+
+impl Drop for CommitEnding<'_> {
+    fn drop(&mut self) {
+        let mut store = self.shared.store.lock();
+        match self.rows.take() {
+            Some(rows) => store.commit_succeeded(rows),
+            None => store.commit_failed(),
+        }
+        drop(store);
+        self.shared.commit_ended.notify_all();
+    }
+}

@@ -1,0 +1,79 @@
+//! Creating and deleting entities.
+
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::handle::{Entity, Session};
+use crate::value::Data;
+
+impl Session {
+    /// Creates an entity; the server learns of it at the next [`commit`](Self::commit).
+    ///
+    /// Attributes that `data` does not give get the schema's defaults; the key is made here, so
+    /// that other new entities can refer to this one at once.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::data;
+    ///
+    /// let project = session.query("Project where name is test")?.one()?;
+    /// let folder = session.create("Folder", data! { "name": "assets", "parent": &project })?;
+    /// let task = session.create("Task", data! { "name": "model", "parent": &folder })?;
+    /// session.commit()?;
+    /// assert_eq!(task.get::<String>("parent.name")?, "assets");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownType`](crate::ErrorKind::UnknownType),
+    /// [`UnknownAttribute`](crate::ErrorKind::UnknownAttribute) and
+    /// [`WrongType`](crate::ErrorKind::WrongType) for what does not fit the schema;
+    /// [`Validation`](crate::ErrorKind::Validation) if a part of the key is missing;
+    /// [`Duplicate`](crate::ErrorKind::Duplicate) for a key that the session knows already;
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
+        self.check_open()?;
+        let recording = self.is_recording();
+        let mut store = self.shared.store.lock();
+        let mut new_id = || Uuid::new_v4().to_string();
+        let place = store.create(entity_type, data, recording, &mut new_id)?;
+        Ok(Entity {
+            session: self.clone(),
+            handle: store.handle(place),
+        })
+    }
+
+    /// Marks an entity for deletion; the server deletes it at the next
+    /// [`commit`](Self::commit). One that was never committed goes away at once.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it is gone already,
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub fn delete(&self, entity: &Entity) -> Result<()> {
+        self.check_open()?;
+        if !self.is_recording() {
+            return Ok(());
+        }
+        let entity = self.own(entity)?;
+        self.shared.store.lock().delete(entity.handle.place)
+    }
+
+    /// # Errors
+    ///
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        self.shared.api.check_open()
+    }
+
+    /// The entity as this session knows it: entities of another session are found by key.
+    fn own(&self, entity: &Entity) -> Result<Entity> {
+        if std::sync::Arc::ptr_eq(&self.shared, &entity.session.shared) {
+            return Ok(entity.clone());
+        }
+        self.entity(&entity.key())
+    }
+}
