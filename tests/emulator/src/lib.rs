@@ -5,3 +5,4 @@ pub mod schema {
     pub mod compact;
     pub mod hash;
 }
+pub mod studio;
