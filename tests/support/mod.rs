@@ -1,0 +1,107 @@
+//! What the integration tests share: sessions on an emulator, and servers that misbehave.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use ftrack_api::{SchemaCache, Session, SessionBuilder};
+use ftrack_emulator::Emulator;
+
+/// A server with the demo studio.
+pub fn emulator() -> Emulator {
+    Emulator::builder().tasks(60).start().unwrap()
+}
+
+/// A builder with everything that the server needs, and no schema cache.
+pub fn builder(server: &Emulator) -> SessionBuilder {
+    Session::builder()
+        .server_url(server.url())
+        .api_key(server.api_key())
+        .api_user(server.api_user())
+        .schema_cache(SchemaCache::Off)
+}
+
+pub fn open(server: &Emulator) -> Session {
+    builder(server).open().unwrap()
+}
+
+/// How many requests `work` sends.
+pub fn requests(session: &Session, work: impl FnOnce()) -> u64 {
+    let before = session.statistics().requests;
+    work();
+    session.statistics().requests - before
+}
+
+/// A server that gives the same answer to every request, and counts them.
+pub struct Parrot {
+    address: String,
+    count: Arc<AtomicUsize>,
+}
+
+impl Parrot {
+    /// Answers with `status`, `headers` (whole lines) and `body`.
+    pub fn new(status: &str, headers: &str, body: &str) -> Self {
+        Self::raw(format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
+            body.len()
+        ))
+    }
+
+    /// Answers with these very bytes and hangs up.
+    pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        let (answer, counted) = (answer.into(), count.clone());
+        // Ends with the test process; a blocked `accept` costs nothing until then.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                read_request(&mut stream);
+                let _ = stream.write_all(&answer);
+            }
+        });
+        Self { address, count }
+    }
+
+    pub fn builder(&self) -> SessionBuilder {
+        Session::builder()
+            .server_url(&self.address)
+            .api_key("s3cret-key")
+            .api_user("ada")
+            .schema_cache(SchemaCache::Off)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads the head and as much body as it announces.
+fn read_request(stream: &mut TcpStream) {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&seen).to_lowercase();
+        if let Some((head, _)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+            if seen.len() >= head.len() + 4 + length {
+                return;
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => seen.extend_from_slice(&buffer[..count]),
+        }
+    }
+}

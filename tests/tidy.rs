@@ -1,0 +1,207 @@
+//! Keeps the shape of the source: layers, openings, purity, and the oldest compiler.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The modules of `src/`, each importing only from those above it. Modules on one line may
+/// import from one another to their left.
+const LAYERS: &[&str] = &[
+    "error",
+    "value",
+    "schema",
+    "query",
+    "operation",
+    "wire",
+    "event",
+    "socketio",
+    "sequence",
+    "store",
+    "config",
+    "transport",
+    "api",
+    "cache",
+    "accessor",
+    "hub",
+    "handle",
+    "entity",
+    "structure",
+    "location",
+    "plugin",
+    "session",
+];
+
+/// The modules that never touch a socket, a file, a clock, a lock or a thread.
+const PURE: &[&str] = &[
+    "error", "value", "schema", "query", "operation", "wire", "event", "socketio", "sequence",
+    "store",
+];
+
+/// What a pure module may not name.
+const IMPURE: &[&str] = &[
+    "std::net", "std::fs", "std::thread", "std::env", "std::process", "std::io::Std",
+    "Instant::now", "SystemTime", "Timestamp::now", "Zoned::now", "ureq", "parking_lot", "mio::",
+    "crossbeam_channel", "tempfile", "Mutex", "RwLock", "Condvar",
+];
+
+/// The handles are one knot: the modules that give them their behaviour may name one another.
+const KNOT: &[&str] = &["handle", "entity", "structure", "location", "plugin", "session"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !matches!(name.as_str(), "target" | "node_modules") {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The source without comments and without the tests at its end.
+fn code_of(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The top-level module that a file of `src/` belongs to.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// The modules that `code` imports by `crate::…`, those in braces included.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        if let Some(list) = after.strip_prefix('{') {
+            let inside = list.split('}').next().unwrap_or(list);
+            let names = inside.split(',').map(|part| part.trim().split("::").next().unwrap());
+            found.extend(names.map(str::to_owned));
+        } else {
+            let end = after.find(|c: char| !c.is_alphanumeric() && c != '_');
+            found.push(after[..end.unwrap_or(after.len())].to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn modules_import_from_above_only() {
+    let rank: HashMap<&str, usize> = LAYERS.iter().enumerate().map(|(i, m)| (*m, i)).collect();
+    let mut wrong = Vec::new();
+    for path in rust_files(&root().join("src")) {
+        let module = module_of(&path);
+        if module == "lib" || path.ends_with("tests.rs") {
+            continue;
+        }
+        let own = rank.get(module.as_str()).copied();
+        let own = own.unwrap_or_else(|| panic!("{} is in no layer", path.display()));
+        for import in imports(&code_of(&fs::read_to_string(&path).unwrap())) {
+            let Some(&other) = rank.get(import.as_str()) else { continue };
+            let knot = KNOT.contains(&module.as_str()) && KNOT.contains(&import.as_str());
+            if other > own && !knot {
+                wrong.push(format!("{} imports {import}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_modules_touch_nothing() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&root().join("src")) {
+        if !PURE.contains(&module_of(&path).as_str()) {
+            continue;
+        }
+        let code = code_of(&fs::read_to_string(&path).unwrap());
+        let named = IMPURE.iter().filter(|name| code.contains(**name));
+        wrong.extend(named.map(|name| format!("{} names {name}", path.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    for path in rust_files(&root().join("src")) {
+        let code = code_of(&fs::read_to_string(&path).unwrap());
+        let reads = code.contains("env::var") && module_of(&path) != "config";
+        assert!(!reads, "{} reads the environment", path.display());
+    }
+}
+
+#[test]
+fn files_say_what_they_hold() {
+    for folder in ["src", "tests", "docs/examples", "benches"] {
+        for path in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("//!"), "{} has no `//!`", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_plugins_are_loaded_unsafely() {
+    for folder in ["src", "tests"] {
+        for path in rust_files(&root().join(folder)) {
+            let allowed = path.ends_with("plugin/library.rs") || path.ends_with("tests/tidy.rs");
+            let code = code_of(&fs::read_to_string(&path).unwrap());
+            assert!(allowed || !code.contains("allow(unsafe_code"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_top_level_is_what_the_design_says() {
+    let mut found: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && name != "target")
+        .collect();
+    found.sort();
+    let expected = [
+        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "benches",
+        "docs", "src", "tests",
+    ];
+    assert_eq!(found, expected);
+}
+
+/// `rust-version` is a promise: no dependency that is built may need a newer compiler.
+#[test]
+fn dependencies_build_with_the_oldest_compiler() {
+    let compiler = Command::new("rustc").arg("-vV").output().unwrap();
+    let compiler = String::from_utf8(compiler.stdout).unwrap();
+    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--all-features"])
+        .args(["--filter-platform", host])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let version = |package: &serde_json::Value| -> Vec<u32> {
+        let text = package["rust_version"].as_str().unwrap_or("1.0");
+        text.split('.').map(|part| part.parse().unwrap()).take(2).collect()
+    };
+    let ours = packages.iter().find(|package| package["name"] == "ftrack-api").unwrap();
+    let promised = version(ours);
+    assert_eq!(promised, [1, 90]);
+    for package in packages {
+        assert!(version(package) <= promised, "{} {}", package["name"], package["version"]);
+    }
+}
