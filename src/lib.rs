@@ -30,7 +30,7 @@ mod session;
 
 pub use api::Statistics;
 pub use config::{ApiKey, Populate, SchemaCache};
-pub use entity::FromAttribute;
+pub use entity::{Collection, FromAttribute};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use handle::{Entity, Session};
 pub use operation::{Change, Operation, Plan};

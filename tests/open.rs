@@ -24,8 +24,16 @@ fn a_session_knows_its_server() {
 fn wrong_credentials_are_refused_with_a_remedy() {
     let server = emulator();
     for strict in [false, true] {
-        let wrong_key = builder(&server).api_key("s3cret-key").strict_api(strict).open().unwrap_err();
-        let wrong_user = builder(&server).api_user("nobody").strict_api(strict).open().unwrap_err();
+        let wrong_key = builder(&server)
+            .api_key("s3cret-key")
+            .strict_api(strict)
+            .open()
+            .unwrap_err();
+        let wrong_user = builder(&server)
+            .api_user("nobody")
+            .strict_api(strict)
+            .open()
+            .unwrap_err();
         for error in [wrong_key, wrong_user] {
             assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
             assert!(error.to_string().contains("FTRACK_API_KEY"), "{error}");
@@ -38,24 +46,39 @@ fn wrong_credentials_are_refused_with_a_remedy() {
 #[test]
 fn slashes_at_the_end_do_not_matter() {
     let server = emulator();
-    let session = builder(&server).server_url(format!("{}//", server.url())).open().unwrap();
+    let session = builder(&server)
+        .server_url(format!("{}//", server.url()))
+        .open()
+        .unwrap();
     assert!(session.query("Project").unwrap().first().unwrap().is_some());
 }
 
 #[test]
 fn a_server_that_is_not_there() {
     // Bound and dropped at once: a port on which nothing listens.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let unreachable = Session::builder().api_key("k").api_user("u").server_url(format!("http://{free}"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let unreachable = Session::builder()
+        .api_key("k")
+        .api_user("u")
+        .server_url(format!("http://{free}"));
     let error = unreachable.open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(error.to_string().contains(&free.to_string()), "{error}");
     assert!(error.to_string().contains("nothing listens"), "{error}");
 
-    let nowhere = Session::builder().api_key("k").api_user("u").server_url("http://no-such-host.invalid");
+    let nowhere = Session::builder()
+        .api_key("k")
+        .api_user("u")
+        .server_url("http://no-such-host.invalid");
     let error = nowhere.open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
-    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    assert!(
+        error.to_string().contains("no-such-host.invalid"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -76,23 +99,62 @@ fn a_server_that_never_answers() {
 fn answers_that_are_no_answers() {
     let truncated = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{\"version\": \"dev\"";
     for (server, kind, says) in [
-        (Parrot::new("200 OK", "", "<html>Login s3cret-key</html>"), ErrorKind::BadResponse, "HTML"),
-        (Parrot::new("502 Bad Gateway", "", "<html>nginx</html>"), ErrorKind::BadResponse, "502"),
-        (Parrot::new("200 OK", "", "[{\"version\":"), ErrorKind::BadResponse, "cannot be read"),
-        (Parrot::new("200 OK", "", ""), ErrorKind::BadResponse, "empty"),
-        (Parrot::new("200 OK", "", "[]"), ErrorKind::BadResponse, "0 answers to 2"),
-        (Parrot::new("200 OK", "", "[null, []]"), ErrorKind::BadResponse, "instead of an object"),
-        (Parrot::new("200 OK", "", "[{\"version\": \"3.0.0\"}, []]"), ErrorKind::Unsupported, "3.3.11"),
-        (Parrot::new("200 OK", "", "[{\"version\": \"dev\"}, {\"a\": 1}]"), ErrorKind::BadResponse, "schema"),
+        (
+            Parrot::new("200 OK", "", "<html>Login s3cret-key</html>"),
+            ErrorKind::BadResponse,
+            "HTML",
+        ),
+        (
+            Parrot::new("502 Bad Gateway", "", "<html>nginx</html>"),
+            ErrorKind::BadResponse,
+            "502",
+        ),
+        (
+            Parrot::new("200 OK", "", "[{\"version\":"),
+            ErrorKind::BadResponse,
+            "cannot be read",
+        ),
+        (
+            Parrot::new("200 OK", "", ""),
+            ErrorKind::BadResponse,
+            "empty",
+        ),
+        (
+            Parrot::new("200 OK", "", "[]"),
+            ErrorKind::BadResponse,
+            "0 answers to 2",
+        ),
+        (
+            Parrot::new("200 OK", "", "[null, []]"),
+            ErrorKind::BadResponse,
+            "instead of an object",
+        ),
+        (
+            Parrot::new("200 OK", "", "[{\"version\": \"3.0.0\"}, []]"),
+            ErrorKind::Unsupported,
+            "3.3.11",
+        ),
+        (
+            Parrot::new("200 OK", "", "[{\"version\": \"dev\"}, {\"a\": 1}]"),
+            ErrorKind::BadResponse,
+            "schema",
+        ),
         (Parrot::raw(truncated), ErrorKind::Connection, "broke off"),
-        (Parrot::raw("garbage"), ErrorKind::Connection, "cannot reach"),
+        (
+            Parrot::raw("garbage"),
+            ErrorKind::Connection,
+            "cannot reach",
+        ),
         (Parrot::raw(""), ErrorKind::Connection, "cannot reach"),
     ] {
         // `Off` asks for information and schema at once.
         let error = server.builder().open().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(says), "{error} for {says}");
-        assert!(!format!("{error:?} {error}").contains("s3cret-key"), "{error}");
+        assert!(
+            !format!("{error:?} {error}").contains("s3cret-key"),
+            "{error}"
+        );
     }
 }
 
@@ -112,7 +174,11 @@ fn failures_are_the_same_whatever_the_status() {
 fn redirects_are_not_followed_with_the_key() {
     let other = Parrot::new("200 OK", "", "[]");
     let location = format!("Location: {}/api\r\n", other.address());
-    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+    ] {
         let server = Parrot::new(status, &location, "");
         let error = server.builder().open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -129,24 +195,39 @@ fn one_request_opens_a_session() {
     assert_eq!(cached().open().unwrap().statistics().requests, 1);
     let warm = cached().open().unwrap();
     assert_eq!(warm.statistics().requests, 1);
-    assert!(warm.statistics().bytes_received < 1000, "the schema was fetched again");
+    assert!(
+        warm.statistics().bytes_received < 1000,
+        "the schema was fetched again"
+    );
     assert_eq!(warm.schema().entity_types().len(), 116);
     let file = folder.path().join("ftrack_api_schema_cache.json");
     let text = std::fs::read(&file).unwrap();
     std::fs::write(&file, &text[..text.len() / 2]).unwrap();
     assert_eq!(cached().open().unwrap().statistics().requests, 2);
-    assert_eq!(std::fs::read(&file).unwrap(), text, "the bad file is replaced");
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        text,
+        "the bad file is replaced"
+    );
 }
 
 #[test]
 fn a_closed_session_says_so() {
     let server = emulator();
     let session = open(&server);
-    let task = session.query("select name from Task").unwrap().first().unwrap().unwrap();
+    let task = session
+        .query("select name from Task")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
     session.close();
     session.close();
     assert!(session.closed());
-    assert_eq!(task.get::<String>("name").unwrap(), task.get::<String>("name").unwrap());
+    assert_eq!(
+        task.get::<String>("name").unwrap(),
+        task.get::<String>("name").unwrap()
+    );
     let closed = |error: ftrack_api::Error| assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     closed(task.get::<String>("description").unwrap_err());
     closed(task.set("name", "x").unwrap_err());
@@ -161,10 +242,16 @@ fn a_closed_session_says_so() {
 #[test]
 fn a_transport_can_be_handed_in() {
     let canned = Canned::new();
-    canned.answer(200, r#"[{"version": "dev", "schema_hash": "x"},
+    canned.answer(
+        200,
+        r#"[{"version": "dev", "schema_hash": "x"},
         [{"id": "A", "primary_key": ["id"], "default_projections": ["id"],
-          "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}]]"#);
-    canned.answer(200, r#"[{"action": "query", "data": [{"__entity_type__": "A", "id": "a", "n": 7}]}]"#);
+          "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}]]"#,
+    );
+    canned.answer(
+        200,
+        r#"[{"action": "query", "data": [{"__entity_type__": "A", "id": "a", "n": 7}]}]"#,
+    );
     let session = Session::builder()
         .server_url("https://studio.example")
         .api_key("k")

@@ -34,19 +34,49 @@ const LAYERS: &[&str] = &[
 
 /// The modules that never touch a socket, a file, a clock, a lock or a thread.
 const PURE: &[&str] = &[
-    "error", "value", "schema", "query", "operation", "wire", "event", "socketio", "sequence",
+    "error",
+    "value",
+    "schema",
+    "query",
+    "operation",
+    "wire",
+    "event",
+    "socketio",
+    "sequence",
     "store",
 ];
 
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[
-    "std::net", "std::fs", "std::thread", "std::env", "std::process", "std::io::Std",
-    "Instant::now", "SystemTime", "Timestamp::now", "Zoned::now", "ureq", "parking_lot", "mio::",
-    "crossbeam_channel", "tempfile", "Mutex", "RwLock", "Condvar",
+    "std::net",
+    "std::fs",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "std::io::Std",
+    "Instant::now",
+    "SystemTime",
+    "Timestamp::now",
+    "Zoned::now",
+    "ureq",
+    "parking_lot",
+    "mio::",
+    "crossbeam_channel",
+    "tempfile",
+    "Mutex",
+    "RwLock",
+    "Condvar",
 ];
 
 /// The handles are one knot: the modules that give them their behaviour may name one another.
-const KNOT: &[&str] = &["handle", "entity", "structure", "location", "plugin", "session"];
+const KNOT: &[&str] = &[
+    "handle",
+    "entity",
+    "structure",
+    "location",
+    "plugin",
+    "session",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -71,7 +101,9 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// The source without comments and without the tests at its end.
 fn code_of(text: &str) -> String {
     let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -88,7 +120,9 @@ fn imports(code: &str) -> Vec<String> {
     for after in code.split("crate::").skip(1) {
         if let Some(list) = after.strip_prefix('{') {
             let inside = list.split('}').next().unwrap_or(list);
-            let names = inside.split(',').map(|part| part.trim().split("::").next().unwrap());
+            let names = inside
+                .split(',')
+                .map(|part| part.trim().split("::").next().unwrap());
             found.extend(names.map(str::to_owned));
         } else {
             let end = after.find(|c: char| !c.is_alphanumeric() && c != '_');
@@ -110,7 +144,9 @@ fn modules_import_from_above_only() {
         let own = rank.get(module.as_str()).copied();
         let own = own.unwrap_or_else(|| panic!("{} is in no layer", path.display()));
         for import in imports(&code_of(&fs::read_to_string(&path).unwrap())) {
-            let Some(&other) = rank.get(import.as_str()) else { continue };
+            let Some(&other) = rank.get(import.as_str()) else {
+                continue;
+            };
             let knot = KNOT.contains(&module.as_str()) && KNOT.contains(&import.as_str());
             if other > own && !knot {
                 wrong.push(format!("{} imports {import}", path.display()));
@@ -159,7 +195,11 @@ fn only_plugins_are_loaded_unsafely() {
         for path in rust_files(&root().join(folder)) {
             let allowed = path.ends_with("plugin/library.rs") || path.ends_with("tests/tidy.rs");
             let code = code_of(&fs::read_to_string(&path).unwrap());
-            assert!(allowed || !code.contains("allow(unsafe_code"), "{}", path.display());
+            assert!(
+                allowed || !code.contains("allow(unsafe_code"),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -173,8 +213,15 @@ fn the_top_level_is_what_the_design_says() {
         .collect();
     found.sort();
     let expected = [
-        "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "benches",
-        "docs", "src", "tests",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "benches",
+        "docs",
+        "src",
+        "tests",
     ];
     assert_eq!(found, expected);
 }
@@ -184,24 +231,42 @@ fn the_top_level_is_what_the_design_says() {
 fn dependencies_build_with_the_oldest_compiler() {
     let compiler = Command::new("rustc").arg("-vV").output().unwrap();
     let compiler = String::from_utf8(compiler.stdout).unwrap();
-    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let host = compiler
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap();
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--all-features"])
         .args(["--filter-platform", host])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let version = |package: &serde_json::Value| -> Vec<u32> {
         let text = package["rust_version"].as_str().unwrap_or("1.0");
-        text.split('.').map(|part| part.parse().unwrap()).take(2).collect()
+        text.split('.')
+            .map(|part| part.parse().unwrap())
+            .take(2)
+            .collect()
     };
-    let ours = packages.iter().find(|package| package["name"] == "ftrack-api").unwrap();
+    let ours = packages
+        .iter()
+        .find(|package| package["name"] == "ftrack-api")
+        .unwrap();
     let promised = version(ours);
     assert_eq!(promised, [1, 90]);
     for package in packages {
-        assert!(version(package) <= promised, "{} {}", package["name"], package["version"]);
+        assert!(
+            version(package) <= promised,
+            "{} {}",
+            package["name"],
+            package["version"]
+        );
     }
 }

@@ -17,8 +17,15 @@ fn main() -> Result<()> {
     let mut step = Step::default();
 
     let session = open(server.as_ref())?;
-    println!("Connected to {} as {}.", session.server_url(), session.api_user());
-    println!("The server has version {}.", session.server_information().version().unwrap_or("?"));
+    println!(
+        "Connected to {} as {}.",
+        session.server_url(),
+        session.api_user()
+    );
+    println!(
+        "The server has version {}.",
+        session.server_information().version().unwrap_or("?")
+    );
     step.done("open", &session);
 
     let project = session
@@ -46,11 +53,18 @@ fn main() -> Result<()> {
 
     let second = open(server.as_ref())?;
     println!("\nWhat a second session sees:");
-    let found = second.query(expr!("select name, bid, description from Task where parent is {}", &shot))?;
+    let found = second.query(expr!(
+        "select name, bid, description from Task where parent is {}",
+        &shot
+    ))?;
     for task in &found {
         let task = task?;
         let (name, bid) = (task.get::<String>("name")?, task.get::<f64>("bid")?);
-        println!("  {name:<12} {:>4} h  {}", bid / 3600.0, task.get::<String>("description")?);
+        println!(
+            "  {name:<12} {:>4} h  {}",
+            bid / 3600.0,
+            task.get::<String>("description")?
+        );
     }
     step.from = Statistics::default();
     step.done("read them back in a second session", &second);
@@ -100,9 +114,8 @@ fn create_shot(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entit
     // A name of its own, so that the tour can be taken more than once on one server.
     let name = format!("tour_{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let shot = session.create("Shot", data! { "name": name, "parent": project })?;
-    let tasks = ["animation", "lighting", "compositing"].map(|name| {
-        session.create("Task", data! { "name": name, "parent": &shot })
-    });
+    let tasks = ["animation", "lighting", "compositing"]
+        .map(|name| session.create("Task", data! { "name": name, "parent": &shot }));
     let tasks = tasks.into_iter().collect::<Result<_, _>>()?;
     Ok((shot, tasks))
 }
@@ -110,7 +123,9 @@ fn create_shot(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entit
 fn path_of(entity: &Entity) -> Result<String> {
     let link: serde_json::Value = entity.get("link")?;
     let names = link.as_array().into_iter().flatten();
-    let names: Vec<_> = names.filter_map(|element| element["name"].as_str()).collect();
+    let names: Vec<_> = names
+        .filter_map(|element| element["name"].as_str())
+        .collect();
     Ok(names.join(" / "))
 }
 

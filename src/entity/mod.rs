@@ -1,6 +1,7 @@
 //! What an entity can do: read and write its attributes, say what it is.
 
 mod attribute;
+mod collection;
 mod convert;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::schema::EntityType;
 use crate::store::EntityState;
 use crate::value::EntityKey;
 
+pub use collection::Collection;
 pub use convert::FromAttribute;
 
 impl Entity {

@@ -1,5 +1,6 @@
 //! What was done to entities and is not yet on the server.
 
+mod extend;
 mod optimise;
 mod plan;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use crate::value::{Data, EntityKey, Value};
 
+pub(crate) use extend::{apply, resolve};
 pub(crate) use optimise::{Action, Payload, optimise};
 pub use plan::{Change, Plan};
 
@@ -35,6 +37,20 @@ pub enum Operation {
         /// What it is now.
         new_value: Value,
     },
+    /// Members were added to a collection, or taken out of it.
+    ///
+    /// The server takes only whole collections: when this is committed, what is added and
+    /// removed is applied to the members that the collection has by then.
+    Extend {
+        /// The entity that has the collection.
+        entity: EntityKey,
+        /// The collection.
+        attribute_name: String,
+        /// Who joins it.
+        added: Vec<EntityKey>,
+        /// Who leaves it.
+        removed: Vec<EntityKey>,
+    },
     /// An entity was deleted.
     Delete {
         /// The deleted entity.
@@ -46,9 +62,10 @@ impl Operation {
     /// The entity that it is about.
     pub fn entity(&self) -> &EntityKey {
         match self {
-            Self::Create { entity, .. } | Self::Update { entity, .. } | Self::Delete { entity } => {
-                entity
-            }
+            Self::Create { entity, .. }
+            | Self::Update { entity, .. }
+            | Self::Extend { entity, .. }
+            | Self::Delete { entity } => entity,
         }
     }
 }
@@ -64,6 +81,20 @@ impl fmt::Display for Operation {
                 new_value,
                 ..
             } => write!(f, "update {entity}: {attribute_name} = {new_value}"),
+            Self::Extend {
+                entity,
+                attribute_name,
+                added,
+                removed,
+            } => {
+                write!(f, "extend {entity}: {attribute_name}")?;
+                added
+                    .iter()
+                    .try_for_each(|member| write!(f, " + {member}"))?;
+                removed
+                    .iter()
+                    .try_for_each(|member| write!(f, " - {member}"))
+            }
             Self::Delete { entity } => write!(f, "delete {entity}"),
         }
     }

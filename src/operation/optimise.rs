@@ -26,7 +26,7 @@ pub(crate) enum Action {
     Delete,
 }
 
-/// The payloads to send for `operations`.
+/// The payloads to send for `operations`, in which [`resolve`](super::resolve) left no `Extend`.
 pub(crate) fn optimise(operations: &[Operation]) -> Vec<Payload<'_>> {
     let payloads = payloads(operations);
     let payloads = drop_short_lived(payloads);
@@ -54,6 +54,8 @@ fn payload((index, operation): (usize, &Operation)) -> Payload<'_> {
             Action::Update,
             vec![(attribute_name.as_str(), new_value, index)],
         ),
+        // Sent as the update that `resolve` makes of it.
+        Operation::Extend { .. } => (Action::Update, Vec::new()),
         Operation::Delete { .. } => (Action::Delete, Vec::new()),
     };
     Payload {

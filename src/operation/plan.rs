@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::Operation;
 use super::optimise::{Action, optimise};
+use super::{Operation, apply};
 use crate::value::{EntityKey, Value};
 
 /// What a commit would send, in order.
@@ -32,6 +32,9 @@ pub enum Change {
     Create(EntityKey, Vec<(String, Value)>),
     /// Attributes of an entity will change: name, value before if that is known, value after.
     Update(EntityKey, Vec<(String, Option<Value>, Value)>),
+    /// Members will join a collection, and others leave it: entity, attribute, who joins, who
+    /// leaves.
+    Extend(EntityKey, String, Vec<EntityKey>, Vec<EntityKey>),
     /// An entity will be deleted.
     Delete(EntityKey),
 }
@@ -59,15 +62,51 @@ impl Plan {
                 Action::Delete => Change::Delete(entity),
             }
         });
-        Self {
-            changes: changes.collect(),
-        }
+        let mut changes: Vec<Change> = changes.collect();
+        changes.extend(extensions(operations));
+        Self { changes }
     }
 
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+}
+
+/// The changes to collections, one for each, of entities that stay.
+fn extensions(operations: &[Operation]) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for operation in operations {
+        match operation {
+            Operation::Extend {
+                entity,
+                attribute_name,
+                added,
+                removed,
+            } => {
+                let same = |change: &&mut Change| matches!(change, Change::Extend(known, name, ..) if known == entity && name == attribute_name);
+                match changes.iter_mut().find(same) {
+                    Some(Change::Extend(_, _, joining, leaving)) => {
+                        *joining = apply(joining, added, removed);
+                        *leaving = apply(leaving, removed, added);
+                    }
+                    _ => changes.push(Change::Extend(
+                        entity.clone(),
+                        attribute_name.clone(),
+                        added.clone(),
+                        removed.clone(),
+                    )),
+                }
+            }
+            Operation::Delete { entity } => {
+                changes.retain(
+                    |change| !matches!(change, Change::Extend(known, ..) if known == entity),
+                );
+            }
+            Operation::Create { .. } | Operation::Update { .. } => {}
+        }
+    }
+    changes
 }
 
 /// What each attribute was before the first of its updates.
@@ -108,6 +147,16 @@ impl fmt::Display for Plan {
                         }
                     }
                 }
+                Change::Extend(entity, name, added, removed) => {
+                    write!(f, "extend {entity}\n  {name}:")?;
+                    added
+                        .iter()
+                        .try_for_each(|member| write!(f, " + {member}"))?;
+                    removed
+                        .iter()
+                        .try_for_each(|member| write!(f, " - {member}"))?;
+                    writeln!(f)?;
+                }
                 Change::Delete(entity) => writeln!(f, "delete {entity}")?,
             }
         }
@@ -129,6 +178,13 @@ mod tests {
             old_value: Some(old.into()),
             new_value: new.into(),
         };
+        let note = |id: &str| EntityKey::new("Note", id);
+        let extend = |added: &str, removed: Option<&str>| Operation::Extend {
+            entity: shot.clone(),
+            attribute_name: "notes".into(),
+            added: vec![note(added)],
+            removed: removed.map(note).into_iter().collect(),
+        };
         let plan = Plan::new(&[
             Operation::Create {
                 entity: EntityKey::new("Task", "t"),
@@ -136,6 +192,8 @@ mod tests {
             },
             change("one", "two"),
             change("two", "three"),
+            extend("a", None),
+            extend("b", Some("a")),
             Operation::Delete {
                 entity: EntityKey::new("Note", "n"),
             },
@@ -143,7 +201,8 @@ mod tests {
         assert_eq!(
             plan.to_string(),
             "create Task(t)\n  name: \"anim\"\n  parent: Shot(s)\n\
-             update Shot(s)\n  name: \"one\" -> \"three\"\ndelete Note(n)\n"
+             update Shot(s)\n  name: \"one\" -> \"three\"\ndelete Note(n)\n\
+             extend Shot(s)\n  notes: + Note(b) - Note(a)\n"
         );
     }
 }

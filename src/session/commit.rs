@@ -1,8 +1,11 @@
 //! Sending recorded operations, or forgetting them.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 use crate::handle::{Session, Shared};
-use crate::operation::{Operation, Plan, optimise};
+use crate::operation::{Operation, Plan, optimise, resolve};
+use crate::value::EntityKey;
 use crate::wire::{Rows, decode, encode_commit};
 
 impl Session {
@@ -31,7 +34,8 @@ impl Session {
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
-        let payloads = optimise(operations);
+        let operations = self.with_whole_collections(operations)?;
+        let payloads = optimise(&operations);
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
@@ -46,6 +50,26 @@ impl Session {
         let answer = self.shared.api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.schema(), &answer).map_err(doing)?;
         Ok(answer.rows)
+    }
+
+    /// The server takes only whole collections: asks it who is in those that are extended.
+    fn with_whole_collections<'a>(
+        &self,
+        operations: &'a [Operation],
+    ) -> Result<Cow<'a, [Operation]>> {
+        let extended = self.shared.store.lock().extended_collections(operations);
+        if !operations
+            .iter()
+            .any(|one| matches!(one, Operation::Extend { .. }))
+        {
+            return Ok(Cow::Borrowed(operations));
+        }
+        for (name, places) in extended {
+            self.fetch_for(&places, &name)?;
+        }
+        let store = self.shared.store.lock();
+        let members = |entity: &EntityKey, name: &str| store.remote_members(entity, name);
+        Ok(Cow::Owned(resolve(operations, members)))
     }
 
     /// Forgets everything that was recorded and every value that was set. Entities that were

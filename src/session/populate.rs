@@ -1,10 +1,13 @@
-//! Loading what is read and not there.
+//! Loading: what is read and not there, and what is asked for ahead.
+
+use std::collections::BTreeMap;
 
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::Session;
-use crate::store::{Fetch, Read};
-use crate::value::Value;
+use crate::handle::{Entity, Session};
+use crate::schema::EntityType;
+use crate::store::{EntityState, Fetch, Read};
+use crate::value::{EntityKey, Value};
 
 use super::get::by_keys;
 
@@ -12,6 +15,98 @@ use super::get::by_keys;
 const CHUNK: usize = 500;
 
 impl Session {
+    /// Fetches attributes of entities ahead, in few requests: one for every 500 entities of a
+    /// type. `projections` is written as in a query: `"bid, status.name"`.
+    ///
+    /// Values that were set here stay. Entities that are not committed yet are passed over. The
+    /// entities may be of several types; each is asked for the projections that its type has.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let tasks = session.query("Task limit 20")?.all()?;
+    /// session.populate(&tasks, "bid, status.name")?;
+    /// let before = session.statistics().requests;
+    /// for task in &tasks {
+    ///     task.get::<Option<String>>("status.name")?;
+    /// }
+    /// assert_eq!(session.statistics().requests, before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`] if none of the entities' types has a projection; else what
+    /// kept the server's answer from arriving.
+    pub fn populate<'a>(
+        &self,
+        entities: impl IntoIterator<Item = &'a Entity>,
+        projections: &str,
+    ) -> Result<()> {
+        let mut by_type: BTreeMap<&str, Vec<EntityKey>> = BTreeMap::new();
+        for entity in entities {
+            if entity.state() != Some(EntityState::Created) {
+                by_type
+                    .entry(entity.entity_type())
+                    .or_default()
+                    .push(entity.key());
+            }
+        }
+        let wanted: Vec<&str> = projections.split(',').map(str::trim).collect();
+        let mut had = vec![by_type.is_empty(); wanted.len()];
+        let mut unknown = None;
+        for (name, keys) in by_type {
+            let entity_type = self.schema().entity_type(name)?;
+            let mut fits = Vec::with_capacity(wanted.len());
+            for (path, had) in wanted.iter().zip(&mut had) {
+                match self.schema().check_path(entity_type, path) {
+                    Ok(()) => {
+                        *had = true;
+                        fits.push(*path);
+                    }
+                    Err(error) => unknown = Some(error),
+                }
+            }
+            if !fits.is_empty() {
+                self.fetch(entity_type, &keys, &fits)?;
+            }
+        }
+        match unknown {
+            Some(error) if had.contains(&false) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fetches attributes of entities anew, so that they show what is on the server now; without
+    /// `attributes`, all those that are loaded. Values that were set here stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`populate`](Self::populate).
+    pub fn refresh<'a>(
+        &self,
+        entities: impl IntoIterator<Item = &'a Entity>,
+        attributes: &[&str],
+    ) -> Result<()> {
+        let entities: Vec<&Entity> = entities.into_iter().collect();
+        if !attributes.is_empty() {
+            return self.populate(entities, &attributes.join(","));
+        }
+        // Entities with the same attributes loaded are fetched together.
+        let mut alike: BTreeMap<String, Vec<&Entity>> = BTreeMap::new();
+        for entity in entities {
+            let loaded = self.shared.store.lock().loaded_names(entity.handle.place);
+            alike.entry(loaded.join(",")).or_default().push(entity);
+        }
+        for (loaded, entities) in alike {
+            if !loaded.is_empty() {
+                self.populate(entities, &loaded)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads an attribute or a path of references, fetching what is missing.
     ///
     /// # Errors
@@ -38,21 +133,42 @@ impl Session {
             if asked.as_ref() == Some(&missing) {
                 return Err(self.no_answer(&missing));
             }
-            self.fetch(missing.0, &missing.1, mode == Populate::Peers)?;
+            self.fetch_missing(missing.0, &missing.1, mode == Populate::Peers)?;
             asked = Some(missing);
         }
     }
 
+    /// Fetches one attribute for the entities at `places`, loaded or not.
+    pub(super) fn fetch_for(&self, places: &[u32], name: &str) -> Result<()> {
+        let mut by_type: BTreeMap<String, Vec<EntityKey>> = BTreeMap::new();
+        let store = self.shared.store.lock();
+        for key in places.iter().map(|&place| store.key(place)) {
+            by_type
+                .entry(key.entity_type().to_owned())
+                .or_default()
+                .push(key);
+        }
+        drop(store);
+        for (entity_type, keys) in by_type {
+            self.fetch(self.schema().entity_type(&entity_type)?, &keys, &[name])?;
+        }
+        Ok(())
+    }
+
     /// Fetches what lies at `path` from the entity at `place` on, and for its peers that lack
     /// it too.
-    fn fetch(&self, place: u32, path: &str, peers: bool) -> Result<()> {
+    fn fetch_missing(&self, place: u32, path: &str, peers: bool) -> Result<()> {
         let name = path.split('.').next().unwrap_or(path);
         let Fetch { entity_type, keys } = self.shared.store.lock().lacking(place, name, peers);
         let entity_type = self.schema().entity_type(&entity_type)?;
         self.schema().check_path(entity_type, path)?;
         log::debug!("loading {path} for {} × {}", keys.len(), entity_type.name());
+        self.fetch(entity_type, &keys, &[path])
+    }
+
+    fn fetch(&self, entity_type: &EntityType, keys: &[EntityKey], paths: &[&str]) -> Result<()> {
         for keys in keys.chunks(CHUNK) {
-            let statement = by_keys(entity_type, entity_type.name(), keys).fields([path]);
+            let statement = by_keys(entity_type, entity_type.name(), keys).fields(paths);
             self.query(statement)?.all()?;
         }
         Ok(())

@@ -119,7 +119,18 @@ impl Attributes {
 
 /// What was set here and is not yet on the server.
 #[derive(Default)]
-pub(super) struct Local(Vec<Setting>);
+pub(super) struct Local {
+    settings: Vec<Setting>,
+    extensions: Vec<Extension>,
+}
+
+/// Who joins and who leaves a collection; what it has besides is the server's business.
+pub(super) struct Extension {
+    pub(super) name: NameId,
+    pub(super) added: Vec<u32>,
+    pub(super) removed: Vec<u32>,
+    pub(super) operation: Option<u64>,
+}
 
 pub(super) struct Setting {
     pub(super) name: NameId,
@@ -132,38 +143,112 @@ pub(super) struct Setting {
 
 impl Local {
     pub(super) fn get(&self, name: NameId) -> Option<&Slot> {
-        let setting = self.0.iter().find(|setting| setting.name == name)?;
+        let setting = self.settings.iter().find(|setting| setting.name == name)?;
         Some(&setting.value)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Setting> {
-        self.0.iter()
+        self.settings.iter()
     }
 
     pub(super) fn set(&mut self, setting: Setting) {
-        match self.0.iter_mut().find(|have| have.name == setting.name) {
+        self.extensions.retain(|have| have.name != setting.name);
+        match self
+            .settings
+            .iter_mut()
+            .find(|have| have.name == setting.name)
+        {
             Some(have) => *have = setting,
-            None => self.0.push(setting),
+            None => self.settings.push(setting),
+        }
+    }
+
+    /// Changes a value that is set already.
+    pub(super) fn replace(&mut self, name: NameId, value: Slot, operation: Option<u64>) {
+        if let Some(have) = self.settings.iter_mut().find(|have| have.name == name) {
+            (have.value, have.operation) = (value, operation);
         }
     }
 
     pub(super) fn remove(&mut self, name: NameId) -> Option<Setting> {
-        let place = self.0.iter().position(|setting| setting.name == name)?;
-        Some(self.0.remove(place))
+        let place = self
+            .settings
+            .iter()
+            .position(|setting| setting.name == name)?;
+        Some(self.settings.remove(place))
     }
 
     /// Whether a commit would send any of it.
     pub(super) fn is_recorded(&self) -> bool {
-        self.0.iter().any(|setting| setting.operation.is_some())
+        let set = self
+            .settings
+            .iter()
+            .any(|setting| setting.operation.is_some());
+        set || self
+            .extensions
+            .iter()
+            .any(|extension| extension.operation.is_some())
     }
 
     /// Takes out what was recorded before the operation with this number.
     pub(super) fn take_recorded_before(&mut self, operation: u64) -> Vec<Setting> {
         let before = |setting: &mut Setting| setting.operation.is_some_and(|at| at < operation);
-        self.0.extract_if(.., before).collect()
+        self.settings.extract_if(.., before).collect()
+    }
+
+    pub(super) fn take_extensions_before(&mut self, operation: u64) -> Vec<Extension> {
+        let before =
+            |extension: &mut Extension| extension.operation.is_some_and(|at| at < operation);
+        self.extensions.extract_if(.., before).collect()
+    }
+
+    pub(super) fn extension(&self, name: NameId) -> Option<&Extension> {
+        self.extensions
+            .iter()
+            .find(|extension| extension.name == name)
+    }
+
+    pub(super) fn extensions(&self) -> impl Iterator<Item = &Extension> {
+        self.extensions.iter()
+    }
+
+    /// Takes the extension of a collection out, whole.
+    pub(super) fn remove_extension(&mut self, name: NameId) -> bool {
+        let before = self.extensions.len();
+        self.extensions.retain(|extension| extension.name != name);
+        self.extensions.len() < before
+    }
+
+    /// Lets `added` join a collection and `removed` leave it.
+    pub(super) fn extend(
+        &mut self,
+        name: NameId,
+        added: &[u32],
+        removed: &[u32],
+        operation: Option<u64>,
+    ) {
+        let place = self
+            .extensions
+            .iter()
+            .position(|extension| extension.name == name);
+        let place = place.unwrap_or_else(|| {
+            self.extensions.push(Extension {
+                name,
+                added: Vec::new(),
+                removed: Vec::new(),
+                operation,
+            });
+            self.extensions.len() - 1
+        });
+        let extension = &mut self.extensions[place];
+        extension.operation = operation;
+        extension.added.retain(|member| !removed.contains(member));
+        extension.removed.retain(|member| !added.contains(member));
+        extension.added.extend(added);
+        extension.removed.extend(removed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.settings.is_empty() && self.extensions.is_empty()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::operation::Operation;
+use crate::operation::{Operation, apply};
 use crate::schema::AttributeKind;
 use crate::value::{Slot, Value};
 use crate::wire::Rows;
@@ -67,7 +67,7 @@ impl Store {
             match operation {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
                 Operation::Delete { .. } => self.bury(place),
-                Operation::Update { .. } => {}
+                Operation::Update { .. } | Operation::Extend { .. } => {}
             }
             touched.push(place);
         }
@@ -115,9 +115,18 @@ impl Store {
         let sent: Vec<Setting> = local.take_recorded_before(sent_before);
         let names: Vec<_> = sent.iter().map(|setting| setting.name).collect();
         let values = sent.into_iter().map(|setting| setting.value);
-        let mut remote = std::mem::take(&mut record.remote);
-        remote.merge(&mut self.shapes, &names, values);
-        self.records[place as usize].remote = remote;
+        let extended = local.take_extensions_before(sent_before);
+        record.remote.merge(&mut self.shapes, &names, values);
+        // What a collection has besides what joined is known only if it was loaded.
+        for extension in extended {
+            if let Some(Slot::Links(members)) = record.remote.get(&self.shapes, extension.name) {
+                let members = apply(members, &extension.added, &extension.removed);
+                let value = Slot::Links(members.into());
+                record
+                    .remote
+                    .merge(&mut self.shapes, &[extension.name], std::iter::once(value));
+            }
+        }
     }
 
     /// A new child makes the parent's loaded list of children stale; so does one that left.
@@ -141,6 +150,7 @@ impl Store {
                     owners.push(*owner);
                 }
             }
+            Operation::Extend { .. } => {}
             Operation::Create { .. } | Operation::Delete { .. } => {
                 if let Some(place) = place {
                     owners.extend(self.linked(place));

@@ -125,7 +125,7 @@ impl Store {
         let Some(local) = &mut self.records[place as usize].local else {
             return Ok(());
         };
-        if local.remove(id).is_none() {
+        if local.remove(id).is_none() && !local.remove_extension(id) {
             return Ok(());
         }
         if let Some(counterpart) = counterpart {
@@ -142,6 +142,11 @@ impl Store {
                 true
             }
             Operation::Update {
+                entity: updated,
+                attribute_name,
+                ..
+            }
+            | Operation::Extend {
                 entity: updated,
                 attribute_name,
                 ..
@@ -173,7 +178,7 @@ impl Store {
         Ok(())
     }
 
-    fn check_writable(
+    pub(super) fn check_writable(
         &self,
         place: u32,
         entity_type: &EntityType,
@@ -274,7 +279,7 @@ impl Store {
         })
     }
 
-    fn push(&mut self, operation: Operation) {
+    pub(super) fn push(&mut self, operation: Operation) {
         self.recorded += 1;
         self.queued.push(operation);
     }
@@ -346,7 +351,7 @@ fn key_from(entity_type: &EntityType, data: &[(&Attribute, Value)]) -> Result<En
 }
 
 /// The value as the attribute takes it.
-fn check(
+pub(super) fn check(
     schema: &crate::schema::Schema,
     entity: &EntityKey,
     attribute: &Attribute,

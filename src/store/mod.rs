@@ -5,6 +5,7 @@
 
 mod absorb;
 mod attributes;
+mod collection;
 mod commit;
 mod edit;
 mod peers;

@@ -1,6 +1,7 @@
 //! Reads: a value, or what would have to be fetched to know it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::operation::apply;
 use crate::schema::{AttributeKind, NameId};
 use crate::value::{Slot, Text, Value};
 
@@ -91,6 +92,15 @@ impl Store {
             .collect()
     }
 
+    /// The names of what the server gave, key attributes excepted.
+    pub(crate) fn loaded_names(&self, place: u32) -> Vec<String> {
+        let names = self.record(place).remote.names(&self.shapes);
+        names
+            .iter()
+            .map(|&name| self.schema.name(name).to_string())
+            .collect()
+    }
+
     /// # Errors
     ///
     /// [`ErrorKind::UnknownAttribute`].
@@ -111,7 +121,18 @@ impl Store {
         if let Some(slot) = record.local.as_ref().and_then(|local| local.get(id)) {
             return Some(Cow::Borrowed(slot));
         }
-        if let Some(slot) = record.remote.get(&self.shapes, id) {
+        let remote = record.remote.get(&self.shapes, id);
+        let extension = record.local.as_ref().and_then(|local| local.extension(id));
+        if let Some(extension) = extension {
+            let members: &[u32] = match remote {
+                Some(Slot::Links(members)) => members,
+                _ if record.state == Life::Created => &[],
+                _ => return None,
+            };
+            let members = apply(members, &extension.added, &extension.removed);
+            return Some(Cow::Owned(Slot::Links(members.into())));
+        }
+        if let Some(slot) = remote {
             return Some(Cow::Borrowed(slot));
         }
         self.key_part(place, id)

@@ -51,6 +51,14 @@ impl Store {
     fn needed_by_changes(&self) -> HashSet<u32> {
         let mut needed = self.changed.clone();
         for &place in &self.changed {
+            let extensions = self
+                .record(place)
+                .local
+                .iter()
+                .flat_map(|local| local.extensions());
+            for extension in extensions {
+                needed.extend(extension.added.iter().chain(&extension.removed));
+            }
             let settings = self
                 .record(place)
                 .local

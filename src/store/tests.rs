@@ -400,3 +400,70 @@ fn a_scope_forgets_what_nobody_holds() {
     ));
     drop(held);
 }
+
+fn user(id: &str) -> EntityKey {
+    EntityKey::new("Appointment", id)
+}
+
+#[test]
+fn joining_a_collection_needs_not_know_who_is_in_it() {
+    let mut f = Fixture::new();
+    let task = f.absorb(r#"{"__entity_type__":"Task","id":"t"}"#)[0];
+    f.store
+        .extend(task, "assignments", &[user("new")], &[], true)
+        .unwrap();
+    assert!(matches!(
+        f.store.read(task, "assignments"),
+        Ok(Read::Missing { .. })
+    ));
+    let operations: Vec<_> = f.store.operations().cloned().collect();
+    let extended = f.store.extended_collections(&operations);
+    assert_eq!(extended, [("assignments".to_owned(), vec![task])]);
+    f.absorb(
+        r#"{"__entity_type__":"Task","id":"t",
+        "assignments":[{"__entity_type__":"Appointment","id":"old"}]}"#,
+    );
+    assert_eq!(
+        f.text(task, "assignments"),
+        "[Appointment(old), Appointment(new)]"
+    );
+    f.store
+        .extend(task, "assignments", &[], &[user("old")], true)
+        .unwrap();
+    assert_eq!(f.text(task, "assignments"), "[Appointment(new)]");
+    f.commit("true");
+    assert_eq!(f.text(task, "assignments"), "[Appointment(new)]");
+    assert_eq!(f.store.state(task), None);
+}
+
+#[test]
+fn nobody_joins_a_collection_twice() {
+    let mut f = Fixture::new();
+    let shot = f.create("Shot", data! {}).unwrap();
+    let error = f
+        .store
+        .extend(shot, "assignments", &[user("a"), user("a")], &[], true);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Duplicate);
+    f.store
+        .extend(shot, "assignments", &[user("a")], &[], true)
+        .unwrap();
+    let error = f.store.extend(shot, "assignments", &[user("a")], &[], true);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Duplicate);
+    assert_eq!(f.text(shot, "assignments"), "[Appointment(a)]");
+    let error = f.store.extend(shot, "children", &[user("a")], &[], true);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::WrongType);
+}
+
+#[test]
+fn a_collection_that_was_set_stays_a_whole_list() {
+    let mut f = Fixture::new();
+    let task = f.absorb(r#"{"__entity_type__":"Task","id":"t"}"#)[0];
+    f.set(task, "assignments", vec![user("a")]).unwrap();
+    f.store
+        .extend(task, "assignments", &[user("b")], &[user("a")], true)
+        .unwrap();
+    assert_eq!(f.text(task, "assignments"), "[Appointment(b)]");
+    f.store.unset(task, "assignments").unwrap();
+    assert!(f.operations().is_empty());
+    assert_eq!(f.store.state(task), None);
+}

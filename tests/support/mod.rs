@@ -93,7 +93,9 @@ fn read_request(stream: &mut TcpStream) {
     loop {
         let text = String::from_utf8_lossy(&seen).to_lowercase();
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
             if seen.len() >= head.len() + 4 + length {
                 return;

@@ -1,0 +1,154 @@
+//! Additions to collections: from what joins and leaves to the whole list that a server takes.
+
+use std::collections::HashMap;
+
+use super::Operation;
+use crate::value::{EntityKey, Value};
+
+/// The members of a collection after some left and some joined. Order is kept; nobody is in it
+/// twice.
+pub(crate) fn apply<T: Clone + PartialEq>(members: &[T], added: &[T], removed: &[T]) -> Vec<T> {
+    let stay = members.iter().filter(|member| !removed.contains(member));
+    let mut result: Vec<T> = stay.cloned().collect();
+    for member in added {
+        if !result.contains(member) {
+            result.push(member.clone());
+        }
+    }
+    result
+}
+
+/// Turns every `Extend` into an update with the whole list.
+///
+/// `members` gives what a collection has on the server; it is not asked for collections of
+/// entities that `operations` create, nor for those that they set before. Of several changes to
+/// one collection only the last becomes an update, because it holds them all.
+pub(crate) fn resolve(
+    operations: &[Operation],
+    mut members: impl FnMut(&EntityKey, &str) -> Vec<EntityKey>,
+) -> Vec<Operation> {
+    let last = last_extends(operations);
+    let mut lists: HashMap<(&EntityKey, &str), Vec<EntityKey>> = HashMap::new();
+    let mut created = std::collections::HashSet::new();
+    let mut resolved = Vec::with_capacity(operations.len());
+    for (index, operation) in operations.iter().enumerate() {
+        match operation {
+            Operation::Create { entity, .. } => {
+                created.insert(entity);
+            }
+            Operation::Update {
+                entity,
+                attribute_name,
+                new_value: Value::Collection(list),
+                ..
+            } => {
+                lists.insert((entity, attribute_name), list.clone());
+            }
+            Operation::Extend {
+                entity,
+                attribute_name,
+                added,
+                removed,
+            } => {
+                let name = attribute_name.as_str();
+                let list = lists.entry((entity, name)).or_insert_with(|| {
+                    if created.contains(entity) {
+                        Vec::new()
+                    } else {
+                        members(entity, name)
+                    }
+                });
+                *list = apply(list, added, removed);
+                if last.get(&(entity, name)) == Some(&index) {
+                    resolved.push(Operation::Update {
+                        entity: entity.clone(),
+                        attribute_name: name.to_owned(),
+                        old_value: None,
+                        new_value: Value::Collection(list.clone()),
+                    });
+                }
+                continue;
+            }
+            Operation::Update { .. } | Operation::Delete { .. } => {}
+        }
+        resolved.push(operation.clone());
+    }
+    resolved
+}
+
+/// For each collection, the last operation that extends it.
+fn last_extends(operations: &[Operation]) -> HashMap<(&EntityKey, &str), usize> {
+    let mut last = HashMap::new();
+    for (index, operation) in operations.iter().enumerate() {
+        if let Operation::Extend {
+            entity,
+            attribute_name,
+            ..
+        } = operation
+        {
+            last.insert((entity, attribute_name.as_str()), index);
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> EntityKey {
+        EntityKey::new("Note", id)
+    }
+
+    fn extend(added: &[&str], removed: &[&str]) -> Operation {
+        Operation::Extend {
+            entity: EntityKey::new("Task", "t"),
+            attribute_name: "notes".into(),
+            added: added.iter().map(|id| key(id)).collect(),
+            removed: removed.iter().map(|id| key(id)).collect(),
+        }
+    }
+
+    fn shown(operations: &[Operation]) -> Vec<String> {
+        let resolved = resolve(operations, |_, _| vec![key("x"), key("y")]);
+        resolved.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_last_change_holds_them_all() {
+        assert_eq!(
+            shown(&[extend(&["a"], &[]), extend(&["b", "x"], &["y"])]),
+            ["update Task(t): notes = [Note(x), Note(a), Note(b)]"]
+        );
+    }
+
+    #[test]
+    fn collections_of_new_entities_begin_empty() {
+        let create = Operation::Create {
+            entity: EntityKey::new("Task", "t"),
+            entity_data: Vec::new(),
+        };
+        assert_eq!(
+            shown(&[create, extend(&["a"], &[])]),
+            ["create Task(t)", "update Task(t): notes = [Note(a)]"]
+        );
+    }
+
+    #[test]
+    fn a_list_that_was_set_is_the_base_of_what_follows() {
+        let set = Operation::Update {
+            entity: EntityKey::new("Task", "t"),
+            attribute_name: "notes".into(),
+            old_value: None,
+            new_value: vec![key("z")].into(),
+        };
+        let shown = shown(&[extend(&["a"], &[]), set, extend(&["b"], &[])]);
+        assert_eq!(
+            shown,
+            [
+                "update Task(t): notes = [Note(z)]",
+                "update Task(t): notes = [Note(z), Note(b)]"
+            ]
+        );
+    }
+}

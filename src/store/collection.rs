@@ -1,0 +1,130 @@
+//! Collections: who joins and who leaves, without knowing who else is in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::Operation;
+use crate::schema::NameId;
+use crate::value::{EntityKey, Slot};
+
+use super::{Life, Store};
+
+impl Store {
+    /// Lets entities join a collection and others leave it. The collection need not be loaded.
+    ///
+    /// With `record` off the change is local: something else tells the server of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set), and [`ErrorKind::Duplicate`] if somebody who joins is known to
+    /// be a member.
+    pub(crate) fn extend(
+        &mut self,
+        place: u32,
+        name: &str,
+        added: &[EntityKey],
+        removed: &[EntityKey],
+        record: bool,
+    ) -> Result<()> {
+        let id = self.check_collection(place, name, added)?;
+        let entity = self.key(place);
+        let joining = added.iter().map(|key| self.place(key));
+        let joining = joining.collect::<Result<Vec<_>>>()?;
+        let leaving = removed.iter().map(|key| self.place(key));
+        let leaving = leaving.collect::<Result<Vec<_>>>()?;
+        if let Some(twice) = self.first_member(place, id, &joining) {
+            return Err(Error::new(
+                ErrorKind::Duplicate,
+                format!("{} is in {name} of {entity} already", self.key(twice)),
+            ));
+        }
+        let number = Some(self.recorded);
+        let local = self.records[place as usize].local.get_or_insert_default();
+        match local.get(id) {
+            // The whole list was set here: it stays a whole list.
+            Some(Slot::Links(members)) => {
+                let members = crate::operation::apply(members, &joining, &leaving);
+                local.replace(id, Slot::Links(members.into()), number);
+            }
+            _ => local.extend(id, &joining, &leaving, number),
+        }
+        self.changed.insert(place);
+        if record {
+            self.push(Operation::Extend {
+                entity,
+                attribute_name: name.to_owned(),
+                added: added.to_vec(),
+                removed: removed.to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The collections that `operations` extend and whose members the server knows better than
+    /// we do: the entity's place and the attribute. Somebody else may have joined meanwhile.
+    pub(crate) fn extended_collections(&self, operations: &[Operation]) -> Vec<(String, Vec<u32>)> {
+        let mut extended: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for operation in operations {
+            let Operation::Extend {
+                entity,
+                attribute_name,
+                ..
+            } = operation
+            else {
+                continue;
+            };
+            let entity_type = self.schema.find(entity.entity_type());
+            let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
+            let place = place.filter(|&place| self.record(place).state != Life::Created);
+            extended.entry(attribute_name).or_default().extend(place);
+        }
+        let extended = extended.into_iter();
+        extended
+            .map(|(name, places)| (name.to_owned(), places.into_iter().collect()))
+            .collect()
+    }
+
+    /// The members that a collection has on the server, as far as that is known.
+    pub(crate) fn remote_members(&self, entity: &EntityKey, name: &str) -> Vec<EntityKey> {
+        let entity_type = self.schema.find(entity.entity_type());
+        let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
+        let slot = place
+            .zip(self.schema.name_id(name))
+            .and_then(|(place, id)| self.record(place).remote.get(&self.shapes, id));
+        match slot {
+            Some(Slot::Links(members)) => members.iter().map(|&member| self.key(member)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn check_collection(&self, place: u32, name: &str, added: &[EntityKey]) -> Result<NameId> {
+        let entity_type = self.schema.by_id(self.type_of(place));
+        let attribute = entity_type.attribute(name)?;
+        self.check_writable(place, entity_type, attribute)?;
+        super::edit::check(
+            &self.schema,
+            &self.key(place),
+            attribute,
+            added.to_vec().into(),
+        )?;
+        Ok(attribute.id())
+    }
+
+    fn first_member(&self, place: u32, id: NameId, joining: &[u32]) -> Option<u32> {
+        let twice = |index: usize| joining[..index].contains(&joining[index]);
+        if let Some(index) = (0..joining.len()).find(|&index| twice(index)) {
+            return Some(joining[index]);
+        }
+        let extension = self.record(place).local.as_ref()?.extension(id);
+        let known = self.slot(place, id);
+        let members: &[u32] = match (known.as_deref(), extension) {
+            (Some(Slot::Links(members)), _) => members,
+            (_, Some(extension)) => &extension.added,
+            _ => return None,
+        };
+        joining
+            .iter()
+            .copied()
+            .find(|member| members.contains(member))
+    }
+}
