@@ -1,8 +1,20 @@
 //! A local ftrack server to develop and test against.
+//!
+//! [`Emulator::start`] runs one inside of a program; the program `ftrack-emulator` runs one for
+//! everybody else. It speaks the protocol of a real site, well enough that the official clients
+//! cannot tell the difference, and keeps its data in memory or in a folder.
 
-pub mod schema {
-    //! The entity types.
-    pub mod compact;
-    pub mod hash;
-}
+pub mod actions;
+pub mod changes;
+pub mod database;
+mod emulator;
+pub mod error;
+pub mod language;
+pub mod rules;
+pub mod schema;
+pub mod select;
+pub mod server;
+pub mod site;
 pub mod studio;
+
+pub use emulator::{Builder, Emulator};

@@ -1,3 +1,129 @@
 //! The emulator as a program.
 
-fn main() {}
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use ftrack_emulator::Emulator;
+
+/// A local ftrack server to develop and test against.
+///
+/// The first line of the output holds the variables that ftrack clients read. It serves until it
+/// is interrupted.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The port to listen on, on loopback only; 0 means any free one.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    port: u16,
+    /// A folder to keep everything in until the next start; without one nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// About how many tasks a fresh studio has.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    tasks: usize,
+    /// Milliseconds by which every answer is delayed.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    latency: u64,
+    /// A file with another site's schemas, as its `query_schemas` answers them.
+    #[arg(long, value_name = "FILE")]
+    schemas: Option<PathBuf>,
+    /// The user to connect as; made if the studio has no such user.
+    #[arg(long, default_value = "jenkins", value_name = "U")]
+    api_user: String,
+    /// That user's key; without one a random key is made.
+    #[arg(long, value_name = "K")]
+    api_key: Option<String>,
+    /// The version that the server says it has: dev, or three numbers.
+    #[arg(long, default_value = "dev", value_name = "V")]
+    server_version: String,
+}
+
+#[allow(clippy::print_stdout, reason = "a program")]
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut builder = Emulator::builder()
+        .port(arguments.port)
+        .tasks(arguments.tasks)
+        .latency(Duration::from_millis(arguments.latency))
+        .api_user(arguments.api_user)
+        .server_version(arguments.server_version);
+    if let Some(data) = arguments.data {
+        builder = builder.data(data);
+    }
+    if let Some(key) = arguments.api_key {
+        builder = builder.api_key(key);
+    }
+    if let Some(path) = arguments.schemas {
+        let subject = || format!("the schemas {} cannot be read", path.display());
+        let text = std::fs::read(&path).with_context(subject)?;
+        builder = builder.schemas(serde_json::from_slice(&text).with_context(subject)?);
+    }
+    // Signals are caught before anybody can know that there is something to stop.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut interrupted = Interrupted::new()?;
+        let emulator = builder.start()?;
+        println!(
+            "FTRACK_SERVER={} FTRACK_API_USER={} FTRACK_API_KEY={}",
+            emulator.url(),
+            emulator.api_user(),
+            emulator.api_key()
+        );
+        interrupted.wait().await;
+        anyhow::Ok(())
+    })
+}
+
+/// SIGINT and SIGTERM.
+#[cfg(unix)]
+struct Interrupted {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Interrupted {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C and Ctrl-Break.
+#[cfg(windows)]
+struct Interrupted {
+    interrupt: tokio::signal::windows::CtrlC,
+    terminate: tokio::signal::windows::CtrlBreak,
+}
+
+#[cfg(windows)]
+impl Interrupted {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::windows::{ctrl_break, ctrl_c};
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            terminate: ctrl_break()?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

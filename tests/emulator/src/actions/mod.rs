@@ -1,0 +1,85 @@
+//! The operations of `POST /api` (SERVER.md B3): one file per action.
+
+mod create;
+mod delete;
+mod information;
+mod query;
+mod update;
+
+use serde_json::{Value, json};
+
+use crate::changes::Commit;
+use crate::database::model::TypeId;
+use crate::error::{Fault, Result};
+use crate::rules::echo::{self, Pending};
+use crate::rules::{Batch, Caller, check, effects};
+use crate::site::Site;
+
+/// The answer of one operation.
+pub enum Answer {
+    /// It is complete.
+    Done(Value),
+    /// It is written at the end of the batch, when the row is complete.
+    Row(&'static str, TypeId, Pending),
+}
+
+/// Runs a list of operations in one transaction.
+///
+/// # Errors
+///
+/// If one of them is refused; then none of them happened.
+pub fn run(site: &Site, caller: &Caller, operations: &[Value]) -> Result<Vec<Value>> {
+    let (answers, changes) = site.database.transaction(|connection| {
+        let mut batch = Batch::new(site, connection, caller);
+        let mut answers = Vec::with_capacity(operations.len());
+        for operation in operations {
+            answers.push(dispatch(&mut batch, operation)?);
+        }
+        effects::finish(&mut batch)?;
+        check::check(&batch)?;
+        let answers = answers
+            .into_iter()
+            .map(|answer| complete(&mut batch, answer));
+        Ok((answers.collect::<Result<Vec<_>>>()?, batch.changes.take()))
+    })?;
+    if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
+        site.publish(&Commit {
+            changes,
+            user_id: caller.user.id.clone(),
+            username: caller.user.username.clone(),
+            client_token: caller.client_token.clone(),
+            push_token: caller.push_token.clone(),
+        });
+    }
+    Ok(answers)
+}
+
+fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+    let action = operation["action"]
+        .as_str()
+        .ok_or_else(|| Fault::request("Every operation is an object with an \"action\""))?;
+    match action {
+        "query" => query::run(batch, operation),
+        "create" => create::run(batch, operation),
+        "update" => update::run(batch, operation),
+        "delete" => delete::run(batch, operation),
+        "query_server_information" => information::server(batch, operation),
+        "query_schemas" => information::schemas(batch),
+        // Clients look for this text to recognise servers without an action (SERVER.md B1).
+        unknown => Err(Fault::request(format!(
+            "Invalid action u'{}'",
+            crate::database::value::excerpt(unknown)
+        ))),
+    }
+}
+
+fn complete(batch: &mut Batch<'_>, answer: Answer) -> Result<Value> {
+    match answer {
+        Answer::Done(value) => Ok(value),
+        Answer::Row(action, id, pending) => {
+            let model = batch.model;
+            let data = echo::answer(batch, &model.types[id], &pending)?;
+            Ok(json!({"action": action, "data": data}))
+        }
+    }
+}

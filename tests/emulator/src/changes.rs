@@ -1,0 +1,72 @@
+//! What a committed batch changed, for whoever tells clients about it (SERVER.md E6).
+
+use serde_json::Value;
+
+/// Everything that one batch changed, and who sent it.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The changes, one per entity, in the order in which the entities were first touched.
+    pub changes: Vec<Change>,
+    /// The id of the user whose key was used.
+    pub user_id: String,
+    /// That user's name.
+    pub username: String,
+    /// The header `ftrack-Clienttoken`, empty if it was not sent.
+    pub client_token: String,
+    /// The header `ftrack-pushtoken`, empty if it was not sent.
+    pub push_token: String,
+}
+
+/// What happened to one entity.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What happened.
+    pub action: Action,
+    /// The concrete type (`Shot`).
+    pub entity_type: String,
+    /// The key's values.
+    pub key: Vec<String>,
+    /// The attributes that changed.
+    pub attributes: Vec<AttributeChange>,
+    /// The entity itself and everything above it, up to the project.
+    pub parents: Vec<Parent>,
+}
+
+/// What can happen to an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It was created.
+    Add,
+    /// It has other values.
+    Update,
+    /// It has another parent, and perhaps other values.
+    Move,
+    /// It was deleted.
+    Remove,
+}
+
+/// A value that changed.
+#[derive(Clone, Debug)]
+pub struct AttributeChange {
+    /// The attribute, or the key of a custom attribute.
+    pub name: String,
+    /// The server's column name (`statusid`); the attribute's name where the schema has no other.
+    pub column: String,
+    /// The value before; null for a new entity.
+    pub old: Value,
+    /// The value after; null for a removed entity.
+    pub new: Value,
+}
+
+/// One entity on the way to the project.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// The concrete type.
+    pub entity_type: String,
+    /// The id.
+    pub id: String,
+    /// The id of the next one; `None` for the last.
+    pub parent_id: Option<String>,
+    /// The object type of a context.
+    pub object_type_id: Option<String>,
+}

@@ -1,0 +1,263 @@
+//! Starting and stopping an emulator inside of a program.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::database::Database;
+use crate::database::model::Model;
+use crate::schema::{Schema, compact};
+use crate::site::{Parts, Site};
+use crate::{server, studio};
+
+/// A running emulator. It stops when it is dropped: its threads end and its port is free.
+///
+/// ```no_run
+/// let emulator = ftrack_emulator::Emulator::start()?;
+/// println!("{} {} {}", emulator.url(), emulator.api_user(), emulator.api_key());
+/// # anyhow::Ok(())
+/// ```
+pub struct Emulator {
+    site: Arc<Site>,
+    api_user: String,
+    api_key: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    // Removed last, when nothing uses its files any more.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// How an emulator is started.
+#[derive(Clone)]
+pub struct Builder {
+    port: u16,
+    data: Option<PathBuf>,
+    tasks: usize,
+    latency: Duration,
+    schemas: Option<Value>,
+    api_user: String,
+    api_key: Option<String>,
+    server_version: String,
+}
+
+impl Emulator {
+    /// Starts an emulator with the demo studio on any free port.
+    ///
+    /// # Errors
+    ///
+    /// If no port is free or a thread cannot be started.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// What can be chosen before the start.
+    pub fn builder() -> Builder {
+        Builder {
+            port: 0,
+            data: None,
+            tasks: 1000,
+            latency: Duration::ZERO,
+            schemas: None,
+            api_user: "jenkins".to_owned(),
+            api_key: None,
+            server_version: "dev".to_owned(),
+        }
+    }
+
+    /// The address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.site.url
+    }
+
+    /// The user to connect as.
+    pub fn api_user(&self) -> &str {
+        &self.api_user
+    }
+
+    /// That user's key.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// How many `POST /api` were served so far.
+    pub fn requests(&self) -> u64 {
+        self.site.requests()
+    }
+
+    /// What the parts of the emulator share.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator")
+            .field("url", &self.site.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("port", &self.port)
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Builder {
+    /// The port; 0 means any free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A folder in which everything is kept until the next start. Without one nothing is kept.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// About how many tasks the demo studio has. A folder that holds data keeps its own.
+    #[must_use]
+    pub fn tasks(mut self, tasks: usize) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// How long every answer is delayed.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Another site's schemas, as `query_schemas` answers them.
+    #[must_use]
+    pub fn schemas(mut self, schemas: Value) -> Self {
+        self.schemas = Some(schemas);
+        self
+    }
+
+    /// The user to connect as; made if the studio has no such user.
+    #[must_use]
+    pub fn api_user(mut self, user: impl Into<String>) -> Self {
+        self.api_user = user.into();
+        self
+    }
+
+    /// That user's key; without one a random key is made.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// The version that the server says it has: `dev`, or three numbers.
+    #[must_use]
+    pub fn server_version(mut self, version: impl Into<String>) -> Self {
+        self.server_version = version.into();
+        self
+    }
+
+    /// Starts the emulator. It accepts connections when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, the folder cannot be used, or the schemas cannot be read.
+    pub fn start(self) -> anyhow::Result<Emulator> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let listener = TcpListener::bind(address)
+            .with_context(|| format!("{address} cannot be listened on"))?;
+        listener.set_nonblocking(true)?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let temporary = if self.data.is_none() {
+            Some(tempfile::tempdir()?)
+        } else {
+            None
+        };
+        let folder = match (&self.data, &temporary) {
+            (Some(data), _) => data.clone(),
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (None, None) => std::env::temp_dir(),
+        };
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        let schema = Schema::from_json(self.schemas.unwrap_or_else(compact::wire))?;
+        let tasks = self.tasks;
+        let database =
+            Database::open(Arc::new(Model::new(schema)), self.data.as_deref(), |emit| {
+                studio::rows(tasks, emit);
+            })?;
+        let api_key = self
+            .api_key
+            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let site = Site::new(Parts {
+            database,
+            folder,
+            url,
+            version: self.server_version,
+            latency: self.latency,
+            api_user: self.api_user.clone(),
+            api_key: api_key.clone(),
+        })?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = serve(Arc::clone(&site), listener, stopped)?;
+        Ok(Emulator {
+            site,
+            api_user: self.api_user,
+            api_key,
+            stop: Some(stop),
+            thread: Some(thread),
+            _folder: temporary,
+        })
+    }
+}
+
+/// Serves on threads of its own until `stopped`. Open connections are closed then, not waited for.
+fn serve(
+    site: Arc<Site>,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("ftrack-emulator")
+        .enable_all()
+        .build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let thread = std::thread::Builder::new().name("ftrack-emulator".to_owned());
+    Ok(thread.spawn(move || {
+        runtime.block_on(async move {
+            let serving = async { axum::serve(listener, server::router(site)).await };
+            tokio::select! {
+                _ = serving => {}
+                _ = stopped => {}
+            }
+        });
+        // A request that is being worked on finishes its transaction.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+    })?)
+}

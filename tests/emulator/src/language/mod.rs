@@ -1,0 +1,7 @@
+//! The query language: text to a syntax tree (SERVER.md C). It knows no schema and no database.
+
+pub mod parse;
+pub mod token;
+pub mod tree;
+
+pub use parse::parse;

@@ -1,0 +1,143 @@
+//! Values of custom attributes: stored on the first write, checked by their configuration's type.
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
+
+use crate::changes::{Action, AttributeChange, Change};
+use crate::database::dense::carrier_table;
+use crate::database::model::Type;
+use crate::database::value;
+use crate::error::{Fault, Result};
+use crate::rules::Batch;
+use crate::rules::record::plain;
+use crate::select::fetch::custom;
+
+/// Stores the value of `[configuration_id, entity_id]`.
+///
+/// # Errors
+///
+/// If the configuration does not apply to the entity or the value is of another type.
+pub fn store(batch: &mut Batch<'_>, ty: &Type, key: &[Sql], sent: &Value) -> Result<()> {
+    let (name, kind, old) = applicable(batch, ty, key)?;
+    check(&name, &kind, sent)?;
+    let new = value::variable(sent);
+    let sql = "INSERT INTO custom_attribute_value (configuration_id, entity_id, value) \
+               VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value";
+    batch
+        .connection
+        .prepare_cached(sql)?
+        .execute(params![key[0], key[1], new])?;
+    note(
+        batch,
+        ty,
+        &key[1],
+        AttributeChange {
+            column: name.clone(),
+            name,
+            old: custom(&kind, (&old).into()),
+            new: custom(&kind, (&new).into()),
+        },
+    )
+}
+
+/// Forgets the stored value, so that the default shows again.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn forget(batch: &Batch<'_>, key: &[Sql]) -> Result<()> {
+    let sql = "DELETE FROM custom_attribute_value WHERE configuration_id = ?1 AND entity_id = ?2";
+    batch
+        .connection
+        .prepare_cached(sql)?
+        .execute(params![key[0], key[1]])?;
+    Ok(())
+}
+
+/// The attribute's key and type and the value so far.
+fn applicable(batch: &Batch<'_>, ty: &Type, key: &[Sql]) -> Result<(String, String, Sql)> {
+    let view = &batch.model.table(ty).name;
+    let sql = format!(
+        "SELECT d.key, COALESCE(t.name, 'text'), d.value FROM \"{view}\" d \
+         JOIN custom_configuration c ON c.id = d.configuration_id \
+         LEFT JOIN custom_attribute_type t ON t.id = c.type_id \
+         WHERE d.configuration_id = ?1 AND d.entity_id = ?2"
+    );
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found = batch
+        .connection
+        .prepare_cached(&sql)?
+        .query_row(params![key[0], key[1]], read)
+        .optional()?;
+    found.ok_or_else(|| {
+        Fault::validation(format!(
+            "The custom attribute configuration {} does not apply to the {} {}",
+            plain(&key[0]),
+            carrier_table(view).unwrap_or("entity"),
+            plain(&key[1])
+        ))
+    })
+}
+
+fn check(name: &str, kind: &str, sent: &Value) -> Result<()> {
+    let is_texts = |value: &Value| {
+        value
+            .as_array()
+            .is_some_and(|list| list.iter().all(Value::is_string))
+    };
+    let fits = sent.is_null()
+        || match kind {
+            "number" => sent.is_number(),
+            "boolean" => sent.is_boolean(),
+            "date" => value::instant_text(sent).and_then(value::instant).is_some(),
+            "enumerator" | "dynamic enumerator" => sent.is_string() || is_texts(sent),
+            _ => sent.is_string(),
+        };
+    if fits {
+        return Ok(());
+    }
+    let given = match sent {
+        Value::String(_) => "text",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "boolean",
+        Value::Array(_) => "list",
+        _ => "object",
+    };
+    let shown = sent.as_str().map_or_else(
+        || value::describe(sent),
+        |text| format!("\"{}\"", value::excerpt(text)),
+    );
+    Err(Fault::validation(format!(
+        "Custom attribute value for \"{name}\" must be of type {kind}. Got {shown} of type {given}."
+    )))
+}
+
+/// The entity that carries the value has changed.
+fn note(batch: &mut Batch<'_>, ty: &Type, entity: &Sql, attribute: AttributeChange) -> Result<()> {
+    if batch.changes.is_none() || attribute.old == attribute.new {
+        return Ok(());
+    }
+    let model = batch.model;
+    let table = carrier_table(&model.table(ty).name);
+    // The first type of a family is as good as any: the row names the concrete one.
+    let carrier = model
+        .types
+        .iter()
+        .find(|ty| Some(model.table(ty).name.as_str()) == table);
+    let Some(carrier) = carrier else {
+        return Ok(());
+    };
+    let Some((concrete, record)) = batch.find(carrier, std::slice::from_ref(entity))? else {
+        return Ok(());
+    };
+    let change = Change {
+        action: Action::Update,
+        entity_type: concrete.name.clone(),
+        key: vec![plain(entity)],
+        attributes: vec![attribute],
+        parents: batch.parents(concrete, &record)?,
+    };
+    batch.fold_change(change);
+    Ok(())
+}

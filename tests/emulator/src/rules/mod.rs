@@ -1,0 +1,14 @@
+//! Writing: what a create, an update or a delete does beyond its own row (SERVER.md D).
+
+pub mod assign;
+pub mod batch;
+pub mod check;
+pub mod collection;
+pub mod custom;
+pub mod defaults;
+pub mod echo;
+pub mod effects;
+pub mod record;
+pub mod remove;
+
+pub use batch::{Batch, Caller};

@@ -1,0 +1,313 @@
+//! One row of a table: reading, inserting, changing, and remembering what changed.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{OptionalExtension, params_from_iter};
+use serde_json::Value;
+
+use crate::changes::{Action, AttributeChange, Change, Parent};
+use crate::database::model::{Model, Storage, Type};
+use crate::database::value;
+use crate::error::Result;
+use crate::rules::Batch;
+use crate::schema::Kind;
+
+/// The values of a row by column.
+pub type Record = BTreeMap<String, Sql>;
+
+impl<'a> Batch<'a> {
+    /// The row with this key, whichever of the family's types it has, and its concrete type.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn find<'t>(&self, ty: &'t Type, key: &[Sql]) -> Result<Option<(&'t Type, Record)>>
+    where
+        'a: 't,
+    {
+        let table = self.model.table(ty);
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| format!("\"{}\"", column.name))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM \"{}\" WHERE {}",
+            columns.join(", "),
+            table.name,
+            keyed(ty, 1)
+        );
+        let read = |row: &rusqlite::Row<'_>| {
+            let mut record = Record::new();
+            for (index, column) in table.columns.iter().enumerate() {
+                record.insert(column.name.clone(), row.get(index)?);
+            }
+            Ok(record)
+        };
+        let found = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row(params_from_iter(key), read)
+            .optional()?;
+        Ok(found.map(|record| (self.concrete(ty, &record), record)))
+    }
+
+    fn concrete<'t>(&self, ty: &'t Type, record: &Record) -> &'t Type
+    where
+        'a: 't,
+    {
+        let model: &'a Model = self.model;
+        let name = ty.discriminator.and_then(|column| text(record, column));
+        name.and_then(|name| model.find(name)).unwrap_or(ty)
+    }
+
+    /// Inserts a row.
+    ///
+    /// # Errors
+    ///
+    /// If there is one with this key.
+    pub fn insert(&mut self, ty: &Type, record: &Record) -> Result<()> {
+        let names: Vec<_> = record.keys().map(|name| format!("\"{name}\"")).collect();
+        let holes: Vec<_> = (1..=names.len()).map(|index| format!("?{index}")).collect();
+        let sql = format!(
+            "INSERT INTO \"{}\" ({}) VALUES ({})",
+            self.model.table(ty).name,
+            names.join(", "),
+            holes.join(", ")
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(record.values()))?;
+        self.note_change(Action::Add, ty, &Record::new(), record)
+    }
+
+    /// Changes values of a row. `before` is the whole row as it was.
+    ///
+    /// # Errors
+    ///
+    /// If the new values collide with another row.
+    pub fn change(&mut self, ty: &Type, before: &Record, values: &Record) -> Result<()> {
+        let differs = |(name, value): &(&String, &Sql)| before.get(*name) != Some(*value);
+        let changed: Vec<_> = values.iter().filter(differs).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let sets: Vec<_> = changed
+            .iter()
+            .enumerate()
+            .map(|(i, (name, _))| format!("\"{name}\" = ?{}", i + 1))
+            .collect();
+        let sql = format!(
+            "UPDATE \"{}\" SET {} WHERE {}",
+            self.model.table(ty).name,
+            sets.join(", "),
+            keyed(ty, changed.len() + 1)
+        );
+        let key = key_of(ty, before);
+        let bound = changed.iter().map(|(_, value)| (*value).clone()).chain(key);
+        self.connection
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(bound))?;
+        let mut after = before.clone();
+        after.extend(
+            changed
+                .into_iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        let is_moved = ty
+            .column("parent_id")
+            .is_some_and(|column| before.get(column) != after.get(column));
+        let action = if is_moved && self.model.table(ty).name == "context" {
+            Action::Move
+        } else {
+            Action::Update
+        };
+        self.note_change(action, ty, before, &after)
+    }
+
+    /// Remembers a change, if anybody wants to know, folded with earlier ones of the same row.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn note_change(
+        &mut self,
+        action: Action,
+        ty: &Type,
+        before: &Record,
+        after: &Record,
+    ) -> Result<()> {
+        if self.changes.is_none() {
+            return Ok(());
+        }
+        let current = if action == Action::Remove {
+            before
+        } else {
+            after
+        };
+        let mut attributes = Vec::new();
+        for attr in &ty.attributes {
+            let Storage::Column(column) = &attr.storage else {
+                continue;
+            };
+            let (old, new) = (before.get(column), after.get(column));
+            let (old, new) = (old.unwrap_or(&Sql::Null), new.unwrap_or(&Sql::Null));
+            if old != new {
+                attributes.push(AttributeChange {
+                    name: attr.name().to_owned(),
+                    column: attr
+                        .schema
+                        .alias
+                        .clone()
+                        .unwrap_or_else(|| attr.name().to_owned()),
+                    old: json(&attr.schema.kind, old),
+                    new: json(&attr.schema.kind, new),
+                });
+            }
+        }
+        let key = key_of(ty, current).iter().map(plain).collect();
+        let parents = self.parents(ty, current)?;
+        let change = Change {
+            action,
+            entity_type: ty.name.clone(),
+            key,
+            attributes,
+            parents,
+        };
+        self.fold_change(change);
+        Ok(())
+    }
+
+    /// One change per entity: creation and update are one creation, and what was created and
+    /// deleted never was.
+    pub fn fold_change(&mut self, change: Change) {
+        let Some(changes) = &mut self.changes else {
+            return;
+        };
+        let is_same =
+            |other: &Change| other.key == change.key && other.entity_type == change.entity_type;
+        let Some(index) = changes.iter().position(is_same) else {
+            changes.push(change);
+            return;
+        };
+        if change.action == Action::Remove {
+            if changes.remove(index).action != Action::Add {
+                changes.push(change);
+            }
+            return;
+        }
+        let earlier = &mut changes[index];
+        if change.action == Action::Move && earlier.action == Action::Update {
+            earlier.action = Action::Move;
+        }
+        earlier.parents = change.parents;
+        for attribute in change.attributes {
+            match earlier
+                .attributes
+                .iter_mut()
+                .find(|known| known.name == attribute.name)
+            {
+                Some(known) => known.new = attribute.new,
+                None => earlier.attributes.push(attribute),
+            }
+        }
+    }
+
+    /// The entity and everything above it, up to the project.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn parents(&self, ty: &Type, record: &Record) -> Result<Vec<Parent>> {
+        let mut chain = Vec::new();
+        let mut next = Some((ty.id, record.clone()));
+        // A damaged tree cannot make this endless.
+        while let Some((id, record)) = next.take().filter(|_| chain.len() < 200) {
+            let ty = &self.model.types[id];
+            let above = above(&self.model.table(ty).name, &record);
+            let parent_id = above.as_ref().map(|(_, id)| id.clone());
+            chain.push(Parent {
+                entity_type: ty.name.clone(),
+                id: key_of(ty, &record).first().map(plain).unwrap_or_default(),
+                parent_id: parent_id.clone(),
+                object_type_id: text(&record, "object_type_id").map(str::to_owned),
+            });
+            if let Some((name, id)) = above
+                && let Some(ty) = self.model.find(&name)
+                && let Some((ty, record)) = self.find(ty, &[Sql::Text(id)])?
+            {
+                next = Some((ty.id, record));
+            }
+        }
+        Ok(chain)
+    }
+}
+
+/// The type and id of what a row belongs to.
+fn above(table: &str, record: &Record) -> Option<(String, String)> {
+    let (name, column) = match table {
+        "context" => ("Context", "parent_id"),
+        "asset" | "timelog" | "timer" | "appointment" | "manager" => ("Context", "context_id"),
+        "asset_version" => ("Asset", "asset_id"),
+        "component" => ("AssetVersion", "version_id"),
+        "component_location" => ("Component", "component_id"),
+        "list" | "review_session" | "calendar_event" => ("Project", "project_id"),
+        "list_object" => ("List", "list_id"),
+        "review_session_object" | "review_session_invitee" => {
+            ("ReviewSession", "review_session_id")
+        }
+        "typed_context_link" => ("Context", "to_id"),
+        "asset_version_link" => ("AssetVersion", "to_id"),
+        "note" | "metadata" | "status_change" => (text(record, "parent_type")?, "parent_id"),
+        _ => return None,
+    };
+    Some((name.to_owned(), text(record, column)?.to_owned()))
+}
+
+/// The condition on the key, with numbered holes from `first` on.
+pub fn keyed(ty: &Type, first: usize) -> String {
+    let parts: Vec<_> = ty
+        .key
+        .iter()
+        .enumerate()
+        .map(|(index, key)| format!("\"{key}\" = ?{}", first + index))
+        .collect();
+    parts.join(" AND ")
+}
+
+/// The key's values of a row.
+pub fn key_of(ty: &Type, record: &Record) -> Vec<Sql> {
+    ty.key
+        .iter()
+        .map(|key| record.get(key).cloned().unwrap_or(Sql::Null))
+        .collect()
+}
+
+/// A column's text; `None` for nothing and for other values.
+pub fn text<'r>(record: &'r Record, column: &str) -> Option<&'r str> {
+    match record.get(column) {
+        Some(Sql::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether a column has no value.
+pub fn is_missing(record: &Record, column: &str) -> bool {
+    matches!(record.get(column), None | Some(Sql::Null))
+}
+
+/// A stored value as it is sent.
+pub fn json(kind: &Kind, value: &Sql) -> Value {
+    value::to_json(kind, value.into())
+}
+
+/// A stored value as text.
+pub fn plain(value: &Sql) -> String {
+    match value {
+        Sql::Text(text) => text.clone(),
+        Sql::Integer(number) => number.to_string(),
+        Sql::Real(number) => number.to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,189 @@
+//! What the parts of one emulator share: the database, the users' keys, the listeners.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use parking_lot::RwLock;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::changes::Commit;
+use crate::database::Database;
+use crate::database::model::Model;
+use crate::error::{Fault, Result};
+
+/// What is called after each commit that changed something.
+pub type Listener = Box<dyn Fn(&Commit) + Send + Sync>;
+
+/// One emulator, as its parts see it. They hold it in an [`Arc`].
+pub struct Site {
+    /// Where everything is stored.
+    pub database: Database,
+    /// Where files are stored.
+    pub folder: PathBuf,
+    /// The address of this server, without a slash at the end.
+    pub url: String,
+    /// The version that `query_server_information` answers.
+    pub version: String,
+    /// How long every answer is delayed.
+    pub latency: Duration,
+    api_user: String,
+    api_key: String,
+    requests: AtomicU64,
+    listeners: RwLock<Vec<Listener>>,
+}
+
+/// A user whose key was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The id of the `User` entity.
+    pub id: String,
+    /// The name that was sent with the key.
+    pub username: String,
+}
+
+/// What a site is made from.
+pub(crate) struct Parts {
+    pub(crate) database: Database,
+    pub(crate) folder: PathBuf,
+    pub(crate) url: String,
+    pub(crate) version: String,
+    pub(crate) latency: Duration,
+    pub(crate) api_user: String,
+    pub(crate) api_key: String,
+}
+
+impl Site {
+    pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
+        let site = Self {
+            database: parts.database,
+            folder: parts.folder,
+            url: parts.url,
+            version: parts.version,
+            latency: parts.latency,
+            api_user: parts.api_user,
+            api_key: parts.api_key,
+            requests: AtomicU64::new(0),
+            listeners: RwLock::default(),
+        };
+        site.ensure_api_user()?;
+        Ok(Arc::new(site))
+    }
+
+    /// The user who may use the API with this key, if the key is right. The comparison takes the
+    /// same time wherever the key differs.
+    pub fn authenticate(&self, username: &str, key: &str) -> Option<User> {
+        let found = self.database.transaction(|connection| {
+            let sql = "SELECT r.id, r.username, k.key FROM resource r \
+                       LEFT JOIN _api_key k ON k.user_id = r.id WHERE r.username = ?1 LIMIT 1";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([username], row)
+                .optional()?)
+        });
+        let (id, username, stored): (String, String, Option<String>) = found.ok()??;
+        let is_api_user = username.eq_ignore_ascii_case(&self.api_user);
+        let expected = stored.or_else(|| is_api_user.then(|| self.api_key.clone()))?;
+        is_same(&expected, key).then_some(User { id, username })
+    }
+
+    /// Gives a user a new random key, which replaces the one before.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such user.
+    pub fn reset_key(&self, connection: &Connection, user_id: &str) -> Result<String> {
+        let find = "SELECT id FROM resource WHERE id = ?1 AND _type = 'User'";
+        let id: Option<String> = connection
+            .query_row(find, [user_id], |row| row.get(0))
+            .optional()?;
+        let id =
+            id.ok_or_else(|| Fault::validation(format!("There is no user with the id {user_id}")))?;
+        let key = format!(
+            "{}{}",
+            uuid::Uuid::new_v4().simple(),
+            uuid::Uuid::new_v4().simple()
+        );
+        let sql = "INSERT INTO _api_key (user_id, key) VALUES (?1, ?2) \
+                   ON CONFLICT (user_id) DO UPDATE SET key = excluded.key";
+        connection.execute(sql, [&id, &key])?;
+        Ok(key)
+    }
+
+    /// Calls `listener` after each commit that changed something.
+    pub fn on_commit(&self, listener: Listener) {
+        self.listeners.write().push(listener);
+    }
+
+    /// Whether somebody wants to know what commits change.
+    pub fn has_listeners(&self) -> bool {
+        !self.listeners.read().is_empty()
+    }
+
+    pub(crate) fn publish(&self, commit: &Commit) {
+        for listener in self.listeners.read().iter() {
+            listener(commit);
+        }
+    }
+
+    /// Counts one `POST /api`.
+    pub(crate) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many `POST /api` were served.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Where everything is stored.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.database.model
+    }
+
+    /// The API user may be another than the studio's own.
+    fn ensure_api_user(&self) -> Result<()> {
+        self.database.transaction(|connection| {
+            let find = "SELECT COUNT(*) FROM resource WHERE username = ?1 AND _type = 'User'";
+            let count: i64 = connection.query_row(find, [&self.api_user], |row| row.get(0))?;
+            if count == 0 {
+                let sql = "INSERT INTO resource (id, _type, username, resource_type, is_active) \
+                           VALUES (?1, 'User', ?2, 'user', 1)";
+                connection.execute(
+                    sql,
+                    [uuid::Uuid::new_v4().to_string(), self.api_user.clone()],
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site")
+            .field("url", &self.url)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Compares two texts without telling by its time where they differ: their salted hashes are
+/// compared, all bytes of them.
+fn is_same(left: &str, right: &str) -> bool {
+    let salt = uuid::Uuid::new_v4();
+    let hash = |text: &str| {
+        Md5::new()
+            .chain_update(salt.as_bytes())
+            .chain_update(text)
+            .finalize()
+    };
+    let (left, right) = (hash(left), hash(right));
+    left.iter()
+        .zip(right.iter())
+        .fold(0, |all, (left, right)| all | (left ^ right))
+        == 0
+}

@@ -1,0 +1,108 @@
+//! An emulator and a plain HTTP client for it.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use ftrack_emulator::{Builder, Emulator};
+use serde_json::{Value, json};
+
+/// An emulator and a client for it.
+pub(crate) struct Site {
+    pub(crate) emulator: Emulator,
+    agent: ureq::Agent,
+}
+
+impl Site {
+    /// A small studio.
+    pub(crate) fn start() -> Self {
+        Self::with(Emulator::builder().tasks(200))
+    }
+
+    /// A studio of one's own.
+    pub(crate) fn with(builder: Builder) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build();
+        Self {
+            emulator: builder.start().unwrap(),
+            agent: config.into(),
+        }
+    }
+
+    /// One request with headers beside the usual ones, or instead of the key.
+    pub(crate) fn post(&self, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut request = self
+            .agent
+            .post(format!("{}/api", self.emulator.url()))
+            .header("ftrack-user", self.emulator.api_user())
+            .header("content-type", "application/json");
+        if !headers.iter().any(|(name, _)| *name == "ftrack-api-key") {
+            request = request.header("ftrack-api-key", self.emulator.api_key());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.send(body).unwrap();
+        let status = response.status().as_u16();
+        (
+            status,
+            response
+                .body_mut()
+                .with_config()
+                .limit(100 << 20)
+                .read_json()
+                .unwrap(),
+        )
+    }
+
+    /// Several operations in one batch.
+    pub(crate) fn call(&self, operations: &Value) -> Value {
+        self.post(&[], &operations.to_string()).1
+    }
+
+    /// The data of one query.
+    pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
+        let answer = self.call(&json!([{"action": "query", "expression": expression}]));
+        answer[0]["data"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{expression}: {answer}"))
+            .clone()
+    }
+
+    /// The data of one accepted operation.
+    pub(crate) fn done(&self, operation: Value) -> Value {
+        let answer = self.call(&json!([operation]));
+        assert!(answer.is_array(), "{operation}: {answer}");
+        answer[0]["data"].clone()
+    }
+
+    /// Creates an entity and returns what the server says about it.
+    pub(crate) fn create(&self, entity_type: &str, mut data: Value) -> Value {
+        data["__entity_type__"] = json!(entity_type);
+        self.done(json!({"action": "create", "entity_type": entity_type, "entity_data": data}))
+    }
+
+    /// Changes an entity.
+    pub(crate) fn update(&self, entity_type: &str, key: &Value, mut data: Value) -> Value {
+        data["__entity_type__"] = json!(entity_type);
+        self.done(json!({
+            "action": "update", "entity_type": entity_type, "entity_key": key, "entity_data": data
+        }))
+    }
+
+    /// Deletes an entity.
+    pub(crate) fn delete(&self, entity_type: &str, key: &Value) {
+        self.done(json!({"action": "delete", "entity_type": entity_type, "entity_key": key}));
+    }
+
+    /// The exception and the text of a refusal.
+    pub(crate) fn refused(&self, operations: &Value) -> (String, String) {
+        let answer = self.call(operations);
+        let text = |name: &str| {
+            answer[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("not refused: {operations}: {answer}"))
+                .to_owned()
+        };
+        (text("exception"), text("content"))
+    }
+}

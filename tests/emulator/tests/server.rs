@@ -1,0 +1,53 @@
+//! The whole server over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod client;
+
+use client::Site;
+use serde_json::json;
+
+#[test]
+fn a_session_starts() {
+    let site = Site::start();
+    let answer =
+        site.call(&json!([{"action": "query_server_information"}, {"action": "query_schemas"}]));
+    assert_eq!(answer[0]["schema_hash"], "23a1157b8b1730fd91c76f63dcd67a8f");
+    assert_eq!(answer[0]["version"], "dev");
+    assert_eq!(answer[1].as_array().unwrap().len(), 116);
+    assert_eq!(site.emulator.requests(), 1);
+}
+
+#[test]
+fn a_query_answers_what_was_asked_for_and_the_system_attributes() {
+    let site = Site::start();
+    let rows = site.query("select name, status.state.short from Task limit 2");
+    let mut names: Vec<_> = rows[0].as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    let expected = [
+        "__entity_type__",
+        "context_type",
+        "id",
+        "name",
+        "object_type_id",
+        "project_id",
+        "status",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(rows[0]["__entity_type__"], "Task");
+    assert!(rows[0]["status"]["state"]["short"].is_string());
+}
+
+#[test]
+fn wrong_keys_are_refused() {
+    let site = Site::start();
+    let strict = ("ftrack-strict-api", "true");
+    let wrong = ("ftrack-api-key", "wrong");
+    let (status, answer) = site.post(&[wrong, strict], "[]");
+    assert_eq!(
+        (status, &answer["exception"]),
+        (401, &json!("InvalidCredentialsError"))
+    );
+    let (status, _) = site.post(&[wrong], "[]");
+    assert_eq!(status, 200);
+}
