@@ -6,7 +6,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::api::Api;
 use crate::schema::Schema;
-use crate::session::ServerInformation;
+use crate::session::{Configuration, ServerInformation};
 use crate::store::{Handle, Store};
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) server_information: ServerInformation,
     /// Locked for one call to the store at a time, never across I/O.
     pub(crate) store: Mutex<Store>,
+    /// The custom attribute configurations, once they were needed.
+    pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
     /// Told when a commit ends: commits wait for one another, without holding the lock.
     pub(crate) commit_ended: Condvar,
 }

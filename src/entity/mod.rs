@@ -3,6 +3,8 @@
 mod attribute;
 mod collection;
 mod convert;
+mod custom_attributes;
+mod metadata;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,6 +17,9 @@ use crate::value::EntityKey;
 
 pub use collection::Collection;
 pub use convert::FromAttribute;
+pub use custom_attributes::{CustomAttributes, Origin};
+pub use metadata::Metadata;
+pub(crate) use metadata::set_all as set_metadata;
 
 impl Entity {
     /// The session that the entity belongs to.

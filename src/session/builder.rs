@@ -126,6 +126,7 @@ impl SessionBuilder {
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
+            configurations: Mutex::new(None),
             commit_ended: Condvar::new(),
             api,
             schema,

@@ -2,15 +2,17 @@
 
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::entity::set_metadata;
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
-use crate::value::Data;
+use crate::value::{Data, Value};
 
 impl Session {
     /// Creates an entity; the server learns of it at the next [`commit`](Self::commit).
     ///
     /// Attributes that `data` does not give get the schema's defaults; the key is made here, so
-    /// that other new entities can refer to this one at once.
+    /// that other new entities can refer to this one at once. `metadata` and
+    /// `custom_attributes` are given as JSON objects.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -37,13 +39,25 @@ impl Session {
     pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
         self.check_open()?;
         let recording = self.is_recording();
+        // Key-value pairs are entities of their own, which refer to this one.
+        let (pairs, data): (Data, Data) = data.into_iter().partition(|(name, value)| {
+            matches!(value, Value::Json(_)) && matches!(name.as_str(), METADATA | CUSTOM_ATTRIBUTES)
+        });
         let mut store = self.shared.store.lock();
         let mut new_id = || Uuid::new_v4().to_string();
         let place = store.create(entity_type, data, recording, &mut new_id)?;
-        Ok(Entity {
+        let entity = Entity {
             session: self.clone(),
             handle: store.handle(place),
-        })
+        };
+        drop(store);
+        for (name, value) in pairs {
+            if let Err(error) = set_pairs(&entity, &name, &value) {
+                self.shared.store.lock().delete(place)?;
+                return Err(error);
+            }
+        }
+        Ok(entity)
     }
 
     /// Marks an entity for deletion; the server deletes it at the next
@@ -76,4 +90,30 @@ impl Session {
         }
         self.entity(&entity.key())
     }
+}
+
+const METADATA: &str = "metadata";
+const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
+
+fn set_pairs(entity: &Entity, name: &str, value: &Value) -> Result<()> {
+    let Value::Json(json) = value else {
+        return Ok(());
+    };
+    let Some(pairs) = json.as_object() else {
+        return Err(Error::new(
+            ErrorKind::WrongType,
+            format!(
+                "{name} of a new {} takes a JSON object",
+                entity.entity_type()
+            ),
+        ));
+    };
+    if name == METADATA {
+        return set_metadata(entity, pairs);
+    }
+    let attributes = entity.custom_attributes()?;
+    for (key, value) in pairs {
+        attributes.set(key, value.clone())?;
+    }
+    Ok(())
 }

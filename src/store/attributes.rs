@@ -212,6 +212,17 @@ impl Local {
         self.extensions.iter()
     }
 
+    /// Takes it back that `member` leaves a collection.
+    pub(super) fn stay(&mut self, name: NameId, member: u32) {
+        for extension in &mut self.extensions {
+            if extension.name == name {
+                extension.removed.retain(|leaving| *leaving != member);
+            }
+        }
+        self.extensions
+            .retain(|extension| !(extension.added.is_empty() && extension.removed.is_empty()));
+    }
+
     /// Takes the extension of a collection out, whole.
     pub(super) fn remove_extension(&mut self, name: NameId) -> bool {
         let before = self.extensions.len();

@@ -38,7 +38,8 @@ impl Store {
                 format!("{} is in {name} of {entity} already", self.key(twice)),
             ));
         }
-        let number = Some(self.recorded);
+        // A local change goes with the operation that was recorded last.
+        let number = Some(self.recorded.saturating_sub(u64::from(!record)));
         let local = self.records[place as usize].local.get_or_insert_default();
         match local.get(id) {
             // The whole list was set here: it stays a whole list.
@@ -57,6 +58,17 @@ impl Store {
                 removed: removed.to_vec(),
             });
         }
+        Ok(())
+    }
+
+    /// Takes it back that a member leaves a collection.
+    pub(crate) fn stay(&mut self, place: u32, name: &str, member: &EntityKey) -> Result<()> {
+        let member = self.place(member)?;
+        let id = self.attribute_id(place, name)?;
+        if let Some(local) = &mut self.records[place as usize].local {
+            local.stay(id, member);
+        }
+        self.settle(place);
         Ok(())
     }
 

@@ -20,8 +20,9 @@ impl Store {
         in_flight.chain(&self.queued)
     }
 
-    pub(crate) fn has_operations(&self) -> bool {
-        self.in_flight.is_some() || !self.queued.is_empty()
+    /// How many operations were ever recorded.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.recorded
     }
 
     /// Whether a commit has sent operations and does not know their fate yet.
@@ -39,6 +40,7 @@ impl Store {
         }
         let operations = Arc::new(std::mem::take(&mut self.queued));
         self.in_flight = Some(operations.clone());
+        self.sent_before = self.recorded;
         Some(operations)
     }
 
@@ -56,8 +58,6 @@ impl Store {
         let Some(operations) = self.in_flight.take() else {
             return;
         };
-        let sent_before = self.recorded - self.queued.len() as u64;
-        let mut touched = Vec::new();
         for operation in operations.iter() {
             self.forget_stale_collections(operation);
             let entity = operation.entity();
@@ -69,10 +69,9 @@ impl Store {
                 Operation::Delete { .. } => self.bury(place),
                 Operation::Update { .. } | Operation::Extend { .. } => {}
             }
-            touched.push(place);
         }
-        for place in touched {
-            self.promote(place, sent_before);
+        for place in self.changed.iter().copied().collect::<Vec<_>>() {
+            self.promote(place, self.sent_before);
             self.settle(place);
         }
         self.absorb(rows);

@@ -109,6 +109,22 @@ impl Store {
         Ok(())
     }
 
+    /// Checks that every attribute of `data` can be set, so that setting them fails at none or
+    /// at the first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set).
+    pub(crate) fn check_update(&self, place: u32, data: &Data) -> Result<()> {
+        let entity_type = self.schema.by_id(self.type_of(place));
+        for (name, value) in data {
+            let attribute = entity_type.attribute(name)?;
+            self.check_writable(place, entity_type, attribute)?;
+            check(&self.schema, &self.key(place), attribute, value.clone())?;
+        }
+        Ok(())
+    }
+
     /// Takes back what was set on an attribute since the last commit.
     ///
     /// # Errors
@@ -176,6 +192,28 @@ impl Store {
         let entity = self.key(place);
         self.push(Operation::Delete { entity });
         Ok(())
+    }
+
+    /// Takes the deletion of an entity back that was not committed, and says whether there was
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`place`](Self::place).
+    pub(crate) fn revive(&mut self, entity: &EntityKey) -> Result<bool> {
+        let entity_type = self.schema.entity_type(entity.entity_type())?;
+        let Some(place) = self.find(entity_type.id(), entity.key()) else {
+            return Ok(false);
+        };
+        let record = &mut self.records[place as usize];
+        if record.state != Life::Deleted {
+            return Ok(false);
+        }
+        record.state = Life::Persisted;
+        self.queued
+            .retain(|one| !matches!(one, Operation::Delete { entity: gone } if gone == entity));
+        self.settle(place);
+        Ok(true)
     }
 
     pub(super) fn check_writable(

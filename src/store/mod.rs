@@ -46,6 +46,8 @@ pub(crate) struct Store {
     queued: Vec<Operation>,
     /// How many operations were ever recorded: the number of the next one.
     recorded: u64,
+    /// The number of the first operation that the commit under way does not send.
+    sent_before: u64,
     /// How many records were ever made: tells a scope's records from older ones.
     born: u64,
 }
@@ -111,6 +113,7 @@ impl Store {
             in_flight: None,
             queued: Vec::new(),
             recorded: 0,
+            sent_before: 0,
             born: 0,
         }
     }
@@ -191,11 +194,6 @@ impl Store {
         changed
             .filter(|&place| self.state(place) == Some(state))
             .collect()
-    }
-
-    /// Every entity that is known, gone ones excepted.
-    pub(crate) fn places(&self) -> Vec<u32> {
-        self.index.iter().copied().collect()
     }
 
     fn find_or_insert(&mut self, entity_type: TypeId, key: &Key) -> u32 {

@@ -47,6 +47,19 @@ impl Store {
         }
     }
 
+    /// Forgets every value, and every entity that nobody holds.
+    pub(crate) fn forget_all(&mut self) {
+        self.forget_since(Mark(0));
+        for (_, record) in &mut self.records {
+            record.remote = super::Attributes::default();
+        }
+    }
+
+    /// How many entities are known.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// Places with pending changes, and those that local values lead to.
     fn needed_by_changes(&self) -> HashSet<u32> {
         let mut needed = self.changed.clone();

@@ -270,6 +270,22 @@ fn edits_during_a_commit_wait_for_the_next() {
 }
 
 #[test]
+fn taking_a_later_edit_back_does_not_confuse_a_commit_under_way() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "sent").unwrap();
+    f.store.begin_commit().unwrap();
+    f.set(task, "bid", 1).unwrap();
+    f.set(task, "sort", 2).unwrap();
+    f.store.unset(task, "bid").unwrap();
+    f.store.commit_succeeded(Rows::default());
+    assert_eq!(f.operations(), ["update Task(t): sort = 2"]);
+    assert_eq!(f.store.state(task), Some(EntityState::Modified));
+    f.store.rollback();
+    assert_eq!(f.text(task, "name"), "\"sent\"");
+}
+
+#[test]
 fn deleted_entities_leave_after_the_commit() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
@@ -300,7 +316,7 @@ fn rollback_forgets_everything_that_is_not_on_the_server() {
     f.set(task, "name", "x").unwrap();
     f.store.delete(status).unwrap();
     f.store.rollback();
-    assert!(!f.store.has_operations());
+    assert!(f.operations().is_empty());
     assert_eq!(f.text(task, "name"), "\"anim\"");
     assert_eq!(f.store.state(status), None);
     assert_eq!(

@@ -1,0 +1,51 @@
+//! Changing entities by key, without loading them.
+
+use crate::error::Result;
+use crate::handle::Session;
+use crate::value::Data;
+
+use super::IntoKey;
+
+impl Session {
+    /// Records changes to an entity that need not be loaded; the server learns of them at the
+    /// next [`commit`](Self::commit). Good for thousands at a time.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::data;
+    ///
+    /// let id = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
+    /// session.update("Task", id, data! { "bid": 7200 })?;
+    /// session.commit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Entity::set`](crate::Entity::set) and [`get`](Self::get); nothing is recorded
+    /// then. Whether the entity exists is the server's to say when it is committed.
+    pub fn update(&self, entity_type: &str, key: impl IntoKey, data: Data) -> Result<()> {
+        let entity_type = self.schema().entity_type(entity_type)?;
+        let entity = self.entity(&key.into_key(entity_type.name()))?;
+        self.check_open()?;
+        let recording = self.is_recording();
+        let mut store = self.shared.store.lock();
+        store.check_update(entity.handle.place, &data)?;
+        for (name, value) in data {
+            store.set(entity.handle.place, &name, value, recording)?;
+        }
+        Ok(())
+    }
+
+    /// Marks an entity that need not be loaded for deletion.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get). Servers take the deletion of what is not there for done.
+    pub fn delete_by_key(&self, entity_type: &str, key: impl IntoKey) -> Result<()> {
+        let entity_type = self.schema().entity_type(entity_type)?;
+        self.delete(&self.entity(&key.into_key(entity_type.name()))?)
+    }
+}

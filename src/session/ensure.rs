@@ -1,0 +1,87 @@
+//! Getting an entity that is known by its data, created if it is not there.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::{Entity, Session};
+use crate::query::{Criterion, all_of, field, select};
+use crate::value::{Data, Value};
+
+impl Session {
+    /// The one entity whose `identifying_keys` are as in `data`: created if there is none, and
+    /// changed where the rest of `data` differs. Without identifying keys, all of `data` has to
+    /// match.
+    ///
+    /// As in Python, what is created or changed is committed at once, together with everything
+    /// else that is recorded.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::data;
+    ///
+    /// let data = data! { "username": "ada", "email": "ada@example.com" };
+    /// let ada = session.ensure("User", data.clone(), &["username"])?;
+    /// assert_eq!(session.ensure("User", data, &["username"])?, ada);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
+    /// identify by; [`ErrorKind::MultipleFound`] if several entities match; else as for
+    /// [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit).
+    pub fn ensure(
+        &self,
+        entity_type: &str,
+        data: Data,
+        identifying_keys: &[&str],
+    ) -> Result<Entity> {
+        let criterion = identity(entity_type, &data, identifying_keys)?;
+        let names: Vec<&str> = data.iter().map(|(name, _)| name.as_str()).collect();
+        let query = self.query(select(entity_type).fields(names).filter(criterion))?;
+        let entity = match query.one() {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let created = self.create(entity_type, data)?;
+                self.commit()?;
+                return Ok(created);
+            }
+            Err(error) => return Err(error),
+        };
+        let before = self.shared.store.lock().recorded();
+        for (name, value) in data {
+            entity.set(&name, value)?;
+        }
+        if self.shared.store.lock().recorded() > before {
+            self.commit()?;
+        }
+        Ok(entity)
+    }
+}
+
+fn identity(entity_type: &str, data: &Data, keys: &[&str]) -> Result<Criterion> {
+    let mut criteria = Vec::new();
+    for key in keys {
+        if !data.iter().any(|(name, _)| name == key) {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                format!("the identifying key {key:?} of {entity_type} is not in the data"),
+            ));
+        }
+    }
+    for (name, value) in data {
+        if keys.is_empty() || keys.contains(&name.as_str()) {
+            criteria.push(match value {
+                Value::Null => field(name).is_none(),
+                value => field(name).eq(value),
+            });
+        }
+    }
+    if criteria.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Validation,
+            format!("there is nothing to identify the {entity_type} by"),
+        ));
+    }
+    Ok(all_of(criteria))
+}
