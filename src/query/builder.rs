@@ -264,50 +264,6 @@ impl Criterion {
             kind => Kind::Not(Box::new(kind.into())).into(),
         }
     }
-
-    /// One `and` of all: those among them that are one already are taken apart, so that a loop
-    /// of `and` makes a list, not a tower.
-    pub(super) fn all_of(criteria: impl IntoIterator<Item = Self>) -> Self {
-        let mut parts: Vec<Self> = Vec::new();
-        for criterion in criteria {
-            match criterion.into_kind() {
-                Kind::And(inner) if !inner.is_empty() => adopt(&mut parts, inner),
-                kind => parts.push(kind.into()),
-            }
-        }
-        alone(parts).unwrap_or_else(|parts| Kind::And(parts).into())
-    }
-
-    /// One `or` of all, likewise.
-    pub(super) fn any_of(criteria: impl IntoIterator<Item = Self>) -> Self {
-        let mut parts: Vec<Self> = Vec::new();
-        for criterion in criteria {
-            match criterion.into_kind() {
-                Kind::Or(inner) if !inner.is_empty() => adopt(&mut parts, inner),
-                kind => parts.push(kind.into()),
-            }
-        }
-        alone(parts).unwrap_or_else(|parts| Kind::Or(parts).into())
-    }
-}
-
-/// Adds `inner`, reusing its storage: what was combined so far comes first.
-fn adopt(parts: &mut Vec<Criterion>, inner: Vec<Criterion>) {
-    if parts.is_empty() {
-        *parts = inner;
-    } else {
-        parts.extend(inner);
-    }
-}
-
-fn alone(mut parts: Vec<Criterion>) -> Result<Criterion, Vec<Criterion>> {
-    match parts.pop() {
-        Some(only) if parts.is_empty() => Ok(only),
-        last => {
-            parts.extend(last);
-            Err(parts)
-        }
-    }
 }
 
 impl ops::Not for Criterion {
@@ -342,10 +298,6 @@ macro_rules! comparisons {
     )*};
 }
 
-#[expect(
-    clippy::wrong_self_convention,
-    reason = "`is` belongs to the names of the language"
-)]
 impl Field {
     comparisons! {
         /// It is the value; texts compare without regard to case.

@@ -3,6 +3,7 @@
 #![doc = include_str!("../../docs/queries.md")]
 
 mod builder;
+mod check;
 mod display;
 mod expr;
 mod fold;

@@ -8,7 +8,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::tree::{Criterion, Kind, Literal, Operator, Path, Set, Statement, Word};
+use crate::query::tree::{Criterion, Kind, Literal, Operator, Path, Segment, Set, Statement, Word};
+use crate::value::{EntityKey, Value};
 
 /// What a hole of [`expr!`](crate::expr) or a method of [`Field`](crate::query::Field) takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,9 +17,9 @@ use crate::query::tree::{Criterion, Kind, Literal, Operator, Path, Set, Statemen
 pub enum Operand {
     /// One value.
     Value(Literal),
-    /// An entity, by the names and values of its primary key. `parent is {}` becomes
-    /// `parent.id is "…"`; `id in {}` and `parent_id is {}` take the value as it is.
-    Reference(Vec<(String, Literal)>),
+    /// An entity. `parent is {}` becomes `parent.id is "…"`; `id in {}` and `parent_id is {}`
+    /// take its id as it is.
+    Reference(EntityKey),
     /// Several values, or several entities, for `in`.
     List(Vec<Operand>),
     /// A sub-query, for `in`.
@@ -61,7 +62,7 @@ pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Resul
     let (path, value) = match operand {
         Operand::Value(value) => (path, value),
         Operand::Reference(key) if matches!(operator, Operator::Is | Operator::IsNot) => {
-            referred(path, key)?
+            referred(path, &key)?
         }
         Operand::Reference(_) => {
             return Err(refused(format!(
@@ -107,7 +108,7 @@ fn listed(path: Path, items: Vec<Operand>) -> Result<(Path, Set)> {
     for item in items {
         let (reached, value) = match item {
             Operand::Value(value) => (path.clone(), value),
-            Operand::Reference(key) => referred(path.clone(), key)?,
+            Operand::Reference(key) => referred(path.clone(), &key)?,
             _ => {
                 return Err(refused(format!(
                     "a list for `{path} in` holds plain values"
@@ -125,25 +126,22 @@ fn listed(path: Path, items: Vec<Operand>) -> Result<(Path, Set)> {
     Ok((through.unwrap_or(path), Set::Values(values)))
 }
 
-/// The path to the key of the entity that `path` refers to, and the value there. A foreign key
-/// is such a path already.
-fn referred(path: Path, mut key: Vec<(String, Literal)>) -> Result<(Path, Literal)> {
-    let (Some((name, value)), true) = (key.pop(), key.is_empty()) else {
-        let message = format!(
-            "`{path}` cannot be compared with an entity whose key has several parts: compare \
-             the parts one by one"
-        );
-        return Err(refused(message));
-    };
-    let last = path.segments().last().map_or("", |segment| segment.name());
-    if last == name
-        || last
-            .strip_suffix(name.as_str())
-            .is_some_and(|stem| stem.ends_with('_'))
-    {
-        return Ok((path, value));
+/// The path to the id of the entity that `path` refers to, and that id. A foreign key is such a
+/// path already. Every type whose key is one attribute calls it `id`.
+fn referred(path: Path, key: &EntityKey) -> Result<(Path, Literal)> {
+    if key.parts().len() != 1 {
+        return Err(refused(format!(
+            "`{path}` cannot be compared with {key}, whose key has several parts: compare the \
+             parts one by one"
+        )));
     }
-    Ok((path.join(&name)?, value))
+    let last = path.segments().last().map_or("", Segment::name);
+    let path = if last == "id" || last.ends_with("_id") {
+        path
+    } else {
+        path.join("id")?
+    };
+    Ok((path, Literal::Text(key.id())))
 }
 
 fn refused(message: String) -> Error {
@@ -271,6 +269,31 @@ fn in_range(date: Date) -> Result<()> {
     Err(refused(format!(
         "the date {date} cannot stand in a query: its year is below zero"
     )))
+}
+
+impl ToOperand for EntityKey {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(Operand::Reference(self.clone()))
+    }
+}
+
+impl ToOperand for Value {
+    fn to_operand(&self) -> Result<Operand> {
+        match self {
+            Self::Null => Ok(Operand::Value(Literal::Null)),
+            Self::Bool(value) => value.to_operand(),
+            Self::Integer(value) => value.to_operand(),
+            Self::Number(value) => value.to_operand(),
+            Self::Text(value) => value.to_operand(),
+            Self::DateTime(value) => value.to_operand(),
+            Self::Date(value) => value.to_operand(),
+            Self::Reference(key) => key.to_operand(),
+            Self::Collection(keys) => keys.to_operand(),
+            Self::Json(_) => Err(refused(
+                "JSON data cannot be compared in a query".to_owned(),
+            )),
+        }
+    }
 }
 
 impl ToOperand for Literal {

@@ -265,9 +265,7 @@ impl Parser<'_> {
         if *self.peek() == Lexeme::Open {
             return self.group();
         }
-        // `not` is an attribute where a comparison follows; everywhere else it negates.
-        if self.at_keyword("not") && !matches!(self.peek_after(), Lexeme::Sign(_)) {
-            self.advance();
+        if self.keyword("not") {
             let inner = self.nested(Self::one)?;
             return self.built(inner.not());
         }
@@ -378,7 +376,7 @@ impl Parser<'_> {
         if *self.peek() != Lexeme::Open {
             return Err(self.expected("`(`"));
         }
-        self.nested(Self::group).map(Box::new)
+        self.group().map(Box::new)
     }
 
     fn operand(&mut self) -> Result<Operand> {

@@ -10,8 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::place::syntax_error;
 
 /// How many levels of `not`, `has`, `any`, sub-queries and alternating `and` and `or` a condition
-/// may have.
-pub const MAX_DEPTH: usize = 200;
+/// may have. Unoptimised, reading the deepest one takes less than 1 MiB of stack, which is what
+/// the main thread has on Windows.
+pub const MAX_DEPTH: usize = 100;
 
 /// A query: what to select, from which entity type, under which condition.
 ///
@@ -318,6 +319,69 @@ impl Criterion {
         self.kind
     }
 
+    /// One `and` of all: those among them that are one already are taken apart, so that a loop
+    /// of `and` makes a list, not a tower.
+    pub(super) fn all_of(criteria: impl IntoIterator<Item = Self>) -> Self {
+        let parts_of = |kind| match kind {
+            Kind::And(parts) if !parts.is_empty() => Ok(parts),
+            kind => Err(kind),
+        };
+        Self::joined(criteria, parts_of, Kind::And)
+    }
+
+    /// One `or` of all, likewise.
+    pub(super) fn any_of(criteria: impl IntoIterator<Item = Self>) -> Self {
+        let parts_of = |kind| match kind {
+            Kind::Or(parts) if !parts.is_empty() => Ok(parts),
+            kind => Err(kind),
+        };
+        Self::joined(criteria, parts_of, Kind::Or)
+    }
+
+    fn joined(
+        criteria: impl IntoIterator<Item = Self>,
+        parts_of: fn(Kind) -> Result<Vec<Self>, Kind>,
+        join: fn(Vec<Self>) -> Kind,
+    ) -> Self {
+        let mut joined: Vec<Self> = Vec::new();
+        let mut deepest = None;
+        for Self { depth, kind } in criteria {
+            match parts_of(kind) {
+                Ok(parts) => {
+                    deepest = deepest.max(Some(depth - 1));
+                    // What was joined so far comes first: its storage is used again.
+                    if joined.is_empty() {
+                        joined = parts;
+                    } else {
+                        joined.extend(parts);
+                    }
+                }
+                Err(kind) => {
+                    deepest = deepest.max(Some(depth));
+                    joined.push(Self { depth, kind });
+                }
+            }
+        }
+        match joined.pop() {
+            Some(only) if joined.is_empty() => only,
+            last => {
+                joined.extend(last);
+                Self::above(deepest, join(joined))
+            }
+        }
+    }
+
+    /// `kind`, whose deepest part has so many levels, or which has no parts.
+    fn above(deepest: Option<u16>, kind: Kind) -> Self {
+        let depth = deepest.map_or(0, |deepest| deepest + 1);
+        if usize::from(depth) <= MAX_DEPTH {
+            return Self { depth, kind };
+        }
+        Self::refused(format!(
+            "the condition is nested more than {MAX_DEPTH} levels deep"
+        ))
+    }
+
     fn refused(message: impl Into<String>) -> Self {
         Self {
             depth: 0,
@@ -369,13 +433,7 @@ impl From<Kind> for Criterion {
             } => Some(statement.filter.as_ref().map_or(0, |filter| filter.depth)),
             Kind::Compare { .. } | Kind::In { .. } | Kind::Refused(_) => None,
         };
-        let depth = below.map_or(0, |below| below + 1);
-        if usize::from(depth) <= MAX_DEPTH {
-            return Self { depth, kind };
-        }
-        Self::refused(format!(
-            "the condition is nested more than {MAX_DEPTH} levels deep"
-        ))
+        Self::above(below, kind)
     }
 }
 
@@ -444,6 +502,8 @@ impl FromStr for Path {
 
     fn from_str(text: &str) -> Result<Self> {
         let segments: Option<Vec<Segment>> = text.split('.').map(Segment::read).collect();
+        // A lone `not` would negate what follows it.
+        let segments = segments.filter(|_| !text.eq_ignore_ascii_case("not"));
         segments.map(|segments| Self { segments }).ok_or_else(|| {
             let message = "expected an attribute such as `name`, `status.name` or \
                  `parent[Folder].name`";
