@@ -25,7 +25,7 @@ impl FromStr for Statement {
     ///
     /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
     fn from_str(text: &str) -> Result<Self> {
-        parse(text, Braces::Plain, &[], Parser::statement)
+        parse(text, Braces::Plain, &[], Parser::whole_statement)
     }
 }
 
@@ -38,7 +38,7 @@ impl FromStr for Criterion {
     ///
     /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
     fn from_str(text: &str) -> Result<Self> {
-        parse(text, Braces::Plain, &[], Parser::any_of)
+        parse(text, Braces::Plain, &[], Parser::whole_criterion)
     }
 }
 
@@ -51,7 +51,7 @@ impl FromStr for Projection {
     ///
     /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
     fn from_str(text: &str) -> Result<Self> {
-        parse(text, Braces::Plain, &[], Parser::projection)
+        parse(text, Braces::Plain, &[], Parser::whole_projection)
     }
 }
 
@@ -70,7 +70,7 @@ pub(super) fn criterion_of(
     template: &str,
     operands: &[Result<Operand, Refusal>],
 ) -> Result<Criterion> {
-    parse(template, Braces::Holes, operands, Parser::any_of)
+    parse(template, Braces::Holes, operands, Parser::whole_criterion)
 }
 
 /// Applies `read` to the whole of `text`.
@@ -90,9 +90,6 @@ fn parse<'a, T>(
         filled: 0,
     };
     let result = read(&mut parser)?;
-    if *parser.peek() != Lexeme::End {
-        return Err(parser.expected("`and`, `or` or the end"));
-    }
     if parser.filled < operands.len() {
         let message = format!(
             "{} values are given for {} places `{{}}`",
@@ -111,6 +108,35 @@ struct Parser<'a> {
     depth: usize,
     operands: &'a [Result<Operand, Refusal>],
     filled: usize,
+}
+
+/// Whole texts.
+impl Parser<'_> {
+    fn whole_statement(&mut self) -> Result<Statement> {
+        let statement = self.statement()?;
+        self.end("the end")?;
+        Ok(statement)
+    }
+
+    fn whole_criterion(&mut self) -> Result<Criterion> {
+        let criterion = self.any_of()?;
+        self.end("`and`, `or` or the end")?;
+        Ok(criterion)
+    }
+
+    fn whole_projection(&mut self) -> Result<Projection> {
+        let projection = self.projection()?;
+        self.end("the end")?;
+        Ok(projection)
+    }
+
+    fn end(&self, expected: &str) -> Result<()> {
+        if *self.peek() == Lexeme::End {
+            Ok(())
+        } else {
+            Err(self.expected(expected))
+        }
+    }
 }
 
 /// Statements.
