@@ -111,7 +111,7 @@ impl Error {
     }
 
     /// Adds what the server said.
-    pub(crate) fn from_server(mut self, server: ServerError) -> Self {
+    pub(crate) fn with_server(mut self, server: ServerError) -> Self {
         self.0.server = Some(server);
         self
     }

@@ -54,7 +54,7 @@ impl Studio {
 
 fn same(session: &Session, entity: &Entity) -> Entity {
     session
-        .get(entity.entity_type(), &entity.key())
+        .get(entity.entity_type(), entity.key())
         .unwrap()
         .unwrap()
 }
@@ -114,8 +114,8 @@ fn changes_reach_others_and_deletions_too() {
     studio.session.delete(&task).unwrap();
     assert_eq!(task.state(), Some(EntityState::Deleted));
     studio.session.commit().unwrap();
-    assert!(studio.session.get("Task", &task.key()).unwrap().is_none());
-    assert!(studio.other().get("Task", &task.key()).unwrap().is_none());
+    assert!(studio.session.get("Task", task.key()).unwrap().is_none());
+    assert!(studio.other().get("Task", task.key()).unwrap().is_none());
     assert_eq!(
         task.get::<String>("sort").unwrap_err().kind(),
         ErrorKind::NotFound
@@ -239,10 +239,10 @@ fn thousands_go_in_one_request() {
     assert_eq!(requests(session, || session.commit().unwrap()), 1);
     for task in &tasks {
         session
-            .update("Task", &task.key(), data! { "bid": 61 })
+            .update("Task", task.key(), data! { "bid": 61 })
             .unwrap();
     }
-    session.delete_by_key("Task", &tasks[0].key()).unwrap();
+    session.delete_by_key("Task", tasks[0].key()).unwrap();
     assert_eq!(requests(session, || session.commit().unwrap()), 1);
     let left = studio
         .other()
@@ -543,7 +543,7 @@ fn ensure_finds_creates_and_updates() {
             session
                 .ensure("User", data! { "username": nasty }, &[])
                 .unwrap(),
-        )
+        );
     };
     assert_eq!(requests(session, unchanged), 1);
 
@@ -608,7 +608,7 @@ fn populate_and_refresh() {
     let reading = || {
         mixed
             .iter()
-            .for_each(|entity| drop(entity.get::<String>("name").unwrap()))
+            .for_each(|entity| drop(entity.get::<String>("name").unwrap()));
     };
     assert_eq!(requests(session, reading), 0);
     let error = session.populate(&mixed, "name, nmae").unwrap_err();

@@ -2,6 +2,7 @@
 //!
 //! Run it with `cargo run --example tour`. With `FTRACK_SERVER` set it runs against that server,
 //! as the user and with the key that the environment names, and creates a shot there.
+#![allow(clippy::print_stdout, reason = "it shows what it does")]
 
 use std::time::Instant;
 
@@ -39,15 +40,15 @@ fn main() -> Result<()> {
     step.done("list shots with status and assignees", &session);
 
     let (shot, tasks) = create_shot(&session, &project)?;
-    println!("\nWhat the commit will send:\n{}", session.plan());
     session.commit()?;
-    println!("Created {}.", path_of(&shot)?);
+    println!("\nCreated {} with {} tasks.", path_of(&shot)?, tasks.len());
     step.done("create a shot with tasks", &session);
 
     for task in &tasks {
         task.set("description", "Made by the tour; feel free to delete.")?;
     }
     tasks[0].set("bid", 3 * 8 * 3600)?;
+    println!("\nWhat the next commit sends:\n{}", session.plan());
     session.commit()?;
     step.done("change them", &session);
 

@@ -1,8 +1,8 @@
 //! Attribute values as Rust types, entities included; entities as values.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::handle::{Entity, Session};
-use crate::query::{Literal, Operand, ToOperand};
+use crate::query::{Operand, ToOperand};
 use crate::session::IntoKey;
 use crate::value::{EntityKey, FromValue, Mismatch, Value};
 
@@ -89,47 +89,7 @@ impl<const N: usize> From<[&Entity; N]> for Value {
 /// In a query, an entity stands for its primary key.
 impl ToOperand for Entity {
     fn to_operand(&self) -> Result<Operand> {
-        let names = self.type_info().primary_key().iter();
-        let parts = self.handle.key.parts().iter();
-        let pairs = names
-            .zip(parts)
-            .map(|(name, part)| (name.to_string(), Literal::Text(part.to_string())));
-        Ok(Operand::Reference(pairs.collect()))
-    }
-}
-
-/// A value as it stands in a query. Of a bare key, the attribute is taken to be `id`, as it is
-/// for every type whose key is one attribute.
-impl ToOperand for Value {
-    fn to_operand(&self) -> Result<Operand> {
-        match self {
-            Self::Null => Ok(Operand::Value(Literal::Null)),
-            Self::Bool(value) => value.to_operand(),
-            Self::Integer(value) => value.to_operand(),
-            Self::Number(value) => value.to_operand(),
-            Self::Text(text) => text.to_operand(),
-            Self::DateTime(value) => value.to_operand(),
-            Self::Date(value) => value.to_operand(),
-            Self::Reference(key) => key.to_operand(),
-            Self::Collection(keys) => keys.to_operand(),
-            Self::Json(_) => Err(Error::new(
-                ErrorKind::Validation,
-                "JSON data cannot stand in a query",
-            )),
-        }
-    }
-}
-
-impl ToOperand for EntityKey {
-    fn to_operand(&self) -> Result<Operand> {
-        let mut parts = self.parts();
-        match (parts.next(), parts.next()) {
-            (Some(id), None) => Ok(Operand::Reference(vec![("id".into(), Literal::Text(id))])),
-            _ => Err(Error::new(
-                ErrorKind::Validation,
-                format!("{self} has several key values; compare them one by one"),
-            )),
-        }
+        self.key().to_operand()
     }
 }
 

@@ -90,10 +90,10 @@ impl Schema {
     fn add(&mut self, wire: WireSchema, tables: &HashMap<SmolStr, SmolStr>) -> Result<()> {
         let id = TypeId(small(self.types.len())?);
         if self.type_ids.insert(wire.id.clone(), id).is_some() {
-            return Err(bad(format!("{} is described twice", wire.id)));
+            return Err(bad(&format!("{} is described twice", wire.id)));
         }
         if wire.primary_key.is_empty() {
-            return Err(bad(format!("{} has no primary key", wire.id)));
+            return Err(bad(&format!("{} has no primary key", wire.id)));
         }
         let mut attributes = Vec::with_capacity(wire.properties.len());
         let mut by_name = Vec::new();
@@ -215,10 +215,10 @@ fn scalar(value: &serde_json::Value) -> Value {
 
 /// Ids are small so that records are.
 fn small(count: usize) -> Result<u16> {
-    u16::try_from(count).map_err(|_| bad("it has more than 65,535 names".to_owned()))
+    u16::try_from(count).map_err(|_| bad("it has more than 65,535 names"))
 }
 
-fn bad(what: String) -> Error {
+fn bad(what: &str) -> Error {
     Error::new(
         ErrorKind::BadResponse,
         format!("the server's schema cannot be used: {what}"),

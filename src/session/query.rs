@@ -42,10 +42,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`] with the place, and [`ErrorKind::UnknownType`] with the nearest
-    /// name. Attributes are checked by the server when the query runs.
+    /// [`ErrorKind::Syntax`] with the place; [`ErrorKind::UnknownType`] and
+    /// [`ErrorKind::UnknownAttribute`] with the nearest name.
     pub fn query(&self, expression: impl IntoStatement) -> Result<Query> {
         let mut statement = expression.into_statement()?;
+        statement.check(self.schema())?;
         let entity_type = self.schema().entity_type(&statement.entity_type)?;
         if statement.projections.is_empty() && statement.group.is_empty() {
             statement = statement.with_projections(entity_type.default_projections());

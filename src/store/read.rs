@@ -88,7 +88,7 @@ impl Store {
         let attributes = self.entity_type(place).attributes().iter();
         attributes
             .filter(|attribute| self.slot(place, attribute.id()).is_some())
-            .map(|attribute| attribute.name())
+            .map(crate::schema::Attribute::name)
             .collect()
     }
 
@@ -149,12 +149,18 @@ impl Store {
     fn missing(&self, place: u32, id: NameId, path: &str) -> Result<Read> {
         match self.record(place).state {
             // What is not on the server yet has nothing to fetch, and nothing in its collections.
-            Life::Created => Ok(match self.entity_type(place).by_id(id).map(|a| a.kind()) {
-                Some(AttributeKind::Collection(_) | AttributeKind::Mapped(_)) => {
-                    Read::Known(Value::Collection(Vec::new()))
-                }
-                _ => Read::NotSet,
-            }),
+            Life::Created => Ok(
+                match self
+                    .entity_type(place)
+                    .by_id(id)
+                    .map(crate::schema::Attribute::kind)
+                {
+                    Some(AttributeKind::Collection(_) | AttributeKind::Mapped(_)) => {
+                        Read::Known(Value::Collection(Vec::new()))
+                    }
+                    _ => Read::NotSet,
+                },
+            ),
             Life::Gone => Err(self.gone(place)),
             Life::Persisted | Life::Deleted => Ok(Read::Missing {
                 place,

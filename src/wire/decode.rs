@@ -255,21 +255,21 @@ impl<'de> Visitor<'de> for RootSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<u32>, A::Error> {
-        Ok(vec![root(ObjectVisitor(self.0).visit_map(map)?)?])
+        Ok(vec![root(&ObjectVisitor(self.0).visit_map(map)?)?])
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u32>, A::Error> {
         let mut roots = Vec::with_capacity(list.size_hint().unwrap_or(0));
         while let Some(slot) = list.next_element_seed(ObjectVisitor(self.0))? {
-            roots.push(root(slot)?);
+            roots.push(root(&slot)?);
         }
         Ok(roots)
     }
 }
 
-fn root<E: serde::de::Error>(slot: Slot) -> Result<u32, E> {
+fn root<E: serde::de::Error>(slot: &Slot) -> Result<u32, E> {
     match slot {
-        Slot::Link(row) => Ok(row),
+        Slot::Link(row) => Ok(*row),
         _ => Err(E::custom(
             "a row has no entity type; read rows of values with `call`",
         )),

@@ -47,7 +47,7 @@ impl Failure {
                 server.exception, server.content
             ),
         )
-        .from_server(server)
+        .with_server(server)
     }
 }
 

@@ -12,12 +12,12 @@ use ftrack_api::{SchemaCache, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
 
 /// A server with the demo studio.
-pub fn emulator() -> Emulator {
+pub(crate) fn emulator() -> Emulator {
     Emulator::builder().tasks(60).start().unwrap()
 }
 
 /// A builder with everything that the server needs, and no schema cache.
-pub fn builder(server: &Emulator) -> SessionBuilder {
+pub(crate) fn builder(server: &Emulator) -> SessionBuilder {
     Session::builder()
         .server_url(server.url())
         .api_key(server.api_key())
@@ -25,26 +25,26 @@ pub fn builder(server: &Emulator) -> SessionBuilder {
         .schema_cache(SchemaCache::Off)
 }
 
-pub fn open(server: &Emulator) -> Session {
+pub(crate) fn open(server: &Emulator) -> Session {
     builder(server).open().unwrap()
 }
 
 /// How many requests `work` sends.
-pub fn requests(session: &Session, work: impl FnOnce()) -> u64 {
+pub(crate) fn requests(session: &Session, work: impl FnOnce()) -> u64 {
     let before = session.statistics().requests;
     work();
     session.statistics().requests - before
 }
 
 /// A server that gives the same answer to every request, and counts them.
-pub struct Parrot {
+pub(crate) struct Parrot {
     address: String,
     count: Arc<AtomicUsize>,
 }
 
 impl Parrot {
     /// Answers with `status`, `headers` (whole lines) and `body`.
-    pub fn new(status: &str, headers: &str, body: &str) -> Self {
+    pub(crate) fn new(status: &str, headers: &str, body: &str) -> Self {
         Self::raw(format!(
             "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
             body.len()
@@ -52,7 +52,7 @@ impl Parrot {
     }
 
     /// Answers with these very bytes and hangs up.
-    pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn raw(answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let count = Arc::new(AtomicUsize::new(0));
@@ -69,7 +69,7 @@ impl Parrot {
         Self { address, count }
     }
 
-    pub fn builder(&self) -> SessionBuilder {
+    pub(crate) fn builder(&self) -> SessionBuilder {
         Session::builder()
             .server_url(&self.address)
             .api_key("s3cret-key")
@@ -77,11 +77,11 @@ impl Parrot {
             .schema_cache(SchemaCache::Off)
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 }
