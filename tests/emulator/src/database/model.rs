@@ -316,21 +316,27 @@ impl Attr {
     }
 }
 
-/// Two attributes of one type with the same server column share ours.
+/// Two attributes of one type with the same server column share one of ours.
 fn storage(ty: &Type, schema: &EntityType, attribute: &Attribute) -> Storage {
     if let Some(computed) = computed(&schema.id, attribute) {
         return Storage::Computed(computed);
     }
-    let twin = ty.attributes.iter().find(|other| {
-        attribute.alias.is_some()
-            && other.schema.alias == attribute.alias
-            && other.schema.kind == attribute.kind
-            && matches!(other.storage, Storage::Column(_))
-    });
-    match (&attribute.kind, twin) {
-        (Kind::Reference(_) | Kind::Collection(_) | Kind::Mapped(_), _) => relation::unconnected(),
-        (_, Some(twin)) => twin.storage.clone(),
-        _ => Storage::Column(attribute.name.clone()),
+    let is_twin = |other: &&Attribute| {
+        attribute.alias.is_some() && other.alias == attribute.alias && other.kind == attribute.kind
+    };
+    match &attribute.kind {
+        Kind::Reference(_) | Kind::Collection(_) | Kind::Mapped(_) => {
+            relation::unconnected(ty.id, &ty.key[0])
+        }
+        // The alphabet decides, as the order of attributes says nothing.
+        _ => {
+            let twins = schema
+                .attributes
+                .iter()
+                .filter(is_twin)
+                .map(|other| &other.name);
+            Storage::Column(twins.min().unwrap_or(&attribute.name).clone())
+        }
     }
 }
 
@@ -379,4 +385,56 @@ fn system(ty: &Type, schema: &EntityType) -> Vec<usize> {
     found.sort_unstable();
     found.dedup();
     found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::schema::compact;
+
+    #[test]
+    fn every_relation_is_explained() {
+        let model = Model::new(Schema::from_json(compact::wire()).unwrap());
+        for ty in &model.types {
+            for attr in &ty.attributes {
+                if let Storage::Collection(collection) = &attr.storage {
+                    let is_lost = matches!(&collection.via, Via::Column(_, Some(relation::NEVER)));
+                    assert!(!is_lost, "{}.{}", ty.name, attr.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn columns_are_chosen_by_name_alias_or_target() {
+        let model = Model::new(Schema::from_json(compact::wire()).unwrap());
+        let cases = [
+            ("Task", "status", "status_id"),
+            ("Asset", "parent", "context_id"),
+            ("Note", "author", "user_id"),
+            ("List", "owner", "user_id"),
+            (
+                "ProjectSchema",
+                "_version_workflow",
+                "asset_version_workflow_schema_id",
+            ),
+            ("SchemaStatus", "task_status", "status_id"),
+            (
+                "ReviewSessionObjectStatus",
+                "invitee",
+                "review_session_invitee_id",
+            ),
+            ("Recipient", "user", "resource_id"),
+            ("Status", "state", "state_id"),
+            ("ContextCustomAttributeLinkFrom", "context", "from_id"),
+            ("UserCustomAttributeLink", "user", "to_id"),
+        ];
+        for (ty, attr, column) in cases {
+            match &model.find(ty).unwrap().get(attr).unwrap().storage {
+                Storage::Reference(reference) => assert_eq!(reference.own, [column], "{ty}.{attr}"),
+                other => unreachable!("{ty}.{attr}: {other:?}"),
+            }
+        }
+    }
 }

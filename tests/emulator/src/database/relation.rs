@@ -7,13 +7,16 @@ use crate::database::model::{
 };
 use crate::schema::Kind;
 
-/// What relations are until [`connect`] ran.
-pub fn unconnected() -> Storage {
+/// What relations are until [`connect`] ran, and after it if nothing explains them: empty.
+pub fn unconnected(id: TypeId, key: &str) -> Storage {
     Storage::Collection(Collection {
-        target: 0,
-        via: Via::Column(String::new(), None),
+        target: id,
+        via: Via::Column(key.to_owned(), Some(NEVER)),
     })
 }
+
+/// The condition of relations that nothing explains.
+pub const NEVER: &str = "0";
 
 /// Connects every relation of every type. A relation to a type that the schema lacks is empty.
 pub fn connect(model: &mut Model) {
@@ -153,15 +156,24 @@ fn owner_column(model: &Model, id: TypeId, target: TypeId) -> Option<String> {
             .any(|a| matches!(&a.storage, Storage::Column(c) if *c == column.name))
     };
     let other = |column: &&Column| column.name != "id";
-    let mut candidates = table
+    let candidates: Vec<_> = table
         .columns
         .iter()
         .filter(other)
         .filter(own)
-        .filter(points);
-    match (candidates.next(), candidates.next()) {
-        (Some(column), None) => Some(column.name.clone()),
-        _ => None,
+        .filter(points)
+        .collect();
+    // Both columns of a membership point to resources, but only one to users.
+    let exact = |column: &&&Column| {
+        let foreign = column.foreign.as_deref().and_then(|name| model.find(name));
+        foreign.is_some_and(|foreign| foreign.kinds.contains(&model.types[id].name))
+    };
+    match candidates.as_slice() {
+        [one] => Some(one.name.clone()),
+        several => match several.iter().filter(exact).collect::<Vec<_>>().as_slice() {
+            [one] => Some(one.name.clone()),
+            _ => None,
+        },
     }
 }
 

@@ -180,10 +180,10 @@ const TASK_TYPE: &str = "SELECT t.id FROM context p JOIN project_schema s ON s.i
     JOIN task_type_schema_type x ON x.task_type_schema_id = s.task_type_schema_id \
     JOIN type t ON t.id = x.type_id WHERE p.id = ?1 AND ?2 IS NOT NULL ORDER BY t.sort, t.id LIMIT 1";
 const OTHER_TYPE: &str = "SELECT x.type_id FROM context p JOIN schema s \
-    ON s.project_schema_id = p.project_schema_id AND s.type_id = ?2 \
+    ON s.project_schema_id = p.project_schema_id AND s.object_type_id = ?2 \
     JOIN schema_type x ON x.schema_id = s.id WHERE p.id = ?1 ORDER BY x.sort, x.type_id LIMIT 1";
 const OTHER_STATUS: &str = "SELECT x.status_id FROM context p JOIN schema s \
-    ON s.project_schema_id = p.project_schema_id AND s.type_id = ?2 \
+    ON s.project_schema_id = p.project_schema_id AND s.object_type_id = ?2 \
     JOIN schema_status x ON x.schema_id = s.id WHERE p.id = ?1 ORDER BY x.sort, x.status_id LIMIT 1";
 /// A task type may have a workflow of its own.
 const TASK_STATUS: &str = "SELECT st.id FROM context p JOIN project_schema s ON s.id = p.project_schema_id \
