@@ -9,6 +9,8 @@ pub mod changes;
 pub mod database;
 mod emulator;
 pub mod error;
+pub mod events;
+pub mod files;
 pub mod language;
 pub mod rules;
 pub mod schema;
