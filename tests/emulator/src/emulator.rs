@@ -7,11 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::database::Database;
 use crate::database::model::Model;
+use crate::events::Hub;
+use crate::files::{self, Files};
 use crate::schema::{Schema, compact};
 use crate::site::{Parts, Site};
 use crate::{server, studio};
@@ -88,6 +91,11 @@ impl Emulator {
     /// How many `POST /api` were served so far.
     pub fn requests(&self) -> u64 {
         self.site.requests()
+    }
+
+    /// The event server, to publish through or to switch faults on.
+    pub fn events(&self) -> &Hub {
+        &self.site.events
     }
 
     /// What the parts of the emulator share.
@@ -202,6 +210,8 @@ impl Builder {
         };
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        let files = Files::new(Some(&folder.join("files")), files::Settings::default())
+            .with_context(|| format!("files cannot be kept in {}", folder.display()))?;
         let schema = Schema::from_json(self.schemas.unwrap_or_else(compact::wire))?;
         let tasks = self.tasks;
         let database =
@@ -214,6 +224,7 @@ impl Builder {
         let site = Site::new(Parts {
             database,
             folder,
+            files,
             url,
             version: self.server_version,
             latency: self.latency,
@@ -248,6 +259,10 @@ fn serve(
         let _inside = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
+    // Without this, the second of two small packets waits 40 ms for a confirmation of the first.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let thread = std::thread::Builder::new().name("ftrack-emulator".to_owned());
     Ok(thread.spawn(move || {
         runtime.block_on(async move {

@@ -13,6 +13,8 @@ use crate::changes::Commit;
 use crate::database::Database;
 use crate::database::model::Model;
 use crate::error::{Fault, Result};
+use crate::events::{self, Hub, update};
+use crate::files::{Credentials, Files};
 
 /// What is called after each commit that changed something.
 pub type Listener = Box<dyn Fn(&Commit) + Send + Sync>;
@@ -23,6 +25,10 @@ pub struct Site {
     pub database: Database,
     /// Where files are stored.
     pub folder: PathBuf,
+    /// The data of components.
+    pub files: Files,
+    /// The event server.
+    pub events: Hub,
     /// The address of this server, without a slash at the end.
     pub url: String,
     /// The version that `query_server_information` answers.
@@ -48,6 +54,7 @@ pub struct User {
 pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) folder: PathBuf,
+    pub(crate) files: Files,
     pub(crate) url: String,
     pub(crate) version: String,
     pub(crate) latency: Duration,
@@ -60,6 +67,8 @@ impl Site {
         let site = Self {
             database: parts.database,
             folder: parts.folder,
+            files: parts.files,
+            events: Hub::new(events::Settings::default()),
             url: parts.url,
             version: parts.version,
             latency: parts.latency,
@@ -120,10 +129,15 @@ impl Site {
 
     /// Whether somebody wants to know what commits change.
     pub fn has_listeners(&self) -> bool {
-        !self.listeners.read().is_empty()
+        !self.listeners.read().is_empty() || self.events.awaits(update::TOPIC)
     }
 
     pub(crate) fn publish(&self, commit: &Commit) {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let event = update::event(&self.model().schema, commit, &id);
+        self.events
+            .publish(event)
+            .expect("the event was made here, with a topic and no target");
         for listener in self.listeners.read().iter() {
             listener(commit);
         }
@@ -159,6 +173,12 @@ impl Site {
             }
             Ok(())
         })
+    }
+}
+
+impl Credentials for Site {
+    fn authenticate(&self, user: &str, key: &str) -> bool {
+        self.authenticate(user, key).is_some()
     }
 }
 

@@ -2,9 +2,13 @@
 
 mod create;
 mod delete;
+mod encode;
 mod information;
 mod query;
 mod update;
+mod upload;
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -28,8 +32,8 @@ pub enum Answer {
 /// # Errors
 ///
 /// If one of them is refused; then none of them happened.
-pub fn run(site: &Site, caller: &Caller, operations: &[Value]) -> Result<Vec<Value>> {
-    let (answers, changes) = site.database.transaction(|connection| {
+pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<Vec<Value>> {
+    let (answers, changes, encodings) = site.database.transaction(|connection| {
         let mut batch = Batch::new(site, connection, caller);
         let mut answers = Vec::with_capacity(operations.len());
         for operation in operations {
@@ -40,7 +44,8 @@ pub fn run(site: &Site, caller: &Caller, operations: &[Value]) -> Result<Vec<Val
         let answers = answers
             .into_iter()
             .map(|answer| complete(&mut batch, answer));
-        Ok((answers.collect::<Result<Vec<_>>>()?, batch.changes.take()))
+        let answers = answers.collect::<Result<Vec<_>>>()?;
+        Ok((answers, batch.changes.take(), batch.encodings))
     })?;
     if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
         site.publish(&Commit {
@@ -51,6 +56,7 @@ pub fn run(site: &Site, caller: &Caller, operations: &[Value]) -> Result<Vec<Val
             push_token: caller.push_token.clone(),
         });
     }
+    encode::start(site, caller, encodings);
     Ok(answers)
 }
 
@@ -65,6 +71,10 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         "delete" => delete::run(batch, operation),
         "query_server_information" => information::server(batch, operation),
         "query_schemas" => information::schemas(batch),
+        "get_upload_metadata" => upload::prepare(batch, operation),
+        "complete_multipart_upload" => upload::complete(batch, operation),
+        "generate_signed_url" => upload::sign(batch, operation),
+        "encode_media" => encode::queue(batch, operation),
         // Clients look for this text to recognise servers without an action (SERVER.md B1).
         unknown => Err(Fault::request(format!(
             "Invalid action u'{}'",

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tower_http::services::ServeFile;
 
+use crate::error::Fault;
 use crate::files::store::Blob;
-use crate::files::{Failure, Files, thumbnail};
+use crate::files::{Context, Files, missing, refusal, storage, thumbnail};
 
 /// Where signed downloads are; the name of the blob follows.
 pub(super) const PATH: &str = "/component/signed/";
@@ -40,9 +41,10 @@ impl Files {
         &self,
         request: &serde_json::Value,
         base: &str,
-    ) -> Result<serde_json::Value, Failure> {
+    ) -> Result<serde_json::Value, Fault> {
         let id = request["component_id"].as_str();
-        let id = id.ok_or_else(|| Failure::invalid("generate_signed_url needs a component_id."))?;
+        let id =
+            id.ok_or_else(|| Fault::validation("generate_signed_url needs a component_id."))?;
         let blob = Blob::of(id);
         if self.inner.store.size(&blob).is_none() {
             return Err(nothing_stored(id));
@@ -53,17 +55,15 @@ impl Files {
         let url = format!("{}{signed}", base.trim_end_matches('/'));
         Ok(serde_json::json!({"signed_url": url}))
     }
+}
 
+impl Context {
     /// Checks the credentials and returns the id that is wanted.
-    async fn admit(&self, wanted: &Wanted, write: bool) -> Result<String, Failure> {
-        let denied = |content| {
-            let status = StatusCode::UNAUTHORIZED;
-            Failure::new(status, "InvalidCredentialsError", content)
-        };
+    async fn admit(&self, wanted: &Wanted, write: bool) -> Result<String, Fault> {
         let (Some(user), Some(key)) = (wanted.username.clone(), wanted.api_key.clone()) else {
-            return Err(denied("The query needs id, username and apiKey."));
+            return Err(Fault::credentials());
         };
-        let credentials = self.inner.credentials.clone();
+        let credentials = self.credentials.clone();
         let may = move || {
             // Python puts names into URLs unescaped, where a plus means a blank.
             let raw = user.replace(' ', "+");
@@ -80,40 +80,45 @@ impl Files {
         };
         match spawn_blocking(may).await.unwrap_or_default() {
             (true, true) => {}
-            (true, false) => return Err(Failure::forbidden("This API key may only read.")),
-            _ => return Err(denied("The supplied API key is not valid for this user.")),
+            (true, false) => return Err(Fault::permission("This API key may only read.")),
+            _ => return Err(Fault::credentials()),
         }
         let id = wanted.id.clone().filter(|id| !id.is_empty());
-        id.ok_or_else(|| Failure::invalid("The query needs the id of a component."))
+        id.ok_or_else(|| Fault::validation("The query needs the id of a component."))
     }
 }
 
 /// `GET /component/get`.
 pub(super) async fn get(
-    State(files): State<Files>,
+    State(context): State<Context>,
     Query(wanted): Query<Wanted>,
     request: Request,
-) -> Result<Response, Failure> {
-    let id = files.admit(&wanted, false).await?;
-    send(&files, &Blob::of(&id), request)
-        .await
-        .ok_or_else(|| nothing_stored(&id))
+) -> Response {
+    let found = async {
+        let id = context.admit(&wanted, false).await?;
+        let response = send(&context.files, &Blob::of(&id), request).await;
+        response.ok_or_else(|| nothing_stored(&id))
+    };
+    found.await.unwrap_or_else(|fault| refusal(&fault))
 }
 
 /// `GET` on a URL of [`Files::generate_signed_url`].
 pub(super) async fn signed(
-    State(files): State<Files>,
+    State(context): State<Context>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     request: Request,
-) -> Result<Response, Failure> {
+) -> Response {
     let (path, query) = (format!("{PATH}{name}"), query.unwrap_or_default());
-    let (signer, now) = (&files.inner.signer, SystemTime::now());
-    let verdict = signer.verify("GET", &path, &query, now);
-    verdict.map_err(Failure::forbidden)?;
-    let gone = || Failure::missing("The data of this component has been removed.");
-    let blob = Blob::parse(&name).ok_or_else(gone)?;
-    send(&files, &blob, request).await.ok_or_else(gone)
+    let signer = &context.files.inner.signer;
+    if let Err(reason) = signer.verify("GET", &path, &query, SystemTime::now()) {
+        return refusal(&Fault::permission(reason));
+    }
+    let sent = match Blob::parse(&name) {
+        Some(blob) => send(&context.files, &blob, request).await,
+        None => None,
+    };
+    sent.unwrap_or_else(|| refusal(&missing("The data of this component has been removed.")))
 }
 
 /// `GET /component/thumbnail`.
@@ -121,44 +126,36 @@ pub(super) async fn signed(
 /// 404 for data that is no image: what a site shows then is not known [?], and clients fall
 /// back on a picture of their own.
 pub(super) async fn thumbnail(
-    State(files): State<Files>,
+    State(context): State<Context>,
     Query(wanted): Query<Wanted>,
-) -> Result<Response, Failure> {
-    let id = files.admit(&wanted, false).await?;
-    let size = match wanted.size.as_deref() {
-        None | Some("") => THUMBNAIL_SIZE,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|size| (1..=thumbnail::MAX_SIZE).contains(size))
-            .ok_or_else(|| {
-                let most = thumbnail::MAX_SIZE;
-                Failure::invalid(format!("The size is a number of pixels from 1 to {most}."))
-            })?,
+) -> Response {
+    let made = async {
+        let id = context.admit(&wanted, false).await?;
+        let size = size(&wanted)?;
+        let broken = |_| missing("The image cannot be read.");
+        spawn_blocking(move || shrink(&context.files, &id, size))
+            .await
+            .map_err(broken)?
     };
-    let make = move || {
-        let missing = || nothing_stored(&id);
-        let data = files
-            .inner
-            .store
-            .read(&Blob::of(&id))
-            .map_err(|_| missing())?;
-        let no_image = |why| Failure::missing(format!("Component {id} is no image: {why}."));
-        thumbnail::shrink(&data, size).map_err(no_image)
-    };
-    let broken = |_| Failure::missing("The image cannot be read.");
-    let (data, kind) = spawn_blocking(make).await.map_err(broken)??;
-    Ok(([(header::CONTENT_TYPE, kind)], data).into_response())
+    match made.await {
+        Ok((data, kind)) => ([(header::CONTENT_TYPE, kind)], data).into_response(),
+        Err(fault) => refusal(&fault),
+    }
 }
 
 /// `GET /component/remove`: removes the data only. The client deletes the ComponentLocation.
 pub(super) async fn remove(
-    State(files): State<Files>,
+    State(context): State<Context>,
     Query(wanted): Query<Wanted>,
-) -> Result<Response, Failure> {
-    let id = files.admit(&wanted, true).await?;
-    files.remove(&id)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], "true").into_response())
+) -> Response {
+    let removed = async {
+        let id = context.admit(&wanted, true).await?;
+        context.files.remove(&id).map_err(|error| storage(&error))
+    };
+    match removed.await {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/json")], "true").into_response(),
+        Err(fault) => refusal(&fault),
+    }
 }
 
 /// `GET /img/thumbnail2.png`: what JavaScript shows for things without a thumbnail.
@@ -176,6 +173,24 @@ async fn send(files: &Files, blob: &Blob, request: Request) -> Option<Response> 
     (response.status() != StatusCode::NOT_FOUND).then(|| response.into_response())
 }
 
-fn nothing_stored(id: &str) -> Failure {
-    Failure::missing(format!("Nothing is stored for component {id}."))
+fn size(wanted: &Wanted) -> Result<u32, Fault> {
+    let text = wanted.size.as_deref().filter(|text| !text.is_empty());
+    let Some(text) = text else {
+        return Ok(THUMBNAIL_SIZE);
+    };
+    let most = thumbnail::MAX_SIZE;
+    let size = text.parse().ok().filter(|size| (1..=most).contains(size));
+    let message = || format!("The size is a number of pixels from 1 to {most}.");
+    size.ok_or_else(|| Fault::validation(message()))
+}
+
+fn shrink(files: &Files, id: &str, size: u32) -> Result<(Vec<u8>, &'static str), Fault> {
+    let data = files.inner.store.read(&Blob::of(id));
+    let data = data.map_err(|_| nothing_stored(id))?;
+    thumbnail::shrink(&data, size)
+        .map_err(|why| missing(format!("Component {id} is no image: {why}.")))
+}
+
+fn nothing_stored(id: &str) -> Fault {
+    missing(format!("Nothing is stored for component {id}."))
 }

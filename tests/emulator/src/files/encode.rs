@@ -13,8 +13,9 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::error::Fault;
 use crate::files::store::Blob;
-use crate::files::{Failure, Files, thumbnail};
+use crate::files::{Files, thumbnail};
 
 /// The most pixels per side of an encoded image and of a thumbnail.
 const IMAGE_SIZE: u32 = 2048;
@@ -117,8 +118,8 @@ impl EncodeRequest {
     /// # Errors
     ///
     /// `ValidationError`, saying which part is malformed.
-    pub fn parse(operation: &Value) -> Result<Self, Failure> {
-        let malformed = |error| Failure::invalid(format!("encode_media: {error}."));
+    pub fn parse(operation: &Value) -> Result<Self, Fault> {
+        let malformed = |error| Fault::validation(format!("encode_media: {error}."));
         Self::deserialize(operation).map_err(malformed)
     }
 

@@ -24,8 +24,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use serde_json::json;
 
+use crate::error::Fault;
 use crate::files::signing::Signer;
 use crate::files::store::Store;
 use crate::files::upload::Uploads;
@@ -38,12 +38,6 @@ pub trait Credentials: Send + Sync {
     /// Whether the key may change anything as well.
     fn may_write(&self, user: &str, key: &str) -> bool {
         self.authenticate(user, key)
-    }
-}
-
-impl<F: Fn(&str, &str) -> bool + Send + Sync> Credentials for F {
-    fn authenticate(&self, user: &str, key: &str) -> bool {
-        self(user, key)
     }
 }
 
@@ -76,7 +70,6 @@ struct Inner {
     store: Store,
     signer: Signer,
     uploads: Uploads,
-    credentials: Arc<dyn Credentials>,
 }
 
 impl Files {
@@ -85,18 +78,13 @@ impl Files {
     /// # Errors
     ///
     /// The folder cannot be made or written to.
-    pub fn new(
-        folder: Option<&Path>,
-        credentials: Arc<dyn Credentials>,
-        settings: Settings,
-    ) -> io::Result<Self> {
+    pub fn new(folder: Option<&Path>, settings: Settings) -> io::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
                 settings,
                 store: Store::open(folder)?,
                 signer: Signer::random(),
                 uploads: Uploads::default(),
-                credentials,
             }),
         })
     }
@@ -128,8 +116,16 @@ impl Files {
     }
 }
 
-/// The endpoints that carry component data.
-pub fn router(files: Files) -> Router {
+/// What the endpoints share.
+#[derive(Clone)]
+struct Context {
+    files: Files,
+    credentials: Arc<dyn Credentials>,
+}
+
+/// The endpoints that carry component data. `credentials` may block: they are asked on a thread
+/// that may.
+pub fn router(files: Files, credentials: Arc<dyn Credentials>) -> Router {
     Router::new()
         .route(&format!("{}{{blob}}", upload::PATH), put(upload::put))
         .route(
@@ -140,59 +136,29 @@ pub fn router(files: Files) -> Router {
         .route("/component/thumbnail", get(download::thumbnail))
         .route("/component/remove", get(download::remove))
         .route("/img/thumbnail2.png", get(download::default_thumbnail))
-        .with_state(files)
+        .with_state(Context { files, credentials })
 }
 
-/// Why a request about component data fails, in the API's words (SERVER.md B1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status of an endpoint. Actions are answered as the API answers errors.
-    pub status: StatusCode,
-    /// The kind: `ValidationError`, `InvalidCredentialsError`, `PermissionError`, `ServerError`.
-    pub exception: &'static str,
-    /// A sentence for a person. It holds no braces, which official clients choke on.
-    pub content: String,
-}
-
-impl Failure {
-    fn new(status: StatusCode, exception: &'static str, content: impl Into<String>) -> Self {
-        Self {
-            status,
-            exception,
-            content: content.into().replace(['{', '}'], "'"),
-        }
-    }
-
-    fn invalid(content: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "ValidationError", content)
-    }
-
-    fn missing(content: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFoundError", content)
-    }
-
-    fn forbidden(content: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "PermissionError", content)
+/// There is no such data.
+fn missing(content: impl Into<String>) -> Fault {
+    Fault {
+        exception: "NotFoundError",
+        content: content.into(),
+        code: None,
+        status: 404,
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        let content = format!("The storage failed: {error}.");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ServerError", content)
-    }
+fn storage(error: &io::Error) -> Fault {
+    Fault::internal(format!("The storage failed: {error}"))
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let body = json!({
-            "exception": self.exception,
-            "content": self.content,
-            "error_code": null,
-        });
-        let headers = [("content-type", "application/json")];
-        (self.status, headers, body.to_string()).into_response()
-    }
+/// The endpoints' answer to a refused request. Unlike that of the API, it always has the status
+/// of the fault: clients go by nothing else here.
+fn refusal(fault: &Fault) -> Response {
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [("content-type", "application/json")];
+    (status, headers, fault.to_json().to_string()).into_response()
 }
 
 #[cfg(test)]

@@ -20,9 +20,10 @@ use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use crate::error::Fault;
 use crate::files::signing::parameter;
 use crate::files::store::Blob;
-use crate::files::{Failure, Files};
+use crate::files::{Context, Files, missing, refusal, storage};
 
 /// Where uploads go; the name of the blob follows.
 pub(super) const PATH: &str = "/component/upload/";
@@ -79,22 +80,22 @@ impl Files {
     /// # Errors
     ///
     /// `ValidationError` for a malformed request or one beyond the limits.
-    pub fn get_upload_metadata(&self, request: &Value, base: &str) -> Result<Value, Failure> {
+    pub fn get_upload_metadata(&self, request: &Value, base: &str) -> Result<Value, Fault> {
         let request: Prepare = read("get_upload_metadata", request)?;
         let limit = self.inner.settings.upload_size;
         if request.component_id.is_empty() {
-            return Err(Failure::invalid(
+            return Err(Fault::validation(
                 "get_upload_metadata needs a component_id.",
             ));
         }
         if request.file_size.is_some_and(|size| size > limit) {
             let message = format!("The file is larger than {limit} bytes, the limit here.");
-            return Err(Failure::invalid(message));
+            return Err(Fault::validation(message));
         }
         match request.parts {
             None | Some(0 | 1) => self.prepare_one(&request, base),
             Some(parts @ 2..=MAX_PARTS) => Ok(self.prepare_many(&request, parts, base)),
-            Some(_) => Err(Failure::invalid(format!(
+            Some(_) => Err(Fault::validation(format!(
                 "An upload has at most {MAX_PARTS} parts."
             ))),
         }
@@ -106,7 +107,7 @@ impl Files {
     ///
     /// `ValidationError` if there is no such upload or its parts are others; the upload is then
     /// as before and can be completed again. `ServerError` if the storage fails.
-    pub fn complete_multipart_upload(&self, request: &Value) -> Result<Value, Failure> {
+    pub fn complete_multipart_upload(&self, request: &Value) -> Result<Value, Fault> {
         let request: Complete = read("complete_multipart_upload", request)?;
         let blob = Blob::of(&request.component_id);
         let upload = self.inner.uploads.take(&request, &blob)?;
@@ -114,7 +115,7 @@ impl Files {
         if let Err(error) = joined {
             let mut uploads = self.inner.uploads.by_id.lock();
             uploads.insert(request.upload_id, upload);
-            return Err(error.into());
+            return Err(storage(&error));
         }
         Ok(json!({
             "action": "complete_multipart_upload",
@@ -123,7 +124,7 @@ impl Files {
         }))
     }
 
-    fn prepare_one(&self, request: &Prepare, base: &str) -> Result<Value, Failure> {
+    fn prepare_one(&self, request: &Prepare, base: &str) -> Result<Value, Fault> {
         let mut headers = Map::new();
         headers.insert("Content-Type".into(), "application/octet-stream".into());
         if let Some(checksum) = &request.checksum {
@@ -177,12 +178,12 @@ impl Files {
 
 impl Uploads {
     /// Takes the upload out if the parts named are exactly those that arrived.
-    fn take(&self, request: &Complete, blob: &Blob) -> Result<Upload, Failure> {
+    fn take(&self, request: &Complete, blob: &Blob) -> Result<Upload, Fault> {
         let mut uploads = self.by_id.lock();
-        let unknown = || Failure::invalid("There is no such upload; it may have expired.");
+        let unknown = || Fault::validation("There is no such upload; it may have expired.");
         let upload = uploads.get(&request.upload_id).ok_or_else(unknown)?;
         if upload.blob != *blob {
-            return Err(Failure::invalid("The upload is one of another component."));
+            return Err(Fault::validation("The upload is one of another component."));
         }
         let arrived = u32::try_from(upload.arrived.len()).unwrap_or(u32::MAX);
         if arrived != upload.parts || request.parts.len() != upload.arrived.len() {
@@ -191,13 +192,13 @@ impl Uploads {
                 upload.parts,
                 request.parts.len()
             );
-            return Err(Failure::invalid(message));
+            return Err(Fault::validation(message));
         }
         for ((number, part), named) in upload.arrived.iter().zip(&request.parts) {
             let e_tag = named.e_tag.trim_matches('"');
             if *number != named.part_number || !part.md5.eq_ignore_ascii_case(e_tag) {
                 let message = format!("Part {number} is missing, out of order, or has changed.");
-                return Err(Failure::invalid(message));
+                return Err(Fault::validation(message));
             }
         }
         uploads.remove(&request.upload_id).ok_or_else(unknown)
@@ -208,7 +209,7 @@ impl Uploads {
 ///
 /// Answers 200 and nothing else on success: JavaScript takes no other status for parts.
 pub(super) async fn put(
-    State(files): State<Files>,
+    State(context): State<Context>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -216,11 +217,11 @@ pub(super) async fn put(
 ) -> Response {
     let mut body = body.into_data_stream();
     let query = query.unwrap_or_default();
-    match store(&files, &name, &query, &headers, &mut body).await {
+    match store(&context.files, &name, &query, &headers, &mut body).await {
         Ok(md5) => (StatusCode::OK, [("etag", format!("\"{md5}\""))]).into_response(),
-        Err(failure) => {
+        Err(fault) => {
             drain(&mut body).await;
-            failure.into_response()
+            refusal(&fault)
         }
     }
 }
@@ -231,23 +232,24 @@ async fn store(
     query: &str,
     headers: &HeaderMap,
     body: &mut BodyDataStream,
-) -> Result<String, Failure> {
+) -> Result<String, Fault> {
     let path = format!("{PATH}{name}");
     let verdict = files
         .inner
         .signer
         .verify("PUT", &path, query, SystemTime::now());
-    verdict.map_err(Failure::forbidden)?;
-    let blob = Blob::parse(name).ok_or_else(|| Failure::missing("There is no such upload."))?;
+    verdict.map_err(Fault::permission)?;
+    let blob = Blob::parse(name).ok_or_else(|| missing("There is no such upload."))?;
     let (file, md5) = receive(files, headers, body).await?;
     let Some(upload) = parameter(query, "upload") else {
-        files.inner.store.keep(file, &blob)?;
+        let kept = files.inner.store.keep(file, &blob);
+        kept.map_err(|error| storage(&error))?;
         return Ok(md5);
     };
     let part = parameter(query, "part").and_then(|part| part.parse().ok());
     let mut uploads = files.inner.uploads.by_id.lock();
     let (Some(upload), Some(part)) = (uploads.get_mut(upload), part) else {
-        return Err(Failure::missing(
+        return Err(missing(
             "There is no such upload; it is complete or expired.",
         ));
     };
@@ -261,11 +263,11 @@ async fn receive(
     files: &Files,
     headers: &HeaderMap,
     body: &mut BodyDataStream,
-) -> Result<(TempPath, String), Failure> {
+) -> Result<(TempPath, String), Fault> {
     let limit = files.inner.settings.upload_size;
     let too_large = || {
         let message = format!("The upload is larger than {limit} bytes, the limit here.");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "ValidationError", message)
+        Fault::validation(message).with_status(413)
     };
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let announced = header("content-length").and_then(|size| size.parse::<u64>().ok());
@@ -273,24 +275,26 @@ async fn receive(
         return Err(too_large());
     }
     let expected = header("content-md5").map(parse_md5).transpose()?;
-    let (file, path) = files.inner.store.incoming()?.into_parts();
+    let incoming = files.inner.store.incoming();
+    let (file, path) = incoming.map_err(|error| storage(&error))?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
     let (mut hash, mut size) = (Md5::new(), 0);
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| Failure::invalid("The upload broke off."))?;
+        let chunk = chunk.map_err(|_| Fault::validation("The upload broke off."))?;
         size += chunk.len() as u64;
         if size > limit {
             return Err(too_large());
         }
         hash.update(&chunk);
-        file.write_all(&chunk).await?;
+        let written = file.write_all(&chunk).await;
+        written.map_err(|error| storage(&error))?;
     }
-    file.flush().await?;
+    file.flush().await.map_err(|error| storage(&error))?;
     // Windows renames only closed files.
     drop(file.into_std().await);
     let md5 = hash.finalize();
     if expected.is_some_and(|expected| expected[..] != md5[..]) {
-        return Err(Failure::invalid(
+        return Err(Fault::validation(
             "The data does not have the MD5 in Content-MD5.",
         ));
     }
@@ -308,12 +312,12 @@ async fn drain(body: &mut BodyDataStream) {
     }
 }
 
-fn parse_md5(base64: &str) -> Result<[u8; 16], Failure> {
+fn parse_md5(base64: &str) -> Result<[u8; 16], Fault> {
     let bytes = BASE64_STANDARD.decode(base64.trim()).ok();
     let digest = bytes.and_then(|bytes| bytes.try_into().ok());
-    digest.ok_or_else(|| Failure::invalid("The checksum is no MD5 in base64."))
+    digest.ok_or_else(|| Fault::validation("The checksum is no MD5 in base64."))
 }
 
-fn read<T: serde::de::DeserializeOwned>(action: &str, request: &Value) -> Result<T, Failure> {
-    T::deserialize(request).map_err(|error| Failure::invalid(format!("{action}: {error}.")))
+fn read<T: serde::de::DeserializeOwned>(action: &str, request: &Value) -> Result<T, Fault> {
+    T::deserialize(request).map_err(|error| Fault::validation(format!("{action}: {error}.")))
 }

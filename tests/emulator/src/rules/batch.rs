@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::changes::Change;
 use crate::database::model::{Model, Type, TypeId};
 use crate::error::{Fault, Result};
+use crate::files::encode::EncodeRequest;
 use crate::rules::record::{Record, key_of, plain};
 use crate::select::encode::Encoder;
 use crate::select::{Reader, find};
@@ -50,6 +51,8 @@ pub struct Batch<'a> {
     index: HashMap<(usize, String), usize>,
     /// Notes that get their author as a recipient at the end.
     pub notes: Vec<String>,
+    /// Encoding jobs to start after the commit, with their ids.
+    pub encodings: Vec<(EncodeRequest, String)>,
 }
 
 /// A row to check at the end of the batch.
@@ -80,6 +83,7 @@ impl<'a> Batch<'a> {
             touched: Vec::new(),
             index: HashMap::new(),
             notes: Vec::new(),
+            encodings: Vec::new(),
         }
     }
 
