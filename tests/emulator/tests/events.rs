@@ -102,9 +102,16 @@ fn a_commit_is_announced_with_old_names() {
         &site,
         "topic=ftrack.update and source.user.username=jenkins",
     );
-    let task =
-        &site.query("select parent_id from Task where parent.object_type.name is \"Shot\"")[0];
+    let task = &site
+        .query("select parent_id, status_id from Task where parent.object_type.name is \"Shot\"")
+        [0];
     let (id, parent) = (task["id"].clone(), task["parent_id"].clone());
+    let other = format!(
+        "Status where id in (44dd9fb2-4164-11df-9218-0019bb4983d8, \
+         44ddd0fe-4164-11df-9218-0019bb4983d8) and id is_not {}",
+        task["status_id"].as_str().unwrap()
+    );
+    let status = site.query(&other)[0]["id"].clone();
     site.post(
         &[
             ("ftrack-Clienttoken", "app--1"),
@@ -112,7 +119,7 @@ fn a_commit_is_announced_with_old_names() {
         ],
         &json!([{"action": "update", "entity_type": "Task", "entity_key": [id],
             "entity_data": {"__entity_type__": "Task", "name": "renamed",
-                "status_id": "44de097a-4164-11df-9218-0019bb4983d8"}}])
+                "status_id": status}}])
         .to_string(),
     );
     let event = events.next();
@@ -135,9 +142,10 @@ fn a_commit_is_announced_with_old_names() {
     );
     assert_eq!(entity["parentId"], parent);
     assert_eq!(entity["changes"]["name"]["new"], "renamed");
+    let (before, after) = (&task["status_id"], &status);
     assert_eq!(
-        entity["changes"]["statusid"]["new"],
-        "44de097a-4164-11df-9218-0019bb4983d8"
+        entity["changes"]["statusid"],
+        json!({"old": before, "new": after})
     );
     let parents = entity["parents"].as_array().unwrap();
     assert_eq!(parents[0]["entityId"], id);
