@@ -109,6 +109,7 @@ impl Config {
             .server_url
             .or_else(|| environment("FTRACK_SERVER"))
             .ok_or_else(|| missing("server URL", "server_url", "FTRACK_SERVER"))?;
+        let server_url = parse_server_url(&server_url)?;
         let api_key = settings
             .api_key
             .or_else(|| environment("FTRACK_API_KEY").map(ApiKey))
@@ -140,7 +141,7 @@ impl Config {
             given => given,
         };
         Ok(Self {
-            server_url: parse_server_url(&server_url)?,
+            server_url,
             api_key,
             api_user,
             schema_cache,

@@ -1,4 +1,26 @@
-//! The blocking Rust SDK for ftrack.
+//! The blocking Rust SDK for ftrack, the production tracker of film, television and games.
+//!
+//! It does what the official Python client does, under the same names, without a runtime and
+//! without surprise threads:
+//!
+//! ```
+//! # let server = ftrack_emulator::Emulator::start()?;
+//! # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+//! use ftrack_api::{Session, expr};
+//!
+//! // With FTRACK_SERVER, FTRACK_API_KEY and FTRACK_API_USER set: `Session::from_env()?`
+//! let session = Session::builder().server_url(url).api_key(key).api_user(user).open()?;
+//! for task in &session.query(expr!("Task where project.name is {} limit 3", "test"))? {
+//!     let task = task?;
+//!     println!("{}: {}", task.get::<String>("name")?, task.get::<String>("status.name")?);
+//!     task.set("bid", 8 * 3600)?;
+//! }
+//! session.commit()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Where to begin: [`Session`] opens, queries, creates and commits; [`Entity`] reads and writes;
+//! [`query`] is the query language; [`Error`] says what went wrong and what to do.
 
 mod error;
 
@@ -36,8 +58,13 @@ pub use handle::{Entity, Session};
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 pub use session::{
-    IntoKey, Query, QueryIter, Scope, ServerInformation, SessionBuilder, SettingGuard,
+    IntoKey, Query, QueryIter, Scope, ServerInformation, SessionBuilder, SettingGuard, Strategy,
 };
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};
+
+/// The README's script, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

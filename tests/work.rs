@@ -3,7 +3,9 @@
 
 mod support;
 
-use ftrack_api::{Entity, EntityKey, EntityState, ErrorKind, Origin, Session, Value, data, expr};
+use ftrack_api::{
+    Entity, EntityKey, EntityState, ErrorKind, Origin, Session, Strategy, Value, data, expr,
+};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 use support::{emulator, open, requests};
@@ -251,6 +253,88 @@ fn thousands_go_in_one_request() {
         .all()
         .unwrap();
     assert_eq!(left.len(), 999);
+}
+
+#[test]
+fn huge_batches_can_go_in_chunks() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let project = studio.project();
+    for n in 0..25 {
+        let data = data! { "name": format!("c{n}"), "parent": &project };
+        session.create("Task", data).unwrap();
+    }
+    let mut seen = Vec::new();
+    let committing = || {
+        session
+            .commit_in_chunks(10, |done, all| seen.push((done, all)))
+            .unwrap()
+    };
+    assert_eq!(requests(session, committing), 3);
+    assert_eq!(seen, [(10, 25), (20, 25), (25, 25)]);
+    // The second chunk fails: the first is on the server, the rest stays recorded.
+    session
+        .create("Task", data! { "name": "c99", "parent": &project })
+        .unwrap();
+    session
+        .create("Task", data! { "name": "c1", "parent": &project })
+        .unwrap();
+    let error = session.commit_in_chunks(1, |_, _| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+    assert_eq!(session.recorded_operations().len(), 1);
+    assert!(
+        studio
+            .other()
+            .query("Task where name is c99")
+            .unwrap()
+            .first()
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        session.commit_in_chunks(0, |_, _| {}).unwrap_err().kind(),
+        ErrorKind::Validation
+    );
+}
+
+#[test]
+fn entities_move_between_sessions_and_to_json() {
+    let studio = Studio::new();
+    let (session, other) = (&studio.session, studio.other());
+    let task = session
+        .query("select name, status.name, children from Task")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    task.set("name", "changed here").unwrap();
+    let merged = other.merge(&task).unwrap();
+    assert_eq!(merged.get::<String>("name").unwrap(), "changed here");
+    assert_eq!(merged.state(), Some(EntityState::Modified));
+    assert_eq!(
+        requests(&other, || drop(
+            merged.get::<Option<String>>("status.name").unwrap()
+        )),
+        0
+    );
+    let new = session
+        .create("Task", data! { "parent": &studio.project() })
+        .unwrap();
+    assert_eq!(other.merge(&new).unwrap_err().kind(), ErrorKind::Validation);
+
+    let modified = session.encode(&task, Strategy::ModifiedOnly).unwrap();
+    assert_eq!(
+        modified,
+        json!({"__entity_type__": "Task", "id": task.id(), "name": "changed here"})
+    );
+    let persisted = session.encode(&task, Strategy::PersistedOnly).unwrap();
+    assert_ne!(persisted["name"], "changed here");
+    let all = session.encode(&task, Strategy::All).unwrap();
+    assert!(
+        all["created_at"]["__type__"] == "datetime" && all.get("bid").is_some(),
+        "{all}"
+    );
+    assert!(session.decode(&json!({"id": 1})).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
 use crate::operation::{Operation, Plan, optimise, resolve};
 use crate::value::EntityKey;
@@ -21,16 +21,21 @@ impl Session {
     /// operation is still recorded: commit again, change something, or
     /// [`rollback`](Self::rollback).
     pub fn commit(&self) -> Result<()> {
+        self.commit_first(usize::MAX).map(drop)
+    }
+
+    /// Commits the first operations of the queue, and says how many.
+    fn commit_first(&self, count: usize) -> Result<usize> {
         self.check_open()?;
-        let Some(operations) = self.shared.begin_commit() else {
-            return Ok(());
+        let Some(operations) = self.shared.begin_commit(count) else {
+            return Ok(count);
         };
         let mut ending = CommitEnding {
             shared: &self.shared,
             rows: None,
         };
         ending.rows = Some(self.send_operations(&operations)?);
-        Ok(())
+        Ok(operations.len())
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
@@ -50,6 +55,37 @@ impl Session {
         let answer = self.shared.api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.schema(), &answer).map_err(doing)?;
         Ok(answer.rows)
+    }
+
+    /// Sends what is recorded in several requests of at most `size` operations each, for batches
+    /// that are too large for one. `progress` is told how many operations are on the server, and
+    /// how many there are, after each request.
+    ///
+    /// Each request is a transaction of its own: when one fails, those before it stay on the
+    /// server, and what is not on it stays recorded. Prefer [`commit`](Self::commit) where it
+    /// works.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`] for a size of zero, else as for [`commit`](Self::commit).
+    pub fn commit_in_chunks(
+        &self,
+        size: usize,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<()> {
+        if size == 0 {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                "a chunk holds at least one operation",
+            ));
+        }
+        let all = self.recorded_operations().len();
+        let mut sent = 0;
+        while sent < all {
+            sent += self.commit_first(size.min(all - sent))?;
+            progress(sent, all);
+        }
+        Ok(())
     }
 
     /// The server takes only whole collections: asks it who is in those that are extended.
@@ -108,13 +144,13 @@ impl Session {
 }
 
 impl Shared {
-    /// Waits until no commit is under way, then begins one.
-    fn begin_commit(&self) -> Option<std::sync::Arc<Vec<Operation>>> {
+    /// Waits until no commit is under way, then begins one of at most `count` operations.
+    fn begin_commit(&self, count: usize) -> Option<std::sync::Arc<Vec<Operation>>> {
         let mut store = self.store.lock();
         while store.is_committing() {
             self.commit_ended.wait(&mut store);
         }
-        store.begin_commit()
+        store.begin_commit(count)
     }
 }
 

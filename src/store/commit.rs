@@ -10,13 +10,19 @@ use crate::wire::Rows;
 use super::attributes::{Attributes, Setting};
 use super::{Life, Store};
 
+/// What a commit is sending at this moment.
+pub(super) struct InFlight {
+    operations: Arc<Vec<Operation>>,
+    numbers: Vec<u64>,
+}
+
 impl Store {
     /// The operations that are not yet on the server, in order.
     pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
         let in_flight = self
             .in_flight
             .iter()
-            .flat_map(|operations| operations.iter());
+            .flat_map(|sent| sent.operations.iter());
         in_flight.chain(&self.queued)
     }
 
@@ -30,32 +36,41 @@ impl Store {
         self.in_flight.is_some()
     }
 
-    /// Marks everything recorded so far as being sent, and hands it out.
+    /// Marks the first `count` operations of the queue as being sent, and hands them out.
     ///
     /// `None` if there is nothing. What is recorded from now on waits for the next commit.
-    pub(crate) fn begin_commit(&mut self) -> Option<Arc<Vec<Operation>>> {
+    pub(crate) fn begin_commit(&mut self, count: usize) -> Option<Arc<Vec<Operation>>> {
         debug_assert!(self.in_flight.is_none(), "commits wait for each other");
         if self.queued.is_empty() {
             return None;
         }
-        let operations = Arc::new(std::mem::take(&mut self.queued));
-        self.in_flight = Some(operations.clone());
-        self.sent_before = self.recorded;
+        let count = count.min(self.queued.len());
+        let later = self.queued.split_off(count);
+        let operations = Arc::new(std::mem::replace(&mut self.queued, later));
+        let later = self.queued_numbers.split_off(count);
+        self.sent_before = later.first().copied().unwrap_or(self.recorded);
+        let numbers = std::mem::replace(&mut self.queued_numbers, later);
+        self.in_flight = Some(InFlight {
+            operations: operations.clone(),
+            numbers,
+        });
         Some(operations)
     }
 
     /// The server did not take the operations: the queue is as if nothing had been sent.
     pub(crate) fn commit_failed(&mut self) {
-        if let Some(operations) = self.in_flight.take() {
+        if let Some(sent) = self.in_flight.take() {
             let later = std::mem::take(&mut self.queued);
-            self.queued = Arc::unwrap_or_clone(operations);
+            self.queued = Arc::unwrap_or_clone(sent.operations);
             self.queued.extend(later);
+            let later = std::mem::replace(&mut self.queued_numbers, sent.numbers);
+            self.queued_numbers.extend(later);
         }
     }
 
     /// The server took the operations and answered with `rows`.
     pub(crate) fn commit_succeeded(&mut self, rows: Rows) {
-        let Some(operations) = self.in_flight.take() else {
+        let Some(InFlight { operations, .. }) = self.in_flight.take() else {
             return;
         };
         for operation in operations.iter() {
@@ -81,6 +96,7 @@ impl Store {
     /// away; deleted ones are there again.
     pub(crate) fn rollback(&mut self) {
         self.queued.clear();
+        self.queued_numbers.clear();
         for place in std::mem::take(&mut self.changed) {
             let record = &mut self.records[place as usize];
             record.local = None;

@@ -147,7 +147,7 @@ impl Store {
         if let Some(counterpart) = counterpart {
             local.remove(counterpart.id());
         }
-        self.queued.retain_mut(|operation| match operation {
+        self.retain_queued(|operation| match operation {
             Operation::Create {
                 entity: created,
                 entity_data,
@@ -210,8 +210,9 @@ impl Store {
             return Ok(false);
         }
         record.state = Life::Persisted;
-        self.queued
-            .retain(|one| !matches!(one, Operation::Delete { entity: gone } if gone == entity));
+        self.retain_queued(
+            |one| !matches!(one, Operation::Delete { entity: gone } if gone == entity),
+        );
         self.settle(place);
         Ok(true)
     }
@@ -318,8 +319,17 @@ impl Store {
     }
 
     pub(super) fn push(&mut self, operation: Operation) {
+        self.queued_numbers.push(self.recorded);
         self.recorded += 1;
         self.queued.push(operation);
+    }
+
+    fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) {
+        let kept: Vec<bool> = self.queued.iter_mut().map(keep).collect();
+        let mut keeps = kept.iter();
+        self.queued.retain(|_| keeps.next() == Some(&true));
+        let mut keeps = kept.iter();
+        self.queued_numbers.retain(|_| keeps.next() == Some(&true));
     }
 
     /// Drops an empty set of local values, and the mark of change if nothing is left of it.

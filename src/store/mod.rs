@@ -42,8 +42,10 @@ pub(crate) struct Store {
     /// Records with local values, or that were created or deleted.
     changed: HashSet<u32>,
     /// What a commit is sending at this moment.
-    in_flight: Option<Arc<Vec<Operation>>>,
+    in_flight: Option<commit::InFlight>,
     queued: Vec<Operation>,
+    /// The number of each queued operation, counted over the store's whole life.
+    queued_numbers: Vec<u64>,
     /// How many operations were ever recorded: the number of the next one.
     recorded: u64,
     /// The number of the first operation that the commit under way does not send.
@@ -112,6 +114,7 @@ impl Store {
             changed: HashSet::default(),
             in_flight: None,
             queued: Vec::new(),
+            queued_numbers: Vec::new(),
             recorded: 0,
             sent_before: 0,
             born: 0,

@@ -53,7 +53,7 @@ impl Fixture {
 
     fn commit(&mut self, answer: &str) {
         let rows = self.rows(answer);
-        self.store.begin_commit().unwrap();
+        self.store.begin_commit(usize::MAX).unwrap();
         self.store.commit_succeeded(rows);
     }
 }
@@ -244,7 +244,7 @@ fn a_failed_commit_leaves_the_queue_as_it_was() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
     f.set(task, "name", "one").unwrap();
-    f.store.begin_commit().unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
     f.set(task, "bid", 1).unwrap();
     f.store.commit_failed();
     assert_eq!(
@@ -260,7 +260,7 @@ fn edits_during_a_commit_wait_for_the_next() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
     f.set(task, "name", "one").unwrap();
-    f.store.begin_commit().unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
     f.set(task, "name", "two").unwrap();
     let rows = f.rows(r#"{"__entity_type__":"Task","id":"t","name":"one"}"#);
     f.store.commit_succeeded(rows);
@@ -274,7 +274,7 @@ fn taking_a_later_edit_back_does_not_confuse_a_commit_under_way() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
     f.set(task, "name", "sent").unwrap();
-    f.store.begin_commit().unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
     f.set(task, "bid", 1).unwrap();
     f.set(task, "sort", 2).unwrap();
     f.store.unset(task, "bid").unwrap();
@@ -283,6 +283,30 @@ fn taking_a_later_edit_back_does_not_confuse_a_commit_under_way() {
     assert_eq!(f.store.state(task), Some(EntityState::Modified));
     f.store.rollback();
     assert_eq!(f.text(task, "name"), "\"sent\"");
+}
+
+#[test]
+fn a_chunk_promotes_only_what_it_sent() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "one").unwrap();
+    f.set(task, "bid", 1).unwrap();
+    f.set(task, "name", "two").unwrap();
+    assert_eq!(f.store.begin_commit(2).unwrap().len(), 2);
+    f.store.commit_failed();
+    assert_eq!(f.operations().len(), 3);
+    f.store.begin_commit(2).unwrap();
+    f.store.commit_succeeded(Rows::default());
+    assert_eq!(f.operations(), ["update Task(t): name = \"two\""]);
+    assert_eq!(
+        (f.text(task, "name"), f.text(task, "bid")),
+        ("\"two\"".into(), "1".into())
+    );
+    f.store.rollback();
+    assert_eq!(
+        (f.text(task, "name"), f.text(task, "bid")),
+        ("\"anim\"".into(), "1".into())
+    );
 }
 
 #[test]

@@ -7,5 +7,5 @@ mod failure;
 
 pub(crate) use action::{delete_action, query_action};
 pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
-pub(crate) use encode::encode_commit;
+pub(crate) use encode::{encode_commit, reference, value_to_json};
 pub(crate) use failure::failure_of;

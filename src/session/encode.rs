@@ -1,0 +1,127 @@
+//! Entities as JSON in the wire's form, and back.
+
+use serde_json::{Map, Value as Json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::{Entity, Session};
+use crate::schema::Attribute;
+use crate::value::{EntityKey, Value};
+use crate::wire::{Answer, decode, reference, value_to_json};
+
+/// Which attributes of an entity are encoded; the strategies of the Python client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// All of them, loading those that are not loaded. Restricted ones are left out.
+    All,
+    /// Those that are loaded or were set, without loading any.
+    SetOnly,
+    /// Those that were set here and are not committed.
+    ModifiedOnly,
+    /// Those that the server gave, as it gave them.
+    PersistedOnly,
+}
+
+impl Session {
+    /// An entity as JSON: its type, its key and the attributes that `strategy` chooses;
+    /// references as type and key.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::Strategy;
+    ///
+    /// let task = session.query("select name, status from Task")?.first()?.expect("a task");
+    /// let json = session.encode(&task, Strategy::SetOnly)?;
+    /// assert_eq!(json["status"]["__entity_type__"], "Status");
+    /// assert_eq!(session.decode(&json)?, [task]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// With [`Strategy::All`], what kept the server's answer from arriving.
+    pub fn encode(&self, entity: &Entity, strategy: Strategy) -> Result<Json> {
+        if strategy == Strategy::All {
+            self.load_all(entity)?;
+        }
+        let mut object = self.reference_object(&entity.key())?;
+        for attribute in entity.type_info().attributes() {
+            let name = attribute.name();
+            let value = match strategy {
+                Strategy::All | Strategy::SetOnly => entity.known_value(name),
+                Strategy::ModifiedOnly => entity.local_value(name),
+                Strategy::PersistedOnly => entity.remote_value(name),
+            };
+            if let Some(value) = value
+                && !object.contains_key(name)
+            {
+                object.insert(name.to_owned(), value_to_json(self.schema(), &value)?);
+            }
+        }
+        Ok(Json::Object(object))
+    }
+
+    /// Takes entities in the wire's form into the session: one object, or a list of them. They
+    /// merge into what is known as a server's answer would.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BadResponse`] if it is not of that form.
+    pub fn decode(&self, json: &Json) -> Result<Vec<Entity>> {
+        let body = serde_json::to_vec(&[serde_json::json!({"data": json})]);
+        let Answer { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
+        let roots = replies.into_iter().flat_map(|reply| reply.roots);
+        let mut store = self.shared.store.lock();
+        let places = store.absorb(rows);
+        let entities = roots.map(|row| Entity {
+            session: self.clone(),
+            handle: store.handle(places[row as usize]),
+        });
+        Ok(entities.collect())
+    }
+
+    /// An entity's type and key as JSON, which is how actions refer to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`] for a key with too few or too many values.
+    pub fn entity_reference(&self, entity: &Entity) -> Result<Json> {
+        self.reference_object(&entity.key()).map(Json::Object)
+    }
+
+    fn reference_object(&self, key: &EntityKey) -> Result<Map<String, Json>> {
+        match reference(self.schema(), key)? {
+            Json::Object(object) => Ok(object),
+            _ => Err(Error::new(
+                ErrorKind::Validation,
+                format!("{key} has no reference"),
+            )),
+        }
+    }
+
+    fn load_all(&self, entity: &Entity) -> Result<()> {
+        let attributes = entity.type_info().attributes().iter();
+        let missing: Vec<&str> = attributes
+            .filter(|attribute| !attribute.is_restricted())
+            .map(Attribute::name)
+            .filter(|name| entity.known_value(name).is_none())
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => self.populate([entity], &missing.join(",")),
+        }
+    }
+}
+
+impl Entity {
+    /// The value that is known, set here or loaded; nothing is fetched.
+    pub fn known_value(&self, name: &str) -> Option<Value> {
+        self.session
+            .shared
+            .store
+            .lock()
+            .known(self.handle.place, name)
+    }
+}
