@@ -115,10 +115,23 @@ impl<'a> Checker<'a> {
                 ));
             }
         };
-        let types = self.with_kinds(bases);
+        if let Some(reached) = self.attribute(bases, name)? {
+            return Ok(reached);
+        }
+        let kinds = self.with_kinds(bases);
+        let reached = self.attribute(&kinds, name)?;
+        reached.ok_or_else(|| unknown(bases, &kinds, path, name))
+    }
+
+    /// Where the attribute `name` of these types leads, if one of them has it.
+    fn attribute(&self, types: &[&'a EntityType], name: &str) -> Result<Option<Reach<'a>>> {
         let mut targets = BTreeSet::new();
         let mut found = None;
-        for attribute in types.iter().filter_map(|one| one.attribute(name).ok()) {
+        let named = |attribute: &&Attribute| attribute.name() == name;
+        for attribute in types
+            .iter()
+            .filter_map(|one| one.attributes().iter().find(named))
+        {
             match (attribute.target(), attribute.kind()) {
                 (Some(target), _) => {
                     targets.insert(target);
@@ -128,10 +141,10 @@ impl<'a> Checker<'a> {
             }
         }
         if targets.is_empty() {
-            return found.ok_or_else(|| unknown(bases, &types, path, name));
+            return Ok(found);
         }
         let targets = targets.into_iter().map(|target| self.entity_type(target));
-        targets.collect::<Result<_>>().map(Reach::Types)
+        Ok(Some(Reach::Types(targets.collect::<Result<_>>()?)))
     }
 
     /// The types themselves and all kinds of them.

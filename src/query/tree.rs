@@ -389,7 +389,7 @@ impl Criterion {
         }
     }
 
-    fn verify(&self) -> Result<()> {
+    pub(super) fn verify(&self) -> Result<()> {
         match &self.kind {
             Kind::And(parts) | Kind::Or(parts) => parts.iter().try_for_each(Self::verify),
             Kind::Not(inner) | Kind::Has { inner, .. } | Kind::Any { inner, .. } => inner.verify(),
@@ -558,7 +558,7 @@ impl fmt::Display for Refusal {
 }
 
 /// Whether `text` can name an attribute or an entity type.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes
         .next()

@@ -19,6 +19,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("AssetVersionStatusChange", "StatusChange"),
 ];
 
+/// Bases of every type whose name ends in theirs: the links of users, of contexts, and so on.
+const FAMILIES: &[&str] = &["CustomAttributeLink", "CustomAttributeLinkFrom"];
+
 /// The base of `name`. `tables` names the type that stands for a whole table, by the table's
 /// name; `classified` is the table of a type that is only a part of one.
 pub(super) fn base_of(
@@ -30,8 +33,10 @@ pub(super) fn base_of(
         let base = tables.get(table).map_or(table, SmolStr::as_str);
         return (base != name).then(|| SmolStr::new(base));
     }
-    KNOWN
-        .iter()
-        .find(|(kind, _)| *kind == name)
-        .map(|(_, base)| SmolStr::new_static(base))
+    let known = KNOWN.iter().find(|(kind, _)| *kind == name);
+    let family = |base: &&&str| name != **base && name.ends_with(**base);
+    known
+        .map(|(_, base)| base)
+        .or_else(|| FAMILIES.iter().find(family))
+        .map(|base| SmolStr::new_static(base))
 }

@@ -191,6 +191,26 @@ fn holes_refuse_what_cannot_stand_there() {
             "only `{}` marks a value",
         ),
         (
+            expr!("T where a is {})", 1),
+            ErrorKind::Syntax,
+            "expected the end, found `)`",
+        ),
+        (
+            expr!("T limit {}", [1]),
+            ErrorKind::Syntax,
+            "one plain value must stand here",
+        ),
+        (
+            expr!("T where not {}", field("a b").eq(1)),
+            ErrorKind::Syntax,
+            "value 1: cannot read the query: expected an attribute such as",
+        ),
+        (
+            expr!("T where a in {}", select("U").fields(["b c"])),
+            ErrorKind::Syntax,
+            "expected the end, found `c`",
+        ),
+        (
             expr!("T where a is {x}"),
             ErrorKind::Syntax,
             "only `{}` marks a value",
