@@ -11,34 +11,31 @@ use crate::query::tree::{Criterion, Kind, Literal, Path, Set, Statement};
 /// Each row must match the list in one part only, so its values must be told apart as the server
 /// tells them apart, and the path must reach one value for each row.
 pub(super) fn split(
-    statement: Statement,
+    mut statement: Statement,
     at_most: usize,
     single: &impl Fn(&Path) -> bool,
 ) -> Vec<Statement> {
     let Some((position, path, values)) = longest(&statement, at_most, single) else {
         return vec![statement];
     };
+    let others = match statement.filter.take().map(Criterion::into_kind) {
+        Some(Kind::And(mut all)) => {
+            all.remove(position);
+            all
+        }
+        _ => Vec::new(),
+    };
     let parts = values.chunks(at_most).flat_map(|part| {
         let set = Set::Values(part.to_vec());
-        let list: Criterion = Kind::In {
-            path: path.clone(),
+        let path = path.clone();
+        let list = Kind::In {
+            path,
             set,
             negated: false,
-        }
-        .into();
-        let filter = statement.filter.as_ref().map(|filter| match filter.kind() {
-            Kind::And(all) => {
-                let other = |(index, one): (usize, &Criterion)| {
-                    if index == position {
-                        list.clone()
-                    } else {
-                        one.clone()
-                    }
-                };
-                Criterion::all_of(all.iter().enumerate().map(other))
-            }
-            _ => list.clone(),
-        });
+        };
+        let mut all = others.clone();
+        all.insert(position, list.into());
+        let filter = Some(Criterion::all_of(all));
         // There may be another list that is too long.
         split(
             Statement {

@@ -1,5 +1,8 @@
 //! What holds for every tree and every text.
 
+use std::fs;
+use std::path::Path as FilePath;
+
 use ftrack_api::expr;
 use ftrack_api::query::{
     Aggregate, Criterion, Kind, Literal, Operator, Order, Path, Projection, Set, Statement, Word,
@@ -116,6 +119,24 @@ fn statement(filter: impl Strategy<Value = Option<Criterion>>) -> impl Strategy<
                 statement
             },
         )
+}
+
+/// What the fuzzer of `tests/fuzz` found worth keeping: between them, these texts reach every
+/// line of the parser that it could reach.
+#[test]
+fn the_corpus_is_refused_or_settles() {
+    let corpus = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let mut read = 0;
+    for entry in fs::read_dir(corpus).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(tree) = text.parse::<Statement>() {
+            let printed = tree.expression().unwrap();
+            assert_eq!(printed.parse::<Statement>().unwrap(), tree);
+            read += 1;
+        }
+    }
+    assert!(read >= 6, "the seeds are queries");
 }
 
 /// Whether no part of it always or never holds.
