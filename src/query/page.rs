@@ -127,7 +127,8 @@ impl Pages {
         Ok(self)
     }
 
-    /// Splits long lists after `in` into several queries of at most `at_most` values each.
+    /// Splits a long list after `in` over several queries of at most `at_most` values each; of
+    /// several long lists, the longest.
     ///
     /// A query is split only where that cannot change its rows: it has no order, group, offset
     /// or limit; the list stands alone or under `and`; each value is an id or a plain name, so

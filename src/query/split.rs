@@ -9,7 +9,8 @@ use crate::query::tree::{Criterion, Kind, Literal, Path, Set, Statement};
 /// The statements that together have the rows of `statement`, none of them twice.
 ///
 /// Each row must match the list in one part only, so its values must be told apart as the server
-/// tells them apart, and the path must reach one value for each row.
+/// tells them apart, and the path must reach one value for each row. Of several long lists only
+/// the longest is split: splitting all would multiply their parts.
 pub(super) fn split(
     mut statement: Statement,
     at_most: usize,
@@ -18,39 +19,26 @@ pub(super) fn split(
     let Some((position, path, values)) = longest(&statement, at_most, single) else {
         return vec![statement];
     };
-    let others = match statement.filter.take().map(Criterion::into_kind) {
-        Some(Kind::And(mut all)) => {
-            all.remove(position);
-            all
-        }
-        _ => Vec::new(),
+    let mut others = match statement.filter.take().map(Criterion::into_kind) {
+        Some(Kind::And(all)) => all,
+        _ => vec![Criterion::all_of([])],
     };
-    let parts = values.chunks(at_most).flat_map(|part| {
+    let parts = values.chunks(at_most).map(|part| {
         let set = Set::Values(part.to_vec());
         let path = path.clone();
-        let list = Kind::In {
+        others[position] = Kind::In {
             path,
             set,
             negated: false,
-        };
-        let mut all = others.clone();
-        all.insert(position, list.into());
-        let filter = Some(Criterion::all_of(all));
-        // There may be another list that is too long.
-        split(
-            Statement {
-                filter,
-                ..statement.clone()
-            },
-            at_most,
-            single,
-        )
+        }
+        .into();
+        statement.clone().filter(Criterion::all_of(others.clone()))
     });
     parts.collect()
 }
 
-/// The first list that is too long and may be split: its place under `and`, its path, and its
-/// values without repetitions.
+/// The longest of the lists that are too long and may be split: its place under `and`, its path,
+/// and its values without repetitions.
 fn longest(
     statement: &Statement,
     at_most: usize,
@@ -65,9 +53,10 @@ fn longest(
         Kind::And(all) => all.as_slice(),
         _ => std::slice::from_ref(filter),
     };
-    all.iter()
+    let lists = all
+        .iter()
         .enumerate()
-        .find_map(|(position, one)| match one.kind() {
+        .filter_map(|(position, one)| match one.kind() {
             Kind::In {
                 path,
                 set: Set::Values(values),
@@ -76,7 +65,8 @@ fn longest(
                 Some((position, path.clone(), distinct(values)?))
             }
             _ => None,
-        })
+        });
+    lists.max_by_key(|(_, _, values)| values.len())
 }
 
 /// The values without repetitions; [`None`] when the server might see two of them as equal.
@@ -139,12 +129,11 @@ mod tests {
             ],
         );
         check(
-            "T where a in (x, y, z) and b in (u, v, w)",
+            "T where a in (x, y, z) and b in (u, v, w, x, y) and c in (z, u, v)",
             &[
-                "T where a in (x, y) and b in (u, v)",
-                "T where a in (x, y) and b in (w)",
-                "T where a in (z) and b in (u, v)",
-                "T where a in (z) and b in (w)",
+                "T where a in (x, y, z) and b in (u, v) and c in (z, u, v)",
+                "T where a in (x, y, z) and b in (w, x) and c in (z, u, v)",
+                "T where a in (x, y, z) and b in (y) and c in (z, u, v)",
             ],
         );
     }

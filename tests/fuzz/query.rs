@@ -36,6 +36,9 @@ fn hold(value: &str) {
     let filled = expr!("T where a is {} limit 3", value).statement();
     let filled = filled.expect("any text is a value");
     assert_eq!(filled, select("T").filter(field("a").eq(value)).limit(3));
-    let again: Statement = filled.to_string().parse().expect("a quoted text can be read");
+    let again: Statement = filled
+        .to_string()
+        .parse()
+        .expect("a quoted text can be read");
     assert_eq!(again, filled);
 }
