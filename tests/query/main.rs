@@ -1,7 +1,10 @@
 //! The query language from outside the crate.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod errors;
 mod forms;
 mod holes;
 mod laws;
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
