@@ -23,16 +23,18 @@ use crate::site::Site;
 pub enum Answer {
     /// It is complete.
     Done(Value),
+    /// It is complete, as JSON text: pages are too large to be built twice.
+    Text(String),
     /// It is written at the end of the batch, when the row is complete.
     Row(&'static str, TypeId, Pending),
 }
 
-/// Runs a list of operations in one transaction.
+/// Runs a list of operations in one transaction; the answers are the text of a list.
 ///
 /// # Errors
 ///
 /// If one of them is refused; then none of them happened.
-pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<Vec<Value>> {
+pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<String> {
     let (answers, changes, encodings) = site.database.transaction(|connection| {
         let mut batch = Batch::new(site, connection, caller);
         let mut answers = Vec::with_capacity(operations.len());
@@ -57,7 +59,7 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<Ve
         });
     }
     encode::start(site, caller, encodings);
-    Ok(answers)
+    Ok(format!("[{}]", answers.join(",")))
 }
 
 fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
@@ -83,13 +85,14 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
     }
 }
 
-fn complete(batch: &mut Batch<'_>, answer: Answer) -> Result<Value> {
+fn complete(batch: &mut Batch<'_>, answer: Answer) -> Result<String> {
     match answer {
-        Answer::Done(value) => Ok(value),
+        Answer::Done(value) => Ok(value.to_string()),
+        Answer::Text(text) => Ok(text),
         Answer::Row(action, id, pending) => {
             let model = batch.model;
             let data = echo::answer(batch, &model.types[id], &pending)?;
-            Ok(json!({"action": action, "data": data}))
+            Ok(json!({"action": action, "data": data}).to_string())
         }
     }
 }

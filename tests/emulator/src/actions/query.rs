@@ -1,6 +1,6 @@
 //! `query`: a page of entities.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::actions::Answer;
 use crate::error::{Fault, Result};
@@ -14,9 +14,11 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         .ok_or_else(|| Fault::request("A query lacks its expression"))?;
     let statement = language::parse(expression)?;
     let page = select::run(batch.reader(), &statement, &mut batch.encoder)?;
-    Ok(Answer::Done(json!({
-        "action": "query",
-        "data": page.data,
-        "metadata": {"next": {"offset": page.next}},
-    })))
+    let next = page
+        .next
+        .map_or_else(|| "null".to_owned(), |next| next.to_string());
+    Ok(Answer::Text(format!(
+        r#"{{"action":"query","data":{},"metadata":{{"next":{{"offset":{next}}}}}}}"#,
+        page.data
+    )))
 }

@@ -57,6 +57,35 @@ pub fn to_json(kind: &Kind, value: ValueRef<'_>) -> Value {
     }
 }
 
+/// Appends the JSON text of a stored value: what [`to_json`] says, without making a value.
+pub fn write_json(kind: &Kind, value: ValueRef<'_>, out: &mut String) {
+    match (kind, value) {
+        (Kind::DateTime, ValueRef::Text(text)) => {
+            out.push_str(r#"{"__type__":"datetime","value":"#);
+            write_text(text, out);
+            out.push('}');
+        }
+        (_, ValueRef::Text(text)) => write_text(text, out),
+        (_, ValueRef::Null) => out.push_str("null"),
+        _ => out.push_str(&to_json(kind, value).to_string()),
+    }
+}
+
+/// Most text needs no escapes.
+fn write_text(text: &[u8], out: &mut String) {
+    let text = String::from_utf8_lossy(text);
+    if text
+        .bytes()
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        out.push_str(&Value::from(text.as_ref()).to_string());
+        return;
+    }
+    out.push('"');
+    out.push_str(&text);
+    out.push('"');
+}
+
 /// A literal of the query language, interpreted by the attribute's type (SERVER.md C2).
 pub fn from_literal(kind: &Kind, text: &str) -> Option<Sql> {
     Some(match kind {

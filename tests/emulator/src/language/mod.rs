@@ -5,3 +5,6 @@ pub mod token;
 pub mod tree;
 
 pub use parse::parse;
+
+#[cfg(test)]
+mod tests;

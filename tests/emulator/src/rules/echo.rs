@@ -89,19 +89,15 @@ pub fn answer(batch: &mut Batch<'_>, declared: &Type, pending: &Pending) -> Resu
     if pending.is_new && model.table(ty).name == "component" {
         add_locations(batch, ty, &pending.key, &mut object)?;
     }
-    let identity = (
-        ty.table,
-        pending
-            .key
-            .iter()
-            .map(plain)
-            .collect::<Vec<_>>()
-            .join("\u{1f}"),
-    );
-    let names: Vec<String> = object.keys().cloned().collect();
-    batch
-        .encoder
-        .news(&identity, names.iter().map(String::as_str));
+    let identity = pending
+        .key
+        .iter()
+        .map(plain)
+        .collect::<Vec<_>>()
+        .join("\u{1f}");
+    for position in object.keys().filter_map(|name| ty.position(name)) {
+        batch.encoder.is_news(ty, &identity, position);
+    }
     Ok(Value::Object(object))
 }
 
@@ -178,8 +174,9 @@ fn add_locations(
     relations(batch.reader(), &mut fetched)?;
     let mut encoder = Encoder::new(false, false);
     let entities = encoder.page(model, &fetched);
+    let entities: Value = serde_json::from_str(&entities).unwrap_or_default();
     if let Some(list) = entities
-        .first()
+        .get(0)
         .and_then(|entity| entity["component_locations"].as_array())
         && !list.is_empty()
     {

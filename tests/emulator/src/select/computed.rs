@@ -33,8 +33,8 @@ pub fn latest_version(alias: &str) -> String {
 /// Time logged on a context and on everything below it, in seconds [?].
 fn time_logged(alias: &str) -> String {
     format!(
-        "(WITH RECURSIVE below(id) AS (SELECT {alias}.id UNION SELECT c.id FROM context c \
-         JOIN below ON c.parent_id = below.id) \
-         SELECT COALESCE(SUM(l.duration), 0.0) FROM below JOIN timelog l ON l.context_id = below.id)"
+        "(WITH RECURSIVE below(id) AS (SELECT {alias}.id UNION SELECT c.id FROM below \
+         CROSS JOIN context c ON c.parent_id = below.id) \
+         SELECT COALESCE(SUM(l.duration), 0.0) FROM below CROSS JOIN timelog l ON l.context_id = below.id)"
     )
 }

@@ -550,8 +550,8 @@ fn by_collection(
             conditions.push(format!("{row}.id = {up}.id"));
             format!(
                 "EXISTS (WITH RECURSIVE {up}(id) AS (SELECT {alias}.parent_id UNION \
-                 SELECT c.parent_id FROM context c JOIN {up} ON c.id = {up}.id) \
-                 SELECT 1 FROM {up} JOIN \"{table}\" {row} WHERE {})",
+                 SELECT c.parent_id FROM {up} CROSS JOIN context c ON c.id = {up}.id) \
+                 SELECT 1 FROM {up} CROSS JOIN \"{table}\" {row} WHERE {})",
                 conditions.join(" AND ")
             )
         }
@@ -560,8 +560,8 @@ fn by_collection(
             conditions.push(format!("{row}.id = {down}.id"));
             format!(
                 "EXISTS (WITH RECURSIVE {down}(id) AS (SELECT c.id FROM context c WHERE \
-                 c.parent_id = {alias}.id UNION SELECT c.id FROM context c JOIN {down} ON \
-                 c.parent_id = {down}.id) SELECT 1 FROM {down} JOIN \"{table}\" {row} WHERE {})",
+                 c.parent_id = {alias}.id UNION SELECT c.id FROM {down} CROSS JOIN context c ON \
+                 c.parent_id = {down}.id) SELECT 1 FROM {down} CROSS JOIN \"{table}\" {row} WHERE {})",
                 conditions.join(" AND ")
             )
         }

@@ -1,34 +1,23 @@
-//! Rows to the nested objects of an answer (SERVER.md B5).
+//! Rows to the nested objects of an answer (SERVER.md B5), written as text.
 //!
 //! An entity is complete where it first occurs in an answer; later it is only its key. What
 //! several places of a query select of one entity is given at the first place, because clients
 //! ignore the others. With `denormalize` every place gets what was selected for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use serde_json::{Map, Value};
-
-use crate::database::model::{Model, Storage, Type};
-use crate::select::fetch::{Fetched, Related, Row};
-
-/// An entity: its table and its key.
-pub type Identity = (usize, String);
+use crate::database::model::{Model, Storage, Type, TypeId};
+use crate::select::fetch::{Fetched, Related};
 
 /// The state of one answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     /// Leave out what every answer carries beyond the selected attributes.
     is_strict: bool,
     /// Repeat entities in full.
     is_denormalized: bool,
-    sent: HashMap<Identity, HashSet<String>>,
-}
-
-/// A row at one place of a query.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    fetched: &'a Fetched,
-    row: &'a Row,
+    /// By table and key, which attributes were sent.
+    sent: HashMap<usize, HashMap<String, Vec<bool>>>,
 }
 
 impl Encoder {
@@ -41,166 +30,216 @@ impl Encoder {
         }
     }
 
-    /// The entities of a page.
-    pub fn page(&mut self, model: &Model, fetched: &Fetched) -> Vec<Value> {
-        let mut places = HashMap::new();
-        if !self.is_denormalized {
-            collect(model, fetched, &mut places);
-        }
-        let writer = Writer {
+    /// The entities of a page, as the text of a list.
+    pub fn page(&mut self, model: &Model, fetched: &Fetched) -> String {
+        let mut writer = Writer {
             model,
-            places: &places,
+            nodes: Vec::new(),
+            places: HashMap::new(),
+            is_strict: self.is_strict,
         };
-        fetched
-            .rows
-            .iter()
-            .map(|row| writer.entity(self, Place { fetched, row }))
-            .collect()
-    }
-
-    /// Remembers that attributes of an entity were sent, and says which of them are new.
-    pub fn news<'n>(
-        &mut self,
-        identity: &Identity,
-        names: impl Iterator<Item = &'n str>,
-    ) -> Vec<&'n str> {
-        if self.is_denormalized {
-            return names.collect();
+        let root = writer.prepare(fetched, !self.is_denormalized);
+        let mut out = String::from("[");
+        for row in 0..fetched.rows.len() {
+            out.push_str(if row > 0 { "," } else { "" });
+            writer.entity(self, Place { node: root, row }, &mut out);
         }
-        let sent = self.sent.entry(identity.clone()).or_default();
-        names
-            .filter(|name| sent.insert((*name).to_owned()))
-            .collect()
+        out.push(']');
+        out
+    }
+
+    /// Remembers that an attribute of an entity was sent, and says whether it is the first time.
+    pub fn is_news(&mut self, ty: &Type, key: &str, attribute: usize) -> bool {
+        if self.is_denormalized {
+            return true;
+        }
+        let table = self.sent.entry(ty.table).or_default();
+        if !table.contains_key(key) {
+            table.insert(key.to_owned(), vec![false; ty.attributes.len()]);
+        }
+        let sent = table.get_mut(key).and_then(|sent| sent.get_mut(attribute));
+        sent.is_some_and(|sent| !std::mem::replace(sent, true))
     }
 }
 
-/// Every place at which each entity occurs.
-fn collect<'a>(
-    model: &Model,
+/// A row at one place of a query.
+#[derive(Clone, Copy)]
+struct Place {
+    node: usize,
+    row: usize,
+}
+
+/// One node of the query with what its rows of each concrete type say.
+struct Prepared<'a> {
     fetched: &'a Fetched,
-    places: &mut HashMap<Identity, Vec<Place<'a>>>,
-) {
-    for row in &fetched.rows {
-        places
-            .entry(identity(model, row))
-            .or_default()
-            .push(Place { fetched, row });
-    }
-    for related in fetched.relations.values() {
-        collect(model, &related.fetched, places);
-    }
+    slots: HashMap<TypeId, Vec<Slot<'a>>>,
+    key: Vec<usize>,
 }
 
-fn identity(model: &Model, row: &Row) -> Identity {
-    (model.types[row.ty].table, row.key.clone())
+/// One attribute that a node selects.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    attribute: usize,
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Column(usize),
+    /// The related rows, the position of their node, and whether there is only one.
+    Relation(&'a Related, usize, bool),
 }
 
 struct Writer<'a> {
     model: &'a Model,
-    places: &'a HashMap<Identity, Vec<Place<'a>>>,
+    nodes: Vec<Prepared<'a>>,
+    places: HashMap<(usize, &'a str), Vec<Place>>,
+    is_strict: bool,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// Finds out what each node says, and where each entity occurs.
+    fn prepare(&mut self, fetched: &'a Fetched, is_collected: bool) -> usize {
+        let children: HashMap<&str, (usize, &'a Related)> = fetched
+            .relations
+            .iter()
+            .map(|(name, related)| {
+                (
+                    name.as_str(),
+                    (self.prepare(&related.fetched, is_collected), related),
+                )
+            })
+            .collect();
+        let mut slots = HashMap::new();
+        for row in &fetched.rows {
+            slots
+                .entry(row.ty)
+                .or_insert_with(|| self.slots(fetched, &self.model.types[row.ty], &children));
+        }
+        let node = self.nodes.len();
+        let key = self.model.types[fetched.node.ty].key.iter();
+        let key = key.map(|name| fetched.columns[name]).collect();
+        self.nodes.push(Prepared {
+            fetched,
+            slots,
+            key,
+        });
+        if is_collected {
+            for (row, found) in fetched.rows.iter().enumerate() {
+                let identity = (self.model.types[found.ty].table, found.key.as_str());
+                self.places
+                    .entry(identity)
+                    .or_default()
+                    .push(Place { node, row });
+            }
+        }
+        node
+    }
+
+    fn slots(
+        &self,
+        fetched: &'a Fetched,
+        ty: &Type,
+        children: &HashMap<&str, (usize, &'a Related)>,
+    ) -> Vec<Slot<'a>> {
+        let mut slots = Vec::new();
+        for (attribute, attr) in ty.attributes.iter().enumerate() {
+            let name = attr.name();
+            if let Some(&(node, related)) = children.get(name) {
+                let is_one = matches!(attr.storage, Storage::Reference(_));
+                slots.push(Slot {
+                    attribute,
+                    source: Source::Relation(related, node, is_one),
+                });
+                continue;
+            }
+            let is_system = !self.is_strict && ty.system.contains(&attribute);
+            let is_key = ty.key.iter().any(|key| key == name);
+            if !is_key && (is_system || fetched.node.names.contains(name)) {
+                slots.extend(fetched.columns.get(name).map(|&column| Slot {
+                    attribute,
+                    source: Source::Column(column),
+                }));
+            }
+        }
+        slots
+    }
+
     /// Scalars come before relations, relations in the schema's order: clients merge depth-first
     /// in that order.
-    fn entity(&self, encoder: &mut Encoder, place: Place<'_>) -> Value {
-        let ty = &self.model.types[place.row.ty];
-        let mut object = Map::new();
-        object.insert("__entity_type__".to_owned(), Value::from(ty.name.as_str()));
-        for key in &ty.key {
-            object.insert(
-                key.clone(),
-                place.row.values[place.fetched.columns[key]].clone(),
-            );
+    fn entity(&self, encoder: &mut Encoder, place: Place, out: &mut String) {
+        let prepared = &self.nodes[place.node];
+        let row = &prepared.fetched.rows[place.row];
+        let ty = &self.model.types[row.ty];
+        out.push_str("{\"__entity_type__\":\"");
+        out.push_str(&ty.name);
+        out.push('"');
+        for (name, &column) in ty.key.iter().zip(&prepared.key) {
+            member(name, out);
+            out.push_str(prepared.fetched.value(place.row, column));
         }
-        let identity = identity(self.model, place.row);
         let alone = [place];
         let places = self
             .places
-            .get(&identity)
+            .get(&(ty.table, row.key.as_str()))
             .map_or(alone.as_slice(), Vec::as_slice);
-        let names = ty.attributes.iter().map(|attr| attr.name());
-        let asked = names.filter(|name| {
-            places
-                .iter()
-                .any(|place| is_asked(encoder.is_strict, ty, place, name))
-        });
-        let asked: Vec<_> = asked.collect();
-        let (relations, scalars): (Vec<_>, Vec<_>) = encoder
-            .news(&identity, asked.into_iter())
-            .into_iter()
-            .partition(|name| ty.get(name).is_some_and(|attr| is_relation(&attr.storage)));
-        for name in scalars {
-            let value = places.iter().find_map(|place| {
-                place
-                    .fetched
-                    .columns
-                    .get(name)
-                    .map(|&position| &place.row.values[position])
-            });
-            object.insert(name.to_owned(), value.cloned().unwrap_or(Value::Null));
-        }
-        for name in relations {
-            let found = places
-                .iter()
-                .find_map(|place| Some((place, place.fetched.relations.get(name)?)));
-            if let Some((place, related)) = found {
-                let is_one = ty
-                    .get(name)
-                    .is_some_and(|attr| matches!(attr.storage, Storage::Reference(_)));
-                object.insert(
-                    name.to_owned(),
-                    self.related(encoder, &place.row.key, related, is_one),
-                );
+        let mut relations: Vec<(usize, Place, Source<'_>)> = Vec::new();
+        for &place in places {
+            let node = &self.nodes[place.node];
+            // Rows of one entity have the same concrete type, except where two types share rows.
+            let Some(slots) = node.slots.get(&row.ty) else {
+                continue;
+            };
+            for slot in slots {
+                if !encoder.is_news(ty, &row.key, slot.attribute) {
+                    continue;
+                }
+                match slot.source {
+                    Source::Column(column) => {
+                        member(ty.attributes[slot.attribute].name(), out);
+                        out.push_str(node.fetched.value(place.row, column));
+                    }
+                    relation => relations.push((slot.attribute, place, relation)),
+                }
             }
         }
-        Value::Object(object)
+        relations.sort_by_key(|(attribute, ..)| *attribute);
+        for (attribute, place, source) in relations {
+            if let Source::Relation(related, node, is_one) = source {
+                member(ty.attributes[attribute].name(), out);
+                let owner = &self.nodes[place.node].fetched.rows[place.row].key;
+                self.related(encoder, related.of(place.row, owner), (node, is_one), out);
+            }
+        }
+        out.push('}');
     }
 
     fn related(
         &self,
         encoder: &mut Encoder,
-        owner: &str,
-        related: &Related,
-        is_one: bool,
-    ) -> Value {
-        let fetched = &related.fetched;
-        let positions = related
-            .owned
-            .get(owner)
-            .map_or([].as_slice(), Vec::as_slice);
-        let mut entities = positions.iter().map(|&position| {
-            self.entity(
-                encoder,
-                Place {
-                    fetched,
-                    row: &fetched.rows[position],
-                },
-            )
-        });
+        rows: &[usize],
+        (node, is_one): (usize, bool),
+        out: &mut String,
+    ) {
         if is_one {
-            entities.next().unwrap_or(Value::Null)
-        } else {
-            Value::Array(entities.collect())
+            match rows.first() {
+                Some(&row) => self.entity(encoder, Place { node, row }, out),
+                None => out.push_str("null"),
+            }
+            return;
         }
+        out.push('[');
+        for (index, &row) in rows.iter().enumerate() {
+            out.push_str(if index > 0 { "," } else { "" });
+            self.entity(encoder, Place { node, row }, out);
+        }
+        out.push(']');
     }
 }
 
-fn is_asked(is_strict: bool, ty: &Type, place: &Place<'_>, name: &str) -> bool {
-    let fetched = place.fetched;
-    let is_system = || {
-        !is_strict
-            && ty
-                .position(name)
-                .is_some_and(|position| ty.system.contains(&position))
-    };
-    let is_key = ty.key.iter().any(|key| key == name);
-    !is_key
-        && (fetched.node.names.contains(name)
-            || fetched.relations.contains_key(name)
-            || is_system())
-}
-
-fn is_relation(storage: &Storage) -> bool {
-    matches!(storage, Storage::Reference(_) | Storage::Collection(_))
+/// Names of attributes come from the schema and need no escapes.
+fn member(name: &str, out: &mut String) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":");
 }

@@ -1,5 +1,6 @@
 //! Reading the rows of a page and of the relations that were selected with it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::types::{Value as Sql, ValueRef};
@@ -18,7 +19,7 @@ use crate::select::node::Node;
 use crate::select::scalar::{leaf, scope};
 use crate::select::{Reader, computed, link};
 
-/// The rows of one node.
+/// The rows of one node. Values are kept as the JSON text that is sent: most are only copied.
 #[derive(Debug)]
 pub struct Fetched {
     /// What was selected.
@@ -29,6 +30,8 @@ pub struct Fetched {
     pub rows: Vec<Row>,
     /// The rows of the selected relations.
     pub relations: HashMap<String, Related>,
+    text: String,
+    spans: Vec<(usize, usize)>,
 }
 
 /// One row.
@@ -38,8 +41,6 @@ pub struct Row {
     pub ty: TypeId,
     /// The key's values, joined.
     pub key: String,
-    /// The values, at the positions of [`Fetched::columns`].
-    pub values: Vec<Value>,
 }
 
 /// The rows of one relation and whose they are.
@@ -47,8 +48,42 @@ pub struct Row {
 pub struct Related {
     /// The rows.
     pub fetched: Fetched,
-    /// Positions of rows by the key of their owner; for a reference, of the first only.
-    pub owned: HashMap<String, Vec<usize>>,
+    /// Whose they are.
+    pub owned: Owned,
+}
+
+/// Which rows of a relation belong to which owner.
+#[derive(Debug)]
+pub enum Owned {
+    /// A reference: at most one row for each of the owners.
+    One(Vec<Option<usize>>),
+    /// A collection: rows by the key of their owner.
+    Many(HashMap<String, Vec<usize>>),
+}
+
+impl Fetched {
+    /// The JSON text of a value.
+    pub fn value(&self, row: usize, column: usize) -> &str {
+        let (start, end) = self.spans[row * self.columns.len() + column];
+        &self.text[start..end]
+    }
+
+    /// Replaces a value.
+    pub fn set(&mut self, row: usize, column: usize, json: &str) {
+        let start = self.text.len();
+        self.text.push_str(json);
+        self.spans[row * self.columns.len() + column] = (start, self.text.len());
+    }
+}
+
+impl Related {
+    /// The positions of the rows that belong to an owner.
+    pub fn of(&self, owner: usize, key: &str) -> &[usize] {
+        match &self.owned {
+            Owned::One(rows) => rows.get(owner).map_or(&[], |row| row.as_slice()),
+            Owned::Many(rows) => rows.get(key).map_or(&[], Vec::as_slice),
+        }
+    }
 }
 
 /// The separator of key values in [`Row::key`].
@@ -137,24 +172,16 @@ fn reference(
     let positions: Vec<_> = (0..reference.own.len())
         .map(|i| owners.columns[&own_column(name, i)])
         .collect();
-    let key_of = |row: &Row| {
-        let parts: Vec<_> = positions
+    let key_of = |owner: usize| {
+        let parts = positions
             .iter()
-            .map(|&position| row.values[position].clone())
-            .collect();
-        (!parts.iter().any(Value::is_null)).then_some(parts)
+            .map(|&position| plain(owners.value(owner, position)));
+        let parts = parts.collect::<Option<Vec<_>>>()?;
+        Some(folded(&parts.join(SEPARATOR)).into_owned())
     };
-    let mut wanted = BTreeSet::new();
-    let mut keys = Vec::new();
-    for parts in owners.rows.iter().filter_map(key_of) {
-        if wanted.insert(joined(&parts)) {
-            keys.push(if parts.len() == 1 {
-                parts[0].clone()
-            } else {
-                Value::Array(parts)
-            });
-        }
-    }
+    let wanted: Vec<_> = (0..owners.rows.len()).map(key_of).collect();
+    let distinct: BTreeSet<_> = wanted.iter().flatten().collect();
+    let keys: Vec<_> = distinct.into_iter().map(|key| split(key)).collect();
     let plan = Plan::new(reader.model, &node, row)?;
     let scope = scope(ty, row).filter(|_| reference.is_narrowed);
     let scope = scope.map_or_else(String::new, |scope| format!(" AND {scope}"));
@@ -170,15 +197,11 @@ fn reference(
         .rows
         .iter()
         .enumerate()
-        .map(|(index, row)| (row.key.to_lowercase(), index))
+        .map(|(index, row)| (folded(&row.key), index))
         .collect();
-    let mut owned = HashMap::new();
-    for owner in &owners.rows {
-        let found = key_of(owner).and_then(|parts| by_key.get(&joined(&parts).to_lowercase()));
-        if let Some(&index) = found {
-            owned.insert(owner.key.clone(), vec![index]);
-        }
-    }
+    let find = |key: Option<String>| by_key.get(key?.as_str()).copied();
+    let owned = Owned::One(wanted.into_iter().map(find).collect());
+    drop(by_key);
     Ok(Related { fetched, owned })
 }
 
@@ -217,20 +240,20 @@ fn collection(
             other,
             ..
         } => format!(
-            "SELECT {list}, l.\"{own}\" FROM \"{link}\" l JOIN \"{table}\" {row} \
+            "SELECT {list}, l.\"{own}\" FROM \"{link}\" l CROSS JOIN \"{table}\" {row} \
              ON {row}.id = l.\"{other}\" WHERE l.\"{own}\" IN {ids}{scope} ORDER BY {order}"
         ),
         Via::Ancestors => format!(
             "WITH RECURSIVE up(owner, id, depth) AS (SELECT id, parent_id, 1 FROM context \
              WHERE id IN {ids} UNION ALL SELECT up.owner, c.parent_id, up.depth + 1 FROM up \
-             JOIN context c ON c.id = up.id WHERE up.depth < 200) SELECT {list}, up.owner FROM up \
-             JOIN \"{table}\" {row} ON {row}.id = up.id WHERE 1{scope} ORDER BY up.depth DESC"
+             CROSS JOIN context c ON c.id = up.id WHERE up.depth < 200) SELECT {list}, up.owner FROM up \
+             CROSS JOIN \"{table}\" {row} ON {row}.id = up.id WHERE 1{scope} ORDER BY up.depth DESC"
         ),
         Via::Descendants => format!(
             "WITH RECURSIVE down(owner, id) AS (SELECT parent_id, id FROM context \
              WHERE parent_id IN {ids} UNION SELECT down.owner, c.id FROM down \
-             JOIN context c ON c.parent_id = down.id) SELECT {list}, down.owner FROM down \
-             JOIN \"{table}\" {row} ON {row}.id = down.id WHERE 1{scope} ORDER BY {order}"
+             CROSS JOIN context c ON c.parent_id = down.id) SELECT {list}, down.owner FROM down \
+             CROSS JOIN \"{table}\" {row} ON {row}.id = down.id WHERE 1{scope} ORDER BY {order}"
         ),
     };
     let keys: BTreeSet<_> = owners.rows.iter().map(|row| row.key.as_str()).collect();
@@ -240,6 +263,7 @@ fn collection(
     for (index, owner) in owners_of.into_iter().enumerate() {
         owned.entry(owner).or_default().push(index);
     }
+    let owned = Owned::Many(owned);
     Ok(Related { fetched, owned })
 }
 
@@ -386,73 +410,97 @@ impl Plan {
         } else {
             HashMap::new()
         };
+        let width = self.columns.len();
+        let custom = self
+            .columns
+            .iter()
+            .position(|(name, ..)| name == CONFIGURATION);
         let mut statement = reader.connection.prepare_cached(sql)?;
         let mut found = statement.query(params_from_iter(bound))?;
-        let (mut rows, mut owners) = (Vec::new(), Vec::new());
+        let mut fetched = Fetched {
+            node,
+            columns: HashMap::new(),
+            rows: Vec::new(),
+            relations: HashMap::new(),
+            text: String::new(),
+            spans: Vec::new(),
+        };
+        let mut owners = Vec::new();
         while let Some(row) = found.next()? {
-            rows.push(self.row(reader, row, &types)?);
+            let kind = match custom {
+                Some(index) => types.get(
+                    row.get_ref(index)?
+                        .as_str_or_null()
+                        .ok()
+                        .flatten()
+                        .unwrap_or_default(),
+                ),
+                None => None,
+            };
+            self.row(
+                reader,
+                row,
+                kind.map_or("text", String::as_str),
+                &mut fetched,
+            )?;
             if is_owned {
-                owners.push(row.get(self.columns.len())?);
+                owners.push(row.get(width)?);
             }
         }
-        let columns = self
+        fetched.columns = self
             .columns
             .into_iter()
             .enumerate()
             .map(|(i, (name, ..))| (name, i))
             .collect();
-        Ok((
-            Fetched {
-                node,
-                columns,
-                rows,
-                relations: HashMap::new(),
-            },
-            owners,
-        ))
+        Ok((fetched, owners))
     }
 
     fn row(
         &self,
         reader: Reader<'_>,
         row: &SqlRow<'_>,
-        types: &HashMap<String, String>,
-    ) -> Result<Row> {
-        let mut values = Vec::with_capacity(self.columns.len());
-        let configuration = self
-            .columns
-            .iter()
-            .position(|(name, ..)| name == CONFIGURATION);
+        kind: &str,
+        fetched: &mut Fetched,
+    ) -> Result<()> {
         for (index, (_, _, reading)) in self.columns.iter().enumerate() {
             let value = row.get_ref(index)?;
-            values.push(match reading {
-                Reading::Plain(kind) => value::to_json(kind, value),
-                Reading::Address(computed) => address(reader.url, *computed, value),
-                Reading::Custom => {
-                    let id: Option<String> = configuration
-                        .map(|index| row.get(index))
-                        .transpose()?
-                        .flatten();
-                    let kind = id
-                        .and_then(|id| types.get(&id))
-                        .map_or("text", String::as_str);
-                    custom(kind, value)
+            let start = fetched.text.len();
+            match reading {
+                Reading::Plain(kind) => value::write_json(kind, value, &mut fetched.text),
+                Reading::Address(computed) => {
+                    fetched
+                        .text
+                        .push_str(&address(reader.url, *computed, value).to_string());
                 }
-            });
+                Reading::Custom => fetched.text.push_str(&custom(kind, value).to_string()),
+            }
+            fetched.spans.push((start, fetched.text.len()));
         }
-        let parts: Vec<_> = self
-            .key
-            .iter()
-            .map(|&index| values[index].clone())
-            .collect();
-        let concrete = self
+        let text = |index: usize| match row.get_ref(index) {
+            Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            Ok(ValueRef::Integer(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let key = match self.key.as_slice() {
+            [one] => text(*one),
+            several => several
+                .iter()
+                .map(|&index| text(index))
+                .collect::<Vec<_>>()
+                .join(SEPARATOR),
+        };
+        let name = self
             .discriminator
-            .and_then(|index| reader.model.find(values[index].as_str()?));
-        Ok(Row {
+            .map(|index| row.get_ref(index))
+            .transpose()?;
+        let name = name.and_then(|name| name.as_str_or_null().ok().flatten());
+        let concrete = name.and_then(|name| reader.model.find(name));
+        fetched.rows.push(Row {
             ty: concrete.map_or(self.ty, |ty| ty.id),
-            key: joined(&parts),
-            values,
-        })
+            key,
+        });
+        Ok(())
     }
 }
 
@@ -463,13 +511,37 @@ pub fn own_column(relation: &str, index: usize) -> String {
     format!("{relation}>{index}")
 }
 
-/// The text of a key of one or several values.
-pub fn joined(parts: &[Value]) -> String {
-    let text = |part: &Value| {
-        part.as_str()
-            .map_or_else(|| part.to_string(), str::to_owned)
+/// The text of a key part; `None` for null.
+fn plain(json: &str) -> Option<Cow<'_, str>> {
+    if json == "null" {
+        return None;
+    }
+    let Some(inner) = json
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
+        return Some(Cow::Borrowed(json));
     };
-    parts.iter().map(text).collect::<Vec<_>>().join(SEPARATOR)
+    if inner.contains('\\') {
+        return serde_json::from_str(json).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+/// A key without regard to case.
+fn folded(key: &str) -> Cow<'_, str> {
+    if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(key.to_ascii_lowercase());
+    }
+    Cow::Borrowed(key)
+}
+
+/// A joined key as the database reads it: text, or a list of texts.
+fn split(key: &str) -> Value {
+    match key.split(SEPARATOR).collect::<Vec<_>>().as_slice() {
+        [one] => Value::from(*one),
+        several => Value::from(several),
+    }
 }
 
 /// The condition that a row's key is in the bound list of keys.

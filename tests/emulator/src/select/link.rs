@@ -36,10 +36,14 @@ pub fn fill(reader: Reader<'_>, fetched: &mut Fetched) -> Result<()> {
         "resource" => groups(reader.connection, &ids)?,
         _ => HashMap::new(),
     };
-    for row in &mut fetched.rows {
-        let link = links.get(&row.key).cloned().unwrap_or_default();
+    for index in 0..fetched.rows.len() {
+        let link = links
+            .get(&fetched.rows[index].key)
+            .cloned()
+            .unwrap_or_default();
+        let link = Value::Array(link).to_string();
         for &position in &positions {
-            row.values[position] = Value::Array(link.clone());
+            fetched.set(index, position, &link);
         }
     }
     Ok(())
@@ -51,11 +55,11 @@ type Links = HashMap<String, Vec<Value>>;
 const CONTEXTS: &str = "SELECT up.owner, c.id, CASE WHEN c._type = 'Project' \
     THEN COALESCE(c.full_name, c.name) ELSE c.name END, \
     CASE WHEN c._type = 'Project' THEN 'Project' ELSE 'TypedContext' END \
-    FROM up JOIN context c ON c.id = up.id ORDER BY up.owner, up.depth DESC";
+    FROM up CROSS JOIN context c ON c.id = up.id ORDER BY up.owner, up.depth DESC";
 
 /// The steps from every start upwards; a damaged tree cannot make it endless.
 const CLIMB: &str = "UNION ALL SELECT up.owner, c.parent_id, up.depth + 1 FROM up \
-    JOIN context c ON c.id = up.id WHERE c.parent_id IS NOT NULL AND up.depth < 200";
+    CROSS JOIN context c ON c.id = up.id WHERE c.parent_id IS NOT NULL AND up.depth < 200";
 
 fn contexts(connection: &Connection, ids: &str) -> Result<Links> {
     let start = "SELECT value, value, 0 FROM json_each(?1)";
@@ -85,9 +89,9 @@ fn versions(connection: &Connection, ids: &str) -> Result<Links> {
 
 fn groups(connection: &Connection, ids: &str) -> Result<Links> {
     let sql = "WITH RECURSIVE up(owner, id, depth) AS (SELECT value, value, 0 FROM json_each(?1) \
-        UNION ALL SELECT up.owner, g.parent_id, up.depth + 1 FROM up JOIN resource g \
+        UNION ALL SELECT up.owner, g.parent_id, up.depth + 1 FROM up CROSS JOIN resource g \
         ON g.id = up.id WHERE g.parent_id IS NOT NULL AND up.depth < 200) \
-        SELECT up.owner, g.id, g.name, g._type FROM up JOIN resource g ON g.id = up.id \
+        SELECT up.owner, g.id, g.name, g._type FROM up CROSS JOIN resource g ON g.id = up.id \
         ORDER BY up.owner, up.depth DESC";
     read(connection, ids, sql)
 }

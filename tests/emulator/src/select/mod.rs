@@ -25,8 +25,8 @@ use crate::select::node::Node;
 /// What a query is answered with.
 #[derive(Debug)]
 pub struct Page {
-    /// The entities, or plain rows for `group by`.
-    pub data: Vec<Value>,
+    /// The entities, or plain rows for `group by`, as the text of a list.
+    pub data: String,
     /// Where the next page begins, if there is one.
     pub next: Option<u64>,
 }
@@ -68,7 +68,7 @@ pub fn run(reader: Reader<'_>, statement: &Statement, encoder: &mut Encoder) -> 
     }
     let next = has_more.then(|| statement.offset.saturating_add(limit));
     let data = match rows {
-        Rows::Plain(rows) => rows,
+        Rows::Plain(rows) => Value::Array(rows).to_string(),
         Rows::Entities(mut fetched) => {
             fetch::relations(reader, &mut fetched)?;
             encoder.page(reader.model, &fetched)

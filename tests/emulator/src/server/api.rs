@@ -69,8 +69,7 @@ async fn answer(site: Arc<Site>, request: Request) -> Result<String> {
         let operations = operations
             .as_array()
             .ok_or_else(|| Fault::request("The body must be a JSON list of operations"))?;
-        let answers = actions::run(&site, &caller, operations)?;
-        serde_json::to_string(&answers).map_err(|error| Fault::internal(error.to_string()))
+        actions::run(&site, &caller, operations)
     };
     // The database blocks, so it is kept off the threads that serve connections.
     match tokio::task::spawn_blocking(work).await {
