@@ -23,6 +23,7 @@
 //! [`query`] is the query language; [`Error`] says what went wrong and what to do.
 
 mod error;
+pub mod event;
 
 mod value;
 
@@ -54,6 +55,7 @@ pub use api::Statistics;
 pub use config::{ApiKey, Populate, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
+pub use event::Event;
 pub use handle::{Entity, Session};
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};

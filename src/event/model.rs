@@ -1,0 +1,323 @@
+//! One event, in memory and on the wire.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// Something that happened, or that somebody asks for, under a topic.
+///
+/// ```
+/// use ftrack_api::Event;
+/// use serde_json::json;
+///
+/// let event = Event::new("studio.render.done").data(json!({ "frames": 120 }));
+/// assert_eq!(event.topic(), "studio.render.done");
+/// assert_eq!(event.get_data()["frames"], 120);
+/// ```
+#[derive(Clone)]
+pub struct Event {
+    id: String,
+    topic: String,
+    data: Value,
+    source: Map<String, Value>,
+    target: String,
+    sent: Value,
+    in_reply_to_event: Option<String>,
+    stopped: Flag,
+}
+
+impl Event {
+    /// An event of this topic with a new id, no data and no target.
+    ///
+    /// ```
+    /// let event = ftrack_api::Event::new("studio.ping");
+    /// assert_eq!(event.id().len(), 32);
+    /// ```
+    pub fn new(topic: impl Into<String>) -> Self {
+        Self {
+            id: Uuid::new_v4().simple().to_string(),
+            topic: topic.into(),
+            data: Value::Object(Map::new()),
+            source: Map::new(),
+            target: String::new(),
+            sent: Value::Null,
+            in_reply_to_event: None,
+            stopped: Flag::default(),
+        }
+    }
+
+    /// Sets what the event says, usually an object.
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Value>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// Restricts the event to subscribers whose metadata matches this expression, such as
+    /// `id=…`. An empty text is everybody.
+    #[must_use]
+    pub fn target(mut self, expression: impl Into<String>) -> Self {
+        self.target = expression.into();
+        self
+    }
+
+    /// Sets who sent it. What is missing (`id`, `user`, `host`) is added when it is published.
+    #[must_use]
+    pub fn source(mut self, source: Map<String, Value>) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Sets the id. The hub delivers an id once, so use an id for one event only.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// A reply to `event`: topic `ftrack.meta.reply`, targeted at its sender (SERVER.md E5).
+    ///
+    /// ```
+    /// use ftrack_api::Event;
+    /// use serde_json::json;
+    ///
+    /// let question = Event::new("studio.ping");
+    /// let answer = Event::reply_to(&question, json!("pong"));
+    /// assert_eq!(answer.in_reply_to_event(), Some(question.id()));
+    /// ```
+    pub fn reply_to(event: &Event, data: impl Into<Value>) -> Self {
+        let mut reply = Self::new("ftrack.meta.reply").data(data);
+        reply.target = format!("id={}", event.source_id().unwrap_or_default());
+        reply.in_reply_to_event = Some(event.id.clone());
+        reply
+    }
+
+    /// The id, unique to this event.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The topic, such as `ftrack.update`.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// What the event says.
+    pub fn get_data(&self) -> &Value {
+        &self.data
+    }
+
+    /// What the event says, read as a type of your own.
+    ///
+    /// # Errors
+    ///
+    /// `BadResponse` if the data has another shape.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Done { frames: u32 }
+    /// let event = ftrack_api::Event::new("done").data(serde_json::json!({ "frames": 3 }));
+    /// assert_eq!(event.data_as::<Done>()?.frames, 3);
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn data_as<'de, T: Deserialize<'de>>(&'de self) -> crate::Result<T> {
+        T::deserialize(&self.data).map_err(|error| {
+            let message = format!("the data of event {} has another shape", self.topic);
+            crate::Error::new(crate::ErrorKind::BadResponse, message).because(error)
+        })
+    }
+
+    /// Who sent it: `id`, `user`, `host` or `applicationId`; for a reply the subscriber.
+    pub fn get_source(&self) -> &Map<String, Value> {
+        &self.source
+    }
+
+    /// The id of the hub, or for a reply of the subscriber, that sent it.
+    pub fn source_id(&self) -> Option<&str> {
+        self.source.get("id")?.as_str()
+    }
+
+    /// The name of the user who sent it.
+    pub fn username(&self) -> Option<&str> {
+        self.source.get("user")?.get("username")?.as_str()
+    }
+
+    /// The expression that selects the subscribers it is for; empty for everybody.
+    pub fn get_target(&self) -> &str {
+        &self.target
+    }
+
+    /// When it was sent, as the sender wrote it; usually null.
+    pub fn sent(&self) -> &Value {
+        &self.sent
+    }
+
+    /// The id of the event that this one answers.
+    pub fn in_reply_to_event(&self) -> Option<&str> {
+        self.in_reply_to_event.as_deref()
+    }
+
+    /// The token of the session whose change caused this `ftrack.update`.
+    pub fn client_token(&self) -> Option<&str> {
+        let in_data = self.data.get("clientToken");
+        in_data.or_else(|| self.source.get("clientToken"))?.as_str()
+    }
+
+    /// Keeps the event from subscribers that come after the current one.
+    ///
+    /// ```
+    /// let event = ftrack_api::Event::new("studio.ping");
+    /// event.stop();
+    /// assert!(event.is_stopped());
+    /// ```
+    pub fn stop(&self) {
+        self.stopped.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a subscriber stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.0.load(Ordering::Relaxed)
+    }
+
+    /// Adds what the sender left out of the source.
+    pub(crate) fn complete_source(&mut self, defaults: &Map<String, Value>) {
+        for (key, value) in defaults {
+            if !self.source.contains_key(key) {
+                self.source.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Set through a shared reference, because a handler gets one.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Clone for Flag {
+    fn clone(&self) -> Self {
+        Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("id", &self.id)
+            .field("topic", &self.topic)
+            .field("data", &self.data)
+            .field("source", &self.source)
+            .field("target", &self.target)
+            .field("in_reply_to_event", &self.in_reply_to_event)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Event {
+    /// Exactly these seven keys: the Python client drops events with any other (SERVER.md E4).
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Event", 7)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("topic", &self.topic)?;
+        out.serialize_field("data", &self.data)?;
+        out.serialize_field("source", &self.source)?;
+        out.serialize_field("target", &self.target)?;
+        out.serialize_field("sent", &self.sent)?;
+        out.serialize_field("inReplyToEvent", &self.in_reply_to_event)?;
+        out.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    /// Keys may be missing, null or unknown: JavaScript sends neither `sent` nor a target.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        Ok(Self {
+            id: wire.id.unwrap_or_default(),
+            topic: wire.topic,
+            data: wire.data,
+            source: wire.source.unwrap_or_default(),
+            target: wire.target.unwrap_or_default(),
+            sent: wire.sent,
+            in_reply_to_event: wire.in_reply_to_event,
+            stopped: Flag::default(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: Option<String>,
+    topic: String,
+    #[serde(default)]
+    data: Value,
+    source: Option<Map<String, Value>>,
+    target: Option<String>,
+    #[serde(default)]
+    sent: Value,
+    #[serde(rename = "inReplyToEvent")]
+    in_reply_to_event: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn has_exactly_the_keys_of_the_protocol() {
+        let event = Event::new("t").data(json!({"a": 1})).target("id=x");
+        let wire = serde_json::to_value(&event).unwrap();
+        let mut keys: Vec<_> = wire.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        let expected = [
+            "data",
+            "id",
+            "inReplyToEvent",
+            "sent",
+            "source",
+            "target",
+            "topic",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(wire["sent"], Value::Null);
+        assert_eq!(wire["target"], "id=x");
+    }
+
+    #[test]
+    fn reads_what_other_clients_send() {
+        for text in [
+            r#"{"topic":"t"}"#,
+            r#"{"topic":"t","id":null,"data":null,"source":null,"target":null,"sent":null}"#,
+            r#"{"topic":"t","future":[1],"data":{}}"#,
+            r#"{"topic":"t","sent":true,"source":{"id":"x","applicationId":"js"}}"#,
+        ] {
+            let event: Event = serde_json::from_str(text).unwrap();
+            assert_eq!((event.topic(), event.get_target()), ("t", ""), "{text}");
+        }
+        for text in [
+            "{}",
+            "[]",
+            "3",
+            r#"{"topic":4}"#,
+            r#"{"topic":"t","source":"me"}"#,
+        ] {
+            assert!(serde_json::from_str::<Event>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_targeted_at_the_sender() {
+        let source = json!({"id": "hub"}).as_object().cloned().unwrap();
+        let question = Event::new("q").source(source);
+        let reply = Event::reply_to(&question, json!(1));
+        assert_eq!(reply.topic(), "ftrack.meta.reply");
+        assert_eq!(reply.get_target(), "id=hub");
+        assert_eq!(reply.in_reply_to_event(), Some(question.id()));
+    }
+}
