@@ -24,6 +24,7 @@
 
 mod error;
 pub mod event;
+mod socketio;
 
 mod value;
 

@@ -1,0 +1,14 @@
+//! socket.io 0.9 (WIRE.md Events, SERVER.md E): packets and the life of a connection.
+//!
+//! Pure: what arrives and what time it is are arguments, what to do is the answer.
+
+mod machine;
+mod outgoing;
+mod packet;
+#[cfg(test)]
+mod scenario;
+mod seen;
+
+pub(crate) use machine::{Machine, Output, Settings};
+pub(crate) use outgoing::Outgoing;
+pub(crate) use packet::{Handshake, parse_handshake};
