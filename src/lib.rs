@@ -22,35 +22,23 @@
 //! Where to begin: [`Session`] opens, queries, creates and commits; [`Entity`] reads and writes;
 //! [`query`] is the query language; [`Error`] says what went wrong and what to do.
 
+mod api;
+mod cache;
+mod config;
+mod entity;
 mod error;
 pub mod event;
-mod socketio;
-
-mod value;
-
-mod schema;
-
-pub mod query;
-
-mod operation;
-
-mod wire;
-
-mod store;
-
-mod config;
-
-mod transport;
-
-mod api;
-
-mod cache;
-
 mod handle;
-
-mod entity;
-
+mod hub;
+mod operation;
+pub mod query;
+mod schema;
 mod session;
+mod socketio;
+mod store;
+mod transport;
+mod value;
+mod wire;
 
 pub use api::Statistics;
 pub use config::{ApiKey, Populate, SchemaCache};
@@ -58,6 +46,10 @@ pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Session};
+pub use hub::{
+    ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
+    SubscribeOptions, SubscriberId, SubscriberInfo,
+};
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 pub use session::{

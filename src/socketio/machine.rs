@@ -197,6 +197,13 @@ impl Machine {
         self.retry(now, error);
     }
 
+    /// Opening a connection was broken off, without saying anything about the server.
+    pub(crate) fn interrupted(&mut self) {
+        if self.state == State::Opening {
+            self.open();
+        }
+    }
+
     /// The connection has to go although nothing is wrong with it.
     pub(crate) fn reconnect(&mut self) {
         match self.state {

@@ -1,0 +1,60 @@
+//! Registering actions: an `Action` becomes two subscriptions.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::event::{Action, Expression, Outcome};
+use crate::hub::{EventHub, ScopedSubscription};
+
+/// An action that can be started from ftrack's menu until this is dropped.
+#[derive(Debug)]
+#[must_use = "the action disappears when this is dropped"]
+pub struct ActionRegistration {
+    discover: ScopedSubscription,
+    launch: ScopedSubscription,
+}
+
+impl ActionRegistration {
+    /// Keeps the action for as long as the hub lives.
+    pub fn keep(self) {
+        self.discover.keep();
+        self.launch.keep();
+    }
+}
+
+impl EventHub {
+    /// Offers an action in the menu of the user as whom the hub is connected.
+    ///
+    /// Something must wait for events, as for any handler.
+    ///
+    /// # Errors
+    ///
+    /// `Syntax` if the identifier or the user name cannot be written in an expression.
+    pub fn register_action(&self, action: impl Action) -> Result<ActionRegistration> {
+        let action = Arc::new(action);
+        let item = action.item();
+        let user = Expression::equal("source.user.username", self.inner.config.api_user.as_str());
+        let discover = Expression::topic("ftrack.action.discover").and(user.clone());
+        let launch = Expression::topic("ftrack.action.launch")
+            .and(Expression::equal(
+                "data.actionIdentifier",
+                item.identifier(),
+            ))
+            .and(user);
+        let offered = Arc::clone(&action);
+        let discover = self.subscribe_scoped(discover, move |event| {
+            let wanted = offered.discover(&event.selection()?)?;
+            Ok(wanted.then(|| json!({"items": [offered.item()]})))
+        })?;
+        let launch = self.subscribe_scoped(launch, move |event| {
+            let outcome = action.launch(&event.launch()?).unwrap_or_else(|error| {
+                log::error!("action {}: {error:#}", action.item().identifier());
+                Outcome::failure(format!("{error:#}"))
+            });
+            Ok(Some(outcome.to_json()))
+        })?;
+        Ok(ActionRegistration { discover, launch })
+    }
+}

@@ -1,0 +1,401 @@
+//! The socket: from a host name to an open websocket, and its frames.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use mio::net::TcpStream;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tungstenite::handshake::client::generate_key;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::Role;
+use tungstenite::{Message, WebSocket};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::config::HubConfig;
+use crate::hub::http::{self, Request, Response};
+use crate::hub::poller::{Poller, io_error};
+use crate::socketio::{self, Handshake};
+
+/// So many frames are read before commands get their turn.
+const BATCH: usize = 256;
+
+/// An open websocket.
+pub(super) struct Link {
+    socket: WebSocket<Stream>,
+}
+
+impl Link {
+    /// Opens a connection: handshake, then websocket, each on a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
+    /// `Unsupported`, or `Cancelled` if it was broken off.
+    pub(super) fn open(
+        config: &HubConfig,
+        tls: &Tls,
+        poller: &mut Poller,
+    ) -> Result<(Self, Handshake)> {
+        let deadline = Instant::now() + config.connect_timeout;
+        let mut opening = Opening {
+            config,
+            tls,
+            poller,
+            deadline,
+        };
+        let result = opening.shake_hands().and_then(|(handshake, cookies)| {
+            Ok((opening.upgrade(&handshake, &cookies)?, handshake))
+        });
+        let server = config.authority(true);
+        result.map_err(|error| error.context(format!("event server {server}")))
+    }
+
+    /// Queues a packet; `flush` sends it.
+    pub(super) fn send(&mut self, packet: String) -> Result<()> {
+        pass(self.socket.write(Message::text(packet)))
+    }
+
+    /// Sends as much as the socket takes; the rest goes when it is writable again.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        pass(self.socket.flush())
+    }
+
+    /// Takes the frames that have arrived, and says whether there may be more.
+    pub(super) fn read(&mut self, mut take: impl FnMut(&str)) -> Result<bool> {
+        for _ in 0..BATCH {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => take(&text),
+                Ok(Message::Close(_)) => return Err(ended("the event server closed it")),
+                Ok(Message::Binary(_)) => log::warn!("event hub: ignored a binary frame"),
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if is_transient(&error) => {
+                    return Ok(error.kind() == io::ErrorKind::Interrupted);
+                }
+                Err(error) => return Err(frame_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says goodbye, as far as that goes without waiting.
+    pub(super) fn close(mut self) {
+        // The connection may be gone already; then there is nobody to say it to.
+        let _ = self.socket.close(None);
+        let _ = self.socket.flush();
+    }
+}
+
+/// What it takes to open a connection.
+struct Opening<'a> {
+    config: &'a HubConfig,
+    tls: &'a Tls,
+    poller: &'a mut Poller,
+    deadline: Instant,
+}
+
+impl Opening<'_> {
+    /// `GET /socket.io/1/` (SERVER.md E1); the cookies are those of the answer, which keep
+    /// the websocket on the same server behind a load balancer.
+    fn shake_hands(&mut self) -> Result<(Handshake, Vec<String>)> {
+        let mut stream = self.stream()?;
+        let mut request = Request::new("GET", "/socket.io/1/", &self.config.authority(false));
+        request.header("Connection", "close");
+        request.header("ftrack-user", &self.config.api_user);
+        request.header("ftrack-api-key", &self.config.api_key);
+        self.add_headers(&mut request, &[]);
+        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, true)?;
+        check_status(&response, 200, "the handshake")?;
+        let handshake = socketio::parse_handshake(&String::from_utf8_lossy(&response.rest))?;
+        let cookie = |value: &str| {
+            value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_string()
+        };
+        Ok((handshake, response.all("set-cookie").map(cookie).collect()))
+    }
+
+    /// The upgrade carries no credentials, as the session id stands for them (SERVER.md E2).
+    fn upgrade(&mut self, handshake: &Handshake, cookies: &[String]) -> Result<Link> {
+        let mut stream = self.stream()?;
+        let path = format!("/socket.io/1/websocket/{}", handshake.session_id);
+        let key = generate_key();
+        let mut request = Request::new("GET", &path, &self.config.authority(false));
+        request.header("Connection", "Upgrade");
+        request.header("Upgrade", "websocket");
+        request.header("Sec-WebSocket-Version", "13");
+        request.header("Sec-WebSocket-Key", &key);
+        self.add_headers(&mut request, cookies);
+        // Nothing may be sent before the answer: the server would drop it.
+        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, false)?;
+        check_status(&response, 101, "the websocket")?;
+        if response.all("sec-websocket-accept").next() != Some(&derive_accept_key(key.as_bytes())) {
+            let message = "what answers is not a websocket server, maybe a proxy in between";
+            return Err(Error::new(ErrorKind::BadResponse, message));
+        }
+        let socket = WebSocket::from_partially_read(stream, response.rest, Role::Client, None);
+        Ok(Link { socket })
+    }
+
+    fn add_headers(&self, request: &mut Request, cookies: &[String]) {
+        for (name, value) in &self.config.headers {
+            request.header(name, value);
+        }
+        let own = self
+            .config
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let all: Vec<String> = own.chain(cookies.iter().cloned()).collect();
+        if !all.is_empty() {
+            request.header("Cookie", &all.join("; "));
+        }
+    }
+
+    /// A connection to the server, through the proxy and with TLS where asked for.
+    fn stream(&mut self) -> Result<Stream> {
+        let tcp = match self.proxy()? {
+            Some(proxy) => {
+                let doing = || format!("proxy {}:{}", proxy.host(), proxy.port());
+                let host = url::Host::parse(proxy.host())
+                    .unwrap_or(url::Host::Domain(proxy.host().into()));
+                let through = self.connect(&host, proxy.port()).and_then(|mut tcp| {
+                    self.pass_proxy(&proxy, &mut tcp)?;
+                    Ok(tcp)
+                });
+                through.map_err(|error| error.context(doing()))?
+            }
+            None => {
+                let host = self.config.server_url.host().map(|host| host.to_owned());
+                let host = host.ok_or_else(|| ended("the server URL has no host"))?;
+                self.connect(&host, self.config.port())?
+            }
+        };
+        match self.tls.client(self.config)? {
+            Some(connection) => self.encrypt(connection, tcp),
+            None => Ok(Stream::Plain(tcp)),
+        }
+    }
+
+    /// The proxy to use for this server, if any.
+    fn proxy(&self) -> Result<Option<ureq::Proxy>> {
+        let Some(proxy) = &self.config.proxy else {
+            return Ok(None);
+        };
+        let url = self.config.server_url.as_str().parse();
+        if url.is_ok_and(|uri| proxy.is_no_proxy(&uri)) {
+            return Ok(None);
+        }
+        if proxy.protocol() != ureq::ProxyProtocol::Http {
+            let message = "the event hub can only use proxies with an http:// URL";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(Some(proxy.clone()))
+    }
+
+    fn pass_proxy(&mut self, proxy: &ureq::Proxy, tcp: &mut TcpStream) -> Result<()> {
+        let target = self.config.authority(true);
+        let mut request = Request::new("CONNECT", &target, &target);
+        if let Some(user) = proxy.username() {
+            let pair = format!("{user}:{}", proxy.password().unwrap_or_default());
+            let basic = format!("Basic {}", BASE64_STANDARD.encode(pair));
+            request.header("Proxy-Authorization", &basic);
+        }
+        let response = http::exchange(tcp, self.poller, self.deadline, &request, false)?;
+        check_status(&response, 200, "the connection to the event server")
+    }
+
+    /// Tries one address after the other, each with its share of the time left.
+    fn connect(&mut self, host: &url::Host<String>, port: u16) -> Result<TcpStream> {
+        let addresses = resolve(host, port)?;
+        self.poller.check_cancelled()?;
+        let mut last = ended("the host name has no address");
+        for (index, address) in addresses.iter().enumerate() {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            match self.connect_to(*address, Instant::now() + share) {
+                Ok(tcp) => return Ok(tcp),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn connect_to(&mut self, address: SocketAddr, deadline: Instant) -> Result<TcpStream> {
+        let mut tcp = TcpStream::connect(address).map_err(io_error)?;
+        self.poller.register(&mut tcp).map_err(io_error)?;
+        self.poller.until(deadline, || {
+            if let Some(error) = tcp.take_error()? {
+                return Err(error);
+            }
+            match tcp.peer_addr() {
+                // Not connected yet, whatever the system calls it while it still tries.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                other => other,
+            }
+        })?;
+        tcp.set_nodelay(true).map_err(io_error)?;
+        Ok(tcp)
+    }
+
+    fn encrypt(&mut self, connection: ClientConnection, tcp: TcpStream) -> Result<Stream> {
+        let mut stream = Box::new(StreamOwned::new(connection, tcp));
+        self.poller.until(self.deadline, || {
+            while stream.conn.is_handshaking() {
+                stream.conn.complete_io(&mut stream.sock)?;
+            }
+            Ok(())
+        })?;
+        Ok(Stream::Tls(stream))
+    }
+}
+
+/// The certificates to trust, worked out when the first connection needs them.
+#[derive(Default)]
+pub(super) struct Tls(std::sync::OnceLock<Arc<ClientConfig>>);
+
+impl Tls {
+    /// The client's side of a TLS connection, if the server's URL asks for one.
+    fn client(&self, config: &HubConfig) -> Result<Option<ClientConnection>> {
+        if !config.is_secure() {
+            return Ok(None);
+        }
+        let host = config.server_url.host_str().unwrap_or_default();
+        let bare = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_string();
+        let name = ServerName::try_from(bare).map_err(tls_error)?;
+        let tls = match self.0.get() {
+            Some(tls) => Arc::clone(tls),
+            None => Arc::clone(self.0.get_or_init({
+                let built = Arc::new(client_config(config).map_err(tls_error)?);
+                move || built
+            })),
+        };
+        ClientConnection::new(tls, name)
+            .map(Some)
+            .map_err(tls_error)
+    }
+}
+
+fn client_config(config: &HubConfig) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &config.root_certificates {
+        Some(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates {
+                roots.add(CertificateDer::from(certificate.der()).into_owned())?;
+            }
+            builder.with_root_certificates(roots)
+        }
+        None => {
+            let verifier = rustls_platform_verifier::Verifier::new(provider)?;
+            // The name warns of verifiers that do not verify; the system's does.
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+        }
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// Asks the system, which may take its time: the one step that cannot be broken off.
+fn resolve(host: &url::Host<String>, port: u16) -> Result<Vec<SocketAddr>> {
+    let address = |ip: IpAddr| Ok(vec![SocketAddr::new(ip, port)]);
+    match host {
+        url::Host::Ipv4(ip) => address((*ip).into()),
+        url::Host::Ipv6(ip) => address((*ip).into()),
+        url::Host::Domain(name) => match (name.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(io_error(error).context("its name cannot be resolved")),
+        },
+    }
+}
+
+fn check_status(response: &Response, expected: u16, what: &str) -> Result<()> {
+    let kind = match response.status {
+        status if status == expected => return Ok(()),
+        401 | 403 | 407 => ErrorKind::Authentication,
+        _ => ErrorKind::Connection,
+    };
+    let mut message = format!("{what} was refused with status {}", response.status);
+    if let Some(location) = response.all("location").next() {
+        message += &format!(" and a redirection; use the server URL it leads to: {location}");
+    }
+    Err(Error::new(kind, message))
+}
+
+/// What cannot be written now stays in the websocket's buffer.
+fn pass(result: tungstenite::Result<()>) -> Result<()> {
+    match result {
+        Err(tungstenite::Error::Io(error)) if is_transient(&error) => Ok(()),
+        Err(error) => Err(frame_error(error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn frame_error(error: tungstenite::Error) -> Error {
+    match error {
+        tungstenite::Error::Io(error) => io_error(error),
+        // The server closes without a close frame as a matter of course.
+        other => ended(&format!("the connection broke: {other}")).because(other),
+    }
+}
+
+fn tls_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Tls, error.to_string()).because(error)
+}
+
+fn ended(message: &str) -> Error {
+    Error::new(ErrorKind::Connection, message)
+}

@@ -1,0 +1,141 @@
+//! Sleeping until the socket or a command has something to do.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::event::Source;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const SOCKET: Token = Token(0);
+const COMMAND: Token = Token(1);
+
+/// What wakes the hub's thread from elsewhere.
+pub(super) struct Signals {
+    waker: Waker,
+    /// Set until the thread looks, so that a burst of commands wakes it once.
+    pending: AtomicBool,
+    /// Set when opening a connection is to be broken off.
+    cancel: AtomicBool,
+}
+
+impl Signals {
+    pub(super) fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("event hub: its thread cannot be woken: {error}");
+        }
+    }
+
+    /// Breaks off what the thread waits for. The command that says why must be sent before.
+    pub(super) fn cancel(&self) {
+        self.cancel.store(true, Ordering::Release);
+        self.pending.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    /// To be called before commands are looked for.
+    pub(super) fn clear(&self) {
+        self.cancel.store(false, Ordering::Release);
+        self.pending.store(false, Ordering::Release);
+    }
+}
+
+/// The thread's side.
+pub(super) struct Poller {
+    poll: Poll,
+    events: Events,
+    signals: Arc<Signals>,
+}
+
+impl Poller {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), COMMAND)?;
+        let signals = Arc::new(Signals {
+            waker,
+            pending: AtomicBool::new(false),
+            cancel: AtomicBool::new(false),
+        });
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(8),
+            signals,
+        })
+    }
+
+    pub(super) fn signals(&self) -> Arc<Signals> {
+        Arc::clone(&self.signals)
+    }
+
+    pub(super) fn register(&self, socket: &mut impl Source) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(socket, SOCKET, both)
+    }
+
+    /// Sleeps until something happens, or for so long.
+    pub(super) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Repeats an operation of a non-blocking socket until it is through.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; `Timeout` at the deadline; `Cancelled` if told so.
+    pub(super) fn until<T>(
+        &mut self,
+        deadline: Instant,
+        mut operation: impl FnMut() -> io::Result<T>,
+    ) -> Result<T> {
+        loop {
+            match operation() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.pause(deadline)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error(error)),
+                Ok(value) => return Ok(value),
+            }
+        }
+    }
+
+    /// Says that opening a connection was broken off.
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        if self.signals.cancel.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Cancelled, "connecting was cancelled"));
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, deadline: Instant) -> Result<()> {
+        self.check_cancelled()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "the event server did not answer in time",
+            ));
+        }
+        self.sleep(Some(left)).map_err(io_error)?;
+        self.check_cancelled()
+    }
+}
+
+/// Tells trouble with certificates from trouble with the connection.
+pub(super) fn io_error(error: io::Error) -> Error {
+    let tls = error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+    let kind = if tls {
+        ErrorKind::Tls
+    } else {
+        ErrorKind::Connection
+    };
+    Error::new(kind, error.to_string()).because(error)
+}

@@ -1,0 +1,196 @@
+//! Publishing: events to the server, and the replies to them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::hub::EventHub;
+use crate::hub::shared::{Command, Counters, not_connected};
+
+/// How to publish an event beyond [`EventHub::publish`]; made by [`EventHub::publication`].
+#[must_use = "nothing is published before `send`"]
+pub struct Publish<'a> {
+    hub: &'a EventHub,
+    event: Event,
+    on_reply: Option<super::dispatch::OnReply>,
+}
+
+impl Publish<'_> {
+    /// Calls this for every reply, where handlers run. Of the 4,096 latest events with such a
+    /// callback replies are looked for.
+    pub fn on_reply(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_reply = Some(Arc::new(callback));
+        self
+    }
+
+    /// Publishes it; the answer is the event's id.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventHub::publish`].
+    pub fn send(self) -> Result<String> {
+        let id = self.event.id().to_string();
+        if let Some(callback) = self.on_reply {
+            let old = self.hub.inner.replies.lock().add(&id, callback);
+            drop(old);
+        }
+        let result = self.hub.transmit(self.event, None);
+        if result.is_err() {
+            let unused = self.hub.inner.replies.lock().remove(&id);
+            drop(unused);
+        }
+        result.map(|()| id)
+    }
+}
+
+impl EventHub {
+    /// Sends an event to the server, which passes it on to all who have subscribed to it, here
+    /// and elsewhere. Returns when it is queued; the answer is its id. While the connection is
+    /// made anew it waits in the queue.
+    ///
+    /// The queue holds 65,536 events (or as configured) and 64 MiB that the server has not
+    /// acknowledged. If it is full this waits for room, for 30 seconds (or as configured).
+    ///
+    /// # Errors
+    ///
+    /// `Connection` if the hub is not connected and is not about to be, `Timeout` if there was
+    /// no room, `Validation` if the event has more than 16 MiB. The event is not published then.
+    pub fn publish(&self, event: Event) -> Result<String> {
+        self.publication(event).send()
+    }
+
+    /// Prepares an event to be published with a callback for its replies.
+    ///
+    /// ```no_run
+    /// # use ftrack_api::{Event, EventHub, HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:8080", "ada", "key")?);
+    /// hub.connect()?;
+    /// hub.publication(Event::new("studio.ping"))
+    ///     .on_reply(|reply| println!("{}", reply.get_data()))
+    ///     .send()?;
+    /// hub.wait(std::time::Duration::from_secs(1))?;
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn publication(&self, event: Event) -> Publish<'_> {
+        Publish {
+            hub: self,
+            event,
+            on_reply: None,
+        }
+    }
+
+    /// Answers an event: the reply goes to its sender. `source` says who answers; what is
+    /// missing is added. A handler need not call this: what it returns is sent so.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_reply(
+        &self,
+        event: &Event,
+        data: impl Into<Value>,
+        source: Option<Map<String, Value>>,
+    ) -> Result<String> {
+        let reply = Event::reply_to(event, data);
+        self.publish(reply.source(source.unwrap_or_default()))
+    }
+
+    /// Publishes an event and waits for the first reply. Needs nobody to wait for events, and
+    /// calls no handlers.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); `Timeout` if no reply comes in time; `Connection` if the
+    /// event is not delivered or the hub is disconnected.
+    ///
+    /// ```no_run
+    /// # use ftrack_api::{Event, EventHub, HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:8080", "ada", "key")?);
+    /// hub.connect()?;
+    /// let reply = hub.request(Event::new("studio.ping"), std::time::Duration::from_secs(5))?;
+    /// println!("{}", reply.get_data());
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn request(&self, event: Event, timeout: Duration) -> Result<Event> {
+        let topic = event.topic().to_string();
+        let pending = self.ask(event)?;
+        pending
+            .replies
+            .recv_timeout(timeout)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => {
+                    let message = format!("nobody replied to {topic} within {timeout:?}");
+                    Error::new(ErrorKind::Timeout, message)
+                }
+                RecvTimeoutError::Disconnected => {
+                    let message = format!("event {topic} was not delivered, or the hub is closed");
+                    Error::new(ErrorKind::Connection, message)
+                }
+            })
+    }
+
+    /// Publishes an event and collects the replies that come within this time.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish). If the connection is lost later, the replies so far are
+    /// the answer.
+    pub fn request_all(&self, event: Event, timeout: Duration) -> Result<Vec<Event>> {
+        let deadline = Instant::now() + timeout;
+        let pending = self.ask(event)?;
+        let next = || pending.replies.recv_deadline(deadline).ok();
+        Ok(std::iter::from_fn(next).collect())
+    }
+
+    fn ask(&self, event: Event) -> Result<Pending<'_>> {
+        let (sender, replies) = crossbeam_channel::unbounded();
+        let pending = Pending {
+            hub: self,
+            id: event.id().to_string(),
+            replies,
+        };
+        self.transmit(event, Some(sender))?;
+        Ok(pending)
+    }
+
+    /// Queues an event for the server.
+    fn transmit(&self, mut event: Event, replies: Option<Sender<Event>>) -> Result<()> {
+        let shared = &self.inner.shared;
+        if shared.running().is_none() {
+            return Err(not_connected().context(format!("cannot publish {}", event.topic())));
+        }
+        event.complete_source(&self.inner.source);
+        let text = serde_json::to_string(&event).expect("an event is made of JSON values");
+        let (id, bytes) = (event.id().to_string(), text.len());
+        shared
+            .gate
+            .enter(bytes, self.inner.config.publish_timeout)?;
+        let sent = shared.command(Command::Publish { id, text, replies });
+        match &sent {
+            Ok(()) => {
+                Counters::add(&shared.counters.published);
+            }
+            Err(_) => shared.gate.leave(bytes),
+        }
+        sent.map_err(|error| error.context(format!("cannot publish {}", event.topic())))
+    }
+}
+
+/// Replies that somebody waits for.
+struct Pending<'a> {
+    hub: &'a EventHub,
+    id: String,
+    replies: Receiver<Event>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let id = std::mem::take(&mut self.id);
+        // If the thread has ended it has forgotten everything.
+        let _ = self.hub.inner.shared.command(Command::Forget { id });
+    }
+}
