@@ -57,6 +57,7 @@ impl Api {
             header("accept", "application/json"),
             header("ftrack-user", &config.api_user),
             header("ftrack-api-key", config.api_key.reveal()),
+            header("ftrack-clienttoken", &config.client_token),
             header(
                 "ftrack-strict-api",
                 if config.strict_api { "true" } else { "false" },

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -90,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) timeout: Duration,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
+    /// Tells the changes of one session from those of another.
+    pub(crate) client_token: String,
 }
 
 /// How long a server may take to answer, unless told otherwise: as in the Python client.
@@ -149,6 +152,8 @@ impl Config {
             timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
             headers,
             strict_api: settings.strict_api,
+            // As the official clients make it: a name, and a UUID of this session (WIRE.md).
+            client_token: format!("ftrack-api-rust--{}", Uuid::new_v4()),
         })
     }
 }

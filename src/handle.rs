@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use crate::api::Api;
+use crate::hub::EventHub;
 use crate::schema::Schema;
 use crate::session::{Configuration, ServerInformation};
 use crate::store::{Handle, Store};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) server_information: ServerInformation,
     /// Locked for one call to the store at a time, never across I/O.
     pub(crate) store: Mutex<Store>,
+    pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.
     pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
     /// Told when a commit ends: commits wait for one another, without holding the lock.

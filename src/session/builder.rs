@@ -11,12 +11,14 @@ use crate::api::Api;
 use crate::cache::schema as schema_cache;
 use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
 use crate::handle::{Session, Shared};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::transport::{Http, Transport};
 
 use super::ServerInformation;
+use super::events::hub_for;
 
 /// Collects what a session needs, then opens it; made by [`Session::builder`].
 #[must_use = "nothing happens until `open` is called"]
@@ -24,6 +26,7 @@ use super::ServerInformation;
 pub struct SessionBuilder {
     settings: Settings,
     transport: Option<Box<dyn Transport>>,
+    auto_connect_event_hub: bool,
 }
 
 impl Session {
@@ -100,6 +103,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Whether the event hub connects, in the background, as soon as the session is open. What is
+    /// published meanwhile is sent in order.
+    pub fn auto_connect_event_hub(mut self, connect: bool) -> Self {
+        self.auto_connect_event_hub = connect;
+        self
+    }
+
     /// Sends requests through `transport` instead of HTTP.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
@@ -121,11 +131,14 @@ impl SessionBuilder {
     pub fn open(self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
         let transport = self.transport.unwrap_or_else(|| Box::new(Http::new()));
+        let event_hub = hub_for(&config)?;
+        let auto_connect = self.auto_connect_event_hub;
         let api = Api::new(config, transport);
         let (server_information, schema) = introduce(&api)?;
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
+            event_hub,
             configurations: Mutex::new(None),
             commit_ended: Condvar::new(),
             api,
@@ -133,9 +146,15 @@ impl SessionBuilder {
             server_information,
         };
         log::debug!("session open: {:?}", shared.server_information);
-        Ok(Session {
+        let session = Session {
             shared: Arc::new(shared),
-        })
+        };
+        if auto_connect {
+            session.event_hub().connect_in_background()?;
+        }
+        let ready = Event::new("ftrack.api.session.ready");
+        session.event_hub().publish_synchronous(ready);
+        Ok(session)
     }
 }
 

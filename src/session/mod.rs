@@ -9,6 +9,7 @@ mod configurations;
 mod edit;
 mod encode;
 mod ensure;
+mod events;
 mod get;
 mod information;
 mod inspect;

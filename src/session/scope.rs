@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::event::Event;
 use crate::handle::Session;
 use crate::store::Mark;
 
@@ -44,7 +45,7 @@ impl Session {
         self.shared.store.lock().len()
     }
 
-    /// Forgets everything: operations that were not committed, values that were set, entities.
+    /// Forgets everything, and publishes the local event `ftrack.api.session.reset`: operations that were not committed, values that were set, entities.
     /// Those that are still held stay usable and are fetched again when they are read.
     ///
     /// Waits for a commit that another thread has begun.
@@ -55,6 +56,8 @@ impl Session {
         }
         self.rollback();
         self.shared.store.lock().forget_all();
+        let reset = Event::new("ftrack.api.session.reset");
+        self.event_hub().publish_synchronous(reset);
     }
 }
 

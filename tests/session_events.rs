@@ -1,0 +1,120 @@
+//! The event hub of a session, on a server that publishes what is committed.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use ftrack_api::event::UpdateAction;
+use ftrack_api::{Entity, Event, Session, data};
+use support::{builder, emulator, open};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// The next `ftrack.update` that reaches the hub.
+fn next_update(session: &Session) -> Event {
+    let event = session.event_hub().next(SOON).unwrap();
+    event.expect("an update arrives")
+}
+
+#[test]
+fn commits_are_announced_under_modern_names() {
+    let server = emulator();
+    let (session, watcher) = (open(&server), open(&server));
+    watcher.event_hub().connect().unwrap();
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    watcher
+        .event_hub()
+        .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
+        .unwrap();
+
+    let task = session
+        .query("select name, status from Task")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    let status: Entity = task.get("status").unwrap();
+    let other = session
+        .query("select id from Status where name is \"On Hold\"")
+        .unwrap()
+        .one()
+        .unwrap();
+    task.set("status", &other).unwrap();
+    session.commit().unwrap();
+
+    let event = next_update(&watcher);
+    let update = watcher.update_of(&event).unwrap();
+    assert_eq!(update.client_token.as_deref(), Some(session.client_token()));
+    assert!(!watcher.event_hub().is_own(&event));
+    let changed = update
+        .entities
+        .iter()
+        .find(|one| one.id == task.id())
+        .unwrap();
+    assert_eq!(
+        (changed.entity_type.as_str(), &changed.action),
+        ("Task", &UpdateAction::Update)
+    );
+    let change = changed
+        .changes
+        .iter()
+        .find(|one| one.attribute == "status_id")
+        .unwrap();
+    assert_eq!(
+        (change.old.as_str(), change.new.as_str()),
+        (Some(&*status.id()), Some(&*other.id()))
+    );
+    // A project is called `show` in events.
+    assert_eq!(changed.parents.last().unwrap().entity_type, "Project");
+}
+
+#[test]
+fn own_changes_can_be_told_apart() {
+    let server = emulator();
+    let session = open(&server);
+    session.event_hub().connect().unwrap();
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    session
+        .event_hub()
+        .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
+        .unwrap();
+    session
+        .ensure("User", data! { "username": "new" }, &[])
+        .unwrap();
+    assert!(session.event_hub().is_own(&next_update(&session)));
+}
+
+#[test]
+fn sessions_talk_to_each_other() {
+    let server = emulator();
+    let answering = open(&server);
+    answering.event_hub().connect().unwrap();
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    let double = |event: &Event| Ok(event.get_data()["n"].as_i64().map(|n| (n * 2).into()));
+    answering
+        .event_hub()
+        .subscribe_with("topic=studio.double", options, double)
+        .unwrap();
+    let asking = builder(&server)
+        .auto_connect_event_hub(true)
+        .open()
+        .unwrap();
+    let reply = std::thread::scope(|scope| {
+        scope.spawn(|| answering.event_hub().wait(Duration::from_secs(1)).unwrap());
+        let event = Event::new("studio.double").data(serde_json::json!({"n": 21}));
+        asking.event_hub().request(event, SOON).unwrap()
+    });
+    assert_eq!(reply.get_data(), &serde_json::json!(42));
+}
+
+#[test]
+fn closing_a_session_closes_its_hub_promptly() {
+    let server = emulator();
+    let session = open(&server);
+    session.event_hub().connect().unwrap();
+    let started = Instant::now();
+    session.close();
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(!session.event_hub().connected());
+}
