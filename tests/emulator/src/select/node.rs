@@ -64,9 +64,14 @@ impl Node {
             return Ok(());
         };
         let ty = &model.types[self.ty];
-        let (_, attr) = model
-            .attribute(ty, &first.name)
-            .ok_or_else(|| unknown_attribute(model, ty, &first.name))?;
+        let Some((_, attr)) = model.attribute(ty, &first.name) else {
+            // The schema of some links names a default projection that it has no attribute for.
+            // Clients ask for it all the same and expect nothing (schemas.json, `to_entity_type`).
+            return match model.schema.get(&ty.name) {
+                Some(schema) if schema.default_projections.contains(&first.name) => Ok(()),
+                _ => Err(unknown_attribute(model, ty, &first.name)),
+            };
+        };
         let declared = match &attr.storage {
             Storage::Reference(reference) => reference.target,
             Storage::Collection(collection) => collection.target,
