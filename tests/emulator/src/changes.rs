@@ -1,5 +1,7 @@
 //! What a committed batch changed, for whoever tells clients about it (SERVER.md E6).
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 /// Everything that one batch changed, and who sent it.
@@ -15,6 +17,67 @@ pub struct Commit {
     pub client_token: String,
     /// The header `ftrack-pushtoken`, empty if it was not sent.
     pub push_token: String,
+}
+
+/// The changes of a batch so far: one per entity, whatever happened to it.
+#[derive(Debug, Default)]
+pub struct Changes {
+    list: Vec<Option<Change>>,
+    index: HashMap<(String, Vec<String>), usize>,
+}
+
+impl Changes {
+    /// Adds a change. Creation and updates are one creation, and what was created and deleted
+    /// never was.
+    pub fn add(&mut self, change: Change) {
+        let identity = (change.entity_type.clone(), change.key.clone());
+        let index = *self.index.entry(identity).or_insert(self.list.len());
+        if index == self.list.len() {
+            self.list.push(Some(change));
+            return;
+        }
+        self.list[index] = match (self.list[index].take(), change) {
+            (
+                Some(Change {
+                    action: Action::Add,
+                    ..
+                }),
+                Change {
+                    action: Action::Remove,
+                    ..
+                },
+            ) => None,
+            (Some(earlier), change) if change.action != Action::Remove => {
+                Some(earlier.followed_by(change))
+            }
+            (_, change) => Some(change),
+        };
+    }
+
+    /// The changes, in the order in which the entities were first touched.
+    pub fn into_vec(self) -> Vec<Change> {
+        self.list.into_iter().flatten().collect()
+    }
+}
+
+impl Change {
+    fn followed_by(mut self, later: Self) -> Self {
+        if later.action == Action::Move && self.action == Action::Update {
+            self.action = Action::Move;
+        }
+        self.parents = later.parents;
+        for attribute in later.attributes {
+            match self
+                .attributes
+                .iter_mut()
+                .find(|known| known.name == attribute.name)
+            {
+                Some(known) => known.new = attribute.new,
+                None => self.attributes.push(attribute),
+            }
+        }
+        self
+    }
 }
 
 /// What happened to one entity.

@@ -105,11 +105,16 @@ impl std::error::Error for Fault {}
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::ConstraintViolation;
+        use rusqlite::ErrorCode::{ConstraintViolation, OperationInterrupted};
         if error.sqlite_error_code() == Some(ConstraintViolation) {
             return Self::integrity(format!(
                 "A value that must be unique exists already: {error}"
             ));
+        }
+        if error.sqlite_error_code() == Some(OperationInterrupted) {
+            return Self::validation(
+                "The batch takes too long: select fewer relations or rows at once",
+            );
         }
         Self::internal(format!(
             "The emulator's database refused a statement: {error}"

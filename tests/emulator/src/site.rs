@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::actions::widget::Widgets;
 use crate::changes::Commit;
 use crate::database::Database;
 use crate::database::model::Model;
@@ -35,6 +36,8 @@ pub struct Site {
     pub version: String,
     /// How long every answer is delayed.
     pub latency: Duration,
+    /// Addresses of widgets that are valid.
+    pub widgets: Widgets,
     api_user: String,
     api_key: String,
     requests: AtomicU64,
@@ -72,6 +75,7 @@ impl Site {
             url: parts.url,
             version: parts.version,
             latency: parts.latency,
+            widgets: Widgets::default(),
             api_user: parts.api_user,
             api_key: parts.api_key,
             requests: AtomicU64::new(0),

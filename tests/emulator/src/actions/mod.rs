@@ -1,18 +1,23 @@
 //! The operations of `POST /api` (SERVER.md B3): one file per action.
 
+mod account;
 mod create;
 mod delete;
 mod encode;
 mod information;
+mod job;
 mod query;
+mod roles;
+mod search;
 mod update;
 mod upload;
+pub mod widget;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::changes::Commit;
+use crate::changes::{Changes, Commit};
 use crate::database::model::TypeId;
 use crate::error::{Fault, Result};
 use crate::rules::echo::{self, Pending};
@@ -47,7 +52,7 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
             .into_iter()
             .map(|answer| complete(&mut batch, answer));
         let answers = answers.collect::<Result<Vec<_>>>()?;
-        Ok((answers, batch.changes.take(), batch.encodings))
+        Ok((answers, batch.changes.take().map(Changes::into_vec), batch.encodings))
     })?;
     if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
         site.publish(&Commit {
@@ -77,6 +82,21 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         "complete_multipart_upload" => upload::complete(batch, operation),
         "generate_signed_url" => upload::sign(batch, operation),
         "encode_media" => encode::queue(batch, operation),
+        "search" => search::search(batch, operation),
+        "parse_query" => search::parse_query(batch, operation),
+        "reset_remote" => account::reset_remote(batch, operation),
+        "permissions" => account::permissions(batch),
+        "send_user_invite" => account::user_invite(batch, operation),
+        "send_review_session_invite" => account::review_invite(batch, operation),
+        "get_widget_url" => widget::run(batch, operation),
+        "delayed_job" => job::run(batch, operation),
+        // The rollups are calculated on reading: there is nothing to do.
+        "compute_rollups" => Ok(Answer::Done(json!({"data": []}))),
+        "add_user_security_role"
+        | "remove_user_security_role"
+        | "update_user_security_role"
+        | "grant_user_security_role_project"
+        | "revoke_user_security_role_project" => roles::run(batch, action, operation),
         // Clients look for this text to recognise servers without an action (SERVER.md B1).
         unknown => Err(Fault::request(format!(
             "Invalid action u'{}'",

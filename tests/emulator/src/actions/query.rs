@@ -6,7 +6,7 @@ use crate::actions::Answer;
 use crate::error::{Fault, Result};
 use crate::language;
 use crate::rules::Batch;
-use crate::select;
+use crate::select::{self, Page};
 
 pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
     let expression = operation["expression"]
@@ -14,11 +14,16 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         .ok_or_else(|| Fault::request("A query lacks its expression"))?;
     let statement = language::parse(expression)?;
     let page = select::run(batch.reader(), &statement, &mut batch.encoder)?;
+    Ok(answer("query", &page))
+}
+
+/// A page in the shape that both actions answer with.
+pub(super) fn answer(action: &str, page: &Page) -> Answer {
     let next = page
         .next
         .map_or_else(|| "null".to_owned(), |next| next.to_string());
-    Ok(Answer::Text(format!(
-        r#"{{"action":"query","data":{},"metadata":{{"next":{{"offset":{next}}}}}}}"#,
+    Answer::Text(format!(
+        r#"{{"action":"{action}","data":{},"metadata":{{"next":{{"offset":{next}}}}}}}"#,
         page.data
-    )))
+    ))
 }

@@ -11,6 +11,7 @@ pub mod value;
 use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
@@ -28,7 +29,11 @@ pub struct Database {
     /// Where everything is stored.
     pub model: Arc<Model>,
     connection: Mutex<Connection>,
+    deadline: Arc<Mutex<Instant>>,
 }
+
+/// No batch works longer: a query that multiplies rows must not keep the others waiting.
+const LONGEST: Duration = Duration::from_secs(60);
 
 impl Database {
     /// Opens the database in `folder`, or one in memory, and fills it with `rows` if it is new.
@@ -64,9 +69,13 @@ impl Database {
         transaction.commit()?;
         // The planner chooses far better with figures; a bounded look at each index is enough.
         connection.execute_batch("PRAGMA analysis_limit = 400; ANALYZE;")?;
+        let deadline = Arc::new(Mutex::new(Instant::now()));
+        let until = Arc::clone(&deadline);
+        connection.progress_handler(100_000, Some(move || Instant::now() > *until.lock()))?;
         Ok(Self {
             model,
             connection: Mutex::new(connection),
+            deadline,
         })
     }
 
@@ -77,6 +86,7 @@ impl Database {
     /// Those of `job`, and those of the database.
     pub fn transaction<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let mut connection = self.connection.lock();
+        *self.deadline.lock() = Instant::now() + LONGEST;
         let transaction = connection.transaction()?;
         let answer = job(&transaction)?;
         transaction.commit()?;
@@ -91,7 +101,7 @@ fn connect(folder: Option<&Path>) -> anyhow::Result<Connection> {
     let path = folder.join("ftrack.sqlite");
     let subject = || format!("the database {} cannot be opened", path.display());
     let connection = Connection::open(&path).with_context(subject)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(Duration::from_secs(5))?;
     // A killed process loses nothing that was committed: the log is in the system's hands.
     connection
         .pragma_update(None, "journal_mode", "WAL")

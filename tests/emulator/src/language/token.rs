@@ -30,6 +30,9 @@ pub enum Sign<'a> {
     End,
 }
 
+/// More tokens are refused: they take forty times the space of the text.
+const LIMIT: usize = 1_000_000;
+
 /// Splits a query into tokens. The last one is [`Sign::End`].
 ///
 /// # Errors
@@ -56,6 +59,9 @@ pub fn tokens(text: &str) -> Result<Vec<Token<'_>>> {
             '=' | '!' | '<' | '>' => operator(text, start)?,
             _ => word(text, start)?,
         };
+        if found.len() == LIMIT {
+            return Err(at(text, start, "the query is too long, split it"));
+        }
         found.push(Token { kind, start });
         rest = &rest[length..];
     }

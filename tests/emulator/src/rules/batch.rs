@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
-use crate::changes::Change;
+use crate::changes::Changes;
 use crate::database::model::{Model, Type, TypeId};
 use crate::error::{Fault, Result};
 use crate::files::encode::EncodeRequest;
@@ -45,7 +45,7 @@ pub struct Batch<'a> {
     /// What the answer contains so far.
     pub encoder: Encoder,
     /// What changed, if anybody wants to know.
-    pub changes: Option<Vec<Change>>,
+    pub changes: Option<Changes>,
     /// Rows whose values are checked at the end, with the columns that were set.
     pub touched: Vec<Touched>,
     index: HashMap<(usize, String), usize>,
@@ -79,7 +79,7 @@ impl<'a> Batch<'a> {
             caller,
             now: now(),
             encoder,
-            changes: site.has_listeners().then(Vec::new),
+            changes: site.has_listeners().then(Changes::default),
             touched: Vec::new(),
             index: HashMap::new(),
             notes: Vec::new(),

@@ -138,6 +138,8 @@ fn note(batch: &mut Batch<'_>, ty: &Type, entity: &Sql, attribute: AttributeChan
         attributes: vec![attribute],
         parents: batch.parents(concrete, &record)?,
     };
-    batch.fold_change(change);
+    if let Some(changes) = &mut batch.changes {
+        changes.add(change);
+    }
     Ok(())
 }

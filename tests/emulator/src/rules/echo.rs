@@ -173,7 +173,7 @@ fn add_locations(
     let mut fetched = by_keys(batch.reader(), ty, node, keys)?;
     relations(batch.reader(), &mut fetched)?;
     let mut encoder = Encoder::new(false, false);
-    let entities = encoder.page(model, &fetched);
+    let entities = encoder.page(model, &fetched)?;
     let entities: Value = serde_json::from_str(&entities).unwrap_or_default();
     if let Some(list) = entities
         .get(0)

@@ -175,43 +175,10 @@ impl<'a> Batch<'a> {
             attributes,
             parents,
         };
-        self.fold_change(change);
+        if let Some(changes) = &mut self.changes {
+            changes.add(change);
+        }
         Ok(())
-    }
-
-    /// One change per entity: creation and update are one creation, and what was created and
-    /// deleted never was.
-    pub fn fold_change(&mut self, change: Change) {
-        let Some(changes) = &mut self.changes else {
-            return;
-        };
-        let is_same =
-            |other: &Change| other.key == change.key && other.entity_type == change.entity_type;
-        let Some(index) = changes.iter().position(is_same) else {
-            changes.push(change);
-            return;
-        };
-        if change.action == Action::Remove {
-            if changes.remove(index).action != Action::Add {
-                changes.push(change);
-            }
-            return;
-        }
-        let earlier = &mut changes[index];
-        if change.action == Action::Move && earlier.action == Action::Update {
-            earlier.action = Action::Move;
-        }
-        earlier.parents = change.parents;
-        for attribute in change.attributes {
-            match earlier
-                .attributes
-                .iter_mut()
-                .find(|known| known.name == attribute.name)
-            {
-                Some(known) => known.new = attribute.new,
-                None => earlier.attributes.push(attribute),
-            }
-        }
     }
 
     /// The entity and everything above it, up to the project.

@@ -7,7 +7,11 @@
 use std::collections::HashMap;
 
 use crate::database::model::{Model, Storage, Type, TypeId};
+use crate::error::{Fault, Result};
 use crate::select::fetch::{Fetched, Related};
+
+/// The longest answer to one query, in bytes.
+const LIMIT: usize = 256 << 20;
 
 /// The state of one answer.
 #[derive(Debug)]
@@ -31,7 +35,11 @@ impl Encoder {
     }
 
     /// The entities of a page, as the text of a list.
-    pub fn page(&mut self, model: &Model, fetched: &Fetched) -> String {
+    ///
+    /// # Errors
+    ///
+    /// If the text becomes too large: repeated in full, rows of rows of rows grow without bounds.
+    pub fn page(&mut self, model: &Model, fetched: &Fetched) -> Result<String> {
         let mut writer = Writer {
             model,
             nodes: Vec::new(),
@@ -45,7 +53,12 @@ impl Encoder {
             writer.entity(self, Place { node: root, row }, &mut out);
         }
         out.push(']');
-        out
+        if out.len() > LIMIT {
+            return Err(Fault::validation(
+                "The answer is too large: select fewer relations or rows at once",
+            ));
+        }
+        Ok(out)
     }
 
     /// Remembers that an attribute of an entity was sent, and says whether it is the first time.
@@ -168,6 +181,10 @@ impl<'a> Writer<'a> {
     /// Scalars come before relations, relations in the schema's order: clients merge depth-first
     /// in that order.
     fn entity(&self, encoder: &mut Encoder, place: Place, out: &mut String) {
+        // The caller refuses what is cut off here.
+        if out.len() > LIMIT {
+            return;
+        }
         let prepared = &self.nodes[place.node];
         let row = &prepared.fetched.rows[place.row];
         let ty = &self.model.types[row.ty];

@@ -415,7 +415,15 @@ impl Plan {
             .columns
             .iter()
             .position(|(name, ..)| name == CONFIGURATION);
-        let mut statement = reader.connection.prepare_cached(sql)?;
+        let mut cached;
+        let mut fresh;
+        let statement: &mut rusqlite::Statement<'_> = if sql.len() < LONGEST_CACHED {
+            cached = reader.connection.prepare_cached(sql)?;
+            &mut cached
+        } else {
+            fresh = reader.connection.prepare(sql)?;
+            &mut fresh
+        };
         let mut found = statement.query(params_from_iter(bound))?;
         let mut fetched = Fetched {
             node,
@@ -505,6 +513,8 @@ impl Plan {
 }
 
 const CONFIGURATION: &str = "_configuration";
+/// Longer statements are hardly ever repeated and would fill the cache.
+const LONGEST_CACHED: usize = 16 << 10;
 
 /// The column of a reference's key, which nobody asked for.
 pub fn own_column(relation: &str, index: usize) -> String {

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
-use crate::database::model::{Model, Type};
+use crate::database::model::{Attr, Model, Type};
 use crate::error::{Fault, Result};
 use crate::language::tree::{Projection, Statement};
 use crate::select::encode::Encoder;
@@ -71,7 +71,7 @@ pub fn run(reader: Reader<'_>, statement: &Statement, encoder: &mut Encoder) -> 
         Rows::Plain(rows) => Value::Array(rows).to_string(),
         Rows::Entities(mut fetched) => {
             fetch::relations(reader, &mut fetched)?;
-            encoder.page(reader.model, &fetched)
+            encoder.page(reader.model, &fetched)?
         }
     };
     Ok(Page { data, next })
@@ -120,7 +120,7 @@ pub fn unknown_attribute(model: &Model, ty: &Type, name: &str) -> Fault {
         .attributes
         .iter()
         .chain(model.covered(ty).flat_map(|ty| &ty.attributes));
-    let hint = nearest(name, names.map(|attr| attr.name()));
+    let hint = nearest(name, names.map(Attr::name));
     Fault::validation(format!(
         "{} has no attribute \"{}\"{hint}",
         ty.name,

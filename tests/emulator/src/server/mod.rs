@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::header;
 use tower_http::cors::CorsLayer;
 
+use crate::actions::widget;
 use crate::site::Site;
 use crate::{events, files};
 
@@ -21,6 +22,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let files = files::router(site.files.clone(), Arc::clone(&site) as _);
     Router::new()
         .merge(api::router())
+        .merge(widget::router())
         .with_state(site)
         .merge(events)
         .merge(files)

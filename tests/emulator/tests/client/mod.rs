@@ -69,7 +69,7 @@ impl Site {
     }
 
     /// The data of one accepted operation.
-    pub(crate) fn done(&self, operation: Value) -> Value {
+    pub(crate) fn done(&self, operation: &Value) -> Value {
         let answer = self.call(&json!([operation]));
         assert!(answer.is_array(), "{operation}: {answer}");
         answer[0]["data"].clone()
@@ -78,20 +78,20 @@ impl Site {
     /// Creates an entity and returns what the server says about it.
     pub(crate) fn create(&self, entity_type: &str, mut data: Value) -> Value {
         data["__entity_type__"] = json!(entity_type);
-        self.done(json!({"action": "create", "entity_type": entity_type, "entity_data": data}))
+        self.done(&json!({"action": "create", "entity_type": entity_type, "entity_data": data}))
     }
 
     /// Changes an entity.
     pub(crate) fn update(&self, entity_type: &str, key: &Value, mut data: Value) -> Value {
         data["__entity_type__"] = json!(entity_type);
-        self.done(json!({
+        self.done(&json!({
             "action": "update", "entity_type": entity_type, "entity_key": key, "entity_data": data
         }))
     }
 
     /// Deletes an entity.
     pub(crate) fn delete(&self, entity_type: &str, key: &Value) {
-        self.done(json!({"action": "delete", "entity_type": entity_type, "entity_key": key}));
+        self.done(&json!({"action": "delete", "entity_type": entity_type, "entity_key": key}));
     }
 
     /// The exception and the text of a refusal.
