@@ -176,7 +176,7 @@ fn commits_tell_listeners_what_changed() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&heard);
     site.emulator.site().on_commit(Box::new(move |commit| {
-        sink.lock().unwrap().push(commit.clone())
+        sink.lock().unwrap().push(commit.clone());
     }));
     let task = site.query("select status_id, project_id from Task limit 1")[0].clone();
     let body = json!([{"action": "update", "entity_type": "Task", "entity_key": [task["id"]],

@@ -99,7 +99,7 @@ fn sql_stays_text_wherever_it_is_put() {
     }
     site.query(&format!("Task where id in ({quoted}, {quoted})"));
     let places = [
-        format!("{evil}"),
+        evil.to_owned(),
         format!("select {evil} from Task"),
         format!("Task where {evil} is x"),
         format!("Task order by {evil}"),
@@ -141,7 +141,7 @@ fn sql_stays_text_wherever_it_is_put() {
 fn a_query_that_multiplies_rows_ends() {
     let site = Site::start();
     let options = ("ftrack-api-options", "strict:1;denormalize:1");
-    let path = vec!["parent.children"; 12].join(".");
+    let path = ["parent.children"; 12].join(".");
     let body = json!([{"action": "query", "expression": format!("select {path}.name from Task")}]);
     let (_, answer) = site.post(&[options], &body.to_string());
     assert!(

@@ -150,7 +150,7 @@ fn criteria_find_what_a_look_at_every_row_finds() {
             those(&rows, |row| !any(&row["timelogs"], |_| true)),
         ),
         (
-            format!("assignments any (resource.username = \"jenkins\")"),
+            "assignments any (resource.username = \"jenkins\")".to_owned(),
             those(&rows, |row| {
                 any(&row["assignments"], |a| a["resource"]["id"] == jenkins)
             }),
