@@ -1,6 +1,8 @@
 //! The event hub over real sockets: what it does, and what it survives.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "hub/relay.rs"]
+mod relay;
 #[path = "hub/server.rs"]
 mod server;
 
@@ -500,7 +502,7 @@ fn garbage_is_survived() {
         ("a close frame", vec![0x88, 0]),
         (
             "not a frame at all",
-            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(10),
         ),
     ] {
         let before = hub.counts().reconnects;
@@ -746,7 +748,7 @@ fn large_events_pass() {
 fn silence_is_noticed() {
     let server = Server::start();
     server.faults(|faults| faults.heartbeat = Some(1));
-    let hub = hub(&server);
+    let _hub = hub(&server);
     server.faults(|faults| faults.frozen = true);
     eventually("the hub gives the silent connection up", || {
         server.accepted() > 1
@@ -822,6 +824,81 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
     thread.join().unwrap().unwrap();
 }
 
+#[test]
+fn tls_and_its_certificates() {
+    let server = Server::start();
+    let (address, certificate) = relay::tls(server.address());
+    let url = format!("https://localhost:{}", address.port());
+    let config = || HubConfig::new(&url, "ada", "secret").unwrap();
+    let error = EventHub::new(config()).connect().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    let hub = EventHub::new(config().root_certificates(vec![certificate.clone()]));
+    hub.connect().unwrap();
+    listen(&hub, "topic=t");
+    for size in [10, 70_000, 3_000_000] {
+        hub.publish(Event::new("t").data("x".repeat(size))).unwrap();
+        let event = hub.next(LONG).unwrap().unwrap();
+        assert_eq!(event.get_data().as_str().unwrap().len(), size);
+    }
+    server.cut_all();
+    for number in 0..1000 {
+        hub.publish(Event::new("t").data(json!([number, "x".repeat(2000)])))
+            .unwrap();
+    }
+    for number in 0..1000 {
+        assert_eq!(hub.next(LONG).unwrap().unwrap().get_data()[0], number);
+    }
+    assert_eq!(hub.counts().undelivered, 0);
+    disconnects_promptly(&hub);
+    // The name in the certificate is another.
+    let url = format!("https://127.0.0.2:{}", address.port());
+    let config = HubConfig::new(&url, "ada", "secret").unwrap();
+    let error = EventHub::new(config.root_certificates(vec![certificate]))
+        .connect()
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Tls | ErrorKind::Connection),
+        "{error}"
+    );
+}
+
+#[test]
+fn proxies() {
+    let server = Server::start();
+    let (address, asked) = relay::proxy();
+    let through = |config: HubConfig, url: &str| {
+        let hub = EventHub::new(config.proxy(Some(ureq::Proxy::new(url).unwrap())));
+        hub.connect().map(|()| hub)
+    };
+    let error = through(config(&server), &format!("http://me:wrong@{address}")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    assert!(
+        error.to_string().contains("proxy") && !error.to_string().contains("wrong"),
+        "{error}"
+    );
+    let hub = through(config(&server), &format!("http://me:pass@{address}")).unwrap();
+    listen(&hub, "topic=t");
+    hub.publish(Event::new("t")).unwrap();
+    assert!(hub.next(LONG).unwrap().is_some());
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked
+            .last()
+            .unwrap()
+            .starts_with(&format!("CONNECT {} ", server.address()))
+    );
+    assert!(asked.iter().all(|head| !head.contains("secret")));
+    let (tls, certificate) = relay::tls(server.address());
+    let secure = HubConfig::new(&format!("https://{tls}"), "ada", "secret").unwrap();
+    let secure = secure.root_certificates(vec![certificate]);
+    drop(asked);
+    through(secure, &format!("http://me:pass@{address}")).unwrap();
+    let error = through(config(&server), &format!("https://{address}")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let gone = through(config(&server), "http://127.0.0.1:1").unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::Connection);
+}
+
 #[cfg(target_os = "linux")]
 mod threads {
     use super::*;
@@ -888,10 +965,10 @@ mod threads {
     fn an_idle_hub_needs_no_processor() {
         alone("threads::an_idle_hub_needs_no_processor", || {
             let server = Server::start();
-            let hub = hub(&server);
-            listen(&hub, "topic=t");
+            let idle = hub(&server);
+            listen(&idle, "topic=t");
             let before = hub_threads()[0];
-            hub.wait(Duration::from_secs(3)).unwrap();
+            idle.wait(Duration::from_secs(3)).unwrap();
             assert_eq!(hub_threads()[0], before);
         });
     }

@@ -94,7 +94,7 @@ impl EventHub {
     /// A hub that is not connected.
     pub fn new(config: HubConfig) -> Self {
         let id = Uuid::new_v4().simple().to_string();
-        let host = gethostname::gethostname().to_string_lossy().into_owned();
+        let host = whoami::hostname().unwrap_or_default();
         let source = json!({"id": id, "user": {"username": config.api_user}, "host": host});
         let Value::Object(source) = source else {
             unreachable!("json! of braces is an object");

@@ -321,7 +321,7 @@ impl Connection {
     }
 }
 
-fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = String::new();
     let mut reader = BufReader::with_capacity(1, stream);
     while !head.ends_with("\r\n\r\n") {

@@ -1,0 +1,91 @@
+//! What stands between a hub and its server: TLS, and a proxy.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A port that ends TLS and passes the content on; its address and its certificate.
+pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, ureq::tls::Certificate<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()]);
+    let made = made.unwrap();
+    let certificate = made.cert.der().clone();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let address = serve(move |stream| {
+        let server = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let out = TcpStream::connect(target).unwrap();
+        let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
+        relay(StreamOwned::new(server, stream), out, &sockets);
+    });
+    let certificate = ureq::tls::Certificate::from_der(&certificate).to_owned();
+    (address, certificate)
+}
+
+/// An HTTP proxy for `CONNECT`, which wants `me` and `pass`; its address and what it was asked.
+pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let address = serve(move |mut stream| {
+        let Some(head) = crate::server::read_head(&mut stream) else {
+            return;
+        };
+        log.lock().unwrap().push(head.clone());
+        if !head.contains("Proxy-Authorization: Basic bWU6cGFzcw==\r\n") {
+            let _ = stream.write_all(b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n");
+            return;
+        }
+        let target = head.split(' ').nth(1).unwrap();
+        let out = TcpStream::connect(target).unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n");
+        let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
+        relay(stream, out, &sockets);
+    });
+    (address, asked)
+}
+
+fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = Arc::new(handle);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let handle = Arc::clone(&handle);
+            thread::spawn(move || handle(stream));
+        }
+    });
+    address
+}
+
+/// Passes bytes both ways, turn by turn, until one side ends.
+fn relay(mut one: impl Read + Write, mut other: impl Read + Write, sockets: &[TcpStream; 2]) {
+    for socket in sockets {
+        socket.set_nodelay(true).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+    }
+    while pass(&mut one, &mut other) && pass(&mut other, &mut one) {}
+}
+
+fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
+    let mut buffer = [0; 65_536];
+    match from.read(&mut buffer) {
+        Ok(0) => false,
+        Ok(length) => to.write_all(&buffer[..length]).is_ok(),
+        Err(error) => matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+        ),
+    }
+}
