@@ -23,6 +23,7 @@ struct Inner {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
+    never_sent: bool,
 }
 
 /// What a caller can do about an [`Error`].
@@ -92,20 +93,27 @@ pub struct ServerError {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of your own, for a [`Transport`](crate::Transport) or whatever else the crate
+    /// calls. The message names the subject and the way out.
+    ///
+    /// ```
+    /// use ftrack_api::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Io, "cannot read the recording");
+    /// assert_eq!(error.to_string(), "cannot read the recording");
+    /// ```
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
             source: None,
             server: None,
+            never_sent: false,
         }))
     }
 
     /// Adds what caused it.
-    pub(crate) fn because(
-        mut self,
-        source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
-    ) -> Self {
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -113,6 +121,27 @@ impl Error {
     /// Adds what the server said.
     pub(crate) fn with_server(mut self, server: ServerError) -> Self {
         self.0.server = Some(server);
+        self
+    }
+
+    /// Notes that the request it is about never reached the server.
+    pub(crate) fn unsent(mut self) -> Self {
+        self.0.never_sent = true;
+        self
+    }
+
+    /// Whether the server may have done what it was asked although no answer says so.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        let unanswered = matches!(
+            self.0.kind,
+            ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::BadResponse
+        );
+        unanswered && !self.0.never_sent
+    }
+
+    /// Puts a sentence behind the message.
+    pub(crate) fn and(mut self, note: &str) -> Self {
+        self.0.message = format!("{}\n{note}", self.0.message);
         self
     }
 

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
-use crate::operation::{Operation, Plan, optimise, resolve};
+use crate::operation::{Action, Operation, Plan, optimise, resolve};
 use crate::value::EntityKey;
-use crate::wire::{Rows, decode, encode_commit};
+use crate::wire::{Rows, decode, encode_commit, query_action};
+
+use super::get::by_keys;
 
 impl Session {
     /// Sends everything that was recorded, in one request and one transaction: either all of it
@@ -19,23 +21,96 @@ impl Session {
     ///
     /// The server's failure under its kind, or what kept its answer from arriving; then every
     /// operation is still recorded: commit again, change something, or
-    /// [`rollback`](Self::rollback).
+    /// [`rollback`](Self::rollback). When the answer of the server is lost, this asks whether it
+    /// took the batch; while that cannot be told, the next commit asks first, so that nothing is
+    /// applied twice.
     pub fn commit(&self) -> Result<()> {
+        self.check_open()?;
+        self.settle()?;
         self.commit_first(usize::MAX).map(drop)
     }
 
     /// Commits the first operations of the queue, and says how many.
     fn commit_first(&self, count: usize) -> Result<usize> {
-        self.check_open()?;
         let Some(operations) = self.shared.begin_commit(count) else {
             return Ok(count);
         };
         let mut ending = CommitEnding {
             shared: &self.shared,
             rows: None,
+            in_doubt: true,
         };
-        ending.rows = Some(self.send_operations(&operations)?);
-        Ok(operations.len())
+        let sent = self.send_operations(&operations);
+        ending.in_doubt = sent.as_ref().is_err_and(Error::leaves_doubt);
+        let failure = match sent {
+            Ok(rows) => {
+                ending.rows = Some(rows);
+                return Ok(operations.len());
+            }
+            Err(error) => error,
+        };
+        drop(ending);
+        self.after_failure(failure)
+    }
+
+    /// What a commit ends with that the server did not answer: it asks at once, unless the server
+    /// may still be at work.
+    fn after_failure(&self, failure: Error) -> Result<usize> {
+        if !failure.leaves_doubt() {
+            return Err(failure);
+        }
+        let unsettled = "It may be on the server all the same; the next commit asks first.";
+        if failure.kind() == ErrorKind::Timeout {
+            return Err(failure.and(unsettled));
+        }
+        match self.settle() {
+            Ok(Some(settled)) => Ok(settled),
+            Ok(None) => Err(failure.and("It is not on the server, or may safely be sent again.")),
+            Err(_) => Err(failure.and(unsettled)),
+        }
+    }
+
+    /// Finds out about a commit whose answer was lost. `Some` says how many operations turned out
+    /// to be on the server; `None` that nothing is in doubt any more.
+    ///
+    /// A batch is one transaction, and the keys of new entities are made here: if one of them is
+    /// there, all of the batch is. A batch that creates nothing may be sent again: updates set
+    /// the same values, and deleting what is gone is no error (SERVER.md D).
+    fn settle(&self) -> Result<Option<usize>> {
+        let Some(operations) = self.shared.begin_settling() else {
+            return Ok(None);
+        };
+        let mut ending = CommitEnding {
+            shared: &self.shared,
+            rows: None,
+            in_doubt: true,
+        };
+        let payloads = optimise(&operations);
+        let mut created = payloads.iter().filter(|one| one.action == Action::Create);
+        let on_server = match created.next() {
+            Some(witness) => self.is_on_server(witness.entity).map_err(|error| {
+                error.context("a commit whose answer was lost, and which stays recorded")
+            })?,
+            None => false,
+        };
+        ending.in_doubt = false;
+        if !on_server {
+            return Ok(None);
+        }
+        log::info!("a commit whose answer was lost is on the server");
+        ending.rows = Some(Rows::default());
+        Ok(Some(operations.len()))
+    }
+
+    fn is_on_server(&self, entity: &EntityKey) -> Result<bool> {
+        let entity_type = self.schema().entity_type(entity.entity_type())?;
+        let keys = std::slice::from_ref(entity);
+        let statement = by_keys(entity_type, entity_type.name(), keys);
+        let statement = statement.fields(entity_type.primary_key()).limit(1);
+        let action = query_action(&statement.expression()?);
+        let replies = self.shared.api.call(&[action])?;
+        let rows = replies.first().and_then(|reply| reply["data"].as_array());
+        Ok(rows.is_some_and(|rows| !rows.is_empty()))
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
@@ -79,8 +154,9 @@ impl Session {
                 "a chunk holds at least one operation",
             ));
         }
+        self.check_open()?;
         let all = self.recorded_operations().len();
-        let mut sent = 0;
+        let mut sent = self.settle()?.unwrap_or(0);
         while sent < all {
             sent += self.commit_first(size.min(all - sent))?;
             progress(sent, all);
@@ -93,13 +169,11 @@ impl Session {
         &self,
         operations: &'a [Operation],
     ) -> Result<Cow<'a, [Operation]>> {
-        let extended = self.shared.store.lock().extended_collections(operations);
-        if !operations
-            .iter()
-            .any(|one| matches!(one, Operation::Extend { .. }))
-        {
+        let extends = |one: &Operation| matches!(one, Operation::Extend { .. });
+        if !operations.iter().any(extends) {
             return Ok(Cow::Borrowed(operations));
         }
+        let extended = self.shared.store.lock().extended_collections(operations);
         for (name, places) in extended {
             self.fetch_for(&places, &name)?;
         }
@@ -144,6 +218,16 @@ impl Session {
 }
 
 impl Shared {
+    /// Takes what is in doubt as a commit of its own, so that no other thread touches it.
+    fn begin_settling(&self) -> Option<std::sync::Arc<Vec<Operation>>> {
+        let mut store = self.store.lock();
+        while store.is_committing() {
+            self.commit_ended.wait(&mut store);
+        }
+        let count = store.in_doubt();
+        (count > 0).then(|| store.begin_commit(count))?
+    }
+
     /// Waits until no commit is under way, then begins one of at most `count` operations.
     fn begin_commit(&self, count: usize) -> Option<std::sync::Arc<Vec<Operation>>> {
         let mut store = self.store.lock();
@@ -159,6 +243,8 @@ impl Shared {
 struct CommitEnding<'a> {
     shared: &'a Shared,
     rows: Option<Rows>,
+    /// Whether the operations may be on the server although no answer says so.
+    in_doubt: bool,
 }
 
 impl Drop for CommitEnding<'_> {
@@ -166,7 +252,7 @@ impl Drop for CommitEnding<'_> {
         let mut store = self.shared.store.lock();
         match self.rows.take() {
             Some(rows) => store.commit_succeeded(rows),
-            None => store.commit_failed(),
+            None => store.commit_failed(self.in_doubt),
         }
         drop(store);
         self.shared.commit_ended.notify_all();

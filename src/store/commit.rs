@@ -45,6 +45,7 @@ impl Store {
             return None;
         }
         let count = count.min(self.queued.len());
+        self.in_doubt = 0;
         let later = self.queued.split_off(count);
         let operations = Arc::new(std::mem::replace(&mut self.queued, later));
         let later = self.queued_numbers.split_off(count);
@@ -57,15 +58,22 @@ impl Store {
         Some(operations)
     }
 
-    /// The server did not take the operations: the queue is as if nothing had been sent.
-    pub(crate) fn commit_failed(&mut self) {
+    /// The server did not take the operations, or did not say: the queue is as if nothing had
+    /// been sent. With `in_doubt` they may be on the server all the same.
+    pub(crate) fn commit_failed(&mut self, in_doubt: bool) {
         if let Some(sent) = self.in_flight.take() {
+            self.in_doubt = if in_doubt { sent.operations.len() } else { 0 };
             let later = std::mem::take(&mut self.queued);
             self.queued = Arc::unwrap_or_clone(sent.operations);
             self.queued.extend(later);
             let later = std::mem::replace(&mut self.queued_numbers, sent.numbers);
             self.queued_numbers.extend(later);
         }
+    }
+
+    /// How many operations may be on the server although no answer said so.
+    pub(crate) fn in_doubt(&self) -> usize {
+        self.in_doubt
     }
 
     /// The server took the operations and answered with `rows`.
@@ -97,6 +105,7 @@ impl Store {
     pub(crate) fn rollback(&mut self) {
         self.queued.clear();
         self.queued_numbers.clear();
+        self.in_doubt = 0;
         for place in std::mem::take(&mut self.changed) {
             let record = &mut self.records[place as usize];
             record.local = None;

@@ -326,6 +326,7 @@ impl Store {
 
     fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) {
         let kept: Vec<bool> = self.queued.iter_mut().map(keep).collect();
+        self.in_doubt = kept[..self.in_doubt].iter().filter(|kept| **kept).count();
         let mut keeps = kept.iter();
         self.queued.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();

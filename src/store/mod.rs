@@ -46,6 +46,9 @@ pub(crate) struct Store {
     queued: Vec<Operation>,
     /// The number of each queued operation, counted over the store's whole life.
     queued_numbers: Vec<u64>,
+    /// How many operations at the head of the queue may be on the server although no answer said
+    /// so.
+    in_doubt: usize,
     /// How many operations were ever recorded: the number of the next one.
     recorded: u64,
     /// The number of the first operation that the commit under way does not send.
@@ -115,6 +118,7 @@ impl Store {
             in_flight: None,
             queued: Vec::new(),
             queued_numbers: Vec::new(),
+            in_doubt: 0,
             recorded: 0,
             sent_before: 0,
             born: 0,

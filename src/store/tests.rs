@@ -246,7 +246,7 @@ fn a_failed_commit_leaves_the_queue_as_it_was() {
     f.set(task, "name", "one").unwrap();
     f.store.begin_commit(usize::MAX).unwrap();
     f.set(task, "bid", 1).unwrap();
-    f.store.commit_failed();
+    f.store.commit_failed(false);
     assert_eq!(
         f.operations(),
         ["update Task(t): name = \"one\"", "update Task(t): bid = 1"]
@@ -293,7 +293,7 @@ fn a_chunk_promotes_only_what_it_sent() {
     f.set(task, "bid", 1).unwrap();
     f.set(task, "name", "two").unwrap();
     assert_eq!(f.store.begin_commit(2).unwrap().len(), 2);
-    f.store.commit_failed();
+    f.store.commit_failed(false);
     assert_eq!(f.operations().len(), 3);
     f.store.begin_commit(2).unwrap();
     f.store.commit_succeeded(Rows::default());

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Timeout};
 
 use super::{Request, Response, Transport};
 use crate::error::{Error, ErrorKind, Result};
@@ -88,5 +88,13 @@ fn no_answer(request: &Request<'_>, error: ureq::Error) -> Error {
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) => (ErrorKind::Tls, error.to_string()),
         other => (ErrorKind::Connection, other.to_string()),
     };
-    Error::new(kind, format!("cannot reach {server}: {why}")).because(error)
+    let never_sent = match &error {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        ureq::Error::Timeout(phase) => matches!(phase, Timeout::Resolve | Timeout::Connect),
+        ureq::Error::Io(io) => io.kind() == Io::ConnectionRefused,
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        _ => false,
+    };
+    let answer = Error::new(kind, format!("cannot reach {server}: {why}")).because(error);
+    if never_sent { answer.unsent() } else { answer }
 }
