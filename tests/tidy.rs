@@ -1,5 +1,7 @@
 //! Keeps the shape of the source: layers, openings, purity, and the oldest compiler.
 
+#![allow(clippy::panic, reason = "tests fail by panicking")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
