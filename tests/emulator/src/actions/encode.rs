@@ -71,7 +71,8 @@ struct Desk {
 
 impl Desk {
     fn run(&self, operations: &[Value]) -> Result<Vec<Value>, String> {
-        let answers = run(&self.site, &self.caller, operations).map_err(|fault| fault.to_string())?;
+        let answers =
+            run(&self.site, &self.caller, operations).map_err(|fault| fault.to_string())?;
         serde_json::from_str(&answers).map_err(|error| error.to_string())
     }
 

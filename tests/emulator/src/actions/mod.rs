@@ -52,7 +52,11 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
             .into_iter()
             .map(|answer| complete(&mut batch, answer));
         let answers = answers.collect::<Result<Vec<_>>>()?;
-        Ok((answers, batch.changes.take().map(Changes::into_vec), batch.encodings))
+        Ok((
+            answers,
+            batch.changes.take().map(Changes::into_vec),
+            batch.encodings,
+        ))
     })?;
     if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
         site.publish(&Commit {

@@ -11,7 +11,7 @@ use crate::database::value;
 use crate::error::{Fault, Result};
 use crate::rules::Batch;
 use crate::rules::record::plain;
-use crate::select::fetch::custom;
+use crate::select::plan::custom;
 
 /// Stores the value of `[configuration_id, entity_id]`.
 ///

@@ -71,7 +71,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("schema", &["project_schema_id"]),
     ("project_schema_override", &["project_schema_id"]),
     ("dashboard_widget", &["dashboard_id"]),
-    ("conversation", &[]),
     ("message", &["conversation_id"]),
     ("participant", &["conversation_id", "resource_id"]),
     ("feed", &["social_id"]),

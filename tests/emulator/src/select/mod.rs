@@ -3,6 +3,8 @@
 //! Values of a query never become part of the SQL text: they are bound. One statement finds the
 //! page, one more is run per selected relation, none per row.
 
+mod clauses;
+mod compare;
 pub mod computed;
 pub mod condition;
 pub mod encode;
@@ -10,6 +12,8 @@ pub mod fetch;
 pub mod group;
 pub mod link;
 pub mod node;
+pub mod plan;
+mod relate;
 pub mod scalar;
 
 use rusqlite::Connection;
@@ -17,6 +21,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
 use crate::database::model::{Attr, Model, Type};
+use crate::database::value::excerpt;
 use crate::error::{Fault, Result};
 use crate::language::tree::{Projection, Statement};
 use crate::select::encode::Encoder;
@@ -127,8 +132,6 @@ pub fn unknown_attribute(model: &Model, ty: &Type, name: &str) -> Fault {
         excerpt(name)
     ))
 }
-
-use crate::database::value::excerpt;
 
 /// A hint for people who mistyped a name.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::database::model::{Model, Storage, Type, TypeId};
 use crate::error::Result;
 use crate::language::tree::{Projection, Segment};
-use crate::schema::Kind;
 use crate::select::scalar::target;
 use crate::select::unknown_attribute;
 
@@ -107,14 +106,5 @@ impl Node {
         child.names = view.names;
         child.relations = view.relations;
         added
-    }
-
-    /// The relations that the schema shows as dictionaries cannot be told from others here: their
-    /// rows differ only in what [`Node::bare`] adds.
-    pub fn is_relation(kind: &Kind) -> bool {
-        matches!(
-            kind,
-            Kind::Reference(_) | Kind::Collection(_) | Kind::Mapped(_)
-        )
     }
 }

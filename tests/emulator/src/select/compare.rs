@@ -1,0 +1,161 @@
+//! One value compared with a literal, a pattern, a list or a sub-select.
+
+use rusqlite::types::Value as Sql;
+
+use crate::database::value::{excerpt, from_literal};
+use crate::error::{Fault, Result};
+use crate::language::tree::{Comparison, Literal, Set};
+use crate::schema::Kind;
+use crate::select::condition::Compiler;
+use crate::select::scalar::Scalar;
+
+impl Compiler<'_> {
+    pub(super) fn compare(
+        &mut self,
+        value: &Scalar,
+        comparison: Comparison,
+        literal: &Literal,
+        name: &str,
+    ) -> Result<String> {
+        let sql = &value.sql;
+        let text = match (literal, comparison) {
+            (Literal::None, Comparison::Equal) => return Ok(format!("{sql} IS NULL")),
+            (Literal::None, Comparison::Unequal) => return Ok(format!("{sql} IS NOT NULL")),
+            (Literal::None, _) => {
+                return Err(Fault::validation(format!(
+                    "{name} cannot be compared with none by size: use is or is_not"
+                )));
+            }
+            (Literal::Text(text), _) => text,
+        };
+        if matches!(comparison, Comparison::Like | Comparison::NotLike) {
+            return Ok(self.like(sql, text, comparison == Comparison::NotLike));
+        }
+        if value.kind == Kind::Variable {
+            return Ok(self.compare_variable(sql, comparison, text));
+        }
+        let bound =
+            from_literal(&value.kind, text).ok_or_else(|| misfit(name, &value.kind, text))?;
+        Ok(format!(
+            "{sql} {} {}",
+            sign(comparison),
+            self.bound.bind(bound)
+        ))
+    }
+
+    /// The built-in `LIKE` knows the case of ASCII letters only.
+    fn like(&mut self, sql: &str, pattern: &str, is_negated: bool) -> String {
+        let not = if is_negated { "NOT " } else { "" };
+        if pattern.is_ascii() {
+            let pattern = self.bound.bind(Sql::Text(pattern.to_owned()));
+            return format!("{sql} {not}LIKE {pattern} ESCAPE '\\'");
+        }
+        let pattern = self.bound.bind(Sql::Text(pattern.to_lowercase()));
+        format!("fold({sql}) {not}LIKE {pattern} ESCAPE '\\'")
+    }
+
+    /// A custom attribute's value may be a number, an instant, a choice or text: the literal is
+    /// compared with each form that it can have.
+    fn compare_variable(&mut self, sql: &str, comparison: Comparison, text: &str) -> String {
+        let sign = match comparison {
+            Comparison::Unequal => "=",
+            other => self::sign(other),
+        };
+        let number = from_literal(&Kind::Number, text);
+        let instant = from_literal(&Kind::DateTime, text).filter(|_| number.is_none());
+        let flag = from_literal(&Kind::Boolean, text).filter(|_| number.is_none());
+        let is_size = sign != "=";
+        let mut forms = Vec::new();
+        if let Some(number) = number.clone().or(flag) {
+            let number = self.bound.bind(number);
+            forms.push(format!(
+                "(typeof({sql}) IN ('integer', 'real') AND {sql} {sign} {number})"
+            ));
+        }
+        if !is_size || number.is_none() {
+            let text = instant.unwrap_or_else(|| Sql::Text(text.to_owned()));
+            let text = self.bound.bind(text);
+            forms.push(format!(
+                "(typeof({sql}) = 'text' AND {sql} {sign} {text} COLLATE FOLD)"
+            ));
+        }
+        if !is_size {
+            let choice = serde_json::Value::from(vec![text]).to_string();
+            let choice = self.bound.bind(Sql::Text(choice));
+            forms.push(format!("{sql} = {choice} COLLATE FOLD"));
+        }
+        let any = format!("({})", forms.join(" OR "));
+        if comparison == Comparison::Unequal {
+            format!("({sql} IS NOT NULL AND NOT {any})")
+        } else {
+            any
+        }
+    }
+
+    pub(super) fn contained(
+        &mut self,
+        value: &Scalar,
+        set: &Set,
+        is_negated: bool,
+        name: &str,
+    ) -> Result<String> {
+        let not = if is_negated { "NOT " } else { "" };
+        let sql = &value.sql;
+        let list = match set {
+            Set::Query(statement) => {
+                return Ok(format!("{sql} {not}IN ({})", self.subquery(statement)?));
+            }
+            Set::List(list) => list,
+        };
+        let mut members = Vec::new();
+        for literal in list {
+            let Literal::Text(text) = literal else {
+                continue;
+            };
+            let bound =
+                from_literal(&value.kind, text).ok_or_else(|| misfit(name, &value.kind, text))?;
+            members.push(match bound {
+                Sql::Integer(number) => serde_json::Value::from(number),
+                Sql::Real(number) => serde_json::Value::from(number),
+                Sql::Text(text) => serde_json::Value::from(text),
+                _ => serde_json::Value::Null,
+            });
+        }
+        let has_none = list.contains(&Literal::None);
+        // One bound value holds the whole list, however long it is.
+        let members = self
+            .bound
+            .bind(Sql::Text(serde_json::Value::from(members).to_string()));
+        let found = format!("{sql} {not}IN (SELECT value FROM json_each({members}))");
+        Ok(match (has_none, is_negated) {
+            (false, _) => found,
+            (true, false) => format!("({found} OR {sql} IS NULL)"),
+            (true, true) => format!("({found} AND {sql} IS NOT NULL)"),
+        })
+    }
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Equal => "=",
+        Comparison::Unequal => "<>",
+        Comparison::Greater => ">",
+        Comparison::Less => "<",
+        Comparison::GreaterOrEqual => ">=",
+        Comparison::LessOrEqual => "<=",
+        Comparison::Like => "LIKE",
+        Comparison::NotLike => "NOT LIKE",
+    }
+}
+
+fn misfit(name: &str, kind: &Kind, text: &str) -> Fault {
+    let expected = match kind {
+        Kind::Boolean => "true or false",
+        Kind::DateTime => "a date-time such as 2026-01-31T12:00:00",
+        _ => "a number",
+    };
+    Fault::validation(format!(
+        "{name} is compared with \"{}\", which is not {expected}",
+        excerpt(text)
+    ))
+}
