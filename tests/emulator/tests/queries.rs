@@ -427,6 +427,33 @@ fn every_attribute_of_every_type_can_be_selected() {
 }
 
 #[test]
+fn custom_attribute_links_name_both_ends() {
+    let site = Site::start();
+    for (base, suffix) in [
+        ("CustomAttributeLink", "CustomAttributeLink"),
+        ("CustomAttributeLinkFrom", "CustomAttributeLinkFrom"),
+    ] {
+        let rows = site.query(base);
+        assert!(!rows.is_empty());
+        for row in rows {
+            let name = row["__entity_type__"].as_str().unwrap();
+            assert!(name.ends_with(suffix) && name != base, "{name}");
+        }
+    }
+    let users =
+        "custom_attribute_links any (configuration.key is supervisor and user.username like \"%\")";
+    let found = ids(&site, &format!("Context where {users}"));
+    let links = site
+        .query("select from_id from UserCustomAttributeLink where configuration.key is supervisor");
+    let expected: BTreeSet<_> = links
+        .iter()
+        .map(|link| link["from_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(!expected.is_empty());
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn mistakes_are_named() {
     let site = Site::start();
     let cases = [

@@ -42,29 +42,33 @@ struct Loader {
 }
 
 /// Both ends of a custom attribute link have types of their own.
-fn name_ends(loader: &Loader, values: &mut [Sql]) {
+fn name_ends(model: &Model, loader: &Loader, values: &mut [Sql]) {
     for (word, column, suffix) in [
         ("from_entity_type", TYPE_FROM, "CustomAttributeLinkFrom"),
         ("to_entity_type", TYPE, "CustomAttributeLink"),
     ] {
         if let Some(Sql::Text(kind)) = loader.columns.get(word).map(|&position| &values[position]) {
-            let name = format!("{}{suffix}", link_end(kind));
+            let name = format!("{}{suffix}", link_end(model, kind));
             values[loader.columns[column]] = Sql::Text(name);
         }
     }
 }
 
 /// The word for a type in the names of link types: `ContextCustomAttributeLink` for every context.
-pub fn link_end(kind: &str) -> &str {
-    match kind {
-        "task" | "show" | "Task" | "Project" | "Shot" | "Sequence" | "TypedContext" => "Context",
+/// Configurations use the server's words, links the schema's.
+pub fn link_end<'k>(model: &'k Model, kind: &'k str) -> &'k str {
+    let table = model
+        .find(kind)
+        .map_or(kind, |ty| model.table(ty).name.as_str());
+    match table {
+        "context" | "task" | "show" => "Context",
         "assetversion" => "AssetVersion",
         "asset" => "Asset",
         "user" => "User",
         "group" => "Group",
-        "list" | "TypedContextList" | "AssetVersionList" => "List",
-        "component" | "FileComponent" | "SequenceComponent" => "Component",
-        other => other,
+        "list" => "List",
+        "component" => "Component",
+        _ => kind,
     }
 }
 
@@ -94,7 +98,7 @@ fn insert(
         values[position] = sql(cell);
     }
     if loader.is_link {
-        name_ends(loader, &mut values);
+        name_ends(model, loader, &mut values);
     }
     let mut statement: CachedStatement<'_> = connection.prepare_cached(&loader.sql)?;
     let id = values.first().cloned();

@@ -1,5 +1,6 @@
 //! What a new row gets that its creator did not say (SERVER.md D).
 
+use jiff::civil;
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, params};
 
@@ -61,8 +62,8 @@ pub fn complete(batch: &Batch<'_>, ty: &Type, record: &mut Record) -> Result<()>
         }
         "resource" => fill("user_type_id", Sql::Text(USER_TYPE.to_owned())),
         "review_session" => {
-            fill("start_date", now.clone());
-            fill("end_date", now);
+            fill("start_date", now);
+            fill("end_date", Sql::Text(in_a_month(&batch.now)));
         }
         "status" => fill("is_active", Sql::Integer(1)),
         "custom_configuration" => fill("config", Sql::Text("{}".to_owned())),
@@ -79,6 +80,18 @@ pub fn complete(batch: &Batch<'_>, ty: &Type, record: &mut Record) -> Result<()>
         link_ends(batch, record)?;
     }
     Ok(())
+}
+
+/// A new review session is open; for how long is our choice [?].
+fn in_a_month(now: &str) -> String {
+    let month = jiff::Span::new().days(30);
+    let later = now
+        .parse::<civil::DateTime>()
+        .and_then(|now| now.checked_add(month));
+    later.map_or_else(
+        |_| now.to_owned(),
+        |later| later.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+    )
 }
 
 /// A flag that nobody set is off: real answers for new users show it.
@@ -118,7 +131,7 @@ fn link_ends(batch: &Batch<'_>, record: &mut Record) -> Result<()> {
         (to, "to_entity_type", TYPE, "CustomAttributeLink"),
     ] {
         let Some(entity) = entity else { continue };
-        let kind = load::link_end(&entity);
+        let kind = load::link_end(batch.model, &entity);
         record
             .entry(column.to_owned())
             .or_insert_with(|| Sql::Text(kind.to_owned()));
