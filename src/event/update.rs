@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::model::Event;
+use crate::schema::{EntityType, Schema};
+use crate::value::EntityKey;
 
-/// Translates the names that the server uses in events; the schema knows them (`alias_for`).
+/// Translates the names that the server uses in events.
 ///
-/// A pair of closures is enough; a name that is not known stays as it is.
+/// The [`Schema`] can; so can a pair of closures. A name that is not known stays as it is.
 pub trait Names {
     /// Today's name of an entity type, given the event's `entityType`, such as `show`.
     fn entity_type(&self, legacy: &str) -> Option<String>;
@@ -28,6 +30,31 @@ where
 
     fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String> {
         self.1(entity_type, legacy)
+    }
+}
+
+impl Names for Schema {
+    fn entity_type(&self, legacy: &str) -> Option<String> {
+        let matches = |entity_type: &&EntityType| {
+            let name = entity_type.alias().unwrap_or(entity_type.name());
+            name.eq_ignore_ascii_case(legacy)
+        };
+        let candidates: Vec<&EntityType> = self.entity_types().iter().filter(matches).collect();
+        // `task` is the alias of every kind of `TypedContext`: what all of them are is meant.
+        let is_base = |entity_type: &&&EntityType| {
+            let base = entity_type.base();
+            !candidates.iter().any(|other| Some(other.name()) == base)
+        };
+        let found = candidates.iter().find(is_base)?;
+        Some(found.name().to_string())
+    }
+
+    fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String> {
+        let attributes = self.entity_type(entity_type).ok()?.attributes();
+        let found = attributes
+            .iter()
+            .find(|attribute| attribute.alias() == Some(legacy))?;
+        Some(found.name().to_string())
     }
 }
 
@@ -67,6 +94,23 @@ pub struct ChangedEntity {
     pub legacy_type: String,
     /// The names of the changed attributes as the event lists them.
     pub keys: Vec<String>,
+}
+
+impl ChangedEntity {
+    /// Its key, to load it with `session.get`.
+    ///
+    /// ```
+    /// use ftrack_api::Event;
+    /// # let event = Event::new("ftrack.update").data(serde_json::json!({ "entities": [{
+    /// #     "action": "add", "entityType": "task", "entity_type": "Shot", "entityId": "7a" }]}));
+    /// # let names = (|_: &str| None, |_: &str, _: &str| None);
+    /// let update = event.update(&names)?;
+    /// assert_eq!(update.entities[0].key().to_string(), "Shot(7a)");
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn key(&self) -> EntityKey {
+        EntityKey::new(&self.entity_type, &self.id)
+    }
 }
 
 /// What happened to a [`ChangedEntity`].

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::ApiKey;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where an [`EventHub`](crate::EventHub) connects to, as whom and how.
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct HubConfig {
     pub(crate) server_url: Url,
     pub(crate) api_user: String,
-    pub(crate) api_key: String,
+    pub(crate) api_key: ApiKey,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) proxy: Option<ureq::Proxy>,
@@ -60,7 +61,7 @@ impl HubConfig {
         let this = Self {
             server_url: url,
             api_user: String::new(),
-            api_key: String::new(),
+            api_key: ApiKey::new(""),
             headers: Vec::new(),
             cookies: Vec::new(),
             proxy: None,
@@ -73,7 +74,7 @@ impl HubConfig {
             incoming_limit: 65_536,
         };
         let api_user = sendable("API user", api_user)?;
-        let api_key = sendable("API key", api_key)?;
+        let api_key = ApiKey::new(sendable("API key", api_key)?);
         Ok(Self {
             api_user,
             api_key,

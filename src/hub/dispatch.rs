@@ -243,6 +243,10 @@ impl EventHub {
 }
 
 /// What waiting for an event came to.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives for one match; a box would cost more"
+)]
 enum Received {
     Event(Event),
     /// The hub was disconnected.

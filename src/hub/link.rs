@@ -106,7 +106,7 @@ impl Opening<'_> {
         let mut request = Request::new("GET", "/socket.io/1/", &self.config.authority(false));
         request.header("Connection", "close");
         request.header("ftrack-user", &self.config.api_user);
-        request.header("ftrack-api-key", &self.config.api_key);
+        request.header("ftrack-api-key", self.config.api_key.reveal());
         self.add_headers(&mut request, &[]);
         let response = http::exchange(&mut stream, self.poller, self.deadline, &request, true)?;
         check_status(&response, 200, "the handshake")?;

@@ -119,6 +119,23 @@ impl EventHub {
         &self.inner.id
     }
 
+    /// Scheme, host and port of the server.
+    ///
+    /// ```
+    /// use ftrack_api::{EventHub, HubConfig};
+    /// let hub = EventHub::new(HubConfig::new("https://studio.example.com/", "ada", "key")?);
+    /// assert_eq!(hub.server_url(), "https://studio.example.com");
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn server_url(&self) -> String {
+        let config = &self.inner.config;
+        format!(
+            "{}://{}",
+            config.server_url.scheme(),
+            config.authority(false)
+        )
+    }
+
     /// Connects, and returns when the server has accepted the connection; at once if it has
     /// already. From then on a lost connection is replaced without end (or as the
     /// configuration says).

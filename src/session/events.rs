@@ -2,10 +2,9 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::event::{Event, Names, Update};
+use crate::event::{Event, Update};
 use crate::handle::Session;
 use crate::hub::{EventHub, HubConfig};
-use crate::schema::Schema;
 
 impl Session {
     /// The event hub of this session. It is not connected until
@@ -58,27 +57,4 @@ pub(super) fn hub_for(config: &Config) -> Result<EventHub> {
         hub = hub.header(name, value)?;
     }
     Ok(EventHub::new(hub))
-}
-
-/// Events speak of tables and columns; the schema tells them in `alias_for`.
-impl Names for Schema {
-    fn entity_type(&self, legacy: &str) -> Option<String> {
-        let spoken = |name: &str| name.eq_ignore_ascii_case(legacy);
-        let types = || self.entity_types().iter();
-        let by_table = types().find(|one| one.base().is_none() && one.alias().is_some_and(spoken));
-        let found = by_table
-            .or_else(|| types().find(|one| one.alias().is_some_and(spoken)))
-            .or_else(|| types().find(|one| spoken(one.name())));
-        found.map(|one| one.name().to_owned())
-    }
-
-    fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String> {
-        let attributes = self.find(entity_type)?.attributes().iter();
-        let mut named = attributes.filter(|one| one.alias() == Some(legacy));
-        // A column may be the alias of a key and of the reference by it: the key is what changed.
-        let first = named.next()?;
-        let best = named.find(|one| one.target().is_none());
-        let best = best.filter(|_| first.target().is_some()).unwrap_or(first);
-        Some(best.name().to_owned())
-    }
 }

@@ -34,6 +34,10 @@ pub(crate) struct Settings {
 
 /// What is to be done, in this order.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most are events and packets, moved once; a box for each would cost more"
+)]
 pub(crate) enum Output {
     /// Open a connection; answer with `opened` or `lost`.
     Open,

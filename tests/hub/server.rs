@@ -56,10 +56,13 @@ struct State {
     packets: Mutex<Vec<String>>,
 }
 
+/// What is subscribed to, and the subscriber's metadata.
+type Subscription = (Expression, Map<String, Value>);
+
 struct Connection {
     socket: TcpStream,
     out: Mutex<WebSocket<TcpStream>>,
-    subscriptions: Mutex<HashMap<String, (Expression, Map<String, Value>)>>,
+    subscriptions: Mutex<HashMap<String, Subscription>>,
 }
 
 impl Server {
