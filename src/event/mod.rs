@@ -1,6 +1,6 @@
 //! Events, the expressions that select them, and the types of the server's own events.
 //!
-//! Nothing here touches a socket, a clock, a lock or a thread.
+#![doc = include_str!("../../docs/events.md")]
 
 mod action;
 mod expression;
