@@ -845,3 +845,145 @@ fn bad_keys_and_names_are_refused() {
         assert!(found.to_string().contains(says), "{found} for {says}");
     }
 }
+
+#[test]
+fn printing_an_entity_fetches_nothing() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let task = session
+        .query("select name, status from Task")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    task.set("bid", 2).unwrap();
+    let mut shown = String::new();
+    assert_eq!(requests(session, || shown = format!("{task} {task:?}")), 0);
+    for part in [
+        &*task.id(),
+        "Task",
+        "bid: 2",
+        "status: Status(",
+        "state: Modified",
+    ] {
+        assert!(shown.contains(part), "{shown} lacks {part}");
+    }
+    assert!(!shown.contains("description"), "{shown}");
+    assert_eq!(
+        session
+            .query("Setting")
+            .unwrap()
+            .first()
+            .unwrap()
+            .unwrap()
+            .key()
+            .parts()
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn references_that_the_server_cannot_follow_are_its_error_and_nothing_is_lost() {
+    let studio = Studio::new();
+    let (session, other) = (&studio.session, studio.other());
+    let elsewhere = other
+        .create("Folder", data! { "name": "x", "parent": &studio.project() })
+        .unwrap();
+    let task = session
+        .create("Task", data! { "name": "lost", "parent": &elsewhere })
+        .unwrap();
+    let error = session.commit().unwrap_err();
+    assert!(error.server().is_some(), "{error}");
+    assert_eq!(session.recorded_operations().len(), 1);
+    other.commit().unwrap();
+    session.commit().unwrap();
+    assert_eq!(task.get::<String>("parent.name").unwrap(), "x");
+
+    // Each the other's parent: no order of creation works, and nothing hangs.
+    let a = session.create("Folder", data! { "name": "a" }).unwrap();
+    let b = session
+        .create("Folder", data! { "name": "b", "parent": &a })
+        .unwrap();
+    a.set("parent", &b).unwrap();
+    assert_eq!(a.get::<String>("parent.parent.parent.name").unwrap(), "b");
+    assert!(session.commit().unwrap_err().server().is_some());
+    session.rollback();
+    assert!(
+        session
+            .query("Folder where name is b")
+            .unwrap()
+            .first()
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn recording_can_be_switched_off_for_a_stretch() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let task = studio.task();
+    let before: String = task.get("name").unwrap();
+    {
+        let _quiet = session.operation_recording(false);
+        task.set("name", "only here").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| studio.task().set("bid", 12).unwrap());
+        });
+        session.delete(&task).unwrap();
+    }
+    assert_eq!(
+        session.recorded_operations().len(),
+        1,
+        "the other thread records"
+    );
+    assert_eq!(task.get::<String>("name").unwrap(), "only here");
+    session.commit().unwrap();
+    assert_eq!(
+        same(&studio.other(), &task).get::<String>("name").unwrap(),
+        before
+    );
+    session.rollback();
+    assert_eq!(task.get::<String>("name").unwrap(), before);
+}
+
+#[test]
+fn what_is_missing_is_an_error_or_not_set_as_the_session_says() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let task = session
+        .query("select name from Task")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    let quiet = session.auto_populating(ftrack_api::Populate::Off);
+    assert_eq!(
+        requests(session, || assert_eq!(task.value("bid").unwrap(), None)),
+        0
+    );
+    assert_eq!(task.get::<Option<f64>>("bid").unwrap(), None);
+    assert_eq!(
+        task.get::<f64>("bid").unwrap_err().kind(),
+        ErrorKind::NotLoaded
+    );
+    drop(quiet);
+    let strict = session.auto_populating(ftrack_api::Populate::Raise);
+    let error = task.get::<f64>("bid").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotLoaded);
+    assert!(error.to_string().contains("\"bid\""), "{error}");
+    drop(strict);
+    let _one = session.auto_populating(ftrack_api::Populate::One);
+    let tasks = session
+        .query("select id from Task limit 4")
+        .unwrap()
+        .all()
+        .unwrap();
+    let reading = || {
+        tasks
+            .iter()
+            .for_each(|task| drop(task.value("bid").unwrap()))
+    };
+    assert!(requests(session, reading) >= 3);
+}

@@ -89,7 +89,10 @@ impl Store {
             let Some(place) = place else { continue };
             match operation {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
-                Operation::Delete { .. } => self.bury(place),
+                Operation::Delete { .. } => {
+                    let deleted = self.deleted_twin(place).unwrap_or(place);
+                    self.bury(deleted);
+                }
                 Operation::Update { .. } | Operation::Extend { .. } => {}
             }
         }
@@ -106,15 +109,32 @@ impl Store {
         self.queued.clear();
         self.queued_numbers.clear();
         self.in_doubt = 0;
-        for place in std::mem::take(&mut self.changed) {
-            let record = &mut self.records[place as usize];
-            record.local = None;
-            match record.state {
-                Life::Created => self.bury(place),
-                Life::Deleted => record.state = Life::Persisted,
-                Life::Persisted | Life::Gone => {}
+        let changed = std::mem::take(&mut self.changed);
+        for &place in &changed {
+            self.records[place as usize].local = None;
+            if self.record(place).state == Life::Created {
+                self.bury(place);
             }
         }
+        for &place in &changed {
+            if self.record(place).state == Life::Deleted {
+                self.records[place as usize].state = Life::Persisted;
+                self.index_again(place);
+            }
+        }
+    }
+
+    /// The deleted entity whose key the new one at `place` has taken over.
+    fn deleted_twin(&self, place: u32) -> Option<u32> {
+        let new = self.record(place);
+        if new.state == Life::Deleted {
+            return None;
+        }
+        let mut deleted = self.changed.iter().copied().filter(|&one| {
+            let record = self.record(one);
+            record.state == Life::Deleted && record.key == new.key
+        });
+        deleted.next()
     }
 
     fn set_life(&mut self, place: u32, from: Life, to: Life) {

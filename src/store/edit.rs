@@ -29,7 +29,8 @@ impl Store {
         let entity_type = schema.entity_type(entity_type)?;
         let data = with_defaults(entity_type, data, new_id)?;
         let entity = key_from(entity_type, &data)?;
-        if self.find(entity_type.id(), entity.key()).is_some() {
+        let twin = self.find(entity_type.id(), entity.key());
+        if twin.is_some_and(|twin| self.record(twin).state != Life::Deleted) {
             return Err(Error::new(
                 ErrorKind::Duplicate,
                 format!("the session knows {entity} already; use it, or pick another key"),
@@ -40,6 +41,10 @@ impl Store {
             let value = check(&schema, &entity, attribute, value)?;
             let slot = self.slot_of(&value)?;
             checked.push((attribute, value, slot));
+        }
+        if let Some(deleted) = twin {
+            // The new entity takes the key over; the old one is as good as gone.
+            self.unindex(deleted);
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
         self.changed.insert(place);

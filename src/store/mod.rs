@@ -225,11 +225,24 @@ impl Store {
             handle: Weak::new(),
         };
         let place = u32::try_from(self.records.insert(record)).expect("fewer than 2^32 entities");
+        self.index_at(hash, place);
+        place
+    }
+
+    fn index_at(&mut self, hash: u64, place: u32) {
         let (records, hasher) = (&self.records, &self.hasher);
         self.index.insert_unique(hash, place, |&place| {
             hasher.hash_one(&records[place as usize].key)
         });
-        place
+    }
+
+    /// Puts a record back into the identity map, if another one had taken its place.
+    fn index_again(&mut self, place: u32) {
+        let record = self.record(place);
+        if self.find(record.entity_type, &record.key).is_none() {
+            let hash = self.hasher.hash_one(&record.key);
+            self.index_at(hash, place);
+        }
     }
 
     /// Takes the record out of the identity map; handles that are alive keep it readable.

@@ -499,3 +499,31 @@ fn a_collection_that_was_set_stays_a_whole_list() {
     assert!(f.operations().is_empty());
     assert_eq!(f.store.state(task), None);
 }
+
+#[test]
+fn the_key_of_a_deleted_entity_can_be_taken_by_a_new_one() {
+    let mut f = Fixture::new();
+    let old = f.absorb(TASK)[1];
+    f.store.delete(old).unwrap();
+    let new = f
+        .create("Task", data! { "id": "t", "name": "second" })
+        .unwrap();
+    assert_ne!(old, new);
+    assert_eq!(f.operations(), ["delete Task(t)", "create Task(t)"]);
+    f.store.rollback();
+    let again = f.store.place(&EntityKey::new("Task", "t")).unwrap();
+    assert_eq!(again, old, "the old one is there again");
+    assert_eq!(f.text(old, "name"), "\"anim\"");
+
+    f.store.delete(old).unwrap();
+    let new = f
+        .create("Task", data! { "id": "t", "name": "second" })
+        .unwrap();
+    f.commit(r#"[{"__entity_type__":"Task","id":"t","name":"second"}]"#);
+    assert_eq!(f.store.place(&EntityKey::new("Task", "t")).unwrap(), new);
+    assert_eq!(f.text(new, "name"), "\"second\"");
+    assert_eq!(
+        f.store.read(old, "bid").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
