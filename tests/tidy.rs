@@ -1,6 +1,6 @@
 //! Keeps the shape of the source: layers, openings, purity, and the oldest compiler.
 
-#![allow(clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::HashMap;
 use std::fs;

@@ -104,7 +104,7 @@ fn changes_reach_others_and_deletions_too() {
     let task = studio.task();
     task.set("description", "a \\ b \"c\"\n\u{1f600}").unwrap();
     task.set("bid", 7200).unwrap();
-    assert_eq!(studio.session.modified(), [task.clone()]);
+    assert_eq!(studio.session.modified(), std::slice::from_ref(&task));
     studio.session.commit().unwrap();
     let seen = same(&studio.other(), &task);
     assert_eq!(
@@ -268,7 +268,7 @@ fn huge_batches_can_go_in_chunks() {
     let committing = || {
         session
             .commit_in_chunks(10, |done, all| seen.push((done, all)))
-            .unwrap()
+            .unwrap();
     };
     assert_eq!(requests(session, committing), 3);
     assert_eq!(seen, [(10, 25), (20, 25), (25, 25)]);
@@ -983,7 +983,7 @@ fn what_is_missing_is_an_error_or_not_set_as_the_session_says() {
     let reading = || {
         tasks
             .iter()
-            .for_each(|task| drop(task.value("bid").unwrap()))
+            .for_each(|task| drop(task.value("bid").unwrap()));
     };
     assert!(requests(session, reading) >= 3);
 }

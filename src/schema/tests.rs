@@ -23,6 +23,7 @@ fn mapped(name: &str) -> Json {
     json!({"type": "mapped_array", "items": {"$ref": name}})
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn entity(id: &str, key: &[&str], alias: Json, properties: Json) -> Json {
     json!({
         "id": id, "type": "object", "primary_key": key, "alias_for": alias,
