@@ -1,0 +1,187 @@
+//! The event hub beside a bare socket on the same server, and event expressions.
+//!
+//!     cargo bench --bench events
+//!
+//! Prints one line for each figure. The bare socket sends the packet and waits for it to come
+//! back, without a hub: the floor that a hub can be compared with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints"
+)]
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use ftrack_api::event::Expression;
+use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
+use ftrack_emulator::Emulator;
+use serde_json::json;
+use tungstenite::{Message, WebSocket};
+
+const LONG: Duration = Duration::from_secs(20);
+/// 200 events a second.
+const PACE: Duration = Duration::from_millis(5);
+
+fn main() {
+    expressions();
+    // The server may be another program, such as the real one in `tests/peers/events`.
+    let given = std::env::var("BENCH_EVENT_SERVER").ok();
+    let emulator = Emulator::builder().tasks(10).start().unwrap();
+    let (url, user, key) = match &given {
+        Some(url) => (url.as_str(), "ada", "secret"),
+        None => (emulator.url(), emulator.api_user(), emulator.api_key()),
+    };
+    for _ in 0..2 {
+        report("bare socket", &mut bare_latencies(url, user, key));
+        report("hub", &mut hub_latencies(url, user, key));
+    }
+    throughput(url, user, key);
+}
+
+fn expressions() {
+    let simple = "topic=ftrack.update";
+    let rich = "topic=ftrack.* and not (source.user.username=bot or data.n > 5)";
+    let event = Event::new("ftrack.update").data(json!({"n": 3}));
+    for (name, text) in [("simple", simple), ("rich", rich)] {
+        let rate = per_second(|| black_box(text).parse::<Expression>());
+        println!("parse {name}: {rate:.0} a second");
+        let expression: Expression = text.parse().unwrap();
+        let rate =
+            per_second(|| black_box(&expression).matches(black_box(&event)));
+        println!("match {name}: {rate:.0} a second");
+    }
+}
+
+fn per_second<T>(mut work: impl FnMut() -> T) -> f64 {
+    const BATCH: u32 = 1000;
+    let (start, mut count) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_millis(500) {
+        for _ in 0..BATCH {
+            black_box(work());
+        }
+        count += BATCH;
+    }
+    f64::from(count) / start.elapsed().as_secs_f64()
+}
+
+fn hub(url: &str, user: &str, key: &str) -> EventHub {
+    let hub = EventHub::new(HubConfig::new(url, user, key).unwrap());
+    hub.connect().unwrap();
+    hub
+}
+
+fn listen(hub: &EventHub) {
+    let options = SubscribeOptions::new().acknowledged(LONG);
+    hub.subscribe_with("topic=bench", options, |_| Ok(None))
+        .unwrap();
+}
+
+fn hub_latencies(url: &str, user: &str, key: &str) -> Vec<Duration> {
+    let (sender, receiver) = (hub(url, user, key), hub(url, user, key));
+    listen(&receiver);
+    let mut latencies = Vec::new();
+    let start = Instant::now();
+    for number in 0..1000 {
+        std::thread::sleep((start + PACE * number).saturating_duration_since(Instant::now()));
+        let sent = Instant::now();
+        sender.publish(Event::new("bench").data(number)).unwrap();
+        let event = receiver.next(LONG).unwrap().unwrap();
+        latencies.push(sent.elapsed());
+        assert_eq!(event.get_data(), number);
+    }
+    latencies
+}
+
+fn bare_latencies(url: &str, user: &str, key: &str) -> Vec<Duration> {
+    let (mut sender, mut receiver) = (bare(url, user, key), bare(url, user, key));
+    let event = |topic: &str, data| serde_json::to_string(&Event::new(topic).data(data)).unwrap();
+    let packet = |number: u32, event: &str| {
+        Message::text(format!(
+            "5:{number}+::{{\"name\":\"ftrack.event\",\"args\":[{event}]}}"
+        ))
+    };
+    let data = json!({"subscriber": {"id": "bare"}, "subscription": "topic=bench"});
+    receiver
+        .send(packet(1, &event("ftrack.meta.subscribe", data)))
+        .unwrap();
+    while !receiver
+        .read()
+        .unwrap()
+        .to_text()
+        .unwrap()
+        .starts_with("6:::1")
+    {}
+    let mut latencies = Vec::new();
+    let start = Instant::now();
+    for number in 0..1000 {
+        std::thread::sleep((start + PACE * number).saturating_duration_since(Instant::now()));
+        let sent = Instant::now();
+        sender
+            .send(packet(number + 1, &event("bench", json!(number))))
+            .unwrap();
+        while !receiver
+            .read()
+            .unwrap()
+            .to_text()
+            .unwrap()
+            .starts_with("5:")
+        {}
+        latencies.push(sent.elapsed());
+        // The acknowledgement, so that the connection does not fill up.
+        while !sender.read().unwrap().to_text().unwrap().starts_with("6:") {}
+    }
+    latencies
+}
+
+fn bare(url: &str, user: &str, key: &str) -> WebSocket<TcpStream> {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "GET /socket.io/1/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         ftrack-user: {user}\r\nftrack-api-key: {key}\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let body = answer
+        .split("\r\n")
+        .find(|line| line.contains(":websocket"))
+        .unwrap();
+    let session = body.split(':').next().unwrap();
+    let stream = TcpStream::connect(host).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let url = format!("ws://{host}/socket.io/1/websocket/{session}");
+    let (mut socket, _) = tungstenite::client(url, stream).unwrap();
+    while socket.read().unwrap().to_text().unwrap() != "1::" {}
+    socket
+}
+
+fn report(name: &str, latencies: &mut [Duration]) {
+    latencies.sort();
+    let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_micros();
+    println!("{name}: p50 {} us, p99 {} us", at(0.5), at(0.99));
+}
+
+fn throughput(url: &str, user: &str, key: &str) {
+    const COUNT: u32 = 50_000;
+    let (sender, receiver) = (hub(url, user, key), hub(url, user, key));
+    listen(&receiver);
+    let start = Instant::now();
+    let publisher = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            sender.publish(Event::new("bench").data(number)).unwrap();
+        }
+        sender.flush(LONG).unwrap();
+        sender.counts()
+    });
+    for _ in 0..COUNT {
+        receiver.next(LONG).unwrap().unwrap();
+    }
+    let rate = f64::from(COUNT) / start.elapsed().as_secs_f64();
+    let reconnects = publisher.join().unwrap().reconnects;
+    println!("throughput: {rate:.0} events a second, {reconnects} reconnects");
+}
