@@ -7,15 +7,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::database::Database;
 use crate::database::model::Model;
 use crate::events::Hub;
+use crate::faults::Faults;
 use crate::files::{self, Files};
 use crate::schema::{Schema, compact};
+use crate::server::line::{Cutter, Lines};
 use crate::site::{Parts, Site};
 use crate::{server, studio};
 
@@ -47,6 +48,9 @@ pub struct Builder {
     api_user: String,
     api_key: Option<String>,
     server_version: String,
+    read_only_key: Option<String>,
+    faults: bool,
+    log: bool,
 }
 
 impl Emulator {
@@ -70,6 +74,9 @@ impl Emulator {
             api_user: "jenkins".to_owned(),
             api_key: None,
             server_version: "dev".to_owned(),
+            read_only_key: None,
+            faults: false,
+            log: false,
         }
     }
 
@@ -96,6 +103,12 @@ impl Emulator {
     /// The event server, to publish through or to switch faults on.
     pub fn events(&self) -> &Hub {
         &self.site.events
+    }
+
+    /// What goes wrong with the next requests. Works without [`Builder::faults`], which is about
+    /// the HTTP endpoint.
+    pub fn faults(&self) -> &Faults {
+        &self.site.faults
     }
 
     /// What the parts of the emulator share.
@@ -187,11 +200,33 @@ impl Builder {
         self
     }
 
+    /// A second key of that user, with which it can only read.
+    #[must_use]
+    pub fn read_only_key(mut self, key: impl Into<String>) -> Self {
+        self.read_only_key = Some(key.into());
+        self
+    }
+
+    /// Whether `/emulator/faults` lets everybody on this machine queue faults.
+    #[must_use]
+    pub fn faults(mut self, on: bool) -> Self {
+        self.faults = on;
+        self
+    }
+
+    /// Whether each request is printed to stderr with its time.
+    #[must_use]
+    pub fn log(mut self, on: bool) -> Self {
+        self.log = on;
+        self
+    }
+
     /// Starts the emulator. It accepts connections when this returns.
     ///
     /// # Errors
     ///
-    /// If the port is taken, the folder cannot be used, or the schemas cannot be read.
+    /// If the port is taken, the folder cannot be used, the schemas cannot be read,
+    /// or both keys are the same.
     pub fn start(self) -> anyhow::Result<Emulator> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let listener = TcpListener::bind(address)
@@ -221,6 +256,9 @@ impl Builder {
         let api_key = self
             .api_key
             .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        if self.read_only_key.as_ref() == Some(&api_key) {
+            anyhow::bail!("the key that can only read must differ from the API key");
+        }
         let site = Site::new(Parts {
             database,
             folder,
@@ -230,6 +268,9 @@ impl Builder {
             latency: self.latency,
             api_user: self.api_user.clone(),
             api_key: api_key.clone(),
+            read_only_key: self.read_only_key,
+            offers_faults: self.faults,
+            is_logged: self.log,
         })?;
         let (stop, stopped) = oneshot::channel();
         let thread = serve(Arc::clone(&site), listener, stopped)?;
@@ -259,14 +300,11 @@ fn serve(
         let _inside = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    // Without this, the second of two small packets waits 40 ms for a confirmation of the first.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
     let thread = std::thread::Builder::new().name("ftrack-emulator".to_owned());
     Ok(thread.spawn(move || {
         runtime.block_on(async move {
-            let serving = async { axum::serve(listener, server::router(site)).await };
+            let router = server::router(site).into_make_service_with_connect_info::<Cutter>();
+            let serving = async { axum::serve(Lines(listener), router).await };
             tokio::select! {
                 _ = serving => {}
                 _ = stopped => {}

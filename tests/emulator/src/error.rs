@@ -18,6 +18,8 @@ pub struct Fault {
     pub code: Option<&'static str>,
     /// The HTTP status of a strict answer; lax answers have 200.
     pub status: u16,
+    /// The position in the batch of the operation that is to blame, where that is known.
+    pub operation: Option<usize>,
 }
 
 impl Fault {
@@ -27,6 +29,7 @@ impl Fault {
             content: content.into(),
             code: None,
             status,
+            operation: None,
         }
     }
 
@@ -85,6 +88,13 @@ impl Fault {
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Blames an operation of the batch.
+    #[must_use]
+    pub fn of_operation(mut self, index: usize) -> Self {
+        self.operation = Some(index);
         self
     }
 

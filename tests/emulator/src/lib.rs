@@ -10,6 +10,7 @@ pub mod database;
 mod emulator;
 pub mod error;
 pub mod events;
+pub mod faults;
 pub mod files;
 pub mod language;
 pub mod rules;

@@ -1,11 +1,12 @@
 //! The emulator as a program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 use ftrack_emulator::Emulator;
+use serde_json::Value;
 
 /// A local ftrack server to develop and test against.
 ///
@@ -38,6 +39,15 @@ struct Arguments {
     /// The version that the server says it has: dev, or three numbers.
     #[arg(long, default_value = "dev", value_name = "V")]
     server_version: String,
+    /// A second key of that user, with which it can only read.
+    #[arg(long, value_name = "K")]
+    read_only_key: Option<String>,
+    /// Let everybody on this machine queue faults at /emulator/faults.
+    #[arg(long)]
+    faults: bool,
+    /// Print each request with its time to stderr.
+    #[arg(long)]
+    log: bool,
 }
 
 #[allow(clippy::print_stdout, reason = "a program")]
@@ -48,17 +58,20 @@ fn main() -> anyhow::Result<()> {
         .tasks(arguments.tasks)
         .latency(Duration::from_millis(arguments.latency))
         .api_user(arguments.api_user)
-        .server_version(arguments.server_version);
+        .server_version(arguments.server_version)
+        .faults(arguments.faults)
+        .log(arguments.log);
     if let Some(data) = arguments.data {
         builder = builder.data(data);
     }
     if let Some(key) = arguments.api_key {
         builder = builder.api_key(key);
     }
+    if let Some(key) = arguments.read_only_key {
+        builder = builder.read_only_key(key);
+    }
     if let Some(path) = arguments.schemas {
-        let subject = || format!("the schemas {} cannot be read", path.display());
-        let text = std::fs::read(&path).with_context(subject)?;
-        builder = builder.schemas(serde_json::from_slice(&text).with_context(subject)?);
+        builder = builder.schemas(read("schemas", &path)?);
     }
     // Signals are caught before anybody can know that there is something to stop.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,6 +89,12 @@ fn main() -> anyhow::Result<()> {
         interrupted.wait().await;
         anyhow::Ok(())
     })
+}
+
+fn read(what: &str, path: &Path) -> anyhow::Result<Value> {
+    let subject = || format!("the {what} {} cannot be read", path.display());
+    let text = std::fs::read(path).with_context(subject)?;
+    serde_json::from_slice(&text).with_context(subject)
 }
 
 /// SIGINT and SIGTERM.

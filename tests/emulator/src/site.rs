@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use md5::{Digest, Md5};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::actions::widget::Widgets;
@@ -15,7 +15,9 @@ use crate::database::Database;
 use crate::database::model::Model;
 use crate::error::{Fault, Result};
 use crate::events::{self, Hub, update};
+use crate::faults::Faults;
 use crate::files::{Credentials, Files};
+use crate::server::history::History;
 
 /// What is called after each commit that changed something.
 pub type Listener = Box<dyn Fn(&Commit) + Send + Sync>;
@@ -38,10 +40,18 @@ pub struct Site {
     pub latency: Duration,
     /// Addresses of widgets that are valid.
     pub widgets: Widgets,
+    /// What goes wrong with the next requests.
+    pub faults: Faults,
+    /// The latest requests.
+    pub history: History,
+    /// Whether `/emulator/faults` answers.
+    pub offers_faults: bool,
     api_user: String,
     api_key: String,
+    read_only_key: Option<String>,
     requests: AtomicU64,
     listeners: RwLock<Vec<Listener>>,
+    publishing: Mutex<()>,
 }
 
 /// A user whose key was right.
@@ -51,6 +61,8 @@ pub struct User {
     pub id: String,
     /// The name that was sent with the key.
     pub username: String,
+    /// Whether the key may change anything.
+    pub may_write: bool,
 }
 
 /// What a site is made from.
@@ -63,6 +75,9 @@ pub(crate) struct Parts {
     pub(crate) latency: Duration,
     pub(crate) api_user: String,
     pub(crate) api_key: String,
+    pub(crate) read_only_key: Option<String>,
+    pub(crate) offers_faults: bool,
+    pub(crate) is_logged: bool,
 }
 
 impl Site {
@@ -76,10 +91,15 @@ impl Site {
             version: parts.version,
             latency: parts.latency,
             widgets: Widgets::default(),
+            faults: Faults::default(),
+            history: History::new(parts.is_logged),
+            offers_faults: parts.offers_faults,
             api_user: parts.api_user,
             api_key: parts.api_key,
+            read_only_key: parts.read_only_key,
             requests: AtomicU64::new(0),
             listeners: RwLock::default(),
+            publishing: Mutex::default(),
         };
         site.ensure_api_user()?;
         Ok(Arc::new(site))
@@ -88,6 +108,31 @@ impl Site {
     /// The user who may use the API with this key, if the key is right. The comparison takes the
     /// same time wherever the key differs.
     pub fn authenticate(&self, username: &str, key: &str) -> Option<User> {
+        let (id, username, stored) = self.find_user(username)?;
+        let is_api_user = username.eq_ignore_ascii_case(&self.api_user);
+        let reading = self.read_only_key.as_ref().filter(|_| is_api_user);
+        let may_read = reading.is_some_and(|expected| is_same(expected, key));
+        let writing = stored.or_else(|| is_api_user.then(|| self.api_key.clone()));
+        let may_write = writing.is_some_and(|expected| is_same(&expected, key));
+        (may_read || may_write).then_some(User {
+            id,
+            username,
+            may_write,
+        })
+    }
+
+    /// The user to connect as, for what the emulator does on its own.
+    pub(crate) fn operator(&self) -> Option<User> {
+        let (id, username, _) = self.find_user(&self.api_user)?;
+        Some(User {
+            id,
+            username,
+            may_write: true,
+        })
+    }
+
+    /// The id and the name of a user, and the key if it was ever reset.
+    fn find_user(&self, username: &str) -> Option<(String, String, Option<String>)> {
         let found = self.database.transaction(|connection| {
             let sql = "SELECT r.id, r.username, k.key FROM resource r \
                        LEFT JOIN _api_key k ON k.user_id = r.id WHERE r.username = ?1 LIMIT 1";
@@ -97,10 +142,18 @@ impl Site {
                 .query_row([username], row)
                 .optional()?)
         });
-        let (id, username, stored): (String, String, Option<String>) = found.ok()??;
-        let is_api_user = username.eq_ignore_ascii_case(&self.api_user);
-        let expected = stored.or_else(|| is_api_user.then(|| self.api_key.clone()))?;
-        is_same(&expected, key).then_some(User { id, username })
+        found.ok()?
+    }
+
+    /// The name of the user to connect as.
+    pub fn api_user(&self) -> &str {
+        &self.api_user
+    }
+
+    /// The key that this user has now: it may have been reset.
+    pub(crate) fn current_key(&self) -> String {
+        let stored = self.find_user(&self.api_user).and_then(|(_, _, key)| key);
+        stored.unwrap_or_else(|| self.api_key.clone())
     }
 
     /// Gives a user a new random key, which replaces the one before.
@@ -126,7 +179,8 @@ impl Site {
         Ok(key)
     }
 
-    /// Calls `listener` after each commit that changed something.
+    /// Calls `listener` after each commit that changed something, in the order of the commits.
+    /// It must not change anything itself: the next commit waits for it.
     pub fn on_commit(&self, listener: Listener) {
         self.listeners.write().push(listener);
     }
@@ -134,6 +188,12 @@ impl Site {
     /// Whether somebody wants to know what commits change.
     pub fn has_listeners(&self) -> bool {
         !self.listeners.read().is_empty() || self.events.awaits(update::TOPIC)
+    }
+
+    /// Waits until all earlier commits are published. Taken before the database is released, it
+    /// puts events in the order of their commits.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.publishing.lock()
     }
 
     pub(crate) fn publish(&self, commit: &Commit) {
@@ -183,6 +243,11 @@ impl Site {
 impl Credentials for Site {
     fn authenticate(&self, user: &str, key: &str) -> bool {
         self.authenticate(user, key).is_some()
+    }
+
+    fn may_write(&self, user: &str, key: &str) -> bool {
+        self.authenticate(user, key)
+            .is_some_and(|user| user.may_write)
     }
 }
 

@@ -16,27 +16,7 @@ struct Events(WebSocket<MaybeTlsStream<TcpStream>>);
 
 impl Events {
     fn subscribe(site: &Site, subscription: &str) -> Self {
-        let (url, user, key) = (
-            site.emulator.url(),
-            site.emulator.api_user(),
-            site.emulator.api_key(),
-        );
-        let handshake = format!("{url}/socket.io/1/?api_user={user}&api_key={key}");
-        let answer = ureq::get(handshake)
-            .call()
-            .unwrap()
-            .body_mut()
-            .read_to_string();
-        let session = answer.unwrap().split(':').next().unwrap().to_owned();
-        let url = url.replacen("http", "ws", 1);
-        let (socket, _) =
-            tungstenite::connect(format!("{url}/socket.io/1/websocket/{session}")).unwrap();
-        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
-            stream
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
-        }
-        let mut events = Self(socket);
+        let mut events = Self(client::events(site));
         let event = json!({"topic": "ftrack.meta.subscribe",
             "data": {"subscriber": {"id": "s"}, "subscription": subscription}});
         let packet = json!({"name": "ftrack.event", "args": [event]});

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::changes::{Changes, Commit};
 use crate::database::model::TypeId;
 use crate::error::{Fault, Result};
+use crate::files::Joined;
 use crate::rules::echo::{self, Pending};
 use crate::rules::{Batch, Caller, check, effects};
 use crate::site::Site;
@@ -40,25 +41,31 @@ pub enum Answer {
 ///
 /// If one of them is refused; then none of them happened.
 pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<String> {
-    let (answers, changes, encodings) = site.database.transaction(|connection| {
-        let mut batch = Batch::new(site, connection, caller);
-        let mut answers = Vec::with_capacity(operations.len());
-        for operation in operations {
-            answers.push(dispatch(&mut batch, operation)?);
-        }
-        effects::finish(&mut batch)?;
-        check::check(&batch)?;
-        let answers = answers
-            .into_iter()
-            .map(|answer| complete(&mut batch, answer));
-        let answers = answers.collect::<Result<Vec<_>>>()?;
-        Ok((
-            answers,
-            batch.changes.take().map(Changes::into_vec),
-            batch.encodings,
-        ))
-    })?;
-    if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
+    check_permission(caller, operations)?;
+    let uploads = upload::join(site, operations)?;
+    let (answers, changes, encodings, discarded, turn) =
+        site.database.transaction(|connection| {
+            let mut batch = Batch::new(site, connection, caller);
+            let mut answers = Vec::with_capacity(operations.len());
+            for (index, operation) in operations.iter().enumerate() {
+                batch.operation = index;
+                let answer = dispatch(&mut batch, operation);
+                answers.push(answer.map_err(|fault| fault.of_operation(index))?);
+            }
+            effects::finish(&mut batch)?;
+            check::check(&batch)?;
+            let answers = answers
+                .into_iter()
+                .map(|answer| complete(&mut batch, answer));
+            let answers = answers.collect::<Result<Vec<_>>>()?;
+            let changes = batch.changes.take().map(Changes::into_vec);
+            let changes = changes.filter(|changes| !changes.is_empty());
+            let turn = changes.is_some().then(|| site.turn());
+            Ok((answers, changes, batch.encodings, batch.discarded, turn))
+        })?;
+    let kept = uploads.into_iter().try_for_each(Joined::keep);
+    upload::discard(site, &discarded);
+    if let Some(changes) = changes {
         site.publish(&Commit {
             changes,
             user_id: caller.user.id.clone(),
@@ -67,8 +74,36 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
             push_token: caller.push_token.clone(),
         });
     }
+    drop(turn);
     encode::start(site, caller, encodings);
-    Ok(format!("[{}]", answers.join(",")))
+    kept.map(|()| format!("[{}]", answers.join(",")))
+}
+
+/// What a key that can only read may do. Whatever is not here counts as a change.
+const READING: [&str; 9] = [
+    "query",
+    "search",
+    "parse_query",
+    "query_server_information",
+    "query_schemas",
+    "permissions",
+    "compute_rollups",
+    "get_widget_url",
+    "generate_signed_url",
+];
+
+fn check_permission(caller: &Caller, operations: &[Value]) -> Result<()> {
+    let is_reading = |operation: &&Value| {
+        let action = operation["action"].as_str().unwrap_or_default();
+        caller.user.may_write || READING.contains(&action)
+    };
+    match operations.iter().find(|operation| !is_reading(operation)) {
+        None => Ok(()),
+        Some(operation) => Err(Fault::permission(format!(
+            "This API key may only read: the action \"{}\" needs another key",
+            crate::database::value::excerpt(operation["action"].as_str().unwrap_or_default())
+        ))),
+    }
 }
 
 fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {

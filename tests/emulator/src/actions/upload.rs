@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::actions::Answer;
 use crate::error::Result;
+use crate::files::Joined;
 use crate::rules::Batch;
+use crate::site::Site;
 
 /// Where to send a file. The component need not exist yet.
 pub(super) fn prepare(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
@@ -14,11 +16,28 @@ pub(super) fn prepare(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
     Ok(Answer::Done(answer))
 }
 
-/// Joins the parts of an upload. The data stays even if the batch fails: without its
-/// ComponentLocation nobody takes it for complete, and uploading again replaces it.
+/// Joins the parts of all uploads that a batch completes. This copies much, so it comes before
+/// the transaction: nobody else's request waits for it. The data gets its place after the commit.
+pub(super) fn join(site: &Site, operations: &[Value]) -> Result<Vec<Joined>> {
+    let is_meant = |operation: &&Value| operation["action"] == "complete_multipart_upload";
+    let uploads = operations.iter().filter(is_meant);
+    uploads
+        .map(|operation| site.files.join_multipart_upload(operation))
+        .collect()
+}
+
+/// Answers that the parts are joined.
 pub(super) fn complete(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
     let answer = batch.site.files.complete_multipart_upload(operation)?;
     Ok(Answer::Done(answer))
+}
+
+/// Removes the data of components that were deleted.
+pub(super) fn discard(site: &Site, component_ids: &[String]) {
+    for id in component_ids {
+        // The entity is gone; data that stays takes room and does no harm.
+        let _ = site.files.remove(id);
+    }
 }
 
 /// A URL of a component's data that works without credentials.

@@ -126,8 +126,14 @@ impl Hub {
         &self.inner.settings
     }
 
-    pub(super) fn heartbeats_skipped(&self) -> bool {
+    /// Whether heartbeats are being skipped.
+    pub fn heartbeats_skipped(&self) -> bool {
         self.inner.heartbeats_skipped.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connections are frozen.
+    pub fn is_frozen(&self) -> bool {
+        *self.inner.frozen.borrow()
     }
 
     /// Whether some connection is slow in reading; ends those that have been for too long.

@@ -30,6 +30,8 @@ use crate::files::signing::Signer;
 use crate::files::store::Store;
 use crate::files::upload::Uploads;
 
+pub use crate::files::upload::Joined;
+
 /// Who may read and write the data of components.
 pub trait Credentials: Send + Sync {
     /// Whether the user name and the API key belong together.
@@ -146,6 +148,7 @@ fn missing(content: impl Into<String>) -> Fault {
         content: content.into(),
         code: None,
         status: 404,
+        operation: None,
     }
 }
 

@@ -32,6 +32,9 @@ const MAX_PARTS: u32 = 10_000;
 /// How much of a refused body is still read, so that its sender comes to read the answer.
 const REFUSED_BODY: usize = 16 << 20;
 
+/// The action that ends an upload in many parts.
+const COMPLETE: &str = "complete_multipart_upload";
+
 /// Unfinished multi-part uploads.
 #[derive(Default)]
 pub(super) struct Uploads {
@@ -101,24 +104,35 @@ impl Files {
         }
     }
 
-    /// The action `complete_multipart_upload`: joins the parts. Blocks while it copies.
+    /// Joins the parts of an upload, as `complete_multipart_upload` asks for. Blocks while it
+    /// copies. The data is the component's when [`Joined::keep`] is called.
     ///
     /// # Errors
     ///
-    /// `ValidationError` if there is no such upload or its parts are others; the upload is then
-    /// as before and can be completed again. `ServerError` if the storage fails.
-    pub fn complete_multipart_upload(&self, request: &Value) -> Result<Value, Fault> {
-        let request: Complete = read("complete_multipart_upload", request)?;
+    /// `ValidationError` if there is no such upload or its parts are others; `ServerError` if the
+    /// storage fails. The upload is then as before and can be completed again.
+    pub fn join_multipart_upload(&self, request: &Value) -> Result<Joined, Fault> {
+        let request: Complete = read(COMPLETE, request)?;
         let blob = Blob::of(&request.component_id);
         let upload = self.inner.uploads.take(&request, &blob)?;
-        let joined = self.join(&upload);
-        if let Err(error) = joined {
-            let mut uploads = self.inner.uploads.by_id.lock();
-            uploads.insert(request.upload_id, upload);
-            return Err(storage(&error));
-        }
+        let mut joined = Joined {
+            files: self.clone(),
+            upload: Some((request.upload_id, upload)),
+            whole: None,
+        };
+        joined.join().map_err(|error| storage(&error))?;
+        Ok(joined)
+    }
+
+    /// The answer to `complete_multipart_upload`.
+    ///
+    /// # Errors
+    ///
+    /// `ValidationError` for a malformed request.
+    pub fn complete_multipart_upload(&self, request: &Value) -> Result<Value, Fault> {
+        let request: Complete = read(COMPLETE, request)?;
         Ok(json!({
-            "action": "complete_multipart_upload",
+            "action": COMPLETE,
             "component_id": request.component_id,
             "url": format!("/component/get?id={}", request.component_id),
         }))
@@ -166,13 +180,51 @@ impl Files {
         let signed = self.inner.signer.sign("PUT", &path, query, now, lifetime);
         format!("{}{signed}", base.trim_end_matches('/'))
     }
+}
 
-    fn join(&self, upload: &Upload) -> io::Result<()> {
-        let mut whole = self.inner.store.incoming()?;
-        for part in upload.arrived.values() {
+/// An upload in many parts, put together. Unless it is kept, it can be completed again.
+pub struct Joined {
+    files: Files,
+    /// The upload and its id, until it is kept.
+    upload: Option<(String, Upload)>,
+    whole: Option<TempPath>,
+}
+
+impl Joined {
+    /// Makes it the data of the component, instead of what was there.
+    ///
+    /// # Errors
+    ///
+    /// `ServerError` if the storage fails; the upload can then be completed again.
+    pub fn keep(mut self) -> Result<(), Fault> {
+        if let (Some(whole), Some((_, upload))) = (self.whole.take(), &self.upload) {
+            let kept = self.files.inner.store.keep(whole, &upload.blob);
+            kept.map_err(|error| storage(&error))?;
+        }
+        self.upload = None;
+        Ok(())
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        let mut whole = self.files.inner.store.incoming()?;
+        let parts = self
+            .upload
+            .iter()
+            .flat_map(|(_, upload)| upload.arrived.values());
+        for part in parts {
             io::copy(&mut File::open(&part.file)?, &mut whole)?;
         }
-        self.inner.store.keep(whole.into_temp_path(), &upload.blob)
+        self.whole = Some(whole.into_temp_path());
+        Ok(())
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some((id, upload)) = self.upload.take() {
+            let mut uploads = self.files.inner.uploads.by_id.lock();
+            uploads.insert(id, upload);
+        }
     }
 }
 

@@ -53,6 +53,10 @@ pub struct Batch<'a> {
     pub notes: Vec<String>,
     /// Encoding jobs to start after the commit, with their ids.
     pub encodings: Vec<(EncodeRequest, String)>,
+    /// Components whose data goes after the commit.
+    pub discarded: Vec<String>,
+    /// The position of the operation that is being carried out.
+    pub operation: usize,
 }
 
 /// A row to check at the end of the batch.
@@ -66,6 +70,8 @@ pub struct Touched {
     pub columns: BTreeSet<String>,
     /// Whether the row is new.
     pub is_new: bool,
+    /// The position of the operation that touched it first.
+    pub operation: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -84,6 +90,8 @@ impl<'a> Batch<'a> {
             index: HashMap::new(),
             notes: Vec::new(),
             encodings: Vec::new(),
+            discarded: Vec::new(),
+            operation: 0,
         }
     }
 
@@ -116,6 +124,7 @@ impl<'a> Batch<'a> {
                 key,
                 columns: BTreeSet::new(),
                 is_new,
+                operation: self.operation,
             });
         }
         self.touched[*entry].columns.extend(columns);

@@ -29,15 +29,20 @@ const TOLERATED: [&str; 8] = [
 /// If a required value is missing, a reference leads nowhere, or a unique value exists twice.
 pub fn check(batch: &Batch<'_>) -> Result<()> {
     for touched in &batch.touched {
-        let declared = &batch.model.types[touched.ty];
-        // What was deleted meanwhile need not be complete.
-        if let Some((ty, record)) = batch.find(declared, &touched.key)? {
-            required(batch, ty, &record)?;
-            references(batch, ty, &record, touched)?;
-            unique(batch, ty, &record, touched)?;
-        }
+        check_one(batch, touched).map_err(|fault| fault.of_operation(touched.operation))?;
     }
     Ok(())
+}
+
+fn check_one(batch: &Batch<'_>, touched: &Touched) -> Result<()> {
+    let declared = &batch.model.types[touched.ty];
+    // What was deleted meanwhile need not be complete.
+    let Some((ty, record)) = batch.find(declared, &touched.key)? else {
+        return Ok(());
+    };
+    required(batch, ty, &record)?;
+    references(batch, ty, &record, touched)?;
+    unique(batch, ty, &record, touched)
 }
 
 fn required(batch: &Batch<'_>, ty: &Type, record: &Record) -> Result<()> {

@@ -139,6 +139,11 @@ pub fn row(batch: &mut Batch<'_>, ty: &Type, record: Record) -> Result<()> {
             .connection
             .prepare_cached(&sql)?
             .execute(rusqlite::params_from_iter(key_of(ty, &record)))?;
+        if model.table(ty).name == "component" {
+            batch
+                .discarded
+                .extend(key_of(ty, &record).iter().map(plain));
+        }
     }
     Ok(())
 }

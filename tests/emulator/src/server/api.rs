@@ -7,17 +7,18 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use serde_json::Value;
 
 use crate::actions;
 use crate::error::{Fault, Result};
 use crate::rules::Caller;
+use crate::server::history::Summary;
 use crate::site::Site;
 
 /// The largest body that is read. Ten thousand operations take a tenth of it.
@@ -31,11 +32,7 @@ pub fn router() -> Router<Arc<Site>> {
 async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
     site.count_request();
     let is_strict = header(request.headers(), "ftrack-strict-api").eq_ignore_ascii_case("true");
-    let latency = site.latency;
-    let answer = answer(site, request).await;
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+    let (summary, answer) = answer(site, request).await;
     let (status, text) = match answer {
         Ok(text) => (200, text),
         Err(fault) => (
@@ -46,17 +43,18 @@ async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (
         status,
+        Extension(summary),
         [(header::CONTENT_TYPE, "application/json")],
         Body::from(text),
     )
         .into_response()
 }
 
-async fn answer(site: Arc<Site>, request: Request) -> Result<String> {
+async fn answer(site: Arc<Site>, request: Request) -> (Summary, Result<String>) {
     let (parts, body) = request.into_parts();
     // The body is read first: an early answer would break the connection under a large upload.
     let body = to_bytes(body, BODY_LIMIT).await;
-    let work = move || {
+    let work = move |summary: &mut Summary| {
         let caller = caller(&site, &parts.headers)?;
         let body = body.map_err(|_| {
             Fault::request(format!(
@@ -69,15 +67,19 @@ async fn answer(site: Arc<Site>, request: Request) -> Result<String> {
         let operations = operations
             .as_array()
             .ok_or_else(|| Fault::request("The body must be a JSON list of operations"))?;
+        *summary = Summary::of(operations);
         actions::run(&site, &caller, operations)
     };
     // The database blocks, so it is kept off the threads that serve connections.
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Fault::internal(
-            "The emulator failed on this request; nothing of it was kept",
-        )),
-    }
+    let work = move || {
+        let mut summary = Summary::default();
+        let answer = work(&mut summary);
+        (summary, answer)
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        let message = "The emulator failed on this request; nothing of it was kept";
+        (Summary::default(), Err(Fault::internal(message)))
+    })
 }
 
 fn caller(site: &Site, headers: &HeaderMap) -> Result<Caller> {

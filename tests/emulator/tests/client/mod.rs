@@ -2,8 +2,39 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+use std::net::TcpStream;
+use std::time::Duration;
+
 use ftrack_emulator::{Builder, Emulator};
 use serde_json::{Value, json};
+use tungstenite::WebSocket;
+use tungstenite::stream::MaybeTlsStream;
+
+/// A new event connection, past its first packet.
+pub(crate) fn events(site: &Site) -> WebSocket<MaybeTlsStream<TcpStream>> {
+    let (url, user, key) = (
+        site.emulator.url(),
+        site.emulator.api_user(),
+        site.emulator.api_key(),
+    );
+    let handshake = format!("{url}/socket.io/1/?api_user={user}&api_key={key}");
+    let answer = ureq::get(handshake)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string();
+    let session = answer.unwrap().split(':').next().unwrap().to_owned();
+    let url = url.replacen("http", "ws", 1);
+    let (mut socket, _) =
+        tungstenite::connect(format!("{url}/socket.io/1/websocket/{session}")).unwrap();
+    if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+    }
+    assert_eq!(socket.read().unwrap().to_text().unwrap(), "1::");
+    socket
+}
 
 /// An emulator and a client for it.
 pub(crate) struct Site {
@@ -33,10 +64,14 @@ impl Site {
         let mut request = self
             .agent
             .post(format!("{}/api", self.emulator.url()))
-            .header("ftrack-user", self.emulator.api_user())
             .header("content-type", "application/json");
-        if !headers.iter().any(|(name, _)| *name == "ftrack-api-key") {
-            request = request.header("ftrack-api-key", self.emulator.api_key());
+        for (name, value) in [
+            ("ftrack-user", self.emulator.api_user()),
+            ("ftrack-api-key", self.emulator.api_key()),
+        ] {
+            if !headers.iter().any(|(own, _)| *own == name) {
+                request = request.header(name, value);
+            }
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

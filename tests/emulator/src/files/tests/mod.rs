@@ -254,9 +254,10 @@ fn many_parts_in_any_order() {
         named.insert(0, json!({"part_number": number, "e_tag": e_tag}));
     }
     let complete = |parts: &[Value], component: &str| {
-        site.files
-            .complete_multipart_upload(&json!({"component_id": component,
-            "upload_id": prepared["upload_id"], "parts": parts}))
+        let request = json!({"component_id": component,
+            "upload_id": prepared["upload_id"], "parts": parts});
+        site.files.join_multipart_upload(&request)?.keep()?;
+        site.files.complete_multipart_upload(&request)
     };
     let mut wrong_tag = named.clone();
     wrong_tag[1]["e_tag"] = md5_hex(b"broken").into();
@@ -266,6 +267,9 @@ fn many_parts_in_any_order() {
         assert_eq!(failure.exception, "ValidationError");
     }
     assert!(complete(&named, "another").is_err());
+    // What is joined and not kept, as in a batch that fails, can be completed again.
+    let request = json!({"component_id": ID, "upload_id": prepared["upload_id"], "parts": named});
+    drop(site.files.join_multipart_upload(&request).unwrap());
     assert_eq!(get(&site.url("get"), &[]).status, 404);
 
     let answer = complete(&named, ID).unwrap();
@@ -511,6 +515,7 @@ fn malformed_actions() {
         assert_eq!(failure.exception, "ValidationError", "{bad}");
         assert!(!failure.content.contains(['{', '}']));
         assert!(site.files.complete_multipart_upload(&bad).is_err());
+        assert!(site.files.join_multipart_upload(&bad).is_err());
         assert!(site.files.generate_signed_url(&bad, "").is_err());
     }
 }
