@@ -18,7 +18,7 @@ use crate::files::{self, Files};
 use crate::schema::{Schema, compact};
 use crate::server::line::{Cutter, Lines};
 use crate::site::{Parts, Site};
-use crate::{server, studio};
+use crate::{seed, server, studio};
 
 /// A running emulator. It stops when it is dropped: its threads end and its port is free.
 ///
@@ -49,6 +49,7 @@ pub struct Builder {
     api_key: Option<String>,
     server_version: String,
     read_only_key: Option<String>,
+    seed: Option<Value>,
     faults: bool,
     log: bool,
 }
@@ -75,6 +76,7 @@ impl Emulator {
             api_key: None,
             server_version: "dev".to_owned(),
             read_only_key: None,
+            seed: None,
             faults: false,
             log: false,
         }
@@ -207,6 +209,14 @@ impl Builder {
         self
     }
 
+    /// A studio to add to the demo studio; [`crate::seed`] tells the form. A folder takes each
+    /// seed once.
+    #[must_use]
+    pub fn seed(mut self, seed: Value) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Whether `/emulator/faults` lets everybody on this machine queue faults.
     #[must_use]
     pub fn faults(mut self, on: bool) -> Self {
@@ -225,7 +235,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the port is taken, the folder cannot be used, the schemas cannot be read,
+    /// If the port is taken, the folder cannot be used, the schemas or the seed cannot be read,
     /// or both keys are the same.
     pub fn start(self) -> anyhow::Result<Emulator> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
@@ -272,6 +282,9 @@ impl Builder {
             offers_faults: self.faults,
             is_logged: self.log,
         })?;
+        if let Some(seed) = self.seed {
+            seed::plant(&site, &seed)?;
+        }
         let (stop, stopped) = oneshot::channel();
         let thread = serve(Arc::clone(&site), listener, stopped)?;
         Ok(Emulator {

@@ -15,6 +15,7 @@ pub mod files;
 pub mod language;
 pub mod rules;
 pub mod schema;
+pub mod seed;
 pub mod select;
 pub mod server;
 pub mod site;

@@ -42,6 +42,9 @@ struct Arguments {
     /// A second key of that user, with which it can only read.
     #[arg(long, value_name = "K")]
     read_only_key: Option<String>,
+    /// A JSON file that describes a studio to add to the demo studio; a folder takes each once.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// Let everybody on this machine queue faults at /emulator/faults.
     #[arg(long)]
     faults: bool,
@@ -72,6 +75,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(path) = arguments.schemas {
         builder = builder.schemas(read("schemas", &path)?);
+    }
+    if let Some(path) = arguments.seed {
+        builder = builder.seed(read("seed", &path)?);
     }
     // Signals are caught before anybody can know that there is something to stop.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -265,8 +265,9 @@ fn faults_of_files_and_of_event_connections() {
 /// The program itself, with all of its options.
 #[test]
 fn the_program_logs_requests_without_secrets() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/studio.json");
     let mut program = Command::new(env!("CARGO_BIN_EXE_ftrack-emulator"))
-        .args(["--tasks", "0", "--log", "--faults"])
+        .args(["--tasks", "0", "--log", "--faults", "--seed", seed])
         .args(["--api-key", "key-of-keys", "--read-only-key", "other-key"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
