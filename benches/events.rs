@@ -49,8 +49,7 @@ fn expressions() {
         let rate = per_second(|| black_box(text).parse::<Expression>());
         println!("parse {name}: {rate:.0} a second");
         let expression: Expression = text.parse().unwrap();
-        let rate =
-            per_second(|| black_box(&expression).matches(black_box(&event)));
+        let rate = per_second(|| black_box(&expression).matches(black_box(&event)));
         println!("match {name}: {rate:.0} a second");
     }
 }

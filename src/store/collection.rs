@@ -85,8 +85,7 @@ impl Store {
             else {
                 continue;
             };
-            let entity_type = self.schema.find(entity.entity_type());
-            let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
+            let place = self.find_key(entity);
             let place = place.filter(|&place| self.record(place).state != Life::Created);
             extended.entry(attribute_name).or_default().extend(place);
         }
@@ -98,8 +97,7 @@ impl Store {
 
     /// The members that a collection has on the server, as far as that is known.
     pub(crate) fn remote_members(&self, entity: &EntityKey, name: &str) -> Vec<EntityKey> {
-        let entity_type = self.schema.find(entity.entity_type());
-        let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
+        let place = self.find_key(entity);
         let slot = place
             .zip(self.schema.name_id(name))
             .and_then(|(place, id)| self.record(place).remote.get(&self.shapes, id));
@@ -113,7 +111,7 @@ impl Store {
         let entity_type = self.schema.by_id(self.type_of(place));
         let attribute = entity_type.attribute(name)?;
         self.check_writable(place, entity_type, attribute)?;
-        super::edit::check(
+        super::check::check(
             &self.schema,
             &self.key(place),
             attribute,

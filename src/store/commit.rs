@@ -83,10 +83,9 @@ impl Store {
         };
         for operation in operations.iter() {
             self.forget_stale_collections(operation);
-            let entity = operation.entity();
-            let entity_type = self.schema.find(entity.entity_type());
-            let place = entity_type.and_then(|known| self.find(known.id(), entity.key()));
-            let Some(place) = place else { continue };
+            let Some(place) = self.find_key(operation.entity()) else {
+                continue;
+            };
             match operation {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
                 Operation::Delete { .. } => {
@@ -176,9 +175,7 @@ impl Store {
     /// A new child makes the parent's loaded list of children stale; so does one that left.
     fn forget_stale_collections(&mut self, operation: &Operation) {
         let member = operation.entity().entity_type().to_owned();
-        let entity = operation.entity();
-        let known = self.schema.find(entity.entity_type());
-        let place = known.and_then(|known| self.find(known.id(), entity.key()));
+        let place = self.find_key(operation.entity());
         let mut owners: Vec<u32> = Vec::new();
         match operation {
             Operation::Update {

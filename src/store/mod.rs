@@ -5,6 +5,7 @@
 
 mod absorb;
 mod attributes;
+mod check;
 mod collection;
 mod commit;
 mod edit;
@@ -148,6 +149,12 @@ impl Store {
             record.key == *key && self.same_family(record.entity_type, entity_type)
         });
         found.copied()
+    }
+
+    /// The place of a known entity.
+    fn find_key(&self, entity: &EntityKey) -> Option<u32> {
+        let entity_type = self.schema.find(entity.entity_type())?;
+        self.find(entity_type.id(), entity.key())
     }
 
     /// The place of an entity by its key, whether it was known or not.
