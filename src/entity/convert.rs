@@ -25,29 +25,30 @@ impl<T: FromValue> FromAttribute for T {
 
 impl FromAttribute for Entity {
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
-        let key = EntityKey::from_value(value)?;
-        Ok(known(session, &key))
+        known(session, &EntityKey::from_value(value)?)
     }
 }
 
 impl FromAttribute for Option<Entity> {
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
         let key = Option::<EntityKey>::from_value(value)?;
-        Ok(key.map(|key| known(session, &key)))
+        key.map(|key| known(session, &key)).transpose()
     }
 }
 
 impl FromAttribute for Vec<Entity> {
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch> {
         let keys = Vec::<EntityKey>::from_value(value)?;
-        Ok(keys.iter().map(|key| known(session, key)).collect())
+        keys.iter().map(|key| known(session, key)).collect()
     }
 }
 
-fn known(session: &Session, key: &EntityKey) -> Entity {
-    session
-        .entity(key)
-        .expect("a key that the store gave is one that it takes")
+/// Keys from the session's own store are always good; those that somebody made up may not be.
+fn known(session: &Session, key: &EntityKey) -> Result<Entity, Mismatch> {
+    session.entity(key).map_err(|error| Mismatch {
+        wanted: "a reference to an entity of the session's server",
+        found: error.to_string(),
+    })
 }
 
 impl From<&Entity> for Value {
