@@ -1,7 +1,10 @@
 //! Actions in, replies out: the protocol on top of a transport, with credentials and errors.
 
+mod budget;
+mod statistics;
+
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value as Json;
@@ -11,6 +14,9 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Request, Response, Transport};
 use crate::wire::failure_of;
+use statistics::Counters;
+
+pub use statistics::Statistics;
 
 /// The largest answer that is read; a page of 500 entities has about half a megabyte.
 const MAX_ANSWER: u64 = 1 << 30;
@@ -21,30 +27,10 @@ pub(crate) struct Api {
     config: Config,
     url: Url,
     headers: Vec<(String, String)>,
+    /// The headers that ask for rows as they were selected, nothing added and nothing left out.
+    strict_headers: Vec<(String, String)>,
     closed: AtomicBool,
     counters: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    requests: AtomicU64,
-    bytes_sent: AtomicU64,
-    bytes_received: AtomicU64,
-    micros: AtomicU64,
-}
-
-/// What a session has asked of its server so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Requests sent.
-    pub requests: u64,
-    /// Bytes of their bodies.
-    pub bytes_sent: u64,
-    /// Bytes of the answers' bodies, unpacked.
-    pub bytes_received: u64,
-    /// Microseconds spent waiting for answers and reading them.
-    pub microseconds: u64,
 }
 
 impl Api {
@@ -64,11 +50,13 @@ impl Api {
             ),
         ];
         headers.extend(config.headers.iter().cloned());
+        let strict_headers = strict(&headers);
         Self {
             transport,
             config,
             url,
             headers,
+            strict_headers,
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         }
@@ -112,20 +100,34 @@ impl Api {
     /// [`ErrorKind::Tls`] without an answer; the server's own failure under its kind; and
     /// [`ErrorKind::BadResponse`] for an answer that is no JSON array.
     pub(crate) fn send(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+        self.send_with(&self.headers, body, summary)
+    }
+
+    /// Sends the body of a request and asks for rows as they were selected: without attributes
+    /// that the server adds, and with every entity in full wherever it occurs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub(crate) fn send_strict(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+        self.send_with(&self.strict_headers, body, summary)
+    }
+
+    fn send_with(
+        &self,
+        headers: &[(String, String)],
+        body: &[u8],
+        summary: &str,
+    ) -> Result<Vec<u8>> {
         self.check_open()?;
+        self.spend(summary)?;
         let started = Instant::now();
-        let outcome = self.exchange(body);
+        let outcome = self.exchange(headers, body);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        self.counters
-            .bytes_sent
-            .fetch_add(body.len() as u64, Ordering::Relaxed);
-        self.counters.micros.fetch_add(micros, Ordering::Relaxed);
+        let received = outcome.as_ref().map_or(0, |(_, answer)| answer.len());
+        self.counters.exchanged(body.len(), received, micros);
         match &outcome {
             Ok((status, answer)) => {
-                self.counters
-                    .bytes_received
-                    .fetch_add(answer.len() as u64, Ordering::Relaxed);
                 log::debug!(
                     "{summary}: status {status}, {} bytes, {micros} µs",
                     answer.len()
@@ -141,14 +143,8 @@ impl Api {
         Ok(answer)
     }
 
-    pub(crate) fn statistics(&self) -> Statistics {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Statistics {
-            requests: read(&self.counters.requests),
-            bytes_sent: read(&self.counters.bytes_sent),
-            bytes_received: read(&self.counters.bytes_received),
-            microseconds: read(&self.counters.micros),
-        }
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether it was open until now.
@@ -171,11 +167,11 @@ impl Api {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn exchange(&self, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+    fn exchange(&self, headers: &[(String, String)], body: &[u8]) -> Result<(u16, Vec<u8>)> {
         let request = Request {
             method: "POST",
             url: &self.url,
-            headers: &self.headers,
+            headers,
             body,
             timeout: self.config.timeout,
         };
@@ -247,6 +243,18 @@ impl Api {
     fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
+}
+
+/// The same headers with the options for rows as they were selected (SERVER.md B1, B5).
+fn strict(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let replaced = ["ftrack-strict-api", "ftrack-api-options"];
+    let others = headers
+        .iter()
+        .filter(|(name, _)| !replaced.contains(&name.as_str()));
+    let values = ["true", "strict:1;denormalize:1"];
+    let ours = replaced.into_iter().zip(values);
+    let ours = ours.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    others.cloned().chain(ours).collect()
 }
 
 /// `query_server_information, 3 × create`.

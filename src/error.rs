@@ -62,6 +62,10 @@ pub enum ErrorKind {
     WrongType,
     /// The attribute is not loaded and loading it was not allowed.
     NotLoaded,
+    /// More requests were needed than [`with_request_budget`] allows: load more in each.
+    ///
+    /// [`with_request_budget`]: crate::Session::with_request_budget
+    OverBudget,
     /// The server is too old for this, or does not offer it.
     Unsupported,
     /// The server reported a failure that has no kind of its own.

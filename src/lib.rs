@@ -53,7 +53,8 @@ pub use hub::{
 pub use operation::{Change, Operation, Plan};
 pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 pub use session::{
-    IntoKey, Query, QueryIter, Scope, ServerInformation, SessionBuilder, SettingGuard, Strategy,
+    IntoKey, Query, QueryIter, QueryPages, Rows, Scope, Search, ServerInformation, SessionBuilder,
+    SettingGuard, Strategy,
 };
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};

@@ -87,6 +87,12 @@ impl<const N: usize> From<[&Entity; N]> for Value {
     }
 }
 
+impl From<&Entity> for EntityKey {
+    fn from(entity: &Entity) -> Self {
+        entity.key()
+    }
+}
+
 /// In a query, an entity stands for its primary key.
 impl ToOperand for Entity {
     fn to_operand(&self) -> Result<Operand> {

@@ -105,7 +105,7 @@ impl Pages {
             ));
         }
         for statement in &mut self.statements {
-            if !statement.order.is_empty() || grouped(statement) {
+            if !statement.order.is_empty() || statement.is_grouped() {
                 return Err(invalid(format!(
                     "stable paging sorts by the primary key: leave `order by` and `group by` \
                      out of {statement}"
@@ -160,7 +160,7 @@ impl Pages {
     /// The statement to send now, or [`None`] when all rows have come.
     pub fn request(&self) -> Option<Statement> {
         let mut statement = self.statements.front()?.clone();
-        if grouped(&statement) {
+        if statement.is_grouped() {
             return Some(statement);
         }
         if let Some(last) = &self.last {
@@ -190,7 +190,7 @@ impl Pages {
         let Some(statement) = self.statements.front() else {
             return Ok(0);
         };
-        if grouped(statement) {
+        if statement.is_grouped() {
             self.statements.clear();
             return Ok(rows);
         }
@@ -244,10 +244,12 @@ impl Pages {
     }
 }
 
-/// Whether the rows are groups, not entities.
-fn grouped(statement: &Statement) -> bool {
-    let aggregate = |projection: &Projection| matches!(projection, Projection::Aggregate(..));
-    !statement.group.is_empty() || statement.projections.iter().any(aggregate)
+impl Statement {
+    /// Whether the rows are groups, not entities.
+    pub(crate) fn is_grouped(&self) -> bool {
+        let aggregate = |projection: &Projection| matches!(projection, Projection::Aggregate(..));
+        !self.group.is_empty() || self.projections.iter().any(aggregate)
+    }
 }
 
 /// The rows after the one with the key `last`, when sorted by key: `a > x or (a is x and b > y)`.

@@ -2,7 +2,6 @@
 
 use serde_json::Value as Json;
 
-use crate::api::Statistics;
 use crate::error::Result;
 use crate::handle::Session;
 
@@ -27,10 +26,5 @@ impl Session {
     /// The server's failure under its kind, or what kept its answer from arriving.
     pub fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.shared.api.call(actions)
-    }
-
-    /// What this session has asked of the server so far.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.api.statistics()
     }
 }

@@ -163,6 +163,8 @@ impl Session {
         let entity_type = self.schema().entity_type(&entity_type)?;
         self.schema().check_path(entity_type, path)?;
         log::debug!("loading {path} for {} × {}", keys.len(), entity_type.name());
+        let counters = self.shared.api.counters();
+        counters.loaded_on_access(entity_type.name(), path);
         self.fetch(entity_type, &keys, &[path])
     }
 

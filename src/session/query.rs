@@ -2,22 +2,29 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::{Bound, RangeBounds};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
-use crate::query::{IntoStatement, PAGE_SIZE, Pages, Statement};
+use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
+use crate::schema::{AttributeKind, Schema};
 use crate::wire::{Answer, Reply, decode, query_action};
 
-/// A query that has not been sent yet; made by [`Session::query`].
+/// How many values a list after `in` may have in one request; longer ones are split.
+const LONGEST_LIST: usize = 500;
+
+/// A query that has not been sent yet; made by [`Session::query`] and [`Session::select`].
 ///
 /// Nothing is fetched until rows are asked for, and then a page at a time. A query can be run as
-/// often as needed; each run asks the server anew.
+/// often as needed; each run asks the server anew. Lists of more than 500 values after `in` go
+/// out in several requests where that cannot change the rows.
 #[must_use = "a query does nothing until its rows are asked for"]
 #[derive(Clone)]
 pub struct Query {
-    session: Session,
-    statement: Statement,
+    pub(super) session: Session,
+    pub(super) statement: Statement,
     page_size: u64,
+    is_stable: bool,
 }
 
 impl Session {
@@ -45,17 +52,9 @@ impl Session {
     /// [`ErrorKind::Syntax`] with the place; [`ErrorKind::UnknownType`] and
     /// [`ErrorKind::UnknownAttribute`] with the nearest name.
     pub fn query(&self, expression: impl IntoStatement) -> Result<Query> {
-        let mut statement = expression.into_statement()?;
+        let statement = expression.into_statement()?;
         statement.check(self.schema())?;
-        let entity_type = self.schema().entity_type(&statement.entity_type)?;
-        if statement.projections.is_empty() && statement.group.is_empty() {
-            statement = statement.with_projections(entity_type.default_projections());
-        }
-        Ok(Query {
-            session: self.clone(),
-            statement,
-            page_size: PAGE_SIZE,
-        })
+        Ok(Query::new(self, statement))
     }
 
     /// Sends an expression exactly as it is, in one request, and answers with all its entities.
@@ -65,39 +64,105 @@ impl Session {
     ///
     /// The server's failure under its kind, or what kept its answer from arriving.
     pub fn query_raw(&self, expression: &str) -> Result<Vec<Entity>> {
-        let answer = self.ask(expression)?;
-        Ok(self.adopt(answer).0)
+        let answer = self.ask(&[expression])?;
+        let first = self.adopt(answer).into_iter().next();
+        Ok(first.map(|page| page.entities).unwrap_or_default())
     }
 
-    fn ask(&self, expression: &str) -> Result<Answer> {
-        let body = serde_json::to_vec(&[query_action(expression)]).expect("JSON values print");
-        let doing = |error: Error| error.context(format_args!("query {expression:?}"));
-        let bytes = self.shared.api.send(&body, expression).map_err(doing)?;
-        decode(self.schema(), &bytes).map_err(doing)
+    /// Sends expressions in one request.
+    pub(super) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
+        let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
+        let body = serde_json::to_vec(&actions).expect("JSON values print");
+        let summary = expressions.join("; ");
+        let doing = |error: Error| error.context(format_args!("query {summary:?}"));
+        let bytes = self.shared.api.send(&body, &summary).map_err(doing)?;
+        let answer = decode(self.schema(), &bytes).map_err(doing)?;
+        self.shared.api.counters().decoded(answer.rows.rows.len());
+        let (got, asked) = (answer.replies.len(), expressions.len());
+        if got != asked {
+            return Err(doing(Error::new(
+                ErrorKind::BadResponse,
+                format!("the server gave {got} answers to {asked} actions"),
+            )));
+        }
+        Ok(answer)
     }
 
-    /// Takes the rows of an answer into the store; the entities of its first reply, and where
-    /// the next page begins.
-    fn adopt(&self, answer: Answer) -> (Vec<Entity>, Option<u64>) {
-        let Reply { roots, next_offset } = answer.replies.into_iter().next().unwrap_or_default();
+    /// Takes the rows of an answer into the store; a page for each reply.
+    pub(super) fn adopt(&self, answer: Answer) -> Vec<Page> {
         let mut store = self.shared.store.lock();
         let places = store.absorb(answer.rows);
-        let entities = roots.iter().map(|&row| Entity {
-            session: self.clone(),
-            handle: store.handle(places[row as usize]),
+        let replies = answer.replies.into_iter();
+        let pages = replies.map(|Reply { roots, next_offset }| Page {
+            entities: roots
+                .iter()
+                .map(|&row| Entity {
+                    session: self.clone(),
+                    handle: store.handle(places[row as usize]),
+                })
+                .collect(),
+            next_offset,
         });
-        (entities.collect(), next_offset)
+        pages.collect()
+    }
+}
+
+/// The entities of one reply, and where the next page begins.
+#[derive(Default)]
+pub(super) struct Page {
+    pub(super) entities: Vec<Entity>,
+    pub(super) next_offset: Option<u64>,
+}
+
+impl Page {
+    /// Tells the cursor of it, and leaves out what is beyond the query's limit.
+    pub(super) fn kept(self, pages: &mut Pages) -> Result<Vec<Entity>> {
+        let mut entities = self.entities;
+        let last_key: Option<Vec<Literal>> = entities
+            .last()
+            .map(|last| last.key().parts().map(Literal::Text).collect());
+        let kept = pages.received(entities.len(), self.next_offset, last_key.as_deref())?;
+        entities.truncate(kept);
+        Ok(entities)
     }
 }
 
 impl Query {
-    /// How many entities one request asks for; 500 unless set.
+    pub(super) fn new(session: &Session, statement: Statement) -> Self {
+        Self {
+            session: session.clone(),
+            statement,
+            page_size: PAGE_SIZE,
+            is_stable: false,
+        }
+    }
+
+    /// How many entities one request asks for; 500 unless set. 0 is an error when the query
+    /// runs.
     pub fn page_size(mut self, rows: u64) -> Self {
         self.page_size = rows;
         self
     }
 
-    /// The query, default projections included.
+    /// Pages by key instead of by offset, so that rows that others create or delete meanwhile
+    /// make it neither skip nor repeat a row. The rows come sorted by key; a query with an order
+    /// of its own, or a group, is an error when it runs.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// for page in session.query("select name from Task")?.page_size(100).stable().pages() {
+    ///     assert!(page?.len() <= 100);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stable(mut self) -> Self {
+        self.is_stable = true;
+        self
+    }
+
+    /// The query as it was given, and refined since.
     pub fn statement(&self) -> &Statement {
         &self.statement
     }
@@ -105,9 +170,27 @@ impl Query {
     /// Every entity, fetched page by page when the iteration gets there.
     pub fn iter(&self) -> QueryIter {
         QueryIter {
-            session: self.session.clone(),
-            state: Pages::new(&self.statement, self.page_size).map(Some),
+            pages: self.pages(),
             buffer: VecDeque::new(),
+        }
+    }
+
+    /// Every entity, a page at a time: one request for each.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let query = session.query("Task limit 25")?.page_size(10);
+    /// let sizes: Vec<usize> =
+    ///     query.pages().map(|page| Ok(page?.len())).collect::<ftrack_api::Result<_>>()?;
+    /// assert_eq!(sizes, [10, 10, 5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pages(&self) -> QueryPages {
+        QueryPages {
+            session: self.session.clone(),
+            state: self.entity_cursor().map(Some),
         }
     }
 
@@ -115,7 +198,9 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// The server's failure under its kind, or what kept its answer from arriving.
+    /// The server's failure under its kind, or what kept its answer from arriving. A query that
+    /// was made by [`Session::select`] or refined is checked when it runs, and fails as
+    /// [`Session::query`] does.
     pub fn all(&self) -> Result<Vec<Entity>> {
         self.iter().collect()
     }
@@ -126,7 +211,7 @@ impl Query {
     ///
     /// As for [`all`](Self::all).
     pub fn first(&self) -> Result<Option<Entity>> {
-        self.at_most(1).iter().next().transpose()
+        self.nth(0)
     }
 
     /// The only entity.
@@ -136,7 +221,7 @@ impl Query {
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::MultipleFound`] if there are
     /// several; else as for [`all`](Self::all).
     pub fn one(&self) -> Result<Entity> {
-        let mut found = self.at_most(2).iter();
+        let mut found = self.slice(..2).iter();
         let first = found.next().transpose()?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
@@ -156,15 +241,134 @@ impl Query {
         }
     }
 
-    /// The same query for no more than `rows` entities.
-    fn at_most(&self, rows: u64) -> Self {
-        let mut query = self.clone();
-        query.statement.limit = Some(query.statement.limit.unwrap_or(rows).min(rows));
-        query
+    /// The entity at `index`, counted from 0; only that one is fetched.
+    ///
+    /// # Errors
+    ///
+    /// As for [`all`](Self::all).
+    pub fn nth(&self, index: u64) -> Result<Option<Entity>> {
+        let end = index.saturating_add(1);
+        self.slice(index..end).iter().next().transpose()
     }
 
-    fn text(&self) -> String {
+    /// The same query for some of its rows, counted from 0; `query[3:10]` in Python. Only they
+    /// are fetched, when they are asked for.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let query = session.query("Task order by name, id offset 5 limit 20")?;
+    /// let slice = query.slice(3..10);
+    /// assert_eq!(slice.statement().to_string(), "Task order by name, id offset 8 limit 7");
+    /// assert_eq!(slice.all()?, query.all()?[3..10]);
+    /// assert_eq!(query.nth(3)?, slice.first()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slice(&self, rows: impl RangeBounds<u64>) -> Self {
+        let start = match rows.start_bound() {
+            Bound::Unbounded => 0,
+            Bound::Included(&start) => start,
+            Bound::Excluded(&before) => before.saturating_add(1),
+        };
+        let end = match rows.end_bound() {
+            Bound::Unbounded => u64::MAX,
+            Bound::Included(&last) => last.saturating_add(1),
+            Bound::Excluded(&end) => end,
+        };
+        let mut slice = self.clone();
+        let statement = &mut slice.statement;
+        let end = end.min(statement.limit.unwrap_or(u64::MAX));
+        let offset = statement.offset.unwrap_or(0).saturating_add(start);
+        if offset > 0 {
+            statement.offset = Some(offset);
+        }
+        if i64::try_from(offset).is_err() {
+            // Servers count in 63 bits: so far out there is nothing, and asking is an error.
+            statement.limit = Some(0);
+        } else if end < u64::MAX {
+            statement.limit = Some(end.saturating_sub(start));
+        }
+        slice
+    }
+
+    /// The cursor over the pages of `statement`, a form of this query.
+    pub(super) fn cursor(&self, statement: &Statement) -> Result<Pages> {
+        let schema = self.session.schema();
+        statement.check(schema)?;
+        let mut pages = Pages::new(statement, self.page_size)?;
+        if !statement.is_grouped() {
+            pages = pages.split(LONGEST_LIST, |path| {
+                is_single(schema, &statement.entity_type, path)
+            });
+        }
+        if self.is_stable {
+            let key = schema.entity_type(&statement.entity_type)?.primary_key();
+            let key: Vec<&str> = key.iter().map(AsRef::as_ref).collect();
+            pages = pages.stable(&key)?;
+        }
+        Ok(pages)
+    }
+
+    /// The cursor for entities, default projections added.
+    pub(super) fn entity_cursor(&self) -> Result<Pages> {
+        if self.statement.is_grouped() {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                format!(
+                    "the rows of {:?} are groups, not entities; read them with `rows`",
+                    self.text()
+                ),
+            ));
+        }
+        self.cursor(&self.with_default_projections()?)
+    }
+
+    pub(super) fn with_default_projections(&self) -> Result<Statement> {
+        let schema = self.session.schema();
+        let entity_type = schema.entity_type(&self.statement.entity_type)?;
+        let defaults = entity_type.default_projections();
+        Ok(self.statement.clone().with_projections(defaults))
+    }
+
+    pub(super) fn is_stable(&self) -> bool {
+        self.is_stable
+    }
+
+    pub(super) fn text(&self) -> String {
         self.statement.to_string()
+    }
+}
+
+/// Whether the path leads to one value for each entity: through references only.
+fn is_single(schema: &Schema, entity_type: &str, path: &crate::query::Path) -> bool {
+    let mut current = schema.entity_type(entity_type).ok();
+    for segment in path.segments() {
+        let attribute = current.and_then(|one| one.attribute(segment.name()).ok());
+        let Some(attribute) = attribute else {
+            return false;
+        };
+        current = match attribute.kind() {
+            AttributeKind::Collection(_) | AttributeKind::Mapped(_) => return false,
+            AttributeKind::Reference(target) => {
+                schema.entity_type(segment.cast().unwrap_or(target)).ok()
+            }
+            _ => None,
+        };
+    }
+    true
+}
+
+/// A prepared query as part of another call; how it pages is not taken over.
+impl IntoStatement for Query {
+    fn into_statement(self) -> Result<Statement> {
+        self.statement.into_statement()
+    }
+}
+
+impl IntoStatement for &Query {
+    fn into_statement(self) -> Result<Statement> {
+        self.clone().into_statement()
     }
 }
 
@@ -182,58 +386,71 @@ impl fmt::Debug for Query {
         f.debug_struct("Query")
             .field("statement", &self.text())
             .field("page_size", &self.page_size)
+            .field("stable", &self.is_stable)
             .finish_non_exhaustive()
     }
 }
 
-/// The entities of a [`Query`]; after an error it ends.
-pub struct QueryIter {
+/// The pages of a [`Query`]; after an error it ends.
+pub struct QueryPages {
     session: Session,
     /// The cursor, until it is finished; or why there is none.
     state: Result<Option<Pages>>,
-    buffer: VecDeque<Entity>,
 }
 
-impl QueryIter {
-    fn next_page(&mut self) -> Result<bool> {
-        let Some(pages) = std::mem::replace(&mut self.state, Ok(None))? else {
-            return Ok(false);
+impl QueryPages {
+    fn next_page(&mut self) -> Result<Option<Vec<Entity>>> {
+        let Some(mut pages) = std::mem::replace(&mut self.state, Ok(None))? else {
+            return Ok(None);
         };
-        let mut pages = pages;
         let Some(statement) = pages.request() else {
-            return Ok(false);
+            return Ok(None);
         };
-        let answer = self.session.ask(&statement.expression()?)?;
-        let (mut entities, next_offset) = self.session.adopt(answer);
-        let kept = pages.received(entities.len(), next_offset, None)?;
-        entities.truncate(kept);
-        self.buffer.extend(entities);
+        let answer = self.session.ask(&[&statement.expression()?])?;
+        let page = self.session.adopt(answer).into_iter().next();
+        let entities = page.unwrap_or_default().kept(&mut pages)?;
         self.state = Ok(Some(pages));
-        Ok(true)
+        Ok(Some(entities))
     }
+}
+
+/// Pages without entities are passed over.
+impl Iterator for QueryPages {
+    type Item = Result<Vec<Entity>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_page().transpose()? {
+                Ok(page) if page.is_empty() => {}
+                page => return Some(page),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for QueryPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryPages").finish_non_exhaustive()
+    }
+}
+
+/// The entities of a [`Query`]; after an error it ends.
+#[derive(Debug)]
+pub struct QueryIter {
+    pages: QueryPages,
+    buffer: VecDeque<Entity>,
 }
 
 impl Iterator for QueryIter {
     type Item = Result<Entity>;
 
     fn next(&mut self) -> Option<Result<Entity>> {
-        loop {
-            if let Some(entity) = self.buffer.pop_front() {
-                return Some(Ok(entity));
-            }
-            match self.next_page() {
-                Ok(true) => {}
-                Ok(false) => return None,
+        while self.buffer.is_empty() {
+            match self.pages.next()? {
+                Ok(page) => self.buffer = page.into(),
                 Err(error) => return Some(Err(error)),
             }
         }
-    }
-}
-
-impl fmt::Debug for QueryIter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryIter")
-            .field("buffered", &self.buffer.len())
-            .finish_non_exhaustive()
+        self.buffer.pop_front().map(Ok)
     }
 }

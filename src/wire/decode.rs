@@ -198,7 +198,7 @@ seed!(ReplySeed => Reply, deserialize_map);
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Metadata {
+pub(super) struct Metadata {
     next: Option<Next>,
 }
 
@@ -206,6 +206,12 @@ struct Metadata {
 #[serde(default)]
 struct Next {
     offset: Option<u64>,
+}
+
+impl Metadata {
+    pub(super) fn next_offset(self) -> Option<u64> {
+        self.next.and_then(|next| next.offset)
+    }
 }
 
 impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
@@ -222,8 +228,7 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
                 "data" => reply.roots = map.next_value_seed(RootSeed(self.0))?,
                 "metadata" => {
                     let metadata: Option<Metadata> = map.next_value()?;
-                    let next = metadata.and_then(|metadata| metadata.next);
-                    reply.next_offset = next.and_then(|next| next.offset);
+                    reply.next_offset = metadata.and_then(Metadata::next_offset);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -271,7 +276,7 @@ fn root<E: serde::de::Error>(slot: &Slot) -> Result<u32, E> {
     match slot {
         Slot::Link(row) => Ok(*row),
         _ => Err(E::custom(
-            "a row has no entity type; read rows of values with `call`",
+            "a row has no entity type; read rows of values with `rows`",
         )),
     }
 }

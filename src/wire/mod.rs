@@ -4,8 +4,12 @@ mod action;
 mod decode;
 mod encode;
 mod failure;
+mod fields;
+mod typed;
 
 pub(crate) use action::{delete_action, query_action};
 pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
 pub(crate) use encode::{encode_commit, reference, value_to_json};
 pub(crate) use failure::failure_of;
+pub(crate) use fields::{Field, fields_of};
+pub(crate) use typed::{TypedReply, decode_rows};

@@ -1,0 +1,90 @@
+//! What was asked of a server: counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// From how many loads of one attribute on a warning is worth its line in the log.
+const OFTEN: u64 = 20;
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    requests: AtomicU64,
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    micros: AtomicU64,
+    entities: AtomicU64,
+    rows: AtomicU64,
+    loads: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What a session has asked of its server so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Requests sent.
+    pub requests: u64,
+    /// Bytes of their bodies.
+    pub bytes_sent: u64,
+    /// Bytes of the answers' bodies, unpacked.
+    pub bytes_received: u64,
+    /// Microseconds spent waiting for answers and reading them.
+    pub microseconds: u64,
+    /// Entities in the answers, each counted as often as it occurred.
+    pub entities: u64,
+    /// Typed rows in the answers; see [`Query::rows`](crate::Query::rows).
+    pub rows: u64,
+    /// How often an attribute was read that was not loaded, and had to be fetched: by entity
+    /// type and path, such as `Task.status.name`. What stands here with a large number belongs
+    /// into the projections of a query, or into [`Session::populate`](crate::Session::populate).
+    pub loads_on_access: BTreeMap<String, u64>,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Statistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Statistics {
+            requests: read(&self.requests),
+            bytes_sent: read(&self.bytes_sent),
+            bytes_received: read(&self.bytes_received),
+            microseconds: read(&self.micros),
+            entities: read(&self.entities),
+            rows: read(&self.rows),
+            loads_on_access: self.loads.lock().clone(),
+        }
+    }
+
+    pub(super) fn exchanged(&self, sent: usize, received: usize, micros: u64) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes_sent.fetch_add(sent as u64, Ordering::Relaxed);
+        self.bytes_received
+            .fetch_add(received as u64, Ordering::Relaxed);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub(crate) fn decoded(&self, entities: usize) {
+        self.entities.fetch_add(entities as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read_rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that `path` was loaded because it was read; the one time when it becomes too often,
+    /// with a warning.
+    pub(crate) fn loaded_on_access(&self, entity_type: &str, path: &str) {
+        let name = format!("{entity_type}.{path}");
+        let mut loads = self.loads.lock();
+        let count = loads.entry(name).or_insert(0);
+        *count += 1;
+        let is_time_to_warn = *count == OFTEN + 1;
+        drop(loads);
+        if is_time_to_warn {
+            log::warn!(
+                "{path:?} of {entity_type} was loaded on access more than {OFTEN} times; select \
+                 it in the query, or call `populate` before the loop"
+            );
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Several queries in one request.
+
+use crate::error::Result;
+use crate::handle::{Entity, Session};
+use crate::query::{IntoStatement, Pages};
+
+impl Session {
+    /// Runs several queries and answers with the entities of each, in the same order.
+    ///
+    /// They go out in one request. What has more than one page goes on in a further request, in
+    /// which the queries share as well: as many as the longest has pages. A request is one
+    /// transaction, so what came in one shows the data of one moment.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let found = session.query_many([
+    ///     session.select("Status").fields(["name", "color"]),
+    ///     session.query("select name from Type order by name")?,
+    /// ])?;
+    /// let [statuses, types] = found.as_slice() else { unreachable!("two queries, two lists") };
+    /// assert!(!statuses.is_empty() && !types.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`query`](Self::query) and [`Query::all`](crate::Query::all); one query that fails
+    /// fails them all.
+    pub fn query_many<Q: IntoStatement>(
+        &self,
+        queries: impl IntoIterator<Item = Q>,
+    ) -> Result<Vec<Vec<Entity>>> {
+        let cursors = queries
+            .into_iter()
+            .map(|query| self.query(query)?.entity_cursor());
+        let mut cursors: Vec<Pages> = cursors.collect::<Result<_>>()?;
+        let mut found = vec![Vec::new(); cursors.len()];
+        loop {
+            let mut asked = Vec::new();
+            let mut expressions = Vec::new();
+            for (number, cursor) in cursors.iter().enumerate() {
+                if let Some(statement) = cursor.request() {
+                    asked.push(number);
+                    expressions.push(statement.expression()?);
+                }
+            }
+            if asked.is_empty() {
+                return Ok(found);
+            }
+            let expressions: Vec<&str> = expressions.iter().map(String::as_str).collect();
+            let pages = self.adopt(self.ask(&expressions)?);
+            for (number, page) in asked.into_iter().zip(pages) {
+                found[number].extend(page.kept(&mut cursors[number])?);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Rows of a query as values of any type, straight from the answers.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::Session;
+use crate::query::{Literal, Pages, Statement};
+use crate::wire::{Field, TypedReply, decode_rows, fields_of, query_action};
+
+use super::Query;
+
+impl Query {
+    /// The rows as values of `T`, which derives [`serde::Deserialize`]. They come straight from
+    /// the answers and are not taken into the session: nothing is kept but the page at hand,
+    /// however many rows there are.
+    ///
+    /// Without projections, what is loaded are the fields of `T`; a struct in it stands for a
+    /// reference, a list of structs for a collection. Use `Option` where a value may be null.
+    /// Date-times, which are UTC, may be read as text or as
+    /// [`jiff::civil::DateTime`]; dates as text or [`jiff::civil::Date`].
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Task {
+    ///     name: String,
+    ///     end_date: Option<jiff::civil::DateTime>,
+    ///     status: Option<Status>,
+    /// }
+    /// #[derive(serde::Deserialize)]
+    /// struct Status {
+    ///     name: String,
+    /// }
+    ///
+    /// // Sends: select name, end_date, status.name from Task …
+    /// for task in session.query("Task where project.name is test")?.rows::<Task>() {
+    ///     let task = task?;
+    ///     println!("{} is {:?}", task.name, task.status.map(|status| status.name));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The rows of a query with `group by`, or with aggregates, have a field for what they are
+    /// grouped by and one for each aggregate, such as `count_id`:
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Load {
+    ///     status_id: String,
+    ///     count_id: u64,
+    ///     sum_bid: Option<f64>,
+    /// }
+    ///
+    /// let query = session.query("select count(id), sum(bid) from Task group by status_id")?;
+    /// let loads: Vec<Load> = query.rows().collect::<Result<_, _>>()?;
+    /// let all: u64 = loads.iter().map(|load| load.count_id).sum();
+    /// assert_eq!(all, session.select("Task").count()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Each item may be one: [`ErrorKind::WrongType`] if a row does not fit `T`,
+    /// [`ErrorKind::Validation`] if `T` contains itself; else as for [`all`](Self::all). After an
+    /// error the iteration ends.
+    pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
+        Rows {
+            state: self.row_cursor::<T>().map(Some),
+            query: self.clone(),
+            buffer: Vec::new().into_iter(),
+        }
+    }
+
+    /// Sends a statement and answers with its rows, where the next page begins, and, for stable
+    /// paging, the key of the last row.
+    pub(super) fn ask_rows<T: DeserializeOwned>(
+        &self,
+        statement: &Statement,
+    ) -> Result<(Vec<T>, After)> {
+        let expression = statement.expression()?;
+        let body = serde_json::to_vec(&[query_action(&expression)]).expect("JSON values print");
+        let doing = |error: Error| error.context(format_args!("query {expression:?}"));
+        let api = &self.session.shared.api;
+        let bytes = api.send_strict(&body, &expression).map_err(doing)?;
+        let mut reply: TypedReply<T> = decode_rows(&bytes).map_err(doing)?;
+        api.counters().read_rows(reply.rows.len());
+        let next_offset = reply.next_offset();
+        let last_key = match next_offset.is_some() && self.is_stable() {
+            true => last_key(&self.session, &statement.entity_type, &bytes)?,
+            false => None,
+        };
+        let after = After {
+            next_offset,
+            last_key,
+        };
+        Ok((reply.rows, after))
+    }
+
+    fn row_cursor<T: DeserializeOwned>(&self) -> Result<Pages> {
+        if !self.statement.projections.is_empty() {
+            return self.cursor(&self.statement);
+        }
+        let paths = Field::paths(&fields_of::<T>()?);
+        if self.statement.group.is_empty() && paths.is_empty() {
+            return self.cursor(&self.with_default_projections()?);
+        }
+        self.cursor(&self.statement.clone().with_projections(paths))
+    }
+}
+
+/// What an answer says of the page that follows it.
+pub(super) struct After {
+    next_offset: Option<u64>,
+    last_key: Option<Vec<Literal>>,
+}
+
+/// The primary key of the last row. The rows were read as a type that need not keep it, so it is
+/// read once more, past everything else.
+fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<Vec<Literal>>> {
+    #[derive(Deserialize)]
+    struct Unread<'a> {
+        #[serde(borrow)]
+        data: Vec<&'a RawValue>,
+    }
+    let unreadable = |error| {
+        Error::new(
+            ErrorKind::BadResponse,
+            format!("the last row has no key: {error}"),
+        )
+    };
+    let names = session.schema().entity_type(entity_type)?.primary_key();
+    let replies: [Unread<'_>; 1] = serde_json::from_slice(body).map_err(unreadable)?;
+    let Some(last) = replies[0].data.last() else {
+        return Ok(None);
+    };
+    let last: Map<String, Json> = serde_json::from_str(last.get()).map_err(unreadable)?;
+    let parts = names.iter().map(|name| match last.get(name.as_str()) {
+        Some(Json::String(text)) => Some(Literal::Text(text.clone())),
+        Some(Json::Number(number)) => Some(Literal::Text(number.to_string())),
+        _ => None,
+    });
+    Ok(parts.collect())
+}
+
+/// The rows of a [`Query`] as values of `T`; after an error it ends.
+pub struct Rows<T> {
+    query: Query,
+    /// The cursor, until it is finished; or why there is none.
+    state: Result<Option<Pages>>,
+    buffer: std::vec::IntoIter<T>,
+}
+
+impl<T: DeserializeOwned> Rows<T> {
+    /// Whether there was another page.
+    fn next_page(&mut self) -> Result<bool> {
+        let Some(mut pages) = std::mem::replace(&mut self.state, Ok(None))? else {
+            return Ok(false);
+        };
+        let Some(statement) = pages.request() else {
+            return Ok(false);
+        };
+        let (mut rows, after) = self.query.ask_rows(&statement)?;
+        let kept = pages.received(rows.len(), after.next_offset, after.last_key.as_deref())?;
+        rows.truncate(kept);
+        self.buffer = rows.into_iter();
+        self.state = Ok(Some(pages));
+        Ok(true)
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Rows<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        loop {
+            if let Some(row) = self.buffer.next() {
+                return Some(Ok(row));
+            }
+            match self.next_page() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Rows<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("buffered", &self.buffer.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! Queries built step by step.
+
+use crate::handle::Session;
+use crate::query::{self, Aggregate, Criterion, Statement};
+
+use super::Query;
+
+impl Session {
+    /// Begins a query for entities of a type; refine it with the methods of [`Query`].
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::query::field;
+    ///
+    /// let some = session.select("Task").fields(["name", "status.name"])
+    ///     .filter(field("name").like("anim%").or(field("bid").gt(3)))
+    ///     .order_by("name").limit(10);
+    /// for task in &some {
+    ///     println!("{}", task?.get::<String>("name")?);
+    /// }
+    /// assert!(some.count()? <= 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What cannot be expressed, and what the server does not have, is an error when it runs.
+    pub fn select(&self, entity_type: impl Into<String>) -> Query {
+        Query::new(self, query::select(entity_type))
+    }
+}
+
+/// Refining a query; the methods of [`Statement`] under the same names.
+impl Query {
+    /// Loads these attributes too; see [`Statement::fields`].
+    pub fn fields<T: AsRef<str>>(self, fields: impl IntoIterator<Item = T>) -> Self {
+        self.refined(|statement| statement.fields(fields))
+    }
+
+    /// Computes `function` over the rows of each group; see [`Statement::aggregate`].
+    pub fn aggregate(self, function: Aggregate, path: impl AsRef<str>) -> Self {
+        self.refined(|statement| statement.aggregate(function, path))
+    }
+
+    /// Keeps rows that satisfy `criterion` as well; see [`Statement::filter`].
+    pub fn filter(self, criterion: impl Into<Criterion>) -> Self {
+        self.refined(|statement| statement.filter(criterion))
+    }
+
+    /// Sorts by the attribute, smallest first; see [`Statement::order_by`].
+    pub fn order_by(self, path: impl AsRef<str>) -> Self {
+        self.refined(|statement| statement.order_by(path))
+    }
+
+    /// Sorts by the attribute, largest first; see [`Statement::order_by_descending`].
+    pub fn order_by_descending(self, path: impl AsRef<str>) -> Self {
+        self.refined(|statement| statement.order_by_descending(path))
+    }
+
+    /// Makes one row of all rows that agree in these; see [`Statement::group_by`].
+    pub fn group_by<T: AsRef<str>>(self, paths: impl IntoIterator<Item = T>) -> Self {
+        self.refined(|statement| statement.group_by(paths))
+    }
+
+    /// Leaves out the first `rows`.
+    pub fn offset(self, rows: u64) -> Self {
+        self.refined(|statement| statement.offset(rows))
+    }
+
+    /// Gives at most so many rows; 0 gives none.
+    pub fn limit(self, rows: u64) -> Self {
+        self.refined(|statement| statement.limit(rows))
+    }
+
+    fn refined(mut self, change: impl FnOnce(Statement) -> Statement) -> Self {
+        self.statement = change(std::mem::take(&mut self.statement));
+        self
+    }
+}

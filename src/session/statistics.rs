@@ -1,0 +1,63 @@
+//! What a session costs, and how to keep it from costing more.
+
+use crate::api::Statistics;
+use crate::error::Result;
+use crate::handle::Session;
+
+impl Session {
+    /// What this session has asked of the server so far.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// for task in session.query("select name from Task limit 20")?.all()? {
+    ///     task.get::<Option<String>>("status.name")?;
+    /// }
+    /// let statistics = session.statistics();
+    /// // One request brought the statuses of all twenty tasks.
+    /// assert_eq!(statistics.loads_on_access["Task.status.name"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        self.shared.api.counters().read()
+    }
+
+    /// Runs `work`, in which this thread may send at most so many requests through the session.
+    /// In a test, it keeps a loop from becoming slow unnoticed.
+    ///
+    /// Budgets nest. The session's other threads are not counted.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::ErrorKind;
+    ///
+    /// let names = session.with_request_budget(2, || {
+    ///     let tasks = session.query("select name from Task limit 20")?.all()?;
+    ///     tasks.iter().map(|task| task.get::<String>("status.name")).collect::<Result<Vec<_>, _>>()
+    /// })?;
+    /// assert_eq!(names.len(), 20);
+    ///
+    /// let error = session.with_request_budget(1, || {
+    ///     session.query("Task")?.page_size(10).all()
+    /// }).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::OverBudget);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) if more would be needed, even if
+    /// `work` ignores the error that it got for it; else what `work` fails with.
+    pub fn with_request_budget<T>(
+        &self,
+        requests: u64,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let budget = self.shared.api.budget(requests);
+        let done = work()?;
+        budget.check().map(|()| done)
+    }
+}

@@ -1,0 +1,270 @@
+//! Which attributes a type asks for: the names of a struct's fields, and of the structs in them.
+//!
+//! `serde` tells them while it reads: a derived struct hands the list of its fields to the
+//! deserializer. So the type is read from a deserializer that holds nothing and takes notes.
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How deep structs may lie in structs: deeper, a type probably contains itself.
+const MAX_DEPTH: usize = 6;
+
+/// One field of a struct.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    /// The fields of the struct in it; none for values.
+    pub(crate) fields: Vec<Self>,
+}
+
+/// The fields of `T`; none if it is no struct, or one that does not tell (`serde(flatten)`).
+///
+/// # Errors
+///
+/// [`ErrorKind::Validation`] if `T` contains itself.
+pub(crate) fn fields_of<T: DeserializeOwned>() -> Result<Vec<Field>> {
+    below::<T>(&mut Vec::new())
+}
+
+/// The fields of what lies at `path` in `T`.
+fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Field>> {
+    if path.len() > MAX_DEPTH {
+        return Err(Error::new(
+            ErrorKind::Validation,
+            format!(
+                "{} has structs in structs more than {MAX_DEPTH} deep, or contains itself; leave \
+                 out a field, or select what to load in the query",
+                std::any::type_name::<T>()
+            ),
+        ));
+    }
+    let mut names: &'static [&'static str] = &[];
+    let probe = Probe {
+        path,
+        found: &mut names,
+    };
+    // It always ends in the note that there is nothing more to learn.
+    let _ = T::deserialize(probe);
+    let mut fields = Vec::with_capacity(names.len());
+    for &name in names {
+        path.push(name);
+        fields.push(Field {
+            name,
+            fields: below::<T>(path)?,
+        });
+        path.pop();
+    }
+    Ok(fields)
+}
+
+impl Field {
+    /// The paths of the values, as a query selects them; names that begin with two underscores
+    /// are the protocol's own.
+    pub(crate) fn paths(fields: &[Self]) -> Vec<String> {
+        let mut paths = Vec::new();
+        for field in fields.iter().filter(|field| !field.name.starts_with("__")) {
+            if field.fields.is_empty() {
+                paths.push(field.name.to_owned());
+            }
+            let inner = Self::paths(&field.fields).into_iter();
+            paths.extend(inner.map(|path| format!("{}.{path}", field.name)));
+        }
+        paths
+    }
+}
+
+/// Leads to the struct at `path` and notes its fields.
+struct Probe<'a> {
+    path: &'a [&'static str],
+    found: &'a mut &'static [&'static str],
+}
+
+/// There is nothing more to learn.
+#[derive(Debug)]
+struct Done;
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("done")
+    }
+}
+
+impl std::error::Error for Done {}
+
+impl de::Error for Done {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Done;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Done> {
+        Err(Done)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Done> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Done> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Done> {
+        visitor.visit_seq(Only(Some(self)))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Done> {
+        if self.path.is_empty() {
+            *self.found = fields;
+            return Err(Done);
+        }
+        visitor.visit_map(Only(Some(self)))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// A list of one, or a struct with the one field that leads on.
+struct Only<'a>(Option<Probe<'a>>);
+
+impl<'de> SeqAccess<'de> for Only<'_> {
+    type Error = Done;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Done> {
+        let probe = self.0.take().ok_or(Done)?;
+        seed.deserialize(probe).map(Some)
+    }
+}
+
+impl<'de> MapAccess<'de> for Only<'_> {
+    type Error = Done;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Done> {
+        let probe = self.0.as_ref().ok_or(Done)?;
+        let (&name, _) = probe.path.split_first().ok_or(Done)?;
+        seed.deserialize(StrDeserializer::new(name)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Done> {
+        let Probe { path, found } = self.0.take().ok_or(Done)?;
+        let path = path.get(1..).unwrap_or_default();
+        seed.deserialize(Probe { path, found })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    #![allow(dead_code, reason = "the fields are looked at, not used")]
+
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Task {
+        id: String,
+        bid: Option<f64>,
+        start_date: Option<jiff::civil::DateTime>,
+        status: Option<Status>,
+        #[serde(rename = "assignments", default)]
+        people: Vec<Assignment>,
+        parent: Box<Wrapper>,
+        #[serde(skip)]
+        own: u8,
+        project: serde_json::Value,
+        __entity_type__: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Status {
+        name: String,
+        state: State,
+    }
+
+    #[derive(Deserialize)]
+    struct State {
+        short: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Assignment {
+        resource: Named,
+    }
+
+    #[derive(Deserialize)]
+    struct Wrapper(Named);
+
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Endless {
+        parent: Option<Box<Self>>,
+    }
+
+    #[derive(Deserialize)]
+    struct Flat {
+        #[serde(flatten)]
+        rest: BTreeMap<String, String>,
+    }
+
+    #[test]
+    fn fields_at_any_depth() {
+        assert_eq!(
+            Field::paths(&fields_of::<Task>().unwrap()),
+            [
+                "id",
+                "bid",
+                "start_date",
+                "status.name",
+                "status.state.short",
+                "assignments.resource.name",
+                "parent.name",
+                "project",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_tell_its_fields() {
+        assert!(fields_of::<Flat>().unwrap().is_empty());
+        assert!(fields_of::<String>().unwrap().is_empty());
+        assert!(fields_of::<serde_json::Value>().unwrap().is_empty());
+        assert!(fields_of::<BTreeMap<String, f64>>().unwrap().is_empty());
+        let error = fields_of::<Endless>().unwrap_err();
+        assert!(error.to_string().contains("contains itself"), "{error}");
+    }
+}

@@ -1,0 +1,379 @@
+//! From the bytes of an answer to rows of any type, in one pass and without a tree between.
+//!
+//! Date-times and dates are wrapped on the wire: `{"__type__": "datetime", "value": …}`. A
+//! deserializer around that of `serde_json` hands on what is inside, so that a field may be a
+//! text or a date, at any depth of the row.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny,
+    IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
+
+use super::decode::Metadata;
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::datetime_from_wire;
+
+/// The rows of the answer to one query.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+pub(crate) struct TypedReply<T> {
+    #[serde(rename = "data")]
+    pub(crate) rows: Vec<T>,
+    metadata: Option<Metadata>,
+}
+
+impl<T> TypedReply<T> {
+    /// Where the next page begins, if there is one.
+    pub(crate) fn next_offset(&mut self) -> Option<u64> {
+        self.metadata.take().and_then(Metadata::next_offset)
+    }
+}
+
+/// Reads the answer to one query as rows of type `T`.
+///
+/// # Errors
+///
+/// [`ErrorKind::WrongType`] if a row does not fit, [`ErrorKind::BadResponse`] if the answer is
+/// not that of one query.
+pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply<T>> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let replies = <[TypedReply<T>; 1]>::deserialize(Typed(&mut json))
+        .and_then(|replies| json.end().map(|()| replies));
+    match replies {
+        Ok([reply]) => Ok(reply),
+        Err(error) if error.is_data() => Err(Error::new(
+            ErrorKind::WrongType,
+            format!("a row does not fit {}: {error}", std::any::type_name::<T>()),
+        )),
+        Err(error) => Err(Error::new(
+            ErrorKind::BadResponse,
+            format!("the server's answer cannot be read: {error}"),
+        )),
+    }
+}
+
+/// A deserializer that unwraps typed values.
+struct Typed<D>(D);
+
+/// What a type asked for, and so what may stand in the place of a typed value.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    /// A scalar: an object can only be a typed value.
+    Scalar,
+    /// Whatever there is.
+    Any,
+    /// An object, a list or an option: it is handed on.
+    Other,
+}
+
+struct Unwrapping<V> {
+    visitor: V,
+    asked: Asked,
+}
+
+macro_rules! scalars {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.0.deserialize_any(Unwrapping { visitor, asked: Asked::Scalar })
+        }
+    )*};
+}
+
+macro_rules! others {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(
+            self, $($argument: $type,)* visitor: V
+        ) -> Result<V::Value, D::Error> {
+            self.0.$method($($argument,)* Unwrapping { visitor, asked: Asked::Other })
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let asked = Asked::Any;
+        self.0.deserialize_any(Unwrapping { visitor, asked })
+    }
+
+    scalars! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32
+        deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_unit
+    }
+
+    others! {
+        deserialize_i128() deserialize_u128() deserialize_bytes() deserialize_byte_buf()
+        deserialize_option() deserialize_seq() deserialize_map() deserialize_identifier()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_ignored_any(visitor)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+macro_rules! pass {
+    ($($method:ident: $type:ty)*) => {$(
+        fn $method<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
+            self.visitor.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    pass! {
+        visit_bool: bool visit_i64: i64 visit_u64: u64 visit_f64: f64 visit_i128: i128
+        visit_u128: u128 visit_str: &str visit_borrowed_str: &'de str visit_string: String
+        visit_bytes: &[u8] visit_borrowed_bytes: &'de [u8] visit_byte_buf: Vec<u8>
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_none()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
+        self.visitor.visit_some(Typed(inside))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
+        self.visitor.visit_newtype_struct(Typed(inside))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<V::Value, A::Error> {
+        self.visitor.visit_seq(Typed(list))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        self.visitor.visit_enum(data)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
+        if self.asked == Asked::Other {
+            return self.visitor.visit_map(Members { map, first: None });
+        }
+        let first: Option<String> = map.next_key()?;
+        // Servers write `__type__` first; where only a scalar can stand the order does not matter.
+        if self.asked == Asked::Scalar || first.as_deref() == Some("__type__") {
+            return unwrap(first, map, self.visitor);
+        }
+        self.visitor.visit_map(Members { map, first })
+    }
+}
+
+/// Hands on the value of a typed value whose first name was read.
+fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
+    first: Option<String>,
+    mut map: A,
+    visitor: V,
+) -> Result<V::Value, A::Error> {
+    let mut name: Option<String> = None;
+    let mut value: Option<String> = None;
+    let mut next = first;
+    while let Some(key) = next {
+        match key.as_str() {
+            "__type__" => name = Some(map.next_value()?),
+            "value" => value = Some(map.next_value()?),
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        next = map.next_key()?;
+    }
+    let (Some(name), Some(value)) = (name, value) else {
+        let found = serde::de::Unexpected::Map;
+        return Err(A::Error::invalid_type(found, &visitor));
+    };
+    // The usual form needs no reading; others, with fractions or an offset, are brought to it.
+    if name == "datetime"
+        && value.len() != "2026-01-02T03:04:05".len()
+        && let Some(plain) = datetime_from_wire(&value)
+    {
+        return visitor.visit_string(plain.to_string());
+    }
+    visitor.visit_string(value)
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_element_seed(Typed(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+/// The members of an object, of which the first name may have been read.
+struct Members<A> {
+    map: A,
+    first: Option<String>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        match self.first.take() {
+            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => self.map.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.map.next_value_seed(Typed(seed))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<S::Value, D::Error> {
+        self.0.deserialize(Typed(json))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::civil::{Date, DateTime};
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn rows<T: DeserializeOwned>(data: &str) -> Vec<T> {
+        let body = format!(r#"[{{"action":"query","data":{data},"metadata":null}}]"#);
+        decode_rows(body.as_bytes()).unwrap().rows
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Row {
+        name: String,
+        start: Option<DateTime>,
+        end: Option<Date>,
+        text: Option<String>,
+        status: Option<Box<Row>>,
+        #[serde(default)]
+        notes: Vec<Row>,
+    }
+
+    #[test]
+    fn typed_values_are_unwrapped_at_any_depth() {
+        let found: Vec<Row> = rows(
+            r#"[{"__entity_type__":"Task","name":"a",
+                 "start":{"__type__":"datetime","value":"2026-01-02T03:04:05"},
+                 "end":{"value":"2026-01-02","__type__":"date"},
+                 "text":{"__type__":"datetime","value":"2026-01-02T05:04:05.5+02:00"},
+                 "status":{"name":"b","start":null,"end":null,"text":"x","status":null},
+                 "notes":[{"name":"c","start":{"__type__":"datetime","value":"2026-01-02T03:04:05"},
+                           "end":null,"text":null,"status":null}]}]"#,
+        );
+        let row = &found[0];
+        let noon = jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0);
+        assert_eq!(row.start, Some(noon));
+        assert_eq!(row.end, Some(noon.date()));
+        assert_eq!(row.text.as_deref(), Some("2026-01-02T03:04:05"));
+        assert_eq!(row.status.as_ref().unwrap().name, "b");
+        assert_eq!(row.notes[0].start, Some(noon));
+    }
+
+    #[test]
+    fn any_type_of_row() {
+        let data = r#"[{"at":{"__type__":"date","value":"2026-01-02"},"value":{"value":1}}]"#;
+        let json: Vec<Json> = rows(data);
+        assert_eq!(json, [json!({"at": "2026-01-02", "value": {"value": 1}})]);
+        let map: Vec<BTreeMap<String, Json>> = rows(data);
+        assert_eq!(map[0]["at"], json!("2026-01-02"));
+
+        #[derive(Debug, Deserialize, PartialEq)]
+        #[serde(rename_all = "lowercase")]
+        enum State {
+            Active,
+        }
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Id(u64);
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Flat {
+            id: Id,
+            state: State,
+            #[serde(flatten)]
+            rest: BTreeMap<String, Json>,
+        }
+        let flat: Vec<Flat> =
+            rows(r#"[{"id":7,"state":"active","at":{"__type__":"date","value":"2026-01-02"}}]"#);
+        assert_eq!(flat[0].id, Id(7));
+        assert_eq!(flat[0].rest["at"], json!("2026-01-02"));
+        assert_eq!(rows::<IgnoredAny>(data).len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        #[derive(Debug, Deserialize)]
+        struct Wrong {
+            #[expect(dead_code, reason = "it is only read into")]
+            name: String,
+        }
+        for (data, expected) in [
+            (
+                r#"[{"name":{"id":"x"}}]"#,
+                "invalid type: map, expected a string",
+            ),
+            (
+                r#"[{"name":{"value":"x"}}]"#,
+                "invalid type: map, expected a string",
+            ),
+            (r#"[{"name":{}}]"#, "invalid type: map, expected a string"),
+            (
+                r#"[{"name":{"__type__":"date","value":[1]}}]"#,
+                "invalid type: sequence",
+            ),
+            (r#"[{"name":null}]"#, "invalid type: null"),
+            (r#"[{}]"#, "missing field `name`"),
+            ("true", "expected a sequence"),
+        ] {
+            let body = format!(r#"[{{"data":{data}}}]"#);
+            let error = decode_rows::<Wrong>(body.as_bytes()).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let deep = format!(r#"[{{"data":[{}"#, r#"{"name":"#.repeat(10_000));
+        for body in ["", "[", r#"[{"data":[{"name":"x"}]}"#, "[{}] x", &deep] {
+            let error = decode_rows::<Wrong>(body.as_bytes()).err();
+            assert!(error.is_some(), "{body}");
+        }
+        let error = decode_rows::<Json>(deep.as_bytes()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::BadResponse);
+    }
+}
