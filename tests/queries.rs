@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use ftrack_api::query::{Aggregate, field, select};
-use ftrack_api::{Canned, Entity, ErrorKind, Populate, Query, Session, data, expr};
+use ftrack_api::{Canned, Entity, EntityKey, ErrorKind, Populate, Query, Session, data, expr};
 use ftrack_emulator::Emulator;
 use jiff::civil::DateTime;
 use serde::Deserialize;
@@ -481,6 +481,119 @@ fn rows_by_other_types() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownAttribute);
     assert!(error.to_string().contains("`name`"), "{error}");
+}
+
+#[test]
+fn entities_fill_structs() {
+    let (server, session) = studio(60);
+    #[derive(Debug, Deserialize)]
+    struct Task {
+        __entity_type__: String,
+        bid: f64,
+        end_date: Option<DateTime>,
+        parent: EntityKey,
+        status: Option<StatusRow>,
+        assignments: Vec<Assignment>,
+        link: Vec<Named>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Assignment {
+        resource: Option<User>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct User {
+        first_name: String,
+    }
+    let tasks = session
+        .query("select name from Task")
+        .unwrap()
+        .all()
+        .unwrap();
+    tasks[59].set("bid", 42).unwrap();
+    let mut read: Vec<Task> = Vec::new();
+    let sent = requests(&session, || {
+        read = tasks.iter().map(|task| task.read().unwrap()).collect();
+    });
+    assert_eq!(sent, 1);
+    assert!((read[59].bid - 42.0).abs() < f64::EPSILON);
+    for (row, task) in read.iter().zip(&tasks) {
+        assert_eq!(row.__entity_type__, "Task");
+        assert_eq!(row.end_date, task.get("end_date").unwrap());
+        assert_eq!(row.parent, task.get::<Entity>("parent").unwrap().key());
+        let status = row.status.as_ref().unwrap();
+        assert_eq!(
+            status.state.name,
+            task.get::<String>("status.state.name").unwrap()
+        );
+        assert_eq!(
+            row.link.last().unwrap().name,
+            task.get::<String>("name").unwrap()
+        );
+        let assignments: Vec<Entity> = task.get("assignments").unwrap();
+        assert_eq!(row.assignments.len(), assignments.len());
+        for (row, assignment) in row.assignments.iter().zip(assignments) {
+            let user = row.resource.as_ref().unwrap();
+            assert_eq!(
+                user.first_name,
+                assignment.get::<String>("resource.first_name").unwrap()
+            );
+        }
+    }
+    assert!(read.iter().any(|row| !row.assignments.is_empty()));
+    // References that are known lead to what their own peers lack.
+    let fresh = builder(&server).open().unwrap();
+    let tasks = fresh
+        .query("select status from Task")
+        .unwrap()
+        .all()
+        .unwrap();
+    #[derive(Debug, Deserialize)]
+    struct Short {
+        #[serde(rename = "status")]
+        _status: Option<StatusRow>,
+    }
+    let sent = requests(&fresh, || {
+        for task in &tasks {
+            task.read::<Short>().unwrap();
+        }
+    });
+    assert!(sent <= 3, "{sent}");
+
+    let quiet = session.auto_populating(Populate::Raise);
+    let version = session
+        .query("AssetVersion")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    #[derive(Debug, Deserialize)]
+    struct Version {
+        #[serde(rename = "comment")]
+        _comment: Option<String>,
+    }
+    assert_eq!(
+        version.read::<Version>().unwrap_err().kind(),
+        ErrorKind::NotLoaded
+    );
+    drop(quiet);
+    version.read::<Version>().unwrap();
+    let error = version.read::<Named>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownAttribute, "{error}");
+    #[derive(Debug, Deserialize)]
+    struct Wrong {
+        #[serde(rename = "comment")]
+        _comment: u8,
+    }
+    assert_eq!(
+        version.read::<Wrong>().unwrap_err().kind(),
+        ErrorKind::WrongType
+    );
+    let error = version.read::<serde_json::Value>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+    // What is not committed is read too, without asking anybody.
+    let new = session.create("Task", data! { "name": "new", "parent": &tasks[0].key() });
+    let new = new.unwrap();
+    assert_eq!(requests(&session, || drop(new.read::<Named>().unwrap())), 0);
 }
 
 #[test]

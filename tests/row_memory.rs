@@ -108,6 +108,7 @@ fn rows_are_not_kept() {
     );
     assert_eq!(few, 1000);
     assert!(many >= tasks as u64);
-    // The pages differ a little in size: names become longer.
-    assert!(large < small + small / 4, "{small} bytes became {large}");
+    // Pages differ a little in size, and a buffer that doubles makes a step of it. If rows were
+    // kept, it would be many times as much.
+    assert!(large < 2 * small, "{small} bytes became {large}");
 }

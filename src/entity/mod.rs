@@ -5,6 +5,7 @@ mod collection;
 mod convert;
 mod custom_attributes;
 mod metadata;
+mod read;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -1,6 +1,6 @@
 //! Loading: what is read and not there, and what is asked for ahead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
@@ -136,6 +136,45 @@ impl Session {
             self.fetch_missing(missing.0, &missing.1, mode == Populate::Peers)?;
             asked = Some(missing);
         }
+    }
+
+    /// Fetches those of `paths` of which the entity at `place` lacks the first attribute, in one
+    /// request for it and its peers. What lies further on the way is loaded when it is read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub(crate) fn load_paths(&self, place: u32, paths: &[String]) -> Result<()> {
+        let mode = self.populate_mode();
+        let own = self.shared.store.lock().type_of(place);
+        let mut wanted: BTreeMap<String, (BTreeSet<EntityKey>, Vec<&str>)> = BTreeMap::new();
+        for path in paths {
+            self.schema().check_path(self.schema().by_id(own), path)?;
+            let name = path.split('.').next().unwrap_or(path);
+            let store = self.shared.store.lock();
+            if !matches!(store.read(place, name)?, Read::Missing { .. }) {
+                continue;
+            }
+            let fetch = store.lacking(place, name, mode == Populate::Peers);
+            drop(store);
+            match mode {
+                Populate::Off => return Ok(()),
+                Populate::Raise => return Err(self.not_loaded(&(place, path.clone()))),
+                Populate::Peers | Populate::One => {}
+            }
+            let (keys, paths) = wanted.entry(fetch.entity_type).or_default();
+            keys.extend(fetch.keys);
+            paths.push(path);
+        }
+        for (entity_type, (keys, paths)) in wanted {
+            for path in &paths {
+                let counters = self.shared.api.counters();
+                counters.loaded_on_access(&entity_type, path);
+            }
+            let keys: Vec<EntityKey> = keys.into_iter().collect();
+            self.fetch(self.schema().entity_type(&entity_type)?, &keys, &paths)?;
+        }
+        Ok(())
     }
 
     /// Fetches one attribute for the entities at `places`, loaded or not.

@@ -110,7 +110,8 @@ impl Query {
         if !self.statement.projections.is_empty() {
             return self.cursor(&self.statement);
         }
-        let paths = Field::paths(&fields_of::<T>()?);
+        let schema = self.session.schema();
+        let paths = Field::paths(&fields_of::<T>()?, schema, &self.statement.entity_type);
         if self.statement.group.is_empty() && paths.is_empty() {
             return self.cursor(&self.with_default_projections()?);
         }

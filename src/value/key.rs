@@ -1,7 +1,10 @@
 //! The identity of an entity: its type and primary key, detached from any session.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
 
 use super::Text;
@@ -80,6 +83,26 @@ impl fmt::Debug for EntityKey {
     }
 }
 
+/// Read from a reference as it stands in a typed row: `{"__entity_type__": "Status", "id": …}`.
+/// The reference must have its key only; keys of several attributes cannot be told apart.
+impl<'de> Deserialize<'de> for EntityKey {
+    fn deserialize<D: Deserializer<'de>>(row: D) -> Result<Self, D::Error> {
+        let mut members: BTreeMap<String, Option<String>> = Deserialize::deserialize(row)?;
+        let entity_type = members.remove("__entity_type__").flatten();
+        let id = match members.remove("id") {
+            Some(id) => id,
+            None if members.len() == 1 => members.into_values().next().flatten(),
+            None => None,
+        };
+        match (entity_type, id) {
+            (Some(entity_type), Some(id)) => Ok(Self::new(entity_type, id)),
+            _ => Err(D::Error::custom(
+                "no reference to an entity with one key attribute",
+            )),
+        }
+    }
+}
+
 /// The values of a primary key, without the type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Key {
@@ -133,6 +156,29 @@ mod tests {
             EntityKey::new("Task", "a")
         );
         assert_eq!(EntityKey::composite("Setting", ["a", "b"]).id(), "a, b");
+    }
+
+    #[test]
+    fn references_of_rows() {
+        let read = |json: &str| serde_json::from_str::<EntityKey>(json);
+        let status = EntityKey::new("Status", "a");
+        assert_eq!(
+            read(r#"{"id":"a","__entity_type__":"Status"}"#).unwrap(),
+            status
+        );
+        let task = r#"{"__entity_type__":"Task","id":"a","context_type":"task","thumb":null}"#;
+        assert_eq!(read(task).unwrap(), EntityKey::new("Task", "a"));
+        let other = r#"{"__entity_type__":"Disk","diskid":"a"}"#;
+        assert_eq!(read(other).unwrap(), EntityKey::new("Disk", "a"));
+        for wrong in [
+            "{}",
+            r#"{"id":"a"}"#,
+            r#"{"__entity_type__":"Metadata","key":"a","parent_id":"b"}"#,
+            r#"{"__entity_type__":"Status","id":null}"#,
+            r#""a""#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

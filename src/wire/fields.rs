@@ -12,6 +12,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{Attribute, Schema};
 
 /// How deep structs may lie in structs: deeper, a type probably contains itself.
 const MAX_DEPTH: usize = 6;
@@ -65,16 +66,23 @@ fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Field>
 }
 
 impl Field {
-    /// The paths of the values, as a query selects them; names that begin with two underscores
-    /// are the protocol's own.
-    pub(crate) fn paths(fields: &[Self]) -> Vec<String> {
+    /// The paths of the values of these fields of an entity type, as a query selects them; names
+    /// that begin with two underscores are the protocol's own. A struct in a value that is no
+    /// entity, such as `link`, comes with the value.
+    pub(crate) fn paths(fields: &[Self], schema: &Schema, entity_type: &str) -> Vec<String> {
+        let entity_type = schema.find(entity_type);
         let mut paths = Vec::new();
         for field in fields.iter().filter(|field| !field.name.starts_with("__")) {
-            if field.fields.is_empty() {
-                paths.push(field.name.to_owned());
+            let attribute = entity_type.and_then(|one| one.attribute(field.name).ok());
+            // What is not known here may belong to a kind of the type.
+            let target = attribute.map_or(Some(""), Attribute::target);
+            match target {
+                Some(target) if !field.fields.is_empty() => {
+                    let inner = Self::paths(&field.fields, schema, target).into_iter();
+                    paths.extend(inner.map(|path| format!("{}.{path}", field.name)));
+                }
+                _ => paths.push(field.name.to_owned()),
             }
-            let inner = Self::paths(&field.fields).into_iter();
-            paths.extend(inner.map(|path| format!("{}.{path}", field.name)));
         }
         paths
     }
@@ -190,6 +198,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::schema::tests::schema;
 
     #[derive(Deserialize)]
     struct Task {
@@ -203,6 +212,7 @@ mod tests {
         #[serde(skip)]
         own: u8,
         project: serde_json::Value,
+        link: Vec<Named>,
         __entity_type__: String,
     }
 
@@ -244,7 +254,7 @@ mod tests {
     #[test]
     fn fields_at_any_depth() {
         assert_eq!(
-            Field::paths(&fields_of::<Task>().unwrap()),
+            Field::paths(&fields_of::<Task>().unwrap(), &schema(), "Task"),
             [
                 "id",
                 "bid",
@@ -254,6 +264,7 @@ mod tests {
                 "assignments.resource.name",
                 "parent.name",
                 "project",
+                "link",
             ]
         );
     }

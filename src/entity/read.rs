@@ -1,0 +1,124 @@
+//! Entities as structs.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::Entity;
+use crate::value::{EntityKey, Value};
+use crate::wire::{Field, fields_of};
+
+impl Entity {
+    /// Fills a struct that derives [`serde::Deserialize`] from the entity. What is not loaded is
+    /// fetched in one request, for the entity's peers too, as the session's
+    /// [`Populate`](crate::Populate) says.
+    ///
+    /// Each field is an attribute; a struct in it stands for a reference, a list of structs for
+    /// a collection, an [`EntityKey`] for what is referred to. Use `Option` where a value may be
+    /// null. What was set here and is not yet committed is read like any other value.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::EntityKey;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Task {
+    ///     name: String,
+    ///     end_date: Option<jiff::civil::DateTime>,
+    ///     parent: EntityKey,
+    ///     status: Status,
+    /// }
+    /// #[derive(serde::Deserialize)]
+    /// struct Status {
+    ///     name: String,
+    /// }
+    ///
+    /// let tasks = session.query("select id from Task limit 20")?.all()?;
+    /// let before = session.statistics().requests;
+    /// for task in &tasks {
+    ///     let task: Task = task.read()?;
+    ///     println!("{} below {}: {}", task.name, task.parent, task.status.name);
+    /// }
+    /// // One request for all twenty.
+    /// assert_eq!(session.statistics().requests, before + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Validation`] if `T` is no struct, does not tell its fields
+    /// (`serde(flatten)`), or contains itself; [`ErrorKind::WrongType`] if a value does not fit
+    /// its field; else as for [`get`](Self::get).
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let fields = fields_of::<T>()?;
+        if fields.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                format!(
+                    "{} does not tell its fields; derive `Deserialize` for a struct, without \
+                     `flatten`",
+                    std::any::type_name::<T>()
+                ),
+            ));
+        }
+        let paths = Field::paths(&fields, self.session.schema(), self.entity_type());
+        self.session.load_paths(self.handle.place, &paths)?;
+        let json = self.object(&fields)?;
+        T::deserialize(json).map_err(|error| {
+            Error::new(
+                ErrorKind::WrongType,
+                format!(
+                    "{self} does not fit {}: {error}",
+                    std::any::type_name::<T>()
+                ),
+            )
+        })
+    }
+
+    /// The values of these fields, structs for references; what is not set is left out.
+    fn object(&self, fields: &[Field]) -> Result<Json> {
+        let mut object = Map::with_capacity(fields.len());
+        for field in fields {
+            if field.name == "__entity_type__" {
+                object.insert(field.name.to_owned(), self.entity_type().into());
+                continue;
+            }
+            if let Some(value) = self.value(field.name)? {
+                object.insert(field.name.to_owned(), self.json(value, &field.fields)?);
+            }
+        }
+        Ok(Json::Object(object))
+    }
+
+    fn json(&self, value: Value, fields: &[Field]) -> Result<Json> {
+        Ok(match value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => value.into(),
+            Value::Integer(value) => value.into(),
+            Value::Number(value) => value.into(),
+            Value::Text(text) => text.into(),
+            Value::DateTime(value) => value.to_string().into(),
+            Value::Date(value) => value.to_string().into(),
+            Value::Json(value) => Json::clone(&value),
+            Value::Reference(key) => self.referred(&key, fields)?,
+            Value::Collection(keys) => {
+                let members = keys.iter().map(|key| self.referred(key, fields));
+                Json::Array(members.collect::<Result<_>>()?)
+            }
+        })
+    }
+
+    /// What a field of a struct, or an [`EntityKey`], is read from.
+    fn referred(&self, key: &EntityKey, fields: &[Field]) -> Result<Json> {
+        if !fields.is_empty() {
+            return self.session.entity(key)?.object(fields);
+        }
+        let entity_type = self.session.schema().entity_type(key.entity_type())?;
+        let names = entity_type.primary_key().iter().map(ToString::to_string);
+        let parts = names.zip(key.parts().map(Json::String));
+        let own = ("__entity_type__".to_owned(), key.entity_type().into());
+        Ok(Json::Object([own].into_iter().chain(parts).collect()))
+    }
+}
