@@ -1,8 +1,8 @@
 //! A local ftrack server to develop and test against.
 //!
 //! [`Emulator::start`] runs one inside of a program; the program `ftrack-emulator` runs one for
-//! everybody else. It speaks the protocol of a real site, well enough that the official clients
-//! cannot tell the difference, and keeps its data in memory or in a folder.
+//! everybody else. It keeps its data in memory or in a folder.
+#![doc = include_str!("../README.md")]
 
 pub mod actions;
 pub mod changes;

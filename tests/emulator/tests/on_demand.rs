@@ -314,6 +314,10 @@ fn the_program_logs_requests_without_secrets() {
     assert_eq!(lines.len(), 6, "{log}");
     assert!(lines[0].contains(" POST /api 200 "), "{log}");
     assert!(lines[0].ends_with(" ms jenkins query Task"), "{log}");
+    assert!(
+        lines[2].ends_with(" jenkins InvalidCredentialsError"),
+        "{log}"
+    );
     assert!(lines[3].contains(" GET /component/get 404 "), "{log}");
     for secret in ["key-of-keys", "other-key", "wrong-key", session] {
         assert!(!log.contains(secret), "{log}");

@@ -212,3 +212,13 @@ fn a_folder_takes_a_seed_once_and_a_wrong_one_not_at_all() {
         "tasks": [{"name": "one"}]}]});
     drop(start(&more).unwrap());
 }
+
+#[test]
+fn the_readme_s_seed_is_one() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```json\n").unwrap();
+    let seed = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
+    let site = Site::with(Emulator::builder().tasks(0).seed(seed));
+    let version = site.query("select task.name from AssetVersion where asset.name is storm");
+    assert_eq!(version[0]["task"]["name"], "anim");
+}

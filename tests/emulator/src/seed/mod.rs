@@ -5,7 +5,7 @@
 //! list of what belongs to the entity, or one of `metadata`, `custom_attributes`, `assignees`,
 //! `labels` and `members`; references are names. The README shows an example.
 //!
-//! [`outline`] finds the entities, [`write`] makes operations of them, and these go through the
+//! `outline` finds the entities, `write` makes operations of them, and these go through the
 //! API in one batch: every rule of the server holds, and a seed with an error changes nothing.
 
 mod names;

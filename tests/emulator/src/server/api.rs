@@ -74,6 +74,10 @@ async fn answer(site: Arc<Site>, request: Request) -> (Summary, Result<String>) 
     let work = move || {
         let mut summary = Summary::default();
         let answer = work(&mut summary);
+        if let Err(fault) = &answer {
+            // Lax answers do not show it by their status.
+            summary.refuse(fault.exception);
+        }
         (summary, answer)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {

@@ -120,6 +120,14 @@ impl Summary {
         }
         Self(parts.join(", "))
     }
+
+    /// Notes that the batch was refused.
+    pub(crate) fn refuse(&mut self, exception: &str) {
+        if !self.0.is_empty() {
+            self.0.push_str(": ");
+        }
+        self.0.push_str(exception);
+    }
 }
 
 fn name(operation: &Value) -> String {

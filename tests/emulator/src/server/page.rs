@@ -170,7 +170,7 @@ fn write_requests(entries: &[Entry], html: &mut String) -> std::fmt::Result {
         return Ok(());
     }
     html.push_str(
-        "<table><thead><tr><th>Time (UTC)</th><th>Request</th><th>What</th><th>User</th>\
+        "<div class=\"wide\"><table><thead><tr><th>Time (UTC)</th><th>Request</th><th>What</th><th>User</th>\
          <th class=\"number\">Status</th><th class=\"number\">ms</th></tr></thead><tbody>",
     );
     for entry in entries {
@@ -195,7 +195,7 @@ fn write_requests(entries: &[Entry], html: &mut String) -> std::fmt::Result {
             entry.took.as_secs_f64() * 1000.0,
         )?;
     }
-    html.push_str("</tbody></table>");
+    html.push_str("</tbody></table></div>");
     Ok(())
 }
 
