@@ -13,16 +13,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Message, Utf8Bytes, WebSocket};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
 use crate::hub::http::{self, Request, Response};
 use crate::hub::poller::{Poller, io_error};
 use crate::socketio::{self, Handshake};
-
-/// So many frames are read before commands get their turn.
-const BATCH: usize = 256;
 
 /// An open websocket.
 pub(super) struct Link {
@@ -65,21 +62,16 @@ impl Link {
         pass(self.socket.flush())
     }
 
-    /// Takes the frames that have arrived, and says whether there may be more.
-    pub(super) fn read(&mut self, mut take: impl FnMut(&str)) -> Result<bool> {
-        for _ in 0..BATCH {
-            match self.socket.read() {
-                Ok(Message::Text(text)) => take(&text),
-                Ok(Message::Close(_)) => return Err(ended("the event server closed it")),
-                Ok(Message::Binary(_)) => log::warn!("event hub: ignored a binary frame"),
-                Ok(_) => {}
-                Err(tungstenite::Error::Io(error)) if is_transient(&error) => {
-                    return Ok(error.kind() == io::ErrorKind::Interrupted);
-                }
-                Err(error) => return Err(frame_error(error)),
-            }
+    /// The next packet that has arrived, if there is one.
+    pub(super) fn read(&mut self) -> Result<Option<Utf8Bytes>> {
+        match self.socket.read() {
+            Ok(Message::Text(text)) => Ok(Some(text)),
+            Ok(Message::Close(_)) => Err(ended("the event server closed it")),
+            // Pings and what should not be there show that the server lives, and no more.
+            Ok(_) => Ok(Some(Utf8Bytes::from_static(socketio::NOTHING))),
+            Err(tungstenite::Error::Io(error)) if is_transient(&error) => Ok(None),
+            Err(error) => Err(frame_error(error)),
         }
-        Ok(true)
     }
 
     /// Says goodbye, as far as that goes without waiting.

@@ -77,12 +77,15 @@ impl Poller {
         self.poll.registry().register(socket, SOCKET, both)
     }
 
-    /// Sleeps until something happens, or for so long.
-    pub(super) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Sleeps until something happens, or for so long; answers whether the socket may have
+    /// something to read.
+    pub(super) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            other => other,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Err(_) => return Ok(false),
+            Ok(()) => {}
         }
+        Ok(self.events.iter().any(|event| event.token() == SOCKET))
     }
 
     /// Repeats an operation of a non-blocking socket until it is through.

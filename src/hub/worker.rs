@@ -15,6 +15,9 @@ use crate::hub::poller::{Poller, Signals};
 use crate::hub::shared::{Command, Counters, HubState, Remote, Shared};
 use crate::socketio::{Machine, Outgoing, Output, Settings};
 
+/// So many commands, and so many frames, are taken before the others get their turn.
+const BATCH: usize = 256;
+
 /// The subscriptions and the way to begin, when a thread is started.
 pub(super) struct Start {
     /// Id and event, in order.
@@ -59,6 +62,8 @@ pub(super) fn spawn(shared: &Arc<Shared>, start: Start) -> Result<Arc<Remote>> {
         machine,
         link: None,
         unread: false,
+        untaken: false,
+        ended: false,
         epoch: Instant::now(),
         was_up: false,
         waiters: Vec::new(),
@@ -83,6 +88,9 @@ struct Worker {
     link: Option<Link>,
     /// Whether the socket may have more than was read: it tells only once.
     unread: bool,
+    /// Whether there may be more commands than were taken.
+    untaken: bool,
+    ended: bool,
     epoch: Instant,
     was_up: bool,
     /// Those who wait for `connect`.
@@ -97,36 +105,43 @@ impl Worker {
     fn run(mut self) {
         self.machine.start();
         while self.perform() {
+            let more = self.unread || self.untaken;
             let timeout = match self.machine.wake_at() {
-                _ if self.unread => Some(Duration::ZERO),
+                _ if more => Some(Duration::ZERO),
                 Some(at) => Some(at.saturating_sub(self.now())),
                 None => None,
             };
-            if let Err(error) = self.poller.sleep(timeout) {
-                log::error!("event hub: waiting for the socket failed: {error}");
-                self.machine.abort();
+            match self.poller.sleep(timeout) {
+                Ok(ready) => self.unread |= ready,
+                Err(error) => {
+                    log::error!("event hub: waiting for the socket failed: {error}");
+                    self.machine.abort();
+                }
             }
-            self.take_commands();
+            self.take_commands(BATCH);
             self.read();
             let now = self.now();
             self.machine.tick(now);
         }
     }
 
-    /// Does what the machine asks for; false when it has ended.
+    /// Does what the machine asks for and sends it; false when it has ended.
     fn perform(&mut self) -> bool {
         loop {
-            while let Some(output) = self.machine.next_output() {
-                if let Output::End(error) = output {
-                    self.end(error);
-                    return false;
-                }
-                self.act(output);
+            self.act_all();
+            if self.ended {
+                return false;
             }
             let Some(Err(error)) = self.link.as_mut().map(Link::flush) else {
                 return true;
             };
             self.lost(error);
+        }
+    }
+
+    fn act_all(&mut self) {
+        while let Some(output) = self.machine.next_output() {
+            self.act(output);
         }
     }
 
@@ -151,8 +166,7 @@ impl Worker {
             }
             Output::Undelivered { event, why } => self.hand_back(&event, why),
             Output::Subscribed { id, answer } => self.subscribed(&id, answer),
-            // `perform` keeps it to itself.
-            Output::End(_) => {}
+            Output::End(error) => self.end(error),
         }
     }
 
@@ -166,7 +180,7 @@ impl Worker {
                 self.machine.opened(now, handshake.heartbeat_timeout);
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => {
-                self.take_commands();
+                self.take_commands(usize::MAX);
                 self.machine.interrupted();
             }
             Err(error) => self.machine.lost(now, error),
@@ -187,22 +201,36 @@ impl Worker {
         self.machine.lost(now, error);
     }
 
+    /// Reads what has arrived. Whoever waits for an event gets it before the next is read;
+    /// what is to be sent goes out afterwards, in one piece.
     fn read(&mut self) {
-        let Some(link) = &mut self.link else {
-            return;
-        };
-        let (machine, epoch) = (&mut self.machine, self.epoch);
-        match link.read(|text| machine.received(epoch.elapsed(), text)) {
-            Ok(more) => self.unread = more,
-            Err(error) => self.lost(error),
+        for _ in 0..BATCH {
+            let Some(link) = self.link.as_mut().filter(|_| self.unread) else {
+                return;
+            };
+            match link.read() {
+                Ok(Some(text)) => {
+                    let now = self.now();
+                    self.machine.received(now, &text);
+                    self.act_all();
+                }
+                Ok(None) => self.unread = false,
+                Err(error) => self.lost(error),
+            }
         }
     }
 
-    fn take_commands(&mut self) {
+    /// Takes some commands; the socket must get its turn while others publish.
+    fn take_commands(&mut self, most: usize) {
         self.signals.clear();
-        while let Ok(command) = self.commands.try_recv() {
+        for _ in 0..most {
+            let Ok(command) = self.commands.try_recv() else {
+                self.untaken = false;
+                return;
+            };
             self.take(command);
         }
+        self.untaken = true;
     }
 
     fn take(&mut self, command: Command) {
@@ -305,10 +333,9 @@ impl Worker {
             let _no_commands = self.shared.remote.lock();
             self.remote.stop_running();
         }
-        self.take_commands();
-        while let Some(output) = self.machine.next_output() {
-            self.act(output);
-        }
+        self.take_commands(usize::MAX);
+        self.ended = true;
+        self.act_all();
         self.remote.set_state(HubState::Disconnected);
         self.shared.gate.close();
         let first = self.waiters.pop();

@@ -11,4 +11,4 @@ mod seen;
 
 pub(crate) use machine::{Machine, Output, Settings};
 pub(crate) use outgoing::Outgoing;
-pub(crate) use packet::{Handshake, parse_handshake};
+pub(crate) use packet::{Handshake, NOTHING, parse_handshake};

@@ -86,6 +86,9 @@ pub(crate) fn ack_packet(number: &str) -> String {
 /// Our answer to a heartbeat, and a heartbeat of our own.
 pub(crate) const HEARTBEAT: &str = "2::";
 
+/// A packet that says nothing.
+pub(crate) const NOTHING: &str = "8::";
+
 /// The events in an event packet's data; none if it is another kind of event.
 pub(crate) fn read_events(data: &str) -> serde_json::Result<Vec<Event>> {
     #[derive(Deserialize)]
