@@ -1,8 +1,7 @@
 //! The event hub with what others have made: the real socket.io 0.9.19 server, and the official
 //! JavaScript and Python hubs on it, in both directions.
 //!
-//! Needs node, `npm install --no-package-lock` in `tests/peers/events`, and a Python with
-//! `ftrack-python-api`, named by `FTRACK_PEER_PYTHON` unless it is `python3`.
+//! `tests/peers/run` installs what they need and runs these tests.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::HashSet;
@@ -56,7 +55,7 @@ impl Peer {
     }
 
     fn client(language: &str, url: &str) -> Self {
-        let python = std::env::var("FTRACK_PEER_PYTHON").unwrap_or("python3".into());
+        let python = std::env::var("FTRACK_PEERS_PYTHON").unwrap_or("python3".into());
         let client = match language {
             "python" => Self::start(&python, &["client.py", url]),
             _ => Self::start("node", &["client.mjs", url]),
@@ -107,7 +106,7 @@ fn listen(hub: &EventHub, expression: &str) {
 }
 
 #[test]
-#[ignore = "needs node and Python with the official clients"]
+#[ignore = "tests/peers/run installs what it needs"]
 fn the_real_server() {
     let (mut server, url) = Peer::server();
     let refused = EventHub::new(HubConfig::new(&url, "ada", "wrong").unwrap()).connect();
@@ -141,7 +140,7 @@ fn the_real_server() {
 /// The server announces a frame of exactly 65,536 bytes as empty: the event in it is lost, the
 /// hub is not.
 #[test]
-#[ignore = "needs node and Python with the official clients"]
+#[ignore = "tests/peers/run installs what it needs"]
 fn frames_that_the_real_server_gets_wrong() {
     let (_server, url) = Peer::server();
     let (one, two) = (hub(&url), hub(&url));
@@ -170,7 +169,7 @@ fn frames_that_the_real_server_gets_wrong() {
 
 /// The server closes the connection of whoever sends much; nothing is lost over it.
 #[test]
-#[ignore = "needs node and Python with the official clients"]
+#[ignore = "tests/peers/run installs what it needs"]
 fn a_burst_through_the_real_server() {
     const COUNT: usize = 20_000;
     let (_server, url) = Peer::server();
@@ -207,7 +206,7 @@ fn a_burst_through_the_real_server() {
 }
 
 #[test]
-#[ignore = "needs node and Python with the official clients"]
+#[ignore = "tests/peers/run installs what it needs"]
 fn official_clients_in_both_directions() {
     for language in ["js", "python"] {
         let (_server, url) = Peer::server();

@@ -5,8 +5,11 @@
 // Input:  subscribe <topic> | publish <topic> <json> | request <topic> <json> | burst <topic> <n>
 // Output: one JSON object a line: {"ready":true}, {"subscribed":…}, {"event":…}, {"reply":…}.
 // Every event it gets is answered with {"from": "js", "data": <the event's data>}.
+import { createRequire } from "node:module";
 import readline from "node:readline";
-import { EventHub, Event } from "@ftrack/api";
+
+const home = process.env.FTRACK_PEERS_NODE ?? import.meta.dirname;
+const { EventHub, Event } = createRequire(`${home}/`)("@ftrack/api");
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 const hub = new EventHub(process.argv[2], "ada", "secret");

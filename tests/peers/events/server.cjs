@@ -13,7 +13,8 @@ const server = http.createServer((request, response) => {
   response.statusCode = 404;
   response.end();
 });
-const io = require("socket.io").listen(server, { "log level": 0 });
+const home = process.env.FTRACK_PEERS_NODE || __dirname;
+const io = require(require.resolve("socket.io", { paths: [home] })).listen(server, { "log level": 0 });
 io.set("transports", ["websocket"]);
 io.set("authorization", (data, accept) => {
   const url = new URL(data.url, "http://localhost");
