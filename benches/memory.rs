@@ -1,0 +1,58 @@
+//! What loaded tasks weigh: `cargo bench --bench memory`.
+//!
+//! Counts the bytes that the program asks of its allocator; what the allocator adds to each piece
+//! (16 bytes or so) is not seen.
+
+#![allow(clippy::print_stdout, reason = "a program that prints a table")]
+
+mod support;
+
+use std::hint::black_box;
+
+use peak_alloc::PeakAlloc;
+use serde_json::Value as Json;
+
+use support::{Server, pages, read};
+
+#[global_allocator]
+static COUNTER: PeakAlloc = PeakAlloc;
+
+const TASKS: usize = 10_000;
+
+fn main() {
+    let server = Server::new();
+    let pages = pages(TASKS);
+    println!("{TASKS} tasks: kept, bytes for each, and the peak while they were loaded");
+    let trees = || -> Vec<Json> {
+        let tree = |page| serde_json::from_slice(&read(page)).expect("JSON");
+        pages.iter().map(tree).collect()
+    };
+    weigh("serde_json::Value", trees);
+    let structs = || -> Vec<Vec<support::Answer>> {
+        let parse = |page| serde_json::from_slice(&read(page)).expect("JSON");
+        pages.iter().map(parse).collect()
+    };
+    weigh("plain structs", structs);
+    let (session, replay) = server.open();
+    replay.then(pages.iter().cloned());
+    weigh("entities, all held", || support::query(&session));
+    let (session, replay) = server.open();
+    replay.then(pages.iter().cloned());
+    weigh("entities, none held", || drop(support::query(&session)));
+    drop(session);
+}
+
+fn weigh<T>(name: &str, load: impl FnOnce() -> T) {
+    let before = COUNTER.current_usage();
+    COUNTER.reset_peak_usage();
+    let loaded = black_box(load());
+    let kept = COUNTER.current_usage() - before;
+    let peak = COUNTER.peak_usage() - before;
+    println!(
+        "  {name:<24} {:>8.2} MB {:>6} {:>8.2} MB",
+        kept as f64 / 1e6,
+        kept / TASKS,
+        peak as f64 / 1e6,
+    );
+    drop(loaded);
+}

@@ -1,0 +1,317 @@
+//! What the benchmarks share: a studio's tasks as answers, a transport that replays answers from
+//! memory, and the floors to compare with.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each benchmark uses a part; none is public"
+)]
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt::Write as _;
+use std::io::{Cursor, Read};
+use std::sync::{Arc, Mutex};
+
+use ftrack_api::{Data, Entity, Request, Response, SchemaCache, Session, Transport, data};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value as Json, json};
+
+/// How many tasks a page holds: what the clients ask for.
+pub const PAGE: usize = 500;
+
+/// The projections of the query whose answer [`page`] is.
+pub const PROJECTIONS: &str = "name, description, bid, sort, start_date, end_date, created_at, \
+     status.name, status.color, type.name, priority.name, project.full_name, parent.name";
+
+/// The same as a list of paths.
+pub fn paths() -> Vec<&'static str> {
+    PROJECTIONS.split(", ").map(str::trim).collect()
+}
+
+/// The texts among them.
+pub const TEXTS: [&str; 8] = [
+    "name",
+    "description",
+    "status.name",
+    "status.color",
+    "type.name",
+    "priority.name",
+    "project.full_name",
+    "parent.name",
+];
+
+/// An answer's bytes, shared by those who read them.
+pub type Bytes = Arc<Vec<u8>>;
+
+/// A key, the same in every run.
+pub fn id(kind: u32, number: usize) -> String {
+    let mixed = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let node = mixed & 0xffff_ffff_ffff;
+    format!("{kind:08x}-{:04x}-11e2-8df2-{node:012x}", number & 0xffff)
+}
+
+/// One task as a server writes it: members in no particular order, the type among them, and
+/// references as whole objects. 20 of them share a parent, and all the rest of what they refer to.
+fn task(out: &mut String, number: usize) {
+    let (status, kind, priority) = (number % 7, number % 11, number % 5);
+    let (parent, project) = (number / 20, number / 2500);
+    write!(
+        out,
+        r##"{{"sort": {number}.0, "status": {{"color": "#{status}5a4b9", "name": "Status {status}", "__entity_type__": "Status", "id": "{status_id}"}}, "name": "task_{number:05}", "description": "Match plate {number}.", "bid": {bid}, "created_at": {{"__type__": "datetime", "value": "2024-0{month}-1{day}T10:12:09"}}, "context_type": "task", "__entity_type__": "Task", "end_date": {{"__type__": "datetime", "value": "2025-0{month}-1{day}T00:00:00"}}, "start_date": {{"__type__": "datetime", "value": "2024-1{ten}-1{day}T00:00:00"}}, "priority": {{"name": "Priority {priority}", "__entity_type__": "Priority", "id": "{priority_id}"}}, "type": {{"name": "Type {kind}", "__entity_type__": "Type", "id": "{type_id}"}}, "object_type_id": "11c137c0-ee7e-4f9c-91c5-8c77cec22b2c", "project": {{"full_name": "The project with number {project}", "__entity_type__": "Project", "id": "{project_id}"}}, "project_id": "{project_id}", "parent": {{"name": "sh{parent:04}", "context_type": "task", "__entity_type__": "Shot", "object_type_id": "bad911de-3bd6-47b9-8b46-3476e237cb36", "project_id": "{project_id}", "id": "{parent_id}"}}, "id": "{task_id}"}}"##,
+        month = 1 + number % 9,
+        day = number % 10,
+        ten = number % 3,
+        bid = 3600 * (1 + number % 40),
+        status_id = id(1, status),
+        priority_id = id(2, priority),
+        type_id = id(3, kind),
+        project_id = id(4, project),
+        parent_id = id(5, parent),
+        task_id = id(6, number),
+    )
+    .expect("a string takes all");
+}
+
+/// The answer with the tasks from `first` on; `last` if no page follows.
+pub fn page(first: usize, count: usize, last: bool) -> Bytes {
+    let mut out = String::from(r#"[{"action": "query", "data": ["#);
+    for number in first..first + count {
+        if number > first {
+            out.push_str(", ");
+        }
+        task(&mut out, number);
+    }
+    let next = if last {
+        "null".to_owned()
+    } else {
+        (first + count).to_string()
+    };
+    write!(out, r#"], "metadata": {{"next": {{"offset": {next}}}}}}}]"#).expect("as above");
+    Arc::new(out.into_bytes())
+}
+
+/// The answers to a query for `count` tasks, in pages of 500.
+pub fn pages(count: usize) -> Vec<Bytes> {
+    (0..count)
+        .step_by(PAGE)
+        .map(|first| page(first, PAGE.min(count - first), first + PAGE >= count))
+        .collect()
+}
+
+/// The answer to a commit that updated the `bid` of these tasks.
+pub fn updated(numbers: std::ops::Range<usize>, bid: usize) -> Bytes {
+    let task = |number| {
+        json!({"action": "update", "data": {"bid": bid, "context_type": "task",
+            "__entity_type__": "Task", "object_type_id": "11c137c0-ee7e-4f9c-91c5-8c77cec22b2c",
+            "project_id": id(4, number / 2500), "id": id(6, number)}})
+    };
+    Arc::new(serde_json::to_vec(&numbers.map(task).collect::<Vec<_>>()).expect("JSON prints"))
+}
+
+/// The answer to a commit that created these tasks with [`new_task`].
+pub fn created(numbers: std::ops::Range<usize>) -> Bytes {
+    let task = |number| {
+        json!({"action": "create", "data": {"name": format!("task_{number}"), "bid": 3600,
+            "description": "made by a benchmark", "status_id": id(1, number % 7),
+            "type_id": id(3, number % 11), "parent_id": id(5, number / 20), "sort": 0,
+            "context_type": "task", "__entity_type__": "Task", "project_id": id(4, 0),
+            "object_type_id": "11c137c0-ee7e-4f9c-91c5-8c77cec22b2c", "id": id(6, number)}})
+    };
+    Arc::new(serde_json::to_vec(&numbers.map(task).collect::<Vec<_>>()).expect("JSON prints"))
+}
+
+/// The answer to a commit that deleted so many entities.
+pub fn deleted(count: usize) -> Bytes {
+    let one = json!({"action": "delete", "data": true});
+    Arc::new(serde_json::to_vec(&vec![one; count]).expect("JSON prints"))
+}
+
+/// What a new task is made from.
+pub fn new_task(number: usize) -> Data {
+    data! {
+        "id": id(6, number),
+        "name": format!("task_{number}"),
+        "description": "made by a benchmark",
+        "bid": 3600,
+        "status_id": id(1, number % 7),
+        "type_id": id(3, number % 11),
+        "parent_id": id(5, number / 20),
+    }
+}
+
+/// The request that creates them, built the plain way: for the floor.
+pub fn create_request(numbers: std::ops::Range<usize>) -> Json {
+    let action = |number: usize| {
+        json!({"action": "create", "entity_type": "Task", "entity_key": [id(6, number)],
+            "entity_data": {"__entity_type__": "Task", "id": id(6, number),
+                "name": format!("task_{number}"), "description": "made by a benchmark",
+                "bid": 3600, "status_id": id(1, number % 7), "type_id": id(3, number % 11),
+                "parent_id": id(5, number / 20)}})
+    };
+    numbers.map(action).collect()
+}
+
+/// The request that updates them.
+pub fn update_request(numbers: std::ops::Range<usize>, bid: usize) -> Json {
+    let action = |number: usize| {
+        json!({"action": "update", "entity_type": "Task", "entity_key": [id(6, number)],
+            "entity_data": {"__entity_type__": "Task", "bid": bid}})
+    };
+    numbers.map(action).collect()
+}
+
+/// A transport whose answers are handed in before they are needed.
+#[derive(Clone, Default)]
+pub struct Replay(Arc<Mutex<VecDeque<Bytes>>>);
+
+impl Replay {
+    pub fn then(&self, answers: impl IntoIterator<Item = Bytes>) {
+        self.0.lock().expect("no panics").extend(answers);
+    }
+}
+
+impl Transport for Replay {
+    fn send(&self, _: &Request<'_>) -> ftrack_api::Result<Response> {
+        let answer = self.0.lock().expect("no panics").pop_front();
+        Ok(Response {
+            status: 200,
+            headers: Vec::new(),
+            body: Box::new(body(&answer.expect("the benchmark handed an answer in"))),
+        })
+    }
+}
+
+/// Reads the bytes as a socket's would be read.
+fn body(bytes: &Bytes) -> impl Read + Send + use<> {
+    struct Shared(Bytes);
+    impl AsRef<[u8]> for Shared {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    Cursor::new(Shared(bytes.clone()))
+}
+
+/// The floor below all others: the bytes of an answer, read to the end.
+pub fn read(bytes: &Bytes) -> Vec<u8> {
+    let mut all = Vec::new();
+    body(bytes).read_to_end(&mut all).expect("memory reads");
+    all
+}
+
+/// The emulator's schema, with its hash, and the answer to an opening session.
+pub struct Server {
+    schema: ftrack_emulator::schema::Schema,
+}
+
+impl Server {
+    pub fn new() -> Self {
+        let wire = ftrack_emulator::schema::compact::wire();
+        let schema = ftrack_emulator::schema::Schema::from_json(wire).expect("its own schema");
+        Self { schema }
+    }
+
+    /// The answer to an opening session, with the schema or without.
+    pub fn greeting(&self, with_schema: bool) -> Bytes {
+        let information = json!({"version": "4.13.8", "schema_hash": self.schema.hash(),
+            "is_timezone_support_enabled": true});
+        let mut replies = vec![information];
+        if with_schema {
+            replies.push(self.schema.wire().clone());
+        }
+        Arc::new(serde_json::to_vec(&replies).expect("JSON prints"))
+    }
+
+    pub fn open(&self) -> (Session, Replay) {
+        let replay = Replay::default();
+        replay.then([self.greeting(true)]);
+        (open(&replay, SchemaCache::Off), replay)
+    }
+
+    /// A session that has loaded `count` tasks.
+    pub fn loaded(&self, count: usize) -> (Session, Replay, Vec<Entity>) {
+        let (session, replay) = self.open();
+        replay.then(pages(count));
+        let tasks = query(&session);
+        assert_eq!(tasks.len(), count);
+        (session, replay, tasks)
+    }
+}
+
+pub fn open(replay: &Replay, cache: SchemaCache) -> Session {
+    let builder = Session::builder()
+        .server_url("https://studio.example")
+        .api_key("not a key")
+        .api_user("ada");
+    let builder = builder.schema_cache(cache).transport(replay.clone());
+    builder.open().expect("the greeting is good")
+}
+
+pub fn query(session: &Session) -> Vec<Entity> {
+    let query = session.query(format!("select {PROJECTIONS} from Task"));
+    query
+        .and_then(|query| query.all())
+        .expect("the pages are good")
+}
+
+/// A page as plain structs, with the texts that repeat kept once.
+#[derive(Deserialize)]
+pub struct Answer {
+    pub data: Vec<Task>,
+}
+
+#[derive(Deserialize)]
+pub struct Task {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub bid: f64,
+    pub sort: f64,
+    pub start_date: Date,
+    pub end_date: Date,
+    pub created_at: Date,
+    pub status: Named,
+    #[serde(rename = "type")]
+    pub kind: Named,
+    pub priority: Named,
+    pub project: Project,
+    pub parent: Named,
+}
+
+#[derive(Deserialize)]
+pub struct Date {
+    pub value: String,
+}
+
+#[derive(Deserialize)]
+pub struct Named {
+    #[serde(deserialize_with = "interned")]
+    pub id: Arc<str>,
+    #[serde(deserialize_with = "interned")]
+    pub name: Arc<str>,
+}
+
+#[derive(Deserialize)]
+pub struct Project {
+    #[serde(deserialize_with = "interned")]
+    pub id: Arc<str>,
+    #[serde(deserialize_with = "interned")]
+    pub full_name: Arc<str>,
+}
+
+thread_local! {
+    static TEXTS_SEEN: std::cell::RefCell<HashSet<Arc<str>>> = std::cell::RefCell::default();
+}
+
+/// One copy of each text.
+fn interned<'de, D: Deserializer<'de>>(json: D) -> Result<Arc<str>, D::Error> {
+    let text = <&str>::deserialize(json)?;
+    Ok(TEXTS_SEEN.with_borrow_mut(|seen| {
+        seen.get(text).cloned().unwrap_or_else(|| {
+            let kept: Arc<str> = text.into();
+            seen.insert(kept.clone());
+            kept
+        })
+    }))
+}
