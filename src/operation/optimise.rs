@@ -3,7 +3,7 @@
 //! Each step is a function from payloads to payloads that leaves the server in the same state;
 //! the tests at the end check that law on random operations.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::Operation;
 use crate::value::{EntityKey, Value};

@@ -2,6 +2,7 @@
 
 mod hash;
 mod kinds;
+mod names;
 mod parse;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::value::Value;
+
+use names::Names;
 
 pub(crate) use hash::{md5_hex, schema_hash};
 pub(crate) use parse::WireSchema;
@@ -36,8 +39,7 @@ pub(crate) struct NameId(pub(crate) u16);
 pub struct Schema {
     types: Vec<EntityType>,
     type_ids: HashMap<SmolStr, TypeId>,
-    names: Vec<SmolStr>,
-    name_ids: HashMap<SmolStr, NameId>,
+    names: Names,
     /// For each name, whether some type keeps free-form JSON in an attribute called so.
     free_form: Vec<bool>,
     hash: String,
@@ -62,6 +64,8 @@ pub struct EntityType {
 pub struct Attribute {
     name: SmolStr,
     id: NameId,
+    /// The foreign key of a reference, the reference of a foreign key.
+    counterpart: Option<NameId>,
     kind: AttributeKind,
     default: AttributeDefault,
     flags: Flags,
@@ -192,11 +196,11 @@ impl Schema {
     }
 
     pub(crate) fn name_id(&self, name: &str) -> Option<NameId> {
-        self.name_ids.get(name).copied()
+        self.names.find(name)
     }
 
     pub(crate) fn name(&self, id: NameId) -> &SmolStr {
-        &self.names[usize::from(id.0)]
+        self.names.get(id)
     }
 
     /// The foreign key that belongs to the reference `name`, or the reference that belongs to the
@@ -206,19 +210,7 @@ impl Schema {
         entity_type: &'a EntityType,
         attribute: &Attribute,
     ) -> Option<&'a Attribute> {
-        let name = attribute.name();
-        let (other, kind_fits): (_, fn(&AttributeKind) -> bool) = match attribute.kind {
-            AttributeKind::Reference(_) => {
-                (format!("{name}_id"), |kind| *kind == AttributeKind::Text)
-            }
-            AttributeKind::Text => (name.strip_suffix("_id")?.to_owned(), |kind| {
-                matches!(kind, AttributeKind::Reference(_))
-            }),
-            _ => return None,
-        };
-        entity_type
-            .by_id(self.name_id(&other)?)
-            .filter(|found| kind_fits(&found.kind))
+        entity_type.by_id(attribute.counterpart?)
     }
 
     pub(crate) fn is_free_form(&self, id: NameId) -> bool {
@@ -253,10 +245,13 @@ impl EntityType {
     /// [`ErrorKind::UnknownAttribute`] if the type has no such attribute; the message names the
     /// nearest.
     pub fn attribute(&self, name: &str) -> Result<&Attribute> {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name == name)
-            .ok_or_else(|| self.unknown(name))
+        // They are kept by name.
+        let place = self
+            .attributes
+            .binary_search_by(|attribute| attribute.name.as_str().cmp(name));
+        place
+            .map(|place| &self.attributes[place])
+            .map_err(|_| self.unknown(name))
     }
 
     /// Every attribute, by name.

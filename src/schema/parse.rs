@@ -5,6 +5,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::kinds::base_of;
+use super::names::Names;
 use super::{
     Attribute, AttributeDefault, AttributeKind, EntityType, Flags, NameId, Schema, TypeId,
 };
@@ -76,14 +77,14 @@ impl Schema {
         let mut schema = Self {
             types: Vec::with_capacity(wire.len()),
             type_ids: HashMap::with_capacity(wire.len()),
-            names: Vec::new(),
-            name_ids: HashMap::new(),
+            names: Names::default(),
             free_form: Vec::new(),
             hash,
         };
         for entry in wire {
             schema.add(entry, &tables)?;
         }
+        schema.pair();
         Ok(schema)
     }
 
@@ -104,6 +105,7 @@ impl Schema {
             };
             let attribute = Attribute {
                 id: self.intern(name, &kind)?,
+                counterpart: None,
                 flags: Flags {
                     immutable: wire.immutable.contains(name),
                     computed: wire.computed.contains(name),
@@ -145,15 +147,38 @@ impl Schema {
 
     fn intern(&mut self, name: &SmolStr, kind: &AttributeKind) -> Result<NameId> {
         let free_form = *kind == AttributeKind::Variable || is_link(name);
-        if let Some(&id) = self.name_ids.get(name) {
+        if let Some(id) = self.names.find(name) {
             self.free_form[usize::from(id.0)] |= free_form;
             return Ok(id);
         }
         let id = NameId(small(self.names.len())?);
-        self.names.push(name.clone());
+        self.names.push(name.clone(), id);
         self.free_form.push(free_form);
-        self.name_ids.insert(name.clone(), id);
         Ok(id)
+    }
+
+    /// Finds the foreign key of each reference.
+    fn pair(&mut self) {
+        for entity_type in &mut self.types {
+            let references = entity_type.attributes.iter().enumerate();
+            let pairs: Vec<_> = references
+                .filter(|(_, one)| matches!(one.kind, AttributeKind::Reference(_)))
+                .filter_map(|(place, one)| {
+                    let id = self.names.find(&format!("{}_id", one.name))?;
+                    let other = usize::from(*entity_type.by_name.get(usize::from(id.0))?);
+                    Some((place, other.checked_sub(1)?))
+                })
+                .filter(|&(_, other)| entity_type.attributes[other].kind == AttributeKind::Text)
+                .collect();
+            for (reference, key) in pairs {
+                let (one, other) = (
+                    entity_type.attributes[reference].id,
+                    entity_type.attributes[key].id,
+                );
+                entity_type.attributes[reference].counterpart = Some(other);
+                entity_type.attributes[key].counterpart = Some(one);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{Attribute, AttributeKind, EntityType};
-use crate::value::{Data, EntityKey, Slot, Text, Value};
+use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
 use super::check::{check, key_from, with_defaults};
@@ -295,7 +295,7 @@ impl Store {
                 _ => None,
             },
             (Slot::Text(id), AttributeKind::Reference(target)) => {
-                let target = EntityKey::new(target, id.to_string());
+                let target = EntityKey::from_key(target, Key::Single(id.clone()));
                 Some(Slot::Link(self.place(&target)?))
             }
             _ => None,

@@ -291,7 +291,7 @@ impl Store {
             Slot::Bool(value) => Value::Bool(*value),
             Slot::Integer(value) => Value::Integer(*value),
             Slot::Number(value) => Value::Number(*value),
-            Slot::Text(text) => Value::Text(text.to_string()),
+            Slot::Text(text) => Value::Text(text.to_text()),
             Slot::DateTime(value) => Value::DateTime(*value),
             Slot::Date(value) => Value::Date(*value),
             Slot::Json(value) => Value::Json(value.clone()),

@@ -58,12 +58,15 @@ impl EntityKey {
 
     /// The values of the primary key, in the schema's order; mostly one.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = String> {
-        self.key.parts().iter().map(ToString::to_string)
+        self.key.parts().iter().map(Text::to_text)
     }
 
     /// The primary key as one text: of a composite key, its parts with commas between.
     pub fn id(&self) -> String {
-        self.key.to_string()
+        match &self.key {
+            Key::Single(part) => part.to_text(),
+            Key::Composite(_) => self.key.to_string(),
+        }
     }
 
     pub(crate) fn key(&self) -> &Key {

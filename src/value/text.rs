@@ -23,6 +23,11 @@ impl Text {
         }
     }
 
+    /// The text as a `String`, without the detour through a formatter.
+    pub(crate) fn to_text(&self) -> String {
+        self.with(str::to_owned)
+    }
+
     /// Calls `read` with the text.
     pub(crate) fn with<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match self {

@@ -13,34 +13,73 @@ use crate::value::{EntityKey, Value};
 ///
 /// [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
 pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result<Vec<u8>> {
-    let actions = payloads.iter().map(|payload| action(schema, payload));
-    let actions = actions.collect::<Result<Vec<_>>>()?;
-    Ok(serde_json::to_vec(&actions).expect("JSON values print"))
+    let mut body = vec![b'['];
+    for (number, payload) in payloads.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        action(schema, payload, &mut body)?;
+    }
+    body.push(b']');
+    Ok(body)
 }
 
-fn action(schema: &Schema, payload: &Payload<'_>) -> Result<Json> {
+/// Writes the text of an action. A commit may have a hundred thousand of them, and a tree of each
+/// would cost more than all that was done to its entity.
+fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<()> {
     let entity = payload.entity;
     let entity_type = schema.entity_type(entity.entity_type())?;
     let name = match payload.action {
         Action::Create => "create",
         Action::Update => "update",
-        Action::Delete => return Ok(super::delete_action(entity)),
+        Action::Delete => {
+            write(body, &super::delete_action(entity));
+            return Ok(());
+        }
     };
-    let mut data = match payload.action {
-        Action::Create => key_data(entity_type, entity)?,
-        _ => type_only(entity_type),
-    };
-    for (attribute, value, _) in &payload.data {
-        let json = attribute_to_json(schema, entity_type, attribute, value)?;
-        data.insert((*attribute).to_owned(), json);
-    }
     let key: Vec<String> = entity.parts().collect();
-    Ok(json!({
-        "action": name,
-        "entity_type": entity_type.name(),
-        "entity_key": key,
-        "entity_data": data,
-    }))
+    body.extend_from_slice(b"{\"action\":");
+    write(body, name);
+    body.extend_from_slice(b",\"entity_type\":");
+    write(body, entity_type.name());
+    body.extend_from_slice(b",\"entity_key\":");
+    write(body, &key);
+    body.extend_from_slice(b",\"entity_data\":{\"__entity_type__\":");
+    write(body, entity_type.name());
+    let names = entity_type.primary_key();
+    if payload.action == Action::Create {
+        check_key(entity_type, entity)?;
+        for (name, part) in names.iter().zip(&key) {
+            member(body, name);
+            write(body, part);
+        }
+    }
+    for (attribute, value, _) in &payload.data {
+        if payload.action == Action::Create && names.iter().any(|name| name == attribute) {
+            continue;
+        }
+        member(body, attribute);
+        match value {
+            Value::Text(text) => write(body, text),
+            value => write(
+                body,
+                &attribute_to_json(schema, entity_type, attribute, value)?,
+            ),
+        }
+    }
+    body.extend_from_slice(b"}}");
+    Ok(())
+}
+
+/// Writes the name of a member that is not the first of its object.
+fn member(body: &mut Vec<u8>, name: &str) {
+    body.push(b',');
+    write(body, name);
+    body.push(b':');
+}
+
+fn write(body: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
+    serde_json::to_writer(body, value).expect("JSON values print, and memory takes all");
 }
 
 /// A zero as version is sent as text, because servers take the number for "not given"
@@ -100,22 +139,31 @@ fn type_only(entity_type: &EntityType) -> Map<String, Json> {
 }
 
 fn key_data(entity_type: &EntityType, entity: &EntityKey) -> Result<Map<String, Json>> {
+    check_key(entity_type, entity)?;
     let names = entity_type.primary_key();
-    if names.len() != entity.parts().len() {
-        return Err(Error::new(
-            ErrorKind::Validation,
-            format!(
-                "{entity} has {} key values, {} needs {} ({})",
-                entity.parts().len(),
-                entity_type.name(),
-                names.len(),
-                names.join(", "),
-            ),
-        ));
-    }
     let mut data = type_only(entity_type);
     for (name, part) in names.iter().zip(entity.parts()) {
         data.insert(name.to_string(), part.into());
     }
     Ok(data)
+}
+
+/// # Errors
+///
+/// [`ErrorKind::Validation`] if the number of key values is wrong.
+fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<()> {
+    let names = entity_type.primary_key();
+    if names.len() == entity.parts().len() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Validation,
+        format!(
+            "{entity} has {} key values, {} needs {} ({})",
+            entity.parts().len(),
+            entity_type.name(),
+            names.len(),
+            names.join(", "),
+        ),
+    ))
 }
