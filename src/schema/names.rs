@@ -42,21 +42,37 @@ impl Names {
     }
 }
 
-/// Mixes the length, the first and the last eight bytes.
+/// Mixes the length, the beginning and the end.
 fn hash(name: &str) -> u64 {
     let bytes = name.as_bytes();
-    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => (
-            bytes
-                .iter()
-                .fold(0, |all, &byte| all << 8 | u64::from(byte)),
-            0,
+    let (first, last) = match bytes {
+        [.., _, _, _, _, _, _, _, _] => (
+            word::<8>(bytes.first_chunk()),
+            word::<8>(bytes.last_chunk()),
         ),
+        [.., _, _, _, _] => (
+            word::<4>(bytes.first_chunk()),
+            word::<4>(bytes.last_chunk()),
+        ),
+        [first, .., last] => (
+            u64::from(*first),
+            u64::from(bytes[1]) << 8 | u64::from(*last),
+        ),
+        [one] => (u64::from(*one), 0),
+        [] => (0, 0),
     };
     let mixed = first ^ last.rotate_left(29) ^ (bytes.len() as u64) << 57;
     let wide = u128::from(mixed) * 0x9e37_79b9_7f4a_7c15;
     (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+/// Up to eight bytes as a number.
+fn word<const N: usize>(bytes: Option<&[u8; N]>) -> u64 {
+    let mut word = [0; 8];
+    if let Some(bytes) = bytes {
+        word[..N].copy_from_slice(bytes);
+    }
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]

@@ -118,12 +118,12 @@ impl Store {
         use std::borrow::Cow;
 
         let record = self.record(place);
-        if let Some(slot) = record.local.as_ref().and_then(|local| local.get(id)) {
+        let local = record.local.as_deref();
+        if let Some(slot) = local.and_then(|local| local.get(id)) {
             return Some(Cow::Borrowed(slot));
         }
         let remote = record.remote.get(&self.shapes, id);
-        let extension = record.local.as_ref().and_then(|local| local.extension(id));
-        if let Some(extension) = extension {
+        if let Some(extension) = local.and_then(|local| local.extension(id)) {
             let members: &[u32] = match remote {
                 Some(Slot::Links(members)) => members,
                 _ if record.state == Life::Created => &[],

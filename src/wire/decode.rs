@@ -59,21 +59,25 @@ pub(crate) struct Row {
 /// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, or holds an entity
 /// without its key or of a type that the schema does not have.
 pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Answer> {
+    // Checked in one go: text by text it costs a tenth of all the decoding.
+    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
     let mut decoder = Decoder::new(schema);
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = serde_json::Deserializer::from_str(text);
     let replies = ReplyList(&mut decoder)
         .deserialize(&mut json)
         .and_then(|replies| json.end().map(|()| replies))
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::BadResponse,
-                format!("the server's answer cannot be read: {error}"),
-            )
-        })?;
+        .map_err(|error| unreadable(&error))?;
     Ok(Answer {
         replies,
         rows: decoder.rows,
     })
+}
+
+fn unreadable(error: &dyn fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::BadResponse,
+        format!("the server's answer cannot be read: {error}"),
+    )
 }
 
 /// What grows while an answer is read.
