@@ -158,6 +158,19 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Headers whose values must not reach a log: the key, and what the user added.
+    pub(crate) fn secret_headers(&self) -> Vec<(String, String)> {
+        let key = (
+            "ftrack-api-key".to_owned(),
+            self.api_key.reveal().to_owned(),
+        );
+        std::iter::once(key)
+            .chain(self.headers.iter().cloned())
+            .collect()
+    }
+}
+
 /// An environment variable, unless it is empty or no text.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -130,7 +130,9 @@ impl SessionBuilder {
     /// cannot be reached; [`ErrorKind::BadResponse`] if something else answers.
     pub fn open(self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
-        let transport = self.transport.unwrap_or_else(|| Box::new(Http::new()));
+        let transport = self
+            .transport
+            .unwrap_or_else(|| Box::new(Http::new(&config.secret_headers())));
         let event_hub = hub_for(&config)?;
         let auto_connect = self.auto_connect_event_hub;
         let api = Api::new(config, transport);

@@ -4,19 +4,27 @@ use std::time::Duration;
 
 use ureq::http;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Timeout};
 
+use super::seal::Secrets;
 use super::{Request, Response, Transport};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Connections to a server, kept open between requests.
-pub(crate) struct Http(Agent);
+pub(crate) struct Http {
+    agent: Agent,
+    secrets: Secrets,
+}
 
 /// A server that does not even accept a connection in this time is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Http {
-    pub(crate) fn new() -> Self {
+    /// `secrets` are headers whose values must not reach a log.
+    pub(crate) fn new(secrets: &[(String, String)]) -> Self {
+        let secrets = Secrets::new(secrets);
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let config = Agent::config_builder()
             // Error answers have bodies that say what is wrong.
@@ -27,7 +35,12 @@ impl Http {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build());
-        Self(Agent::new_with_config(config.build()))
+        let connector = DefaultConnector::new().chain(secrets.clone());
+        let resolver = DefaultResolver::default();
+        Self {
+            agent: Agent::with_parts(config.build(), connector, resolver),
+            secrets,
+        }
     }
 }
 
@@ -37,18 +50,18 @@ impl Transport for Http {
             .method(request.method)
             .uri(request.url.as_str());
         for (name, value) in request.headers {
-            builder = builder.header(name, value);
+            builder = builder.header(name, self.secrets.sealed(name, value));
         }
         let answer = builder
             .body(request.body)
             .map_err(ureq::Error::from)
             .and_then(|prepared| {
                 let configured = self
-                    .0
+                    .agent
                     .configure_request(prepared)
                     .timeout_global(Some(request.timeout))
                     .build();
-                self.0.run(configured)
+                self.agent.run(configured)
             })
             .map_err(|error| no_answer(request, error))?;
         let (parts, body) = answer.into_parts();

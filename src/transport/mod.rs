@@ -2,6 +2,7 @@
 
 mod canned;
 mod http;
+mod seal;
 
 use std::fmt;
 use std::io::Read;

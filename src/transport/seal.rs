@@ -1,0 +1,148 @@
+//! Keeps secrets out of `ureq`'s log: it prints the bytes of every request at trace level.
+//!
+//! `ureq` is given a filler of the same length for the value of each secret header. The last
+//! connector of its chain, which hands bytes to the socket or to TLS, puts the real value in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ureq::Error;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+/// Names, in lower case, and values of the headers that nobody may see.
+#[derive(Clone)]
+pub(super) struct Secrets(Arc<[(String, String)]>);
+
+impl Secrets {
+    pub(super) fn new(headers: &[(String, String)]) -> Self {
+        Self(headers.into())
+    }
+
+    /// What `ureq` is given as the value of a header.
+    pub(super) fn sealed(&self, name: &str, value: &str) -> String {
+        let secret = self.0.iter().any(|(n, v)| n == name && v == value);
+        if secret {
+            "x".repeat(value.len())
+        } else {
+            value.to_owned()
+        }
+    }
+
+    /// Puts the real values into the head of a request, if `output` begins with one.
+    fn unseal(&self, output: &mut [u8]) {
+        let is_head = [b"GET ".as_slice(), b"POST ", b"PUT "]
+            .iter()
+            .any(|method| output.starts_with(method));
+        let Some(end) = output.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return;
+        };
+        if !is_head {
+            return;
+        }
+        let mut from = 0;
+        while let Some(length) = output[from..end + 2]
+            .windows(2)
+            .position(|two| two == b"\r\n")
+        {
+            self.unseal_line(&mut output[from..from + length]);
+            from += length + 2;
+        }
+    }
+
+    fn unseal_line(&self, line: &mut [u8]) {
+        let Some(colon) = line.windows(2).position(|two| two == b": ") else {
+            return;
+        };
+        let (name, value) = line.split_at_mut(colon);
+        let value = &mut value[2..];
+        let matches = |secret: &&(String, String)| {
+            secret.0.as_bytes().eq_ignore_ascii_case(name)
+                && secret.1.len() == value.len()
+                && value.iter().all(|byte| *byte == b'x')
+        };
+        if let Some((_, secret)) = self.0.iter().find(matches) {
+            value.copy_from_slice(secret.as_bytes());
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(hidden)")
+    }
+}
+
+impl<In: Transport> Connector<In> for Secrets {
+    type Out = Unsealed<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(|inner| Unsealed {
+            inner,
+            secrets: self.clone(),
+        }))
+    }
+}
+
+/// A connection that puts the secrets in on their way out.
+#[derive(Debug)]
+pub(super) struct Unsealed<In> {
+    inner: In,
+    secrets: Secrets,
+}
+
+impl<In: Transport> Transport for Unsealed<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.secrets
+            .unseal(&mut self.inner.buffers().output()[..amount]);
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.inner.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fillers_in_the_head_are_replaced() {
+        let secret = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let secrets = Secrets::new(&[secret("ftrack-api-key", "s3cret"), secret("cookie", "a=b")]);
+        assert_eq!(secrets.sealed("ftrack-api-key", "s3cret"), "xxxxxx");
+        assert_eq!(secrets.sealed("accept", "s3cret"), "s3cret");
+        for (sealed, unsealed) in [
+            (
+                "POST /api HTTP/1.1\r\nFtrack-Api-Key: xxxxxx\r\ncookie: xxx\r\nx: xxx\r\n\r\ncookie: xxx\r\n",
+                "POST /api HTTP/1.1\r\nFtrack-Api-Key: s3cret\r\ncookie: a=b\r\nx: xxx\r\n\r\ncookie: xxx\r\n",
+            ),
+            ("cookie: xxx\r\n\r\n", "cookie: xxx\r\n\r\n"),
+            (
+                "POST /api HTTP/1.1\r\ncookie: xxx",
+                "POST /api HTTP/1.1\r\ncookie: xxx",
+            ),
+            ("", ""),
+        ] {
+            let mut bytes = sealed.as_bytes().to_vec();
+            secrets.unseal(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), unsealed);
+        }
+    }
+}

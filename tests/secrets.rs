@@ -1,0 +1,73 @@
+//! What a traced session prints: everything, but no secret.
+//!
+//! Alone in its file, because the logger is the process's own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::sync::Mutex;
+
+use ftrack_api::data;
+use support::{builder, emulator};
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Collect;
+
+impl log::Log for Collect {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LINES.lock().unwrap().push(format!("{}", record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
+    log::set_logger(&Collect).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let server = emulator();
+    let (cookie, header) = ("c00kie-value-to-hide", "h3ader-value-to-hide");
+    let open = || {
+        builder(&server)
+            .cookie("studio", cookie)
+            .header("x-studio", header)
+    };
+    let session = open().open().unwrap();
+    session.event_hub().connect().unwrap();
+    session
+        .ensure("User", data! { "username": "traced" }, &[])
+        .unwrap();
+    session.query("Task limit 3").unwrap().all().unwrap();
+    let refused = open().api_key("wr0ng-key-to-hide").open().unwrap_err();
+    session.close();
+
+    // `ureq` prints 16 bytes on a line, so lines are searched with and without their breaks.
+    let lines = LINES.lock().unwrap();
+    assert!(
+        lines.len() > 100,
+        "{} lines: the trace is not on",
+        lines.len()
+    );
+    let joined = lines.join("\n");
+    let letters: String = joined
+        .chars()
+        .filter(|c| !matches!(c, '\n' | ' ' | '|' | '"'))
+        .collect();
+    let shown = format!("{session:?} {refused} {refused:?}");
+    let printed = [joined.as_str(), &letters, &shown];
+    for secret in [server.api_key(), cookie, header, "wr0ng-key-to-hide"] {
+        for text in printed {
+            assert!(!text.contains(secret), "{secret} is printed");
+        }
+        // Half of it is too much as well.
+        assert!(
+            !joined.contains(&secret[..secret.len() / 2]),
+            "half of {secret} is printed"
+        );
+    }
+}
