@@ -24,6 +24,7 @@
 
 mod api;
 mod cache;
+pub mod codegen;
 mod config;
 mod entity;
 mod error;
