@@ -100,7 +100,7 @@ class Case(unittest.TestCase):
         self.addCleanup(session.close)
         return session
 
-    def create(self, entity_type, **data):
+    def create(self, entity_type, /, **data):
         entity = self.session.create(entity_type, data)
         self.session.commit()
         return entity

@@ -133,8 +133,12 @@ fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Opt
 }
 
 fn collection(model: &mut Model, id: TypeId, index: usize, target: &str) -> Option<Storage> {
-    let target = model.find(target)?.id;
     let name = model.types[id].attributes[index].name().to_owned();
+    // The schema says Task where it means the server's table of that name: a list of contexts
+    // also holds shots and sequences [?].
+    let is_list = name == "items" && model.types[id].name == "TypedContextList";
+    let target = if is_list { "TypedContext" } else { target };
+    let target = model.find(target)?.id;
     let via = match listed(model, id, target, &name) {
         Some(via) => via,
         None => Via::Column(owner_column(model, id, target)?, None),
