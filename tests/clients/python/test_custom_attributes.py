@@ -59,7 +59,7 @@ class CustomAttributes(Case):
     def test_text(self):
         key = self.configure("text", "task", "some default", "Task", config={"markdown": False})
         self.assertEqual(self.value(self.task, key), "some default")
-        self.check(self.task, key, "plain", 'quo"tes \'', "ünï 漢字 \U0001f600", "")
+        self.check(self.task, key, "plain", 'quo"tes \'', "ünï 漢字 \U0001f600", "", "[1, 2]", "5", "true")
 
     def test_number(self):
         key = self.configure("number", "task", 123, "Task", config={"isdecimal": True})
