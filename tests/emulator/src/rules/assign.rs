@@ -63,6 +63,7 @@ fn set(
     let echo = match &attr.storage {
         Storage::Column(column) => {
             let stored = value::from_json(&subject, &attr.schema.kind, value)?;
+            allowed(&subject, &attr.schema.options, &stored)?;
             let echo = match (&attr.schema.kind, value) {
                 (Kind::DateTime, sent) if !sent.is_null() => Echo::Sent(wrapped(sent)),
                 _ => Echo::Stored,
@@ -94,6 +95,20 @@ fn set(
     };
     assigned.echo.push((attr.name().to_owned(), echo));
     Ok(())
+}
+
+/// Some attributes have a list of values (`Job.status`).
+fn allowed(subject: &str, options: &[String], stored: &Sql) -> Result<()> {
+    match stored {
+        Sql::Text(text) if !options.is_empty() && !options.contains(text) => {
+            Err(Fault::validation(format!(
+                "{subject} must be one of {}, not \"{}\"",
+                options.join(", "),
+                value::excerpt(text)
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The columns of a reference, from `{__entity_type__, key…}`, a bare id, or null.

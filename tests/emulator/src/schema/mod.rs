@@ -56,6 +56,8 @@ pub struct Attribute {
     pub foreign: Option<String>,
     /// Whether answers carry it only on demand.
     pub restricted: bool,
+    /// The only values that are allowed; empty if all are.
+    pub options: Vec<String>,
 }
 
 /// What a value of an attribute is.
@@ -191,6 +193,7 @@ impl Attribute {
             default: wire.get("default").cloned(),
             foreign,
             restricted: wire["restricted_projection"] == true,
+            options: names(&wire["enum"]),
         }
     }
 }

@@ -20,8 +20,9 @@ pub struct Encoder {
     is_strict: bool,
     /// Repeat entities in full.
     is_denormalized: bool,
-    /// By table and key, which attributes were sent.
-    sent: HashMap<usize, HashMap<String, Vec<bool>>>,
+    /// By type and key, which attributes were sent. A label and the category that it is are two
+    /// entities for clients, although they share a row.
+    sent: HashMap<TypeId, HashMap<String, Vec<bool>>>,
 }
 
 impl Encoder {
@@ -66,11 +67,13 @@ impl Encoder {
         if self.is_denormalized {
             return true;
         }
-        let table = self.sent.entry(ty.table).or_default();
-        if !table.contains_key(key) {
-            table.insert(key.to_owned(), vec![false; ty.attributes.len()]);
+        let entities = self.sent.entry(ty.id).or_default();
+        if !entities.contains_key(key) {
+            entities.insert(key.to_owned(), vec![false; ty.attributes.len()]);
         }
-        let sent = table.get_mut(key).and_then(|sent| sent.get_mut(attribute));
+        let sent = entities
+            .get_mut(key)
+            .and_then(|sent| sent.get_mut(attribute));
         sent.is_some_and(|sent| !std::mem::replace(sent, true))
     }
 }
@@ -106,7 +109,7 @@ enum Source<'a> {
 struct Writer<'a> {
     model: &'a Model,
     nodes: Vec<Prepared<'a>>,
-    places: HashMap<(usize, &'a str), Vec<Place>>,
+    places: HashMap<(TypeId, &'a str), Vec<Place>>,
     is_strict: bool,
 }
 
@@ -139,9 +142,8 @@ impl<'a> Writer<'a> {
         });
         if is_collected {
             for (row, found) in fetched.rows.iter().enumerate() {
-                let identity = (self.model.types[found.ty].table, found.key.as_str());
                 self.places
-                    .entry(identity)
+                    .entry((found.ty, found.key.as_str()))
                     .or_default()
                     .push(Place { node, row });
             }
@@ -198,12 +200,11 @@ impl<'a> Writer<'a> {
         let alone = [place];
         let places = self
             .places
-            .get(&(ty.table, row.key.as_str()))
+            .get(&(row.ty, row.key.as_str()))
             .map_or(alone.as_slice(), Vec::as_slice);
         let mut relations: Vec<(usize, Place, Source<'_>)> = Vec::new();
         for &place in places {
             let node = &self.nodes[place.node];
-            // Rows of one entity have the same concrete type, except where two types share rows.
             let Some(slots) = node.slots.get(&row.ty) else {
                 continue;
             };

@@ -297,7 +297,10 @@ pub fn custom(kind: &str, value: ValueRef<'_>) -> Value {
         // Numbers are kept without a fraction where they have none; an empty default is nothing.
         ("number", ValueRef::Text(_)) | ("date", ValueRef::Text(b"")) => Value::Null,
         ("date", ValueRef::Text(_)) => value::to_json(&Kind::DateTime, value),
-        (_, ValueRef::Text(text)) if text.first() == Some(&b'[') => {
+        // Several choices of a menu are kept as a list in JSON; a text may well look like one.
+        ("enumerator" | "dynamic enumerator", ValueRef::Text(text))
+            if text.first() == Some(&b'[') =>
+        {
             serde_json::from_slice(text).unwrap_or_else(|_| value::to_json(&Kind::Text, value))
         }
         _ => value::to_json(&Kind::Variable, value),
