@@ -1,0 +1,114 @@
+"""The Python side of tests/clients/interop.rs: does what it is told, one JSON object a line.
+
+    {"write": [{"label", "type", "set", "metadata", "custom_attributes"}]} -> {label: [type, id]}
+    {"update": [{"key": [type, id], "set", "metadata", "custom_attributes"}]} -> null
+    {"delete": [[type, id]]} -> null
+    {"dump": [[type, id]]} -> for each, every attribute that the client knows; null if it is gone
+    {"open": folder} -> the actions that a session with that schema cache sends
+
+Values are JSON; {"ref": label} is an entity written before, {"key": [type, id]} any other, and
+{"datetime": text} an instant. Dumps hold ids for references and texts for instants.
+"""
+
+import json
+import sys
+
+import arrow
+import ftrack_api
+
+import support
+
+made = {}
+
+
+def value(session, given):
+    if isinstance(given, list):
+        return [value(session, each) for each in given]
+    if not isinstance(given, dict):
+        return given
+    if "ref" in given:
+        return session.get(*made[given["ref"]])
+    if "key" in given:
+        return session.get(*given["key"])
+    return arrow.get(given["datetime"])
+
+
+def plain(read):
+    if isinstance(read, ftrack_api.entity.base.Entity):
+        return ", ".join(ftrack_api.inspection.primary_key(read).values())
+    if isinstance(read, arrow.Arrow):
+        assert read.utcoffset().total_seconds() == 0
+        return read.naive.isoformat()
+    if isinstance(read, ftrack_api.collection.Collection):
+        return sorted(plain(each) for each in read)
+    if isinstance(read, ftrack_api.collection.MappedCollectionProxy):
+        return {key: plain(read[key]) for key in read}
+    return read
+
+
+def adjust(session, entity, order):
+    for name, given in order.get("set", {}).items():
+        entity[name] = value(session, given)
+    for name in ("metadata", "custom_attributes"):
+        for key, given in order.get(name, {}).items():
+            entity[name][key] = value(session, given)
+
+
+def write(session, entities):
+    for each in entities:
+        data = {name: value(session, given) for name, given in each["set"].items()}
+        if each["type"] == "AssetVersion" and data.get("version") == 0:
+            # The only form in which a server takes this number from a client.
+            data["version"] = "0"
+        entity = session.create(each["type"], data)
+        made[each["label"]] = (each["type"], list(ftrack_api.inspection.primary_key(entity).values()))
+        adjust(session, entity, {name: each.get(name, {}) for name in ("metadata", "custom_attributes")})
+    session.commit()
+    return {label: [kind, key[0]] for label, (kind, key) in made.items()}
+
+
+def update(session, orders):
+    for order in orders:
+        adjust(session, session.get(*order["key"]), order)
+    session.commit()
+
+
+def delete(session, keys):
+    for key in keys:
+        session.delete(session.get(*key))
+    session.commit()
+
+
+def dump(session, keys):
+    found = []
+    for kind, identifier in keys:
+        names = [attribute.name for attribute in session.types[kind].attributes]
+        entity = session.query(f'select {", ".join(names)} from {kind} where id is "{identifier}"').first()
+        found.append(entity and {name: plain(entity[name]) for name in names})
+    return found
+
+
+def opened(folder):
+    with support.open_session(schema_cache_path=folder) as session:
+        assert session.query("select username from User").first() is not None
+        return session.actions()
+
+
+def main():
+    work = {"write": write, "update": update, "delete": delete, "dump": dump}
+    for line in sys.stdin:
+        ((order, subject),) = json.loads(line).items()
+        if order == "open":
+            answer = opened(subject)
+        else:
+            # Each order has a session of its own, which has seen nothing yet.
+            with support.open_session() as session:
+                answer = work[order](session, subject)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        support.unittest.doModuleCleanups()
