@@ -14,12 +14,12 @@ globalThis.XMLHttpRequest = XMLHttpRequest;
 // to revive, so that `addEventListener` has nothing to do.
 globalThis.window = { navigator: { onLine: true }, addEventListener() {}, removeEventListener() {} };
 
-// Every publication sets a timer of thirty seconds that it never clears: a browser does not wait
+// Every publication sets a timer of many seconds that it never clears: a browser does not wait
 // for it, and neither shall the end of the tests.
 const { setTimeout: start } = globalThis;
 globalThis.setTimeout = (work, ms, ...rest) => {
   const timer = start(work, ms, ...rest);
-  return ms >= 30_000 ? timer.unref() : timer;
+  return ms >= 10_000 ? timer.unref() : timer;
 };
 
 export const ftrack = require("@ftrack/api");

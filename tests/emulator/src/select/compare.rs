@@ -9,6 +9,9 @@ use crate::schema::Kind;
 use crate::select::condition::Compiler;
 use crate::select::scalar::Scalar;
 
+/// What the database takes at most.
+const LONGEST_PATTERN: usize = 50_000;
+
 impl Compiler<'_> {
     pub(super) fn compare(
         &mut self,
@@ -29,7 +32,7 @@ impl Compiler<'_> {
             (Literal::Text(text), _) => text,
         };
         if matches!(comparison, Comparison::Like | Comparison::NotLike) {
-            return Ok(self.like(sql, text, comparison == Comparison::NotLike));
+            return self.like(sql, text, comparison == Comparison::NotLike);
         }
         if value.kind == Kind::Variable {
             return Ok(self.compare_variable(sql, comparison, text));
@@ -44,14 +47,21 @@ impl Compiler<'_> {
     }
 
     /// The built-in `LIKE` knows the case of ASCII letters only.
-    fn like(&mut self, sql: &str, pattern: &str, is_negated: bool) -> String {
+    fn like(&mut self, sql: &str, pattern: &str, is_negated: bool) -> Result<String> {
         let not = if is_negated { "NOT " } else { "" };
-        if pattern.is_ascii() {
-            let pattern = self.bound.bind(Sql::Text(pattern.to_owned()));
-            return format!("{sql} {not}LIKE {pattern} ESCAPE '\\'");
+        let (sql, pattern) = if pattern.is_ascii() {
+            (sql.to_owned(), pattern.to_owned())
+        } else {
+            (format!("fold({sql})"), pattern.to_lowercase())
+        };
+        if pattern.len() > LONGEST_PATTERN {
+            return Err(Fault::validation(format!(
+                "The pattern \"{}\" is longer than {LONGEST_PATTERN} bytes",
+                excerpt(&pattern)
+            )));
         }
-        let pattern = self.bound.bind(Sql::Text(pattern.to_lowercase()));
-        format!("fold({sql}) {not}LIKE {pattern} ESCAPE '\\'")
+        let pattern = self.bound.bind(Sql::Text(pattern));
+        Ok(format!("{sql} {not}LIKE {pattern} ESCAPE '\\'"))
     }
 
     /// A custom attribute's value may be a number, an instant, a choice or text: the literal is
