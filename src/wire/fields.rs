@@ -189,9 +189,8 @@ impl<'de> MapAccess<'de> for Only<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(dead_code, reason = "the fields are looked at, not used")]
 mod tests {
-    #![allow(dead_code, reason = "the fields are looked at, not used")]
 
     use std::collections::BTreeMap;
 
