@@ -196,7 +196,7 @@ class Files(Uploading):
         user = self.delete_at_end(self.create("User", username=unique("user")))
         for entity in (self.project, task, self.version, user):
             with self.subTest(entity=entity.entity_type):
-                component = entity.create_thumbnail(path)
+                component = self.delete_at_end(entity.create_thumbnail(path))
                 seen = self.again(entity)
                 self.assertEqual(seen["thumbnail"]["id"], component["id"])
                 self.assertEqual((seen["thumbnail"]["name"], seen["thumbnail"]["file_type"]), ("thumbnail", ".png"))
@@ -228,6 +228,8 @@ class Files(Uploading):
 
 class Encoding(Uploading):
     def finished(self, job):
+        self.delete_at_end(job)
+
         def done():
             session = self.other()
             seen = self.again(job, session)
@@ -270,8 +272,10 @@ class Encoding(Uploading):
     def test_without_a_version_the_output_belongs_to_none(self):
         component = self.session.create_component(self.file("free.png", images.png(30, 30)), location=self.server)
         self.session.commit()
+        self.delete_at_end(component)
         _, outputs = self.outputs(self.finished(self.session.encode_media(component)))
         for _, output in outputs:
+            self.delete_at_end(output)
             self.assertIsNone(output["version_id"])
 
     def test_review_metadata_tells_players_about_the_movie(self):
