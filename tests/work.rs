@@ -974,6 +974,10 @@ fn what_is_missing_is_an_error_or_not_set_as_the_session_says() {
     assert_eq!(error.kind(), ErrorKind::NotLoaded);
     assert!(error.to_string().contains("\"bid\""), "{error}");
     drop(strict);
+    let error = task
+        .get_with::<f64>("bid", ftrack_api::Populate::Raise)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotLoaded);
     let _one = session.auto_populating(ftrack_api::Populate::One);
     let tasks = session
         .query("select id from Task limit 4")

@@ -1,5 +1,6 @@
 //! Reading and writing attributes.
 
+use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::value::Value;
@@ -49,6 +50,17 @@ impl Entity {
                 )
             }
         })
+    }
+
+    /// Reads an attribute as [`get`](Self::get) does, with `populate` saying for this one call
+    /// what happens if it is not loaded.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub fn get_with<T: FromAttribute>(&self, path: &str, populate: Populate) -> Result<T> {
+        let _this_call = self.session.auto_populating(populate);
+        self.get(path)
     }
 
     /// The value of an attribute, or of what references lead to; `None` if it is not set, which
