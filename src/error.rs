@@ -172,18 +172,25 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a script prints that ends with an error: the message and what caused it. `{:#?}` shows
+/// the parts.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Error");
-        out.field("kind", &self.0.kind);
-        out.field("message", &self.0.message);
-        if let Some(server) = &self.0.server {
-            out.field("server", server);
+        if f.alternate() {
+            let mut out = f.debug_struct("Error");
+            out.field("kind", &self.0.kind);
+            out.field("message", &self.0.message);
+            out.field("server", &self.0.server);
+            out.field("source", &self.0.source);
+            return out.finish();
         }
-        if let Some(source) = &self.0.source {
-            out.field("source", source);
+        write!(f, "{self} ({:?})", self.0.kind)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\nCaused by: {error}")?;
+            cause = error.source();
         }
-        out.finish()
+        Ok(())
     }
 }
 
@@ -258,5 +265,10 @@ mod tests {
             .context("schema cache");
         assert_eq!(error.to_string(), "schema cache: cannot read");
         assert_eq!(error.source().map(ToString::to_string), Some("gone".into()));
+        assert_eq!(
+            format!("{error:?}"),
+            "schema cache: cannot read (Io)\nCaused by: gone"
+        );
+        assert!(format!("{error:#?}").contains("kind: Io"));
     }
 }
