@@ -991,3 +991,53 @@ fn what_is_missing_is_an_error_or_not_set_as_the_session_says() {
     };
     assert!(requests(session, reading) >= 3);
 }
+
+#[test]
+fn custom_attributes_of_many_entities_cost_few_requests() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let project = studio.project();
+    for n in 0..40 {
+        let data = data! { "name": format!("many {n}"), "parent": &project };
+        session.create("Shot", data).unwrap();
+    }
+    session.commit().unwrap();
+    let other = studio.other();
+    let query = other
+        .query("Shot where name like \"many %\" order by name")
+        .unwrap();
+    let shots = query.all().unwrap();
+    assert_eq!(shots.len(), 40);
+    let reading = || {
+        for shot in &shots {
+            let attributes = shot.custom_attributes().unwrap();
+            attributes.get::<Option<i64>>("fstart").unwrap();
+            attributes.get::<Value>("shot_size").unwrap();
+        }
+    };
+    // The configurations, and the values of all forty.
+    assert_eq!(requests(&other, reading), 2);
+    let writing = || {
+        for (shot, frame) in shots.iter().zip(1000..) {
+            shot.custom_attributes()
+                .unwrap()
+                .set("fstart", frame)
+                .unwrap();
+            shot.custom_attributes()
+                .unwrap()
+                .set("htest", frame)
+                .unwrap();
+        }
+        other.commit().unwrap();
+    };
+    assert_eq!(requests(&other, writing), 1);
+    let seen = same(session, &shots[7]);
+    session.refresh([&seen], &["custom_attributes"]).unwrap();
+    assert_eq!(
+        seen.custom_attributes()
+            .unwrap()
+            .get::<i64>("fstart")
+            .unwrap(),
+        1007
+    );
+}
