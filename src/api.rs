@@ -137,7 +137,8 @@ impl Api {
         }
         let (status, answer) = outcome?;
         if let Some(failure) = failure_of(&answer) {
-            return Err(failure.into_error(status));
+            let redact = |text: &str| self.config.api_key.redact(text);
+            return Err(failure.into_error(status, redact));
         }
         self.check(status, &answer)?;
         Ok(answer)
@@ -211,8 +212,10 @@ impl Api {
         if first == Some(&b'[') && status < 400 {
             return Ok(());
         }
-        let start = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
-        let start = self.config.api_key.redact(start.trim());
+        // Cut after redacting: half a key is too much as well.
+        let start = String::from_utf8_lossy(&answer[..answer.len().min(1 << 16)]);
+        let start = self.config.api_key.redact(&start);
+        let start: String = start.trim().chars().take(300).collect();
         let what = match first {
             None => "an empty answer".to_owned(),
             Some(b'<') => format!("an HTML page, perhaps of a proxy or a login:\n{start}"),

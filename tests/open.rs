@@ -171,6 +171,20 @@ fn failures_are_the_same_whatever_the_status() {
 }
 
 #[test]
+fn a_server_that_repeats_the_key_is_not_quoted() {
+    let long = format!("<html>{}s3cret-key</html>", "-".repeat(289));
+    let failure = r#"{"exception": "ValidationError", "content": "the key s3cret-key is odd"}"#;
+    for body in [long.as_str(), failure] {
+        let error = Parrot::new("200 OK", "", body)
+            .builder()
+            .open()
+            .unwrap_err();
+        let shown = format!("{error} {error:?} {error:#?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
 fn redirects_are_not_followed_with_the_key() {
     let other = Parrot::new("200 OK", "", "[]");
     let location = format!("Location: {}/api\r\n", other.address());

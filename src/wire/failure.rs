@@ -26,13 +26,14 @@ pub(crate) fn failure_of(body: &[u8]) -> Option<Failure> {
 }
 
 impl Failure {
-    /// The error for it; `status` is the HTTP status that it came with.
-    pub(crate) fn into_error(self, status: u16) -> Error {
+    /// The error for it; `status` is the HTTP status that it came with, and `redact` cuts secrets
+    /// out of what the server says.
+    pub(crate) fn into_error(self, status: u16, redact: impl Fn(&str) -> String) -> Error {
         let server = ServerError {
             content: match self.content {
-                Json::String(text) => text,
+                Json::String(text) => redact(&text),
                 Json::Null => String::new(),
-                other => other.to_string(),
+                other => redact(&other.to_string()),
             },
             code: self.error_code.as_str().map(str::to_owned),
             exception: self.exception,
@@ -114,7 +115,9 @@ mod tests {
                 ErrorKind::Server,
             ),
         ] {
-            let error = failure_of(body.as_bytes()).unwrap().into_error(200);
+            let error = failure_of(body.as_bytes())
+                .unwrap()
+                .into_error(200, str::to_owned);
             assert_eq!(error.kind(), kind, "{body}");
             assert!(error.server().is_some());
         }
