@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
-use crate::value::{EntityKey, Value};
+use crate::value::EntityKey;
 
 /// The metadata of one entity; made by [`Entity::metadata`].
 ///
@@ -200,13 +200,5 @@ impl fmt::Display for Metadata {
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Metadata({})", self.entity)
-    }
-}
-
-/// So that metadata reads as a value: JSON of its pairs.
-impl From<BTreeMap<String, String>> for Value {
-    fn from(pairs: BTreeMap<String, String>) -> Self {
-        let pairs = pairs.into_iter().map(|(key, value)| (key, value.into()));
-        Self::from(serde_json::Value::Object(pairs.collect()))
     }
 }

@@ -89,8 +89,9 @@ impl Store {
             match operation {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
                 Operation::Delete { .. } => {
-                    let deleted = self.deleted_twin(place).unwrap_or(place);
-                    self.bury(deleted);
+                    if let Some(deleted) = self.deleted_under_key_of(place) {
+                        self.bury(deleted);
+                    }
                 }
                 Operation::Update { .. } | Operation::Extend { .. } => {}
             }
@@ -123,11 +124,12 @@ impl Store {
         }
     }
 
-    /// The deleted entity whose key the new one at `place` has taken over.
-    fn deleted_twin(&self, place: u32) -> Option<u32> {
+    /// The deleted entity with the key of the one at `place`: that one itself, unless a new entity
+    /// has taken the key over.
+    fn deleted_under_key_of(&self, place: u32) -> Option<u32> {
         let new = self.record(place);
         if new.state == Life::Deleted {
-            return None;
+            return Some(place);
         }
         let mut deleted = self.changed.iter().copied().filter(|&one| {
             let record = self.record(one);

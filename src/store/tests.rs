@@ -527,3 +527,24 @@ fn the_key_of_a_deleted_entity_can_be_taken_by_a_new_one() {
         ErrorKind::NotFound
     );
 }
+
+#[test]
+fn what_is_created_deleted_and_created_again_is_there_after_the_commit() {
+    let mut f = Fixture::new();
+    let first = f.create("Task", data! { "id": "n" }).unwrap();
+    f.store.delete(first).unwrap();
+    let second = f
+        .create("Task", data! { "id": "n", "name": "again" })
+        .unwrap();
+    f.commit(r#"[{"__entity_type__":"Task","id":"n","name":"again"}]"#);
+    assert_eq!(f.text(second, "name"), "\"again\"");
+    assert_eq!(
+        f.store.place(&EntityKey::new("Task", "n")).unwrap(),
+        second,
+        "it stays in the identity map"
+    );
+    assert!(matches!(
+        f.store.read(second, "bid"),
+        Ok(Read::Missing { .. })
+    ));
+}
