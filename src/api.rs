@@ -18,9 +18,6 @@ use statistics::Counters;
 
 pub use statistics::Statistics;
 
-/// The largest answer that is read; a page of 500 entities has about half a megabyte.
-const MAX_ANSWER: u64 = 1 << 30;
-
 /// A server, as seen by one user.
 pub(crate) struct Api {
     transport: Box<dyn Transport>,
@@ -182,7 +179,8 @@ impl Api {
         }
         let mut answer = Vec::new();
         let status = response.status;
-        let mut reader = response.body.take(MAX_ANSWER + 1);
+        let largest = self.config.network.max_answer;
+        let mut reader = response.body.take(largest.saturating_add(1));
         reader.read_to_end(&mut answer).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::TimedOut => ErrorKind::Timeout,
@@ -194,14 +192,13 @@ impl Api {
             )
             .because(error)
         })?;
-        if answer.len() as u64 > MAX_ANSWER {
-            return Err(Error::new(
-                ErrorKind::BadResponse,
-                format!(
-                    "the answer of {} is larger than {MAX_ANSWER} bytes",
-                    self.origin()
-                ),
-            ));
+        if answer.len() as u64 > largest {
+            let origin = self.origin();
+            let message = format!(
+                "the answer of {origin} is larger than {largest} bytes; ask for less at once, or \
+                 allow more with `Network::max_answer`"
+            );
+            return Err(Error::new(ErrorKind::BadResponse, message));
         }
         Ok((status, answer))
     }

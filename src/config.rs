@@ -1,5 +1,7 @@
 //! What a session is opened with. The only reader of the environment.
 
+mod network;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub use network::Network;
+pub(crate) use network::NetworkConfig;
 
 /// An API key: usable in a request, and nowhere else. It cannot be printed.
 #[derive(Clone)]
@@ -75,6 +80,7 @@ pub(crate) struct Settings {
     pub(crate) schema_cache: SchemaCache,
     pub(crate) populate: Populate,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) network: Network,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
@@ -89,6 +95,7 @@ pub(crate) struct Config {
     pub(crate) schema_cache: SchemaCache,
     pub(crate) populate: Populate,
     pub(crate) timeout: Duration,
+    pub(crate) network: NetworkConfig,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
     /// Tells the changes of one session from those of another.
@@ -150,6 +157,7 @@ impl Config {
             schema_cache,
             populate: settings.populate,
             timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            network: settings.network.resolve(environment)?,
             headers,
             strict_api: settings.strict_api,
             // As the official clients make it: a name, and a UUID of this session (WIRE.md).

@@ -42,7 +42,7 @@ mod value;
 mod wire;
 
 pub use api::Statistics;
-pub use config::{ApiKey, Populate, SchemaCache};
+pub use config::{ApiKey, Network, Populate, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;

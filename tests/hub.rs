@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::event::{Action, ActionItem, Launch, Outcome};
-use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, HubState, SubscribeOptions};
+use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, HubState, Network, SubscribeOptions};
 use serde_json::{Value, json};
 
 use server::Server;
@@ -844,7 +844,8 @@ fn tls_and_its_certificates() {
     let config = || HubConfig::new(&url, "ada", "secret").unwrap();
     let error = EventHub::new(config()).connect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
-    let hub = EventHub::new(config().root_certificates(vec![certificate.clone()]));
+    let trusting = || Network::new().ca_file(certificate.path());
+    let hub = EventHub::new(config().network(trusting()).unwrap());
     hub.connect().unwrap();
     listen(&hub, "topic=t");
     for size in [10, 70_000, 3_000_000] {
@@ -863,32 +864,32 @@ fn tls_and_its_certificates() {
     assert_eq!(hub.counts().undelivered, 0);
     disconnects_promptly(&hub);
     // The name in the certificate is another.
-    let url = format!("https://127.0.0.2:{}", address.port());
+    let (address, certificate) = relay::tls_as(server.address(), &["studio.example"]);
+    let url = format!("https://localhost:{}", address.port());
     let config = HubConfig::new(&url, "ada", "secret").unwrap();
-    let error = EventHub::new(config.root_certificates(vec![certificate]))
+    let network = Network::new().ca_file(certificate.path());
+    let error = EventHub::new(config.network(network).unwrap())
         .connect()
         .unwrap_err();
-    assert!(
-        matches!(error.kind(), ErrorKind::Tls | ErrorKind::Connection),
-        "{error}"
-    );
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
 }
 
 #[test]
 fn proxies() {
     let server = Server::start();
     let (address, asked) = relay::proxy();
-    let through = |config: HubConfig, url: &str| {
-        let hub = EventHub::new(config.proxy(Some(ureq::Proxy::new(url).unwrap())));
+    let by = |url: &str| Network::new().proxy(url);
+    let through = |config: HubConfig, network: Network| {
+        let hub = EventHub::new(config.network(network).unwrap());
         hub.connect().map(|()| hub)
     };
-    let error = through(config(&server), &format!("http://me:wrong@{address}")).unwrap_err();
+    let error = through(config(&server), by(&format!("http://me:wrong@{address}"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
     assert!(
         error.to_string().contains("proxy") && !error.to_string().contains("wrong"),
         "{error}"
     );
-    let hub = through(config(&server), &format!("http://me:pass@{address}")).unwrap();
+    let hub = through(config(&server), by(&format!("http://me:pass@{address}"))).unwrap();
     listen(&hub, "topic=t");
     hub.publish(Event::new("t")).unwrap();
     assert!(hub.next(LONG).unwrap().is_some());
@@ -900,14 +901,25 @@ fn proxies() {
             .starts_with(&format!("CONNECT {} ", server.address()))
     );
     assert!(asked.iter().all(|head| !head.contains("secret")));
-    let (tls, certificate) = relay::tls(server.address());
+    let (tls, trusted) = relay::tls(server.address());
     let secure = HubConfig::new(&format!("https://{tls}"), "ada", "secret").unwrap();
-    let secure = secure.root_certificates(vec![certificate]);
+    let trusting = |url: &str| by(url).ca_file(trusted.path());
     drop(asked);
-    through(secure, &format!("http://me:pass@{address}")).unwrap();
-    let error = through(config(&server), &format!("https://{address}")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let gone = through(config(&server), "http://127.0.0.1:1").unwrap_err();
+    through(
+        secure.clone(),
+        trusting(&format!("http://me:pass@{address}")),
+    )
+    .unwrap();
+    let (encrypted, certificate) = relay::tls(address);
+    let both = tempfile::NamedTempFile::new().unwrap();
+    let files = [certificate.path(), trusted.path()];
+    let text = files
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .concat();
+    std::fs::write(both.path(), text).unwrap();
+    let network = by(&format!("https://me:pass@localhost:{}", encrypted.port()));
+    through(secure, network.ca_file(both.path())).unwrap();
+    let gone = through(config(&server), by("http://127.0.0.1:1")).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Connection);
 }
 

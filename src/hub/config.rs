@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::ApiKey;
+use crate::config::{self, ApiKey, Network, NetworkConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Tls;
 
 /// Where an [`EventHub`](crate::EventHub) connects to, as whom and how.
 ///
@@ -18,8 +19,8 @@ pub struct HubConfig {
     pub(crate) api_key: ApiKey,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) proxy: Option<ureq::Proxy>,
-    pub(crate) root_certificates: Option<Vec<ureq::tls::Certificate<'static>>>,
+    pub(crate) network: NetworkConfig,
+    pub(crate) tls: Tls,
     pub(crate) client_token: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) publish_timeout: Duration,
@@ -34,12 +35,13 @@ pub(crate) const OUTGOING_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const EVENT_BYTES: usize = 16 * 1024 * 1024;
 
 impl HubConfig {
-    /// A configuration with no proxy, the system's root certificates, 30 seconds to connect,
-    /// and queues of 65,536 events in each direction.
+    /// A configuration with the proxy and the certificates of the environment (see [`Network`]),
+    /// 30 seconds to connect, and queues of 65,536 events in each direction.
     ///
     /// # Errors
     ///
-    /// `Configuration` if the URL is none of http or https, or has no host.
+    /// `Configuration` if the URL is none of http or https, or has no host, or if the
+    /// environment names a proxy that cannot be used.
     ///
     /// ```
     /// let config = ftrack_api::HubConfig::new("https://studio.example.com", "ada", "secret")?;
@@ -58,14 +60,15 @@ impl HubConfig {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(bad("has no host"));
         }
+        let network = Network::new().resolve(&config::variable)?;
         let this = Self {
             server_url: url,
             api_user: String::new(),
             api_key: ApiKey::new(""),
             headers: Vec::new(),
             cookies: Vec::new(),
-            proxy: None,
-            root_certificates: None,
+            tls: Tls::new(&network),
+            network,
             client_token: None,
             connect_timeout: Duration::from_secs(30),
             publish_timeout: Duration::from_secs(30),
@@ -110,17 +113,22 @@ impl HubConfig {
         Ok(self)
     }
 
-    /// Connects through this proxy, the same as for HTTP. It must be an `http://` proxy.
-    #[must_use]
-    pub fn proxy(mut self, proxy: Option<ureq::Proxy>) -> Self {
-        self.proxy = proxy;
-        self
+    /// Uses this proxy and these certificates, the same as for HTTP. The limits of a request do
+    /// not count here.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` for a proxy that cannot be used.
+    pub fn network(self, network: Network) -> Result<Self> {
+        let network = network.resolve(&config::variable)?;
+        let tls = Tls::new(&network);
+        Ok(self.reached_by(network, tls))
     }
 
-    /// Trusts these certificates instead of the system's.
-    #[must_use]
-    pub fn root_certificates(mut self, roots: Vec<ureq::tls::Certificate<'static>>) -> Self {
-        self.root_certificates = Some(roots);
+    /// The same as another connection that was made with these.
+    pub(crate) fn reached_by(mut self, network: NetworkConfig, tls: Tls) -> Self {
+        self.network = network;
+        self.tls = tls;
         self
     }
 
@@ -190,7 +198,7 @@ impl fmt::Debug for HubConfig {
         f.debug_struct("HubConfig")
             .field("server", &self.authority(true))
             .field("api_user", &self.api_user)
-            .field("proxy", &self.proxy.is_some())
+            .field("proxy", &self.network.proxy_for(&self.server_url).is_some())
             .field("client_token", &self.client_token)
             .finish_non_exhaustive()
     }
@@ -246,7 +254,8 @@ mod tests {
             .unwrap()
             .cookie("y", "top-secret")
             .unwrap();
-        let proxy = ureq::Proxy::new("http://me:top-secret@proxy:3128").unwrap();
-        assert!(!format!("{:?}", config.proxy(Some(proxy))).contains("top-secret"));
+        let network = Network::new().proxy("http://me:top-secret@proxy:3128");
+        let config = config.network(network).unwrap();
+        assert!(!format!("{config:?}").contains("top-secret"));
     }
 }

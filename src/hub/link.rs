@@ -2,14 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Instant;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mio::net::TcpStream;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
@@ -33,15 +31,10 @@ impl Link {
     ///
     /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
     /// `Unsupported`, or `Cancelled` if it was broken off.
-    pub(super) fn open(
-        config: &HubConfig,
-        tls: &Tls,
-        poller: &mut Poller,
-    ) -> Result<(Self, Handshake)> {
+    pub(super) fn open(config: &HubConfig, poller: &mut Poller) -> Result<(Self, Handshake)> {
         let deadline = Instant::now() + config.connect_timeout;
         let mut opening = Opening {
             config,
-            tls,
             poller,
             deadline,
         };
@@ -85,7 +78,6 @@ impl Link {
 /// What it takes to open a connection.
 struct Opening<'a> {
     config: &'a HubConfig,
-    tls: &'a Tls,
     poller: &'a mut Poller,
     deadline: Instant,
 }
@@ -153,46 +145,33 @@ impl Opening<'_> {
 
     /// A connection to the server, through the proxy and with TLS where asked for.
     fn stream(&mut self) -> Result<Stream> {
-        let tcp = match self.proxy()? {
+        let config = self.config;
+        let stream = match config.network.proxy_for(&config.server_url) {
             Some(proxy) => {
-                let doing = || format!("proxy {}:{}", proxy.host(), proxy.port());
-                let host = url::Host::parse(proxy.host())
-                    .unwrap_or(url::Host::Domain(proxy.host().into()));
-                let through = self.connect(&host, proxy.port()).and_then(|mut tcp| {
-                    self.pass_proxy(&proxy, &mut tcp)?;
-                    Ok(tcp)
-                });
-                through.map_err(|error| error.context(doing()))?
+                let doing = format!("proxy {}:{}", proxy.host(), proxy.port());
+                let through = self.pass_proxy(proxy);
+                through.map_err(|error| error.context(doing))?
             }
             None => {
-                let host = self.config.server_url.host().map(|host| host.to_owned());
+                let host = config.server_url.host().map(|host| host.to_owned());
                 let host = host.ok_or_else(|| ended("the server URL has no host"))?;
-                self.connect(&host, self.config.port())?
+                Stream::Plain(self.connect(&host, config.port())?)
             }
         };
-        match self.tls.client(self.config)? {
-            Some(connection) => self.encrypt(connection, tcp),
-            None => Ok(Stream::Plain(tcp)),
+        match config.is_secure() {
+            true => self.encrypt(config.server_url.host_str().unwrap_or_default(), stream),
+            false => Ok(stream),
         }
     }
 
-    /// The proxy to use for this server, if any.
-    fn proxy(&self) -> Result<Option<ureq::Proxy>> {
-        let Some(proxy) = &self.config.proxy else {
-            return Ok(None);
-        };
-        let url = self.config.server_url.as_str().parse();
-        if url.is_ok_and(|uri| proxy.is_no_proxy(&uri)) {
-            return Ok(None);
+    /// A tunnel to the server.
+    fn pass_proxy(&mut self, proxy: &ureq::Proxy) -> Result<Stream> {
+        let host = url::Host::parse(proxy.host());
+        let host = host.unwrap_or_else(|_| url::Host::Domain(proxy.host().to_owned()));
+        let mut stream = Stream::Plain(self.connect(&host, proxy.port())?);
+        if proxy.protocol() == ureq::ProxyProtocol::Https {
+            stream = self.encrypt(proxy.host(), stream)?;
         }
-        if proxy.protocol() != ureq::ProxyProtocol::Http {
-            let message = "the event hub can only use proxies with an http:// URL";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        Ok(Some(proxy.clone()))
-    }
-
-    fn pass_proxy(&mut self, proxy: &ureq::Proxy, tcp: &mut TcpStream) -> Result<()> {
         let target = self.config.authority(true);
         let mut request = Request::new("CONNECT", &target, &target);
         if let Some(user) = proxy.username() {
@@ -200,8 +179,9 @@ impl Opening<'_> {
             let basic = format!("Basic {}", BASE64_STANDARD.encode(pair));
             request.header("Proxy-Authorization", &basic);
         }
-        let response = http::exchange(tcp, self.poller, self.deadline, &request, false)?;
-        check_status(&response, 200, "the connection to the event server")
+        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, false)?;
+        check_status(&response, 200, "the connection to the event server")?;
+        Ok(stream)
     }
 
     /// Tries one address after the other, each with its share of the time left.
@@ -240,8 +220,9 @@ impl Opening<'_> {
         Ok(tcp)
     }
 
-    fn encrypt(&mut self, connection: ClientConnection, tcp: TcpStream) -> Result<Stream> {
-        let mut stream = Box::new(StreamOwned::new(connection, tcp));
+    fn encrypt(&mut self, host: &str, inner: Stream) -> Result<Stream> {
+        let connection = self.config.tls.client(host)?;
+        let mut stream = Box::new(StreamOwned::new(connection, inner));
         self.poller.until(self.deadline, || {
             while stream.conn.is_handshaking() {
                 stream.conn.complete_io(&mut stream.sock)?;
@@ -252,61 +233,9 @@ impl Opening<'_> {
     }
 }
 
-/// The certificates to trust, worked out when the first connection needs them.
-#[derive(Default)]
-pub(super) struct Tls(std::sync::OnceLock<Arc<ClientConfig>>);
-
-impl Tls {
-    /// The client's side of a TLS connection, if the server's URL asks for one.
-    fn client(&self, config: &HubConfig) -> Result<Option<ClientConnection>> {
-        if !config.is_secure() {
-            return Ok(None);
-        }
-        let host = config.server_url.host_str().unwrap_or_default();
-        let bare = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_string();
-        let name = ServerName::try_from(bare).map_err(tls_error)?;
-        let tls = match self.0.get() {
-            Some(tls) => Arc::clone(tls),
-            None => Arc::clone(self.0.get_or_init({
-                let built = Arc::new(client_config(config).map_err(tls_error)?);
-                move || built
-            })),
-        };
-        ClientConnection::new(tls, name)
-            .map(Some)
-            .map_err(tls_error)
-    }
-}
-
-fn client_config(config: &HubConfig) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let builder = match &config.root_certificates {
-        Some(certificates) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(CertificateDer::from(certificate.der()).into_owned())?;
-            }
-            builder.with_root_certificates(roots)
-        }
-        None => {
-            let verifier = rustls_platform_verifier::Verifier::new(provider)?;
-            // The name warns of verifiers that do not verify; the system's does.
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-        }
-    };
-    Ok(builder.with_no_client_auth())
-}
-
 enum Stream {
     Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Box<StreamOwned<ClientConnection, Stream>>),
 }
 
 impl Read for Stream {
@@ -382,10 +311,6 @@ fn frame_error(error: tungstenite::Error) -> Error {
         // The server closes without a close frame as a matter of course.
         other => ended(&format!("the connection broke: {other}")).because(other),
     }
-}
-
-fn tls_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Tls, error.to_string()).because(error)
 }
 
 fn ended(message: &str) -> Error {

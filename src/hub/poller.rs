@@ -9,6 +9,7 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{tls_failure, tls_hint};
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
@@ -132,13 +133,9 @@ impl Poller {
 
 /// Tells trouble with certificates from trouble with the connection.
 pub(super) fn io_error(error: io::Error) -> Error {
-    let tls = error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-    let kind = if tls {
-        ErrorKind::Tls
-    } else {
-        ErrorKind::Connection
+    let (kind, hint) = match tls_failure(&error) {
+        Some(failure) => (ErrorKind::Tls, tls_hint(failure)),
+        None => (ErrorKind::Connection, ""),
     };
-    Error::new(kind, error.to_string()).because(error)
+    Error::new(kind, format!("{error}{hint}")).because(error)
 }

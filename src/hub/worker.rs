@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::hub::config::HubConfig;
-use crate::hub::link::{Link, Tls};
+use crate::hub::link::Link;
 use crate::hub::poller::{Poller, Signals};
 use crate::hub::shared::{Command, Counters, HubState, Remote, Shared};
 use crate::socketio::{Machine, Outgoing, Output, Settings};
@@ -55,7 +55,6 @@ pub(super) fn spawn(shared: &Arc<Shared>, start: Start) -> Result<Arc<Remote>> {
         remote: Arc::clone(&remote),
         config: start.config,
         source: start.source,
-        tls: Tls::default(),
         commands,
         signals,
         poller,
@@ -80,7 +79,6 @@ struct Worker {
     remote: Arc<Remote>,
     config: Arc<HubConfig>,
     source: Map<String, Value>,
-    tls: Tls,
     commands: Receiver<Command>,
     signals: Arc<Signals>,
     poller: Poller,
@@ -171,7 +169,7 @@ impl Worker {
     }
 
     fn open(&mut self) {
-        let opened = Link::open(&self.config, &self.tls, &mut self.poller);
+        let opened = Link::open(&self.config, &mut self.poller);
         let now = self.now();
         match opened {
             Ok((link, handshake)) => {

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::handle::{Session, Shared};
 use crate::schema::Schema;
 use crate::store::Store;
-use crate::transport::{Http, Transport};
+use crate::transport::{Http, Tls, Transport};
 
 use super::ServerInformation;
 use super::events::hub_for;
@@ -24,7 +24,7 @@ use super::events::hub_for;
 #[must_use = "nothing happens until `open` is called"]
 #[derive(Default)]
 pub struct SessionBuilder {
-    settings: Settings,
+    pub(super) settings: Settings,
     transport: Option<Box<dyn Transport>>,
     auto_connect_event_hub: bool,
 }
@@ -130,10 +130,11 @@ impl SessionBuilder {
     /// cannot be reached; [`ErrorKind::BadResponse`] if something else answers.
     pub fn open(self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
+        let tls = Tls::new(&config.network);
         let transport = self
             .transport
-            .unwrap_or_else(|| Box::new(Http::new(&config.secret_headers())));
-        let event_hub = hub_for(&config)?;
+            .unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
+        let event_hub = hub_for(&config, tls)?;
         let auto_connect = self.auto_connect_event_hub;
         let api = Api::new(config, transport);
         let (server_information, schema) = introduce(&api)?;

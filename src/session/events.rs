@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::event::{Event, Update};
 use crate::handle::Session;
 use crate::hub::{EventHub, HubConfig};
+use crate::transport::Tls;
 
 impl Session {
     /// The event hub of this session. It is not connected until
@@ -48,9 +49,10 @@ impl Session {
 }
 
 /// A hub with the session's server, credentials, headers and token.
-pub(super) fn hub_for(config: &Config) -> Result<EventHub> {
+pub(super) fn hub_for(config: &Config, tls: Tls) -> Result<EventHub> {
     let url = config.server_url.as_str().trim_end_matches('/');
     let mut hub = HubConfig::new(url, &config.api_user, config.api_key.reveal())?
+        .reached_by(config.network.clone(), tls)
         .client_token(&config.client_token)
         .connect_timeout(config.timeout);
     for (name, value) in &config.headers {

@@ -16,6 +16,7 @@ mod information;
 mod inspect;
 mod many;
 mod merge;
+mod network;
 mod populate;
 mod query;
 mod rows;

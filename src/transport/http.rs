@@ -1,44 +1,49 @@
 //! HTTP by `ureq`.
 
-use std::time::Duration;
+use std::io;
 
 use ureq::http;
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::{Agent, Timeout};
 
+use super::resolve::System;
 use super::seal::Secrets;
+use super::tls::{Tls, tls_failure, tls_hint};
 use super::{Request, Response, Transport};
+use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Connections to a server, kept open between requests.
 pub(crate) struct Http {
     agent: Agent,
+    network: NetworkConfig,
     secrets: Secrets,
 }
 
-/// A server that does not even accept a connection in this time is away.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
 impl Http {
-    /// `secrets` are headers whose values must not reach a log.
-    pub(crate) fn new(secrets: &[(String, String)]) -> Self {
-        let secrets = Secrets::new(secrets);
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
-        let config = Agent::config_builder()
+    pub(crate) fn new(config: &Config, tls: Tls) -> Self {
+        let secrets = Secrets::new(&config.secret_headers());
+        let network = config.network.clone();
+        let settings = Agent::config_builder()
             // Error answers have bodies that say what is wrong.
             .http_status_as_error(false)
             // A redirect would carry the API key to wherever it leads.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build());
-        let connector = DefaultConnector::new().chain(secrets.clone());
-        let resolver = DefaultResolver::default();
+            // Each request has its own.
+            .proxy(None)
+            .timeout_connect(Some(network.connect_timeout))
+            .timeout_per_read(network.idle_timeout)
+            .timeout_per_write(network.idle_timeout)
+            .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")));
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(tls)
+                .chain(secrets.clone());
         Self {
-            agent: Agent::with_parts(config.build(), connector, resolver),
+            agent: Agent::with_parts(settings.build(), connector, System),
+            network,
             secrets,
         }
     }
@@ -52,6 +57,7 @@ impl Transport for Http {
         for (name, value) in request.headers {
             builder = builder.header(name, self.secrets.sealed(name, value));
         }
+        let proxy = self.network.proxy_for(request.url).cloned();
         let answer = builder
             .body(request.body)
             .map_err(ureq::Error::from)
@@ -59,11 +65,12 @@ impl Transport for Http {
                 let configured = self
                     .agent
                     .configure_request(prepared)
+                    .proxy(proxy)
                     .timeout_global(Some(request.timeout))
                     .build();
                 self.agent.run(configured)
             })
-            .map_err(|error| no_answer(request, error))?;
+            .map_err(|error| self.no_answer(request, error))?;
         let (parts, body) = answer.into_parts();
         let headers = parts.headers.iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
@@ -77,37 +84,79 @@ impl Transport for Http {
     }
 }
 
-fn no_answer(request: &Request<'_>, error: ureq::Error) -> Error {
-    use std::io::ErrorKind as Io;
+impl Http {
+    fn no_answer(&self, request: &Request<'_>, error: ureq::Error) -> Error {
+        let never_sent = was_never_sent(&error);
+        let mut doing = format!(
+            "cannot reach {}",
+            request.url.origin().ascii_serialization()
+        );
+        if let Some(proxy) = self.network.proxy_for(request.url) {
+            doing += &format!(" through the proxy {}:{}", proxy.host(), proxy.port());
+        }
+        let answer = match error {
+            ureq::Error::Other(ours) => match ours.downcast::<Error>() {
+                Ok(ours) => ours.context(doing),
+                Err(other) => Error::new(ErrorKind::Connection, format!("{doing}: {other}")),
+            },
+            error => {
+                let (kind, why) = explain(&error, request);
+                Error::new(kind, format!("{doing}: {why}")).because(error)
+            }
+        };
+        if never_sent { answer.unsent() } else { answer }
+    }
+}
 
-    let server = request.url.origin().ascii_serialization();
-    let (kind, why) = match &error {
-        ureq::Error::Timeout(_) => (
+/// What kind of failure it is, and what to do about it.
+fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
+    let connection = |why: &str| (ErrorKind::Connection, why.to_owned());
+    match error {
+        ureq::Error::Timeout(Timeout::Connect) => (
             ErrorKind::Timeout,
-            format!("no answer within {:?}", request.timeout),
+            "it accepts no connection in time".to_owned(),
         ),
-        ureq::Error::HostNotFound => (
-            ErrorKind::Connection,
-            "there is no such host; check the server URL and the network".to_owned(),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
+            (ErrorKind::Timeout, "it was silent for too long".to_owned())
+        }
+        ureq::Error::Timeout(_) => late(request),
+        ureq::Error::HostNotFound => {
+            connection("there is no such host; check the server URL and the network")
+        }
+        ureq::Error::ConnectProxyFailed(reason) if reason.contains("407") => (
+            ErrorKind::Authentication,
+            "the proxy wants to know who asks; give user and password in its URL, \
+             percent-encoded"
+                .to_owned(),
         ),
-        ureq::Error::Io(io) if io.kind() == Io::ConnectionRefused => (
-            ErrorKind::Connection,
-            "nothing listens there; check the server URL and its port".to_owned(),
-        ),
-        ureq::Error::Io(io) if io.kind() == Io::TimedOut => (
-            ErrorKind::Timeout,
-            format!("no answer within {:?}", request.timeout),
-        ),
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => (ErrorKind::Tls, error.to_string()),
-        other => (ErrorKind::Connection, other.to_string()),
-    };
-    let never_sent = match &error {
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
-        ureq::Error::Timeout(phase) => matches!(phase, Timeout::Resolve | Timeout::Connect),
-        ureq::Error::Io(io) => io.kind() == Io::ConnectionRefused,
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(error) => match (tls_failure(error), error.kind()) {
+            (Some(failure), _) => (ErrorKind::Tls, format!("{failure}{}", tls_hint(failure))),
+            (_, io::ErrorKind::ConnectionRefused) => {
+                connection("nothing listens there; check the server URL and its port")
+            }
+            (_, io::ErrorKind::TimedOut) => late(request),
+            _ => connection(&error.to_string()),
+        },
+        other => connection(&other.to_string()),
+    }
+}
+
+fn late(request: &Request<'_>) -> (ErrorKind, String) {
+    let why = format!("no answer within {:?}", request.timeout);
+    (ErrorKind::Timeout, why)
+}
+
+/// Whether nothing of the request can have reached the server.
+fn was_never_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Other(_)
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        ureq::Error::Io(error) => {
+            error.kind() == io::ErrorKind::ConnectionRefused || tls_failure(error).is_some()
+        }
         _ => false,
-    };
-    let answer = Error::new(kind, format!("cannot reach {server}: {why}")).because(error);
-    if never_sent { answer.unsent() } else { answer }
+    }
 }

@@ -2,7 +2,9 @@
 
 mod canned;
 mod http;
+mod resolve;
 mod seal;
+mod tls;
 
 use std::fmt;
 use std::io::Read;
@@ -14,6 +16,7 @@ use crate::error::Result;
 
 pub use canned::Canned;
 pub(crate) use http::Http;
+pub(crate) use tls::{Tls, tls_failure, tls_hint};
 
 /// Sends requests and brings answers.
 ///

@@ -6,20 +6,36 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::NamedTempFile;
 
-/// A port that ends TLS and passes the content on; its address and its certificate.
-pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, ureq::tls::Certificate<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()]);
+/// A port that ends TLS and passes the content on; its address and a file with its certificate.
+pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, NamedTempFile) {
+    tls_as(target, &["localhost", "127.0.0.1"])
+}
+
+/// The same with a certificate for these names.
+pub(crate) fn tls_as(target: SocketAddr, names: &[&str]) -> (SocketAddr, NamedTempFile) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names);
     let made = made.unwrap();
     let certificate = made.cert.der().clone();
+    let mut file = NamedTempFile::new().unwrap();
+    let text = BASE64_STANDARD.encode(&certificate);
+    writeln!(
+        file,
+        "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----"
+    )
+    .unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
     let config = Arc::new(config);
     let address = serve(move |stream| {
@@ -28,8 +44,7 @@ pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, ureq::tls::Certificate<'st
         let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
         relay(StreamOwned::new(server, stream), out, &sockets);
     });
-    let certificate = ureq::tls::Certificate::from_der(&certificate).to_owned();
-    (address, certificate)
+    (address, file)
 }
 
 /// An HTTP proxy for `CONNECT`, which wants `me` and `pass`; its address and what it was asked.

@@ -1,0 +1,255 @@
+//! Proxies, certificates, limits: how a session reaches its server, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "hub/relay.rs"]
+mod relay;
+#[path = "hub/server.rs"]
+#[allow(dead_code, reason = "the relay uses a part of it")]
+mod server;
+mod support;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ftrack_api::{ErrorKind, Network, Session, SessionBuilder};
+use ftrack_emulator::Emulator;
+use support::{Parrot, builder, emulator};
+
+fn address(server: &Emulator) -> SocketAddr {
+    server
+        .url()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn works(session: &Session) {
+    assert_eq!(
+        session.query("Task limit 3").unwrap().all().unwrap().len(),
+        3
+    );
+    session.event_hub().connect().unwrap();
+}
+
+#[test]
+fn requests_and_events_go_through_the_proxy() {
+    let server = emulator();
+    let (proxy, asked) = relay::proxy();
+    let through = |credentials: &str| {
+        let network = Network::new().proxy(format!("http://{credentials}{proxy}"));
+        builder(&server).network(network).open()
+    };
+    works(&through("me:pass@").unwrap());
+    let asked: Vec<String> = asked.lock().unwrap().clone();
+    let target = format!("CONNECT {} ", address(&server));
+    assert!(asked.len() >= 3, "{asked:?}");
+    assert!(
+        asked.iter().all(|head| head.starts_with(&target)),
+        "{asked:?}"
+    );
+    // The proxy is told who asks, and nothing that is meant for the server.
+    let key = server.api_key();
+    assert!(
+        asked
+            .iter()
+            .all(|head| !head.contains(key) && !head.contains("ftrack-user"))
+    );
+
+    for credentials in ["", "me:wr0ng-pass@"] {
+        let error = through(credentials).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+        let text = format!("{error} {error:?} {error:#?}");
+        assert!(
+            text.contains(&proxy.to_string()) && text.contains("proxy"),
+            "{text}"
+        );
+        assert!(!text.contains("wr0ng"), "{text}");
+    }
+    let direct = Network::new()
+        .proxy("http://127.0.0.1:1")
+        .no_proxy("127.0.0.0/8");
+    works(&builder(&server).network(direct).open().unwrap());
+    let gone = Network::new().proxy("http://127.0.0.1:1");
+    let error = builder(&server).network(gone).open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    assert!(
+        error.to_string().contains("through the proxy 127.0.0.1:1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_studio_authority_is_trusted_besides_the_system() {
+    let server = emulator();
+    let (tls, authority) = relay::tls(address(&server));
+    let at = |host: &str| builder(&server).server_url(format!("https://{host}:{}", tls.port()));
+    let trusting = || Network::new().ca_file(authority.path());
+    works(&at("localhost").network(trusting()).open().unwrap());
+
+    let error = at("localhost").open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("REQUESTS_CA_BUNDLE"), "{error}");
+    let (other, certificate) = relay::tls_as(address(&server), &["studio.example"]);
+    let error = builder(&server)
+        .server_url(format!("https://localhost:{}", other.port()))
+        .network(Network::new().ca_file(certificate.path()))
+        .open()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("name that its certificate is for"),
+        "{error}"
+    );
+    // A server that does not speak TLS.
+    let plain = builder(&server).server_url(server.url().replace("http", "https"));
+    let error = plain.open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("scheme"), "{error}");
+}
+
+#[test]
+fn files_that_are_no_certificates_are_named() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"no certificate").unwrap();
+    let path = file.path();
+    let (tls, authority) = relay::tls("127.0.0.1:1".parse().unwrap());
+    for (network, named) in [
+        (Network::new().ca_file("/no/such/file"), "/no/such/file"),
+        (Network::new().ca_file(path), path.to_str().unwrap()),
+        (
+            Network::new().client_cert(authority.path(), path),
+            path.to_str().unwrap(),
+        ),
+    ] {
+        let error = Session::builder()
+            .server_url(format!("https://{tls}"))
+            .api_key("k")
+            .api_user("u")
+            .network(network)
+            .open()
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+/// A builder for a parrot with limits of its own.
+fn limited(parrot: &Parrot, network: Network) -> SessionBuilder {
+    parrot.builder().network(network)
+}
+
+#[test]
+fn answers_are_limited_in_size_even_when_they_unpack() {
+    let plain = format!("[\"{}\"]", "x".repeat(5_000_000));
+    let parrot = Parrot::new("200 OK", "", &plain);
+    let small = || Network::new().max_answer(1_000_000);
+    let error = limited(&parrot, small()).open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+    assert!(error.to_string().contains("1000000 bytes"), "{error}");
+
+    // A thousandfold: a hundred megabytes of blanks in a hundred kilobytes.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"[").unwrap();
+    for _ in 0..100 {
+        packed.write_all(&vec![b' '; 1_000_000]).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
+    let parrot = Parrot::raw([head.as_bytes(), &packed].concat());
+    let error = limited(&parrot, small()).open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+    assert!(error.to_string().contains("larger"), "{error}");
+}
+
+#[test]
+fn answers_are_limited_in_depth() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"data\":", "}]")] {
+        let (open, close) = (open.repeat(100_000), close.repeat(100_000));
+        for body in [format!("{open}1{close}"), format!("[{open}1{close}]"), open] {
+            let error = Parrot::new("200 OK", "", &body)
+                .builder()
+                .open()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+        }
+    }
+}
+
+#[test]
+fn deep_rows_do_not_overflow_the_stack() {
+    let server = emulator();
+    let canned = ftrack_api::Canned::new();
+    let session = {
+        let schema = server_answers(&server);
+        canned.answer(200, schema);
+        builder(&server).transport(canned.clone()).open().unwrap()
+    };
+    for (open, close) in [
+        ("[", "]"),
+        ("{\"a\":", "}"),
+        (
+            "{\"__entity_type__\":\"Task\",\"id\":\"a\",\"parent\":",
+            "}",
+        ),
+    ] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        for body in [
+            format!(
+                "[{{\"action\":\"query\",\"data\":[{{\"__entity_type__\":\"Task\",\"id\":\"a\",\"name\":{deep}}}]}}]"
+            ),
+            format!("[{{\"action\":\"query\",\"data\":{deep}}}]"),
+            format!("[{{\"action\":\"query\",\"unknown\":{deep},\"data\":[]}}]"),
+            format!("[{{\"action\":\"query\",\"metadata\":{deep},\"data\":[]}}]"),
+        ] {
+            #[derive(serde::Deserialize)]
+            struct Row {
+                #[allow(dead_code, reason = "read, not used")]
+                name: Option<String>,
+            }
+            canned.answer(200, body.clone()).answer(200, body);
+            // Either skipped or refused, and never a crash.
+            let _ = session.query_raw("Task");
+            let _ = session
+                .query("select name from Task")
+                .unwrap()
+                .rows::<Row>()
+                .next();
+        }
+    }
+}
+
+/// The bytes that a server answers when a session opens.
+fn server_answers(server: &Emulator) -> Vec<u8> {
+    let actions = r#"[{"action": "query_server_information"}, {"action": "query_schemas"}]"#;
+    let mut answer = ureq::post(format!("{}/api", server.url()))
+        .header("ftrack-user", server.api_user())
+        .header("ftrack-api-key", server.api_key())
+        .content_type("application/json")
+        .send(actions)
+        .unwrap();
+    answer.body_mut().read_to_vec().unwrap()
+}
+
+#[test]
+fn silence_within_an_answer_has_its_own_limit() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let started = Instant::now();
+    let error = Session::builder()
+        .server_url(url)
+        .api_key("k")
+        .api_user("u")
+        .network(Network::new().idle_timeout(Duration::from_millis(100)))
+        .open()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("silent"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
