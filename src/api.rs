@@ -1,21 +1,24 @@
 //! Actions in, replies out: the protocol on top of a transport, with credentials and errors.
 
 mod budget;
+mod cancel;
+mod exchange;
+mod repeat;
 mod statistics;
 
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use serde_json::Value as Json;
 use url::Url;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{Request, Response, Transport};
-use crate::wire::failure_of;
+use crate::transport::{Calls, Transport};
+use repeat::Tokens;
 use statistics::Counters;
 
+pub use cancel::CancelToken;
+pub(crate) use repeat::Repeat;
 pub use statistics::Statistics;
 
 /// A server, as seen by one user.
@@ -28,6 +31,9 @@ pub(crate) struct Api {
     strict_headers: Vec<(String, String)>,
     closed: AtomicBool,
     counters: Counters,
+    /// What is under way.
+    calls: Calls,
+    tokens: Tokens,
 }
 
 impl Api {
@@ -56,6 +62,8 @@ impl Api {
             strict_headers,
             closed: AtomicBool::new(false),
             counters: Counters::default(),
+            calls: Calls::default(),
+            tokens: Tokens::default(),
         }
     }
 
@@ -71,7 +79,11 @@ impl Api {
     /// with a value for each action.
     pub(crate) fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         let body = serde_json::to_vec(actions).expect("JSON values print");
-        let answer = self.send(&body, &summary(actions))?;
+        let summary = summary(actions);
+        let answer = match actions.iter().all(only_reads) {
+            true => self.send(&body, &summary)?,
+            false => self.send_changes(&body, &summary)?,
+        };
         let replies: Vec<Json> = serde_json::from_slice(&answer).map_err(|error| {
             Error::new(
                 ErrorKind::BadResponse,
@@ -88,16 +100,33 @@ impl Api {
         Ok(replies)
     }
 
-    /// Sends the body of a request, a JSON array of actions, and answers with the bytes of a
-    /// JSON array. `summary` describes it in the log.
+    /// Sends the body of a request that only reads, a JSON array of actions, and answers with
+    /// the bytes of a JSON array. `summary` describes it in the log. It is sent again when it
+    /// fails.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`]; [`ErrorKind::Connection`], [`ErrorKind::Timeout`] or
-    /// [`ErrorKind::Tls`] without an answer; the server's own failure under its kind; and
-    /// [`ErrorKind::BadResponse`] for an answer that is no JSON array.
+    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; [`ErrorKind::Connection`],
+    /// [`ErrorKind::Timeout`] or [`ErrorKind::Tls`] without an answer;
+    /// [`ErrorKind::Unavailable`] from a server that is overloaded; the server's own failure
+    /// under its kind; and [`ErrorKind::BadResponse`] for an answer that is no JSON array.
     pub(crate) fn send(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        self.send_with(&self.headers, body, summary)
+        self.repeating(Repeat::Always, summary, |attempt| {
+            self.exchange(&self.headers, body, summary, attempt)
+        })
+    }
+
+    /// Sends the body of a request that may change something. It is sent again only if nothing
+    /// of it can have reached the server.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), and [`ErrorKind::ReadOnly`].
+    pub(crate) fn send_changes(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+        self.check_writable()?;
+        self.repeating(Repeat::IfUnsent, summary, |attempt| {
+            self.exchange(&self.headers, body, summary, attempt)
+        })
     }
 
     /// Sends the body of a request and asks for rows as they were selected: without attributes
@@ -107,38 +136,9 @@ impl Api {
     ///
     /// As for [`send`](Self::send).
     pub(crate) fn send_strict(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        self.send_with(&self.strict_headers, body, summary)
-    }
-
-    fn send_with(
-        &self,
-        headers: &[(String, String)],
-        body: &[u8],
-        summary: &str,
-    ) -> Result<Vec<u8>> {
-        self.check_open()?;
-        self.spend(summary)?;
-        let started = Instant::now();
-        let outcome = self.exchange(headers, body);
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let received = outcome.as_ref().map_or(0, |(_, answer)| answer.len());
-        self.counters.exchanged(body.len(), received, micros);
-        match &outcome {
-            Ok((status, answer)) => {
-                log::debug!(
-                    "{summary}: status {status}, {} bytes, {micros} µs",
-                    answer.len()
-                );
-            }
-            Err(error) => log::debug!("{summary}: {error}, {micros} µs"),
-        }
-        let (status, answer) = outcome?;
-        if let Some(failure) = failure_of(&answer) {
-            let redact = |text: &str| self.config.api_key.redact(text);
-            return Err(failure.into_error(status, redact));
-        }
-        self.check(status, &answer)?;
-        Ok(answer)
+        self.repeating(Repeat::Always, summary, |attempt| {
+            self.exchange(&self.strict_headers, body, summary, attempt)
+        })
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -146,8 +146,15 @@ impl Api {
     }
 
     /// Whether it was open until now.
+    ///
+    /// What other threads wait for ends.
     pub(crate) fn close(&self) -> bool {
-        !self.closed.swap(true, Ordering::AcqRel)
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        if was_open {
+            self.calls.interrupt(ErrorKind::Closed);
+            self.transport.close();
+        }
+        was_open
     }
 
     /// # Errors
@@ -165,84 +172,31 @@ impl Api {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn exchange(&self, headers: &[(String, String)], body: &[u8]) -> Result<(u16, Vec<u8>)> {
-        let request = Request {
-            method: "POST",
-            url: &self.url,
-            headers,
-            body,
-            timeout: self.config.timeout,
-        };
-        let response = self.transport.send(&request)?;
-        if (300..400).contains(&response.status) {
-            return Err(self.redirected(&response));
+    /// # Errors
+    ///
+    /// [`ErrorKind::ReadOnly`].
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.config.read_only {
+            let message = "the session is read-only; open one without `read_only` to change data";
+            return Err(Error::new(ErrorKind::ReadOnly, message));
         }
-        let mut answer = Vec::new();
-        let status = response.status;
-        let largest = self.config.network.max_answer;
-        let mut reader = response.body.take(largest.saturating_add(1));
-        reader.read_to_end(&mut answer).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::TimedOut => ErrorKind::Timeout,
-                _ => ErrorKind::Connection,
-            };
-            Error::new(
-                kind,
-                format!("the answer of {} broke off: {error}", self.origin()),
-            )
-            .because(error)
-        })?;
-        if answer.len() as u64 > largest {
-            let origin = self.origin();
-            let message = format!(
-                "the answer of {origin} is larger than {largest} bytes; ask for less at once, or \
-                 allow more with `Network::max_answer`"
-            );
-            return Err(Error::new(ErrorKind::BadResponse, message));
-        }
-        Ok((status, answer))
+        Ok(())
     }
+}
 
-    /// Refuses what is no list of replies, with the beginning of it.
-    fn check(&self, status: u16, answer: &[u8]) -> Result<()> {
-        let first = answer.iter().find(|byte| !byte.is_ascii_whitespace());
-        if first == Some(&b'[') && status < 400 {
-            return Ok(());
-        }
-        // Cut after redacting: half a key is too much as well.
-        let start = String::from_utf8_lossy(&answer[..answer.len().min(1 << 16)]);
-        let start = self.config.api_key.redact(&start);
-        let start: String = start.trim().chars().take(300).collect();
-        let what = match first {
-            None => "an empty answer".to_owned(),
-            Some(b'<') => format!("an HTML page, perhaps of a proxy or a login:\n{start}"),
-            Some(_) => format!("something else:\n{start}"),
-        };
-        Err(Error::new(
-            ErrorKind::BadResponse,
-            format!(
-                "{} did not answer as an ftrack server does, but with status {status} and {what}",
-                self.origin(),
-            ),
-        ))
-    }
-
-    /// Redirects are not followed: the API key would go wherever they lead, and a POST would
-    /// become a GET.
-    fn redirected(&self, response: &Response) -> Error {
-        let target = response.header("location").unwrap_or("somewhere else");
-        Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "{} sends its clients on to {target}; use that as the server URL if you trust it",
-                self.origin(),
-            ),
-        )
-    }
-
-    fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
-    }
+/// Whether an action changes nothing (WIRE.md, Actions); one that is not known may.
+fn only_reads(action: &Json) -> bool {
+    let known = [
+        "query",
+        "query_schemas",
+        "query_server_information",
+        "search",
+        "parse_query",
+        "permissions",
+        "get_widget_url",
+    ];
+    let name = action.get("action").and_then(Json::as_str);
+    name.is_some_and(|name| known.contains(&name))
 }
 
 /// The same headers with the options for rows as they were selected (SERVER.md B1, B5).

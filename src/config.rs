@@ -1,6 +1,7 @@
 //! What a session is opened with. The only reader of the environment.
 
 mod network;
+mod retry;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use network::Network;
 pub(crate) use network::NetworkConfig;
+pub use retry::Retry;
+pub(crate) use retry::retry_after;
 
 /// An API key: usable in a request, and nowhere else. It cannot be printed.
 #[derive(Clone)]
@@ -81,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) populate: Populate,
     pub(crate) timeout: Option<Duration>,
     pub(crate) network: Network,
+    pub(crate) retry: Retry,
+    pub(crate) read_only: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
@@ -96,6 +101,8 @@ pub(crate) struct Config {
     pub(crate) populate: Populate,
     pub(crate) timeout: Duration,
     pub(crate) network: NetworkConfig,
+    pub(crate) retry: Retry,
+    pub(crate) read_only: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
     /// Tells the changes of one session from those of another.
@@ -158,6 +165,8 @@ impl Config {
             populate: settings.populate,
             timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
             network: settings.network.resolve(environment)?,
+            retry: settings.retry,
+            read_only: settings.read_only,
             headers,
             strict_api: settings.strict_api,
             // As the official clients make it: a name, and a UUID of this session (WIRE.md).

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// What every fallible function of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +25,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
     never_sent: bool,
+    retry_after: Option<Duration>,
 }
 
 /// What a caller can do about an [`Error`].
@@ -36,6 +38,9 @@ pub enum ErrorKind {
     Connection,
     /// The server did not answer in the time allowed: try again or allow more.
     Timeout,
+    /// The server, or what stands before it, is overloaded or away (429, 502, 503, 504): try again
+    /// later.
+    Unavailable,
     /// The server's certificate could not be verified, or ours was refused.
     Tls,
     /// The server refused the API key or the user: get a valid pair.
@@ -58,6 +63,8 @@ pub enum ErrorKind {
     UnknownAttribute,
     /// The attribute cannot be changed.
     Immutable,
+    /// The session was opened to read only: open another to change data.
+    ReadOnly,
     /// The attribute holds a value of another type than was asked for or given.
     WrongType,
     /// The attribute is not loaded and loading it was not allowed.
@@ -113,6 +120,7 @@ impl Error {
             source: None,
             server: None,
             never_sent: false,
+            retry_after: None,
         }))
     }
 
@@ -138,9 +146,20 @@ impl Error {
     pub(crate) fn leaves_doubt(&self) -> bool {
         let unanswered = matches!(
             self.0.kind,
-            ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::BadResponse
+            ErrorKind::Connection
+                | ErrorKind::Timeout
+                | ErrorKind::Unavailable
+                | ErrorKind::BadResponse
+                | ErrorKind::Cancelled
+                | ErrorKind::Closed
         );
         unanswered && !self.0.never_sent
+    }
+
+    /// Notes how long the server asked to be left alone.
+    pub(crate) fn wanting(mut self, retry_after: Option<Duration>) -> Self {
+        self.0.retry_after = retry_after;
+        self
     }
 
     /// Puts a sentence behind the message.
@@ -158,6 +177,11 @@ impl Error {
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// How long the server asked to be left alone, if it did (the header `Retry-After`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// What the server said, where the failure is the server's.

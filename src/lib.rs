@@ -41,8 +41,8 @@ mod transport;
 mod value;
 mod wire;
 
-pub use api::Statistics;
-pub use config::{ApiKey, Network, Populate, SchemaCache};
+pub use api::{CancelToken, Statistics};
+pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;

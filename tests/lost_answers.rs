@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ftrack_api::{Error, ErrorKind, Request, Response, Result, Session, Transport, data};
+use ftrack_api::{Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, data};
 use ftrack_emulator::Emulator;
 use support::{builder, emulator, open};
 
@@ -72,10 +72,12 @@ impl Transport for Lossy {
     }
 }
 
+/// A session over such a transport, which sends nothing again by itself.
 fn lossy(server: &Emulator) -> (Session, Arc<Plan>) {
     let transport = Lossy::new();
     let plan = transport.plan.clone();
-    (builder(server).transport(transport).open().unwrap(), plan)
+    let builder = builder(server).transport(transport).retry(Retry::off());
+    (builder.open().unwrap(), plan)
 }
 
 fn count(server: &Emulator, name: &str) -> usize {

@@ -105,9 +105,9 @@ fn answers_that_are_no_answers() {
             "HTML",
         ),
         (
-            Parrot::new("502 Bad Gateway", "", "<html>nginx</html>"),
+            Parrot::new("500 Internal Server Error", "", "<html>nginx</html>"),
             ErrorKind::BadResponse,
-            "502",
+            "500",
         ),
         (
             Parrot::new("200 OK", "", "[{\"version\":"),

@@ -11,6 +11,7 @@ const OFTEN: u64 = 20;
 #[derive(Default)]
 pub(crate) struct Counters {
     requests: AtomicU64,
+    retries: AtomicU64,
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
     micros: AtomicU64,
@@ -25,6 +26,8 @@ pub(crate) struct Counters {
 pub struct Statistics {
     /// Requests sent.
     pub requests: u64,
+    /// How many of them were sent again because the one before had failed.
+    pub retries: u64,
     /// Bytes of their bodies.
     pub bytes_sent: u64,
     /// Bytes of the answers' bodies, unpacked.
@@ -46,6 +49,7 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Statistics {
             requests: read(&self.requests),
+            retries: read(&self.retries),
             bytes_sent: read(&self.bytes_sent),
             bytes_received: read(&self.bytes_received),
             microseconds: read(&self.micros),
@@ -61,6 +65,10 @@ impl Counters {
         self.bytes_received
             .fetch_add(received as u64, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn decoded(&self, entities: usize) {

@@ -96,7 +96,7 @@ impl Entity {
     /// [`ErrorKind::WrongType`], [`ErrorKind::NotFound`] if the entity is deleted, and
     /// [`ErrorKind::Closed`].
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
-        self.session.check_open()?;
+        self.session.check_writable()?;
         let recording = self.session.is_recording();
         let mut store = self.session.shared.store.lock();
         store.set(self.handle.place, name, value.into(), recording)

@@ -185,7 +185,7 @@ impl Collection {
 
     fn change(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
-        session.check_open()?;
+        session.check_writable()?;
         let recording = session.is_recording();
         let mut store = session.shared.store.lock();
         store.extend(

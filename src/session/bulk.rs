@@ -29,7 +29,7 @@ impl Session {
     pub fn update(&self, entity_type: &str, key: impl IntoKey, data: Data) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
         let entity = self.entity(&key.into_key(entity_type.name()))?;
-        self.check_open()?;
+        self.check_writable()?;
         let recording = self.is_recording();
         let mut store = self.shared.store.lock();
         store.check_update(entity.handle.place, &data)?;

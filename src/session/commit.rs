@@ -25,7 +25,7 @@ impl Session {
     /// took the batch; while that cannot be told, the next commit asks first, so that nothing is
     /// applied twice.
     pub fn commit(&self) -> Result<()> {
-        self.check_open()?;
+        self.check_writable()?;
         self.settle()?;
         self.commit_first(usize::MAX).map(drop)
     }
@@ -127,7 +127,8 @@ impl Session {
         };
         let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
         let summary = format!("commit of {} changes", payloads.len());
-        let answer = self.shared.api.send(&body, &summary).map_err(doing)?;
+        let answer = self.shared.api.send_changes(&body, &summary);
+        let answer = answer.map_err(doing)?;
         let answer = decode(self.schema(), &answer).map_err(doing)?;
         Ok(answer.rows)
     }
@@ -154,7 +155,7 @@ impl Session {
                 "a chunk holds at least one operation",
             ));
         }
-        self.check_open()?;
+        self.check_writable()?;
         let all = self.recorded_operations().len();
         let mut sent = self.settle()?.unwrap_or(0);
         while sent < all {

@@ -37,7 +37,7 @@ impl Session {
     /// [`Duplicate`](crate::ErrorKind::Duplicate) for a key that the session knows already;
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
-        self.check_open()?;
+        self.check_writable()?;
         let recording = self.is_recording();
         // Key-value pairs are entities of their own, which refer to this one.
         let (pairs, data): (Data, Data) = data.into_iter().partition(|(name, value)| {
@@ -68,7 +68,7 @@ impl Session {
     /// [`NotFound`](crate::ErrorKind::NotFound) if it is gone already,
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn delete(&self, entity: &Entity) -> Result<()> {
-        self.check_open()?;
+        self.check_writable()?;
         if !self.is_recording() {
             return Ok(());
         }
@@ -78,9 +78,10 @@ impl Session {
 
     /// # Errors
     ///
-    /// [`Closed`](crate::ErrorKind::Closed).
-    pub(crate) fn check_open(&self) -> Result<()> {
-        self.shared.api.check_open()
+    /// [`Closed`](crate::ErrorKind::Closed) and [`ReadOnly`](crate::ErrorKind::ReadOnly).
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.shared.api.check_open()?;
+        self.shared.api.check_writable()
     }
 
     /// The entity as this session knows it: entities of another session are found by key.

@@ -1,13 +1,17 @@
 //! HTTP by `ureq`.
 
 use std::io;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use ureq::http;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Timeout};
 
+use super::call::Call;
 use super::resolve::System;
 use super::seal::Secrets;
+use super::socket::Sockets;
 use super::tls::{Tls, tls_failure, tls_hint};
 use super::{Request, Response, Transport};
 use crate::config::{Config, NetworkConfig};
@@ -15,42 +19,81 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Connections to a server, kept open between requests.
 pub(crate) struct Http {
-    agent: Agent,
+    /// The process that made the connections, and they.
+    agent: Mutex<(u32, Agent)>,
     network: NetworkConfig,
+    tls: Tls,
     secrets: Secrets,
 }
 
 impl Http {
     pub(crate) fn new(config: &Config, tls: Tls) -> Self {
-        let secrets = Secrets::new(&config.secret_headers());
-        let network = config.network.clone();
-        let settings = Agent::config_builder()
-            // Error answers have bodies that say what is wrong.
-            .http_status_as_error(false)
-            // A redirect would carry the API key to wherever it leads.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // Each request has its own.
-            .proxy(None)
-            .timeout_connect(Some(network.connect_timeout))
-            .timeout_per_read(network.idle_timeout)
-            .timeout_per_write(network.idle_timeout)
-            .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")));
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(tls)
-                .chain(secrets.clone());
+        let (network, secrets) = (
+            config.network.clone(),
+            Secrets::new(&config.secret_headers()),
+        );
+        let agent = agent_for(&network, &tls, &secrets);
         Self {
-            agent: Agent::with_parts(settings.build(), connector, System),
+            agent: Mutex::new((std::process::id(), agent)),
             network,
+            tls,
             secrets,
         }
     }
+
+    /// The connections of this process. One that was forked has none: those that it inherited
+    /// are its parent's, and two processes that talk on one would read each other's answers.
+    fn agent(&self) -> Agent {
+        let process = std::process::id();
+        let mut agent = self.agent.lock();
+        if agent.0 != process {
+            *agent = (process, agent_for(&self.network, &self.tls, &self.secrets));
+        }
+        agent.1.clone()
+    }
+}
+
+fn agent_for(network: &NetworkConfig, tls: &Tls, secrets: &Secrets) -> Agent {
+    let settings = Agent::config_builder()
+        // Error answers have bodies that say what is wrong.
+        .http_status_as_error(false)
+        // A redirect would carry the API key to wherever it leads.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // Each request has its own.
+        .proxy(None)
+        .timeout_connect(Some(network.connect_timeout))
+        .timeout_per_read(network.idle_timeout)
+        .timeout_per_write(network.idle_timeout)
+        .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")));
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(Sockets::default())
+            .chain(tls.clone())
+            .chain(secrets.clone());
+    Agent::with_parts(settings.build(), connector, System)
 }
 
 impl Transport for Http {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let Some(call) = Call::current() else {
+            return Arc::new(Call::default()).run(|| self.send(request));
+        };
+        call.set_sent(false);
+        let outcome = self.exchange(request);
+        outcome.map_err(|error| match call.was_sent() {
+            true => error,
+            false => error.unsent(),
+        })
+    }
+
+    fn close(&self) {
+        self.agent().shutdown();
+    }
+}
+
+impl Http {
+    fn exchange(&self, request: &Request<'_>) -> Result<Response> {
         let mut builder = http::Request::builder()
             .method(request.method)
             .uri(request.url.as_str());
@@ -62,13 +105,13 @@ impl Transport for Http {
             .body(request.body)
             .map_err(ureq::Error::from)
             .and_then(|prepared| {
-                let configured = self
-                    .agent
+                let agent = self.agent();
+                let configured = agent
                     .configure_request(prepared)
                     .proxy(proxy)
                     .timeout_global(Some(request.timeout))
                     .build();
-                self.agent.run(configured)
+                agent.run(configured)
             })
             .map_err(|error| self.no_answer(request, error))?;
         let (parts, body) = answer.into_parts();
@@ -82,11 +125,8 @@ impl Transport for Http {
             body: Box::new(body.into_reader()),
         })
     }
-}
 
-impl Http {
     fn no_answer(&self, request: &Request<'_>, error: ureq::Error) -> Error {
-        let never_sent = was_never_sent(&error);
         let mut doing = format!(
             "cannot reach {}",
             request.url.origin().ascii_serialization()
@@ -94,7 +134,7 @@ impl Http {
         if let Some(proxy) = self.network.proxy_for(request.url) {
             doing += &format!(" through the proxy {}:{}", proxy.host(), proxy.port());
         }
-        let answer = match error {
+        match error {
             ureq::Error::Other(ours) => match ours.downcast::<Error>() {
                 Ok(ours) => ours.context(doing),
                 Err(other) => Error::new(ErrorKind::Connection, format!("{doing}: {other}")),
@@ -103,8 +143,7 @@ impl Http {
                 let (kind, why) = explain(&error, request);
                 Error::new(kind, format!("{doing}: {why}")).because(error)
             }
-        };
-        if never_sent { answer.unsent() } else { answer }
+        }
     }
 }
 
@@ -144,19 +183,4 @@ fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
 fn late(request: &Request<'_>) -> (ErrorKind, String) {
     let why = format!("no answer within {:?}", request.timeout);
     (ErrorKind::Timeout, why)
-}
-
-/// Whether nothing of the request can have reached the server.
-fn was_never_sent(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::Other(_)
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => {
-            error.kind() == io::ErrorKind::ConnectionRefused || tls_failure(error).is_some()
-        }
-        _ => false,
-    }
 }

@@ -1,9 +1,11 @@
 //! How requests reach a server: over HTTP, or by whatever the user hands in.
 
+mod call;
 mod canned;
 mod http;
 mod resolve;
 mod seal;
+mod socket;
 mod tls;
 
 use std::fmt;
@@ -14,6 +16,7 @@ use url::Url;
 
 use crate::error::Result;
 
+pub(crate) use call::{Call, Calls};
 pub use canned::Canned;
 pub(crate) use http::Http;
 pub(crate) use tls::{Tls, tls_failure, tls_hint};
@@ -33,6 +36,10 @@ pub trait Transport: Send + Sync + 'static {
     /// [`Timeout`](crate::ErrorKind::Timeout) or [`Tls`](crate::ErrorKind::Tls) if there is no
     /// answer.
     fn send(&self, request: &Request<'_>) -> Result<Response>;
+
+    /// Breaks off what is under way and closes the connections, because the session closes. No
+    /// request comes after it.
+    fn close(&self) {}
 }
 
 /// One HTTP request.
@@ -48,6 +55,14 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// How long it may take, from the first byte sent to the last one read.
     pub timeout: Duration,
+}
+
+impl Request<'_> {
+    /// Whether the call was cancelled, or the session closed, so that nobody waits for the
+    /// answer any more. A transport that waits by itself looks here from time to time.
+    pub fn is_cancelled(&self) -> bool {
+        Call::current().is_some_and(|call| call.interrupted().is_some())
+    }
 }
 
 /// Headers and body stay out of logs: they hold the API key and other people's data.

@@ -4,10 +4,14 @@
 //! connector of its chain, which hands bytes to the socket or to TLS, puts the real value in.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ureq::Error;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, NextTimeout, ShutdownHandle, Transport,
+};
+
+use super::call::Call;
 
 /// Names, in lower case, and values of the headers that nobody may see.
 #[derive(Clone)]
@@ -30,13 +34,10 @@ impl Secrets {
 
     /// Puts the real values into the head of a request, if `output` begins with one.
     fn unseal(&self, output: &mut [u8]) {
-        let is_head = [b"GET ".as_slice(), b"POST ", b"PUT "]
-            .iter()
-            .any(|method| output.starts_with(method));
         let Some(end) = output.windows(4).position(|four| four == b"\r\n\r\n") else {
             return;
         };
-        if !is_head {
+        if !is_head(output) {
             return;
         }
         let mut from = 0;
@@ -66,6 +67,12 @@ impl Secrets {
     }
 }
 
+/// Whether these bytes begin a request to a server; that to a proxy is a `CONNECT`.
+fn is_head(output: &[u8]) -> bool {
+    let methods = [b"GET ".as_slice(), b"POST ", b"PUT "];
+    methods.iter().any(|method| output.starts_with(method))
+}
+
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(hidden)")
@@ -83,15 +90,22 @@ impl<In: Transport> Connector<In> for Secrets {
         Ok(chained.map(|inner| Unsealed {
             inner,
             secrets: self.clone(),
+            socket: Call::current().and_then(|call| call.socket()),
         }))
     }
 }
 
-/// A connection that puts the secrets in on their way out.
-#[derive(Debug)]
+/// A connection that puts the secrets in on their way out, and tells its call of itself.
 pub(super) struct Unsealed<In> {
     inner: In,
     secrets: Secrets,
+    socket: Option<Weak<dyn ShutdownHandle>>,
+}
+
+impl<In: fmt::Debug> fmt::Debug for Unsealed<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unsealed").field(&self.inner).finish()
+    }
 }
 
 impl<In: Transport> Transport for Unsealed<In> {
@@ -100,8 +114,16 @@ impl<In: Transport> Transport for Unsealed<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.secrets
-            .unseal(&mut self.inner.buffers().output()[..amount]);
+        let output = &mut self.inner.buffers().output()[..amount];
+        self.secrets.unseal(output);
+        if is_head(output)
+            && let Some(call) = Call::current()
+        {
+            if let Some(socket) = &self.socket {
+                call.attach(socket)?;
+            }
+            call.set_sent(true);
+        }
         self.inner.transmit_output(amount, timeout)
     }
 

@@ -1,0 +1,186 @@
+//! One request and its answer.
+
+use std::io::Read;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::Api;
+use super::repeat::Attempt;
+use crate::config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{Request, Response};
+use crate::wire::failure_of;
+
+/// What came back.
+struct Answer {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Api {
+    /// Sends the body of a request once, and answers with the bytes of a JSON array.
+    pub(super) fn exchange(
+        &self,
+        headers: &[(String, String)],
+        body: &[u8],
+        summary: &str,
+        attempt: &Attempt,
+    ) -> Result<Vec<u8>> {
+        let request = Request {
+            method: "POST",
+            url: &self.url,
+            headers,
+            body,
+            timeout: attempt.timeout,
+        };
+        self.trace(summary, "sends", body);
+        let started = Instant::now();
+        let outcome = self.answer_to(&request);
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let received = outcome.as_ref().map_or(0, |answer| answer.body.len());
+        self.counters.exchanged(body.len(), received, micros);
+        let (sent, number) = (body.len(), attempt.number);
+        let result = match &outcome {
+            Ok(answer) => format!("status {}", answer.status),
+            Err(error) => format!("{:?}", error.kind()),
+        };
+        log::debug!(
+            "{}: {result}, {sent} bytes sent, {received} received, {micros} µs, attempt {number}",
+            shortened(summary)
+        );
+        let answer = outcome?;
+        self.trace(summary, "got", &answer.body);
+        self.check(answer)
+    }
+
+    /// The content of requests and answers, for those who look for a fault.
+    fn trace(&self, summary: &str, does: &str, body: &[u8]) {
+        if log::log_enabled!(log::Level::Trace) {
+            let text = self.config.api_key.redact(&String::from_utf8_lossy(body));
+            log::trace!("{} {does} {text}", shortened(summary));
+        }
+    }
+
+    fn answer_to(&self, request: &Request<'_>) -> Result<Answer> {
+        let response = self.transport.send(request)?;
+        if (300..400).contains(&response.status) {
+            return Err(self.redirected(&response));
+        }
+        let status = response.status;
+        let retry_after = response.header("retry-after").map(str::to_owned);
+        let mut body = Vec::new();
+        let largest = self.config.network.max_answer;
+        let mut reader = response.body.take(largest.saturating_add(1));
+        reader
+            .read_to_end(&mut body)
+            .map_err(|error| self.broken(error))?;
+        if body.len() as u64 > largest {
+            let origin = self.origin();
+            let message = format!(
+                "the answer of {origin} is larger than {largest} bytes; ask for less at once, or \
+                 allow more with `Network::max_answer`"
+            );
+            return Err(Error::new(ErrorKind::BadResponse, message));
+        }
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+
+    fn broken(&self, error: std::io::Error) -> Error {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let is_late = error.kind() == std::io::ErrorKind::TimedOut
+            || matches!(inner, Some(ureq::Error::Timeout(_)));
+        let kind = if is_late {
+            ErrorKind::Timeout
+        } else {
+            ErrorKind::Connection
+        };
+        let message = format!("the answer of {} broke off: {error}", self.origin());
+        Error::new(kind, message).because(error)
+    }
+
+    /// Takes the body of an answer that is a list of replies, and says what else it is.
+    fn check(&self, answer: Answer) -> Result<Vec<u8>> {
+        let status = answer.status;
+        let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if matches!(status, 429 | 502 | 503 | 504) {
+            return Err(self.unavailable(&answer));
+        }
+        if let Some(failure) = failure_of(&answer.body) {
+            let redact = |text: &str| self.config.api_key.redact(text);
+            return Err(failure.into_error(status, redact));
+        }
+        if first == Some(&b'[') && status < 400 {
+            return Ok(answer.body);
+        }
+        let what = match first {
+            None => "an empty answer".to_owned(),
+            Some(b'<') => "an HTML page, perhaps of a proxy or a login:\n".to_owned(),
+            Some(_) => "something else:\n".to_owned(),
+        };
+        let (origin, beginning) = (self.origin(), self.beginning(&answer.body));
+        let message = format!(
+            "{origin} did not answer as an ftrack server does, but with status {status} and \
+             {what}{beginning}"
+        );
+        Err(Error::new(ErrorKind::BadResponse, message))
+    }
+
+    /// The server, or what stands before it, is in trouble.
+    fn unavailable(&self, answer: &Answer) -> Error {
+        let (origin, status) = (self.origin(), answer.status);
+        let why = match status {
+            429 => "asks to be left alone for a while",
+            502 | 504 => "stands before a server that does not answer",
+            _ => "is not available",
+        };
+        let message = format!("{origin} {why} (status {status})");
+        let message = match self.beginning(&answer.body) {
+            text if text.is_empty() => message,
+            text => format!("{message}:\n{text}"),
+        };
+        let asked = answer.retry_after.as_deref();
+        let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
+        let error = Error::new(ErrorKind::Unavailable, message).wanting(asked);
+        // A server that is asked too often says so before it looks at what is asked.
+        if status == 429 { error.unsent() } else { error }
+    }
+
+    /// The first lines of an answer that is none.
+    fn beginning(&self, body: &[u8]) -> String {
+        // Cut after redacting: half a key is too much as well.
+        let start = String::from_utf8_lossy(&body[..body.len().min(1 << 16)]);
+        let start = self.config.api_key.redact(&start);
+        start.trim().chars().take(300).collect()
+    }
+
+    /// Redirects are not followed: the API key would go wherever they lead, and a POST would
+    /// become a GET.
+    fn redirected(&self, response: &Response) -> Error {
+        let target = response.header("location").unwrap_or("somewhere else");
+        let target = self.config.api_key.redact(target);
+        let origin = self.origin();
+        let message = format!(
+            "{origin} sends its clients on to {target}; use that as the server URL if you trust it"
+        );
+        Error::new(ErrorKind::Configuration, message)
+    }
+
+    fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+/// What fits into a line of the log.
+fn shortened(summary: &str) -> String {
+    const LONGEST: usize = 200;
+    match summary.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &summary[..end]),
+        None => summary.to_owned(),
+    }
+}

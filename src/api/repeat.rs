@@ -1,0 +1,194 @@
+//! Sending again what failed, until it works, may not be sent again, or is broken off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Api, cancel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Call;
+
+/// Which failures allow to send something again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// All that may pass by themselves: it only reads, or does no harm when it is done twice.
+    Always,
+    /// Those after which the server cannot have done it.
+    IfUnsent,
+}
+
+/// One of the attempts of a call.
+pub(crate) struct Attempt {
+    /// 1 for the first.
+    pub(crate) number: u32,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+}
+
+impl Api {
+    /// Does `work`, which sends one request and reads its answer, and does it again as the
+    /// session's [`Retry`](crate::Retry) says. `summary` names it in errors and in the log.
+    ///
+    /// Everything that waits in it ends when the session closes or the thread's
+    /// [`CancelToken`](crate::CancelToken) is used.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`], [`ErrorKind::Cancelled`], [`ErrorKind::OverBudget`], or that of the
+    /// last attempt.
+    pub(crate) fn repeating<T>(
+        &self,
+        repeat: Repeat,
+        summary: &str,
+        mut work: impl FnMut(&Attempt) -> Result<T>,
+    ) -> Result<T> {
+        let call = self.begin();
+        let started = Instant::now();
+        let retry = &self.config.retry;
+        let mut number = 1;
+        loop {
+            self.check_open()?;
+            self.check_call(&call, summary)?;
+            self.spend(summary)?;
+            let timeout = retry.limit(number, started.elapsed(), self.config.timeout);
+            let error = match call.run(|| work(&Attempt { number, timeout })) {
+                Ok(done) => {
+                    self.tokens.earn();
+                    return Ok(done);
+                }
+                Err(error) => error,
+            };
+            if let Some(why) = call.interrupted() {
+                return Err(broken_off(why, summary, error));
+            }
+            let wait = retry.wait(
+                number,
+                started.elapsed(),
+                error.retry_after(),
+                fastrand::f64(),
+            );
+            let wait = wait.filter(|_| repeat.allows(&error) && self.tokens.take());
+            let Some(wait) = wait else {
+                return Err(after(number, error));
+            };
+            log::debug!("{summary}: attempt {number} failed, the next comes in {wait:?}: {error}");
+            self.counters.retried();
+            call.sleep(wait);
+            number += 1;
+        }
+    }
+
+    /// A call that the session and this thread's tokens know of.
+    fn begin(&self) -> Arc<Call> {
+        let call = Arc::new(Call::default());
+        self.calls.add(&call);
+        cancel::watch(&call);
+        call
+    }
+
+    fn check_call(&self, call: &Call, summary: &str) -> Result<()> {
+        match call.interrupted() {
+            None => Ok(()),
+            Some(why) => {
+                let unsent = Error::new(ErrorKind::Connection, "it was not sent").unsent();
+                Err(broken_off(why, summary, unsent))
+            }
+        }
+    }
+}
+
+impl Repeat {
+    fn allows(self, error: &Error) -> bool {
+        let passes = matches!(
+            error.kind(),
+            ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable
+        );
+        passes && (self == Self::Always || !error.leaves_doubt())
+    }
+}
+
+fn broken_off(why: ErrorKind, summary: &str, error: Error) -> Error {
+    let message = match why {
+        ErrorKind::Closed => format!("{summary}: the session was closed meanwhile"),
+        _ => format!("{summary}: cancelled"),
+    };
+    let doubt = error.leaves_doubt();
+    let broken = Error::new(why, message).because(error);
+    if doubt { broken } else { broken.unsent() }
+}
+
+fn after(attempts: u32, error: Error) -> Error {
+    match attempts {
+        1 => error,
+        _ => error.and(&format!("It was tried {attempts} times.")),
+    }
+}
+
+/// Pays for requests that are sent again, so that a server in trouble is not asked several times
+/// as much. In tenths of a request.
+pub(super) struct Tokens(AtomicI64);
+
+/// What is paid in advance, and at most.
+const FULL: i64 = 200;
+const PRICE: i64 = 10;
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self(AtomicI64::new(FULL))
+    }
+}
+
+impl Tokens {
+    /// An answer came.
+    fn earn(&self) {
+        self.change(|have| Some((have + 1).min(FULL)));
+    }
+
+    /// Pays for one more request, if there is enough.
+    fn take(&self) -> bool {
+        self.change(|have| (have >= PRICE).then(|| have - PRICE))
+    }
+
+    fn change(&self, change: impl FnMut(i64) -> Option<i64>) -> bool {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeating_is_paid_for() {
+        let tokens = Tokens::default();
+        assert_eq!((0..100).filter(|_| tokens.take()).count(), 20);
+        (0..9).for_each(|_| tokens.earn());
+        assert!(!tokens.take());
+        tokens.earn();
+        assert!(tokens.take() && !tokens.take());
+        (0..1000).for_each(|_| tokens.earn());
+        assert_eq!((0..100).filter(|_| tokens.take()).count(), 20);
+    }
+
+    #[test]
+    fn what_may_be_sent_again() {
+        for (kind, sent, always, unsent) in [
+            (ErrorKind::Connection, true, true, false),
+            (ErrorKind::Connection, false, true, true),
+            (ErrorKind::Timeout, true, true, false),
+            (ErrorKind::Unavailable, true, true, false),
+            (ErrorKind::Unavailable, false, true, true),
+            (ErrorKind::Tls, false, false, false),
+            (ErrorKind::Authentication, true, false, false),
+            (ErrorKind::BadResponse, true, false, false),
+            (ErrorKind::Validation, true, false, false),
+        ] {
+            let error = Error::new(kind, "");
+            let error = if sent { error } else { error.unsent() };
+            assert_eq!(Repeat::Always.allows(&error), always, "{kind:?} {sent}");
+            assert_eq!(Repeat::IfUnsent.allows(&error), unsent, "{kind:?} {sent}");
+        }
+    }
+}
