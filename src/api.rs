@@ -5,6 +5,7 @@ mod cancel;
 mod exchange;
 mod repeat;
 mod statistics;
+mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Calls, Transport};
 use repeat::Tokens;
 use statistics::Counters;
+use threads::Threads;
 
 pub use cancel::CancelToken;
 pub(crate) use repeat::Repeat;
@@ -34,6 +36,7 @@ pub(crate) struct Api {
     /// What is under way.
     calls: Calls,
     tokens: Tokens,
+    threads: Threads,
 }
 
 impl Api {
@@ -64,6 +67,7 @@ impl Api {
             counters: Counters::default(),
             calls: Calls::default(),
             tokens: Tokens::default(),
+            threads: Threads::here(),
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::api::Api;
 use crate::hub::EventHub;
+use crate::lock::{Condvar, Mutex};
 use crate::schema::Schema;
-use crate::session::{Configuration, ServerInformation};
+use crate::session::{Configuration, ServerInformation, ThreadSettings};
 use crate::store::{Handle, Store};
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
@@ -57,4 +56,5 @@ pub(crate) struct Shared {
     pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
     /// Told when a commit ends: commits wait for one another, without holding the lock.
     pub(crate) commit_ended: Condvar,
+    pub(crate) thread_settings: ThreadSettings,
 }

@@ -31,6 +31,7 @@ mod error;
 pub mod event;
 mod handle;
 mod hub;
+mod lock;
 mod operation;
 pub mod query;
 mod schema;

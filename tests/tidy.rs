@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "socketio",
     "sequence",
     "store",
+    "lock",
     "config",
     "transport",
     "api",
@@ -180,6 +181,16 @@ fn only_the_configuration_reads_the_environment() {
         let code = code_of(&fs::read_to_string(&path).unwrap());
         let reads = code.contains("env::var") && module_of(&path) != "config";
         assert!(!reads, "{} reads the environment", path.display());
+    }
+}
+
+/// A thread that waits for a lock of `parking_lot` cannot be woken by a plugin's library.
+#[test]
+fn locks_are_those_that_work_across_libraries() {
+    for path in rust_files(&root().join("src")) {
+        let code = code_of(&fs::read_to_string(&path).unwrap());
+        let names = code.contains("parking_lot") && module_of(&path) != "lock";
+        assert!(!names, "{}: use crate::lock instead", path.display());
     }
 }
 

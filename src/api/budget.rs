@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use super::Api;
+use super::threads::Budgets;
 use crate::error::{Error, ErrorKind, Result};
 
 thread_local! {
@@ -11,7 +12,12 @@ thread_local! {
     static BUDGETS: RefCell<Vec<Spending>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Spending {
+/// Calls with the budgets of the current thread.
+pub(super) fn of_thread(call: &mut dyn FnMut(&mut Vec<Spending>)) {
+    BUDGETS.with_borrow_mut(call);
+}
+
+pub(super) struct Spending {
     /// The server connection it is about, by address.
     api: usize,
     allowed: u64,
@@ -24,6 +30,7 @@ struct Spending {
 pub(crate) struct Budget {
     /// Its place among the thread's budgets.
     depth: usize,
+    budgets: Budgets,
     /// Not `Send`: the budget belongs to this thread.
     thread: PhantomData<*const ()>,
 }
@@ -32,17 +39,19 @@ impl Api {
     /// Allows this thread `requests` requests until the budget is dropped. Budgets nest: each
     /// request counts in all of them.
     pub(crate) fn budget(&self, requests: u64) -> Budget {
-        let depth = BUDGETS.with_borrow_mut(|budgets| {
+        let mut depth = 0;
+        (self.threads.budgets)(&mut |budgets| {
+            depth = budgets.len();
             budgets.push(Spending {
                 api: self.address(),
                 allowed: requests,
                 spent: 0,
                 is_over: false,
             });
-            budgets.len() - 1
         });
         Budget {
             depth,
+            budgets: self.threads.budgets,
             thread: PhantomData,
         }
     }
@@ -54,20 +63,22 @@ impl Api {
     /// [`ErrorKind::OverBudget`] if one is used up; then nothing is taken.
     pub(super) fn spend(&self, summary: &str) -> Result<()> {
         let address = self.address();
-        BUDGETS.with_borrow_mut(|budgets| {
+        let mut result = Ok(());
+        (self.threads.budgets)(&mut |budgets| {
             let mut mine: Vec<_> = budgets
                 .iter_mut()
                 .filter(|budget| budget.api == address)
                 .collect();
             if let Some(over) = mine.iter_mut().find(|one| one.spent >= one.allowed) {
                 over.is_over = true;
-                return Err(too_many(over.allowed, summary));
+                result = Err(too_many(over.allowed, summary));
+                return;
             }
             for budget in mine {
                 budget.spent += 1;
             }
-            Ok(())
-        })
+        });
+        result
     }
 
     fn address(&self) -> usize {
@@ -80,16 +91,18 @@ impl Budget {
     ///
     /// [`ErrorKind::OverBudget`] if a request was refused.
     pub(crate) fn check(&self) -> Result<()> {
-        BUDGETS.with_borrow(|budgets| match budgets.get(self.depth) {
-            Some(budget) if budget.is_over => Err(too_many(budget.allowed, "a request")),
-            _ => Ok(()),
-        })
+        let mut over = None;
+        (self.budgets)(&mut |budgets| {
+            let mine = budgets.get(self.depth).filter(|budget| budget.is_over);
+            over = mine.map(|budget| budget.allowed);
+        });
+        over.map_or(Ok(()), |allowed| Err(too_many(allowed, "a request")))
     }
 }
 
 impl Drop for Budget {
     fn drop(&mut self) {
-        BUDGETS.with_borrow_mut(|budgets| budgets.truncate(self.depth));
+        (self.budgets)(&mut |budgets| budgets.truncate(self.depth));
     }
 }
 

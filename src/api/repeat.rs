@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Api, cancel};
+use super::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Call;
 
@@ -51,7 +51,10 @@ impl Api {
             self.check_call(&call, summary)?;
             self.spend(summary)?;
             let timeout = retry.limit(number, started.elapsed(), self.config.timeout);
-            let error = match call.run(|| work(&Attempt { number, timeout })) {
+            let error = match self
+                .threads
+                .run(&call, || work(&Attempt { number, timeout }))
+            {
                 Ok(done) => {
                     self.tokens.earn();
                     return Ok(done);
@@ -82,7 +85,7 @@ impl Api {
     fn begin(&self) -> Arc<Call> {
         let call = Arc::new(Call::default());
         self.calls.add(&call);
-        cancel::watch(&call);
+        self.threads.watch(&call);
         call
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 
 /// From how many loads of one attribute on a warning is worth its line in the log.
 const OFTEN: u64 = 20;

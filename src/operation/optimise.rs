@@ -3,10 +3,8 @@
 //! Each step is a function from payloads to payloads that leaves the server in the same state;
 //! the tests at the end check that law on random operations.
 
-use hashbrown::{HashMap, HashSet};
-
 use super::Operation;
-use crate::value::{EntityKey, Value};
+use crate::value::{EntityKey, HashMap, HashSet, Value};
 
 /// What one action of a commit carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,8 +73,8 @@ fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
         Deleted { at: usize },
         Stays,
     }
-    let mut fates: HashMap<&EntityKey, Fate> = HashMap::new();
-    let mut dropped = HashSet::new();
+    let mut fates: HashMap<&EntityKey, Fate> = HashMap::default();
+    let mut dropped = HashSet::default();
     for (index, payload) in payloads.iter().enumerate().rev() {
         match (payload.action, fates.get(payload.entity)) {
             (Action::Delete, _) => {
@@ -103,7 +101,7 @@ fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
 /// Of several updates of one attribute only the last is sent, in its own place. A create or a
 /// delete of the entity between them ends the search: what comes before it is another life.
 fn keep_last_updates(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
-    let mut later: HashMap<&EntityKey, HashSet<&str>> = HashMap::new();
+    let mut later: HashMap<&EntityKey, HashSet<&str>> = HashMap::default();
     for payload in payloads.iter_mut().rev() {
         match payload.action {
             Action::Update => {
@@ -259,7 +257,7 @@ mod tests {
 
     /// Only operations that make sense one after another: a session refuses the others.
     fn sensible(choices: Vec<(u8, u8, u8, i64)>) -> Vec<Operation> {
-        let mut alive: HashSet<u8> = HashSet::from([8, 9]);
+        let mut alive: HashSet<u8> = HashSet::from_iter([8, 9]);
         let mut operations = Vec::new();
         for (what, id, name, value) in choices {
             match what {

@@ -3,8 +3,9 @@
 //! The schema says so only for types that are built on one table; the rest is known from how
 //! servers answer (SERVER.md B6).
 
-use hashbrown::HashMap;
 use smol_str::SmolStr;
+
+use crate::value::HashMap;
 
 /// Type and base, where the schema is silent.
 const KNOWN: &[(&str, &str)] = &[

@@ -7,11 +7,10 @@ mod parse;
 
 use std::fmt;
 
-use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result, nearest};
-use crate::value::Value;
+use crate::value::{HashMap, Value};
 
 use names::Names;
 

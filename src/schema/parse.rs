@@ -1,6 +1,5 @@
 //! From the wire's description of the schema to [`Schema`].
 
-use hashbrown::HashMap;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -10,7 +9,7 @@ use super::{
     Attribute, AttributeDefault, AttributeKind, EntityType, Flags, NameId, Schema, TypeId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::Value;
+use crate::value::{HashMap, Value};
 
 /// One element of `query_schemas`, as far as it is used here.
 #[derive(Deserialize)]
@@ -76,7 +75,7 @@ impl Schema {
             .collect();
         let mut schema = Self {
             types: Vec::with_capacity(wire.len()),
-            type_ids: HashMap::with_capacity(wire.len()),
+            type_ids: HashMap::default(),
             names: Names::default(),
             free_form: Vec::new(),
             hash,

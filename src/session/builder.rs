@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
@@ -13,12 +12,14 @@ use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Session, Shared};
+use crate::lock::{Condvar, Mutex};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::transport::{Http, Tls, Transport};
 
 use super::ServerInformation;
 use super::events::hub_for;
+use super::threads::thread_settings;
 
 /// Collects what a session needs, then opens it; made by [`Session::builder`].
 #[must_use = "nothing happens until `open` is called"]
@@ -144,6 +145,7 @@ impl SessionBuilder {
             event_hub,
             configurations: Mutex::new(None),
             commit_ended: Condvar::new(),
+            thread_settings,
             api,
             schema,
             server_information,

@@ -36,3 +36,4 @@ pub use rows::Rows;
 pub use scope::Scope;
 pub use search::Search;
 pub use threads::SettingGuard;
+pub(crate) use threads::ThreadSettings;

@@ -12,7 +12,15 @@ thread_local! {
     static SETTINGS: RefCell<Vec<InForce>> = const { RefCell::new(Vec::new()) };
 }
 
-struct InForce {
+/// Calls with the settings of the current thread. A session remembers the function of the library
+/// that opened it: one that a plugin brings has other statics.
+pub(crate) type ThreadSettings = fn(&mut dyn FnMut(&mut Vec<InForce>));
+
+pub(super) fn thread_settings(call: &mut dyn FnMut(&mut Vec<InForce>)) {
+    SETTINGS.with_borrow_mut(call);
+}
+
+pub(crate) struct InForce {
     session: usize,
     setting: Setting,
     guard: u64,
@@ -29,6 +37,7 @@ enum Setting {
 #[derive(Debug)]
 pub struct SettingGuard {
     number: u64,
+    settings: ThreadSettings,
     /// Not `Send`: the setting belongs to this thread.
     thread: PhantomData<*const ()>,
 }
@@ -78,27 +87,30 @@ impl Session {
     }
 
     fn push(&self, setting: Setting) -> SettingGuard {
-        let number = SETTINGS.with_borrow_mut(|settings| {
-            let guard = settings.last().map_or(0, |last| last.guard + 1);
+        let mut number = 0;
+        (self.shared.thread_settings)(&mut |settings| {
+            number = settings.last().map_or(0, |last| last.guard + 1);
             settings.push(InForce {
                 session: self.address(),
                 setting,
-                guard,
+                guard: number,
             });
-            guard
         });
         SettingGuard {
             number,
+            settings: self.shared.thread_settings,
             thread: PhantomData,
         }
     }
 
     fn find<T>(&self, wanted: impl Fn(Setting) -> Option<T>) -> Option<T> {
         let address = self.address();
-        SETTINGS.with_borrow(|settings| {
+        let mut found = None;
+        (self.shared.thread_settings)(&mut |settings| {
             let mine = settings.iter().rev().filter(|one| one.session == address);
-            mine.filter_map(|one| wanted(one.setting)).next()
-        })
+            found = mine.filter_map(|one| wanted(one.setting)).next();
+        });
+        found
     }
 
     fn address(&self) -> usize {
@@ -108,6 +120,6 @@ impl Session {
 
 impl Drop for SettingGuard {
     fn drop(&mut self) {
-        SETTINGS.with_borrow_mut(|settings| settings.retain(|one| one.guard != self.number));
+        (self.settings)(&mut |settings| settings.retain(|one| one.guard != self.number));
     }
 }

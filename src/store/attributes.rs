@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use crate::schema::NameId;
-use crate::value::Slot;
+use crate::value::{HashMap, Slot};
 
 /// What the server said: values, and the number of the list of their names.
 ///

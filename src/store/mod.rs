@@ -17,13 +17,13 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Weak};
 
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{EntityType, Schema, TypeId};
-use crate::value::{EntityKey, Key, Slot, Value};
+use crate::value::{EntityKey, HashSet, Hasher, Key, Slot, Value};
 use attributes::{Attributes, Local, Shapes};
 use peers::Groups;
 
@@ -37,7 +37,7 @@ pub(crate) struct Store {
     records: Slab<Record>,
     /// Places of records, by the hash of their keys.
     index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    hasher: Hasher,
     shapes: Shapes,
     groups: Groups,
     /// Records with local values, or that were created or deleted.
@@ -112,7 +112,7 @@ impl Store {
             schema,
             records: Slab::new(),
             index: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            hasher: Hasher::default(),
             shapes: Shapes::default(),
             groups: Groups::default(),
             changed: HashSet::default(),

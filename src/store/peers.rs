@@ -1,10 +1,9 @@
 //! Peers: entities that arrived together, so that what one lacks is fetched for all.
 
-use hashbrown::HashMap;
 use slab::Slab;
 
 use crate::schema::{NameId, TypeId};
-use crate::value::{EntityKey, Slot};
+use crate::value::{EntityKey, HashMap, Slot};
 use crate::wire::Rows;
 
 use super::{Life, Store};
@@ -37,7 +36,7 @@ pub(crate) struct Fetch {
 /// before those of the rows below it.
 fn roles(rows: &Rows) -> Vec<u32> {
     let mut roles = vec![0; rows.rows.len()];
-    let mut numbers: HashMap<(u32, NameId), u32> = HashMap::new();
+    let mut numbers: HashMap<(u32, NameId), u32> = HashMap::default();
     for (number, row) in rows.rows.iter().enumerate().rev() {
         let names = &rows.shapes[row.shape as usize];
         for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {

@@ -1,8 +1,6 @@
 //! Scopes: entities that are forgotten together, so that a long-lived process stays small.
 
-use hashbrown::HashSet;
-
-use crate::value::Slot;
+use crate::value::{HashSet, Slot};
 
 use super::Store;
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use ureq::unversioned::transport::ShutdownHandle;
 
 use crate::error::ErrorKind;
+use crate::lock::{Condvar, Mutex};
 
 thread_local! {
     /// The calls under way in this thread, the innermost last.
@@ -77,7 +77,7 @@ impl Call {
         let until = Instant::now() + time;
         let mut state = self.state.lock();
         while state.why.is_none() {
-            if self.interruption.wait_until(&mut state, until).timed_out() {
+            if self.interruption.wait_until(&mut state, until) {
                 return;
             }
         }

@@ -3,10 +3,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::{Request, Response, Transport};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::Mutex;
 
 /// Answers requests from a script and remembers what was asked.
 ///

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use ureq::http;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Timeout};
@@ -16,6 +15,7 @@ use super::tls::{Tls, tls_failure, tls_hint};
 use super::{Request, Response, Transport};
 use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::Mutex;
 
 /// Connections to a server, kept open between requests.
 pub(crate) struct Http {

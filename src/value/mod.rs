@@ -18,6 +18,12 @@ pub(crate) use key::Key;
 pub(crate) use slot::Slot;
 pub(crate) use text::Text;
 
+/// The hash of maps that live in a session. Its seed is in the value: that of `hashbrown`'s own is
+/// in a static, so that the copy of this crate in a plugin's library would look elsewhere.
+pub(crate) type Hasher = foldhash::fast::SeedableRandomState;
+pub(crate) type HashMap<K, V> = hashbrown::HashMap<K, V, Hasher>;
+pub(crate) type HashSet<T> = hashbrown::HashSet<T, Hasher>;
+
 /// The value of one attribute.
 ///
 /// A `Value` owns what it holds and knows no session: references are [`EntityKey`]s. It is
