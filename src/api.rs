@@ -3,6 +3,7 @@
 mod budget;
 mod cancel;
 mod exchange;
+mod files;
 mod repeat;
 mod statistics;
 mod threads;

@@ -124,6 +124,27 @@ impl Error {
         }))
     }
 
+    /// The error of a plugin, an accessor or a subscriber: one of this crate as it is, else one
+    /// whose kind says as much as can be known.
+    pub(crate) fn from_callback(error: anyhow::Error) -> Self {
+        let is_own = error
+            .chain()
+            .next()
+            .is_some_and(|first| first.downcast_ref::<Self>().is_some());
+        if is_own {
+            return match error.downcast() {
+                Ok(own) => own,
+                Err(error) => Self::new(ErrorKind::Callback, error.to_string()),
+            };
+        }
+        let kinds = error.chain().find_map(|cause| {
+            let own = cause.downcast_ref::<Self>().map(Self::kind);
+            own.or_else(|| cause.is::<std::io::Error>().then_some(ErrorKind::Io))
+        });
+        let kind = kinds.unwrap_or(ErrorKind::Callback);
+        Self::new(kind, error.to_string()).because(error)
+    }
+
     /// Adds what caused it.
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
         self.0.source = Some(source.into());
@@ -280,6 +301,30 @@ mod tests {
         ] {
             assert_eq!(nearest(given, known), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn errors_of_callbacks_keep_their_kind() {
+        use anyhow::Context;
+
+        let own = || anyhow::Error::from(Error::new(ErrorKind::NotFound, "no such file"));
+        for (given, kind, text) in [
+            (own(), ErrorKind::NotFound, "no such file"),
+            (own().context("reading"), ErrorKind::NotFound, "reading"),
+            (anyhow::anyhow!("odd"), ErrorKind::Callback, "odd"),
+            (
+                Err::<(), _>(std::io::Error::other("gone"))
+                    .context("writing")
+                    .unwrap_err(),
+                ErrorKind::Io,
+                "writing",
+            ),
+        ] {
+            let error = Error::from_callback(given);
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+        }
+        let error = Error::from_callback(own().context("reading"));
+        assert_eq!(format!("{error:?}").lines().count(), 3);
     }
 
     #[test]

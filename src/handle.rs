@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Api;
 use crate::hub::EventHub;
+use crate::location::Locations;
 use crate::lock::{Condvar, Mutex};
 use crate::schema::Schema;
 use crate::session::{Configuration, ServerInformation, ThreadSettings};
@@ -44,9 +45,20 @@ pub struct Entity {
     pub(crate) handle: Arc<Handle>,
 }
 
+/// A place where the data of components is kept: a disk in the studio, the server, a cloud.
+///
+/// A location is an [`Entity`] of the type `Location` with what this session has
+/// [bound](Location::bind) to it: an accessor, a structure, a priority. It reads and writes like
+/// any entity.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Location {
+    pub(crate) entity: Entity,
+}
+
 /// What all handles of one session share.
 pub(crate) struct Shared {
-    pub(crate) api: Api,
+    /// Shared with the accessor of the server's location.
+    pub(crate) api: Arc<Api>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) server_information: ServerInformation,
     /// Locked for one call to the store at a time, never across I/O.
@@ -54,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.
     pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
+    pub(crate) locations: Locations,
     /// Told when a commit ends: commits wait for one another, without holding the lock.
     pub(crate) commit_ended: Condvar,
     pub(crate) thread_settings: ThreadSettings,

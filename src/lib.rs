@@ -22,6 +22,7 @@
 //! Where to begin: [`Session`] opens, queries, creates and commits; [`Entity`] reads and writes;
 //! [`query`] is the query language; [`Error`] says what went wrong and what to do.
 
+pub mod accessor;
 mod api;
 mod cache;
 pub mod codegen;
@@ -31,6 +32,7 @@ mod error;
 pub mod event;
 mod handle;
 mod hub;
+pub mod location;
 mod lock;
 mod operation;
 pub mod query;
@@ -38,6 +40,7 @@ mod schema;
 mod session;
 mod socketio;
 mod store;
+pub mod structure;
 mod transport;
 mod value;
 mod wire;
@@ -47,7 +50,7 @@ pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
-pub use handle::{Entity, Session};
+pub use handle::{Entity, Location, Session};
 pub use hub::{
     ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
     SubscribeOptions, SubscriberId, SubscriberInfo,

@@ -43,6 +43,24 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
         .ensure("User", data! { "username": "traced" }, &[])
         .unwrap();
     session.query("Task limit 3").unwrap().all().unwrap();
+    let file = session
+        .create("FileComponent", data! { "name": "traced" })
+        .unwrap();
+    let origin = session.location("ftrack.origin").unwrap();
+    origin
+        .register_component(&file, concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .unwrap();
+    let location = session.location("ftrack.server").unwrap();
+    location.add_component(&file, &origin).unwrap();
+    location.open(&file).unwrap();
+    location.remove_component(&file).unwrap();
+    let gone = session
+        .location("ftrack.server")
+        .unwrap()
+        .accessor()
+        .unwrap()
+        .open(&file.id());
+    let gone = gone.err().unwrap();
     let refused = open().api_key("wr0ng-key-to-hide").open().unwrap_err();
     session.close();
 
@@ -58,7 +76,7 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
         .chars()
         .filter(|c| !matches!(c, '\n' | ' ' | '|' | '"'))
         .collect();
-    let shown = format!("{session:?} {refused} {refused:?}");
+    let shown = format!("{session:?} {refused} {refused:?} {gone:?}");
     let printed = [joined.as_str(), &letters, &shown];
     for secret in [server.api_key(), cookie, header, "wr0ng-key-to-hide"] {
         for text in printed {

@@ -12,6 +12,7 @@ use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Session, Shared};
+use crate::location::Locations;
 use crate::lock::{Condvar, Mutex};
 use crate::schema::Schema;
 use crate::store::Store;
@@ -137,13 +138,14 @@ impl SessionBuilder {
             .unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
         let event_hub = hub_for(&config, tls)?;
         let auto_connect = self.auto_connect_event_hub;
-        let api = Api::new(config, transport);
+        let api = Arc::new(Api::new(config, transport));
         let (server_information, schema) = introduce(&api)?;
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
             event_hub,
             configurations: Mutex::new(None),
+            locations: Locations::default(),
             commit_ended: Condvar::new(),
             thread_settings,
             api,
@@ -154,6 +156,7 @@ impl SessionBuilder {
         let session = Session {
             shared: Arc::new(shared),
         };
+        session.configure_locations()?;
         if auto_connect {
             session.event_hub().connect_in_background()?;
         }

@@ -102,6 +102,11 @@ impl Session {
         Ok(Some(operations.len()))
     }
 
+    /// Whether the answer to a commit was lost, and nobody knows what became of it.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.shared.store.lock().in_doubt() > 0
+    }
+
     fn is_on_server(&self, entity: &EntityKey) -> Result<bool> {
         let entity_type = self.schema().entity_type(entity.entity_type())?;
         let keys = std::slice::from_ref(entity);

@@ -1,5 +1,6 @@
 //! What a session can do; one `impl Session` in each file.
 
+mod availability;
 mod builder;
 mod bulk;
 mod call;
@@ -14,6 +15,7 @@ mod events;
 mod get;
 mod information;
 mod inspect;
+mod locations;
 mod many;
 mod merge;
 mod network;

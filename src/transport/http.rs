@@ -96,7 +96,7 @@ impl Http {
     fn exchange(&self, request: &Request<'_>) -> Result<Response> {
         let mut builder = http::Request::builder()
             .method(request.method)
-            .uri(request.url.as_str());
+            .uri(self.secrets.sealed_url(request.url));
         for (name, value) in request.headers {
             builder = builder.header(name, self.secrets.sealed(name, value));
         }

@@ -10,8 +10,12 @@ use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, ShutdownHandle, Transport,
 };
+use url::{Url, form_urlencoded};
 
 use super::call::Call;
+
+/// How the key goes into the address of a file (SERVER.md F).
+const KEY_PARAMETER: &str = "apiKey=";
 
 /// Names, in lower case, and values of the headers that nobody may see.
 #[derive(Clone)]
@@ -32,6 +36,40 @@ impl Secrets {
         }
     }
 
+    /// What `ureq` is given as an address: the key in it is a filler.
+    pub(super) fn sealed_url(&self, url: &Url) -> String {
+        match self.key_parameter() {
+            Some(key) => url.as_str().replace(&key, &filled(&key)),
+            None => url.as_str().to_owned(),
+        }
+    }
+
+    /// `apiKey=…`, as it stands in addresses.
+    fn key_parameter(&self) -> Option<String> {
+        let (_, key) = self.0.iter().find(|(name, _)| name == "ftrack-api-key")?;
+        let encoded: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        Some(format!("{KEY_PARAMETER}{encoded}"))
+    }
+
+    /// The first line of a request: `GET /component/get?…&apiKey=xxx HTTP/1.1`.
+    fn unseal_address(&self, line: &mut [u8]) {
+        let Some(key) = self.key_parameter() else {
+            return;
+        };
+        let filler = filled(&key);
+        let found = line
+            .windows(filler.len())
+            .position(|part| part == filler.as_bytes());
+        let Some(start) = found else {
+            return;
+        };
+        let end = start + filler.len();
+        // A longer run of the same letter is somebody else's.
+        if line.get(end) != Some(&b'x') {
+            line[start..end].copy_from_slice(key.as_bytes());
+        }
+    }
+
     /// Puts the real values into the head of a request, if `output` begins with one.
     fn unseal(&self, output: &mut [u8]) {
         let Some(end) = output.windows(4).position(|four| four == b"\r\n\r\n") else {
@@ -39,6 +77,9 @@ impl Secrets {
         };
         if !is_head(output) {
             return;
+        }
+        if let Some(length) = output.windows(2).position(|two| two == b"\r\n") {
+            self.unseal_address(&mut output[..length]);
         }
         let mut from = 0;
         while let Some(length) = output[from..end + 2]
@@ -71,6 +112,12 @@ impl Secrets {
 fn is_head(output: &[u8]) -> bool {
     let methods = [b"GET ".as_slice(), b"POST ", b"PUT "];
     methods.iter().any(|method| output.starts_with(method))
+}
+
+/// `apiKey=xxx`, of the same length.
+fn filled(key_parameter: &str) -> String {
+    let length = key_parameter.len() - KEY_PARAMETER.len();
+    format!("{KEY_PARAMETER}{}", "x".repeat(length))
 }
 
 impl fmt::Debug for Secrets {
@@ -155,6 +202,14 @@ mod tests {
                 "POST /api HTTP/1.1\r\nFtrack-Api-Key: xxxxxx\r\ncookie: xxx\r\nx: xxx\r\n\r\ncookie: xxx\r\n",
                 "POST /api HTTP/1.1\r\nFtrack-Api-Key: s3cret\r\ncookie: a=b\r\nx: xxx\r\n\r\ncookie: xxx\r\n",
             ),
+            (
+                "GET /component/get?id=1&apiKey=xxxxxx HTTP/1.1\r\n\r\n",
+                "GET /component/get?id=1&apiKey=s3cret HTTP/1.1\r\n\r\n",
+            ),
+            (
+                "GET /component/get?apiKey=xxxxxxx HTTP/1.1\r\n\r\n",
+                "GET /component/get?apiKey=xxxxxxx HTTP/1.1\r\n\r\n",
+            ),
             ("cookie: xxx\r\n\r\n", "cookie: xxx\r\n\r\n"),
             (
                 "POST /api HTTP/1.1\r\ncookie: xxx",
@@ -166,5 +221,10 @@ mod tests {
             secrets.unseal(&mut bytes);
             assert_eq!(String::from_utf8(bytes).unwrap(), unsealed);
         }
+        let address = Url::parse("http://a/component/get?id=s3cret&apiKey=s3cret").unwrap();
+        assert_eq!(
+            secrets.sealed_url(&address),
+            "http://a/component/get?id=s3cret&apiKey=xxxxxx"
+        );
     }
 }

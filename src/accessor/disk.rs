@@ -1,0 +1,380 @@
+//! Data in files below a folder.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Accessor, Content};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Files on a disk, below a folder.
+///
+/// A resource identifier is a path below that folder, with `/` between its parts on every
+/// platform. It cannot lead out of the folder: one with `..`, or an absolute path to somewhere
+/// else, is refused. Links inside the folder are followed, wherever they lead.
+///
+/// ```
+/// use ftrack_api::accessor::{Accessor, AccessorExt, DiskAccessor};
+///
+/// let folder = tempfile::tempdir()?;
+/// let disk = DiskAccessor::new(folder.path())?;
+/// disk.write_bytes("sh010/v001/plate.txt", b"12 frames")?;
+/// let path = disk.get_filesystem_path("sh010/v001/plate.txt")?;
+/// assert_eq!(std::fs::read(path)?, b"12 frames");
+/// assert!(disk.get_filesystem_path("../elsewhere").is_err());
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskAccessor {
+    prefix: Option<PathBuf>,
+}
+
+impl DiskAccessor {
+    /// Files below `prefix`, which need not exist yet. A relative one is taken from the current
+    /// folder of now; `~` and variables are not expanded.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if `prefix` is empty.
+    pub fn new(prefix: impl AsRef<Path>) -> Result<Self> {
+        let prefix = prefix.as_ref();
+        let absolute = std::path::absolute(prefix).map_err(|error| {
+            let message = format!("{prefix:?} cannot be the folder of a disk accessor: {error}");
+            Error::new(ErrorKind::Configuration, message).because(error)
+        })?;
+        Ok(Self {
+            prefix: Some(absolute),
+        })
+    }
+
+    /// Files anywhere: resource identifiers are paths of this machine, as they are. For
+    /// locations that only note where users keep their files.
+    pub fn anywhere() -> Self {
+        Self { prefix: None }
+    }
+
+    /// The folder that all files are below.
+    pub fn prefix(&self) -> Option<&Path> {
+        self.prefix.as_deref()
+    }
+
+    fn path(&self, resource_identifier: &str) -> Result<PathBuf> {
+        let given = Path::new(resource_identifier);
+        let Some(prefix) = &self.prefix else {
+            return match resource_identifier {
+                "" => Err(unusable(resource_identifier, "it is empty")),
+                _ => Ok(given.to_owned()),
+            };
+        };
+        if given.components().any(|part| part == Component::ParentDir) {
+            return Err(unusable(resource_identifier, "it has `..` in it"));
+        }
+        // What is absolute replaces the prefix; so does a drive on Windows.
+        let joined = prefix.join(given);
+        if !joined.starts_with(prefix) {
+            let why = format!("it is not below {}", prefix.display());
+            return Err(unusable(resource_identifier, &why));
+        }
+        Ok(joined.components().collect())
+    }
+
+    /// The path of something that is not the prefix itself.
+    fn inner_path(&self, resource_identifier: &str) -> Result<PathBuf> {
+        let path = self.path(resource_identifier)?;
+        if self.prefix.as_ref() == Some(&path) {
+            return Err(unusable(resource_identifier, "it names the whole location"));
+        }
+        Ok(path)
+    }
+
+    /// The resource identifier of a path: below the prefix, with `/` on every platform.
+    fn identifier(&self, path: &Path) -> Result<String> {
+        let inside = match &self.prefix {
+            Some(prefix) => path.strip_prefix(prefix).unwrap_or(path),
+            None => path,
+        };
+        let text = inside.to_str().ok_or_else(|| {
+            let message = format!("{} is not Unicode text", path.display());
+            Error::new(ErrorKind::Validation, message)
+        })?;
+        Ok(match (&self.prefix, std::path::MAIN_SEPARATOR) {
+            (Some(_), '\\') => text.replace('\\', "/"),
+            _ => text.to_owned(),
+        })
+    }
+}
+
+impl Accessor for DiskAccessor {
+    fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+        let path = self.inner_path(resource_identifier)?;
+        let file = File::open(&path).map_err(failure("read", &path))?;
+        if file.metadata().is_ok_and(|found| found.is_dir()) {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(failure("read", &path)(error).into());
+        }
+        Ok(Box::new(file))
+    }
+
+    /// Writes beside the target and renames, so that nobody sees half a file, and never over
+    /// what is there.
+    fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
+        let path = self.inner_path(resource_identifier)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        fs::create_dir_all(folder).map_err(failure("make", folder))?;
+        if path.symlink_metadata().is_ok() {
+            return Err(occupied(&path).into());
+        }
+        let mut part = beside(folder).map_err(failure("write into", folder))?;
+        fill(&mut part, content).map_err(failure("write", &path))?;
+        keep(part, &path)?;
+        Ok(())
+    }
+
+    fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        let path = self.path(resource_identifier)?;
+        Ok(path.try_exists().map_err(failure("look for", &path))?)
+    }
+
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
+        let path = self.inner_path(resource_identifier)?;
+        let found = path.symlink_metadata().map_err(failure("remove", &path))?;
+        let removed = if found.is_dir() {
+            fs::remove_dir(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        Ok(removed.map_err(failure("remove", &path))?)
+    }
+
+    fn list(&self, resource_identifier: &str) -> anyhow::Result<Vec<String>> {
+        let path = self.path(resource_identifier)?;
+        let mut listing = Vec::new();
+        for entry in fs::read_dir(&path).map_err(failure("list", &path))? {
+            let entry = entry.map_err(failure("list", &path))?;
+            listing.push(self.identifier(&entry.path())?);
+        }
+        listing.sort();
+        Ok(listing)
+    }
+
+    fn is_file(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        Ok(self.path(resource_identifier)?.is_file())
+    }
+
+    fn is_container(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        Ok(self.path(resource_identifier)?.is_dir())
+    }
+
+    fn make_container(&self, resource_identifier: &str) -> anyhow::Result<()> {
+        let path = self.path(resource_identifier)?;
+        Ok(fs::create_dir_all(&path).map_err(failure("make", &path))?)
+    }
+
+    fn get_container(&self, resource_identifier: &str) -> anyhow::Result<Option<String>> {
+        let path = self.inner_path(resource_identifier)?;
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        Ok(parent.map(|parent| self.identifier(parent)).transpose()?)
+    }
+
+    fn get_filesystem_path(&self, resource_identifier: &str) -> anyhow::Result<PathBuf> {
+        Ok(self.path(resource_identifier)?)
+    }
+}
+
+/// A file of its own in `folder`, which others may read when it is done as any other file.
+fn beside(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ftrack-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; the umask takes away from this. On Windows
+        // files inherit the rights of their folder.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+fn fill(part: &mut NamedTempFile, content: &mut Content<'_>) -> io::Result<()> {
+    match content.path().map(File::open) {
+        // Between two files the system copies without us, on some disks without copying.
+        Some(Ok(mut file)) => io::copy(&mut file, part.as_file_mut())?,
+        _ => io::copy(content, part.as_file_mut())?,
+    };
+    // What a full or a remote disk has to say must come before anybody is told of the file.
+    part.as_file().sync_data()
+}
+
+fn keep(part: NamedTempFile, path: &Path) -> Result<()> {
+    let failed = match part.persist_noclobber(path) {
+        Ok(_) => return Ok(()),
+        Err(failed) => failed,
+    };
+    if failed.error.kind() == io::ErrorKind::AlreadyExists {
+        return Err(occupied(path));
+    }
+    // Some shared disks cannot rename without replacing. Nothing was there a moment ago.
+    if path.symlink_metadata().is_ok() {
+        return Err(occupied(path));
+    }
+    match failed.file.persist(path) {
+        Ok(_) => Ok(()),
+        Err(failed) => Err(failure("write", path)(failed.error)),
+    }
+}
+
+fn occupied(path: &Path) -> Error {
+    let path = path.display();
+    Error::new(
+        ErrorKind::Duplicate,
+        format!("there is data at {path} already, which would be lost; remove it first"),
+    )
+}
+
+fn unusable(resource_identifier: &str, why: &str) -> Error {
+    let message = format!("the resource identifier {resource_identifier:?} is refused: {why}");
+    Error::new(ErrorKind::Validation, message)
+}
+
+/// The error for what the system said of `path`.
+fn failure(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput => ErrorKind::Validation,
+            _ => ErrorKind::Io,
+        };
+        let message = format!("cannot {doing} {}: {error}", path.display());
+        Error::new(kind, message).because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accessor::AccessorExt;
+
+    fn kind(error: &anyhow::Error) -> ErrorKind {
+        error.downcast_ref::<Error>().unwrap().kind()
+    }
+
+    #[test]
+    fn identifiers_cannot_leave_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("in");
+        let disk = DiskAccessor::new(&inner).unwrap();
+        let sibling = format!("{}side/x", inner.display());
+        for bad in [
+            "..",
+            "../x",
+            "a/../../x",
+            "a/../b",
+            "/etc/passwd",
+            "./../x",
+            &sibling,
+        ] {
+            for refused in [
+                disk.get_filesystem_path(bad).map(drop),
+                disk.open(bad).map(drop),
+                disk.write_bytes(bad, b"x"),
+                disk.exists(bad).map(drop),
+                disk.remove(bad),
+                disk.list(bad).map(drop),
+                disk.make_container(bad),
+                disk.get_container(bad).map(drop),
+            ] {
+                assert_eq!(kind(&refused.unwrap_err()), ErrorKind::Validation, "{bad}");
+            }
+        }
+        for (good, path) in [
+            ("a/b.txt", "a/b.txt"),
+            ("./a//b.txt", "a/b.txt"),
+            ("a..b", "a..b"),
+            ("", ""),
+        ] {
+            let expected: PathBuf = inner.join(path).components().collect();
+            assert_eq!(disk.get_filesystem_path(good).unwrap(), expected);
+        }
+        // An absolute path is good if it is inside.
+        let inside = inner.join("a.txt");
+        assert_eq!(
+            disk.get_filesystem_path(inside.to_str().unwrap()).unwrap(),
+            inside
+        );
+        for whole in ["", "."] {
+            assert_eq!(
+                kind(&disk.remove(whole).unwrap_err()),
+                ErrorKind::Validation
+            );
+        }
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn files_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = DiskAccessor::new(folder.path()).unwrap();
+        disk.write_bytes("a/b/c.bin", &[0, 159, 146, 150]).unwrap();
+        assert_eq!(disk.read_bytes("a/b/c.bin").unwrap(), [0, 159, 146, 150]);
+        assert!(disk.exists("a/b/c.bin").unwrap() && disk.is_file("a/b/c.bin").unwrap());
+        assert!(disk.is_container("a/b").unwrap() && !disk.is_file("a/b").unwrap());
+        assert_eq!(disk.list("a/b").unwrap(), ["a/b/c.bin"]);
+        assert_eq!(disk.list("").unwrap(), ["a"]);
+        assert_eq!(disk.get_container("a/b/c.bin").unwrap().unwrap(), "a/b");
+        assert_eq!(disk.get_container("a").unwrap().unwrap(), "");
+        let again = disk.write_bytes("a/b/c.bin", b"new").unwrap_err();
+        assert_eq!(kind(&again), ErrorKind::Duplicate);
+        assert_eq!(disk.read_bytes("a/b/c.bin").unwrap(), [0, 159, 146, 150]);
+        assert_eq!(kind(&disk.remove("a/b").unwrap_err()), ErrorKind::Io);
+        disk.remove("a/b/c.bin").unwrap();
+        disk.remove("a/b").unwrap();
+        assert_eq!(kind(&disk.remove("a/b").unwrap_err()), ErrorKind::NotFound);
+        assert_eq!(kind(&disk.open("a/b").err().unwrap()), ErrorKind::NotFound);
+        assert_eq!(kind(&disk.open("a").err().unwrap()), ErrorKind::Validation);
+    }
+
+    struct Breaks;
+
+    impl Read for Breaks {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the cable is out"))
+        }
+    }
+
+    #[test]
+    fn half_a_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = DiskAccessor::new(folder.path()).unwrap();
+        let mut content = Content::new(b"half".chain(Breaks));
+        let error = disk.write("plate.exr", &mut content).unwrap_err();
+        assert!(error.to_string().contains("the cable is out"), "{error}");
+        assert_eq!(disk.list("").unwrap(), Vec::<String>::new());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_as_the_umask_says() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let disk = DiskAccessor::new(folder.path()).unwrap();
+        disk.write_bytes("ours", b"x").unwrap();
+        fs::write(folder.path().join("plain"), b"x").unwrap();
+        let mode = |name| {
+            fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+        };
+        assert_eq!(mode("ours"), mode("plain"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The server's own storage.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::{Accessor, Content};
+use crate::api::Api;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Response;
+
+mod upload;
+
+/// Data in the server's storage; the resource identifier is the component's id.
+///
+/// It knows the connection and not the session, so that a session does not hold itself.
+pub(crate) struct ServerAccessor {
+    api: Arc<Api>,
+}
+
+impl ServerAccessor {
+    pub(crate) fn new(api: Arc<Api>) -> Self {
+        Self { api }
+    }
+}
+
+impl Accessor for ServerAccessor {
+    fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+        let mut download = Download {
+            api: self.api.clone(),
+            id: resource_identifier.to_owned(),
+            position: 0,
+            end: None,
+            tag: None,
+            piece: None,
+            piece_end: 0,
+            failures: 0,
+        };
+        download.ask()?;
+        Ok(Box::new(download))
+    }
+
+    fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
+        Ok(upload::send(&self.api, resource_identifier, content)?)
+    }
+
+    /// The server cannot be asked. Ids are never used twice, so nothing is in the way.
+    fn exists(&self, _: &str) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
+        Ok(self.api.remove_file(resource_identifier)?)
+    }
+
+    fn get_url(&self, resource_identifier: &str) -> anyhow::Result<String> {
+        let url = self.api.file_url("get", resource_identifier, None);
+        Ok(url.into())
+    }
+
+    fn get_thumbnail_url(
+        &self,
+        resource_identifier: &str,
+        size: Option<u32>,
+    ) -> anyhow::Result<String> {
+        let url = self.api.file_url("thumbnail", resource_identifier, size);
+        Ok(url.into())
+    }
+}
+
+/// How much one request asks for. Each has a time limit of its own, so that a file of any size
+/// can be read, and a broken connection costs one piece.
+const PIECE: u64 = 16 << 20;
+/// How often a piece may break off before it has brought anything.
+const ATTEMPTS: u32 = 3;
+
+/// Data that is being read, a piece at a time.
+struct Download {
+    api: Arc<Api>,
+    id: String,
+    /// How many bytes were read.
+    position: u64,
+    /// How many there are, once a server has said so.
+    end: Option<u64>,
+    /// What the server calls this state of the data.
+    tag: Option<String>,
+    piece: Option<Box<dyn Read + Send>>,
+    /// Where the piece ends that is being read.
+    piece_end: u64,
+    /// Attempts since the last byte arrived.
+    failures: u32,
+}
+
+impl Download {
+    /// Asks for the next piece.
+    fn ask(&mut self) -> Result<()> {
+        let last = self.position + PIECE - 1;
+        let response = self.api.get_file(&self.id, self.position, last)?;
+        let tag = response.header("etag").map(str::to_owned);
+        if self.position > 0 && tag != self.tag {
+            return Err(self.broken("it was changed while it was read"));
+        }
+        self.tag = tag;
+        match response.status {
+            // Nothing begins here: the file is empty.
+            416 if self.position == 0 => self.end = Some(0),
+            206 => self.end = Some(self.whole(&response)?),
+            // All of it, from a server that knows no ranges.
+            200 if self.position == 0 => {
+                let length = response.header("content-length");
+                self.end = length.and_then(|length| length.parse().ok());
+            }
+            _ => return Err(self.broken("the server does not go on where it broke off")),
+        }
+        let end = self.end.unwrap_or(u64::MAX);
+        self.piece_end = match response.status {
+            206 => end.min(self.position + PIECE),
+            _ => end,
+        };
+        self.piece = Some(response.body);
+        Ok(())
+    }
+
+    /// The size of the whole file: `bytes 0-99/1234` says 1234.
+    fn whole(&self, response: &Response) -> Result<u64> {
+        let range = response.header("content-range").unwrap_or_default();
+        let parts = range.strip_prefix("bytes ").and_then(|range| {
+            let (range, whole) = range.split_once('/')?;
+            let (first, _) = range.split_once('-')?;
+            Some((first.parse::<u64>().ok()?, whole.parse::<u64>().ok()?))
+        });
+        match parts {
+            Some((first, whole)) if first == self.position && whole >= first => Ok(whole),
+            _ => Err(self.broken(&format!("the server answers with the range {range:?}"))),
+        }
+    }
+
+    fn broken(&self, why: &str) -> Error {
+        let (id, position) = (&self.id, self.position);
+        let message = format!("the download of {id} broke off after {position} bytes: {why}");
+        Error::new(ErrorKind::Connection, message)
+    }
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if self.end == Some(self.position) {
+                return Ok(0);
+            }
+            let Some(piece) = &mut self.piece else {
+                self.ask().map_err(io::Error::other)?;
+                continue;
+            };
+            let why = match piece.read(buffer) {
+                Ok(0) if self.end.is_none() => {
+                    self.end = Some(self.position);
+                    return Ok(0);
+                }
+                Ok(0) => "the connection was closed".to_owned(),
+                Ok(count) => {
+                    self.position += count as u64;
+                    self.failures = 0;
+                    return Ok(count);
+                }
+                Err(error) => error.to_string(),
+            };
+            self.piece = None;
+            if self.position < self.piece_end {
+                self.failures += 1;
+            }
+            if self.failures >= ATTEMPTS {
+                return Err(io::Error::other(self.broken(&why)));
+            }
+        }
+    }
+}

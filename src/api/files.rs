@@ -1,0 +1,211 @@
+//! The data of components: the server's file endpoints, and the addresses that it signs.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::repeat::Attempt;
+use super::{Api, Repeat};
+use crate::config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{Request, Response};
+
+/// Redirects of a download that are followed; they lead to a storage beside the server.
+const MAX_REDIRECTS: usize = 5;
+/// The slowest connection that may be expected, in bytes a second. What is larger than the
+/// answer to a query gets more time than one by this.
+const SLOWEST: u64 = 64 << 10;
+
+impl Api {
+    /// The address of a component's data (SERVER.md F). It holds the API key: these endpoints
+    /// know no other way.
+    pub(crate) fn file_url(&self, endpoint: &str, id: &str, size: Option<u32>) -> Url {
+        let mut url = self.config.server_url.clone();
+        let folder = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{folder}/component/{endpoint}"));
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("id", id);
+            query.append_pair("username", &self.config.api_user);
+            query.append_pair("apiKey", self.config.api_key.reveal());
+            if let Some(size) = size {
+                query.append_pair("size", &size.to_string());
+            }
+        }
+        url
+    }
+
+    /// Asks for a range of a component's data. The server may send us on to another storage,
+    /// which gets no credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`]; what kept an answer from arriving; the server's refusal under
+    /// its kind. Status 416 is an answer: nothing is in that range.
+    pub(crate) fn get_file(&self, id: &str, first: u64, last: u64) -> Result<Response> {
+        let summary = format!("download {id}");
+        let range = vec![
+            ("range".to_owned(), format!("bytes={first}-{last}")),
+            // A range of a packed file is not a packed range of the file.
+            ("accept-encoding".to_owned(), "identity".to_owned()),
+        ];
+        let bytes = last.saturating_sub(first) + 1;
+        self.repeating(Repeat::Always, &summary, |attempt| {
+            let mut headers = range.clone();
+            headers.extend(self.config.headers.iter().cloned());
+            let mut url = self.file_url("get", id, None);
+            for _ in 0..=MAX_REDIRECTS {
+                let request = FileRequest {
+                    method: "GET",
+                    url: &url,
+                    headers: &headers,
+                    body: &[],
+                    bytes,
+                    summary: &summary,
+                };
+                let response = self.exchange_file(&request, attempt)?;
+                match response.status {
+                    416 => return Ok(response),
+                    301 | 302 | 303 | 307 | 308 => {
+                        url = onward(&url, &response, &summary)?;
+                        headers.clone_from(&range);
+                    }
+                    _ => return self.accepted(response, &summary),
+                }
+            }
+            let message = format!("{summary}: sent on more than {MAX_REDIRECTS} times");
+            Err(Error::new(ErrorKind::BadResponse, message))
+        })
+    }
+
+    /// Removes a component's data from the server's storage.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_file`](Self::get_file), and [`ErrorKind::ReadOnly`].
+    pub(crate) fn remove_file(&self, id: &str) -> Result<()> {
+        self.check_writable()?;
+        let (url, summary) = (self.file_url("remove", id, None), format!("remove {id}"));
+        let request = FileRequest {
+            method: "GET",
+            url: &url,
+            headers: &self.config.headers,
+            body: &[],
+            bytes: 0,
+            summary: &summary,
+        };
+        self.repeating(Repeat::IfUnsent, &summary, |attempt| {
+            let response = self.exchange_file(&request, attempt)?;
+            self.accepted(response, &summary).map(drop)
+        })
+    }
+
+    /// Sends bytes to an address that the server has signed. It gets these headers and no
+    /// credentials. Sending the same bytes again does no harm, so it may happen.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_file`](Self::get_file), and [`ErrorKind::ReadOnly`].
+    pub(crate) fn put_file(
+        &self,
+        url: &Url,
+        headers: &[(String, String)],
+        body: &[u8],
+        summary: &str,
+    ) -> Result<Response> {
+        self.check_writable()?;
+        let request = FileRequest {
+            method: "PUT",
+            url,
+            headers,
+            body,
+            bytes: body.len() as u64,
+            summary,
+        };
+        self.repeating(Repeat::Always, summary, |attempt| {
+            let response = self.exchange_file(&request, attempt)?;
+            self.accepted(response, summary)
+        })
+    }
+
+    fn exchange_file(&self, request: &FileRequest<'_>, attempt: &Attempt) -> Result<Response> {
+        let started = Instant::now();
+        let (bytes, summary) = (request.bytes, request.summary);
+        let outcome = self.transport.send(&Request {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: request.body,
+            timeout: attempt.timeout + Duration::from_secs(bytes / SLOWEST),
+        });
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counters.exchanged(request.body.len(), 0, micros);
+        let number = attempt.number;
+        match &outcome {
+            Ok(response) => {
+                let status = response.status;
+                log::debug!("{summary}: status {status}, {micros} µs, attempt {number}");
+            }
+            Err(error) => log::debug!("{summary}: {error}, {micros} µs, attempt {number}"),
+        }
+        outcome.map_err(|error| error.context(summary))
+    }
+
+    /// # Errors
+    ///
+    /// The answer's status and beginning, if it is no success.
+    fn accepted(&self, response: Response, summary: &str) -> Result<Response> {
+        if (200..300).contains(&response.status) {
+            return Ok(response);
+        }
+        let status = response.status;
+        let kind = match status {
+            401 | 403 => ErrorKind::Permission,
+            404 | 410 => ErrorKind::NotFound,
+            300..=399 => ErrorKind::BadResponse,
+            // Storages say 500 as well when they are too busy.
+            429 | 500 | 502 | 503 | 504 => ErrorKind::Unavailable,
+            _ => ErrorKind::Server,
+        };
+        let asked = response.header("retry-after");
+        let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
+        let mut start = Vec::new();
+        // What cannot be read is not there to be shown; the status is.
+        let _ = response.body.take(1 << 16).read_to_end(&mut start);
+        let start = self.config.api_key.redact(&String::from_utf8_lossy(&start));
+        let start: String = start.trim().chars().take(300).collect();
+        let message = format!("{summary}: refused with status {status}: {start}");
+        Err(Error::new(kind, message).wanting(asked))
+    }
+}
+
+/// A request that carries a file, or asks for one.
+struct FileRequest<'a> {
+    method: &'static str,
+    url: &'a Url,
+    headers: &'a [(String, String)],
+    body: &'a [u8],
+    /// How many bytes go there or come back, at most.
+    bytes: u64,
+    summary: &'a str,
+}
+
+/// Where a redirect leads.
+///
+/// # Errors
+///
+/// [`ErrorKind::BadResponse`] if it leads nowhere, or out of the encrypted connection.
+fn onward(from: &Url, response: &Response, summary: &str) -> Result<Url> {
+    let target = response.header("location").unwrap_or_default();
+    let refuse = |why: &str| {
+        let message = format!("{summary}: sent on to an address that {why}");
+        Error::new(ErrorKind::BadResponse, message)
+    };
+    let url = from.join(target).map_err(|_| refuse("cannot be read"))?;
+    match (from.scheme(), url.scheme()) {
+        (_, "https") | ("http", "http") => Ok(url),
+        _ => Err(refuse("is not encrypted")),
+    }
+}

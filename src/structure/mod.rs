@@ -1,0 +1,120 @@
+//! Where in a location the data of a component goes: the trait, and the structures that come
+//! with the crate.
+
+mod id;
+mod standard;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::Entity;
+
+pub use id::{EntityIdStructure, IdStructure};
+pub use standard::StandardStructure;
+
+/// Says where in a location the data of a component goes, as a resource identifier.
+///
+/// It is asked once, when a component is added to a location; the answer is kept on the server.
+/// A member of a sequence or container is asked for after nothing else: it may be added alone.
+///
+/// ```
+/// use ftrack_api::Entity;
+/// use ftrack_api::structure::{Structure, StructureContext};
+///
+/// struct ByName;
+///
+/// impl Structure for ByName {
+///     fn get_resource_identifier(
+///         &self,
+///         component: &Entity,
+///         _: &StructureContext,
+///     ) -> anyhow::Result<String> {
+///         let (name, file_type) = (component.get::<String>("name")?, component.get::<String>("file_type")?);
+///         Ok(format!("{}/{name}{file_type}", component.id()))
+///     }
+/// }
+/// # let server = ftrack_emulator::Emulator::start()?;
+/// # let session = ftrack_api::Session::builder()
+/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let data = ftrack_api::data! { "name": "main", "file_type": ".exr" };
+/// # let component = session.create("FileComponent", data)?;
+/// # let made = ByName.get_resource_identifier(&component, &StructureContext::default())?;
+/// # assert!(made.ends_with("/main.exr"));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub trait Structure: Send + Sync + 'static {
+    /// The resource identifier for `component`, with `/` between its parts.
+    ///
+    /// # Errors
+    ///
+    /// If the component has not what the structure needs, or of what it needs cannot be loaded.
+    fn get_resource_identifier(
+        &self,
+        component: &Entity,
+        context: &StructureContext,
+    ) -> anyhow::Result<String>;
+}
+
+/// What a [`Structure`] is told besides the component.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StructureContext {
+    /// Where the data is in the location that it comes from, if it is known there.
+    pub source_resource_identifier: Option<String>,
+}
+
+/// Changes resource identifiers on their way to the server and back, for instance to keep the
+/// parts of a path there instead of the path.
+pub trait ResourceIdentifierTransformer: Send + Sync + 'static {
+    /// What the server is to keep for a resource identifier.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such form.
+    fn encode(&self, resource_identifier: &str, component: &Entity) -> anyhow::Result<String>;
+
+    /// The resource identifier that [`encode`](Self::encode) was given.
+    ///
+    /// # Errors
+    ///
+    /// If `stored` cannot be read.
+    fn decode(&self, stored: &str, component: &Entity) -> anyhow::Result<String>;
+}
+
+/// Keeps the resource identifier that the data has where it comes from: for locations that only
+/// note where files are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OriginStructure;
+
+impl Structure for OriginStructure {
+    fn get_resource_identifier(
+        &self,
+        component: &Entity,
+        context: &StructureContext,
+    ) -> anyhow::Result<String> {
+        let source = context.source_resource_identifier.clone();
+        source.ok_or_else(|| {
+            let message = format!("nothing tells where the data of {component} comes from");
+            Error::new(ErrorKind::NotFound, message).into()
+        })
+    }
+}
+
+/// `%04d`, or `%d` without padding.
+fn sequence_expression(sequence: &Entity) -> Result<String> {
+    let padding: Option<i64> = sequence.get("padding")?;
+    Ok(match padding {
+        None | Some(0) => "%d".to_owned(),
+        Some(padding) => format!("%0{padding}d"),
+    })
+}
+
+/// Name and file type of a component, one after the other: both may be missing.
+fn name_and_type(component: &Entity) -> Result<(String, String)> {
+    let name: Option<String> = component.get("name")?;
+    let file_type: Option<String> = component.get("file_type")?;
+    Ok((name.unwrap_or_default(), file_type.unwrap_or_default()))
+}
+
+fn not_a_component(entity: &Entity) -> anyhow::Error {
+    let message = format!("{entity} is no component whose place could be told");
+    Error::new(ErrorKind::WrongType, message).into()
+}
