@@ -65,6 +65,11 @@ pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};
 
+/// For the fuzzer in `tests/fuzz` only: packets have no other way in.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use socketio::fuzz::fuzz_socketio;
+
 /// The README's script, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

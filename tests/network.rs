@@ -3,9 +3,6 @@
 
 #[path = "hub/relay.rs"]
 mod relay;
-#[path = "hub/server.rs"]
-#[allow(dead_code, reason = "the relay uses a part of it")]
-mod server;
 mod support;
 
 use std::io::Write;

@@ -2,6 +2,8 @@
 //!
 //! Pure: what arrives and what time it is are arguments, what to do is the answer.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod machine;
 mod outgoing;
 mod packet;

@@ -1,6 +1,6 @@
-//! What stands between a hub and its server: TLS, and a proxy.
+//! What stands between a client and its server: TLS, and a proxy.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::NamedTempFile;
 
@@ -16,20 +20,16 @@ pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, NamedTempFile) {
     tls_as(target, &["localhost", "127.0.0.1"])
 }
 
-/// The same with a certificate for these names.
+/// The same with a certificate for these names. The file holds the authority that signed it.
 pub(crate) fn tls_as(target: SocketAddr, names: &[&str]) -> (SocketAddr, NamedTempFile) {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let made = rcgen::generate_simple_self_signed(names);
-    let made = made.unwrap();
-    let certificate = made.cert.der().clone();
+    let (authority, certificate, key) = certificates(names);
     let mut file = NamedTempFile::new().unwrap();
-    let text = BASE64_STANDARD.encode(&certificate);
+    let text = BASE64_STANDARD.encode(&authority);
     writeln!(
         file,
         "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----"
     )
     .unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -47,12 +47,36 @@ pub(crate) fn tls_as(target: SocketAddr, names: &[&str]) -> (SocketAddr, NamedTe
     (address, file)
 }
 
+/// An authority of a studio's own, a certificate that it signed, and the key to that.
+fn certificates(
+    names: &[&str],
+) -> (
+    CertificateDer<'static>,
+    CertificateDer<'static>,
+    PrivateKeyDer<'static>,
+) {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let name = "Test Studio Authority";
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().der().clone();
+    let issuer = Issuer::new(params, key);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    (authority, certificate, key)
+}
+
 /// An HTTP proxy for `CONNECT`, which wants `me` and `pass`; its address and what it was asked.
 pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let address = serve(move |mut stream| {
-        let Some(head) = crate::server::read_head(&mut stream) else {
+        let Some(head) = read_head(&mut stream) else {
             return;
         };
         log.lock().unwrap().push(head.clone());
@@ -67,6 +91,18 @@ pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
         relay(stream, out, &sockets);
     });
     (address, asked)
+}
+
+/// The head of a request, byte by byte, so that nothing behind it is taken.
+pub(crate) fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = String::new();
+    let mut reader = BufReader::with_capacity(1, stream);
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    Some(head)
 }
 
 fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {

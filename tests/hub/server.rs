@@ -1,7 +1,7 @@
 //! A small socket.io 0.9 server that routes events, and that misbehaves when told to.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,8 @@ use serde_json::{Map, Value, json};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::{Message, WebSocket};
+
+use crate::relay::read_head;
 
 /// What the server does wrong.
 #[derive(Clone, Debug, Default)]
@@ -322,17 +324,6 @@ impl Connection {
     fn send(&self, packet: &str) {
         let _ = self.out.lock().unwrap().send(Message::text(packet));
     }
-}
-
-pub(crate) fn read_head(stream: &mut TcpStream) -> Option<String> {
-    let mut head = String::new();
-    let mut reader = BufReader::with_capacity(1, stream);
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    Some(head)
 }
 
 /// Keeps a connection open, silently, until the client goes.

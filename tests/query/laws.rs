@@ -125,7 +125,7 @@ fn statement(filter: impl Strategy<Value = Option<Criterion>>) -> impl Strategy<
 /// line of the parser that it could reach.
 #[test]
 fn the_corpus_is_refused_or_settles() {
-    let corpus = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let corpus = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/query");
     let mut read = 0;
     for entry in fs::read_dir(corpus).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();

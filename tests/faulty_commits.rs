@@ -1,0 +1,313 @@
+//! Commits over connections that break at random: each is applied exactly once, or reported and
+//! still recorded. The server's rows are the proof.
+//!
+//! `FTRACK_FAULTY_COMMITS` says how many (200 unless set), `FTRACK_SEED` which ones.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stderr, reason = "the seed of a failure has to be seen")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use ftrack_api::{Entity, Error, ErrorKind, Operation, Session, data};
+use ftrack_emulator::Emulator;
+use support::proxy::{Break, Harm, Proxy, Way};
+use support::{builder, emulator, open};
+
+/// How long the server may take. Stalls cost so much, so it is short; a busy machine that takes
+/// longer is one fault more.
+const TIMEOUT: Duration = Duration::from_millis(250);
+/// How often a commit is tried again before its faults are taken away.
+const ATTEMPTS: usize = 6;
+
+struct Run {
+    server: Emulator,
+    proxy: Proxy,
+    session: Session,
+    /// Sees the server without faults.
+    witness: Session,
+    project: Entity,
+    random: fastrand::Rng,
+    /// What the server must hold: the description of each folder, by name.
+    expected: BTreeMap<String, String>,
+    /// The folders that are on the server.
+    folders: Vec<(String, Entity)>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: usize,
+    faults_planned: usize,
+    faults_that_happened: usize,
+    errors: BTreeMap<String, usize>,
+    at_once: usize,
+    after_errors: usize,
+    rolled_back: usize,
+    on_the_server_though_rolled_back: usize,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let server = emulator();
+        let proxy = Proxy::before(server.url());
+        let session = builder(&server).server_url(proxy.url()).timeout(TIMEOUT);
+        let session = session.open().unwrap();
+        let witness = open(&server);
+        let project = session.query("Project where name is test").unwrap();
+        let project = project.one().unwrap();
+        Self {
+            server,
+            proxy,
+            session,
+            witness,
+            project,
+            random: fastrand::Rng::with_seed(seed),
+            expected: BTreeMap::new(),
+            folders: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Plans up to four faults, at any point of what goes to and fro.
+    fn plan_faults(&mut self) {
+        let count = self.random.usize(0..=4);
+        for _ in 0..count {
+            let way = match self.random.bool() {
+                true => Way::ToServer,
+                false => Way::ToClient,
+            };
+            let after = match self.random.u8(0..4) {
+                0 => 0,
+                1 => self.random.usize(0..200),
+                _ => self.random.usize(0..3000),
+            };
+            let harm = match self.random.u8(0..16) {
+                0 => Harm::Stall,
+                1 | 2 => Harm::Delay(Duration::from_millis(self.random.u64(1..30))),
+                3..=6 => Harm::Reset,
+                7..=9 => Harm::HalfClose,
+                _ => Harm::Cut,
+            };
+            self.proxy.push(Break::new(way, after, harm));
+        }
+        self.counts.faults_planned += count;
+    }
+
+    /// Records a few changes, and says what the server holds once they are there.
+    fn record(&mut self, number: usize) -> Next {
+        let mut next = Next {
+            expected: self.expected.clone(),
+            folders: self.folders.clone(),
+        };
+        for part in 0..self.random.usize(1..=4) {
+            let kind = if next.folders.is_empty() {
+                0
+            } else {
+                self.random.u8(0..3)
+            };
+            match kind {
+                0 => self.record_creation(number, part, &mut next),
+                1 => self.record_update(number, part, &mut next),
+                _ => self.record_deletion(&mut next),
+            }
+        }
+        next
+    }
+
+    fn record_creation(&mut self, number: usize, part: usize, next: &mut Next) {
+        let name = format!("faulty {number} {part}");
+        let text = format!("made by {number}");
+        let data = data! {"name": &name, "description": &text, "parent": &self.project};
+        let folder = self.session.create("Folder", data).unwrap();
+        next.expected.insert(name.clone(), text);
+        next.folders.push((name, folder));
+    }
+
+    fn record_update(&mut self, number: usize, part: usize, next: &mut Next) {
+        let index = self.random.usize(0..next.folders.len());
+        let (name, folder) = &next.folders[index];
+        let text = format!("changed by {number} {part}");
+        folder.set("description", text.as_str()).unwrap();
+        next.expected.insert(name.clone(), text);
+    }
+
+    fn record_deletion(&mut self, next: &mut Next) {
+        let index = self.random.usize(0..next.folders.len());
+        let (name, folder) = next.folders.swap_remove(index);
+        self.session.delete(&folder).unwrap();
+        next.expected.remove(&name);
+    }
+
+    /// One batch: committed, tried again as often as it takes, or rolled back.
+    fn round(&mut self, number: usize) {
+        let next = self.record(number);
+        let recorded = self.session.recorded_operations();
+        self.plan_faults();
+        let mut outcome = self.attempt(&recorded);
+        let was_refused = outcome.is_err();
+        let gives_up = was_refused && self.random.u8(0..8) == 0;
+        if gives_up {
+            self.give_up(next);
+            return;
+        }
+        for _ in 0..ATTEMPTS {
+            if outcome.is_ok() {
+                break;
+            }
+            outcome = self.attempt(&recorded);
+        }
+        self.forget_faults();
+        outcome = outcome.or_else(|_| self.attempt(&recorded));
+        outcome.expect("without faults a commit succeeds");
+        self.counts.at_once += usize::from(!was_refused);
+        self.counts.after_errors += usize::from(was_refused);
+        (self.expected, self.folders) = (next.expected, next.folders);
+        self.compare();
+    }
+
+    /// Commits once: either nothing is recorded any more, or everything still is.
+    fn attempt(&mut self, recorded: &[Operation]) -> Result<(), Error> {
+        let outcome = self.session.commit();
+        let left = self.session.recorded_operations();
+        match &outcome {
+            Ok(()) => assert!(left.is_empty(), "committed, and still recorded: {left:?}"),
+            Err(error) => {
+                assert_eq!(left.len(), recorded.len(), "lost after {error}");
+                self.note(error);
+            }
+        }
+        outcome
+    }
+
+    /// The connection is to blame for every error; where half a request arrived, the server says
+    /// so.
+    fn note(&mut self, error: &Error) {
+        let kind = error.kind();
+        let is_broken = [
+            ErrorKind::Connection,
+            ErrorKind::Timeout,
+            ErrorKind::BadResponse,
+        ];
+        let is_half = error
+            .server()
+            .is_some_and(|server| server.content.contains("broke off"));
+        assert!(is_broken.contains(&kind) || is_half, "{error:?}");
+        *self.counts.errors.entry(format!("{kind:?}")).or_default() += 1;
+    }
+
+    /// Rolls back after an error: the server holds the batch as a whole, or nothing of it.
+    fn give_up(&mut self, next: Next) {
+        self.session.rollback();
+        self.forget_faults();
+        assert!(self.session.recorded_operations().is_empty());
+        // A request that was stalled may be at the server still.
+        let rows = self.rows_when_settled(&next.expected);
+        let is_there = rows == next.expected && rows != self.expected;
+        assert!(is_there || rows == self.expected, "half a batch is there");
+        self.counts.rolled_back += 1;
+        if is_there {
+            self.counts.on_the_server_though_rolled_back += 1;
+            (self.expected, self.folders) = (next.expected, next.folders);
+        }
+        // What was rolled back here may be there, and what is here may be gone: look anew.
+        self.session.reset();
+        self.project = self
+            .session
+            .query("Project where name is test")
+            .unwrap()
+            .one()
+            .unwrap();
+        for (name, folder) in &mut self.folders {
+            let found = self.session.get("Folder", folder.key()).unwrap();
+            *folder = found.unwrap_or_else(|| panic!("{name} is gone"));
+        }
+    }
+
+    fn forget_faults(&mut self) {
+        let left = self.proxy.clear().len();
+        self.counts.faults_that_happened += self.counts.faults_planned - left;
+        self.counts.faults_planned = 0;
+        // Stalled connections would be faults of the next round.
+        self.proxy.hang_up();
+    }
+
+    /// The description of every folder of this run, by name; a name that is there twice is an
+    /// entity that was created twice.
+    fn rows(&self) -> BTreeMap<String, String> {
+        let query = "select name, description from Folder where name like \"faulty %\"";
+        let rows = self.witness.query(query).unwrap();
+        let rows: Vec<serde_json::Value> = rows.rows().collect::<Result<_, _>>().unwrap();
+        let count = rows.len();
+        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+        let rows = rows
+            .iter()
+            .map(|row| (text(row, "name"), text(row, "description")));
+        let rows: BTreeMap<_, _> = rows.collect();
+        assert_eq!(rows.len(), count, "a folder is there twice");
+        rows
+    }
+
+    fn rows_when_settled(&self, next: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let end = Instant::now() + Duration::from_millis(20);
+        loop {
+            let rows = self.rows();
+            if rows == *next || Instant::now() > end {
+                return rows;
+            }
+        }
+    }
+
+    fn compare(&self) {
+        let rows = self.rows();
+        assert_eq!(rows, self.expected, "the server holds something else");
+    }
+
+    /// Keeps the number of folders small, so that comparing stays quick.
+    fn tidy(&mut self) {
+        for (_, folder) in self.folders.drain(..) {
+            self.session.delete(&folder).unwrap();
+        }
+        self.session.commit().unwrap();
+        self.expected.clear();
+        self.compare();
+    }
+}
+
+struct Next {
+    expected: BTreeMap<String, String>,
+    folders: Vec<(String, Entity)>,
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+#[test]
+fn every_commit_is_applied_once_or_still_recorded() {
+    let count = number("FTRACK_FAULTY_COMMITS", 200);
+    let seed = number("FTRACK_SEED", fastrand::u64(..));
+    eprintln!("FTRACK_FAULTY_COMMITS={count} FTRACK_SEED={seed}");
+    let started = Instant::now();
+    let mut run = Run::new(seed);
+    for number in 0..usize::try_from(count).unwrap() {
+        run.round(number);
+        run.counts.commits += 1;
+        if run.folders.len() > 40 {
+            run.tidy();
+        }
+    }
+    let requests = run.server.requests();
+    eprintln!(
+        "{:#?}\n{requests} requests in {:?}",
+        run.counts,
+        started.elapsed()
+    );
+    let counts = &run.counts;
+    assert!(
+        counts.faults_that_happened > run.counts.commits / 2,
+        "too few faults"
+    );
+    assert!(counts.after_errors > 0 && counts.at_once > 0);
+}

@@ -1,0 +1,216 @@
+//! What is done with foreign bytes: by the fuzzers, and with their corpora by an ordinary test.
+#![allow(dead_code, reason = "each fuzzer uses one of them")]
+
+use ftrack_api::event::{Event, Expression};
+use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
+use ftrack_api::{Canned, Entity, SchemaCache, Session, SessionBuilder, Value, data, expr};
+
+/// Any text is refused with an error or read to a tree that prints and reads back as itself; and
+/// any text is one value.
+pub(crate) fn query(text: &str) {
+    read(text);
+    hold(text);
+    _ = text.parse::<Criterion>();
+    _ = text.parse::<Projection>();
+}
+
+fn read(text: &str) {
+    let Ok(statement) = text.parse::<Statement>() else {
+        return;
+    };
+    let printed = statement.expression().expect("what was read can be sent");
+    let again: Statement = printed.parse().expect("what was printed can be read");
+    assert_eq!(again, statement);
+
+    let mut pages = Pages::new(&statement, 3).expect("what was read can be paged");
+    pages = pages.split(2, |_| true);
+    for page in 1..4 {
+        let Some(request) = pages.request() else {
+            break;
+        };
+        request.expression().expect("a page can be sent");
+        _ = pages.received(3, Some(page * 3), None);
+    }
+}
+
+fn hold(value: &str) {
+    let filled = expr!("T where a is {} limit 3", value).statement();
+    let filled = filled.expect("any text is a value");
+    assert_eq!(filled, select("T").filter(field("a").eq(value)).limit(3));
+    let again: Statement = filled
+        .to_string()
+        .parse()
+        .expect("a quoted text can be read");
+    assert_eq!(again, filled);
+}
+
+/// Any text is refused with an error, or read to an expression that prints and reads back as one
+/// that selects the same. The first line may be an event in JSON.
+pub(crate) fn expression(text: &str) {
+    let (event, text) = text.split_once('\n').unwrap_or(("", text));
+    let Ok(read) = text.parse::<Expression>() else {
+        return;
+    };
+    let printed = read.to_string();
+    let again: Expression = printed.parse().expect("what was printed can be read");
+    assert_eq!(again.to_string(), printed);
+    let event = serde_json::from_str(event).unwrap_or_else(|_| {
+        Event::new("ftrack.update").data(serde_json::json!({"a": {"b": [1, "x", null]}}))
+    });
+    assert_eq!(read.matches(&event), again.matches(&event));
+    _ = read.clone().and(again.clone()).matches(&event);
+    _ = read.or(!again).to_string();
+}
+
+/// Types of every kind of attribute, few enough that thousands of sessions open in a second.
+const SCHEMAS: &str = include_str!("schemas.json");
+
+fn canned(information: &str, schemas: &[u8]) -> (SessionBuilder, Canned) {
+    let canned = Canned::new();
+    let answer = [b"[", information.as_bytes(), b",", schemas, b"]"].concat();
+    canned.answer(200, answer);
+    let builder = Session::builder()
+        .server_url("https://studio.example")
+        .api_key("key")
+        .api_user("ada")
+        .schema_cache(SchemaCache::Off)
+        .transport(canned.clone());
+    (builder, canned)
+}
+
+/// Any bytes in place of an answer are an error or data; nothing of the session breaks, and what
+/// is read afterwards is read twice as the same.
+pub(crate) fn answer(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let status = if choice & 0x80 == 0 { 200 } else { 500 };
+    let (builder, canned) = canned(r#"{"version":"dev","schema_hash":"x"}"#, SCHEMAS.as_bytes());
+    let session = builder.open().expect("the schema is good");
+    // Whatever is asked afterwards is answered by the same bytes.
+    for _ in 0..4 {
+        canned.answer(status, bytes);
+    }
+    match choice & 7 {
+        0 => {
+            let found = session.query("Task").expect("a query").all();
+            found.unwrap_or_default().iter().for_each(look);
+        }
+        1 => {
+            _ = session.create("Task", data! {"name": "n"}).map(|task| {
+                // Refused or not, the queue is whole.
+                let before = session.recorded_operations().len();
+                if session.commit().is_err() {
+                    assert_eq!(session.recorded_operations().len(), before);
+                }
+                look(&task);
+            })
+        }
+        2 => {
+            _ = session.call(&[serde_json::json!({"action": "query"})]);
+        }
+        3 => {
+            let query = session.query("select name, status.name, bid from Task");
+            _ = query.expect("a query").rows::<serde_json::Value>().count();
+        }
+        4 => {
+            let found = session.query("Task").expect("a query").pages();
+            for page in found.take(3).flatten() {
+                page.iter().for_each(look);
+            }
+        }
+        5 => {
+            _ = session
+                .get("Metadata", ["a", "b"])
+                .map(|found| found.as_ref().map(look))
+        }
+        6 => {
+            let task = session.create("Task", data! {"name": "n"}).expect("a task");
+            _ = session.query("Note").expect("a query").count();
+            _ = session.delete(&task);
+            _ = session.commit();
+        }
+        _ => _ = session.query("Task").expect("a query").first(),
+    }
+    session.rollback();
+}
+
+/// Reads everything that is there, and one thing that may have to be fetched.
+fn look(entity: &Entity) {
+    _ = entity.key().to_string();
+    for name in [
+        "name",
+        "status.name",
+        "bid",
+        "start_date",
+        "thumbnail_url",
+        "link",
+    ] {
+        let one: Result<Value, _> = entity.get(name);
+        let two: Result<Value, _> = entity.get(name);
+        if let (Ok(one), Ok(two)) = (one, two) {
+            assert_eq!(format!("{one:?}"), format!("{two:?}"));
+        }
+    }
+    if let Ok(children) = entity.collection("children") {
+        _ = children.len();
+    }
+}
+
+/// Any bytes in place of the server's schema, or of the file that keeps it: an error or a schema
+/// that can be used; a file is never more than a miss.
+pub(crate) fn schema(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else {
+        return;
+    };
+    match choice & 3 {
+        0 => {
+            let (builder, _canned) = canned(r#"{"version":"dev"}"#, bytes);
+            _ = builder.open().map(|session| walk(&session));
+        }
+        1 => {
+            let (builder, canned) = canned(&String::from_utf8_lossy(bytes), b"[]");
+            canned.answer(200, SCHEMAS);
+            _ = builder.open().map(|session| walk(&session));
+        }
+        choice => cached(bytes, choice == 3),
+    }
+}
+
+fn cached(bytes: &[u8], right_hash: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ftrack_api_schema_cache.json"), bytes).expect("a file");
+    let hash = if right_hash {
+        use md5::Digest;
+        let digest = md5::Md5::digest(bytes);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    } else {
+        "0".repeat(32)
+    };
+    let canned = Canned::new();
+    canned.answer(
+        200,
+        format!(r#"[{{"version":"dev","schema_hash":"{hash}"}}]"#),
+    );
+    canned.answer(200, format!("[{SCHEMAS}]"));
+    let session = Session::builder()
+        .server_url("https://studio.example")
+        .api_key("key")
+        .api_user("ada")
+        .schema_cache(SchemaCache::Dir(folder.path().into()))
+        .transport(canned)
+        .open()
+        .expect("a bad cache is a miss");
+    walk(&session);
+}
+
+fn walk(session: &Session) {
+    for entity_type in session.schema().entity_types() {
+        for attribute in entity_type.attributes() {
+            _ = (attribute.name(), attribute.kind(), attribute.default());
+        }
+        _ = session.query(entity_type.name()).map(|query| query.first());
+        _ = session.create(entity_type.name(), data! {});
+    }
+    session.rollback();
+}
