@@ -129,9 +129,11 @@ impl Proxy {
         self.hang_up();
     }
 
-    /// Accepts connections again, on the same port.
-    pub(crate) fn start(&self) {
-        self.accept(TcpListener::bind(self.address).unwrap());
+    /// Accepts connections again, on the same port, if it was stopped.
+    pub(crate) fn restart(&self) {
+        if !self.shared.is_listening.load(Ordering::SeqCst) {
+            self.accept(TcpListener::bind(self.address).unwrap());
+        }
     }
 
     /// Ends all connections.

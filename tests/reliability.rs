@@ -1,0 +1,125 @@
+//! What happens to each operation when each thing goes wrong: fills the table in
+//! `docs/RELIABILITY.md`, and fails when it says something else.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "reliability/faults.rs"]
+mod faults;
+#[path = "reliability/operations.rs"]
+mod operations;
+mod support;
+
+use std::path::Path;
+use std::time::Instant;
+
+use faults::{FAULTS, Fault};
+use ftrack_emulator::Emulator;
+use operations::{OPERATIONS, Operation, Stage};
+
+const BEGIN: &str = "<!-- what follows is written by tests/reliability.rs -->\n";
+const END: &str = "<!-- what precedes was written by tests/reliability.rs -->\n";
+
+/// `FTRACK_GENERATE=1 cargo test --test reliability` writes the table anew.
+#[test]
+fn the_table_is_up_to_date() {
+    let table = table();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md");
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("\r\n", "\n");
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (kept, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("FTRACK_GENERATE").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    let differences: Vec<_> = table.lines().filter(|line| !kept.contains(line)).collect();
+    assert!(
+        kept == table,
+        "docs/RELIABILITY.md differs; set FTRACK_GENERATE=1 to renew it:\n{}",
+        differences.join("\n")
+    );
+}
+
+fn table() -> String {
+    let names: Vec<_> = OPERATIONS.iter().map(|one| one.name).collect();
+    let mut lines = vec![
+        format!("| | {} |", names.join(" | ")),
+        format!("|---|{}", "---|".repeat(names.len())),
+    ];
+    // Each column has a server of its own: columns are filled side by side.
+    let columns: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = OPERATIONS
+            .iter()
+            .map(|one| scope.spawn(|| column(one)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    for (row, fault) in FAULTS.iter().enumerate() {
+        let cells: Vec<_> = columns.iter().map(|column| column[row].as_str()).collect();
+        lines.push(format!("| {} | {} |", fault.name, cells.join(" | ")));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn column(operation: &Operation) -> Vec<String> {
+    let server = Emulator::builder().tasks(1).start().unwrap();
+    let healthy = requests_when_healthy(&server, operation);
+    let cell = |fault| cell(&server, operation, fault, healthy);
+    FAULTS.iter().map(cell).collect()
+}
+
+fn requests_when_healthy(server: &Emulator, operation: &Operation) -> u64 {
+    let mut stage = Stage::new(server, operation, &FAULTS[0]);
+    let before = server.requests();
+    (operation.run)(&mut stage).unwrap();
+    server.requests() - before
+}
+
+/// What the user gets and what the server holds then. Whatever it is, one more commit without
+/// faults leaves the server with each change applied once.
+fn cell(server: &Emulator, operation: &Operation, fault: &Fault, healthy: u64) -> String {
+    let started = Instant::now();
+    let mut stage = Stage::new(server, operation, fault);
+    (fault.arm)(&mut stage);
+    let before = server.requests();
+    let outcome = (operation.run)(&mut stage);
+    stage.heal();
+    let requests = server.requests() - before;
+    let gets = match &outcome {
+        Ok(()) if requests > healthy => format!("ok ({requests} requests)"),
+        Ok(()) => "ok".to_owned(),
+        Err(error) => format!("**{:?}**", error.kind()),
+    };
+    println!(
+        "{} / {}: {gets} in {:?}",
+        fault.name,
+        operation.name,
+        started.elapsed()
+    );
+    let Some(held) = operation.held else {
+        return gets;
+    };
+    let holds = stage.held(held, fault.reaches_server);
+    println!("    {holds}; {outcome:?}");
+    if outcome.is_ok() {
+        assert_eq!(holds, "once", "{} / {}", fault.name, operation.name);
+    } else if let Some(session) = stage.session.as_ref().filter(|_| operation.is_commit) {
+        assert!(
+            !session.recorded_operations().is_empty(),
+            "the queue is lost"
+        );
+        session.commit().unwrap();
+        assert_eq!(
+            held(&mut stage),
+            "once",
+            "{} / {}",
+            fault.name,
+            operation.name
+        );
+    }
+    format!("{gets}, {holds}")
+}

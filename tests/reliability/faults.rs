@@ -1,0 +1,128 @@
+//! What goes wrong.
+
+use std::time::Duration;
+
+use ftrack_emulator::faults::Fault as Failure;
+
+use crate::operations::Stage;
+use crate::support::proxy::{Break, Harm, Way};
+
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) arm: fn(&mut Stage<'_>),
+    /// Whether the session waits in vain, so that its patience should be short.
+    pub(crate) is_waited_out: bool,
+    /// Whether the server gets the whole request, and may be at work on it still.
+    pub(crate) reaches_server: bool,
+}
+
+const fn fault(name: &'static str, arm: fn(&mut Stage<'_>)) -> Fault {
+    Fault {
+        name,
+        arm,
+        is_waited_out: false,
+        reaches_server: false,
+    }
+}
+
+impl Fault {
+    const fn waited_out(mut self) -> Self {
+        self.is_waited_out = true;
+        self
+    }
+
+    const fn reaching(mut self) -> Self {
+        self.reaches_server = true;
+        self
+    }
+}
+
+/// More than any operation tries.
+const ALWAYS: usize = 40;
+
+/// Far enough into a request or an answer to be past the first words, and short of its end.
+const WITHIN: usize = 60;
+
+fn to_server(stage: &mut Stage<'_>, after: usize, harm: Harm) {
+    stage.proxy.push(Break::new(Way::ToServer, after, harm));
+}
+
+fn to_client(stage: &mut Stage<'_>, after: usize, harm: Harm) {
+    stage.proxy.push(Break::new(Way::ToClient, after, harm));
+}
+
+pub(crate) const FAULTS: &[Fault] = &[
+    fault("nothing", |_| {}).reaching(),
+    fault("idle connections were closed", |stage| {
+        stage.proxy.hang_up()
+    })
+    .reaching(),
+    fault("nothing listens", |stage| stage.proxy.stop()),
+    fault("reset before the request", |stage| {
+        to_server(stage, 0, Harm::Reset);
+    }),
+    fault("cut within the request", |stage| {
+        to_server(stage, WITHIN, Harm::Cut);
+    }),
+    fault("half-closed within the request", |stage| {
+        to_server(stage, WITHIN, Harm::HalfClose);
+    }),
+    fault("request never arrives", |stage| {
+        to_server(stage, WITHIN, Harm::Stall);
+    })
+    .waited_out(),
+    fault("cut instead of the answer", |stage| {
+        to_client(stage, 0, Harm::Cut);
+    })
+    .reaching(),
+    fault("reset instead of the answer", |stage| {
+        to_client(stage, 0, Harm::Reset);
+    })
+    .reaching(),
+    fault("cut within the answer", |stage| {
+        to_client(stage, WITHIN, Harm::Cut);
+    })
+    .reaching(),
+    fault("half-closed within the answer", |stage| {
+        to_client(stage, WITHIN, Harm::HalfClose);
+    })
+    .reaching(),
+    fault("answer never arrives", |stage| {
+        to_client(stage, 0, Harm::Stall);
+    })
+    .waited_out()
+    .reaching(),
+    fault("answer is late", |stage| {
+        to_client(stage, 0, Harm::Delay(Duration::from_millis(50)));
+    })
+    .reaching(),
+    fault("a bit of the answer is flipped", |stage| {
+        to_client(stage, 0, Harm::Corrupt);
+    })
+    .reaching(),
+    fault("no answer, again and again", |stage| {
+        for _ in 0..ALWAYS {
+            to_client(stage, 0, Harm::Cut);
+        }
+    })
+    .reaching(),
+    fault("half of the answer's body", |stage| {
+        stage.fail(Failure::truncated());
+    })
+    .reaching(),
+    fault("502 of a gateway", |stage| {
+        stage.fail(Failure::bad_gateway())
+    }),
+    fault("503, try later", |stage| {
+        stage.fail(Failure::unavailable(0))
+    }),
+    fault("429, too many", |stage| {
+        stage.fail(Failure::too_many_requests(0));
+    }),
+    fault("500 of the server", |stage| {
+        stage.fail(Failure::server_error())
+    }),
+    fault("503, again and again", |stage| {
+        stage.fail(Failure::unavailable(0).times(40));
+    }),
+];

@@ -1,0 +1,261 @@
+//! What is attempted while something goes wrong, and how to see what the server made of it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftrack_api::{Entity, Event, EventHub, Query, QueryPages, Result, Session, data};
+use ftrack_emulator::Emulator;
+use ftrack_emulator::faults::Fault as Failure;
+
+use crate::faults::Fault;
+use crate::support::proxy::Proxy;
+use crate::support::{builder, open};
+
+/// How long the server may take where it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    prepare: fn(&mut Stage<'_>),
+    pub(crate) run: fn(&mut Stage<'_>) -> Result<()>,
+    /// Says what the server holds; reading operations change nothing.
+    pub(crate) held: Option<fn(&mut Stage<'_>) -> &'static str>,
+    /// Whether it is recorded and can be committed again.
+    pub(crate) is_commit: bool,
+    /// How long it may take where it is waited for in vain: longer than the server takes.
+    patience: Duration,
+}
+
+const fn reading(
+    name: &'static str,
+    prepare: fn(&mut Stage<'_>),
+    run: fn(&mut Stage<'_>) -> Result<()>,
+) -> Operation {
+    Operation {
+        name,
+        prepare,
+        run,
+        held: None,
+        is_commit: false,
+        patience: Duration::from_millis(1500),
+    }
+}
+
+const fn commit(
+    name: &'static str,
+    prepare: fn(&mut Stage<'_>),
+    held: fn(&mut Stage<'_>) -> &'static str,
+) -> Operation {
+    Operation {
+        name,
+        prepare,
+        run: |stage| stage.session().commit(),
+        held: Some(held),
+        is_commit: true,
+        patience: Duration::from_millis(1500),
+    }
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    reading(
+        "open",
+        |stage| stage.session = None,
+        |stage| stage.builder().open().map(drop),
+    ),
+    reading("query", |_| {}, |stage| stage.states().all().map(drop)),
+    reading(
+        "page 2",
+        |stage| {
+            let mut pages = stage.states().page_size(2).pages();
+            assert_eq!(pages.next().unwrap().unwrap().len(), 2);
+            stage.pages = Some(pages);
+        },
+        |stage| {
+            let page = stage.pages.as_mut().unwrap().next().unwrap()?;
+            assert_eq!(page.len(), 2, "the page after the first");
+            Ok(())
+        },
+    ),
+    commit(
+        "create",
+        |stage| stage.create(1),
+        |stage| match stage.made().len() {
+            0 => "nothing",
+            1 => "once",
+            _ => "more than once",
+        },
+    ),
+    commit(
+        "update",
+        |stage| {
+            stage.create(1);
+            stage.session().commit().unwrap();
+            stage.entities[0].set("short", "new").unwrap();
+        },
+        |stage| match stage.made().as_slice() {
+            [one] if one.get::<String>("short").unwrap() == "new" => "once",
+            _ => "nothing",
+        },
+    ),
+    commit(
+        "delete",
+        |stage| {
+            stage.create(1);
+            stage.session().commit().unwrap();
+            let state = stage.entities[0].clone();
+            stage.session().delete(&state).unwrap();
+        },
+        |stage| match stage.made().len() {
+            0 => "once",
+            _ => "nothing",
+        },
+    ),
+    Operation {
+        patience: Duration::from_secs(6),
+        ..commit(
+            "commit of 1,000",
+            |stage| stage.create(1000),
+            |stage| match stage.made().len() {
+                0 => "nothing",
+                1000 => "once",
+                _ => "something else",
+            },
+        )
+    },
+    Operation {
+        name: "event publish",
+        prepare: |stage| stage.connect_hubs(),
+        run: |stage| {
+            let hub = stage.session().event_hub();
+            hub.publish(Event::new("reliability.test")).map(drop)
+        },
+        held: Some(|stage| stage.heard()),
+        is_commit: false,
+        patience: Duration::from_millis(1500),
+    },
+];
+
+/// A session behind a proxy, ready for an operation.
+pub(crate) struct Stage<'a> {
+    server: &'a Emulator,
+    pub(crate) proxy: Proxy,
+    /// Sees the server without faults.
+    witness: Session,
+    pub(crate) session: Option<Session>,
+    entities: Vec<Entity>,
+    pages: Option<QueryPages>,
+    listener: Option<EventHub>,
+    /// What this stage's entities are called.
+    name: String,
+    patience: Duration,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(server: &'a Emulator, operation: &Operation, fault: &Fault) -> Self {
+        let proxy = Proxy::before(server.url());
+        let mut stage = Self {
+            server,
+            proxy,
+            witness: open(server),
+            session: None,
+            entities: Vec::new(),
+            pages: None,
+            listener: None,
+            name: format!("state {}", server.requests()),
+            patience: match fault.is_waited_out {
+                true => operation.patience,
+                false => PATIENCE,
+            },
+        };
+        stage.session = Some(stage.builder().open().unwrap());
+        (operation.prepare)(&mut stage);
+        stage
+    }
+
+    fn builder(&self) -> ftrack_api::SessionBuilder {
+        let made = builder(self.server).server_url(self.proxy.url());
+        made.timeout(self.patience)
+    }
+
+    fn session(&self) -> &Session {
+        self.session.as_ref().unwrap()
+    }
+
+    fn states(&self) -> Query {
+        self.session()
+            .query("select name from State order by id")
+            .unwrap()
+    }
+
+    fn create(&mut self, count: usize) {
+        for _ in 0..count {
+            let data = data! {"name": &self.name, "short": "old"};
+            let made = self.session().create("State", data).unwrap();
+            self.entities.push(made);
+        }
+    }
+
+    /// This stage's entities on the server.
+    fn made(&self) -> Vec<Entity> {
+        self.witness.reset();
+        let query = self.witness.select("State").fields(["name", "short"]);
+        let query = query.filter(ftrack_api::query::field("name").eq(self.name.as_str()));
+        query.all().unwrap()
+    }
+
+    /// Lets a request fail at the server: the next of the API, and the next of the event server
+    /// for which its connection has to be lost.
+    pub(crate) fn fail(&self, failure: Failure) {
+        if self.listener.is_some() {
+            self.server.faults().push(failure.at("/socket.io/"));
+            self.proxy.hang_up();
+        } else {
+            self.server.faults().push(failure);
+        }
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        self.proxy.clear();
+        self.proxy.hang_up();
+        self.proxy.restart();
+        self.server.faults().clear();
+    }
+
+    pub(crate) fn held(
+        &mut self,
+        held: fn(&mut Self) -> &'static str,
+        reaches_server: bool,
+    ) -> &'static str {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let found = held(self);
+            if !reaches_server || found != "nothing" || Instant::now() > end {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn connect_hubs(&mut self) {
+        let listener = self.witness.event_hub().clone();
+        listener.connect().unwrap();
+        let options = ftrack_api::SubscribeOptions::new().acknowledged(PATIENCE);
+        let subscribed = listener.subscribe_with("topic=reliability.test", options, |_| Ok(None));
+        subscribed.unwrap();
+        self.session().event_hub().connect().unwrap();
+        self.listener = Some(listener);
+    }
+
+    /// Waits for the event, and a little longer for a second one.
+    fn heard(&mut self) -> &'static str {
+        let listener = self.listener.as_ref().unwrap();
+        let first = listener.next(PATIENCE).unwrap();
+        let second = listener.next(Duration::from_millis(50)).unwrap();
+        match (first, second) {
+            (None, _) => "nothing",
+            (Some(_), None) => "once",
+            (Some(_), Some(_)) => "more than once",
+        }
+    }
+}
