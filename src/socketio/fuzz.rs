@@ -21,7 +21,8 @@ pub fn fuzz_socketio(bytes: &[u8]) {
     for line in text.split('\n') {
         match line.split_at_checked(1) {
             Some(("o", heartbeat)) => {
-                machine.opened(now, heartbeat.parse().map(Duration::from_secs).ok())
+                let answer = parse_handshake(&format!("id:{heartbeat}:60:websocket"));
+                machine.opened(now, answer.ok().and_then(|read| read.heartbeat_timeout));
             }
             Some(("h", body)) => _ = parse_handshake(body),
             Some(("l", why)) => machine.lost(now, Error::new(ErrorKind::Connection, why)),
