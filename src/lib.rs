@@ -27,6 +27,7 @@ mod api;
 mod cache;
 pub mod codegen;
 mod config;
+pub mod doctor;
 mod entity;
 mod error;
 pub mod event;

@@ -34,6 +34,7 @@ const LAYERS: &[&str] = &[
     "location",
     "plugin",
     "session",
+    "doctor",
 ];
 
 /// The modules that never touch a socket, a file, a clock, a lock or a thread.

@@ -166,6 +166,13 @@ impl SessionBuilder {
     }
 }
 
+impl SessionBuilder {
+    /// What was collected, and the transport if there is one.
+    pub(crate) fn into_parts(self) -> (Settings, Option<Box<dyn Transport>>) {
+        (self.settings, self.transport)
+    }
+}
+
 /// The first exchange with a server.
 fn introduce(api: &Api) -> Result<(ServerInformation, Schema)> {
     let file = schema_cache::file_for(api.config());

@@ -49,7 +49,7 @@ impl Session {
 }
 
 /// A hub with the session's server, credentials, headers and token.
-pub(super) fn hub_for(config: &Config, tls: Tls) -> Result<EventHub> {
+pub(crate) fn hub_for(config: &Config, tls: Tls) -> Result<EventHub> {
     let url = config.server_url.as_str().trim_end_matches('/');
     let mut hub = HubConfig::new(url, &config.api_user, config.api_key.reveal())?
         .reached_by(config.network.clone(), tls)

@@ -31,6 +31,7 @@ mod threads;
 pub use builder::SessionBuilder;
 pub(crate) use configurations::Configuration;
 pub use encode::Strategy;
+pub(crate) use events::hub_for;
 pub use get::IntoKey;
 pub use information::ServerInformation;
 pub use query::{Query, QueryIter, QueryPages};

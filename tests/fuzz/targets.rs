@@ -104,7 +104,7 @@ pub(crate) fn answer(bytes: &[u8]) {
                     assert_eq!(session.recorded_operations().len(), before);
                 }
                 look(&task);
-            })
+            });
         }
         2 => {
             _ = session.call(&[serde_json::json!({"action": "query"})]);
@@ -122,7 +122,7 @@ pub(crate) fn answer(bytes: &[u8]) {
         5 => {
             _ = session
                 .get("Metadata", ["a", "b"])
-                .map(|found| found.as_ref().map(look))
+                .map(|found| found.as_ref().map(look));
         }
         6 => {
             let task = session.create("Task", data! {"name": "n"}).expect("a task");
