@@ -1,6 +1,7 @@
 //! What happens to each operation when each thing goes wrong: fills the table in
 //! `docs/RELIABILITY.md`, and fails when it says something else.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "shown when the table differs")]
 
 #[path = "reliability/faults.rs"]
 mod faults;
@@ -74,9 +75,9 @@ fn column(operation: &Operation) -> Vec<String> {
 
 fn requests_when_healthy(server: &Emulator, operation: &Operation) -> u64 {
     let mut stage = Stage::new(server, operation, &FAULTS[0]);
-    let before = server.requests();
+    let before = stage.requests();
     (operation.run)(&mut stage).unwrap();
-    server.requests() - before
+    stage.requests() - before
 }
 
 /// What the user gets and what the server holds then. Whatever it is, one more commit without
@@ -85,10 +86,10 @@ fn cell(server: &Emulator, operation: &Operation, fault: &Fault, healthy: u64) -
     let started = Instant::now();
     let mut stage = Stage::new(server, operation, fault);
     (fault.arm)(&mut stage);
-    let before = server.requests();
+    let before = stage.requests();
     let outcome = (operation.run)(&mut stage);
     stage.heal();
-    let requests = server.requests() - before;
+    let requests = stage.requests() - before;
     let gets = match &outcome {
         Ok(()) if requests > healthy => format!("ok ({requests} requests)"),
         Ok(()) => "ok".to_owned(),

@@ -83,7 +83,7 @@ pub fn examine(builder: SessionBuilder) -> Report {
     match config {
         None => exam.skip(&SESSION, "the configuration is not complete"),
         Some(_) if !answers => exam.skip(&SESSION, "the server does not answer"),
-        Some(config) => session(&mut exam, config, transport, tls),
+        Some(config) => session(&mut exam, &config, transport, tls),
     }
     exam.report(subject)
 }
@@ -205,8 +205,8 @@ fn without_credentials(mut settings: Settings) -> Option<Config> {
 }
 
 /// What needs the key.
-fn session(exam: &mut Exam, config: Config, transport: Option<Box<dyn Transport>>, tls: Tls) {
-    let transport = transport.unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
+fn session(exam: &mut Exam, config: &Config, transport: Option<Box<dyn Transport>>, tls: Tls) {
+    let transport = transport.unwrap_or_else(|| Box::new(Http::new(config, tls.clone())));
     let api = Api::new(config.clone(), transport);
     let information = exam.look("credentials", || credentials(&api));
     let Some(information) = information else {
@@ -214,9 +214,9 @@ fn session(exam: &mut Exam, config: Config, transport: Option<Box<dyn Transport>
         return;
     };
     exam.look("schema cache", || {
-        (schema(&config, &information), None::<()>)
+        (schema(config, &information), None::<()>)
     });
-    exam.look("event server", || (events(&config, tls), None::<()>));
+    exam.look("event server", || (events(config, tls), None::<()>));
 }
 
 fn credentials(api: &Api) -> (Finding, Option<ServerInformation>) {

@@ -54,7 +54,7 @@ fn to_client(stage: &mut Stage<'_>, after: usize, harm: Harm) {
 pub(crate) const FAULTS: &[Fault] = &[
     fault("nothing", |_| {}).reaching(),
     fault("idle connections were closed", |stage| {
-        stage.proxy.hang_up()
+        stage.proxy.hang_up();
     })
     .reaching(),
     fault("nothing listens", |stage| stage.proxy.stop()),
@@ -111,16 +111,16 @@ pub(crate) const FAULTS: &[Fault] = &[
     })
     .reaching(),
     fault("502 of a gateway", |stage| {
-        stage.fail(Failure::bad_gateway())
+        stage.fail(Failure::bad_gateway());
     }),
     fault("503, try later", |stage| {
-        stage.fail(Failure::unavailable(0))
+        stage.fail(Failure::unavailable(0));
     }),
     fault("429, too many", |stage| {
         stage.fail(Failure::too_many_requests(0));
     }),
     fault("500 of the server", |stage| {
-        stage.fail(Failure::server_error())
+        stage.fail(Failure::server_error());
     }),
     fault("503, again and again", |stage| {
         stage.fail(Failure::unavailable(0).times(40));

@@ -60,7 +60,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reading(
         "open",
         |stage| stage.session = None,
-        |stage| stage.builder().open().map(drop),
+        |stage| {
+            stage.session = Some(stage.builder().open()?);
+            Ok(())
+        },
     ),
     reading("query", |_| {}, |stage| stage.states().all().map(drop)),
     reading(
@@ -179,6 +182,12 @@ impl<'a> Stage<'a> {
 
     fn session(&self) -> &Session {
         self.session.as_ref().unwrap()
+    }
+
+    /// How many requests the session has sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        let session = self.session.as_ref();
+        session.map_or(0, |session| session.statistics().requests)
     }
 
     fn states(&self) -> Query {
