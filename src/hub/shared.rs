@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::hub::config::{EVENT_BYTES, OUTGOING_BYTES};
 use crate::hub::poller::Signals;
-use crate::lock::{Condvar, Mutex};
 
 /// Where a hub stands with its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,7 +161,10 @@ pub(super) struct Shared {
     pub(super) remote: Mutex<Option<Arc<Remote>>>,
     pub(super) gate: Gate,
     pub(super) counters: Counters,
+    /// Not a bounded channel: that one takes the memory of all its places from the start, and most
+    /// sessions never connect.
     incoming: (Sender<Event>, Receiver<Event>),
+    incoming_limit: usize,
     reports: (Sender<Report>, Receiver<Report>),
 }
 
@@ -171,7 +174,8 @@ impl Shared {
             remote: Mutex::new(None),
             gate: Gate::new(outgoing),
             counters: Counters::default(),
-            incoming: crossbeam_channel::bounded(incoming),
+            incoming: crossbeam_channel::unbounded(),
+            incoming_limit: incoming,
             reports: crossbeam_channel::unbounded(),
         }
     }
@@ -197,19 +201,15 @@ impl Shared {
 
     /// Queues an event for whoever waits. If the queue is full the oldest is dropped: what is
     /// new matters more to a program that comes late.
-    pub(super) fn deliver(&self, mut event: Event) {
-        loop {
-            match self.incoming.0.try_send(event) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-                Err(TrySendError::Full(back)) => {
-                    event = back;
-                    let dropped = self.incoming.1.try_recv();
-                    if dropped.is_ok() && Counters::add(&self.counters.dropped) == 0 {
-                        log::warn!("event hub: nobody waits for events; dropping the oldest");
-                    }
-                }
+    pub(super) fn deliver(&self, event: Event) {
+        let (sender, receiver) = &self.incoming;
+        while receiver.len() >= self.incoming_limit && receiver.try_recv().is_ok() {
+            if Counters::add(&self.counters.dropped) == 0 {
+                log::warn!("event hub: nobody waits for events; dropping the oldest");
             }
         }
+        // Both ends live here.
+        let _ = sender.send(event);
     }
 
     pub(super) fn incoming(&self) -> &Receiver<Event> {
@@ -219,7 +219,7 @@ impl Shared {
     /// Hands an event back that was not delivered.
     pub(super) fn report(&self, event: Event, why: String) {
         Counters::add(&self.counters.undelivered);
-        // Both ends live here.
+        // As above.
         let _ = self.reports.0.send((event, why));
     }
 
@@ -300,7 +300,7 @@ impl Gate {
             if held.closings != closings {
                 return Err(not_connected());
             }
-            if self.changed.wait_until(&mut held, deadline) {
+            if self.changed.wait_until(&mut held, deadline).timed_out() {
                 let message = format!(
                     "{} events wait to be acknowledged by the event server: publish again later",
                     held.events
@@ -331,7 +331,7 @@ impl Gate {
         let mut held = self.held.lock();
         let closings = held.closings;
         while held.events > 0 && held.closings == closings {
-            if self.changed.wait_until(&mut held, deadline) {
+            if self.changed.wait_until(&mut held, deadline).timed_out() {
                 break;
             }
         }
