@@ -15,12 +15,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Registry};
+use crate::lock::{Mutex, RwLock};
 
 pub use action::ActionRegistration;
 pub use config::HubConfig;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::hub::config::{EVENT_BYTES, OUTGOING_BYTES};
 use crate::hub::poller::Signals;
+use crate::lock::{Condvar, Mutex};
 
 /// Where a hub stands with its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -300,7 +300,7 @@ impl Gate {
             if held.closings != closings {
                 return Err(not_connected());
             }
-            if self.changed.wait_until(&mut held, deadline).timed_out() {
+            if self.changed.wait_until(&mut held, deadline) {
                 let message = format!(
                     "{} events wait to be acknowledged by the event server: publish again later",
                     held.events
@@ -331,7 +331,7 @@ impl Gate {
         let mut held = self.held.lock();
         let closings = held.closings;
         while held.events > 0 && held.closings == closings {
-            if self.changed.wait_until(&mut held, deadline).timed_out() {
+            if self.changed.wait_until(&mut held, deadline) {
                 break;
             }
         }

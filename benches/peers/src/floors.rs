@@ -1,0 +1,173 @@
+//! The floors: the least that could be done with the same answers, by `ureq` and `serde_json`.
+
+use std::hint::black_box;
+use std::io::Read as _;
+
+use anyhow::{Result, bail, ensure};
+use md5::{Digest as _, Md5};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::contender::{BID, PAGE, PROJECTIONS, Report, Task, Work, schema_file, variable};
+
+/// A server, as somebody asks it who needs no client.
+struct Api {
+    agent: Agent,
+    url: String,
+    user: String,
+    key: String,
+}
+
+impl Api {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            agent: Agent::new_with_defaults(),
+            url: format!("{}/api", variable("FTRACK_SERVER")?),
+            user: variable("FTRACK_API_USER")?,
+            key: variable("FTRACK_API_KEY")?,
+        })
+    }
+
+    /// The bytes of the answer to some actions; `options` asks for another form of it.
+    fn post(&self, actions: &Value, options: Option<&str>) -> Result<Vec<u8>> {
+        let mut request = self
+            .agent
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("ftrack-user", &self.user)
+            .header("ftrack-api-key", &self.key);
+        if let Some(options) = options {
+            request = request.header("ftrack-api-options", options);
+        }
+        let answer = request.send(serde_json::to_vec(actions)?)?;
+        let mut bytes = Vec::new();
+        answer.into_body().into_reader().read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn page(&self, offset: usize, options: Option<&str>) -> Result<Vec<u8>> {
+        let expression = format!("select {PROJECTIONS} from Task offset {offset} limit {PAGE}");
+        self.post(
+            &json!([{"action": "query", "expression": expression}]),
+            options,
+        )
+    }
+
+    fn call(&self, actions: &Value) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.post(actions, None)?)?)
+    }
+}
+
+/// Everything as trees that are kept.
+pub(crate) fn value(scenario: &str, count: usize) -> Result<()> {
+    let mut report = Report::default();
+    let api = Api::new()?;
+    let opened = report.time("open", || open(&api))?;
+    match scenario {
+        "start" => {}
+        "work" => trees(&api, count, &mut report)?,
+        _ => bail!("there is no scenario {scenario:?}"),
+    }
+    drop(opened);
+    report.print()
+}
+
+/// Request, read, check, parse.
+fn open(api: &Api) -> Result<(Value, Value)> {
+    let greeting = api.call(&json!([{"action": "query_server_information"}]))?;
+    let bytes = std::fs::read(schema_file()?)?;
+    let hash = format!("{:032x}", u128::from_be_bytes(Md5::digest(&bytes).into()));
+    ensure!(
+        greeting[0]["schema_hash"] == hash.as_str(),
+        "another schema is cached"
+    );
+    Ok((greeting, serde_json::from_slice(&bytes)?))
+}
+
+fn trees(api: &Api, count: usize, report: &mut Report) -> Result<()> {
+    let work = Work::from_env()?;
+    let changes = work.ids.len();
+    let pages = report.time("query", || {
+        (0..count)
+            .step_by(PAGE)
+            .map(|offset| Ok(serde_json::from_slice(&api.page(offset, None)?)?))
+            .collect::<Result<Vec<Value>>>()
+    })?;
+    report.note_peak();
+    let tasks: Vec<&Value> = pages
+        .iter()
+        .filter_map(|page| page[0]["data"].as_array())
+        .flatten()
+        .collect();
+    ensure!(tasks.len() == count, "{} tasks came", tasks.len());
+    let numbers = |task: &&Value| Some(task["bid"].as_f64()? + task["sort"].as_f64()?);
+    report.seen = Some(tasks.iter().filter_map(numbers).sum());
+    report.time("update", || {
+        let update = |task: &&Value| {
+            json!({"action": "update", "entity_type": "Task", "entity_key": [task["id"]],
+                "entity_data": {"__entity_type__": "Task", "bid": BID}})
+        };
+        api.call(&tasks[..changes].iter().map(update).collect())
+    })?;
+    report.time("create", || {
+        let create = |(number, id): (usize, &String)| {
+            json!({"action": "create", "entity_type": "Task", "entity_key": [id],
+                "entity_data": {"__entity_type__": "Task", "id": id,
+                    "name": format!("task_{number}"), "description": "made by a benchmark",
+                    "bid": 3600, "parent_id": work.parent_id, "status_id": work.status_id,
+                    "type_id": work.type_id}})
+        };
+        api.call(&work.ids.iter().enumerate().map(create).collect())
+    })?;
+    Ok(())
+}
+
+/// The form of an answer that needs no work to become structs: every reference in full.
+const IN_FULL: Option<&str> = Some("strict:1;denormalize:1");
+
+/// Every page as structs that are dropped after it, as typed rows are.
+pub(crate) fn structs(count: usize) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Vec<Task<Date>>,
+    }
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "it is read to be there")]
+    struct Date {
+        value: String,
+    }
+
+    let mut report = Report::default();
+    let api = Api::new()?;
+    report.time("open", || open(&api))?;
+    let sum = report.time("rows", || {
+        let mut sum = 0.0;
+        for offset in (0..count).step_by(PAGE) {
+            let [answer]: [Answer; 1] = serde_json::from_slice(&api.page(offset, IN_FULL)?)?;
+            for task in answer.data {
+                let task = black_box(task);
+                sum += task.bid + task.sort;
+            }
+        }
+        Ok(sum)
+    })?;
+    report.note_peak();
+    report.seen = Some(sum);
+    report.print()
+}
+
+/// The bytes, read to the end and forgotten.
+pub(crate) fn bytes(count: usize) -> Result<()> {
+    let mut report = Report::default();
+    let api = Api::new()?;
+    report.time("open", || open(&api))?;
+    report.time("query", || {
+        for offset in (0..count).step_by(PAGE) {
+            black_box(api.page(offset, None)?);
+        }
+        Ok(())
+    })?;
+    report.note_peak();
+    report.print()
+}

@@ -1,0 +1,106 @@
+//! The SDK as a contender: written as its users write.
+
+use std::hint::black_box;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ftrack_api::{Entity, Session, data};
+use jiff::civil::DateTime;
+
+use crate::contender::{BID, Report, Task, Work, statement};
+
+/// Texts among the attributes that are touched.
+const TEXTS: [&str; 8] = [
+    "name",
+    "description",
+    "status.name",
+    "status.color",
+    "type.name",
+    "priority.name",
+    "project.full_name",
+    "parent.name",
+];
+const NUMBERS: [&str; 2] = ["bid", "sort"];
+const DATES: [&str; 3] = ["start_date", "end_date", "created_at"];
+
+pub(crate) fn play(scenario: &str, count: usize) -> Result<()> {
+    let mut report = Report::default();
+    let session = report.time("open", || Ok(Session::from_env()?))?;
+    match scenario {
+        "start" => {}
+        "work" => work(&session, count, &mut report)?,
+        "rows" => rows(&session, count, &mut report)?,
+        _ => bail!("there is no scenario {scenario:?}"),
+    }
+    session.close();
+    report.print()
+}
+
+fn work(session: &Session, count: usize, report: &mut Report) -> Result<()> {
+    let work = Work::from_env()?;
+    let changes = work.ids.len();
+    let tasks = report.time("query", || Ok(session.query(statement(count))?.all()?))?;
+    report.note_peak();
+    ensure!(tasks.len() == count, "{} tasks came", tasks.len());
+    report.seen = Some(report.time("touch", || touch(&tasks))?);
+    let ids: Vec<String> = tasks.iter().map(Entity::id).collect();
+    report.time("get", || {
+        for id in &ids {
+            black_box(session.get("Task", id)?.context("it is loaded")?);
+        }
+        Ok(())
+    })?;
+    report.time("update", || {
+        for task in &tasks[..changes] {
+            task.set("bid", BID)?;
+        }
+        Ok(session.commit()?)
+    })?;
+    report.time("create", || {
+        for (number, id) in work.ids.iter().enumerate() {
+            let task = data! {
+                "id": id.as_str(),
+                "name": format!("task_{number}"),
+                "description": "made by a benchmark",
+                "bid": 3600,
+                "parent_id": work.parent_id.as_str(),
+                "status_id": work.status_id.as_str(),
+                "type_id": work.type_id.as_str(),
+            };
+            session.create("Task", task)?;
+        }
+        Ok(session.commit()?)
+    })
+}
+
+fn touch(tasks: &[Entity]) -> Result<f64> {
+    let mut sum = 0.0;
+    for task in tasks {
+        for path in TEXTS {
+            black_box(task.get::<String>(path)?);
+        }
+        for path in DATES {
+            black_box(task.get::<DateTime>(path)?);
+        }
+        for path in NUMBERS {
+            sum += task.get::<f64>(path)?;
+        }
+    }
+    Ok(sum)
+}
+
+fn rows(session: &Session, count: usize, report: &mut Report) -> Result<()> {
+    let sum = report.time("rows", || {
+        let mut sum = 0.0;
+        let mut found = 0;
+        for task in session.query(statement(count))?.rows::<Task<String>>() {
+            let task = black_box(task?);
+            sum += task.bid + task.sort;
+            found += 1;
+        }
+        ensure!(found == count, "{found} tasks came");
+        Ok(sum)
+    })?;
+    report.note_peak();
+    report.seen = Some(sum);
+    Ok(())
+}

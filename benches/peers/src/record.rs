@@ -1,0 +1,197 @@
+//! Records an emulator's answers, so that they can be replayed without an emulator's work.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::contender::{BID, PAGE, PROJECTIONS, Work, variable};
+
+/// How often the tasks are served, under other keys each time.
+pub(crate) const COPIES: usize = 10;
+
+/// The bodies of the answers.
+pub(crate) struct Recording {
+    /// The server's information, as it stands in the list of an answer.
+    pub(crate) information: Value,
+    pub(crate) schemas: Value,
+    /// Pages of tasks as the server answers by itself: a thing that occurs again is only a key.
+    pub(crate) pages: Vec<String>,
+    /// The first tasks again, with `strict:1;denormalize:1`: every reference in full.
+    pub(crate) full_pages: Vec<String>,
+    pub(crate) updated: String,
+    pub(crate) created: String,
+    pub(crate) work: Work,
+}
+
+/// Records pages of the first `tasks` tasks, and what the emulator answers to updating and
+/// creating `changes` of them.
+pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
+    let emulator = Source::new()?;
+    let [information, schemas]: [Value; 2] = emulator.ask(
+        &json!([{"action": "query_server_information"}, {"action": "query_schemas"}]),
+        None,
+    )?;
+    let rows = emulator.pages(tasks, None)?;
+    let full_rows = emulator.pages(tasks, Some("strict:1;denormalize:1"))?;
+    let copies = (0..COPIES).flat_map(|copy| rows.iter().map(move |rows| copied(rows, copy)));
+    let copies: Vec<String> = copies.collect();
+    let first = known_tasks(&copies)?;
+    let keys: HashSet<&str> = first.iter().map(|task| task.id.as_str()).collect();
+    ensure!(keys.len() == tasks * COPIES, "tasks share a key");
+    let (updated, created, work) = emulator.write(&first[..changes])?;
+    Ok(Recording {
+        information,
+        schemas,
+        pages: rendered(&copies),
+        full_pages: rendered(&full_rows),
+        updated,
+        created,
+        work,
+    })
+}
+
+/// Pages as answers: the same bytes for every client.
+fn rendered(pages: &[String]) -> Vec<String> {
+    let render = |(number, rows): (usize, &String)| {
+        let next = match number + 1 {
+            next if next == pages.len() => "null".to_owned(),
+            next => (next * PAGE).to_string(),
+        };
+        format!(r#"[{{"action":"query","data":{rows},"metadata":{{"next":{{"offset":{next}}}}}}}]"#)
+    };
+    pages.iter().enumerate().map(render).collect()
+}
+
+/// The same rows under other keys; the first copy has the true ones.
+fn copied(rows: &str, copy: usize) -> String {
+    const BEFORE_KEY: &str = r#"{"__entity_type__":"Task","id":""#;
+    // The studio's keys are UUIDs of the versions 1 and 3.
+    const VERSIONS: [&str; COPIES] = ["", "0", "2", "5", "6", "7", "8", "9", "a", "b"];
+    let mut parts = rows.split(BEFORE_KEY);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        all.push_str(BEFORE_KEY);
+        match copy {
+            0 => all.push_str(part),
+            copy => all.push_str(&with_version(part, VERSIONS[copy])),
+        }
+    }
+    all
+}
+
+/// A text that begins with a UUID, with another digit in the place of the UUID's version: no other
+/// task has that key.
+fn with_version(text: &str, digit: &str) -> String {
+    const VERSION: usize = 14;
+    [&text[..VERSION], digit, &text[VERSION + 1..]].concat()
+}
+
+#[derive(Deserialize)]
+struct KnownTask {
+    id: String,
+    status: Key,
+    r#type: Key,
+    parent: Key,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    id: String,
+}
+
+fn known_tasks(pages: &[String]) -> Result<Vec<KnownTask>> {
+    let mut known = Vec::new();
+    for page in pages {
+        known.extend(serde_json::from_str::<Vec<KnownTask>>(page)?);
+    }
+    Ok(known)
+}
+
+/// The emulator that is recorded.
+struct Source {
+    agent: Agent,
+    url: String,
+    user: String,
+    key: String,
+}
+
+impl Source {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            agent: Agent::new_with_defaults(),
+            url: format!("{}/api", variable("FTRACK_SERVER")?),
+            user: variable("FTRACK_API_USER")?,
+            key: variable("FTRACK_API_KEY")?,
+        })
+    }
+
+    fn text(&self, actions: &Value, options: Option<&str>) -> Result<String> {
+        let mut request = self
+            .agent
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("ftrack-strict-api", "true")
+            .header("ftrack-user", &self.user)
+            .header("ftrack-api-key", &self.key);
+        if let Some(options) = options {
+            request = request.header("ftrack-api-options", options);
+        }
+        let answer = request.send(serde_json::to_vec(actions)?)?;
+        let unlimited = answer.into_body().into_with_config().limit(u64::MAX);
+        Ok(unlimited.read_to_string()?)
+    }
+
+    fn ask<T: for<'a> Deserialize<'a>>(&self, actions: &Value, options: Option<&str>) -> Result<T> {
+        let text = self.text(actions, options)?;
+        serde_json::from_str(&text).context("an answer of another form")
+    }
+
+    /// The rows of each page, as text.
+    fn pages(&self, tasks: usize, options: Option<&str>) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: Box<RawValue>,
+        }
+        let page = |offset| {
+            let expression = format!("select {PROJECTIONS} from Task offset {offset} limit {PAGE}");
+            let actions = json!([{"action": "query", "expression": expression}]);
+            let [answer]: [Answer; 1] = self.ask(&actions, options)?;
+            let count = serde_json::from_str::<Vec<&RawValue>>(answer.data.get())?.len();
+            ensure!(count == PAGE, "the page at {offset} has {count} tasks");
+            Ok(answer.data.get().to_owned())
+        };
+        (0..tasks).step_by(PAGE).map(page).collect()
+    }
+
+    /// Updates these tasks and creates as many.
+    fn write(&self, tasks: &[KnownTask]) -> Result<(String, String, Work)> {
+        let update = |task: &KnownTask| {
+            json!({"action": "update", "entity_type": "Task", "entity_key": [task.id],
+                "entity_data": {"__entity_type__": "Task", "bid": BID}})
+        };
+        let updated = self.text(&tasks.iter().map(update).collect(), None)?;
+        let first = tasks.first().context("there are tasks")?;
+        let work = Work {
+            ids: tasks
+                .iter()
+                .map(|task| with_version(&task.id, "f"))
+                .collect(),
+            parent_id: first.parent.id.clone(),
+            status_id: first.status.id.clone(),
+            type_id: first.r#type.id.clone(),
+        };
+        let create = |(number, id): (usize, &String)| {
+            json!({"action": "create", "entity_type": "Task", "entity_key": [id],
+                "entity_data": {"__entity_type__": "Task", "id": id,
+                    "name": format!("task_{number}"), "description": "made by a benchmark",
+                    "bid": 3600, "parent_id": work.parent_id, "status_id": work.status_id,
+                    "type_id": work.type_id}})
+        };
+        let created = self.text(&work.ids.iter().enumerate().map(create).collect(), None)?;
+        Ok((updated, created, work))
+    }
+}

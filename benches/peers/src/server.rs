@@ -1,0 +1,204 @@
+//! A server of prepared answers: it reads what is asked for and writes bytes that lie ready.
+//!
+//! It takes as little time as it can, so that it does not measure itself, and it is strict: what
+//! it has no answer for is an error, so that no contender asks for more than the others unseen.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::contender::{PAGE, Work};
+use crate::record::{Recording, record};
+
+/// What the driver is told when the server listens.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) url: String,
+    pub(crate) work: Work,
+    /// The size of all tasks' pages that are asked for first, and of the same in full.
+    pub(crate) bytes: usize,
+    pub(crate) full_bytes: usize,
+}
+
+/// Whole HTTP answers.
+struct Answers {
+    information: Vec<u8>,
+    schemas: Vec<u8>,
+    both: Vec<u8>,
+    pages: Vec<Vec<u8>>,
+    full_pages: Vec<Vec<u8>>,
+    updated: Vec<u8>,
+    created: Vec<u8>,
+    changes: usize,
+}
+
+/// Records, says where it listens, and serves until its input ends.
+pub(crate) fn serve(tasks: usize, changes: usize) -> Result<()> {
+    let recording = record(tasks, changes).context("recording the emulator")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let size = |pages: &[String]| pages.iter().map(String::len).sum();
+    let ready = Ready {
+        url: format!("http://{}", listener.local_addr()?),
+        bytes: size(&recording.pages[..tasks / PAGE]),
+        full_bytes: size(&recording.full_pages),
+        work: recording.work.clone(),
+    };
+    let answers = Arc::new(Answers::new(&recording, changes));
+    drop(recording);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answers = answers.clone();
+            thread::spawn(move || {
+                if let Err(error) = answers.converse(&stream) {
+                    eprintln!("the replaying server: {error:#}");
+                }
+            });
+        }
+    });
+    println!("{}", serde_json::to_string(&ready)?);
+    // The driver's end, however it comes, is this server's end.
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+impl Answers {
+    fn new(recording: &Recording, changes: usize) -> Self {
+        let (information, schemas) = (&recording.information, &recording.schemas);
+        let whole = |pages: &[String]| pages.iter().map(|page| answer(200, page)).collect();
+        Self {
+            information: answer(200, &json!([information]).to_string()),
+            schemas: answer(200, &json!([schemas]).to_string()),
+            both: answer(200, &json!([information, schemas]).to_string()),
+            pages: whole(&recording.pages),
+            full_pages: whole(&recording.full_pages),
+            updated: answer(200, &recording.updated),
+            created: answer(200, &recording.created),
+            changes,
+        }
+    }
+
+    /// Serves one connection to its end.
+    fn converse(&self, mut stream: &TcpStream) -> Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::with_capacity(1 << 16, stream);
+        while let Some(request) = Request::read(&mut reader)? {
+            let refused;
+            let bytes = match self.find(&request) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    eprintln!("the replaying server: {error:#}");
+                    let content = json!({"exception": "Unprepared", "content": error.to_string()});
+                    refused = answer(400, &content.to_string());
+                    &refused
+                }
+            };
+            stream.write_all(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn find(&self, request: &Request) -> Result<&[u8]> {
+        #[derive(Deserialize)]
+        struct Action {
+            action: String,
+            expression: Option<String>,
+        }
+        let actions: Vec<Action> = serde_json::from_slice(&request.body)?;
+        let names: Vec<&str> = actions
+            .iter()
+            .map(|action| action.action.as_str())
+            .collect();
+        match names[..] {
+            ["query_server_information"] => Ok(&self.information),
+            ["query_schemas"] => Ok(&self.schemas),
+            ["query_server_information", "query_schemas"] => Ok(&self.both),
+            ["query"] => {
+                let expression = actions[0].expression.as_deref().unwrap_or_default();
+                let pages = match request.wants_full {
+                    true => &self.full_pages,
+                    false => &self.pages,
+                };
+                page_of(expression)
+                    .and_then(|number| pages.get(number))
+                    .map(Vec::as_slice)
+                    .with_context(|| format!("no answer to {expression:?} was prepared"))
+            }
+            [first, ..]
+                if names.iter().all(|name| *name == first) && names.len() == self.changes =>
+            {
+                match first {
+                    "create" => Ok(&self.created),
+                    "update" => Ok(&self.updated),
+                    _ => bail!("no answer to {first} was prepared"),
+                }
+            }
+            _ => bail!(
+                "no answer to {} actions was prepared: {:?} …",
+                names.len(),
+                names.first()
+            ),
+        }
+    }
+}
+
+/// The number of the page that a query asks for: each client has words of its own around the
+/// offset and the limit.
+fn page_of(expression: &str) -> Option<usize> {
+    let words: Vec<&str> = expression.split_whitespace().collect();
+    let after = |name: &str| {
+        let place = words.iter().position(|word| *word == name)?;
+        words.get(place + 1).copied()
+    };
+    let offset: usize = after("offset").unwrap_or("0").parse().ok()?;
+    let is_page = after("limit")? == PAGE.to_string() && offset.is_multiple_of(PAGE);
+    (after("from")? == "Task" && is_page).then_some(offset / PAGE)
+}
+
+fn answer(status: u16, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// As much of a request as matters.
+struct Request {
+    wants_full: bool,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// The next one, or `None` at the end of the connection.
+    fn read(reader: &mut BufReader<&TcpStream>) -> Result<Option<Self>> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if reader.read_until(b'\n', &mut head)? == 0 {
+                return Ok(None);
+            }
+        }
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Request::new(&mut headers);
+        ensure!(parsed.parse(&head)?.is_complete(), "half a request");
+        let value = |name: &str| {
+            let header = parsed
+                .headers
+                .iter()
+                .find(|header| header.name.eq_ignore_ascii_case(name))?;
+            std::str::from_utf8(header.value).ok()
+        };
+        let length = value("content-length").context("a request without a length")?;
+        let mut body = vec![0; length.parse()?];
+        reader.read_exact(&mut body)?;
+        let options = value("ftrack-api-options").unwrap_or_default();
+        Ok(Some(Self {
+            wants_full: options.contains("denormalize:1"),
+            body,
+        }))
+    }
+}

@@ -1,0 +1,326 @@
+//! The figures as tables, and the goals that they are compared with.
+
+use std::fmt::Write as _;
+
+use crate::contender::Time;
+use crate::figures::Figures;
+use crate::jobs::Who;
+use crate::record::COPIES;
+use crate::run::Size;
+
+/// What is done by several contenders.
+pub(crate) struct Line {
+    pub(crate) what: String,
+    pub(crate) ours: Option<Time>,
+    pub(crate) floor: Option<Time>,
+    pub(crate) python: Option<Time>,
+    pub(crate) javascript: Option<Time>,
+}
+
+/// The lines of the table of times.
+pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
+    use Who::{Bytes, JavaScript, Ours, Python, Structs, Value};
+
+    let Size { tasks, changes, .. } = *size;
+    let (all, few, many) = (grouped(tasks), grouped(changes), grouped(tasks * COPIES));
+    let work = |what: String, count: usize, step: &str| {
+        let time = |who| figures.step(who, "work", count, step);
+        Line {
+            what,
+            ours: time(Ours),
+            floor: time(Value),
+            python: time(Python),
+            javascript: time(JavaScript),
+        }
+    };
+    let alone = |what: &str, floor| Line {
+        what: what.to_owned(),
+        ours: None,
+        floor,
+        python: None,
+        javascript: None,
+    };
+    let started = |what: &str, time: &dyn Fn(Who) -> Option<Time>| Line {
+        what: what.to_owned(),
+        ours: time(Ours),
+        floor: time(Value),
+        python: time(Python),
+        javascript: time(JavaScript),
+    };
+    vec![
+        work(
+            format!("query {all} tasks into entities; floor: `Value`, kept"),
+            tasks,
+            "query",
+        ),
+        alone(
+            "… floor: the bytes only, not kept",
+            figures.step(Bytes, "read", tasks, "query"),
+        ),
+        Line {
+            ours: figures.step(Ours, "rows", tasks, "rows"),
+            ..alone(
+                "the same as `rows::<T>()`; floor: `serde_json` into `T`",
+                figures.step(Structs, "rows", tasks, "rows"),
+            )
+        },
+        work(
+            format!("touch 13 attributes of {all} entities"),
+            tasks,
+            "touch",
+        ),
+        work(format!("`get` of {all} cached entities"), tasks, "get"),
+        started("open a session, schema cached", &|who| {
+            figures.step(who, "start", 0, "open")
+        }),
+        started("a process that opens and ends", &|who| {
+            figures.process(who, "start", 0)
+        }),
+        work(format!("create {few} and commit"), changes, "create"),
+        work(
+            format!("update {few} of {few} loaded and commit"),
+            changes,
+            "update",
+        ),
+        work(format!("… of {all} loaded"), tasks, "update"),
+        work(format!("… of {many} loaded"), tasks * COPIES, "update"),
+    ]
+}
+
+/// All tables, in Markdown.
+pub(crate) fn render(figures: &Figures, size: &Size) -> String {
+    let mut out = String::from(
+        "Milliseconds of CPU, with wall time in brackets; ratios are of CPU.\n\n\
+         | what | SDK | floor | Python | JavaScript | of the floor | of Python | of JavaScript |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for line in lines(figures, size) {
+        let cells = [line.ours, line.floor, line.python, line.javascript].map(cell);
+        let ratios = [line.floor, line.python, line.javascript];
+        let ratios = ratios.map(|other| share(Some(line.ours?.cpu / other?.cpu)));
+        let [floor, python, javascript] = ratios.map(Option::unwrap_or_default);
+        let cells = cells.join(" | ");
+        writeln!(
+            out,
+            "| {} | {cells} | {floor} | {python} | {javascript} |",
+            line.what
+        )
+        .expect("a string takes all");
+    }
+    out.push_str("\nThe most memory that a process has had, in MB:\n\n");
+    out.push_str(&memory(figures, size));
+    out.push_str("\nBeside the goals:\n\n| what | figure | goal | |\n|---|---:|---:|---|\n");
+    for goal in goals(figures, size) {
+        let verdict = match goal.figure {
+            Some(figure) if figure <= goal.at_most => "reached",
+            Some(_) => "**not reached**",
+            None => "not measured",
+        };
+        let figure = goal.figure.map(short).unwrap_or_default();
+        let (what, at_most) = (goal.what, short(goal.at_most));
+        writeln!(out, "| {what} | {figure} | {at_most} | {verdict} |").expect("as above");
+    }
+    out
+}
+
+fn memory(figures: &Figures, size: &Size) -> String {
+    use Who::{Bytes, JavaScript, Ours, Python, Structs, Value};
+
+    let Size { tasks, changes, .. } = *size;
+    let (all, few, many) = (grouped(tasks), grouped(changes), grouped(tasks * COPIES));
+    let floor = figures.peak(Value, "work", tasks);
+    let lines = [
+        (format!("SDK, {all} entities"), Ours, "work", tasks),
+        (
+            format!("floor: `Value` of {all}, kept"),
+            Value,
+            "work",
+            tasks,
+        ),
+        (
+            "floor: the bytes only, not kept".to_owned(),
+            Bytes,
+            "read",
+            tasks,
+        ),
+        (format!("Python, {all} entities"), Python, "work", tasks),
+        (
+            format!("JavaScript, {all} objects"),
+            JavaScript,
+            "work",
+            tasks,
+        ),
+        (format!("SDK, `rows` of {few}"), Ours, "rows", changes),
+        (format!("SDK, `rows` of {all}"), Ours, "rows", tasks),
+        (
+            format!("floor: `serde_json` into structs, {all}"),
+            Structs,
+            "rows",
+            tasks,
+        ),
+        (
+            format!("SDK, {many} entities"),
+            Ours,
+            "work",
+            tasks * COPIES,
+        ),
+        (
+            "SDK, a process that opens and ends".to_owned(),
+            Ours,
+            "start",
+            0,
+        ),
+    ];
+    let mut out = String::from("| what | MB | of `Value` |\n|---|---:|---:|\n");
+    for (what, who, scenario, count) in lines {
+        let peak = figures.peak(who, scenario, count);
+        let ratio = share(peak.zip(floor).map(|(peak, floor)| peak / floor));
+        let peak = peak.map(|peak| format!("{:.1}", peak / 1e6));
+        let (peak, ratio) = (peak.unwrap_or_default(), ratio.unwrap_or_default());
+        writeln!(out, "| {what} | {peak} | {ratio} |").expect("a string takes all");
+    }
+    out
+}
+
+/// A figure that shall be small.
+struct Goal {
+    what: &'static str,
+    figure: Option<f64>,
+    at_most: f64,
+}
+
+fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
+    use Who::{JavaScript, Ours, Python, Structs, Value};
+
+    let Size { tasks, changes, .. } = *size;
+    let many = tasks * COPIES;
+    let cpu = |who, scenario, count, step: &str| {
+        figures
+            .step(who, scenario, count, step)
+            .map(|time| time.cpu)
+    };
+    let peak = |who, scenario, count| figures.peak(who, scenario, count);
+    let of = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
+    let goal = |what, figure, at_most| Goal {
+        what,
+        figure,
+        at_most,
+    };
+    let query = |who| cpu(who, "work", tasks, "query");
+    let update = |who, count| cpu(who, "work", count, "update");
+    let megabytes = |bytes: Option<f64>| bytes.map(|bytes| bytes / 1e6);
+    let start = figures.process(Ours, "start", 0);
+    vec![
+        goal(
+            "query into entities, CPU of `Value`",
+            of(query(Ours), query(Value)),
+            0.55,
+        ),
+        goal("… of Python", of(query(Ours), query(Python)), 1.0 / 120.0),
+        goal(
+            "… of JavaScript",
+            of(query(Ours), query(JavaScript)),
+            1.0 / 7.0,
+        ),
+        goal(
+            "… peak memory, MB",
+            megabytes(peak(Ours, "work", tasks)),
+            25.0,
+        ),
+        goal(
+            "… peak memory of `Value`",
+            of(peak(Ours, "work", tasks), peak(Value, "work", tasks)),
+            0.25,
+        ),
+        goal(
+            "`rows`, CPU of `serde_json` into the same structs",
+            of(
+                cpu(Ours, "rows", tasks, "rows"),
+                cpu(Structs, "rows", tasks, "rows"),
+            ),
+            1.1,
+        ),
+        goal(
+            "… peak memory, of that with a tenth of the tasks",
+            of(peak(Ours, "rows", tasks), peak(Ours, "rows", changes)),
+            1.05,
+        ),
+        goal(
+            "touch 13 attributes, CPU ms",
+            cpu(Ours, "work", tasks, "touch"),
+            3.0,
+        ),
+        goal(
+            "open, CPU of the floor",
+            of(
+                cpu(Ours, "start", 0, "open"),
+                cpu(Value, "start", 0, "open"),
+            ),
+            1.3,
+        ),
+        goal(
+            "a process that opens and ends, CPU ms",
+            start.map(|time| time.cpu),
+            8.0,
+        ),
+        goal("… wall ms", start.map(|time| time.wall), 8.0),
+        goal(
+            "create and commit, CPU of the floor",
+            of(
+                cpu(Ours, "work", changes, "create"),
+                cpu(Value, "work", changes, "create"),
+            ),
+            1.5,
+        ),
+        goal(
+            "update and commit, CPU of the floor",
+            of(update(Ours, changes), update(Value, changes)),
+            2.0,
+        ),
+        goal(
+            "… with a hundred times as many loaded, of that",
+            of(update(Ours, many), update(Ours, changes)),
+            1.1,
+        ),
+        goal(
+            "`get` of a cached entity, CPU µs",
+            cpu(Ours, "work", tasks, "get").map(|all| all * 1e3 / tasks as f64),
+            0.2,
+        ),
+    ]
+}
+
+fn cell(time: Option<Time>) -> String {
+    time.map(|time| format!("{} ({})", short(time.cpu), short(time.wall)))
+        .unwrap_or_default()
+}
+
+/// A ratio; small ones as fractions.
+fn share(ratio: Option<f64>) -> Option<String> {
+    let ratio = ratio?;
+    Some(match ratio {
+        small if small < 0.1 => format!("1/{:.0}", 1.0 / small),
+        _ => format!("{ratio:.2}"),
+    })
+}
+
+/// Three digits.
+pub(crate) fn short(value: f64) -> String {
+    let digits = match value.abs() {
+        large if large >= 99.95 => 0,
+        tens if tens >= 9.995 => 1,
+        ones if ones >= 0.9995 => 2,
+        tenths if tenths >= 0.09995 => 3,
+        small if small >= 0.001 => 4,
+        _ => 6,
+    };
+    format!("{value:.digits$}")
+}
+
+/// With commas between thousands.
+pub(crate) fn grouped(number: usize) -> String {
+    match number {
+        1000.. => format!("{},{:03}", grouped(number / 1000), number % 1000),
+        _ => number.to_string(),
+    }
+}
