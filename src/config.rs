@@ -193,6 +193,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The folders that `FTRACK_EVENT_PLUGIN_PATH` names.
+pub(crate) fn plugin_paths() -> Vec<PathBuf> {
+    let paths = std::env::var_os("FTRACK_EVENT_PLUGIN_PATH").unwrap_or_default();
+    std::env::split_paths(&paths).collect()
+}
+
 /// Who is logged in: the variables that Python's `getpass` looks at, then the system.
 fn login_name(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let variables = ["LOGNAME", "USER", "LNAME", "USERNAME"];

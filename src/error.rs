@@ -1,7 +1,9 @@
 //! The one error type of the crate: small, with a kind to match on and the subject in its text.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What every fallible function of this crate returns.
@@ -244,6 +246,20 @@ impl StdError for Error {
         let source = self.0.source.as_deref()?;
         Some(source)
     }
+}
+
+/// Runs code that is not ours; a panic becomes an error. It must be called where that code was
+/// compiled: a panic of a plugin's library cannot be caught outside of it.
+pub(crate) fn caught<T>(call: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    // What it leaves half done when it panics is its own.
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", panic_message(panic.as_ref()))))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 /// The known name that `name` was most likely meant to be, for "did you mean".

@@ -1,11 +1,12 @@
 //! The handles that users hold, and what they share: types only, no behaviour.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::api::Api;
 use crate::hub::EventHub;
 use crate::location::Locations;
 use crate::lock::{Condvar, Mutex};
+use crate::plugin::PluginInfo;
 use crate::schema::Schema;
 use crate::session::{Configuration, ServerInformation, ThreadSettings};
 use crate::store::{Handle, Store};
@@ -55,6 +56,12 @@ pub struct Location {
     pub(crate) entity: Entity,
 }
 
+/// A session that may be gone, or not be open yet; see [`Session::downgrade`].
+#[derive(Clone)]
+pub struct WeakSession {
+    pub(crate) shared: Arc<OnceLock<Weak<Shared>>>,
+}
+
 /// What all handles of one session share.
 pub(crate) struct Shared {
     /// Shared with the accessor of the server's location.
@@ -70,4 +77,6 @@ pub(crate) struct Shared {
     /// Told when a commit ends: commits wait for one another, without holding the lock.
     pub(crate) commit_ended: Condvar,
     pub(crate) thread_settings: ThreadSettings,
+    /// What was found when it was opened.
+    pub(crate) plugins: Vec<PluginInfo>,
 }

@@ -36,6 +36,7 @@ mod hub;
 pub mod location;
 mod lock;
 mod operation;
+pub mod plugin;
 pub mod query;
 mod schema;
 mod session;
@@ -51,13 +52,15 @@ pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
-pub use handle::{Entity, Location, Session};
+pub use handle::{Entity, Location, Session, WeakSession};
 pub use hub::{
     ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
     SubscribeOptions, SubscriberId, SubscriberInfo,
 };
 pub use operation::{Change, Operation, Plan};
-pub use schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
+pub use schema::{
+    Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
+};
 pub use session::{
     IntoKey, Query, QueryIter, QueryPages, Rows, Scope, Search, ServerInformation, SessionBuilder,
     SettingGuard, Strategy,

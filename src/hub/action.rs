@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::event::{Action, Expression, Outcome};
+use crate::event::{Action, Event, Expression, Outcome};
 use crate::hub::{EventHub, ScopedSubscription};
 
 /// An action that can be started from ftrack's menu until this is dropped.
@@ -33,28 +33,39 @@ impl EventHub {
     ///
     /// `Syntax` if the identifier or the user name cannot be written in an expression.
     pub fn register_action(&self, action: impl Action) -> Result<ActionRegistration> {
-        let action = Arc::new(action);
-        let item = action.item();
-        let user = Expression::equal("source.user.username", self.inner.config.api_user.as_str());
-        let discover = Expression::topic("ftrack.action.discover").and(user.clone());
-        let launch = Expression::topic("ftrack.action.launch")
-            .and(Expression::equal(
-                "data.actionIdentifier",
-                item.identifier(),
-            ))
-            .and(user);
-        let offered = Arc::clone(&action);
-        let discover = self.subscribe_scoped(discover, move |event| {
-            let wanted = offered.discover(&event.selection()?)?;
-            Ok(wanted.then(|| json!({"items": [offered.item()]})))
-        })?;
-        let launch = self.subscribe_scoped(launch, move |event| {
-            let outcome = action.launch(&event.launch()?).unwrap_or_else(|error| {
-                log::error!("action {}: {error:#}", action.item().identifier());
-                Outcome::failure(format!("{error:#}"))
-            });
-            Ok(Some(outcome.to_json()))
-        })?;
-        Ok(ActionRegistration { discover, launch })
+        let [discover, launch] = action_handlers(action, &self.inner.config.api_user);
+        Ok(ActionRegistration {
+            discover: self.subscribe_scoped(discover.0, discover.1)?,
+            launch: self.subscribe_scoped(launch.0, launch.1)?,
+        })
     }
+}
+
+type Handler = Box<dyn Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync>;
+
+/// What an action subscribes to, to be seen and to be started by this user.
+pub(crate) fn action_handlers(action: impl Action, user: &str) -> [(Expression, Handler); 2] {
+    let action = Arc::new(action);
+    let item = action.item();
+    let user = Expression::equal("source.user.username", user);
+    let discover = Expression::topic("ftrack.action.discover").and(user.clone());
+    let launch = Expression::topic("ftrack.action.launch")
+        .and(Expression::equal(
+            "data.actionIdentifier",
+            item.identifier(),
+        ))
+        .and(user);
+    let offered = Arc::clone(&action);
+    let on_discover: Handler = Box::new(move |event| {
+        let wanted = offered.discover(&event.selection()?)?;
+        Ok(wanted.then(|| json!({"items": [offered.item()]})))
+    });
+    let on_launch: Handler = Box::new(move |event| {
+        let outcome = action.launch(&event.launch()?).unwrap_or_else(|error| {
+            log::error!("action {}: {error:#}", action.item().identifier());
+            Outcome::failure(format!("{error:#}"))
+        });
+        Ok(Some(outcome.to_json()))
+    });
+    [(discover, on_discover), (launch, on_launch)]
 }

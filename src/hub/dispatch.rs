@@ -1,8 +1,6 @@
 //! Waiting for events and calling handlers, in the caller's thread and without locks.
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +13,7 @@ use crate::hub::shared::{Counters, not_connected};
 use crate::hub::{Callback, EventHub};
 
 /// What is called for a reply.
-pub(super) type OnReply = Arc<dyn Fn(&Event) + Send + Sync + 'static>;
+pub(super) type OnReply = Arc<dyn Fn(&Event) -> anyhow::Result<()> + Send + Sync + 'static>;
 
 impl EventHub {
     /// Waits for events and calls their handlers; for ever with `None`.
@@ -122,10 +120,7 @@ impl EventHub {
             log::warn!("event hub: event {id} ({topic}) was not delivered: {why}");
             return;
         };
-        self.guarded("on_undelivered", event, || {
-            callback(event, why);
-            Ok(())
-        });
+        self.guarded("on_undelivered", event, || callback(event, why));
     }
 
     /// Calls everybody who wants the event, and answers what they returned.
@@ -133,10 +128,7 @@ impl EventHub {
         if let Some(original) = event.in_reply_to_event() {
             let callback = self.inner.replies.lock().get(original);
             if let Some(callback) = callback {
-                self.guarded("on_reply", event, || {
-                    callback(event);
-                    Ok(())
-                });
+                self.guarded("on_reply", event, || callback(event));
             }
         }
         let mut results = Vec::new();
@@ -177,18 +169,16 @@ impl EventHub {
         }
     }
 
-    /// Runs user code; its failure is logged and counted, so that the others get their turn.
+    /// Runs user code, which was wrapped so that it does not panic; its failure is logged and counted, so that the others get their turn.
     fn guarded<T>(
         &self,
         who: &str,
         event: &Event,
         call: impl FnOnce() -> anyhow::Result<T>,
     ) -> Option<T> {
-        // A handler that panics may leave its own state broken, but not the hub's.
-        let why = match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(Ok(value)) => return Some(value),
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(panic) => format!("panic: {}", panic_message(panic.as_ref())),
+        let why = match call() {
+            Ok(value) => return Some(value),
+            Err(error) => format!("{error:#}"),
         };
         Counters::add(&self.inner.shared.counters.failed_handlers);
         log::error!(
@@ -293,10 +283,4 @@ impl Replies {
 fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     // A time beyond what the clock can hold is for ever.
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::{Event, Registry};
 use crate::lock::{Mutex, RwLock};
 
 pub use action::ActionRegistration;
+pub(crate) use action::action_handlers;
 pub use config::HubConfig;
 pub use publish::Publish;
 pub use shared::{HubCounts, HubState};
@@ -36,7 +37,7 @@ pub(crate) type Callback =
     Arc<dyn Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static>;
 
 /// What is called for an event that was not delivered, with the reason.
-type OnUndelivered = Arc<dyn Fn(&Event, &str) + Send + Sync + 'static>;
+type OnUndelivered = Arc<dyn Fn(&Event, &str) -> anyhow::Result<()> + Send + Sync + 'static>;
 
 /// Publishes events, and hands events to those who subscribe to them.
 ///
@@ -260,7 +261,12 @@ impl EventHub {
             .inner
             .on_undelivered
             .write()
-            .replace(Arc::new(callback));
+            .replace(Arc::new(move |event, why| {
+                caught(|| {
+                    callback(event, why);
+                    Ok(())
+                })
+            }));
         drop(old);
     }
 

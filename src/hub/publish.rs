@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::Event;
 use crate::hub::EventHub;
 use crate::hub::shared::{Command, Counters, not_connected};
@@ -23,7 +23,12 @@ impl Publish<'_> {
     /// Calls this for every reply, where handlers run. Of the 4,096 latest events with such a
     /// callback replies are looked for.
     pub fn on_reply(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.on_reply = Some(Arc::new(callback));
+        self.on_reply = Some(Arc::new(move |event| {
+            caught(|| {
+                callback(event);
+                Ok(())
+            })
+        }));
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::{Event, Expression, IntoExpression, Subscriber};
 use crate::hub::shared::Command;
 use crate::hub::{Callback, EventHub};
@@ -194,7 +194,7 @@ impl EventHub {
     ) -> Result<SubscriberId> {
         let expression = subscription.into_expression()?;
         let metadata = metadata(options.subscriber)?;
-        let callback: Callback = Arc::new(callback);
+        let callback: Callback = Arc::new(move |event| caught(|| callback(event)));
         let mut subscriber = Subscriber::new(expression, metadata, callback);
         subscriber.priority = options.priority;
         subscriber.ignore_own = options.ignore_own;
@@ -257,6 +257,11 @@ impl EventHub {
         // Without a connection there is nobody to tell.
         let _ = self.inner.shared.command(Command::Unsubscribe { id, text });
         Ok(())
+    }
+
+    /// Whether anybody has subscribed to anything.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        self.inner.registry.read().iter().next().is_some()
     }
 
     /// The subscriber with this id, if there is one.

@@ -8,6 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Location;
 use crate::structure::{ResourceIdentifierTransformer, Structure};
 
+use super::contain::Contained;
+
 /// The priority of a location that nobody gave one: as in the Python client.
 const PRIORITY: i32 = 95;
 
@@ -60,13 +62,13 @@ impl Binding {
 
     /// How the data is reached. Without one the location is not accessible.
     pub fn accessor(mut self, accessor: impl Accessor) -> Self {
-        self.accessor = Some(Arc::new(accessor));
+        self.accessor = Some(Arc::new(Contained(accessor)));
         self
     }
 
     /// Where new components go. Without one nothing can be added.
     pub fn structure(mut self, structure: impl Structure) -> Self {
-        self.structure = Some(Arc::new(structure));
+        self.structure = Some(Arc::new(Contained(structure)));
         self
     }
 
@@ -75,7 +77,7 @@ impl Binding {
         mut self,
         transformer: impl ResourceIdentifierTransformer,
     ) -> Self {
-        self.transformer = Some(Arc::new(transformer));
+        self.transformer = Some(Arc::new(Contained(transformer)));
         self
     }
 

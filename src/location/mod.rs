@@ -1,6 +1,7 @@
 //! Locations: what a session binds to them, and where in them components are.
 
 mod bind;
+mod contain;
 mod identifiers;
 mod register;
 mod remove;

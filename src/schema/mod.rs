@@ -1,5 +1,6 @@
 //! What a server's entity types and attributes are, looked up by name or by small ids.
 
+mod changes;
 mod hash;
 mod kinds;
 mod names;
@@ -14,6 +15,7 @@ use crate::value::{HashMap, Value};
 
 use names::Names;
 
+pub use changes::EntityTypeChanges;
 pub(crate) use hash::{md5_hex, schema_hash};
 pub(crate) use parse::WireSchema;
 

@@ -223,7 +223,7 @@ fn default_of(property: &WireProperty) -> AttributeDefault {
     }
 }
 
-fn scalar(value: &serde_json::Value) -> Value {
+pub(super) fn scalar(value: &serde_json::Value) -> Value {
     match value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => (*value).into(),

@@ -10,10 +10,10 @@ use crate::api::Api;
 use crate::cache::schema as schema_cache;
 use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
-use crate::handle::{Session, Shared};
+use crate::handle::{Session, Shared, WeakSession};
 use crate::location::Locations;
 use crate::lock::{Condvar, Mutex};
+use crate::plugin::{self, Plugins};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::transport::{Http, Tls, Transport};
@@ -29,6 +29,7 @@ pub struct SessionBuilder {
     pub(super) settings: Settings,
     transport: Option<Box<dyn Transport>>,
     auto_connect_event_hub: bool,
+    pub(super) plugins: plugin::Settings,
 }
 
 impl Session {
@@ -130,7 +131,7 @@ impl SessionBuilder {
     /// [`ErrorKind::Unsupported`] for servers older than 3.3.11;
     /// [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and [`ErrorKind::Tls`] if the server
     /// cannot be reached; [`ErrorKind::BadResponse`] if something else answers.
-    pub fn open(self) -> Result<Session> {
+    pub fn open(mut self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
         let tls = Tls::new(&config.network);
         let transport = self
@@ -139,7 +140,20 @@ impl SessionBuilder {
         let event_hub = hub_for(&config, tls)?;
         let auto_connect = self.auto_connect_event_hub;
         let api = Arc::new(Api::new(config, transport));
-        let (server_information, schema) = introduce(&api)?;
+        let (server_information, mut schema) = introduce(&api)?;
+        let weak = WeakSession::default();
+        let host = plugin::Host {
+            hub: &event_hub,
+            session: weak.clone(),
+            server_url: api.config().server_url.as_str(),
+            api_user: &api.config().api_user,
+        };
+        let paths = match self.plugins.paths.take() {
+            Some(paths) => paths,
+            None => config::plugin_paths(),
+        };
+        let mut plugins = Plugins::register(&self.plugins, &paths, &host);
+        plugins.change_types(&event_hub, &mut schema);
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
@@ -148,6 +162,7 @@ impl SessionBuilder {
             locations: Locations::default(),
             commit_ended: Condvar::new(),
             thread_settings,
+            plugins: plugins.found,
             api,
             schema,
             server_information,
@@ -156,12 +171,12 @@ impl SessionBuilder {
         let session = Session {
             shared: Arc::new(shared),
         };
+        weak.fill(&session);
         session.configure_locations()?;
         if auto_connect {
             session.event_hub().connect_in_background()?;
         }
-        let ready = Event::new("ftrack.api.session.ready");
-        session.event_hub().publish_synchronous(ready);
+        session.announce(plugin::READY);
         Ok(session)
     }
 }

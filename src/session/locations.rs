@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::accessor::{DiskAccessor, ServerAccessor};
 use crate::error::Result;
-use crate::event::Event;
 use crate::handle::{Entity, Location, Session};
 use crate::location::{
     BUILT_IN, Binding, ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, SERVER_LOCATION_ID,
     UNMANAGED_LOCATION_ID,
 };
+use crate::plugin;
 use crate::query::{field, select};
 use crate::structure::{EntityIdStructure, OriginStructure};
 use crate::value::EntityKey;
@@ -126,8 +126,7 @@ impl Session {
         locations.bind(UNMANAGED_LOCATION_ID, notes().priority(90));
         locations.bind(REVIEW_LOCATION_ID, notes().priority(110));
         locations.bind(SERVER_LOCATION_ID, server.priority(150));
-        let event = Event::new("ftrack.api.session.configure-location");
-        self.event_hub().publish_synchronous(event);
+        self.announce(plugin::CONFIGURE_LOCATION);
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ mod locations;
 mod many;
 mod merge;
 mod network;
+mod plugins;
 mod populate;
 mod query;
 mod rows;

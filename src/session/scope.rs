@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::event::Event;
 use crate::handle::Session;
+use crate::plugin;
 use crate::store::Mark;
 
 /// Forgets, when dropped, the entities that a session met since it was made.
@@ -45,8 +45,11 @@ impl Session {
         self.shared.store.lock().len()
     }
 
-    /// Forgets everything, and publishes the local event `ftrack.api.session.reset`: operations that were not committed, values that were set, entities.
+    /// Forgets everything: operations that were not committed, values that were set, entities.
     /// Those that are still held stay usable and are fetched again when they are read.
+    ///
+    /// Then the local events `ftrack.api.session.configure-location` and
+    /// `ftrack.api.session.reset` are published. Plugins do not register again.
     ///
     /// Waits for a commit that another thread has begun.
     pub fn reset(&self) {
@@ -56,8 +59,11 @@ impl Session {
         }
         self.rollback();
         self.shared.store.lock().forget_all();
-        let reset = Event::new("ftrack.api.session.reset");
-        self.event_hub().publish_synchronous(reset);
+        // Bindings may hang on what was forgotten.
+        if let Err(error) = self.configure_locations() {
+            log::error!("locations are not configured again: {error}");
+        }
+        self.announce(plugin::RESET);
     }
 }
 

@@ -1,0 +1,168 @@
+//! What an executable plugin says of itself without being started.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How much of a file is searched for its declaration.
+const HEAD: u64 = 64 * 1024;
+
+/// What stands in front of a declaration in a file.
+const MARK: &str = "ftrack-plugin:";
+
+/// The JSON object behind `ftrack-plugin:` on a line of the file, or in the file beside it whose
+/// name ends with `.json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Declaration {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    pub(super) subscribe: Vec<String>,
+    #[serde(default = "default_priority")]
+    pub(super) priority: i32,
+    /// In seconds.
+    #[serde(default = "default_timeout")]
+    timeout: f64,
+    /// The program that runs the file, with its arguments, where the system does not know it.
+    #[serde(default)]
+    pub(super) run: Vec<String>,
+}
+
+fn default_priority() -> i32 {
+    100
+}
+
+fn default_timeout() -> f64 {
+    10.0
+}
+
+impl Declaration {
+    /// How long one event may take.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout)
+    }
+
+    /// # Errors
+    ///
+    /// What is wrong with the declaration, or that there is none.
+    pub(super) fn of(path: &Path) -> Result<Self, String> {
+        let text = match beside(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => inside(path)?,
+            Err(error) => return Err(format!("its .json file cannot be read: {error}")),
+        };
+        let declaration: Self = serde_json::from_str(&text)
+            .map_err(|error| format!("its declaration cannot be read: {error}"))?;
+        declaration.check()?;
+        Ok(declaration)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.name.trim().is_empty() {
+            return Err("its declaration has no name".into());
+        }
+        if self.subscribe.is_empty() {
+            return Err("its declaration subscribes to nothing".into());
+        }
+        if !(self.timeout > 0.0 && self.timeout <= 3600.0) {
+            return Err(
+                "the timeout in its declaration must be more than 0 and at most 3600".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The text of the declaration that lies beside a file.
+fn beside(path: &Path) -> io::Result<String> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".json");
+    fs::read_to_string(PathBuf::from(name))
+}
+
+/// The text of the declaration that stands in a file.
+fn inside(path: &Path) -> Result<String, String> {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(HEAD).read_to_end(&mut head))
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    let head = String::from_utf8_lossy(&head);
+    let found = head.lines().find_map(|line| line.split_once(MARK));
+    found.map(|(_, json)| json.trim().to_owned()).ok_or_else(|| {
+        format!("it declares nothing: it needs a line with `{MARK} {{\"name\": …}}`, or a .json file")
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Declaration, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ftrack-plugin");
+        fs::write(&path, text).unwrap();
+        Declaration::of(&path)
+    }
+
+    #[test]
+    fn stands_in_a_comment() {
+        let text = "#!/bin/sh\n# ftrack-plugin: {\"name\": \"a\", \"subscribe\": [\"topic=x\"]}\n";
+        let found = of(text).unwrap();
+        assert_eq!((found.name.as_str(), found.priority), ("a", 100));
+        assert_eq!(found.timeout(), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn lies_beside_the_file_and_counts_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ftrack-plugin");
+        fs::write(&path, [0xff, 0, 1]).unwrap();
+        let json = r#"{"name": "b", "subscribe": ["topic=x"], "run": ["python3"], "timeout": 0.5}"#;
+        fs::write(folder.path().join("a.ftrack-plugin.json"), json).unwrap();
+        let found = Declaration::of(&path).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.run),
+            ("b", vec!["python3".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, expected) in [
+            ("echo hello", "declares nothing"),
+            ("# ftrack-plugin: hello", "cannot be read"),
+            (
+                r#"# ftrack-plugin: {"name": "a"}"#,
+                "missing field `subscribe`",
+            ),
+            (
+                r#"# ftrack-plugin: {"name": "a", "subscribe": []}"#,
+                "subscribes to nothing",
+            ),
+            (
+                r#"# ftrack-plugin: {"name": " ", "subscribe": ["topic=x"]}"#,
+                "no name",
+            ),
+            (
+                r#"# ftrack-plugin: {"name": "a", "subscribe": ["x"], "timout": 1}"#,
+                "timout",
+            ),
+            (
+                r#"# ftrack-plugin: {"name": "a", "subscribe": ["x"], "timeout": 0}"#,
+                "more than 0",
+            ),
+            (
+                r#"# ftrack-plugin: {"name": "a", "subscribe": ["x"], "timeout": 1e9}"#,
+                "at most",
+            ),
+        ] {
+            let problem = of(text).unwrap_err();
+            assert!(problem.contains(expected), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Plugins in dynamic libraries: the one file with `unsafe` in it.
+//!
+//! A library brings its own copy of this crate, which works on the session of the program that
+//! loads it. docs/ARCHITECTURE.md, "What crosses the library boundary", says what makes that
+//! sound; the checks are here.
+
+#![allow(unsafe_code, reason = "loading a library is unsafe, whatever it holds")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::any::TypeId;
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use libloading::Library;
+use log::{Log, Metadata, Record};
+
+use super::Plugin;
+use super::identity::{self, Identity};
+use crate::error::caught;
+use crate::handle::Session;
+
+/// The exported name that is looked up in a library.
+const SYMBOL: &[u8] = b"ftrack_api_plugin\0";
+
+/// What a plugin library exports; made by [`export_plugin!`](crate::export_plugin).
+#[repr(C)]
+pub struct Descriptor {
+    /// Compared before anything else here is touched.
+    identity: Identity,
+    build: extern "C" fn() -> u64,
+    start: unsafe extern "C" fn(*const Host) -> Started,
+    make: fn() -> anyhow::Result<Box<dyn Plugin>>,
+}
+
+impl Descriptor {
+    /// For the macro, which gives it the expression of the plugin.
+    #[doc(hidden)]
+    pub const fn new(make: fn() -> anyhow::Result<Box<dyn Plugin>>) -> Self {
+        Self {
+            identity: Identity::OWN,
+            build,
+            start,
+            make,
+        }
+    }
+}
+
+/// Makes a plugin, for the macro, so that no panic of it leaves its library.
+#[doc(hidden)]
+pub fn contain<P: Plugin>(make: impl FnOnce() -> P) -> anyhow::Result<Box<dyn Plugin>> {
+    caught(|| {
+        let plugin = make();
+        Ok(Box::new(Contained {
+            name: plugin.name().to_owned(),
+            version: plugin.version().to_owned(),
+            plugin,
+        }) as Box<dyn Plugin>)
+    })
+}
+
+/// A plugin whose panics become errors inside its own library: those of another library cannot
+/// be caught.
+struct Contained<P> {
+    name: String,
+    version: String,
+    plugin: P,
+}
+
+impl<P: Plugin> Plugin for Contained<P> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn register(
+        &self,
+        registrar: &mut super::Registrar,
+        arguments: &super::Arguments,
+    ) -> anyhow::Result<()> {
+        caught(|| self.plugin.register(registrar, arguments))
+    }
+}
+
+/// Exports a plugin from a dynamic library (`crate-type = ["cdylib"]`), so that sessions find it
+/// on their plugin paths. Takes the expression of a [`Plugin`](crate::plugin::Plugin); a library
+/// exports one.
+///
+/// It also makes the library use the memory allocator of the program that loads it, because the
+/// two hand each other values to free; so the library cannot have a `#[global_allocator]` of its
+/// own.
+///
+/// ```
+/// use ftrack_api::plugin::{Arguments, Plugin, Registrar};
+///
+/// #[derive(Default)]
+/// struct Greeter;
+///
+/// impl Plugin for Greeter {
+///     fn name(&self) -> &str {
+///         "studio.greeter"
+///     }
+///     fn version(&self) -> &str {
+///         env!("CARGO_PKG_VERSION")
+///     }
+///     fn register(&self, registrar: &mut Registrar, _: &Arguments) -> anyhow::Result<()> {
+///         registrar.subscribe("topic=studio.greeting", |_, _| Ok(Some("hello".into())))
+///     }
+/// }
+///
+/// ftrack_api::export_plugin!(Greeter);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:expr) => {
+        const _: () = {
+            #[global_allocator]
+            static ALLOCATOR: $crate::plugin::HostAllocator = $crate::plugin::HostAllocator;
+
+            fn make() -> $crate::plugin::Contained {
+                $crate::plugin::contain(|| $plugin)
+            }
+
+            #[allow(non_upper_case_globals)]
+            #[unsafe(no_mangle)]
+            static ftrack_api_plugin: $crate::plugin::Descriptor =
+                $crate::plugin::Descriptor::new(make);
+        };
+    };
+}
+
+/// Makes the plugin of a library, if the library fits this program. The library is never unloaded:
+/// callbacks, errors and thread-local values of it may live as long as the process.
+///
+/// # Errors
+///
+/// Why it cannot be used.
+pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
+    let file = File::open(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let identities = identity::find(file).map_err(|error| format!("it cannot be read: {error}"))?;
+    if identities.is_empty() {
+        return Err("it is no plugin library: nothing in it comes from `export_plugin!`".into());
+    }
+    for identity in identities {
+        identity.check()?;
+    }
+    // SAFETY: Loading runs the library's initialisers. It was built with this compiler, of this
+    // very crate and by `export_plugin!`, in which nothing runs before `start`; what else its
+    // author links in, and that the file is not exchanged meanwhile, is the trust that whoever
+    // can write the file has been given.
+    let library = unsafe { Library::new(path) };
+    let library = library.map_err(|error| format!("it cannot be loaded: {error}"))?;
+    let library = ManuallyDrop::new(library);
+    // SAFETY: The name is exported by `export_plugin!` only, which gives it this type; its first
+    // field has a form that never changes and is compared before the others are used.
+    let symbol = unsafe { library.get::<*const Descriptor>(SYMBOL) };
+    let symbol = symbol.map_err(|error| format!("it exports no plugin: {error}"))?;
+    // SAFETY: The symbol is the address of a static, which lives as long as the library: for ever.
+    let descriptor: &'static Descriptor = unsafe { &**symbol };
+    descriptor.identity.check()?;
+    if (descriptor.build)() != build() {
+        return Err(
+            "the crates under ftrack-api differ, in version or features; build it again in one \
+             workspace with this program, or with its Cargo.lock"
+                .into(),
+        );
+    }
+    // SAFETY: `HOST_TABLE` has the type that a library of this very build expects, and lives for
+    // ever.
+    match unsafe { (descriptor.start)(&raw const HOST_TABLE) } {
+        Started::Yes => {}
+        Started::Allocated => {
+            return Err("its initialisers allocate memory before the program knows of it".into());
+        }
+        Started::Taken => {
+            return Err("another copy of ftrack-api in this process has loaded it already".into());
+        }
+    }
+    (descriptor.make)().map_err(|error| format!("it cannot be started: {error:#}"))
+}
+
+/// The same for two copies of this crate that were compiled of the same sources, of the same
+/// dependencies with the same features, with the same options: Cargo puts all that into the
+/// hashes by which the compiler tells crates, and so types, apart.
+extern "C" fn build() -> u64 {
+    struct Fold(u64);
+    impl Hasher for Fold {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+    let mut fold = Fold(0xcbf2_9ce4_8422_2325);
+    TypeId::of::<Session>().hash(&mut fold);
+    TypeId::of::<serde_json::Value>().hash(&mut fold);
+    TypeId::of::<anyhow::Error>().hash(&mut fold);
+    fold.finish()
+}
+
+/// What a library takes from the program that loads it.
+#[repr(C)]
+pub(super) struct Host {
+    alloc: unsafe fn(Layout) -> *mut u8,
+    alloc_zeroed: unsafe fn(Layout) -> *mut u8,
+    realloc: unsafe fn(*mut u8, Layout, usize) -> *mut u8,
+    dealloc: unsafe fn(*mut u8, Layout),
+    enabled: fn(&Metadata<'_>) -> bool,
+    log: fn(&Record<'_>),
+}
+
+static HOST_TABLE: Host = Host {
+    alloc: std::alloc::alloc,
+    alloc_zeroed: std::alloc::alloc_zeroed,
+    realloc: std::alloc::realloc,
+    dealloc: std::alloc::dealloc,
+    enabled: |metadata| metadata.level() <= log::max_level() && log::logger().enabled(metadata),
+    // A logger that panics must not do so into the library.
+    log: |record| {
+        let _ = caught(|| {
+            log::logger().log(record);
+            Ok(())
+        });
+    },
+};
+
+/// In a library, the program that has loaded it.
+static HOST: AtomicPtr<Host> = AtomicPtr::new(ptr::null_mut());
+
+/// In a library, whether memory was allocated before the program was known.
+static ALLOCATED: AtomicBool = AtomicBool::new(false);
+
+#[repr(C)]
+enum Started {
+    Yes,
+    /// Memory of this library's own allocator is in use.
+    Allocated,
+    /// Another program half has it.
+    Taken,
+}
+
+/// The first function of a library that is called.
+///
+/// # Safety
+///
+/// `host` lives for ever.
+unsafe extern "C" fn start(host: *const Host) -> Started {
+    if ALLOCATED.load(Ordering::Acquire) {
+        return Started::Allocated;
+    }
+    let set = HOST.compare_exchange(
+        ptr::null_mut(),
+        host.cast_mut(),
+        Ordering::AcqRel,
+        Ordering::Acquire,
+    );
+    match set {
+        Ok(_) => {
+            // What this copy logs goes to the program's logger. Nobody has set one before.
+            if log::set_logger(&HostLogger).is_ok() {
+                log::set_max_level(log::LevelFilter::Trace);
+            }
+            std::panic::set_hook(Box::new(|panic| {
+                log::debug!("in a plugin library: {panic}");
+            }));
+            Started::Yes
+        }
+        Err(other) if ptr::eq(other, host) => Started::Yes,
+        Err(_) => Started::Taken,
+    }
+}
+
+fn host() -> Option<&'static Host> {
+    // SAFETY: It is null, or what `start` was given, which lives for ever and is never written.
+    unsafe { HOST.load(Ordering::Acquire).as_ref() }
+}
+
+/// The allocator of the program that loads a library; outside plugin libraries the system's.
+pub struct HostAllocator;
+
+// SAFETY: Every function forwards to the same function of one allocator that keeps the contract.
+// It is the same one for all memory: `start` refuses to change it once some is in use.
+unsafe impl GlobalAlloc for HostAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match host() {
+            // SAFETY: The caller keeps the contract of this function, which is the same.
+            Some(host) => unsafe { (host.alloc)(layout) },
+            None => {
+                ALLOCATED.store(true, Ordering::Release);
+                // SAFETY: As above.
+                unsafe { System.alloc(layout) }
+            }
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match host() {
+            // SAFETY: As for `alloc`.
+            Some(host) => unsafe { (host.alloc_zeroed)(layout) },
+            None => {
+                ALLOCATED.store(true, Ordering::Release);
+                // SAFETY: As for `alloc`.
+                unsafe { System.alloc_zeroed(layout) }
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        match host() {
+            // SAFETY: As for `alloc`; the block is of the same allocator.
+            Some(host) => unsafe { (host.realloc)(block, layout, size) },
+            // SAFETY: As for `alloc`; the block is of the same allocator.
+            None => unsafe { System.realloc(block, layout, size) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match host() {
+            // SAFETY: As for `realloc`.
+            Some(host) => unsafe { (host.dealloc)(block, layout) },
+            // SAFETY: As for `realloc`.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+}
+
+struct HostLogger;
+
+impl Log for HostLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        host().is_some_and(|host| (host.enabled)(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(host) = host().filter(|host| (host.enabled)(record.metadata())) {
+            (host.log)(record);
+        }
+    }
+
+    fn flush(&self) {}
+}

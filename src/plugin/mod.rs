@@ -1,0 +1,412 @@
+//! Plugins: what extends a session without touching the code that opens it.
+//!
+#![doc = include_str!("../../docs/plugins.md")]
+
+mod arguments;
+mod declaration;
+mod executable;
+mod identity;
+mod library;
+mod path;
+mod process;
+mod registrar;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Result, caught};
+use crate::event::Event;
+use crate::handle::WeakSession;
+use crate::hub::{EventHub, SubscriberId};
+use crate::schema::{EntityTypeChanges, Schema};
+
+pub use arguments::Arguments;
+#[doc(hidden)]
+pub use library::{Descriptor, HostAllocator, contain};
+pub use registrar::Registrar;
+
+/// What [`contain`] gives, under a name that the macro can write.
+#[doc(hidden)]
+pub type Contained = anyhow::Result<Box<dyn Plugin>>;
+
+/// The topic of the event that asks for the locations to be configured.
+pub(crate) const CONFIGURE_LOCATION: &str = "ftrack.api.session.configure-location";
+/// The topic of the event that says that a session is open.
+pub(crate) const READY: &str = "ftrack.api.session.ready";
+/// The topic of the event that says that a session has forgotten everything.
+pub(crate) const RESET: &str = "ftrack.api.session.reset";
+/// The topic of the event that asks for changes to one entity type.
+const CONSTRUCT_ENTITY_TYPE: &str = "ftrack.api.session.construct-entity-type";
+/// The topic of the event that asks for the type of a file.
+pub(crate) const FILE_TYPE: &str = "ftrack.api.session.get-file-type-from-string";
+
+/// What extends sessions: it says which events it wants, and what else.
+///
+/// Give it to [`SessionBuilder::plugin`](crate::SessionBuilder::plugin), or export it from a
+/// dynamic library with [`export_plugin!`](crate::export_plugin).
+///
+/// ```
+/// use ftrack_api::Session;
+/// use ftrack_api::plugin::{Arguments, Plugin, Registrar};
+///
+/// struct Projects;
+///
+/// impl Plugin for Projects {
+///     fn name(&self) -> &str {
+///         "studio.projects"
+///     }
+///     fn version(&self) -> &str {
+///         "1.2.0"
+///     }
+///     fn register(&self, registrar: &mut Registrar, _: &Arguments) -> anyhow::Result<()> {
+///         registrar.subscribe("topic=studio.project-count", |session, _| {
+///             Ok(Some(session.query("Project")?.count()?.into()))
+///         })
+///     }
+/// }
+///
+/// # let server = ftrack_emulator::Emulator::start()?;
+/// # let builder = Session::builder()
+/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user());
+/// let session = builder.plugin(Projects).open()?;
+/// assert_eq!(session.plugins()[0].name, "studio.projects");
+/// let event = ftrack_api::Event::new("studio.project-count");
+/// assert!(session.event_hub().publish_synchronous(event)[0].as_u64() > Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Plugin: Send + Sync + 'static {
+    /// The name: in logs, and unique in a session. Put the studio's in front.
+    fn name(&self) -> &str;
+
+    /// The version, as text.
+    fn version(&self) -> &str;
+
+    /// Says what the plugin wants, once for each session.
+    ///
+    /// # Errors
+    ///
+    /// Any; it is logged with the plugin's name, and nothing of the plugin takes effect. The
+    /// session opens without it.
+    fn register(&self, registrar: &mut Registrar, arguments: &Arguments) -> anyhow::Result<()>;
+}
+
+/// A plugin that a session has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginInfo {
+    /// Its name, or that of its file if it did not get so far as to say it.
+    pub name: String,
+    /// Its version, if it got so far as to say it.
+    pub version: Option<String>,
+    /// Where it comes from.
+    pub origin: PluginOrigin,
+    /// What became of it.
+    pub state: PluginState,
+}
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PluginOrigin {
+    /// It was given to the builder.
+    Code,
+    /// A dynamic library on the plugin path.
+    Library(PathBuf),
+    /// An executable on the plugin path.
+    Executable(PathBuf),
+    /// A folder of the plugin path, or in it, in which nothing could be looked for.
+    Folder(PathBuf),
+}
+
+/// What became of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PluginState {
+    /// It is registered.
+    Loaded,
+    /// It is not used, for this reason.
+    Refused(String),
+    /// It was asked to register, and failed so.
+    Failed(String),
+}
+
+impl PluginOrigin {
+    /// The file or folder, unless the plugin was given in code.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Code => None,
+            Self::Library(path) | Self::Executable(path) | Self::Folder(path) => Some(path),
+        }
+    }
+}
+
+/// `studio.locations (/studio/plugins/liblocations.so)`.
+impl fmt::Display for PluginInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin.path() {
+            Some(path) => write!(f, "{} ({})", self.name, path.display()),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// What a session was told about plugins.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) plugins: Vec<Box<dyn Plugin>>,
+    /// What stands in for the environment.
+    pub(crate) paths: Option<Vec<PathBuf>>,
+    pub(crate) arguments: Map<String, Value>,
+}
+
+/// What plugins see of a session that is being opened.
+pub(crate) struct Host<'a> {
+    pub(crate) hub: &'a EventHub,
+    pub(crate) session: WeakSession,
+    pub(crate) server_url: &'a str,
+    pub(crate) api_user: &'a str,
+}
+
+/// The plugins of a session, and what they want of its schema.
+pub(crate) struct Plugins {
+    pub(crate) found: Vec<PluginInfo>,
+    changes: Vec<(String, Option<String>, registrar::Change)>,
+}
+
+impl Plugins {
+    /// Registers the plugins given in code, then those on the paths, in order.
+    pub(crate) fn register(settings: &Settings, paths: &[PathBuf], host: &Host<'_>) -> Self {
+        let mut this = Self {
+            found: Vec::new(),
+            changes: Vec::new(),
+        };
+        let arguments = &settings.arguments;
+        let mut known = Known::default();
+        for plugin in &settings.plugins {
+            this.one(
+                PluginOrigin::Code,
+                plugin.as_ref(),
+                arguments,
+                &mut known,
+                host,
+            );
+        }
+        for found in path::discover(paths) {
+            match (found.problem, found.origin) {
+                (Some(problem), origin) => this.refuse(origin, problem),
+                (None, PluginOrigin::Library(path)) => match library::load(&path) {
+                    Ok(plugin) => {
+                        let origin = PluginOrigin::Library(path);
+                        this.one(origin, plugin.as_ref(), arguments, &mut known, host);
+                    }
+                    Err(problem) => this.refuse(PluginOrigin::Library(path), problem),
+                },
+                (None, origin) => {
+                    known.may_be_unseen = true;
+                    this.executable(origin, arguments, host);
+                }
+            }
+        }
+        known.warn(arguments);
+        this
+    }
+
+    /// Registers one plugin; what it does before it fails is undone.
+    fn one(
+        &mut self,
+        origin: PluginOrigin,
+        plugin: &dyn Plugin,
+        values: &Map<String, Value>,
+        known: &mut Known,
+        host: &Host<'_>,
+    ) {
+        let named = caught(|| Ok((plugin.name().to_owned(), plugin.version().to_owned())));
+        let (name, version) = match named {
+            Ok(named) => named,
+            Err(error) => return self.refuse(origin, format!("it has no name: {error:#}")),
+        };
+        let info = PluginInfo {
+            name,
+            version: Some(version),
+            origin,
+            state: PluginState::Loaded,
+        };
+        let Some(info) = self.unless_known(info) else {
+            return;
+        };
+        let arguments = Arguments::new(&info.name, values);
+        let mut registrar = Registrar::new(host.session.clone(), host.api_user);
+        let registered = caught(|| plugin.register(&mut registrar, &arguments));
+        known.add(arguments);
+        let Registrar {
+            subscriptions,
+            changes,
+            ..
+        } = registrar;
+        let subscribed = registered.and_then(|()| {
+            let subscribe = |one: registrar::Subscription| {
+                one.subscribe(host.hub, host.session.clone(), &info.name)
+            };
+            all_or_none(host.hub, subscriptions.into_iter().map(subscribe))
+        });
+        if subscribed.is_ok() {
+            let changes = changes.into_iter();
+            self.changes
+                .extend(changes.map(|(on, change)| (info.name.clone(), on, change)));
+        }
+        self.settle(info, subscribed);
+    }
+
+    fn executable(
+        &mut self,
+        origin: PluginOrigin,
+        arguments: &Map<String, Value>,
+        host: &Host<'_>,
+    ) {
+        let path = origin.path().expect("an executable is a file").to_owned();
+        let executable = match executable::Executable::new(&path, arguments, host) {
+            Ok(executable) => executable,
+            Err(problem) => return self.refuse(origin, problem),
+        };
+        let info = PluginInfo {
+            name: executable.name().to_owned(),
+            version: executable.version().map(str::to_owned),
+            origin,
+            state: PluginState::Loaded,
+        };
+        if let Some(info) = self.unless_known(info) {
+            let subscribed = all_or_none(host.hub, executable.subscribe(host.hub));
+            self.settle(info, subscribed);
+        }
+    }
+
+    /// Refuses a plugin if another has its name.
+    fn unless_known(&mut self, info: PluginInfo) -> Option<PluginInfo> {
+        let same =
+            |other: &&PluginInfo| other.state == PluginState::Loaded && other.name == info.name;
+        let Some(other) = self.found.iter().find(same) else {
+            return Some(info);
+        };
+        let problem = match other.origin.path() {
+            Some(path) => format!("{} has the same name and came first", path.display()),
+            None => "a plugin in code has the same name".to_owned(),
+        };
+        self.note(PluginInfo {
+            state: PluginState::Refused(problem),
+            ..info
+        });
+        None
+    }
+
+    fn refuse(&mut self, origin: PluginOrigin, problem: String) {
+        let stem = origin.path().and_then(Path::file_stem);
+        let name = stem.map_or_else(
+            || "unnamed".to_owned(),
+            |stem| stem.to_string_lossy().into(),
+        );
+        self.note(PluginInfo {
+            name,
+            version: None,
+            origin,
+            state: PluginState::Refused(problem),
+        });
+    }
+
+    fn settle(&mut self, info: PluginInfo, registered: anyhow::Result<()>) {
+        let state = match registered {
+            Ok(()) => PluginState::Loaded,
+            Err(error) => PluginState::Failed(format!("{error:#}")),
+        };
+        self.note(PluginInfo { state, ..info });
+    }
+
+    fn note(&mut self, info: PluginInfo) {
+        match &info.state {
+            PluginState::Loaded => log::debug!("plugin {info} is registered"),
+            PluginState::Refused(why) => log::warn!("plugin {info} is not used: {why}"),
+            PluginState::Failed(why) => log::warn!("plugin {info} failed to register: {why}"),
+        }
+        self.found.push(info);
+    }
+
+    /// Lets the plugins change the entity types; failures are logged.
+    pub(crate) fn change_types(&mut self, hub: &EventHub, schema: &mut Schema) {
+        let changes = std::mem::take(&mut self.changes);
+        let is_heard = hub.has_subscribers();
+        if changes.is_empty() && !is_heard {
+            return;
+        }
+        for (plugin, name, _) in &changes {
+            let unknown = name.as_ref().filter(|name| schema.find(name).is_none());
+            if let Some(name) = unknown {
+                log::warn!("plugin {plugin} changes the entity type {name:?}, which there is not");
+            }
+        }
+        for place in 0..schema.entity_types().len() {
+            let mut one = EntityTypeChanges::new(schema, place);
+            for (plugin, name, change) in &changes {
+                if name.as_deref().is_some_and(|name| name != one.name()) {
+                    continue;
+                }
+                if let Err(error) = change(&mut one) {
+                    log::warn!("plugin {plugin} fails to change {}: {error:#}", one.name());
+                }
+            }
+            if is_heard {
+                let event = Event::new(CONSTRUCT_ENTITY_TYPE).data(one.describe());
+                for answer in hub.publish_synchronous(event) {
+                    if let Err(error) = one.apply(answer) {
+                        let name = one.name();
+                        log::warn!("an answer to {CONSTRUCT_ENTITY_TYPE} of {name}: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Which arguments some plugin has asked for.
+#[derive(Default)]
+struct Known {
+    names: std::collections::BTreeSet<String>,
+    /// Executables get all and do not say what they use.
+    may_be_unseen: bool,
+}
+
+impl Known {
+    fn add(&mut self, arguments: Arguments) {
+        self.names.extend(arguments.known());
+    }
+
+    fn warn(&self, arguments: &Map<String, Value>) {
+        if self.may_be_unseen {
+            return;
+        }
+        for name in arguments.keys().filter(|name| !self.names.contains(*name)) {
+            log::warn!("no plugin knows the plugin argument {name:?}");
+        }
+    }
+}
+
+/// Makes all subscriptions, or after an error none.
+fn all_or_none(
+    hub: &EventHub,
+    subscriptions: impl Iterator<Item = Result<SubscriberId>>,
+) -> anyhow::Result<()> {
+    let mut made = Vec::new();
+    for subscription in subscriptions {
+        match subscription {
+            Ok(id) => made.push(id),
+            Err(error) => {
+                for id in made {
+                    // It was made a moment ago.
+                    let _ = hub.unsubscribe(&id);
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! Changes that plugins make to an entity type before a session uses it.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
+
+use super::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::Value;
+
+/// An entity type that a plugin may change, before the session uses it. Other sessions and the
+/// schema on disk do not see it.
+///
+/// ```
+/// # use ftrack_api::plugin::{Arguments, Plugin, Registrar};
+/// struct Bids;
+///
+/// impl Plugin for Bids {
+///     # fn name(&self) -> &str { "studio.bids" }
+///     # fn version(&self) -> &str { "1.0" }
+///     fn register(&self, registrar: &mut Registrar, _: &Arguments) -> anyhow::Result<()> {
+///         registrar.entity_type("Task", |task| {
+///             task.add_default_projections(["bid"])?;
+///             task.set_default("bid", 4 * 3600)?;
+///             Ok(())
+///         });
+///         Ok(())
+///     }
+/// }
+/// # let server = ftrack_emulator::Emulator::start()?;
+/// # let builder = ftrack_api::Session::builder()
+/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user());
+/// let session = builder.plugin(Bids).open()?;
+/// let task = session.create("Task", ftrack_api::data! { "name": "anim" })?;
+/// assert_eq!(task.get::<i64>("bid")?, 4 * 3600);
+/// # session.rollback();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EntityTypeChanges<'a> {
+    schema: &'a mut Schema,
+    place: usize,
+}
+
+/// What an answer to `ftrack.api.session.construct-entity-type` says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    #[serde(default)]
+    default_projections: Option<Vec<String>>,
+    #[serde(default)]
+    add_default_projections: Vec<String>,
+    #[serde(default)]
+    read_only: Vec<String>,
+    #[serde(default)]
+    writable: Vec<String>,
+    #[serde(default)]
+    defaults: serde_json::Map<String, Json>,
+}
+
+impl<'a> EntityTypeChanges<'a> {
+    pub(crate) fn new(schema: &'a mut Schema, place: usize) -> Self {
+        Self { schema, place }
+    }
+
+    /// The name of the type, such as `Task`.
+    pub fn name(&self) -> &str {
+        self.entity_type().name()
+    }
+
+    /// The type as it is so far.
+    pub fn entity_type(&self) -> &EntityType {
+        &self.schema.types[self.place]
+    }
+
+    /// Replaces what a query without projections fetches. The key always comes along.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`] if a path leads nowhere; then nothing changes.
+    pub fn set_default_projections<T: AsRef<str>>(
+        &mut self,
+        paths: impl IntoIterator<Item = T>,
+    ) -> Result<()> {
+        let paths = self.checked(paths)?;
+        self.change().default_projections = paths;
+        Ok(())
+    }
+
+    /// Adds to what a query without projections fetches: attributes, or paths such as
+    /// `status.name`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_default_projections`](Self::set_default_projections).
+    pub fn add_default_projections<T: AsRef<str>>(
+        &mut self,
+        paths: impl IntoIterator<Item = T>,
+    ) -> Result<()> {
+        let paths = self.checked(paths)?;
+        let have = &mut self.change().default_projections;
+        for path in paths {
+            if !have.contains(&path) {
+                have.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets entities that are on the server keep the attribute as it is: setting it is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`]
+    pub fn set_read_only(&mut self, attribute: &str) -> Result<()> {
+        self.attribute(attribute)?.flags.immutable = true;
+        Ok(())
+    }
+
+    /// Lets an attribute be set that the schema calls immutable. The server may still refuse.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`]
+    pub fn set_writable(&mut self, attribute: &str) -> Result<()> {
+        self.attribute(attribute)?.flags.immutable = false;
+        Ok(())
+    }
+
+    /// What a new entity gets that is not given a value for the attribute.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`]; [`ErrorKind::WrongType`] for attributes that lead to
+    /// other entities.
+    pub fn set_default(&mut self, attribute: &str, value: impl Into<Value>) -> Result<()> {
+        let name = self.name().to_owned();
+        let found = self.attribute(attribute)?;
+        if found.target().is_some() {
+            let message = format!("{name}.{attribute} leads to other entities: no default");
+            return Err(Error::new(ErrorKind::WrongType, message));
+        }
+        found.default = AttributeDefault::Value(value.into());
+        Ok(())
+    }
+
+    /// What the event `ftrack.api.session.construct-entity-type` says of the type.
+    pub(crate) fn describe(&self) -> Json {
+        let one = self.entity_type();
+        let named = |wanted: fn(&Attribute) -> bool| -> Vec<&str> {
+            let attributes = one.attributes.iter().filter(|one| wanted(one));
+            attributes.map(Attribute::name).collect()
+        };
+        let properties: serde_json::Map<_, _> = one
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.name().to_owned(), kind(attribute.kind())))
+            .collect();
+        json!({"schema": {
+            "id": one.name(),
+            "primary_key": one.primary_key_names,
+            "default_projections": one.default_projections,
+            "immutable": named(|one| one.flags.immutable),
+            "computed": named(|one| one.flags.computed),
+            "required": named(|one| one.flags.required),
+            "properties": properties,
+        }})
+    }
+
+    /// Does what an answer to that event says.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; what stands before that is done.
+    pub(crate) fn apply(&mut self, answer: Json) -> Result<()> {
+        let answer: Answer = serde_json::from_value(answer).map_err(|error| {
+            Error::new(
+                ErrorKind::BadResponse,
+                format!("it has another shape: {error}"),
+            )
+        })?;
+        if let Some(paths) = answer.default_projections {
+            self.set_default_projections(paths)?;
+        }
+        self.add_default_projections(answer.add_default_projections)?;
+        for name in answer.read_only {
+            self.set_read_only(&name)?;
+        }
+        for name in answer.writable {
+            self.set_writable(&name)?;
+        }
+        for (name, value) in answer.defaults {
+            self.set_default(&name, super::parse::scalar(&value))?;
+        }
+        Ok(())
+    }
+
+    fn checked<T: AsRef<str>>(&self, paths: impl IntoIterator<Item = T>) -> Result<Vec<SmolStr>> {
+        let paths = paths.into_iter().map(|path| {
+            let path = path.as_ref();
+            self.schema.check_path(self.entity_type(), path)?;
+            Ok(path.into())
+        });
+        paths.collect()
+    }
+
+    fn attribute(&mut self, name: &str) -> Result<&mut Attribute> {
+        let one = self.change();
+        let place = one
+            .attributes
+            .binary_search_by(|attribute| attribute.name.as_str().cmp(name))
+            .map_err(|_| one.unknown(name))?;
+        Ok(&mut one.attributes[place])
+    }
+
+    fn change(&mut self) -> &mut EntityType {
+        &mut self.schema.types[self.place]
+    }
+}
+
+/// As the wire describes it.
+fn kind(kind: &AttributeKind) -> Json {
+    let reference = |target: &SmolStr| json!({"$ref": target});
+    match kind {
+        AttributeKind::Text => json!({"type": "string"}),
+        AttributeKind::Bool => json!({"type": "boolean"}),
+        AttributeKind::Integer => json!({"type": "integer"}),
+        AttributeKind::Number => json!({"type": "number"}),
+        AttributeKind::DateTime => json!({"type": "string", "format": "date-time"}),
+        AttributeKind::Variable => json!({"type": "variable"}),
+        AttributeKind::Reference(target) => reference(target),
+        AttributeKind::Collection(target) => json!({"type": "array", "items": reference(target)}),
+        AttributeKind::Mapped(target) => {
+            json!({"type": "mapped_array", "items": reference(target)})
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::schema::tests::schema;
+
+    fn task(schema: &mut Schema) -> EntityTypeChanges<'_> {
+        let mut types = schema.types.iter();
+        let place = types.position(|one| one.name() == "Task").unwrap();
+        EntityTypeChanges::new(schema, place)
+    }
+
+    #[test]
+    fn changes_what_it_says() {
+        let mut schema = schema();
+        let mut task = task(&mut schema);
+        task.set_default_projections(["name"]).unwrap();
+        task.add_default_projections(["status.name", "name"])
+            .unwrap();
+        task.set_read_only("bid").unwrap();
+        task.set_default("bid", 5).unwrap();
+        let one = schema.entity_type("Task").unwrap();
+        assert_eq!(one.default_projections(), ["name", "status.name"]);
+        let bid = one.attribute("bid").unwrap();
+        assert!(!bid.is_mutable());
+        assert_eq!(bid.default(), &AttributeDefault::Value(5.into()));
+    }
+
+    #[test]
+    fn refuses_what_is_not_there() {
+        let mut schema = schema();
+        let mut task = task(&mut schema);
+        let before = task.entity_type().default_projections().to_vec();
+        let error = task
+            .add_default_projections(["name", "staus.name"])
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownAttribute);
+        assert_eq!(task.entity_type().default_projections(), before);
+        assert!(
+            task.set_read_only("nmae")
+                .unwrap_err()
+                .to_string()
+                .contains("name")
+        );
+        assert_eq!(
+            task.set_default("status", "x").unwrap_err().kind(),
+            ErrorKind::WrongType
+        );
+    }
+
+    #[test]
+    fn answers_say_the_same() {
+        let mut schema = schema();
+        let mut task = task(&mut schema);
+        assert_eq!(
+            task.describe()["schema"]["properties"]["status"],
+            json!({"$ref": "Status"})
+        );
+        let answer = json!({
+            "default_projections": ["name"], "add_default_projections": ["bid"],
+            "read_only": ["name"], "defaults": {"bid": 1.5},
+        });
+        task.apply(answer).unwrap();
+        let described = task.describe();
+        assert_eq!(
+            described["schema"]["default_projections"],
+            json!(["name", "bid"])
+        );
+        assert!(
+            described["schema"]["immutable"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("name"))
+        );
+        for wrong in [
+            json!("Task"),
+            json!({"readonly": []}),
+            json!({"writable": ["nothing"]}),
+        ] {
+            assert!(task.apply(wrong).is_err());
+        }
+    }
+}

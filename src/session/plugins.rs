@@ -1,0 +1,168 @@
+//! Plugins of a session: what it is told of them, and what became of them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value, json};
+
+use crate::event::Event;
+use crate::handle::{Session, WeakSession};
+use crate::plugin::{FILE_TYPE, Plugin, PluginInfo};
+
+use super::SessionBuilder;
+
+impl SessionBuilder {
+    /// Adds a plugin. Those in code register before those on the plugin paths, in the order in
+    /// which they were added.
+    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
+        self.plugins.plugins.push(Box::new(plugin));
+        self
+    }
+
+    /// The folders in which plugins are looked for; else those in `FTRACK_EVENT_PLUGIN_PATH`.
+    /// Give none to load none. An empty path is ignored.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let builder = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user());
+    /// let session = builder.plugin_paths(["/studio/ftrack/plugins"]).open()?;
+    /// for plugin in session.plugins() {
+    ///     println!("{plugin}: {:?}", plugin.state);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plugin_paths<T: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
+        self.plugins.paths = Some(paths.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What every plugin is told when it registers: an object, of which each reads what it knows.
+    /// An argument that no plugin knows is logged as a warning when the session opens. Anything
+    /// but an object counts as one with nothing in it, and is logged.
+    pub fn plugin_arguments(mut self, arguments: impl Into<Value>) -> Self {
+        self.plugins.arguments = match arguments.into() {
+            Value::Object(arguments) => arguments,
+            Value::Null => Map::new(),
+            other => {
+                log::warn!("plugin arguments must be an object, not {other}");
+                Map::new()
+            }
+        };
+        self
+    }
+}
+
+impl Session {
+    /// The plugins that were found when the session was opened, in the order in which they
+    /// registered: also those that were refused or failed, and why.
+    pub fn plugins(&self) -> &[PluginInfo] {
+        &self.shared.plugins
+    }
+
+    /// Publishes one of the events of a session.
+    pub(super) fn announce(&self, topic: &str) {
+        self.event_hub().publish_synchronous(Event::new(topic));
+    }
+
+    /// A handle that does not keep the session open: for callbacks that the session's own hub
+    /// keeps, which would keep each other alive for ever.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let weak = session.downgrade();
+    /// session.event_hub().subscribe("topic=studio.task-count", move |_| {
+    ///     let Some(session) = weak.upgrade() else { return Ok(None) };
+    ///     Ok(Some(session.query("Task")?.count()?.into()))
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn downgrade(&self) -> WeakSession {
+        let weak = WeakSession::default();
+        weak.fill(self);
+        weak
+    }
+
+    /// The type of a file as a plugin says that answers
+    /// `ftrack.api.session.get-file-type-from-string`, else the extension with its dot.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// assert_eq!(session.file_type_from_string("plates/sh010.%04d.exr"), ".exr");
+    /// assert_eq!(session.file_type_from_string("README"), "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn file_type_from_string(&self, file_path: &str) -> String {
+        let event = Event::new(FILE_TYPE).data(json!({ "file_path": file_path }));
+        let answers = self.event_hub().publish_synchronous(event);
+        let mut answers = answers.iter().filter_map(Value::as_str);
+        match answers.find(|answer| !answer.is_empty()) {
+            Some(answer) => answer.to_owned(),
+            None => extension(file_path).to_owned(),
+        }
+    }
+}
+
+/// The last dot and what follows, if a name stands before it: what Python's `splitext` gives.
+fn extension(path: &str) -> &str {
+    let start = path.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
+    let name = path[start..].trim_start_matches('.');
+    name.rfind('.').map_or("", |dot| &name[dot..])
+}
+
+impl WeakSession {
+    /// The session, if it is open by now and somebody still holds it.
+    pub fn upgrade(&self) -> Option<Session> {
+        let shared = self.shared.get()?.upgrade()?;
+        Some(Session { shared })
+    }
+
+    pub(super) fn fill(&self, session: &Session) {
+        // Only whoever makes one fills it, and once.
+        let _ = self.shared.set(Arc::downgrade(&session.shared));
+    }
+}
+
+impl Default for WeakSession {
+    /// Of no session.
+    fn default() -> Self {
+        Self {
+            shared: Arc::new(OnceLock::new()),
+        }
+    }
+}
+
+impl fmt::Debug for WeakSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakSession")
+            .field("session", &self.upgrade())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_are_those_of_python() {
+        for (path, expected) in [
+            ("a.exr", ".exr"),
+            ("a.b/c", ""),
+            ("a.tar.gz", ".gz"),
+            (".bashrc", ""),
+            ("..x", ""),
+            ("/a/.x.y", ".y"),
+            ("C:\\a.b\\c.d", ".d"),
+            ("a.", "."),
+            ("", ""),
+        ] {
+            assert_eq!(extension(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A dynamic library that is no plugin, for the tests.
