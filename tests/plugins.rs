@@ -393,15 +393,26 @@ fn a_library_configures_a_location() {
     let session = open(json!({"studio_mount": mount.path()}));
     let location = session.location("studio.main").unwrap();
     assert_eq!((location.is_accessible(), location.priority()), (true, 10));
-    assert_eq!(session.pick_location(None).unwrap().as_ref(), Some(&location));
+    assert_eq!(
+        session.pick_location(None).unwrap().as_ref(),
+        Some(&location)
+    );
 
     // The accessor is the library's: the program moves a file with it.
     let file = mount.path().join("source.txt");
     std::fs::write(&file, "12 frames").unwrap();
-    let data = ftrack_api::data! { "name": "notes", "file_type": ".txt" };
+    let version = session
+        .query("AssetVersion")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    let data = ftrack_api::data! { "name": "notes", "file_type": ".txt", "version": &version };
     let component = session.create("FileComponent", data).unwrap();
     let origin = session.location("ftrack.origin").unwrap();
-    origin.register_component(&component, &file.display().to_string()).unwrap();
+    origin
+        .register_component(&component, &file.display().to_string())
+        .unwrap();
     location.add_component(&component, &origin).unwrap();
     let path = location.get_filesystem_path(&component).unwrap();
     assert!(path.starts_with(mount.path()) && path != file);
