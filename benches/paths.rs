@@ -216,6 +216,29 @@ fn open_with_warm_cache(bencher: Bencher<'_, '_>) {
         .bench_values(|()| support::open(&replay, cache()));
 }
 
+/// The same with 100 files on the plugin path that are no plugins.
+#[divan::bench]
+fn open_beside_100_other_files(bencher: Bencher<'_, '_>) {
+    let (cached, plugins) = (tempfile::tempdir(), tempfile::tempdir());
+    let (cached, plugins) = (cached.expect("a folder"), plugins.expect("a folder"));
+    for number in 0..100 {
+        let file = plugins.path().join(format!("plugin_{number}.py"));
+        std::fs::write(file, "def register(session): pass").expect("a file");
+    }
+    let cache = || SchemaCache::Dir(cached.path().to_owned());
+    let replay = Replay::default();
+    replay.then([SERVER.greeting(true)]);
+    drop(support::open(&replay, cache()));
+    let greeting = SERVER.greeting(false);
+    let open = || {
+        let builder = support::builder(&replay, cache()).plugin_paths([plugins.path()]);
+        builder.open().expect("the greeting is good")
+    };
+    bencher
+        .with_inputs(|| replay.then([greeting.clone()]))
+        .bench_values(|()| open());
+}
+
 fn make(session: &Session, count: usize) -> Vec<Entity> {
     let task = |number| session.create("Task", support::new_task(number));
     (0..count)

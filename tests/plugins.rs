@@ -690,6 +690,12 @@ fn what_others_can_write_is_refused() {
     )
     .unwrap();
     symlink(outside.path(), folder.path().join("good/outside")).unwrap();
+    let pipe = folder.path().join("good/pipe.ftrack-plugin");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
     folder.shell("open/c.ftrack-plugin", "t.open", "topic=x", script);
     folder.mode("open", 0o777);
     let session = builder(&server)
@@ -703,6 +709,7 @@ fn what_others_can_write_is_refused() {
         "cannot be followed",
         "chmod +x",
         "",
+        "no file",
         "everybody can write",
     ];
     assert_eq!(

@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex};
 
-use ftrack_api::{Data, Entity, Request, Response, SchemaCache, Session, Transport, data};
+use ftrack_api::{
+    Data, Entity, Request, Response, SchemaCache, Session, SessionBuilder, Transport, data,
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
@@ -240,12 +242,17 @@ impl Server {
 }
 
 pub fn open(replay: &Replay, cache: SchemaCache) -> Session {
+    let none: [&str; 0] = [];
+    let builder = builder(replay, cache).plugin_paths(none);
+    builder.open().expect("the greeting is good")
+}
+
+pub fn builder(replay: &Replay, cache: SchemaCache) -> SessionBuilder {
     let builder = Session::builder()
         .server_url("https://studio.example")
         .api_key("not a key")
         .api_user("ada");
-    let builder = builder.schema_cache(cache).transport(replay.clone());
-    builder.open().expect("the greeting is good")
+    builder.schema_cache(cache).transport(replay.clone())
 }
 
 pub fn query(session: &Session) -> Vec<Entity> {

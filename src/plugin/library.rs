@@ -96,7 +96,7 @@ impl<P: Plugin> Plugin for Contained<P> {
 /// two hand each other values to free; so the library cannot have a `#[global_allocator]` of its
 /// own.
 ///
-/// ```
+/// ```standalone_crate
 /// use ftrack_api::plugin::{Arguments, Plugin, Registrar};
 ///
 /// #[derive(Default)]
@@ -143,7 +143,9 @@ macro_rules! export_plugin {
 ///
 /// Why it cannot be used.
 pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
-    let file = File::open(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    // A bare name would be looked for in the system's folders.
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+    let file = File::open(&path).map_err(|error| format!("it cannot be read: {error}"))?;
     let identities = identity::find(file).map_err(|error| format!("it cannot be read: {error}"))?;
     if identities.is_empty() {
         return Err("it is no plugin library: nothing in it comes from `export_plugin!`".into());
@@ -155,7 +157,7 @@ pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
     // very crate and by `export_plugin!`, in which nothing runs before `start`; what else its
     // author links in, and that the file is not exchanged meanwhile, is the trust that whoever
     // can write the file has been given.
-    let library = unsafe { Library::new(path) };
+    let library = unsafe { Library::new(&path) };
     let library = library.map_err(|error| format!("it cannot be loaded: {error}"))?;
     let library = ManuallyDrop::new(library);
     // SAFETY: The name is exported by `export_plugin!` only, which gives it this type; its first
@@ -167,8 +169,8 @@ pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
     descriptor.identity.check()?;
     if (descriptor.build)() != build() {
         return Err(
-            "the crates under ftrack-api differ, in version or features; build it again in one \
-             workspace with this program, or with its Cargo.lock"
+            "the crates under ftrack-api differ, in version or features; build it again together \
+             with this program, by one `cargo build --workspace`"
                 .into(),
         );
     }

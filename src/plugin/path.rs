@@ -72,7 +72,8 @@ impl Search {
             log::debug!("plugin path: {} was searched already", folder.display());
             return Ok(None);
         }
-        let entries = fs::read_dir(&real)?;
+        // Under the name by which the folder was reached.
+        let entries = fs::read_dir(folder)?;
         if let Some(problem) = writable_by_others(&real)? {
             self.found.push(Found {
                 origin: PluginOrigin::Folder(folder.to_owned()),
@@ -80,9 +81,7 @@ impl Search {
             });
             return Ok(None);
         }
-        // Under the name by which the folder was reached.
-        drop(entries);
-        fs::read_dir(folder)?.collect::<io::Result<_>>().map(Some)
+        entries.collect::<io::Result<_>>().map(Some)
     }
 
     fn file(&mut self, root: &Path, path: PathBuf, kind: FileType, folders: &mut Vec<PathBuf>) {
@@ -120,9 +119,12 @@ impl Search {
         } else if let Some(origin) = origin
             && self.seen.insert(real.clone())
         {
-            let problem = match writable_by_others(&real) {
-                Ok(problem) => problem,
-                Err(error) => Some(format!("it cannot be looked at: {error}")),
+            let problem = if real.is_file() {
+                writable_by_others(&real)
+                    .unwrap_or_else(|error| Some(format!("it cannot be looked at: {error}")))
+            } else {
+                // Reading from a pipe or a device might never end.
+                Some("it is no file".to_owned())
             };
             self.found.push(Found { origin, problem });
         }
