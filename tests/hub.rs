@@ -768,6 +768,23 @@ fn silence_is_noticed() {
 }
 
 #[test]
+fn patience_may_be_endless() {
+    let server = Server::start();
+    let config = config(&server).connect_timeout(Duration::MAX);
+    let hub = EventHub::new(config.publish_timeout(Duration::MAX));
+    hub.connect().unwrap();
+    hub.subscribe("topic=t", |event| Ok(Some(event.get_data().clone())))
+        .unwrap();
+    let other = hub.clone();
+    let waiting = std::thread::spawn(move || other.wait(Duration::MAX));
+    let reply = hub.request(Event::new("t").data(1), Duration::MAX).unwrap();
+    assert_eq!(reply.get_data(), 1);
+    hub.flush(Duration::MAX).unwrap();
+    hub.disconnect();
+    waiting.join().unwrap().unwrap();
+}
+
+#[test]
 fn events_nobody_waits_for_are_bounded() {
     let server = Server::start();
     let receiver = EventHub::new(config(&server).incoming_limit(10));
@@ -933,16 +950,7 @@ mod threads {
         let stats =
             tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
         let ours = stats.filter(|stat| stat.contains("(ftrack-event-hu)"));
-        ours.map(|stat| {
-            let fields: Vec<&str> = stat
-                .rsplit(')')
-                .next()
-                .unwrap()
-                .split_whitespace()
-                .collect();
-            fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-        })
-        .collect()
+        ours.map(|stat| processor_time(&stat)).collect()
     }
 
     /// Runs the named test alone in a process of its own, where no other hub has a thread.
@@ -985,15 +993,75 @@ mod threads {
         );
     }
 
+    /// The processor time of this thread, in the same ticks.
+    fn own_time() -> u64 {
+        processor_time(&std::fs::read_to_string("/proc/thread-self/stat").unwrap())
+    }
+
+    fn processor_time(stat: &str) -> u64 {
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// How often each hub thread of this process has gone to sleep.
+    fn sleeps() -> Vec<u64> {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let statuses =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+        let ours = statuses.filter(|status| status.contains("ftrack-event-hu"));
+        let count = |status: String| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.unwrap().trim().parse().unwrap()
+        };
+        ours.map(count).collect()
+    }
+
+    #[test]
+    fn a_caller_who_waits_does_the_work_of_the_thread() {
+        const COUNT: u64 = 200;
+        alone(
+            "threads::a_caller_who_waits_does_the_work_of_the_thread",
+            || {
+                let server = Server::start();
+                let receiver = hub(&server);
+                listen(&receiver, "topic=t");
+                let quiet = sleeps()[0];
+                let sender = hub(&server);
+                let publisher = std::thread::spawn(move || {
+                    for number in 0..COUNT {
+                        sender.publish(Event::new("t").data(number)).unwrap();
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    sender.flush(LONG).unwrap();
+                });
+                for number in 0..COUNT {
+                    let event = receiver.next(LONG).unwrap().unwrap();
+                    assert_eq!(event.get_data(), number);
+                }
+                publisher.join().unwrap();
+                eventually("the sender's thread ends", || sleeps().len() == 1);
+                let woken = sleeps()[0] - quiet;
+                assert!(woken < COUNT / 4, "{woken} times for {COUNT} events");
+            },
+        );
+    }
+
     #[test]
     fn an_idle_hub_needs_no_processor() {
         alone("threads::an_idle_hub_needs_no_processor", || {
             let server = Server::start();
             let idle = hub(&server);
             listen(&idle, "topic=t");
-            let before = hub_threads()[0];
+            let before = (hub_threads()[0], own_time());
             idle.wait(Duration::from_secs(3)).unwrap();
-            assert_eq!(hub_threads()[0], before);
+            assert_eq!((hub_threads()[0], own_time()), before);
         });
     }
 }

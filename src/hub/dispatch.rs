@@ -195,7 +195,7 @@ impl EventHub {
         let shared = &self.inner.shared;
         loop {
             // In this order: what has ended has queued all it had before.
-            let running = shared.running();
+            let running = self.inner.line.running();
             *watched |= running.is_some();
             self.report_undelivered();
             if let Ok(event) = shared.incoming().try_recv() {
@@ -204,6 +204,14 @@ impl EventHub {
             let Some(remote) = running else {
                 return self.ended(*watched);
             };
+            let mut next = None;
+            remote.lead(deadline, || {
+                next = shared.incoming().try_recv().ok();
+                next.is_some() || !shared.reports().is_empty()
+            });
+            if let Some(event) = next {
+                return Ok(Received::Event(event));
+            }
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
             select! {
                 recv(shared.incoming()) -> event => {
@@ -215,7 +223,7 @@ impl EventHub {
                     }
                 }
                 // Its last events may have come since.
-                recv(remote.ended) -> _ => {}
+                recv(remote.status.ended) -> _ => {}
                 recv(timer) -> _ => return Ok(Received::Late),
             }
         }
@@ -223,8 +231,8 @@ impl EventHub {
 
     /// There is no thread and nothing is waiting.
     fn ended(&self, watched: bool) -> Result<Received> {
-        let last = self.inner.shared.remote.lock().clone();
-        match last.and_then(|remote| remote.failed()) {
+        let last = self.inner.line.last();
+        match last.and_then(|remote| remote.status.failed()) {
             Some(error) => Err(error),
             None if watched => Ok(Received::Ended),
             None => Err(not_connected()),

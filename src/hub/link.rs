@@ -16,12 +16,17 @@ use tungstenite::{Message, Utf8Bytes, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
 use crate::hub::http::{self, Request, Response};
-use crate::hub::poller::{Poller, io_error};
+use crate::hub::poller::{Poller, Registries, Watcher, io_error};
+use crate::hub::shared::after;
 use crate::socketio::{self, Handshake};
 
 /// An open websocket.
 pub(super) struct Link {
     socket: WebSocket<Stream>,
+    /// Whether the socket did not take everything.
+    blocked: bool,
+    /// Who watches it, and whether for being writable too.
+    watched: (Watcher, bool),
 }
 
 impl Link {
@@ -32,7 +37,7 @@ impl Link {
     /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
     /// `Unsupported`, or `Cancelled` if it was broken off.
     pub(super) fn open(config: &HubConfig, poller: &mut Poller) -> Result<(Self, Handshake)> {
-        let deadline = Instant::now() + config.connect_timeout;
+        let deadline = after(config.connect_timeout);
         let mut opening = Opening {
             config,
             poller,
@@ -52,7 +57,21 @@ impl Link {
 
     /// Sends as much as the socket takes; the rest goes when it is writable again.
     pub(super) fn flush(&mut self) -> Result<()> {
-        pass(self.socket.flush())
+        let flushed = self.socket.flush();
+        self.blocked = flushed.is_err();
+        pass(flushed)
+    }
+
+    /// Has the socket watched by this one and nobody else.
+    pub(super) fn watch(&mut self, registries: &Registries, watcher: Watcher) -> Result<()> {
+        let (before, wanted) = (self.watched, (watcher, self.blocked));
+        if before != wanted {
+            let tcp = self.socket.get_mut().tcp();
+            let moved = registries.transfer(tcp, before.0, watcher, self.blocked);
+            moved.map_err(io_error)?;
+            self.watched = wanted;
+        }
+        Ok(())
     }
 
     /// The next packet that has arrived, if there is one.
@@ -125,7 +144,12 @@ impl Opening<'_> {
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
         let socket = WebSocket::from_partially_read(stream, response.rest, Role::Client, None);
-        Ok(Link { socket })
+        Ok(Link {
+            socket,
+            blocked: false,
+            // See `connect_to`.
+            watched: (Watcher::Thread, true),
+        })
     }
 
     fn add_headers(&self, request: &mut Request, cookies: &[String]) {
@@ -236,6 +260,15 @@ impl Opening<'_> {
 enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, Stream>>),
+}
+
+impl Stream {
+    fn tcp(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.sock.tcp(),
+        }
+    }
 }
 
 impl Read for Stream {

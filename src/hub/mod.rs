@@ -2,18 +2,20 @@
 
 mod action;
 mod config;
+mod core;
 mod dispatch;
 mod http;
 mod link;
 mod poller;
 mod publish;
+mod remote;
 mod shared;
 mod subscribe;
 mod worker;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -30,7 +32,8 @@ pub use shared::{HubCounts, HubState};
 pub use subscribe::{ScopedSubscription, SubscribeOptions, SubscriberId, SubscriberInfo};
 
 use dispatch::Replies;
-use shared::{Command, Remote, Shared};
+use remote::{Line, Remote};
+use shared::{Command, Shared, after};
 
 /// What is called for an event; `Some` is sent back as the reply.
 pub(crate) type Callback =
@@ -85,6 +88,7 @@ struct Inner {
     replies: Mutex<Replies>,
     on_undelivered: RwLock<Option<OnUndelivered>>,
     shared: Arc<Shared>,
+    line: Arc<Line>,
 }
 
 /// How long `disconnect` waits for the thread: a little longer than that waits for
@@ -109,6 +113,7 @@ impl EventHub {
             replies: Mutex::new(Replies::default()),
             on_undelivered: RwLock::new(None),
             shared: Arc::new(shared),
+            line: Arc::new(Line::default()),
         };
         Self {
             inner: Arc::new(inner),
@@ -195,10 +200,10 @@ impl EventHub {
     ///
     /// As [`connect`](Self::connect); but after `Timeout` the hub goes on trying.
     pub fn reconnect(&self) -> Result<()> {
-        let Some(remote) = self.inner.shared.running() else {
+        let Some(remote) = self.inner.line.running() else {
             return self.connect();
         };
-        self.inner.shared.command(Command::Reconnect)?;
+        self.inner.line.command(Command::Reconnect)?;
         remote.signals.cancel();
         self.await_up(&remote)
     }
@@ -217,8 +222,8 @@ impl EventHub {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn state(&self) -> HubState {
-        let remote = self.inner.shared.running();
-        remote.map_or(HubState::Disconnected, |remote| remote.state())
+        let remote = self.inner.line.running();
+        remote.map_or(HubState::Disconnected, |remote| remote.status.state())
     }
 
     /// What the hub has done so far.
@@ -238,11 +243,11 @@ impl EventHub {
     /// `Timeout` if it takes longer, `Connection` if the hub is disconnected meanwhile.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let shared = &self.inner.shared;
-        let left = shared.gate.wait_empty(Instant::now() + timeout);
+        let left = shared.gate.wait_empty(after(timeout));
         if left == 0 {
             return Ok(());
         }
-        let kind = if shared.running().is_some() {
+        let kind = if self.inner.line.running().is_some() {
             ErrorKind::Timeout
         } else {
             ErrorKind::Connection
@@ -278,34 +283,33 @@ impl EventHub {
 
     /// The thread; a new one if there is none.
     fn start(&self, persistent: bool) -> Result<Arc<Remote>> {
-        let mut current = self.inner.shared.remote.lock();
-        if let Some(remote) = current.as_ref().filter(|remote| remote.is_running()) {
-            return Ok(Arc::clone(remote));
-        }
-        let config = Arc::clone(&self.inner.config);
-        let subscriptions = self.subscriptions();
-        let start = worker::Start {
-            subscriptions,
-            persistent,
-            config,
-            source: self.inner.source.clone(),
-        };
-        let remote = worker::spawn(&self.inner.shared, start)?;
-        *current = Some(Arc::clone(&remote));
-        Ok(remote)
+        let inner = &self.inner;
+        inner.line.start(|| {
+            let start = worker::Start {
+                subscriptions: self.subscriptions(),
+                persistent,
+                config: Arc::clone(&inner.config),
+                source: inner.source.clone(),
+            };
+            worker::spawn(&inner.line, &inner.shared, start)
+        })
     }
 
     fn await_up(&self, remote: &Remote) -> Result<()> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
-        if self.inner.shared.command(Command::WhenUp(sender)).is_err() {
-            return Err(remote.why());
+        if self.inner.line.command(Command::WhenUp(sender)).is_err() {
+            return Err(remote.status.why());
         }
         // The thread has its own deadline and knows better what went wrong; this one is for a
         // thread that waits for the system.
-        let patience = self.inner.config.connect_timeout + Duration::from_secs(11);
+        let patience = self
+            .inner
+            .config
+            .connect_timeout
+            .saturating_add(Duration::from_secs(11));
         match receiver.recv_timeout(patience) {
             Ok(result) => result,
-            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(remote.why()),
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(remote.status.why()),
             Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
                 let message = "the event server did not accept the connection in time";
                 Err(Error::new(ErrorKind::Timeout, message))
@@ -317,16 +321,16 @@ impl EventHub {
 impl Inner {
     /// Ends the thread; waits for it a moment, then leaves it to itself.
     fn stop(&self) {
-        let Some(remote) = self.shared.running() else {
+        let Some(remote) = self.line.running() else {
             return;
         };
         // If it has ended meanwhile there is nobody to tell.
-        let _ = self.shared.command(Command::Stop);
+        let _ = self.line.command(Command::Stop);
         remote.signals.cancel();
-        let ended = remote.ended.recv_timeout(PROMPT);
+        let ended = remote.status.ended.recv_timeout(PROMPT);
         if ended == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-            let _no_commands = self.shared.remote.lock();
-            remote.finish();
+            self.line.stop(&remote);
+            remote.status.finish();
         }
         self.shared.gate.close();
     }

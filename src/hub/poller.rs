@@ -1,23 +1,25 @@
-//! Sleeping until the socket or a command has something to do.
+//! Sleeping until the socket or somebody else has something to do.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{tls_failure, tls_hint};
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// What wakes the hub's thread from elsewhere.
+/// What wakes a sleeper from elsewhere.
 pub(super) struct Signals {
     waker: Waker,
-    /// Set until the thread looks, so that a burst of commands wakes it once.
+    /// Set until the sleeper looks, so that a burst of commands wakes it once; and while there
+    /// is nobody to wake.
     pending: AtomicBool,
     /// Set when opening a connection is to be broken off.
     cancel: AtomicBool,
@@ -25,10 +27,11 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn wake(&self) {
+        fence(Ordering::SeqCst);
         if !self.pending.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
         {
-            log::error!("event hub: its thread cannot be woken: {error}");
+            log::error!("event hub: who waits for events cannot be woken: {error}");
         }
     }
 
@@ -43,10 +46,64 @@ impl Signals {
     pub(super) fn clear(&self) {
         self.cancel.store(false, Ordering::Release);
         self.pending.store(false, Ordering::Release);
+        // Either a command is seen from now on, or who sent it sees that it has to wake.
+        fence(Ordering::SeqCst);
+    }
+
+    /// There is nobody to wake until the next `clear`.
+    pub(super) fn mute(&self) {
+        self.pending.store(true, Ordering::Release);
     }
 }
 
-/// The thread's side.
+/// Who is told when the socket is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watcher {
+    Thread,
+    /// The caller who leads.
+    Caller,
+}
+
+/// The pollers between which a socket moves.
+pub(super) struct Registries {
+    thread: Registry,
+    caller: Registry,
+}
+
+impl Registries {
+    pub(super) fn of(thread: &Poller, caller: &Poller) -> io::Result<Self> {
+        Ok(Self {
+            thread: thread.poll.registry().try_clone()?,
+            caller: caller.poll.registry().try_clone()?,
+        })
+    }
+
+    /// Changes who watches a socket, or what for: to write only if something waits to be
+    /// written, as every socket is ready for that most of the time.
+    pub(super) fn transfer(
+        &self,
+        socket: &mut impl Source,
+        from: Watcher,
+        to: Watcher,
+        writable: bool,
+    ) -> io::Result<()> {
+        let interest = if writable { BOTH } else { Interest::READABLE };
+        if from == to {
+            return self.get(to).reregister(socket, SOCKET, interest);
+        }
+        self.get(from).deregister(socket)?;
+        self.get(to).register(socket, SOCKET, interest)
+    }
+
+    fn get(&self, watcher: Watcher) -> &Registry {
+        match watcher {
+            Watcher::Thread => &self.thread,
+            Watcher::Caller => &self.caller,
+        }
+    }
+}
+
+/// The sleeper's side.
 pub(super) struct Poller {
     poll: Poll,
     events: Events,
@@ -74,8 +131,7 @@ impl Poller {
     }
 
     pub(super) fn register(&self, socket: &mut impl Source) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(socket, SOCKET, both)
+        self.poll.registry().register(socket, SOCKET, BOTH)
     }
 
     /// Sleeps until something happens, or for so long; answers whether the socket may have

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::Event;
 use crate::hub::EventHub;
-use crate::hub::shared::{Command, Counters, not_connected};
+use crate::hub::shared::{Command, Counters, after, not_connected};
 
 /// How to publish an event beyond [`EventHub::publish`]; made by [`EventHub::publication`].
 #[must_use = "nothing is published before `send`"]
@@ -123,19 +123,16 @@ impl EventHub {
     pub fn request(&self, event: Event, timeout: Duration) -> Result<Event> {
         let topic = event.topic().to_string();
         let pending = self.ask(event)?;
-        pending
-            .replies
-            .recv_timeout(timeout)
-            .map_err(|error| match error {
-                RecvTimeoutError::Timeout => {
-                    let message = format!("nobody replied to {topic} within {timeout:?}");
-                    Error::new(ErrorKind::Timeout, message)
-                }
-                RecvTimeoutError::Disconnected => {
-                    let message = format!("event {topic} was not delivered, or the hub is closed");
-                    Error::new(ErrorKind::Connection, message)
-                }
-            })
+        pending.next(after(timeout)).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                let message = format!("nobody replied to {topic} within {timeout:?}");
+                Error::new(ErrorKind::Timeout, message)
+            }
+            RecvTimeoutError::Disconnected => {
+                let message = format!("event {topic} was not delivered, or the hub is closed");
+                Error::new(ErrorKind::Connection, message)
+            }
+        })
     }
 
     /// Publishes an event and collects the replies that come within this time.
@@ -145,9 +142,9 @@ impl EventHub {
     /// As [`publish`](Self::publish). If the connection is lost later, the replies so far are
     /// the answer.
     pub fn request_all(&self, event: Event, timeout: Duration) -> Result<Vec<Event>> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let pending = self.ask(event)?;
-        let next = || pending.replies.recv_deadline(deadline).ok();
+        let next = || pending.next(deadline).ok();
         Ok(std::iter::from_fn(next).collect())
     }
 
@@ -164,8 +161,8 @@ impl EventHub {
 
     /// Queues an event for the server.
     fn transmit(&self, mut event: Event, replies: Option<Sender<Event>>) -> Result<()> {
-        let shared = &self.inner.shared;
-        if shared.running().is_none() {
+        let (shared, line) = (&self.inner.shared, &self.inner.line);
+        if line.running().is_none() {
             return Err(not_connected().context(format!("cannot publish {}", event.topic())));
         }
         event.complete_source(&self.inner.source);
@@ -174,7 +171,7 @@ impl EventHub {
         shared
             .gate
             .enter(bytes, self.inner.config.publish_timeout)?;
-        let sent = shared.command(Command::Publish { id, text, replies });
+        let sent = line.command(Command::Publish { id, text, replies });
         match &sent {
             Ok(()) => {
                 Counters::add(&shared.counters.published);
@@ -192,10 +189,28 @@ struct Pending<'a> {
     replies: Receiver<Event>,
 }
 
+impl Pending<'_> {
+    /// The next reply; meanwhile this caller does the thread's work, if nobody else does.
+    fn next(&self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
+        let mut answer = Err(TryRecvError::Empty);
+        if let Some(remote) = self.hub.inner.line.running() {
+            remote.lead(Some(deadline), || {
+                answer = self.replies.try_recv();
+                !matches!(answer, Err(TryRecvError::Empty))
+            });
+        }
+        match answer {
+            Ok(reply) => Ok(reply),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => self.replies.recv_deadline(deadline),
+        }
+    }
+}
+
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let id = std::mem::take(&mut self.id);
         // If the thread has ended it has forgotten everything.
-        let _ = self.hub.inner.shared.command(Command::Forget { id });
+        let _ = self.hub.inner.line.command(Command::Forget { id });
     }
 }

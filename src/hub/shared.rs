@@ -1,6 +1,5 @@
-//! What the hub's handles and its thread share: queues, counters, the way to reach the thread.
+//! What the hub's handles and its thread share: queues, counters, how the thread is doing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::hub::config::{EVENT_BYTES, OUTGOING_BYTES};
-use crate::hub::poller::Signals;
 use crate::lock::{Condvar, Mutex};
 
 /// Where a hub stands with its server.
@@ -74,10 +72,8 @@ pub(super) enum Command {
     Stop,
 }
 
-/// A running thread, as others see it.
-pub(super) struct Remote {
-    pub(super) commands: Sender<Command>,
-    pub(super) signals: Arc<Signals>,
+/// How a thread is doing, as others see it.
+pub(super) struct Status {
     /// Disconnected when the thread has ended, or is left to itself.
     pub(super) ended: Receiver<()>,
     alive: Mutex<Option<Sender<()>>>,
@@ -88,12 +84,10 @@ pub(super) struct Remote {
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
 }
 
-impl Remote {
-    pub(super) fn new(commands: Sender<Command>, signals: Arc<Signals>) -> Self {
+impl Status {
+    pub(super) fn new() -> Self {
         let (alive, ended) = crossbeam_channel::bounded(0);
         Self {
-            commands,
-            signals,
             ended,
             alive: Mutex::new(Some(alive)),
             running: AtomicBool::new(true),
@@ -106,7 +100,7 @@ impl Remote {
         self.running.load(Ordering::Acquire)
     }
 
-    /// Takes no more commands. To be called under the lock of [`Shared::remote`].
+    /// Takes no more commands. To be called while none can be sent.
     pub(super) fn stop_running(&self) {
         self.running.store(false, Ordering::Release);
     }
@@ -156,9 +150,6 @@ pub(super) type Report = (Event, String);
 
 /// Shared by handles and thread; owns neither.
 pub(super) struct Shared {
-    /// The thread, maybe after its end. Commands are sent under this lock, so that a thread
-    /// which ends can tell that none will come after the last it has seen.
-    pub(super) remote: Mutex<Option<Arc<Remote>>>,
     pub(super) gate: Gate,
     pub(super) counters: Counters,
     /// Not a bounded channel: that one takes the memory of all its places from the start, and most
@@ -171,32 +162,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(outgoing: usize, incoming: usize) -> Self {
         Self {
-            remote: Mutex::new(None),
             gate: Gate::new(outgoing),
             counters: Counters::default(),
             incoming: crossbeam_channel::unbounded(),
             incoming_limit: incoming,
             reports: crossbeam_channel::unbounded(),
         }
-    }
-
-    /// The thread, if there is one.
-    pub(super) fn running(&self) -> Option<Arc<Remote>> {
-        let remote = self.remote.lock().clone();
-        remote.filter(|remote| remote.is_running())
-    }
-
-    /// Gives the thread a command.
-    pub(super) fn command(&self, command: Command) -> Result<()> {
-        let remote = {
-            let guard = self.remote.lock();
-            let running = guard.as_ref().filter(|remote| remote.is_running());
-            let remote = running.ok_or_else(not_connected)?;
-            remote.commands.send(command).map_err(|_| not_connected())?;
-            Arc::clone(remote)
-        };
-        remote.signals.wake();
-        Ok(())
     }
 
     /// Queues an event for whoever waits. If the queue is full the oldest is dropped: what is
@@ -293,7 +264,7 @@ impl Gate {
                 format!("an event of {bytes} bytes is too large; the most is {EVENT_BYTES}");
             return Err(Error::new(ErrorKind::Validation, message));
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut held = self.held.lock();
         let closings = held.closings;
         while held.events >= self.limit || held.bytes + bytes > OUTGOING_BYTES {
@@ -343,6 +314,11 @@ impl Gate {
     }
 }
 
+/// A moment in the future; about thirty years are for ever, and the clock can hold them.
+pub(super) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(1_000_000_000))
+}
+
 pub(super) fn not_connected() -> Error {
     Error::new(
         ErrorKind::Connection,
@@ -353,6 +329,8 @@ pub(super) fn not_connected() -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

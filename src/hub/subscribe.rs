@@ -255,7 +255,7 @@ impl EventHub {
         let text = self.control_event("ftrack.meta.unsubscribe", data);
         let id = subscriber.id().to_string();
         // Without a connection there is nobody to tell.
-        let _ = self.inner.shared.command(Command::Unsubscribe { id, text });
+        let _ = self.inner.line.command(Command::Unsubscribe { id, text });
         Ok(())
     }
 
@@ -308,7 +308,7 @@ impl EventHub {
         let answer = wait.map(|_| sender);
         let sent = self
             .inner
-            .shared
+            .line
             .command(Command::Subscribe { id, text, answer });
         let Some(timeout) = wait else {
             // Without a connection the next one will be told.

@@ -145,6 +145,19 @@ impl Machine {
         self.outputs.pop_front()
     }
 
+    /// The next thing to do, unless it is to open or to end, which takes a while.
+    pub(crate) fn next_quick_output(&mut self) -> Option<Output> {
+        match self.outputs.front() {
+            Some(Output::Open | Output::End(_)) => None,
+            _ => self.outputs.pop_front(),
+        }
+    }
+
+    /// Whether there is something to do.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// When `tick` is to be called at the latest.
     pub(crate) fn wake_at(&self) -> Option<Duration> {
         match self.state {
@@ -459,6 +472,8 @@ impl Machine {
             return;
         }
         self.state = State::Idle;
+        self.outputs
+            .retain(|output| !matches!(output, Output::Open));
         self.outputs.push_back(Output::Close);
         let why = match &error {
             Some(error) => format!("the event hub gave up: {error}"),
