@@ -27,6 +27,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
     never_sent: bool,
+    status: Option<u16>,
     retry_after: Option<Duration>,
 }
 
@@ -122,6 +123,7 @@ impl Error {
             source: None,
             server: None,
             never_sent: false,
+            status: None,
             retry_after: None,
         }))
     }
@@ -155,6 +157,7 @@ impl Error {
 
     /// Adds what the server said.
     pub(crate) fn with_server(mut self, server: ServerError) -> Self {
+        self.0.status = Some(server.status);
         self.0.server = Some(server);
         self
     }
@@ -179,6 +182,12 @@ impl Error {
         unanswered && !self.0.never_sent
     }
 
+    /// Notes the HTTP status that it came with.
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
     /// Notes how long the server asked to be left alone.
     pub(crate) fn wanting(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
@@ -200,6 +209,11 @@ impl Error {
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
     }
 
     /// How long the server asked to be left alone, if it did (the header `Retry-After`).

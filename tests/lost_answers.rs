@@ -4,10 +4,13 @@
 mod support;
 
 use std::io::Cursor;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use ftrack_api::{Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, data};
+use ftrack_api::{
+    Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, Value, data,
+};
 use ftrack_emulator::Emulator;
 use support::{builder, emulator, open};
 
@@ -24,6 +27,11 @@ struct Plan {
     swallowed: AtomicU32,
     /// Requests from now on that reach it and whose answers are lost.
     unanswered: AtomicU32,
+    /// Requests with changes from now on that reach it only when the next one is sent.
+    late: AtomicU32,
+    under_way: Mutex<Vec<Vec<u8>>>,
+    /// How many requests with changes have reached it.
+    changes: AtomicU32,
 }
 
 impl Lossy {
@@ -55,30 +63,69 @@ impl Transport for Lossy {
         if take(&self.plan.swallowed) {
             return Err(Self::lost());
         }
-        let mut post = self.agent.post(request.url.as_str());
-        for (name, value) in request.headers {
-            post = post.header(name, value);
+        if is_change(request) {
+            if take(&self.plan.late) {
+                self.plan
+                    .under_way
+                    .lock()
+                    .unwrap()
+                    .push(request.body.to_vec());
+                return Err(Self::lost());
+            }
+            let late = std::mem::take(&mut *self.plan.under_way.lock().unwrap());
+            for body in late {
+                self.deliver(request, &body);
+            }
         }
-        let mut answer = post.send(request.body).unwrap();
-        let body = answer.body_mut().read_to_vec().unwrap();
+        let (status, body) = self.deliver(request, request.body);
         if take(&self.plan.unanswered) {
             return Err(Self::lost());
         }
         Ok(Response {
-            status: answer.status().as_u16(),
+            status,
             headers: Vec::new(),
             body: Box::new(Cursor::new(body)),
         })
     }
 }
 
+impl Lossy {
+    fn deliver(&self, request: &Request<'_>, body: &[u8]) -> (u16, Vec<u8>) {
+        if is_change(request) {
+            self.plan.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut post = self.agent.post(request.url.as_str());
+        for (name, value) in request.headers {
+            post = post.header(name, value);
+        }
+        let mut answer = post.send(body).unwrap();
+        let body = answer.body_mut().read_to_vec().unwrap();
+        (answer.status().as_u16(), body)
+    }
+}
+
+fn is_change(request: &Request<'_>) -> bool {
+    let text = String::from_utf8_lossy(request.body);
+    let mut actions = ["create", "update", "delete"].into_iter();
+    actions.any(|action| text.contains(&format!("\"action\":\"{action}\"")))
+}
+
 /// A session over such a transport, which sends nothing again by itself.
 fn lossy(server: &Emulator) -> (Session, Arc<Plan>) {
+    retrying(server, Retry::off())
+}
+
+fn retrying(server: &Emulator, retry: Retry) -> (Session, Arc<Plan>) {
     let transport = Lossy::new();
     let plan = transport.plan.clone();
-    let builder = builder(server).transport(transport).retry(Retry::off());
+    let builder = builder(server).transport(transport).retry(retry);
     (builder.open().unwrap(), plan)
 }
+
+/// Waits that no test notices.
+const QUICK: Retry = Retry::new()
+    .first_wait(Duration::from_millis(1))
+    .longest_wait(Duration::from_millis(2));
 
 fn count(server: &Emulator, name: &str) -> usize {
     let query = open(server)
@@ -154,27 +201,193 @@ fn while_it_cannot_be_told_the_queue_is_kept_and_the_next_commit_asks() {
 }
 
 #[test]
-fn updates_and_deletions_may_be_sent_again() {
+fn updates_and_deletions_are_settled_by_their_values() {
     let server = emulator();
     let (session, plan) = lossy(&server);
     let folder = create(&session, "twice");
+    let first = |name: &str| session.query(name).unwrap().first().unwrap().unwrap();
+    let (user, task, status) = (first("User"), first("Task"), first("Status"));
     session.commit().unwrap();
-    folder.set("description", "same").unwrap();
+    let commit = || {
+        let before = plan.changes.load(Ordering::SeqCst);
+        let outcome = session.commit();
+        (outcome, plan.changes.load(Ordering::SeqCst) - before)
+    };
+    let now = jiff::civil::date(2026, 1, 2).at(3, 4, 5, 678);
+    let changes = || {
+        folder.set("description", "same").unwrap();
+        folder.set("thumbnail", Value::Null).unwrap();
+        task.set("bid", 3600).unwrap();
+        task.set("end_date", now).unwrap();
+        task.set("status", &status).unwrap();
+        user.set("first_name", "Ada").unwrap();
+    };
+    // The answer is lost, and the values are there: nothing is sent a second time.
+    changes();
     plan.unanswered.store(1, Ordering::SeqCst);
+    let (outcome, requests) = commit();
+    outcome.unwrap();
+    assert_eq!(requests, 1);
+    assert!(session.recorded_operations().is_empty());
+    assert_eq!(folder.state(), None);
+    // The request is lost.
+    user.set("first_name", "Bob").unwrap();
+    plan.swallowed.store(1, Ordering::SeqCst);
+    let error = commit().0.unwrap_err();
     assert!(
-        session
-            .commit()
-            .unwrap_err()
-            .to_string()
-            .contains("safely be sent again")
+        error.to_string().contains("safely be sent again"),
+        "{error}"
     );
-    session.commit().unwrap();
+    assert_eq!(session.recorded_operations().len(), 1);
+    let (outcome, requests) = commit();
+    outcome.unwrap();
+    assert_eq!(requests, 1);
+    // The same with a deletion.
     session.delete(&folder).unwrap();
     plan.unanswered.store(1, Ordering::SeqCst);
-    session.commit().unwrap_err();
-    session.commit().unwrap();
+    let (outcome, requests) = commit();
+    outcome.unwrap();
+    assert_eq!(requests, 1);
     assert_eq!(count(&server, "twice"), 0);
     assert!(session.recorded_operations().is_empty());
+}
+
+#[test]
+fn rows_with_keys_that_others_may_have_made_are_settled_by_their_values() {
+    let server = emulator();
+    let (session, plan) = lossy(&server);
+    let folder = create(&session, "with data");
+    session.commit().unwrap();
+    let other = open(&server).get("Folder", folder.key()).unwrap().unwrap();
+    let metadata = folder.metadata().unwrap();
+    metadata.to_map().unwrap();
+    metadata.set("shared", "ours").unwrap();
+    // Somebody else makes the same row, while our request does not arrive.
+    other.metadata().unwrap().set("shared", "theirs").unwrap();
+    other.session().commit().unwrap();
+    plan.swallowed.store(1, Ordering::SeqCst);
+    // Whatever becomes of it, ours is either there or still recorded.
+    let outcome = session.commit();
+    let value = || {
+        let seen = open(&server).get("Folder", folder.key()).unwrap().unwrap();
+        seen.metadata().unwrap().get("shared").unwrap()
+    };
+    outcome.unwrap_err();
+    assert_eq!(value().as_deref(), Some("theirs"));
+    assert!(!session.recorded_operations().is_empty());
+}
+
+#[test]
+fn what_did_not_arrive_is_sent_again_within_the_commit() {
+    let server = emulator();
+    let (session, plan) = retrying(&server, QUICK);
+    let folder = create(&session, "persistent");
+    plan.swallowed.store(1, Ordering::SeqCst);
+    session.commit().unwrap();
+    assert_eq!(count(&server, "persistent"), 1);
+    folder.set("description", "again").unwrap();
+    plan.swallowed.store(1, Ordering::SeqCst);
+    session.commit().unwrap();
+    assert!(session.recorded_operations().is_empty());
+    let seen = open(&server).get("Folder", folder.key()).unwrap().unwrap();
+    assert_eq!(seen.get::<String>("description").unwrap(), "again");
+    assert_eq!(plan.changes.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_request_that_arrives_after_all_is_not_applied_twice() {
+    let server = emulator();
+    let (session, plan) = retrying(&server, QUICK);
+    let folder = create(&session, "late");
+    // Asked about, it is not there; sent again, it has arrived just before.
+    plan.late.store(1, Ordering::SeqCst);
+    session.commit().unwrap();
+    assert_eq!(plan.changes.load(Ordering::SeqCst), 2);
+    assert_eq!(count(&server, "late"), 1);
+    assert!(session.recorded_operations().is_empty());
+    assert_eq!(folder.state(), None);
+    // The same over two commits.
+    let (session, plan) = lossy(&server);
+    create(&session, "later");
+    plan.late.store(1, Ordering::SeqCst);
+    session.commit().unwrap_err();
+    session.commit().unwrap();
+    assert_eq!(count(&server, "later"), 1);
+    assert!(session.recorded_operations().is_empty());
+}
+
+#[test]
+fn what_is_recorded_after_a_lost_commit_has_a_fate_of_its_own() {
+    let server = emulator();
+    let (session, plan) = lossy(&server);
+    create(&session, "first");
+    plan.late.store(1, Ordering::SeqCst);
+    session.commit().unwrap_err();
+    // The first is still under way when the second comes to it.
+    create(&session, "second");
+    session.commit().unwrap();
+    assert!(session.recorded_operations().is_empty());
+    assert_eq!((count(&server, "first"), count(&server, "second")), (1, 1));
+}
+
+#[test]
+fn a_lost_commit_may_be_sent_again_in_chunks() {
+    let server = emulator();
+    let (session, plan) = lossy(&server);
+    let names: Vec<String> = (0..5).map(|n| format!("part {n}")).collect();
+    for arrives in [false, true] {
+        for name in &names {
+            create(&session, &format!("{name} {arrives}"));
+        }
+        // Neither the answer comes nor that to the question.
+        let lost = if arrives {
+            &plan.unanswered
+        } else {
+            &plan.swallowed
+        };
+        lost.store(2, Ordering::SeqCst);
+        session.commit().unwrap_err();
+        create(&session, &format!("one more {arrives}"));
+        // In the middle of it another answer is lost.
+        let mut left = Vec::new();
+        let mut chunks = || {
+            session.commit_in_chunks(2, |done, all| {
+                left.push(all - done);
+                if left.len() == 1 {
+                    plan.unanswered.store(1, Ordering::SeqCst);
+                }
+            })
+        };
+        while chunks().is_err() {}
+        assert!(session.recorded_operations().is_empty());
+        assert_eq!(left.last(), Some(&0));
+        for name in names.iter().map(String::as_str).chain(["one more"]) {
+            assert_eq!(
+                count(&server, &format!("{name} {arrives}")),
+                1,
+                "{name} {arrives}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_extended_collection_is_sent_again_without_harm() {
+    let server = emulator();
+    let (session, plan) = retrying(&server, QUICK);
+    let folder = create(&session, "noted");
+    session.commit().unwrap();
+    let author = session.query("User").unwrap().first().unwrap().unwrap();
+    let note = session
+        .create("Note", data! { "content": "once", "author": author })
+        .unwrap();
+    session.commit().unwrap();
+    folder.collection("notes").unwrap().push(&note).unwrap();
+    plan.unanswered.store(3, Ordering::SeqCst);
+    session.commit().unwrap();
+    assert!(session.recorded_operations().is_empty());
+    let seen = open(&server).get("Folder", folder.key()).unwrap().unwrap();
+    assert_eq!(seen.collection("notes").unwrap().len().unwrap(), 1);
 }
 
 #[test]

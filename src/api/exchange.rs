@@ -128,7 +128,7 @@ impl Api {
             "{origin} did not answer as an ftrack server does, but with status {status} and \
              {what}{beginning}"
         );
-        Err(Error::new(ErrorKind::BadResponse, message))
+        Err(Error::new(ErrorKind::BadResponse, message).with_status(status))
     }
 
     /// The server, or what stands before it, is in trouble.
@@ -146,7 +146,8 @@ impl Api {
         };
         let asked = answer.retry_after.as_deref();
         let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
-        let error = Error::new(ErrorKind::Unavailable, message).wanting(asked);
+        let error = Error::new(ErrorKind::Unavailable, message);
+        let error = error.with_status(status).wanting(asked);
         // A server that is asked too often says so before it looks at what is asked.
         if status == 429 { error.unsent() } else { error }
     }

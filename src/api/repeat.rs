@@ -42,55 +42,79 @@ impl Api {
         summary: &str,
         mut work: impl FnMut(&Attempt) -> Result<T>,
     ) -> Result<T> {
-        let call = self.begin();
-        let started = Instant::now();
-        let retry = &self.config.retry;
-        let mut number = 1;
+        let mut pace = self.pace();
         loop {
             self.check_open()?;
-            self.check_call(&call, summary)?;
+            pace.check(summary)?;
             self.spend(summary)?;
-            let timeout = retry.limit(number, started.elapsed(), self.config.timeout);
-            let error = match self
-                .threads
-                .run(&call, || work(&Attempt { number, timeout }))
-            {
+            let attempt = pace.attempt();
+            let error = match self.threads.run(&pace.call, || work(&attempt)) {
                 Ok(done) => {
                     self.tokens.earn();
                     return Ok(done);
                 }
                 Err(error) => error,
             };
-            if let Some(why) = call.interrupted() {
+            if let Some(why) = pace.call.interrupted() {
                 return Err(broken_off(why, summary, error));
             }
-            let wait = retry.wait(
-                number,
-                started.elapsed(),
-                error.retry_after(),
-                fastrand::f64(),
-            );
-            let wait = wait.filter(|_| repeat.allows(&error) && self.tokens.take());
-            let Some(wait) = wait else {
-                return Err(after(number, error));
-            };
-            log::debug!("{summary}: attempt {number} failed, the next comes in {wait:?}: {error}");
-            self.counters.retried();
-            call.sleep(wait);
-            number += 1;
+            if !repeat.allows(&error) || !pace.goes_on(&error, summary) {
+                return Err(after(attempt.number, error));
+            }
         }
     }
 
-    /// A call that the session and this thread's tokens know of.
-    fn begin(&self) -> Arc<Call> {
+    /// The pace at which something may be tried again, from now on.
+    pub(crate) fn pace(&self) -> Pace<'_> {
         let call = Arc::new(Call::default());
         self.calls.add(&call);
         self.threads.watch(&call);
-        call
+        Pace {
+            api: self,
+            call,
+            started: Instant::now(),
+            number: 1,
+        }
+    }
+}
+
+/// When and how often something is tried again. The session and this thread's tokens can break
+/// off its waits.
+pub(crate) struct Pace<'a> {
+    api: &'a Api,
+    call: Arc<Call>,
+    started: Instant,
+    number: u32,
+}
+
+impl Pace<'_> {
+    /// Waits for the time of the next attempt; false, at once, if there is none. A wait that is
+    /// broken off counts as over: the next request says why.
+    pub(crate) fn goes_on(&mut self, error: &Error, summary: &str) -> bool {
+        let (retry, number) = (&self.api.config.retry, self.number);
+        let elapsed = self.started.elapsed();
+        let wait = retry.wait(number, elapsed, error.retry_after(), fastrand::f64());
+        let Some(wait) = wait.filter(|_| self.api.tokens.take()) else {
+            return false;
+        };
+        log::debug!("{summary}: attempt {number} failed, the next comes in {wait:?}: {error}");
+        self.api.counters.retried();
+        self.call.sleep(wait);
+        self.number += 1;
+        true
     }
 
-    fn check_call(&self, call: &Call, summary: &str) -> Result<()> {
-        match call.interrupted() {
+    fn attempt(&self) -> Attempt {
+        let config = &self.api.config;
+        let elapsed = self.started.elapsed();
+        Attempt {
+            number: self.number,
+            timeout: config.retry.limit(self.number, elapsed, config.timeout),
+        }
+    }
+
+    fn check(&self, summary: &str) -> Result<()> {
+        match self.call.interrupted() {
             None => Ok(()),
             Some(why) => {
                 let unsent = Error::new(ErrorKind::Connection, "it was not sent").unsent();

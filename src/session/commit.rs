@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
-use crate::operation::{Action, Operation, Plan, optimise, resolve};
+use crate::operation::{Operation, Plan, optimise, resolve};
 use crate::value::EntityKey;
-use crate::wire::{Rows, decode, encode_commit, query_action};
-
-use super::get::by_keys;
+use crate::wire::{Rows, decode, encode_commit};
 
 impl Session {
     /// Sends everything that was recorded, in one request and one transaction: either all of it
@@ -22,16 +20,68 @@ impl Session {
     /// The server's failure under its kind, or what kept its answer from arriving; then every
     /// operation is still recorded: commit again, change something, or
     /// [`rollback`](Self::rollback). When the answer of the server is lost, this asks whether it
-    /// took the batch; while that cannot be told, the next commit asks first, so that nothing is
-    /// applied twice.
+    /// took the batch, and if it did not sends it again, as [`Retry`](crate::Retry) allows; while
+    /// that cannot be told, the next commit asks first, so that nothing is applied twice.
     pub fn commit(&self) -> Result<()> {
         self.check_writable()?;
-        self.settle()?;
-        self.commit_first(usize::MAX).map(drop)
+        self.commit_all(usize::MAX, |_, _| {})
     }
 
-    /// Commits the first operations of the queue, and says how many.
+    /// Commits what is recorded by now, at most `size` operations in a request.
+    fn commit_all(&self, size: usize, mut progress: impl FnMut(usize, usize)) -> Result<()> {
+        let all = self.shared.store.lock().operations().count();
+        let mut sent = 0;
+        while sent < all {
+            sent += self.commit_first(size.min(all - sent))?;
+            progress(sent, all);
+        }
+        Ok(())
+    }
+
+    /// Commits the first operations of the queue, and says how many: not more than `count`.
+    ///
+    /// What is not on the server although its answer was lost is sent again. While the lost
+    /// request is still under way that may make the server refuse the second one, as a duplicate:
+    /// then it is asked about once more.
     fn commit_first(&self, count: usize) -> Result<usize> {
+        let mut pace = self.shared.api.pace();
+        let mut in_doubt = match self.settle()? {
+            Fate::Applied(settled) => return Ok(settled),
+            Fate::NotApplied => true,
+            Fate::Known => false,
+        };
+        loop {
+            let failure = match self.commit_once(count, in_doubt) {
+                Ok(sent) => return Ok(sent),
+                Err(failure) => failure,
+            };
+            let unclear = failure.leaves_doubt();
+            if !unclear && !in_doubt {
+                return Err(failure);
+            }
+            if may_be_at_work(&failure) {
+                return Err(failure.and(UNSETTLED));
+            }
+            match self.settle() {
+                Ok(Fate::Applied(settled)) => return Ok(settled),
+                Ok(_) if unclear => {}
+                // The server has refused what it does not have: that was no duplicate.
+                Ok(_) => {
+                    self.shared.store.lock().is_settled();
+                    return Err(failure);
+                }
+                Err(_) => return Err(failure.and(UNSETTLED)),
+            }
+            if !pace.goes_on(&failure, "commit") {
+                return Err(failure.and("It is not on the server, or may safely be sent again."));
+            }
+            in_doubt = true;
+        }
+    }
+
+    /// Sends the first operations of the queue once. With `in_doubt`, an earlier request with
+    /// them may have arrived, so that whatever goes wrong now leaves them so.
+    fn commit_once(&self, count: usize, in_doubt: bool) -> Result<usize> {
         let Some(operations) = self.shared.begin_commit(count) else {
             return Ok(count);
         };
@@ -41,81 +91,40 @@ impl Session {
             in_doubt: true,
         };
         let sent = self.send_operations(&operations);
-        ending.in_doubt = sent.as_ref().is_err_and(Error::leaves_doubt);
-        let failure = match sent {
-            Ok(rows) => {
-                ending.rows = Some(rows);
-                return Ok(operations.len());
-            }
-            Err(error) => error,
-        };
-        drop(ending);
-        self.after_failure(failure)
+        ending.in_doubt = in_doubt || sent.as_ref().is_err_and(Error::leaves_doubt);
+        ending.rows = Some(sent?);
+        Ok(operations.len())
     }
 
-    /// What a commit ends with that the server did not answer: it asks at once, unless the server
-    /// may still be at work.
-    fn after_failure(&self, failure: Error) -> Result<usize> {
-        if !failure.leaves_doubt() {
-            return Err(failure);
-        }
-        let unsettled = "It may be on the server all the same; the next commit asks first.";
-        if failure.kind() == ErrorKind::Timeout {
-            return Err(failure.and(unsettled));
-        }
-        match self.settle() {
-            Ok(Some(settled)) => Ok(settled),
-            Ok(None) => Err(failure.and("It is not on the server, or may safely be sent again.")),
-            Err(_) => Err(failure.and(unsettled)),
-        }
-    }
-
-    /// Finds out about a commit whose answer was lost. `Some` says how many operations turned out
-    /// to be on the server; `None` that nothing is in doubt any more.
+    /// Finds out about a commit whose answer was lost.
     ///
-    /// A batch is one transaction, and the keys of new entities are made here: if one of them is
-    /// there, all of the batch is. A batch that creates nothing may be sent again: updates set
-    /// the same values, and deleting what is gone is no error (SERVER.md D).
-    fn settle(&self) -> Result<Option<usize>> {
+    /// # Errors
+    ///
+    /// What kept the server from telling; the commit is in doubt as before.
+    fn settle(&self) -> Result<Fate> {
         let Some(operations) = self.shared.begin_settling() else {
-            return Ok(None);
+            return Ok(Fate::Known);
         };
         let mut ending = CommitEnding {
             shared: &self.shared,
             rows: None,
             in_doubt: true,
         };
-        let payloads = optimise(&operations);
-        let mut created = payloads.iter().filter(|one| one.action == Action::Create);
-        let on_server = match created.next() {
-            Some(witness) => self.is_on_server(witness.entity).map_err(|error| {
-                error.context("a commit whose answer was lost, and which stays recorded")
-            })?,
-            None => false,
-        };
-        ending.in_doubt = false;
-        if !on_server {
-            return Ok(None);
+        let is_applied = self.is_applied(&operations).map_err(|error| {
+            error.context("a commit whose answer was lost, and which stays recorded")
+        })?;
+        // What is not there may still be under way: until it is sent again the doubt remains.
+        if !is_applied {
+            return Ok(Fate::NotApplied);
         }
         log::info!("a commit whose answer was lost is on the server");
         ending.rows = Some(Rows::default());
-        Ok(Some(operations.len()))
+        Ok(Fate::Applied(operations.len()))
     }
 
     /// Whether the answer to a commit was lost, and nobody knows what became of it.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.shared.store.lock().in_doubt() > 0
-    }
-
-    fn is_on_server(&self, entity: &EntityKey) -> Result<bool> {
-        let entity_type = self.schema().entity_type(entity.entity_type())?;
-        let keys = std::slice::from_ref(entity);
-        let statement = by_keys(entity_type, entity_type.name(), keys);
-        let statement = statement.fields(entity_type.primary_key()).limit(1);
-        let action = query_action(&statement.expression()?);
-        let replies = self.shared.api.call(&[action])?;
-        let rows = replies.first().and_then(|reply| reply["data"].as_array());
-        Ok(rows.is_some_and(|rows| !rows.is_empty()))
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
@@ -149,11 +158,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Validation`] for a size of zero, else as for [`commit`](Self::commit).
-    pub fn commit_in_chunks(
-        &self,
-        size: usize,
-        mut progress: impl FnMut(usize, usize),
-    ) -> Result<()> {
+    pub fn commit_in_chunks(&self, size: usize, progress: impl FnMut(usize, usize)) -> Result<()> {
         if size == 0 {
             return Err(Error::new(
                 ErrorKind::Validation,
@@ -161,13 +166,7 @@ impl Session {
             ));
         }
         self.check_writable()?;
-        let all = self.recorded_operations().len();
-        let mut sent = self.settle()?.unwrap_or(0);
-        while sent < all {
-            sent += self.commit_first(size.min(all - sent))?;
-            progress(sent, all);
-        }
-        Ok(())
+        self.commit_all(size, progress)
     }
 
     /// The server takes only whole collections: asks it who is in those that are extended.
@@ -221,6 +220,25 @@ impl Session {
     pub fn recorded_operations(&self) -> Vec<Operation> {
         self.shared.store.lock().operations().cloned().collect()
     }
+}
+
+/// What became of a commit whose answer was lost.
+enum Fate {
+    /// There is none.
+    Known,
+    /// So many operations are on the server.
+    Applied(usize),
+    /// Nothing of it is on the server, or doing it again does no harm.
+    NotApplied,
+}
+
+const UNSETTLED: &str = "It may be on the server all the same; the next commit asks first.";
+
+/// Whether the server may go on with what it was sent, so that asking it now tells nothing.
+fn may_be_at_work(failure: &Error) -> bool {
+    let is_late = failure.status() == Some(504);
+    let kinds = [ErrorKind::Timeout, ErrorKind::Cancelled, ErrorKind::Closed];
+    failure.leaves_doubt() && (is_late || kinds.contains(&failure.kind()))
 }
 
 impl Shared {

@@ -26,6 +26,7 @@ mod rows;
 mod scope;
 mod search;
 mod select;
+mod settle;
 mod statistics;
 mod threads;
 

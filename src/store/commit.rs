@@ -36,7 +36,8 @@ impl Store {
         self.in_flight.is_some()
     }
 
-    /// Marks the first `count` operations of the queue as being sent, and hands them out.
+    /// Marks the first `count` operations of the queue as being sent, and hands them out; fewer if
+    /// the answer to a commit of fewer was lost, because that has a fate of its own.
     ///
     /// `None` if there is nothing. What is recorded from now on waits for the next commit.
     pub(crate) fn begin_commit(&mut self, count: usize) -> Option<Arc<Vec<Operation>>> {
@@ -44,8 +45,15 @@ impl Store {
         if self.queued.is_empty() {
             return None;
         }
-        let count = count.min(self.queued.len());
-        self.in_doubt = 0;
+        let mut count = count.min(self.queued.len());
+        if let Some(doubtful) = self.in_doubt.front_mut() {
+            count = count.min(*doubtful);
+            let rest = *doubtful - count;
+            *doubtful = count;
+            if rest > 0 {
+                self.in_doubt.insert(1, rest);
+            }
+        }
         let later = self.queued.split_off(count);
         let operations = Arc::new(std::mem::replace(&mut self.queued, later));
         let later = self.queued_numbers.split_off(count);
@@ -62,7 +70,10 @@ impl Store {
     /// been sent. With `in_doubt` they may be on the server all the same.
     pub(crate) fn commit_failed(&mut self, in_doubt: bool) {
         if let Some(sent) = self.in_flight.take() {
-            self.in_doubt = if in_doubt { sent.operations.len() } else { 0 };
+            self.in_doubt.pop_front();
+            if in_doubt {
+                self.in_doubt.push_front(sent.operations.len());
+            }
             let later = std::mem::take(&mut self.queued);
             self.queued = Arc::unwrap_or_clone(sent.operations);
             self.queued.extend(later);
@@ -71,9 +82,14 @@ impl Store {
         }
     }
 
-    /// How many operations may be on the server although no answer said so.
+    /// How many operations the first of the commits had whose answers were lost; 0 if none is.
     pub(crate) fn in_doubt(&self) -> usize {
-        self.in_doubt
+        self.in_doubt.front().copied().unwrap_or(0)
+    }
+
+    /// The first of the commits whose answers were lost did not reach the server.
+    pub(crate) fn is_settled(&mut self) {
+        self.in_doubt.pop_front();
     }
 
     /// The server took the operations and answered with `rows`.
@@ -81,6 +97,7 @@ impl Store {
         let Some(InFlight { operations, .. }) = self.in_flight.take() else {
             return;
         };
+        self.in_doubt.pop_front();
         for operation in operations.iter() {
             self.forget_stale_collections(operation);
             let Some(place) = self.find_key(operation.entity()) else {
@@ -108,7 +125,7 @@ impl Store {
     pub(crate) fn rollback(&mut self) {
         self.queued.clear();
         self.queued_numbers.clear();
-        self.in_doubt = 0;
+        self.in_doubt.clear();
         let changed = std::mem::take(&mut self.changed);
         for &place in &changed {
             self.records[place as usize].local = None;

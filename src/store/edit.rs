@@ -329,7 +329,11 @@ impl Store {
 
     fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) {
         let kept: Vec<bool> = self.queued.iter_mut().map(keep).collect();
-        self.in_doubt = kept[..self.in_doubt].iter().filter(|kept| **kept).count();
+        let mut rest = kept.iter();
+        for count in &mut self.in_doubt {
+            *count = rest.by_ref().take(*count).filter(|kept| **kept).count();
+        }
+        self.in_doubt.retain(|count| *count > 0);
         let mut keeps = kept.iter();
         self.queued.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();

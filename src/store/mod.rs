@@ -13,6 +13,7 @@ mod peers;
 mod read;
 mod scope;
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Weak};
@@ -47,9 +48,9 @@ pub(crate) struct Store {
     queued: Vec<Operation>,
     /// The number of each queued operation, counted over the store's whole life.
     queued_numbers: Vec<u64>,
-    /// How many operations at the head of the queue may be on the server although no answer said
-    /// so.
-    in_doubt: usize,
+    /// The commits whose answers were lost: how many operations each had. They stand at the head
+    /// of the queue, in this order.
+    in_doubt: VecDeque<usize>,
     /// How many operations were ever recorded: the number of the next one.
     recorded: u64,
     /// The number of the first operation that the commit under way does not send.
@@ -119,7 +120,7 @@ impl Store {
             in_flight: None,
             queued: Vec::new(),
             queued_numbers: Vec::new(),
-            in_doubt: 0,
+            in_doubt: VecDeque::new(),
             recorded: 0,
             sent_before: 0,
             born: 0,

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod failure;
 mod fields;
+mod same;
 mod typed;
 
 pub(crate) use action::{delete_action, query_action};
@@ -12,4 +13,5 @@ pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
 pub(crate) use encode::{encode_commit, reference, value_to_json};
 pub(crate) use failure::failure_of;
 pub(crate) use fields::{Field, fields_of};
+pub(crate) use same::same_value;
 pub(crate) use typed::{TypedReply, decode_rows};

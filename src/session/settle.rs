@@ -1,0 +1,161 @@
+//! What became of a commit whose answer was lost: the questions to the server.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::get::by_keys;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::Session;
+use crate::operation::{Action, Operation, Payload, optimise};
+use crate::schema::EntityType;
+use crate::value::EntityKey;
+use crate::wire::{query_action, same_value, value_to_json};
+
+/// How many entities one question is about.
+const MOST: usize = 200;
+
+/// What the server has of an entity, by the names of its attributes.
+type Row = Map<String, Json>;
+
+impl Session {
+    /// Whether the server has what a batch was to bring about.
+    ///
+    /// A batch is one transaction, and the keys of new entities are made here: if one of them is
+    /// there, all of the batch is. One that creates nothing is on the server if everything is
+    /// there that it sets, and everything gone that it deletes; else it may be sent again,
+    /// because updates set the same values and deleting what is gone is no error (SERVER.md D).
+    pub(super) fn is_applied(&self, operations: &[Operation]) -> Result<bool> {
+        let payloads = optimise(operations);
+        if let Some(entity_type) = self.own_keys(&payloads)? {
+            let created = payloads.iter().filter(|one| {
+                one.action == Action::Create && one.entity.entity_type() == entity_type.name()
+            });
+            let keys: Vec<EntityKey> = created.map(|one| one.entity.clone()).take(MOST).collect();
+            return Ok(!self.rows_of(entity_type, &keys, &[])?.is_empty());
+        }
+        // What a collection had before is not known, so neither is what it should have now.
+        let extends = |one: &Operation| matches!(one, Operation::Extend { .. });
+        if operations.iter().any(extends) {
+            return Ok(false);
+        }
+        match self.is_as_wanted(&payloads) {
+            // A question that the server refuses is refused the next time too.
+            Err(error) if !is_passing(&error) => Ok(false),
+            answer => answer,
+        }
+    }
+
+    /// A type of which the batch creates entities under keys that nobody else can have made.
+    fn own_keys(&self, payloads: &[Payload<'_>]) -> Result<Option<&EntityType>> {
+        for one in payloads.iter().filter(|one| one.action == Action::Create) {
+            let entity_type = self.schema().entity_type(one.entity.entity_type())?;
+            if entity_type.primary_key().len() == 1 {
+                return Ok(Some(entity_type));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_as_wanted(&self, payloads: &[Payload<'_>]) -> Result<bool> {
+        let mut by_type: HashMap<&str, Vec<&Payload<'_>>> = HashMap::new();
+        for one in payloads {
+            by_type
+                .entry(one.entity.entity_type())
+                .or_default()
+                .push(one);
+        }
+        for (name, payloads) in by_type {
+            let entity_type = self.schema().entity_type(name)?;
+            for some in payloads.chunks(MOST) {
+                if !self.are_as_wanted(entity_type, some)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn are_as_wanted(&self, entity_type: &EntityType, payloads: &[&Payload<'_>]) -> Result<bool> {
+        let keys: Vec<EntityKey> = payloads.iter().map(|one| one.entity.clone()).collect();
+        let mut names: Vec<&str> = payloads.iter().flat_map(|one| names_of(one)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let rows = self.rows_of(entity_type, &keys, &names)?;
+        for one in payloads {
+            let row = rows.get(&one.entity.parts().collect::<Vec<_>>());
+            let is_as_wanted = match (one.action, row) {
+                (Action::Delete, row) => row.is_none(),
+                (_, None) => false,
+                (_, Some(row)) => self.has(row, one)?,
+            };
+            if !is_as_wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn has(&self, row: &Row, payload: &Payload<'_>) -> Result<bool> {
+        for (name, value, _) in &payload.data {
+            let sent = value_to_json(self.schema(), value)?;
+            if !row.get(*name).is_some_and(|found| same_value(&sent, found)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the server has of these entities, by the parts of their keys.
+    fn rows_of(
+        &self,
+        entity_type: &EntityType,
+        keys: &[EntityKey],
+        names: &[&str],
+    ) -> Result<HashMap<Vec<String>, Row>> {
+        let primary_key = entity_type.primary_key();
+        let wanted = primary_key.iter().map(smol_str::SmolStr::as_str);
+        let wanted = wanted.chain(names.iter().copied());
+        let statement = by_keys(entity_type, entity_type.name(), keys);
+        let statement = statement.fields(wanted);
+        let action = query_action(&statement.expression()?);
+        let body = serde_json::to_vec(&[action]).expect("JSON values print");
+        let summary = format!("a question about {} {}", keys.len(), entity_type.name());
+        let answer = self.shared.api.send_strict(&body, &summary)?;
+        let (rows,): (Rows,) = serde_json::from_slice(&answer).map_err(|error| {
+            let message = format!("{summary}: the answer cannot be read: {error}");
+            Error::new(ErrorKind::BadResponse, message)
+        })?;
+        let rows = rows.data.into_iter().map(|row| {
+            let parts = primary_key.iter().map(|name| match row.get(name.as_str()) {
+                Some(Json::String(text)) => text.clone(),
+                other => other.map(Json::to_string).unwrap_or_default(),
+            });
+            (parts.collect(), row)
+        });
+        Ok(rows.collect())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Rows {
+    data: Vec<Row>,
+}
+
+fn names_of<'a>(payload: &Payload<'a>) -> Vec<&'a str> {
+    payload.data.iter().map(|(name, _, _)| *name).collect()
+}
+
+/// Whether the same question may be answered another time.
+fn is_passing(error: &Error) -> bool {
+    let refused = [
+        ErrorKind::Server,
+        ErrorKind::Validation,
+        ErrorKind::Permission,
+        ErrorKind::Syntax,
+        ErrorKind::UnknownAttribute,
+        ErrorKind::UnknownType,
+        ErrorKind::NotFound,
+    ];
+    !refused.contains(&error.kind())
+}
