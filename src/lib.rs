@@ -39,6 +39,7 @@ mod operation;
 pub mod plugin;
 pub mod query;
 mod schema;
+pub mod sequence;
 mod session;
 mod socketio;
 mod store;
@@ -62,8 +63,8 @@ pub use schema::{
     Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
 };
 pub use session::{
-    IntoKey, Query, QueryIter, QueryPages, Rows, Scope, Search, ServerInformation, SessionBuilder,
-    SettingGuard, Strategy,
+    IntoKey, Media, Query, QueryIter, QueryPages, Rows, Scope, Search, ServerInformation,
+    SessionBuilder, SettingGuard, Strategy,
 };
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
 use crate::query::{field, select};
+use crate::store::EntityState;
 
 /// How many components one request names.
 pub(crate) const CHUNK: usize = 500;
@@ -88,8 +89,16 @@ impl Location {
     }
 
     fn ask(&self, components: &[Entity], found: &mut HashMap<String, String>) -> Result<()> {
+        // Of what was never committed the server knows nothing.
+        let committed = components
+            .iter()
+            .filter(|component| component.state() != Some(EntityState::Created));
+        let ids: Vec<String> = committed.map(Entity::id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
         let here = field("location_id").eq(self.entity.id());
-        let these = field("component_id").is_in(components.iter().map(Entity::id));
+        let these = field("component_id").is_in(ids);
         let query = select("ComponentLocation")
             .fields(["component_id", "resource_identifier"])
             .filter(here.and(these));

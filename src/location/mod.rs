@@ -1,10 +1,13 @@
 //! Locations: what a session binds to them, and where in them components are.
+//!
+#![doc = include_str!("../../docs/locations.md")]
 
 mod bind;
 mod contain;
 mod identifiers;
 mod register;
 mod remove;
+mod target;
 mod transfer;
 
 use std::collections::HashMap;
@@ -20,6 +23,7 @@ use crate::value::Value;
 
 pub use bind::Binding;
 pub(crate) use identifiers::CHUNK;
+pub use target::Target;
 pub use transfer::{Transfer, TransferStep};
 
 /// Where users keep their files before they are published: known to this session only.

@@ -126,6 +126,7 @@ impl Session {
         locations.bind(UNMANAGED_LOCATION_ID, notes().priority(90));
         locations.bind(REVIEW_LOCATION_ID, notes().priority(110));
         locations.bind(SERVER_LOCATION_ID, server.priority(150));
+        self.activate_storage_scenario();
         self.announce(plugin::CONFIGURE_LOCATION);
         Ok(())
     }

@@ -83,9 +83,11 @@ impl StandardStructure {
         if version.state() == Some(EntityState::Created) {
             return Err(detached());
         }
-        version
-            .session()
-            .populate([&version], "link, version, asset.name")?;
+        // The members of a sequence share their version: only the first of them has to ask.
+        if version.known_value("link").is_none() {
+            let needed = "link, version, asset.name";
+            version.session().populate([&version], needed)?;
+        }
         let link = match version.value("link")? {
             Some(Value::Json(link)) => link.as_array().cloned().unwrap_or_default(),
             _ => Vec::new(),

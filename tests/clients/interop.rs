@@ -6,12 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use ftrack_api::accessor::DiskAccessor;
+use ftrack_api::location::Binding;
+use ftrack_api::structure::{IdStructure, StandardStructure};
 use ftrack_api::{
-    AttributeKind, Data, Entity, Origin, SchemaCache, Session, SessionBuilder, Value,
+    AttributeKind, Data, Entity, Location, Origin, SchemaCache, Session, SessionBuilder, Value,
 };
 use ftrack_emulator::Emulator;
 use serde_json::{Map, Value as Json, json};
@@ -638,4 +641,144 @@ fn each_reads_the_schema_cache_that_the_other_wrote() {
         "{actions}"
     );
     assert!(!fetches(&studio, theirs.path()));
+}
+
+/// A location as both clients bind it; `structure` is empty for one that is built in.
+struct Place {
+    name: &'static str,
+    structure: &'static str,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(name: &'static str, structure: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            name,
+            structure,
+            folder,
+        }
+    }
+
+    /// An order to Python about this location.
+    fn order(&self, mut order: Json) -> Json {
+        order["location"] = self.name.into();
+        if !self.structure.is_empty() {
+            order["folder"] = self.folder.path().to_str().into();
+            order["structure"] = self.structure.into();
+        }
+        order
+    }
+
+    fn bound(&self, session: &Session) -> Location {
+        if self.structure.is_empty() {
+            return session.location(self.name).unwrap();
+        }
+        let data = ftrack_api::data! { "name": self.name };
+        session.ensure("Location", data, &["name"]).unwrap();
+        let location = session.location(self.name).unwrap();
+        let binding = Binding::new().accessor(DiskAccessor::new(self.folder.path()).unwrap());
+        location.bind(match self.structure {
+            "id" => binding.structure(IdStructure::default()),
+            _ => binding.structure(StandardStructure::new()),
+        });
+        location
+    }
+}
+
+/// The files of a component by name, as [`Place::order`]'s `fetch` answers.
+fn files(location: &Location, component: &Entity) -> Json {
+    let members = match component.entity_type() {
+        "FileComponent" => vec![component.clone()],
+        _ => component.get("members").unwrap(),
+    };
+    let mut found = Map::new();
+    for member in members {
+        let mut bytes = Vec::new();
+        let mut reader = location.open(&member).unwrap();
+        reader.read_to_end(&mut bytes).unwrap();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let place = location.get_resource_identifier(&member).unwrap();
+        found.insert(member.get("name").unwrap(), json!([place, hex]));
+    }
+    found.into()
+}
+
+/// Files of a sequence and one of their own, and the paths that name them.
+fn material(folder: &Path) -> [String; 2] {
+    for number in [8, 9, 10, 12] {
+        let name = format!("Frame.{number:03}.EXR");
+        std::fs::write(folder.join(name), vec![number; 300]).unwrap();
+    }
+    std::fs::write(folder.join("brief.tar.gz"), "a brief").unwrap();
+    ["Frame.%03d.EXR [8-10, 12]", "brief.tar.gz"]
+        .map(|name| folder.join(name).to_str().unwrap().to_owned())
+}
+
+#[test]
+fn components_go_from_one_client_to_the_other() {
+    let mut studio = Studio::new();
+    let session = studio.open();
+    let project = session.query("Project where name is test").unwrap();
+    let project = project.one().unwrap();
+    let create = |entity_type: &str, data| session.create(entity_type, data).unwrap();
+    let folder = create(
+        "Folder",
+        ftrack_api::data! { "name": "É & Cie", "parent": &project },
+    );
+    let asset = create(
+        "Asset",
+        ftrack_api::data! { "name": "Main Plate", "parent": &folder },
+    );
+    let source = tempfile::tempdir().unwrap();
+    let paths = material(source.path());
+    for place in [
+        Place::new("ftrack.server", ""),
+        Place::new("interop.standard", "standard"),
+        Place::new("interop.id", "id"),
+    ] {
+        let location = place.bound(&session);
+        for (path, name) in paths.iter().zip(["Plate Ä", "brief"]) {
+            // Each in a version of its own: both clients give the same names.
+            let [ours, theirs] = [(); 2].map(|()| {
+                let version = create("AssetVersion", ftrack_api::data! { "asset": &asset });
+                session.commit().unwrap();
+                version
+            });
+            let data = ftrack_api::data! { "name": name };
+            let made = ours.create_component(path, data, &location).unwrap();
+            let key = json!([made.entity_type(), made.id()]);
+            let order = place.order(json!({"component": key}));
+            let read = studio.python.tell("fetch", &order);
+            assert_eq!(read, files(&location, &made), "{path}");
+            assert!(!read.as_object().unwrap().is_empty());
+
+            let order = json!({"version": theirs.id(), "path": path, "name": name});
+            let key = studio.python.tell("publish", &place.order(order));
+            let (kind, id) = (key[0].as_str().unwrap(), key[1].as_str().unwrap());
+            let other = studio.open();
+            let location = place.bound(&other);
+            let seen = other.get(kind, id).unwrap().unwrap();
+            let order = place.order(json!({"component": key}));
+            assert_eq!(studio.python.tell("fetch", &order), files(&location, &seen));
+
+            // What our structure says is where Python has put it.
+            let structure = location.structure().unwrap();
+            let said = structure.get_resource_identifier(&seen, &Default::default());
+            let stored = location.get_resource_identifier(&seen).unwrap();
+            assert_eq!(said.unwrap(), stored);
+
+            // And each removes what the other has stored.
+            location.remove_component(&seen).unwrap();
+            let order = place.order(json!({"component": [made.entity_type(), made.id()]}));
+            studio.python.tell("remove", &order);
+            let session = studio.open();
+            let location = place.bound(&session);
+            for gone in [&made, &seen] {
+                let gone = session.get(kind, gone.id()).unwrap().unwrap();
+                let found = location.find_resource_identifiers(&[gone]).unwrap();
+                assert_eq!(found, [None]);
+            }
+        }
+    }
 }

@@ -4,10 +4,14 @@
     {"update": [{"key": [type, id], "set", "metadata", "custom_attributes"}]} -> null
     {"delete": [[type, id]]} -> null
     {"dump": [[type, id]]} -> for each, every attribute that the client knows; null if it is gone
+    {"publish": {"version", "path", "name", "location", ...}} -> [type, id]
+    {"fetch": {"component": [type, id], "location", ...}} -> {name of a file: [where, hexadecimal bytes]}
+    {"remove": {"component": [type, id], "location", ...}} -> null
     {"open": folder} -> the actions that a session with that schema cache sends
 
 Values are JSON; {"ref": label} is an entity written before, {"key": [type, id]} any other, and
-{"datetime": text} an instant. Dumps hold ids for references and texts for instants.
+{"datetime": text} an instant. A location is a name; with "folder" and "structure" it is bound to
+a disk and to the structure "standard" or "id". Dumps hold ids for references and texts for instants.
 """
 
 import json
@@ -15,6 +19,8 @@ import sys
 
 import arrow
 import ftrack_api
+import ftrack_api.structure.id
+import ftrack_api.structure.standard
 
 import support
 
@@ -88,6 +94,36 @@ def dump(session, keys):
     return found
 
 
+def located(session, order):
+    location = session.query(f'Location where name is "{order["location"]}"').one()
+    if "folder" in order:
+        structures = {"standard": ftrack_api.structure.standard.StandardStructure, "id": ftrack_api.structure.id.IdStructure}
+        location.accessor = ftrack_api.accessor.disk.DiskAccessor(prefix=order["folder"])
+        location.structure = structures[order["structure"]]()
+    return location
+
+
+def publish(session, order):
+    version = session.get("AssetVersion", order["version"])
+    component = version.create_component(order["path"], {"name": order["name"]}, location=located(session, order))
+    session.commit()
+    return [component.entity_type, component["id"]]
+
+
+def fetch(session, order):
+    location, component = located(session, order), session.get(*order["component"])
+    files = component["members"] if "members" in component.keys() else [component]
+    found = {}
+    for each in files:
+        place = location.get_resource_identifier(each)
+        found[each["name"]] = [place, location.accessor.open(place, "rb").read().hex()]
+    return found
+
+
+def remove(session, order):
+    located(session, order).remove_component(session.get(*order["component"]))
+
+
 def opened(folder):
     with support.open_session(schema_cache_path=folder) as session:
         assert session.query("select username from User").first() is not None
@@ -96,6 +132,7 @@ def opened(folder):
 
 def main():
     work = {"write": write, "update": update, "delete": delete, "dump": dump}
+    work |= {"publish": publish, "fetch": fetch, "remove": remove}
     for line in sys.stdin:
         ((order, subject),) = json.loads(line).items()
         if order == "open":

@@ -1,0 +1,366 @@
+//! Patterns of file sequences: `plate.%04d.exr [1-5, 7]`.
+//!
+//! A pattern stands for files that differ by a number. Nothing here looks at a disk, and nothing
+//! is made of a pattern that is larger than its text: a billion members are counted, and listed
+//! one at a time.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The widest number that a pattern may ask for.
+const MAX_PADDING: usize = 64;
+
+/// A pattern that was read.
+///
+/// ```
+/// use ftrack_api::sequence::Sequence;
+///
+/// let plates = Sequence::parse("plates/sh010.%04d.exr [1-3, 7]")?;
+/// assert_eq!((plates.padding(), plates.len()), (4, 4));
+/// let files: Vec<String> = plates.members().collect();
+/// assert_eq!(files[0], "plates/sh010.0001.exr");
+/// assert_eq!(files[3], "plates/sh010.0007.exr");
+/// assert_eq!(plates.to_string(), "plates/sh010.%04d.exr [1-3, 7]");
+/// # Ok::<(), ftrack_api::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    head: String,
+    tail: String,
+    padding: usize,
+    /// In order, and with gaps between them.
+    ranges: Vec<RangeInclusive<u64>>,
+}
+
+/// Reads a pattern; see [`Sequence::parse`].
+///
+/// # Errors
+///
+/// As for [`Sequence::parse`].
+pub fn parse(text: &str) -> Result<Sequence> {
+    Sequence::parse(text)
+}
+
+impl Sequence {
+    /// Reads a pattern: a path with `%d` or `%04d` in it, a blank, and numbers and ranges in
+    /// brackets. Numbers may come in any order and more than once. Of several `%d` the last one
+    /// counts.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Syntax`] if it is none, if a number is none or has more than 19 digits, if a
+    /// range runs backwards, and if numbers are to be wider than 64 digits.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts = Parts::of(text).ok_or_else(|| {
+            let why = "it has no `%d` or `%04d`, or does not end with numbers in brackets";
+            refuse(text, &format!("{why}, such as `plate.%04d.exr [1-5, 7]`"))
+        })?;
+        let padding = match parts.padding {
+            "" => 0,
+            digits => digits
+                .parse()
+                .ok()
+                .filter(|padding| *padding <= MAX_PADDING)
+                .ok_or_else(|| refuse(text, "its numbers would be wider than 64 digits"))?,
+        };
+        let mut ranges = Vec::new();
+        if !parts.ranges.is_empty() {
+            for part in parts.ranges.split(',') {
+                ranges.push(range(part).map_err(|why| refuse(text, &why))?);
+            }
+        }
+        Ok(Self {
+            head: parts.head.to_owned(),
+            tail: parts.tail.to_owned(),
+            padding,
+            ranges: merged(ranges),
+        })
+    }
+
+    /// Whether a text has the form of a pattern, though its numbers may be wrong: whether it is
+    /// meant as one, or is the path of a single file.
+    ///
+    /// ```
+    /// use ftrack_api::sequence::Sequence;
+    ///
+    /// assert!(Sequence::is_pattern("a.%04d.exr [1-5]"));
+    /// assert!(!Sequence::is_pattern("a.0001.exr"));
+    /// ```
+    pub fn is_pattern(text: &str) -> bool {
+        Parts::of(text).is_some()
+    }
+
+    /// What stands before the number.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// What stands behind the number.
+    pub fn tail(&self) -> &str {
+        &self.tail
+    }
+
+    /// How many digits a number has at least; 0 if it has as many as it needs.
+    pub fn padding(&self) -> usize {
+        self.padding
+    }
+
+    /// The numbers, in order, as ranges with gaps between them.
+    pub fn ranges(&self) -> &[RangeInclusive<u64>] {
+        &self.ranges
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> u64 {
+        let lengths = self
+            .ranges
+            .iter()
+            .map(|range| range.end() - range.start() + 1);
+        lengths.sum()
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The numbers, in order.
+    pub fn indexes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.ranges.iter().cloned().flatten()
+    }
+
+    /// The paths of the members, in the order of their numbers. There may be very many: see
+    /// [`len`](Self::len).
+    pub fn members(&self) -> impl Iterator<Item = String> + '_ {
+        self.indexes().map(|index| {
+            let number = self.number(index);
+            format!("{}{number}{}", self.head, self.tail)
+        })
+    }
+
+    /// A number as it stands in the path of a member: `0007`.
+    pub fn number(&self, index: u64) -> String {
+        format!("{index:0width$}", width = self.padding)
+    }
+
+    /// The pattern without its numbers: `plate.%04d.exr`.
+    pub fn pattern(&self) -> String {
+        match self.padding {
+            0 => format!("{}%d{}", self.head, self.tail),
+            padding => format!("{}%0{padding}d{}", self.head, self.tail),
+        }
+    }
+}
+
+impl FromStr for Sequence {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [", self.pattern())?;
+        for (position, range) in self.ranges.iter().enumerate() {
+            if position > 0 {
+                f.write_str(", ")?;
+            }
+            match (range.start(), range.end()) {
+                (start, end) if start == end => write!(f, "{start}")?,
+                (start, end) => write!(f, "{start}-{end}")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
+
+/// The pieces of a pattern.
+struct Parts<'a> {
+    head: &'a str,
+    padding: &'a str,
+    tail: &'a str,
+    ranges: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        if text.contains(['\n', '\r']) {
+            return None;
+        }
+        let (path, ranges) = text.strip_suffix(']')?.rsplit_once(" [")?;
+        let fits = |byte: u8| byte.is_ascii_digit() || matches!(byte, b' ' | b',' | b'-');
+        if !ranges.bytes().all(fits) {
+            return None;
+        }
+        // The last `%` that digits and a `d` follow.
+        path.rmatch_indices('%').find_map(|(start, _)| {
+            let after = &path[start + 1..];
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let tail = after[digits..].strip_prefix('d')?;
+            Some(Self {
+                head: &path[..start],
+                padding: &after[..digits],
+                tail,
+                ranges,
+            })
+        })
+    }
+}
+
+/// `7` or `1-5`.
+fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let number = |text: &str| {
+        let number = text.trim().parse::<u64>().ok();
+        // One less than the largest, so that the members can be counted in the same type.
+        number
+            .filter(|number| *number < u64::MAX)
+            .ok_or_else(|| format!("{:?} is no number", text.trim()))
+    };
+    let (start, end) = match text.split_once('-') {
+        None => (number(text)?, number(text)?),
+        Some((start, end)) => (number(start)?, number(end)?),
+    };
+    if start > end {
+        return Err(format!("{start}-{end} runs backwards"));
+    }
+    Ok(start..=end)
+}
+
+/// In order, and what touches or overlaps in one.
+fn merged(mut ranges: Vec<RangeInclusive<u64>>) -> Vec<RangeInclusive<u64>> {
+    ranges.sort_by_key(|range| *range.start());
+    let mut merged: Vec<RangeInclusive<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if *range.start() <= last.end() + 1 => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+fn refuse(text: &str, why: &str) -> Error {
+    // A path, however long, should not fill a screen.
+    let shown: String = text.chars().take(200).collect();
+    let message = format!("{shown:?} is no pattern of a file sequence: {why}");
+    Error::new(ErrorKind::Syntax, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The outcomes of the package that the Python client uses.
+    #[test]
+    fn patterns() {
+        for (text, head, padding, tail, canonical, members) in [
+            (
+                "/p/f.%04d.ext [1-5, 7, 8, 10-20]",
+                "/p/f.",
+                4,
+                ".ext",
+                "/p/f.%04d.ext [1-5, 7-8, 10-20]",
+                18,
+            ),
+            ("f.%d.exr [3]", "f.", 0, ".exr", "f.%d.exr [3]", 1),
+            ("f%4d [1,2,3]", "f", 4, "", "f%04d [1-3]", 3),
+            ("f%0d [1]", "f", 0, "", "f%d [1]", 1),
+            ("%d []", "", 0, "", "%d []", 0),
+            (
+                "f.%04d.exr [ 5 , 1 - 3 ,2 ]",
+                "f.",
+                4,
+                ".exr",
+                "f.%04d.exr [1-3, 5]",
+                4,
+            ),
+            (
+                "a.%02d.b.%03d.exr [1]",
+                "a.%02d.b.",
+                3,
+                ".exr",
+                "a.%02d.b.%03d.exr [1]",
+                1,
+            ),
+            ("f.%04d.x [1] [2]", "f.", 4, ".x [1]", "f.%04d.x [1] [2]", 1),
+            ("100% %d %x [0-0]", "100% ", 0, " %x", "100% %d %x [0]", 1),
+            ("é%02d漢 [9-11]", "é", 2, "漢", "é%02d漢 [9-11]", 3),
+        ] {
+            let found = parse(text).unwrap();
+            assert_eq!(
+                (found.head(), found.padding(), found.tail()),
+                (head, padding, tail),
+                "{text}"
+            );
+            assert_eq!(found.to_string(), canonical);
+            assert_eq!(
+                (found.len(), found.members().count()),
+                (members, members as usize)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern() {
+        for (text, is_pattern) in [
+            ("", false),
+            ("f.exr", false),
+            ("f.0001.exr [1-5]", false),
+            ("f.%04d.exr", false),
+            ("f.%04d.exr[1-5]", false),
+            ("f.%04x.exr [1-5]", false),
+            ("f.%04d.exr [1-x]", false),
+            ("f.%04d\n.exr [1]", false),
+            ("f.%04d.exr [1-5] ", false),
+            ("f.%04d.exr [1,]", true),
+            ("f.%04d.exr [-5]", true),
+            ("f.%04d.exr [1-2-3]", true),
+            ("f.%04d.exr [5-1]", true),
+            ("f.%04d.exr [1 2]", true),
+            ("f.%04d.exr [ ]", true),
+            ("f.%04d.exr [18446744073709551615]", true),
+            ("f.%04d.exr [99999999999999999999]", true),
+            ("f.%065d.exr [1]", true),
+            ("f.%099999999999999999999d.exr [1]", true),
+        ] {
+            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Syntax, "{text}");
+            assert_eq!(Sequence::is_pattern(text), is_pattern, "{text}");
+        }
+    }
+
+    #[test]
+    fn hostile_patterns_cost_nothing_until_they_are_listed() {
+        let huge = parse("f.%064d.exr [0-18446744073709551614]").unwrap();
+        assert_eq!(huge.len(), u64::MAX);
+        assert_eq!(huge.members().nth(3).unwrap().len(), 64 + 6);
+        let many = format!("f.%d [{}]", vec!["0-9999999999999"; 10_000].join(","));
+        assert_eq!(parse(&many).unwrap().ranges().len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in r"[a%0-9d \[\],\-é]{0,40}") {
+            if let Ok(read) = parse(&text) {
+                prop_assert_eq!(&parse(&read.to_string()).unwrap(), &read);
+                prop_assert!(read.members().take(5).all(|path| path.starts_with(read.head())));
+            }
+        }
+
+        #[test]
+        fn numbers_come_back_in_order(numbers in proptest::collection::vec(0u64..50, 1..20)) {
+            let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            let read = parse(&format!("f.%02d.x [{}]", list.join(", "))).unwrap();
+            let expected: Vec<u64> = std::collections::BTreeSet::from_iter(numbers).into_iter().collect();
+            prop_assert_eq!(read.indexes().collect::<Vec<_>>(), expected);
+        }
+    }
+}

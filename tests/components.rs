@@ -1,0 +1,623 @@
+//! Components made of files: single ones, sequences, containers, thumbnails, media.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ftrack_api::accessor::{Accessor, AccessorExt, Content, DiskAccessor};
+use ftrack_api::location::{
+    Binding, COMPONENT_ADDED_TO_LOCATION_TOPIC, SERVER_LOCATION_ID, Target,
+};
+use ftrack_api::structure::StandardStructure;
+use ftrack_api::{Entity, ErrorKind, Location, Request, Response, Result, Session, Transport};
+use ftrack_api::{data, expr};
+use serde_json::json;
+use support::{builder, emulator, open, requests};
+use tempfile::TempDir;
+
+struct Stage {
+    server: ftrack_emulator::Emulator,
+    session: Session,
+    version: Entity,
+    folder: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let server = emulator();
+        let session = open(&server);
+        let project = session.query("Project where name is test").unwrap();
+        let project = project.one().unwrap();
+        let create = |entity_type: &str, data| session.create(entity_type, data).unwrap();
+        let folder = create(
+            "Folder",
+            data! { "name": "Über Folder", "parent": &project },
+        );
+        let asset = create("Asset", data! { "name": "Plate A", "parent": &folder });
+        let version = create("AssetVersion", data! { "asset": &asset });
+        session.commit().unwrap();
+        Self {
+            server,
+            session,
+            version,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn at_server(&self) -> Location {
+        self.session.location("ftrack.server").unwrap()
+    }
+
+    fn disk(&self) -> (Location, DiskAccessor) {
+        let disk = DiskAccessor::new(self.folder.path().join("disk")).unwrap();
+        let binding = Binding::new().accessor(disk.clone());
+        (self.bound("test.disk", binding), disk)
+    }
+
+    fn bound(&self, name: &str, binding: Binding) -> Location {
+        let data = data! { "name": name };
+        self.session.ensure("Location", data, &["name"]).unwrap();
+        let location = self.session.location(name).unwrap();
+        location.bind(binding.structure(StandardStructure::new()));
+        location
+    }
+
+    /// A sequence of four frames, and what is in them.
+    fn frames(&self) -> (String, Vec<Vec<u8>>) {
+        let frames = [1u8, 2, 3, 5].map(|number| vec![number; 1000 + number as usize]);
+        for frame in &frames {
+            self.file(&format!("seq.{:04}.exr", frame[0]), frame);
+        }
+        let path = self.folder.path().join("seq.%04d.exr [1-3, 5]");
+        (path.to_str().unwrap().to_owned(), frames.to_vec())
+    }
+
+    /// How many components a session sees that knows nothing yet.
+    fn on_server(&self, component: &Entity) -> u64 {
+        let query = expr!("Component where id is {}", component.id());
+        open(&self.server).query(query).unwrap().count().unwrap()
+    }
+}
+
+fn read(location: &Location, component: &Entity) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = location.open(component).unwrap();
+    reader.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_file_becomes_a_component_of_a_version() {
+    let stage = Stage::new();
+    let path = stage.file("plate.0001.exr", b"12345");
+    let server = stage.at_server();
+    let data = data! { "name": "main", "version_id": "somebody else's" };
+    let made = stage
+        .version
+        .create_component(&path, data, &server)
+        .unwrap();
+    assert!(stage.session.created().is_empty());
+
+    let other = open(&stage.server);
+    let seen = other.get("FileComponent", made.id()).unwrap().unwrap();
+    assert_eq!(seen.get::<String>("file_type").unwrap(), ".exr");
+    assert_eq!(seen.get::<i64>("size").unwrap(), 5);
+    assert_eq!(
+        seen.get::<String>("version.id").unwrap(),
+        stage.version.id()
+    );
+    let location = other.location("ftrack.server").unwrap();
+    assert_eq!(location.get_resource_identifier(&seen).unwrap(), made.id());
+    assert_eq!(read(&location, &seen), b"12345");
+    let availability = seen.get_availability(None).unwrap();
+    assert_eq!(availability[SERVER_LOCATION_ID], 100.0);
+    assert_eq!(availability.values().sum::<f64>(), 100.0);
+    let task = other.query("Task").unwrap().first().unwrap().unwrap();
+    let wrong = task.create_component(&path, data! {}, Target::Auto);
+    assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
+}
+
+#[test]
+fn without_a_location_nothing_is_sent_and_by_itself_it_is_the_first() {
+    let stage = Stage::new();
+    let session = &stage.session;
+    let path = stage.file("notes.tar.gz", b"n");
+    let mut made = None;
+    let sent = requests(session, || {
+        let data = data! { "name": "later" };
+        made = Some(
+            session
+                .create_component(&path, data, Target::Nowhere)
+                .unwrap(),
+        );
+    });
+    let made = made.unwrap();
+    assert_eq!((sent, session.created().len()), (0, 1));
+    assert_eq!(made.get::<String>("file_type").unwrap(), ".gz");
+    // Later it can be added from where it was.
+    let origin = session.location("ftrack.origin").unwrap();
+    assert_eq!(origin.get_resource_identifier(&made).unwrap(), path);
+    stage.at_server().add_component(&made, &origin).unwrap();
+    assert_eq!(read(&stage.at_server(), &made), b"n");
+
+    let auto = session
+        .create_component(&path, data! {}, Target::Auto)
+        .unwrap();
+    let unmanaged = session.location("ftrack.unmanaged").unwrap();
+    assert_eq!(unmanaged.get_resource_identifier(&auto).unwrap(), path);
+    assert_eq!(
+        unmanaged.get_filesystem_path(&auto).unwrap().to_str(),
+        Some(path.as_str())
+    );
+    let data = data! { "name": "ftrackreview-mp4" };
+    let review = session.create_component(&path, data, Target::Auto).unwrap();
+    let picked = session.pick_location(Some(&review)).unwrap().unwrap();
+    assert_eq!(picked.get::<String>("name").unwrap(), "ftrack.review");
+}
+
+#[test]
+fn a_sequence_goes_in_and_comes_back() {
+    let stage = Stage::new();
+    let (path, frames) = stage.frames();
+    let server = stage.at_server();
+    let data = data! { "name": "frames" };
+    let made = stage
+        .version
+        .create_component(&path, data, &server)
+        .unwrap();
+    assert_eq!(made.entity_type(), "SequenceComponent");
+
+    let other = open(&stage.server);
+    let seen = other.get("SequenceComponent", made.id()).unwrap().unwrap();
+    assert_eq!(seen.get::<i64>("padding").unwrap(), 4);
+    assert_eq!(seen.get::<String>("file_type").unwrap(), ".exr");
+    assert_eq!(seen.get::<i64>("size").unwrap(), 4011);
+    let mut members: Vec<Entity> = seen.get("members").unwrap();
+    members.sort_by_key(|member| member.get::<String>("name").unwrap());
+    let names = members
+        .iter()
+        .map(|member| member.get::<String>("name").unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["0001", "0002", "0003", "0005"]);
+    let location = other.location("ftrack.server").unwrap();
+    for (member, frame) in members.iter().zip(&frames) {
+        assert_eq!(&read(&location, member), frame);
+    }
+    let share = |component: &Entity| {
+        let here = std::slice::from_ref(&location);
+        component.get_availability(Some(here)).unwrap()[SERVER_LOCATION_ID]
+    };
+    assert_eq!(share(&seen), 100.0);
+    location.remove_component(&members[0]).unwrap();
+    assert_eq!(share(&seen), 75.0);
+    let picked = other.pick_location(Some(&seen)).unwrap().unwrap();
+    assert_eq!(picked, location);
+}
+
+#[test]
+fn the_standard_structure_names_files_as_in_python() {
+    let stage = Stage::new();
+    let (disk, accessor) = stage.disk();
+    let (path, frames) = stage.frames();
+    let root = "test/uber_folder/plate_a/v001";
+    let frames_made = stage
+        .version
+        .create_component(&path, data! { "name": "Main Plate" }, &disk);
+    let frames_made = frames_made.unwrap();
+    let asked = disk.get_resource_identifier(&frames_made).unwrap();
+    assert_eq!(asked, format!("{root}/main_plate.%04d.exr"));
+    let second = format!("{root}/main_plate.0002.exr");
+    assert_eq!(accessor.read_bytes(&second).unwrap(), frames[1]);
+
+    let file = stage.file("a.PDF", b"pdf");
+    let made = stage
+        .version
+        .create_component(&file, data! { "name": "Brief" }, &disk)
+        .unwrap();
+    assert_eq!(
+        disk.get_resource_identifier(&made).unwrap(),
+        format!("{root}/brief.pdf")
+    );
+
+    // A container with a file, and its folder.
+    let session = &stage.session;
+    let container = data! { "name": "Bundle", "version": &stage.version };
+    let container = session.create("ContainerComponent", container).unwrap();
+    let part = data! { "name": "Part", "container": &container };
+    let part = session
+        .create_component(&file, part, Target::Nowhere)
+        .unwrap();
+    container
+        .collection("members")
+        .unwrap()
+        .push(&part)
+        .unwrap();
+    let origin = session.location("ftrack.origin").unwrap();
+    disk.add_component(&container, &origin).unwrap();
+    assert_eq!(
+        accessor
+            .read_bytes(&format!("{root}/bundle/part.pdf"))
+            .unwrap(),
+        b"pdf"
+    );
+    assert_eq!(
+        disk.get_resource_identifier(&container).unwrap(),
+        format!("{root}/bundle")
+    );
+
+    disk.remove_component(&container).unwrap();
+    assert!(!accessor.exists(&format!("{root}/bundle")).unwrap());
+    disk.remove_components(&[made, frames_made], true).unwrap();
+    assert_eq!(accessor.list(root).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_sequence_costs_few_requests_however_long_it_is() {
+    let stage = Stage::new();
+    let (disk, _) = stage.disk();
+    let count = |frames: u32, name: &str| {
+        for frame in 0..frames {
+            stage.file(&format!("{name}.{frame}.txt"), b"x");
+        }
+        let path = stage
+            .folder
+            .path()
+            .join(format!("{name}.%d.txt [0-{}]", frames - 1));
+        requests(&stage.session, || {
+            let data = data! { "name": name };
+            stage.version.create_component(path, data, &disk).unwrap();
+        })
+    };
+    count(2, "few");
+    assert_eq!(count(60, "many"), 1, "one commit");
+}
+
+/// Stores on a disk that is full after some files.
+struct Full(DiskAccessor, AtomicU64);
+
+impl Accessor for Full {
+    fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+        self.0.open(resource_identifier)
+    }
+    fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
+        if self.1.fetch_sub(1, Ordering::SeqCst) == 0 {
+            anyhow::bail!("no space left");
+        }
+        self.0.write(resource_identifier, content)
+    }
+    fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        self.0.exists(resource_identifier)
+    }
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
+        self.0.remove(resource_identifier)
+    }
+}
+
+#[test]
+fn a_component_that_cannot_be_stored_was_never_made() {
+    let stage = Stage::new();
+    let (path, _) = stage.frames();
+    let root = stage.folder.path().join("full");
+    let disk = DiskAccessor::new(&root).unwrap();
+    let accessor = Full(disk.clone(), AtomicU64::new(2));
+    let location = stage.bound("test.full", Binding::new().accessor(accessor));
+    let before = stage.session.query("Component").unwrap().count().unwrap();
+    let error = stage.version.create_component(&path, data! {}, &location);
+    assert!(error.unwrap_err().to_string().contains("no space left"));
+    assert!(stage.session.created().is_empty());
+    assert_eq!(
+        requests(&stage.session, || stage.session.commit().unwrap()),
+        0
+    );
+    assert_eq!(
+        stage.session.query("Component").unwrap().count().unwrap(),
+        before
+    );
+    assert_eq!(
+        disk.list("test/uber_folder/plate_a/v001").unwrap(),
+        Vec::<String>::new()
+    );
+
+    let missing = stage.folder.path().join("nobody.exr");
+    let missing = stage
+        .version
+        .create_component(missing, data! {}, stage.at_server());
+    assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(stage.session.created().is_empty());
+    assert_eq!(
+        requests(&stage.session, || stage.session.commit().unwrap()),
+        0
+    );
+}
+
+#[test]
+fn patterns_that_cannot_be_meant_are_refused() {
+    let stage = Stage::new();
+    for (path, kind) in [
+        ("f.%04d.exr [1-1000000000]", ErrorKind::Validation),
+        ("f.%04d.exr [0-18446744073709551614]", ErrorKind::Validation),
+        ("f.%04d.exr [5-1]", ErrorKind::Syntax),
+        ("f.%04d.exr [1,]", ErrorKind::Syntax),
+    ] {
+        let made = stage
+            .session
+            .create_component(path, data! {}, Target::Nowhere);
+        assert_eq!(made.unwrap_err().kind(), kind, "{path}");
+    }
+    assert!(stage.session.created().is_empty());
+    // A size that is given is shared among the members.
+    let data = data! { "size": 10 };
+    let made = stage
+        .session
+        .create_component("f.%d.exr [1-3]", data, Target::Nowhere);
+    assert_eq!(made.unwrap().get::<i64>("size").unwrap(), 10);
+    let sizes: Vec<i64> = stage
+        .session
+        .created()
+        .iter()
+        .filter(|one| one.entity_type() == "FileComponent")
+        .map(|one| one.get("size").unwrap())
+        .collect();
+    assert_eq!(sizes, [3, 3, 3]);
+}
+
+#[test]
+fn a_subscriber_may_know_the_file_type_better() {
+    let stage = Stage::new();
+    let topic = "topic=ftrack.api.session.get-file-type-from-string";
+    let subscribed = stage.session.event_hub().subscribe(topic, |event| {
+        let path = event.get_data()["file_path"].as_str().unwrap_or_default();
+        Ok(path.ends_with(".bgeo.sc").then(|| json!(".bgeo.sc")))
+    });
+    subscribed.unwrap();
+    for (name, expected) in [
+        ("sim.bgeo.sc", ".bgeo.sc"),
+        ("a.exr", ".exr"),
+        (".hidden", ""),
+    ] {
+        let path = stage.file(name, b"");
+        let made = stage
+            .session
+            .create_component(path, data! {}, Target::Nowhere);
+        assert_eq!(made.unwrap().get::<String>("file_type").unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_read_only_session_moves_nothing() {
+    let stage = Stage::new();
+    let path = stage.file("safe.txt", b"safe");
+    let data = data! { "name": "safe" };
+    let made = stage
+        .version
+        .create_component(&path, data, stage.at_server())
+        .unwrap();
+    let session = builder(&stage.server).read_only(true).open().unwrap();
+    let server = session.location("ftrack.server").unwrap();
+    let seen = session.get("FileComponent", made.id()).unwrap().unwrap();
+    let removed = server.remove_component(&seen).unwrap_err();
+    assert_eq!(removed.kind(), ErrorKind::ReadOnly);
+    let raw = server.accessor().unwrap();
+    assert!(raw.remove(&seen.id()).is_err() && raw.write_bytes(&seen.id(), b"bad").is_err());
+    assert_eq!(read(&server, &seen), b"safe");
+}
+
+#[test]
+fn others_hear_of_what_was_added() {
+    let stage = Stage::new();
+    let other = open(&stage.server);
+    for session in [&stage.session, &other] {
+        session.event_hub().connect().unwrap();
+    }
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(Duration::from_secs(10));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    let topic = format!("topic={COMPONENT_ADDED_TO_LOCATION_TOPIC}");
+    let subscribed = other
+        .event_hub()
+        .subscribe_with(topic.as_str(), options, move |event| {
+            hears.lock().unwrap().push(event.get_data().clone());
+            Ok(None)
+        });
+    subscribed.unwrap();
+    let path = stage.file("heard.txt", b"h");
+    let made = stage
+        .version
+        .create_component(&path, data! {}, stage.at_server())
+        .unwrap();
+    let expected = json!({"component_id": made.id(), "location_id": SERVER_LOCATION_ID});
+    for _ in 0..100 {
+        other.event_hub().wait(Duration::from_millis(50)).unwrap();
+        if !heard.lock().unwrap().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(*heard.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn thumbnails_and_media() {
+    let stage = Stage::new();
+    let path = stage.file("still.png", b"not really an image");
+    let thumbnail = stage.version.create_thumbnail(&path, data! {}).unwrap();
+    let other = open(&stage.server);
+    let seen = other
+        .get("AssetVersion", stage.version.id())
+        .unwrap()
+        .unwrap();
+    assert_eq!(seen.get::<String>("thumbnail.id").unwrap(), thumbnail.id());
+    assert_eq!(seen.get::<String>("thumbnail.name").unwrap(), "thumbnail");
+
+    let job = stage.version.encode_media(&thumbnail, None).unwrap();
+    assert_eq!(job.entity_type(), "Job");
+    let data: String = job.get("data").unwrap();
+    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    assert_eq!(data["source_component_id"], thumbnail.id());
+    assert_eq!(data["keep_original"], true);
+    let clip = stage.file("clip.mov", b"m");
+    let job = stage
+        .session
+        .encode_media(clip.as_str(), None, None)
+        .unwrap();
+    let data: serde_json::Value =
+        serde_json::from_str(&job.get::<String>("data").unwrap()).unwrap();
+    assert_eq!(data["keep_original"], false);
+    let wrong = stage.session.encode_media(&stage.version, None, None);
+    assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
+    let metadata = stage
+        .session
+        .get_upload_metadata("an-id", "a.txt", 3, None)
+        .unwrap();
+    assert!(metadata["url"].is_string(), "{metadata}");
+    assert_eq!(stage.on_server(&thumbnail), 1);
+}
+
+/// A server whose files are on another one, which breaks off in the middle.
+struct Elsewhere {
+    schemas: serde_json::Value,
+    bytes: Vec<u8>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+struct Breaks;
+
+impl Read for Breaks {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("reset by peer"))
+    }
+}
+
+impl Transport for Elsewhere {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let answer = |status, headers: &[(&str, String)], body: Box<dyn Read + Send>| Response {
+            status,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            body,
+        };
+        let line = format!("{} {:?}", request.url, request.headers);
+        if request.url.path() == "/api" {
+            let information = json!({"version": "dev", "schema_hash": null});
+            let replies = json!([information, self.schemas]).to_string();
+            return Ok(answer(200, &[], Box::new(Cursor::new(replies))));
+        }
+        self.seen.lock().unwrap().push(line);
+        if request.url.host_str() == Some("studio.example") {
+            let target = "https://storage.example/bucket/file?signature=1".to_owned();
+            return Ok(answer(
+                302,
+                &[("location", target)],
+                Box::new(std::io::empty()),
+            ));
+        }
+        let range = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "range")
+            .unwrap();
+        let first: usize = range.1["bytes=".len()..]
+            .split('-')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let rest = self.bytes[first..].to_vec();
+        let range = format!(
+            "bytes {first}-{}/{}",
+            self.bytes.len() - 1,
+            self.bytes.len()
+        );
+        let body: Box<dyn Read + Send> = match first {
+            0 => Box::new(Cursor::new(rest).take(1000).chain(Breaks)),
+            _ => Box::new(Cursor::new(rest)),
+        };
+        Ok(answer(206, &[("content-range", range)], body))
+    }
+}
+
+#[test]
+fn a_redirected_download_goes_on_where_it_broke_off_and_carries_no_credentials() {
+    let emulator = emulator();
+    let schemas = open(&emulator)
+        .call(&[json!({"action": "query_schemas"})])
+        .unwrap();
+    let bytes: Vec<u8> = (0..5000u32).map(|n| n as u8).collect();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let session = builder(&emulator)
+        .server_url("https://studio.example")
+        .api_key("s3cret-key")
+        .cookie("studio", "c00kie")
+        .transport(Elsewhere {
+            schemas: schemas[0].clone(),
+            bytes: bytes.clone(),
+            seen: seen.clone(),
+        })
+        .open()
+        .unwrap();
+    let accessor = session
+        .location("ftrack.server")
+        .unwrap()
+        .accessor()
+        .unwrap();
+    assert!(accessor.read_bytes("some-id").unwrap() == bytes);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 4, "twice to the server, twice to the storage");
+    for line in seen.iter() {
+        let own = line.starts_with("https://studio.example/component/get?id=some-id&");
+        assert_eq!(
+            line.contains("s3cret-key") && line.contains("c00kie"),
+            own,
+            "{line}"
+        );
+        assert_eq!(
+            line.contains("s3cret-key") || line.contains("c00kie"),
+            own,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_storage_scenario_binds_the_studios_location() {
+    let emulator = emulator();
+    let schemas = open(&emulator)
+        .call(&[json!({"action": "query_schemas"})])
+        .unwrap();
+    let mount = tempfile::tempdir().unwrap();
+    let mount_point = mount.path().to_str().unwrap();
+    for (points, is_bound) in [
+        (
+            json!({"linux": mount_point, "osx": mount_point, "windows": mount_point}),
+            true,
+        ),
+        (json!({"linux": "", "osx": "", "windows": ""}), false),
+        (json!(null), false),
+    ] {
+        let information = json!({"version": "dev", "storage_scenario": {
+            "scenario": "ftrack.centralized-storage",
+            "data": {"location_id": "abc", "location_name": "studio", "accessor": {"mount_points": points}},
+        }});
+        let answer = json!([information, schemas[0]]).to_string();
+        let canned = ftrack_api::Canned::new();
+        canned.answer(200, answer);
+        let session = builder(&emulator).transport(canned).open().unwrap();
+        let picked = session.pick_location(None).unwrap().unwrap();
+        assert_eq!(picked.id() == "abc", is_bound);
+        if is_bound {
+            assert_eq!(picked.get::<String>("name").unwrap(), "studio");
+            assert_eq!(picked.priority(), 1);
+        }
+    }
+}
