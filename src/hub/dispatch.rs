@@ -235,7 +235,7 @@ impl EventHub {
         match last.and_then(|remote| remote.status.failed()) {
             Some(error) => Err(error),
             None if watched => Ok(Received::Ended),
-            None => Err(not_connected()),
+            None => Err(self.or_closed(not_connected())),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The event hub: a handle for any thread, and one thread that talks to the event server.
 
 mod action;
+mod closing;
 mod config;
 mod core;
 mod dispatch;
@@ -15,6 +16,7 @@ mod worker;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -89,6 +91,8 @@ struct Inner {
     on_undelivered: RwLock<Option<OnUndelivered>>,
     shared: Arc<Shared>,
     line: Arc<Line>,
+    /// Whether it was closed for good.
+    has_ended: AtomicBool,
 }
 
 /// How long `disconnect` waits for the thread: a little longer than that waits for
@@ -114,6 +118,7 @@ impl EventHub {
             on_undelivered: RwLock::new(None),
             shared: Arc::new(shared),
             line: Arc::new(Line::default()),
+            has_ended: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
@@ -157,7 +162,7 @@ impl EventHub {
         if matches!(&result, Err(error) if error.kind() == ErrorKind::Timeout) {
             self.disconnect();
         }
-        result
+        result.map_err(|error| self.or_closed(error))
     }
 
     /// Connects in the background, trying until it succeeds. What is published meanwhile is
@@ -285,6 +290,8 @@ impl EventHub {
     fn start(&self, persistent: bool) -> Result<Arc<Remote>> {
         let inner = &self.inner;
         inner.line.start(|| {
+            // Under the lock that ending takes too: nothing starts after the end.
+            self.check_open()?;
             let start = worker::Start {
                 subscriptions: self.subscriptions(),
                 persistent,

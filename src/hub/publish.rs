@@ -38,17 +38,18 @@ impl Publish<'_> {
     ///
     /// As [`EventHub::publish`].
     pub fn send(self) -> Result<String> {
+        let hub = self.hub;
         let id = self.event.id().to_string();
         if let Some(callback) = self.on_reply {
-            let old = self.hub.inner.replies.lock().add(&id, callback);
+            let old = hub.inner.replies.lock().add(&id, callback);
             drop(old);
         }
-        let result = self.hub.transmit(self.event, None);
+        let result = hub.transmit(self.event, None);
         if result.is_err() {
-            let unused = self.hub.inner.replies.lock().remove(&id);
+            let unused = hub.inner.replies.lock().remove(&id);
             drop(unused);
         }
-        result.map(|()| id)
+        result.map(|()| id).map_err(|error| hub.or_closed(error))
     }
 }
 
@@ -155,7 +156,8 @@ impl EventHub {
             id: event.id().to_string(),
             replies,
         };
-        self.transmit(event, Some(sender))?;
+        let sent = self.transmit(event, Some(sender));
+        sent.map_err(|error| self.or_closed(error))?;
         Ok(pending)
     }
 

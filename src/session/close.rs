@@ -40,7 +40,7 @@ impl Shared {
         if !self.api.close() {
             return;
         }
-        self.event_hub.close();
+        self.event_hub.end();
         let pending = self.store.lock().operations().count();
         if pending > 0 {
             log::warn!("a session closes with {pending} operations that were not committed");

@@ -88,8 +88,8 @@ impl Parrot {
     }
 }
 
-/// Reads the head and as much body as it announces.
-fn read_request(stream: &mut TcpStream) {
+/// Reads the head and as much body as it announces, and answers with both.
+pub(crate) fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -100,11 +100,11 @@ fn read_request(stream: &mut TcpStream) {
                 .find_map(|line| line.strip_prefix("content-length:"));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
             if seen.len() >= head.len() + 4 + length {
-                return;
+                return seen;
             }
         }
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return seen,
             Ok(count) => seen.extend_from_slice(&buffer[..count]),
         }
     }
