@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 pub(crate) mod proxy;
+pub(crate) mod trace;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,6 +21,7 @@ pub(crate) fn emulator() -> Emulator {
 
 /// A builder with everything that the server needs, and no schema cache.
 pub(crate) fn builder(server: &Emulator) -> SessionBuilder {
+    trace::keep_secret(server.api_key());
     Session::builder()
         .server_url(server.url())
         .api_key(server.api_key())
@@ -72,6 +74,7 @@ impl Parrot {
     }
 
     pub(crate) fn builder(&self) -> SessionBuilder {
+        trace::keep_secret("s3cret-key");
         Session::builder()
             .server_url(&self.address)
             .api_key("s3cret-key")
