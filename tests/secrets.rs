@@ -3,11 +3,15 @@
 //! Alone in its file, because the logger is the process's own.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "hub/relay.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
+mod relay;
 mod support;
 
+use std::io::Read;
 use std::sync::Mutex;
 
-use ftrack_api::data;
+use ftrack_api::{Network, Session, data};
 use support::{builder, emulator};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -32,6 +36,7 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
     log::set_max_level(log::LevelFilter::Trace);
     let server = emulator();
     let (cookie, header) = ("c00kie-value-to-hide", "h3ader-value-to-hide");
+    let (proxy, asked) = relay::proxy();
     let open = || {
         builder(&server)
             .cookie("studio", cookie)
@@ -43,6 +48,14 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
         .ensure("User", data! { "username": "traced" }, &[])
         .unwrap();
     session.query("Task limit 3").unwrap().all().unwrap();
+    files(&session);
+    // The proxy is given its own password, which is as secret as the key.
+    let network = Network::new().proxy(format!("http://me:pass@{proxy}"));
+    let through = open().network(network).open().unwrap();
+    through.query("Task limit 3").unwrap().all().unwrap();
+    through.event_hub().connect().unwrap();
+    through.close();
+    assert!(asked.lock().unwrap().len() >= 3);
     let file = session
         .create("FileComponent", data! { "name": "traced" })
         .unwrap();
@@ -78,14 +91,44 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
         .collect();
     let shown = format!("{session:?} {refused} {refused:?} {gone:?}");
     let printed = [joined.as_str(), &letters, &shown];
-    for secret in [server.api_key(), cookie, header, "wr0ng-key-to-hide"] {
+    let key = server.api_key();
+    for secret in [
+        key,
+        cookie,
+        header,
+        "wr0ng-key-to-hide",
+        "bWU6cGFzcw==",
+        "me:pass",
+    ] {
         for text in printed {
             assert!(!text.contains(secret), "{secret} is printed");
         }
         // Half of it is too much as well.
+        let half = &secret[..secret.len() / 2];
         assert!(
-            !joined.contains(&secret[..secret.len() / 2]),
+            half.len() < 6 || !joined.contains(half),
             "half of {secret} is printed"
         );
     }
+}
+
+/// To the server's storage and back: the key stands in these addresses.
+fn files(session: &Session) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT");
+    let size = std::fs::metadata(path).unwrap().len() as i64;
+    let data = data! { "name": "file", "file_type": ".txt", "size": size };
+    let component = session.create("FileComponent", data).unwrap();
+    let origin = session.location("ftrack.origin").unwrap();
+    origin.register_component(&component, path).unwrap();
+    let server = session.location("ftrack.server").unwrap();
+    server.add_component(&component, &origin).unwrap();
+    let mut text = String::new();
+    server
+        .open(&component)
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("MIT"));
+    server.remove_component(&component).unwrap();
+    server.open(&component).err().unwrap();
 }
