@@ -7,6 +7,9 @@
 mod faults;
 #[path = "reliability/operations.rs"]
 mod operations;
+#[path = "hub/relay.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
+mod relay;
 mod support;
 
 use std::path::Path;

@@ -44,11 +44,11 @@ const ALWAYS: usize = 40;
 const WITHIN: usize = 60;
 
 fn to_server(stage: &mut Stage<'_>, after: usize, harm: Harm) {
-    stage.proxy.push(Break::new(Way::ToServer, after, harm));
+    stage.push(Break::new(Way::ToServer, after, harm));
 }
 
 fn to_client(stage: &mut Stage<'_>, after: usize, harm: Harm) {
-    stage.proxy.push(Break::new(Way::ToClient, after, harm));
+    stage.push(Break::new(Way::ToClient, after, harm));
 }
 
 pub(crate) const FAULTS: &[Fault] = &[

@@ -1,14 +1,17 @@
 //! What is attempted while something goes wrong, and how to see what the server made of it.
 
+use std::io::Read;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Entity, Event, EventHub, Query, QueryPages, Result, Session, data};
+use ftrack_api::{Entity, Event, EventHub, Network, Query, QueryPages, Result, Session, data};
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault as Failure;
 
 use crate::faults::Fault;
-use crate::support::proxy::Proxy;
+use crate::relay;
+use crate::support::proxy::{Break, Proxy, Way};
 use crate::support::{builder, open};
 
 /// How long the server may take where it answers.
@@ -126,6 +129,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        held: Some(|stage| stage.uploaded()),
+        ..reading(
+            "upload part",
+            |stage| stage.prepare_upload(),
+            |stage| stage.upload(),
+        )
+    },
+    Operation {
         name: "event publish",
         prepare: |stage| stage.connect_hubs(),
         run: |stage| {
@@ -141,21 +152,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// A session behind a proxy, ready for an operation.
 pub(crate) struct Stage<'a> {
     server: &'a Emulator,
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: Arc<Proxy>,
     /// Sees the server without faults.
     witness: Session,
     pub(crate) session: Option<Session>,
     entities: Vec<Entity>,
     pages: Option<QueryPages>,
     listener: Option<EventHub>,
+    /// What is uploaded, in parts, and the folder with its file.
+    upload: Option<(Entity, tempfile::TempDir)>,
     /// What this stage's entities are called.
     name: String,
     patience: Duration,
 }
 
+/// Large enough to go in parts of 8 MiB.
+const LARGE: usize = 17 << 20;
+/// So much of it has gone when the fault of a part's request is due.
+const AMID: usize = 2 << 20;
+
 impl<'a> Stage<'a> {
     pub(crate) fn new(server: &'a Emulator, operation: &Operation, fault: &Fault) -> Self {
-        let proxy = Proxy::before(server.url());
+        let proxy = Arc::new(Proxy::before(server.url()));
         let mut stage = Self {
             server,
             proxy,
@@ -164,6 +182,7 @@ impl<'a> Stage<'a> {
             entities: Vec::new(),
             pages: None,
             listener: None,
+            upload: None,
             name: format!("state {}", server.requests()),
             patience: match fault.is_waited_out {
                 true => operation.patience,
@@ -215,7 +234,9 @@ impl<'a> Stage<'a> {
     /// Lets a request fail at the server: the next of the API, and the next of the event server
     /// for which its connection has to be lost.
     pub(crate) fn fail(&self, failure: Failure) {
-        if self.listener.is_some() {
+        if self.upload.is_some() {
+            self.server.faults().push(failure.at("/component/upload/"));
+        } else if self.listener.is_some() {
             self.server.faults().push(failure.at("/socket.io/"));
             self.proxy.hang_up();
         } else {
@@ -239,10 +260,79 @@ impl<'a> Stage<'a> {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             let found = held(self);
-            if !reaches_server || found != "nothing" || Instant::now() > end {
+            if !reaches_server
+                || self.upload.is_some()
+                || found != "nothing"
+                || Instant::now() > end
+            {
                 return found;
             }
             thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Adds what goes wrong in the operation: with an upload, in the request for its first part.
+    pub(crate) fn push(&self, one: Break) {
+        if self.upload.is_none() {
+            self.proxy.push(one);
+            return;
+        }
+        if one.way == Way::ToServer {
+            let after = one.after + AMID;
+            self.proxy.push(Break { after, ..one });
+            return;
+        }
+        // The next answer is that to the part once so much of it has gone.
+        let (proxy, end) = (self.proxy.clone(), self.proxy.passed(Way::ToServer) + AMID);
+        thread::spawn(move || {
+            while proxy.passed(Way::ToServer) < end {
+                thread::sleep(Duration::from_millis(1));
+            }
+            proxy.push(one);
+        });
+    }
+
+    /// The server signs addresses of its own, so that only an HTTP proxy stands between a session
+    /// and the storage: the one that breaks connections goes before such a proxy.
+    fn prepare_upload(&mut self) {
+        let (tunnels, _) = relay::proxy();
+        self.proxy = Arc::new(Proxy::to(tunnels));
+        let network = Network::new()
+            .proxy(format!("http://me:pass@{}", self.proxy.address()))
+            .idle_timeout(self.patience);
+        let session = builder(self.server).network(network).open().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.bin");
+        std::fs::write(&path, vec![7; LARGE]).unwrap();
+        let data = data! {"name": "large", "file_type": ".bin", "size": LARGE as i64};
+        let component = session.create("FileComponent", data).unwrap();
+        let origin = session.location("ftrack.origin").unwrap();
+        origin
+            .register_component(&component, path.to_str().unwrap())
+            .unwrap();
+        // Looked up before anything goes wrong.
+        session.location("ftrack.server").unwrap();
+        self.session = Some(session);
+        self.upload = Some((component, folder));
+    }
+
+    fn upload(&self) -> Result<()> {
+        let origin = self.session().location("ftrack.origin")?;
+        let server = self.session().location("ftrack.server")?;
+        server.add_component(&self.upload.as_ref().unwrap().0, &origin)
+    }
+
+    fn uploaded(&self) -> &'static str {
+        let server = self.witness.location("ftrack.server").unwrap();
+        let key = self.upload.as_ref().unwrap().0.key();
+        let component = self.witness.get("FileComponent", key).unwrap();
+        let data = component.map(|component| server.open(&component));
+        match data {
+            Some(Ok(mut data)) => match data.read(&mut [0]) {
+                Ok(1) => "once",
+                _ => "something else",
+            },
+            _ => "nothing",
         }
     }
 
