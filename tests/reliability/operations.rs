@@ -132,7 +132,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         held: Some(|stage| stage.uploaded()),
         ..reading(
             "upload part",
-            |stage| stage.prepare_upload(),
+            |stage| {
+                stage.prepare_upload();
+            },
             |stage| stage.upload(),
         )
     },
