@@ -3,7 +3,7 @@
 
 use ftrack_api::event::{Event, Expression};
 use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
-use ftrack_api::{Canned, Entity, SchemaCache, Session, SessionBuilder, Value, data, expr};
+use ftrack_api::{Canned, Entity, Retry, SchemaCache, Session, SessionBuilder, Value, data, expr};
 
 /// Any text is refused with an error or read to a tree that prints and reads back as itself; and
 /// any text is one value.
@@ -74,6 +74,7 @@ fn canned(information: &str, schemas: &[u8]) -> (SessionBuilder, Canned) {
         .api_key("key")
         .api_user("ada")
         .schema_cache(SchemaCache::Off)
+        .retry(Retry::off())
         .transport(canned.clone());
     (builder, canned)
 }
@@ -198,6 +199,7 @@ fn cached(bytes: &[u8], right_hash: bool) {
         .api_key("key")
         .api_user("ada")
         .schema_cache(SchemaCache::Dir(folder.path().into()))
+        .retry(Retry::off())
         .transport(canned)
         .open()
         .expect("a bad cache is a miss");
