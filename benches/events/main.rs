@@ -1,6 +1,7 @@
 //! The event hub beside a bare socket on the same server, and event expressions.
 //!
-//!     cargo bench --bench events
+//!     cargo bench --bench events               on the emulator
+//!     cargo bench --bench events -- peers      on npm's socket.io, with the official hubs
 //!
 //! Prints one line for each figure. The bare socket sends the packet and waits for it to come
 //! back, without a hub: the floor that a hub can be compared with.
@@ -10,6 +11,8 @@
     reason = "a benchmark prints"
 )]
 
+mod peers;
+
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 use ftrack_api::event::Expression;
 use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
 use ftrack_emulator::Emulator;
+use peers::{Figures, Peers};
 use serde_json::json;
 use tungstenite::{Message, WebSocket};
 
@@ -26,6 +30,9 @@ const LONG: Duration = Duration::from_secs(20);
 const PACE: Duration = Duration::from_millis(5);
 
 fn main() {
+    if std::env::args().any(|argument| argument == "peers") {
+        return beside_peers();
+    }
     expressions();
     // The server may be another program, such as the real one in `tests/peers/events`.
     let given = std::env::var("BENCH_EVENT_SERVER").ok();
@@ -39,6 +46,112 @@ fn main() {
         report("hub", &mut hub_latencies(url, user, key));
     }
     throughput(url, user, key);
+}
+
+/// Everybody on one server, in turns: latencies are medians of the rounds, bursts the best.
+fn beside_peers() {
+    const LATENCIES: u32 = 1000;
+    const BURST: u32 = 20_000;
+    const ROUNDS: usize = 3;
+    let peers = Peers::install();
+    let server = peers.server();
+    let url = server.url.as_str();
+    let names = ["bare socket", "hub", "python", "javascript"];
+    let mut rounds: Vec<[Figures; 4]> = Vec::new();
+    for _ in 0..ROUNDS {
+        let bare = Figures {
+            latencies: micros(&bare_latencies(url, "ada", "secret")),
+            ..Figures::default()
+        };
+        let ours = ours(url, BURST);
+        let others = ["python", "javascript"].map(|who| peers.play(who, url, LATENCIES, BURST));
+        let [python, javascript] = others;
+        rounds.push([bare, ours, python, javascript]);
+    }
+    let floor = [0.5, 0.99].map(|share| latency(&rounds, 0, share));
+    for (index, name) in names.iter().enumerate() {
+        let times = [0.5, 0.99].map(|share| latency(&rounds, index, share));
+        let ratios = [times[0] / floor[0], times[1] / floor[1]];
+        println!(
+            "{name}: p50 {:.0} us ({:.2} of bare), p99 {:.0} us ({:.2} of bare)",
+            times[0], ratios[0], times[1], ratios[1]
+        );
+    }
+    for (index, name) in names.iter().enumerate().skip(1) {
+        let rate = |round: &[Figures; 4]| f64::from(round[index].received) / round[index].seconds;
+        let best = rounds.iter().map(rate).fold(0.0, f64::max);
+        let lost: u32 = rounds
+            .iter()
+            .map(|round| BURST - round[index].received)
+            .sum();
+        let idle = rounds
+            .iter()
+            .map(|round| round[index].idle)
+            .fold(0.0, f64::max);
+        let sent = BURST as usize * ROUNDS;
+        println!(
+            "{name}: {best:.0} a second, {lost} of {sent} lost, {:.2} % idle",
+            idle * 100.0
+        );
+    }
+    let python = &rounds[ROUNDS - 1][2];
+    let rates = (
+        python.parse.unwrap_or_default(),
+        python.matched.unwrap_or_default(),
+    );
+    println!(
+        "python: parse {:.0}, match {:.0} a second",
+        rates.0, rates.1
+    );
+    expressions();
+}
+
+/// The median of the rounds.
+fn latency(rounds: &[[Figures; 4]], index: usize, share: f64) -> f64 {
+    let at = |round: &[Figures; 4]| {
+        let mut sorted = round[index].latencies.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() as f64 * share) as usize] as f64
+    };
+    let mut all: Vec<f64> = rounds.iter().map(at).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+fn micros(latencies: &[Duration]) -> Vec<u64> {
+    let micros = latencies.iter().map(Duration::as_micros);
+    micros.map(|each| each as u64).collect()
+}
+
+fn ours(url: &str, burst: u32) -> Figures {
+    let latencies = micros(&hub_latencies(url, "ada", "secret"));
+    let (sender, receiver) = (hub(url, "ada", "secret"), hub(url, "ada", "secret"));
+    listen(&receiver);
+    let start = Instant::now();
+    let publisher = std::thread::spawn(move || {
+        for number in 0..burst {
+            sender.publish(Event::new("bench").data(number)).unwrap();
+        }
+        sender.flush(LONG).unwrap();
+        sender
+    });
+    let quiet = Duration::from_secs(3);
+    let mut received = 0;
+    while received < burst && receiver.next(quiet).unwrap().is_some() {
+        received += 1;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let _sender = publisher.join().unwrap();
+    let before = cpu_time::ProcessTime::now();
+    receiver.wait(Duration::from_secs(2)).unwrap();
+    let idle = before.elapsed().as_secs_f64() / 2.0;
+    Figures {
+        latencies,
+        received,
+        seconds,
+        idle,
+        ..Figures::default()
+    }
 }
 
 fn expressions() {
