@@ -12,10 +12,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
-use ftrack_api::SchemaCache;
+use ftrack_api::{Entity, SchemaCache, TableRow};
+use jiff::civil::DateTime;
 use serde_json::Value as Json;
 
-use support::{Server, TEXTS, created, pages, paths, read, updated};
+use support::{DATES, NUMBERS, PATHS, Server, TEXTS, created, pages, read, updated};
 
 const TASKS: usize = 10_000;
 const CHANGES: usize = 1_000;
@@ -75,16 +76,23 @@ fn query(server: &Server) {
         || replay.then(pages.iter().cloned()),
         |()| support::query(&session),
     );
+    let prepare = || {
+        let (session, replay) = server.open();
+        replay.then(pages.iter().cloned());
+        session
+    };
+    let rows = median(prepare, |session| (support::rows(&session), session));
     line("bytes, read", reading, trees);
     line("serde_json::Value, kept", trees, trees);
     line("plain structs", structs, trees);
+    line("typed rows, beside plain structs", rows, structs);
     line("entities", entities, trees);
     line("entities that are loaded already", merged, trees);
 }
 
 /// Thirteen attributes of ten thousand tasks.
 fn attributes(server: &Server) {
-    let (_session, _, tasks) = server.loaded(TASKS);
+    let (session, _, tasks) = server.loaded(TASKS);
     println!("attributes of {TASKS} tasks");
     let texts = median(
         || (),
@@ -96,19 +104,67 @@ fn attributes(server: &Server) {
             }
         },
     );
-    let paths = paths();
+    let typed = median(
+        || (),
+        |()| {
+            for task in &tasks {
+                touch(task).expect("loaded");
+            }
+        },
+    );
     let values = median(
         || (),
         |()| {
             for task in &tasks {
-                for path in &paths {
+                for path in PATHS {
                     black_box(task.value(path).expect("loaded"));
                 }
             }
         },
     );
+    let tabled = median(
+        || (),
+        |()| {
+            let columns = TEXTS.iter().chain(&NUMBERS).chain(&DATES);
+            let table = session.table(&tasks, columns.copied()).expect("loaded");
+            for row in &table {
+                touch_row(row).expect("loaded");
+            }
+        },
+    );
     alone("8 texts with `get`", texts);
+    alone("13 values with `table`, texts borrowed", tabled);
+    alone("13 values with `get`, each as its own type", typed);
     alone("13 values with `value`", values);
+}
+
+/// What a script does with a task that it was given.
+fn touch(task: &Entity) -> ftrack_api::Result<()> {
+    for path in TEXTS {
+        black_box(task.get::<String>(path)?);
+    }
+    for path in NUMBERS {
+        black_box(task.get::<f64>(path)?);
+    }
+    for path in DATES {
+        black_box(task.get::<DateTime>(path)?);
+    }
+    Ok(())
+}
+
+/// The same from a table whose columns are in the same order.
+fn touch_row(row: TableRow<'_>) -> ftrack_api::Result<()> {
+    let (texts, numbers) = (TEXTS.len(), TEXTS.len() + NUMBERS.len());
+    for column in 0..texts {
+        black_box(row.get::<&str>(column)?);
+    }
+    for column in texts..numbers {
+        black_box(row.get::<f64>(column)?);
+    }
+    for column in numbers..numbers + DATES.len() {
+        black_box(row.get::<DateTime>(column)?);
+    }
+    Ok(())
 }
 
 /// Entities that the session knows, by key.

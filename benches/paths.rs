@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use ftrack_api::SchemaCache;
 use ftrack_api::event::Event;
 use ftrack_api::query::Statement;
-use ftrack_api::{Entity, SchemaCache, Session};
 
 use support::{PAGE, Replay, Server, TEXTS};
 
@@ -99,7 +99,7 @@ fn create(bencher: Bencher<'_, '_>, count: usize) {
     counted
         .with_inputs(|| SERVER.open())
         .bench_values(|(session, _)| {
-            make(&session, count);
+            support::make(&session, count);
             session
         });
 }
@@ -115,7 +115,7 @@ fn create_and_commit(bencher: Bencher<'_, '_>, count: usize) {
             session
         })
         .bench_values(|session| {
-            make(&session, count);
+            support::make(&session, count);
             session.commit().expect("the answer is good");
             session
         });
@@ -167,7 +167,7 @@ fn optimise_away(bencher: Bencher<'_, '_>, count: usize) {
     counted
         .with_inputs(|| {
             let (session, _) = SERVER.open();
-            for task in make(&session, count) {
+            for task in support::make(&session, count) {
                 task.set("bid", 1).expect("it can be set");
                 session.delete(&task).expect("it is there");
             }
@@ -237,11 +237,4 @@ fn open_beside_100_other_files(bencher: Bencher<'_, '_>) {
     bencher
         .with_inputs(|| replay.then([greeting.clone()]))
         .bench_values(|()| open());
-}
-
-fn make(session: &Session, count: usize) -> Vec<Entity> {
-    let task = |number| session.create("Task", support::new_task(number));
-    (0..count)
-        .map(|number| task(number).expect("a good task"))
-        .collect()
 }

@@ -63,8 +63,8 @@ pub use schema::{
     Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
 };
 pub use session::{
-    IntoKey, Media, Query, QueryIter, QueryPages, Rows, Scope, Search, ServerInformation,
-    SessionBuilder, SettingGuard, Strategy,
+    Column, FromCell, IntoKey, Media, Query, QueryIter, QueryPages, Rows, Scope, Search,
+    ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
 };
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};

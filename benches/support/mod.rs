@@ -23,13 +23,21 @@ use serde_json::{Value as Json, json};
 pub const PAGE: usize = 500;
 
 /// The projections of the query whose answer [`page`] is.
-pub const PROJECTIONS: &str = "name, description, bid, sort, start_date, end_date, created_at, \
-     status.name, status.color, type.name, priority.name, project.full_name, parent.name";
-
-/// The same as a list of paths.
-pub fn paths() -> Vec<&'static str> {
-    PROJECTIONS.split(", ").map(str::trim).collect()
-}
+pub const PATHS: [&str; 13] = [
+    "name",
+    "description",
+    "bid",
+    "sort",
+    "start_date",
+    "end_date",
+    "created_at",
+    "status.name",
+    "status.color",
+    "type.name",
+    "priority.name",
+    "project.full_name",
+    "parent.name",
+];
 
 /// The texts among them.
 pub const TEXTS: [&str; 8] = [
@@ -42,6 +50,12 @@ pub const TEXTS: [&str; 8] = [
     "project.full_name",
     "parent.name",
 ];
+
+/// The numbers.
+pub const NUMBERS: [&str; 2] = ["bid", "sort"];
+
+/// The points in time.
+pub const DATES: [&str; 3] = ["start_date", "end_date", "created_at"];
 
 /// An answer's bytes, shared by those who read them.
 pub type Bytes = Arc<Vec<u8>>;
@@ -256,10 +270,44 @@ pub fn builder(replay: &Replay, cache: SchemaCache) -> SessionBuilder {
 }
 
 pub fn query(session: &Session) -> Vec<Entity> {
-    let query = session.query(format!("select {PROJECTIONS} from Task"));
+    let query = session.query(format!("select {} from Task", PATHS.join(", ")));
     query
         .and_then(|query| query.all())
         .expect("the pages are good")
+}
+
+/// Tasks that are not committed.
+pub fn make(session: &Session, count: usize) -> Vec<Entity> {
+    let task = |number| session.create("Task", new_task(number));
+    (0..count)
+        .map(|number| task(number).expect("a good task"))
+        .collect()
+}
+
+/// The same query as typed rows.
+pub fn rows(session: &Session) -> Vec<Row> {
+    let query = session.query("Task").expect("a good query");
+    let rows = query.rows().collect::<ftrack_api::Result<_>>();
+    rows.expect("the pages are good")
+}
+
+/// A task as a program reads it that wants neither entities nor the protocol's own structs.
+#[derive(Deserialize)]
+pub struct Row {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub bid: f64,
+    pub sort: f64,
+    pub start_date: String,
+    pub end_date: String,
+    pub created_at: String,
+    pub status: Named,
+    #[serde(rename = "type")]
+    pub kind: Named,
+    pub priority: Named,
+    pub project: Project,
+    pub parent: Named,
 }
 
 /// A page as plain structs, with the texts that repeat kept once.

@@ -3,7 +3,7 @@
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
-use crate::value::Value;
+use crate::value::{FromValue, Lent, Value};
 
 use super::FromAttribute;
 
@@ -35,7 +35,10 @@ impl Entity {
     /// not be; [`ErrorKind::NotFound`] if the entity is gone; and what kept the server's answer
     /// from arriving.
     pub fn get<T: FromAttribute>(&self, path: &str) -> Result<T> {
-        let value = self.value(path)?;
+        if let Some(value) = self.lent(path, T::read_lent) {
+            return Ok(value);
+        }
+        let value = self.session.read(self.handle.place, path)?;
         let is_set = value.is_some();
         T::from_attribute(value.unwrap_or_default(), &self.session).map_err(|mismatch| {
             if is_set {
@@ -70,7 +73,17 @@ impl Entity {
     ///
     /// As for [`get`](Self::get), but no value is of a wrong type.
     pub fn value(&self, path: &str) -> Result<Option<Value>> {
-        self.session.read(self.handle.place, path)
+        match self.lent(path, Value::from_lent) {
+            Some(value) => Ok(Some(value)),
+            None => self.session.read(self.handle.place, path),
+        }
+    }
+
+    /// What `read` makes of a loaded value, without a [`Value`] between. It may not call anything
+    /// outside this crate: the store is locked.
+    fn lent<T>(&self, path: &str, read: impl FnOnce(Lent<'_>) -> Option<T>) -> Option<T> {
+        let mut store = self.session.shared.store.lock();
+        store.lend(self.handle.place, path, read)
     }
 
     /// Sets an attribute; the server learns of it at the next

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{Operand, ToOperand};
 use crate::session::IntoKey;
-use crate::value::{EntityKey, FromValue, Mismatch, Value};
+use crate::value::{EntityKey, FromValue, Lent, Mismatch, Value};
 
 /// A type that [`Entity::get`] can answer with: everything that is [`FromValue`], and entities
 /// of the same session.
@@ -15,11 +15,23 @@ pub trait FromAttribute: Sized {
     ///
     /// [`Mismatch`] if the value is of another type.
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch>;
+
+    /// Reads a value where it lies. `None` wherever
+    /// [`from_attribute`](Self::from_attribute) should have the word. Not for implementing: it
+    /// runs while the session is locked.
+    #[doc(hidden)]
+    fn read_lent(_: Lent<'_>) -> Option<Self> {
+        None
+    }
 }
 
 impl<T: FromValue> FromAttribute for T {
     fn from_attribute(value: Value, _: &Session) -> Result<Self, Mismatch> {
         T::from_value(value)
+    }
+
+    fn read_lent(lent: Lent<'_>) -> Option<Self> {
+        T::from_lent(lent)
     }
 }
 

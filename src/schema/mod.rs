@@ -17,6 +17,7 @@ use names::Names;
 
 pub use changes::EntityTypeChanges;
 pub(crate) use hash::{md5_hex, schema_hash};
+pub(crate) use names::quick_hash;
 pub(crate) use parse::WireSchema;
 
 /// An entity type's place in its schema.

@@ -20,7 +20,7 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn find(&self, name: &str) -> Option<NameId> {
         let is_it = |id: &NameId| self.texts[usize::from(id.0)] == name;
-        self.ids.find(hash(name), is_it).copied()
+        self.ids.find(quick_hash(name), is_it).copied()
     }
 
     pub(super) fn get(&self, id: NameId) -> &SmolStr {
@@ -34,16 +34,16 @@ impl Names {
     /// Adds a name that is not there yet; its id is the number of those before it.
     pub(super) fn push(&mut self, name: SmolStr, id: NameId) {
         debug_assert_eq!(usize::from(id.0), self.texts.len());
-        let code = hash(&name);
+        let code = quick_hash(&name);
         self.texts.push(name);
         let texts = &self.texts;
-        let hash_of = |id: &NameId| hash(&texts[usize::from(id.0)]);
+        let hash_of = |id: &NameId| quick_hash(&texts[usize::from(id.0)]);
         self.ids.insert_unique(code, id, hash_of);
     }
 }
 
 /// Mixes the length, the beginning and the end.
-fn hash(name: &str) -> u64 {
+pub(crate) fn quick_hash(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let (first, last) = match bytes {
         [.., _, _, _, _, _, _, _, _] => (

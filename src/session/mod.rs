@@ -31,6 +31,7 @@ mod search;
 mod select;
 mod settle;
 mod statistics;
+mod table;
 mod threads;
 
 pub use builder::SessionBuilder;
@@ -44,5 +45,6 @@ pub use query::{Query, QueryIter, QueryPages};
 pub use rows::Rows;
 pub use scope::Scope;
 pub use search::Search;
+pub use table::{Column, FromCell, Table, TableRow};
 pub use threads::SettingGuard;
 pub(crate) use threads::ThreadSettings;

@@ -207,7 +207,12 @@ impl Session {
         self.fetch(entity_type, &keys, &[path])
     }
 
-    fn fetch(&self, entity_type: &EntityType, keys: &[EntityKey], paths: &[&str]) -> Result<()> {
+    pub(super) fn fetch(
+        &self,
+        entity_type: &EntityType,
+        keys: &[EntityKey],
+        paths: &[&str],
+    ) -> Result<()> {
         for keys in keys.chunks(CHUNK) {
             let statement = by_keys(entity_type, entity_type.name(), keys).fields(paths);
             self.query(statement)?.all()?;
@@ -215,7 +220,7 @@ impl Session {
         Ok(())
     }
 
-    fn not_loaded(&self, (place, path): &(u32, String)) -> Error {
+    pub(super) fn not_loaded(&self, (place, path): &(u32, String)) -> Error {
         let entity = self.shared.store.lock().key(*place);
         Error::new(
             ErrorKind::NotLoaded,
@@ -226,7 +231,7 @@ impl Session {
         )
     }
 
-    fn no_answer(&self, (place, path): &(u32, String)) -> Error {
+    pub(super) fn no_answer(&self, (place, path): &(u32, String)) -> Error {
         let entity = self.shared.store.lock().key(*place);
         Error::new(
             ErrorKind::NotFound,

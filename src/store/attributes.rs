@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::schema::NameId;
-use crate::value::{HashMap, Slot};
+use crate::value::Slot;
+
+use super::shapes::Shapes;
 
 /// What the server said: values, and the number of the list of their names.
 ///
@@ -12,34 +14,6 @@ use crate::value::{HashMap, Slot};
 pub(super) struct Attributes {
     shape: u32,
     values: Box<[Slot]>,
-}
-
-/// Every list of names that a record has, each once. The first is empty.
-pub(super) struct Shapes {
-    names: Vec<Arc<[NameId]>>,
-    numbers: HashMap<Arc<[NameId]>, u32>,
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        let none: Arc<[NameId]> = Arc::new([]);
-        Self {
-            names: vec![none.clone()],
-            numbers: HashMap::from_iter([(none, 0)]),
-        }
-    }
-}
-
-impl Shapes {
-    pub(super) fn number(&mut self, names: &Arc<[NameId]>) -> u32 {
-        if let Some(&number) = self.numbers.get(names) {
-            return number;
-        }
-        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 shapes");
-        self.names.push(names.clone());
-        self.numbers.insert(names.clone(), number);
-        number
-    }
 }
 
 impl Attributes {
@@ -52,12 +26,17 @@ impl Attributes {
     }
 
     pub(super) fn names<'a>(&self, shapes: &'a Shapes) -> &'a [NameId] {
-        &shapes.names[self.shape as usize]
+        shapes.names(self.shape)
     }
 
     pub(super) fn get(&self, shapes: &Shapes, name: NameId) -> Option<&Slot> {
-        let place = self.names(shapes).iter().position(|have| *have == name)?;
-        self.values.get(place)
+        self.values.get(shapes.position(self.shape, name)?)
+    }
+
+    /// The values, and by `NameId` one more than the place of the name's value, or zero.
+    #[inline]
+    pub(super) fn open<'a>(&'a self, shapes: &'a Shapes) -> (&'a [u16], &'a [Slot]) {
+        (shapes.places(self.shape), &self.values)
     }
 
     pub(super) fn iter<'a>(
@@ -75,9 +54,9 @@ impl Attributes {
         values: impl Iterator<Item = Slot>,
     ) {
         let mut added = Vec::new();
-        let present = shapes.names[self.shape as usize].clone();
+        let present = shapes.names(self.shape).clone();
         for (&name, value) in names.iter().zip(values) {
-            match present.iter().position(|have| *have == name) {
+            match shapes.position(self.shape, name) {
                 Some(place) => self.values[place] = value,
                 None => added.push((name, value)),
             }
@@ -99,7 +78,7 @@ impl Attributes {
 
     /// Forgets what `keep` does not want.
     pub(super) fn retain(&mut self, shapes: &mut Shapes, keep: impl Fn(NameId, &Slot) -> bool) {
-        let names = shapes.names[self.shape as usize].clone();
+        let names = shapes.names(self.shape).clone();
         if names
             .iter()
             .zip(&self.values)

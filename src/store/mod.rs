@@ -9,9 +9,11 @@ mod check;
 mod collection;
 mod commit;
 mod edit;
+mod paths;
 mod peers;
 mod read;
 mod scope;
+mod shapes;
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -25,8 +27,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{EntityType, Schema, TypeId};
 use crate::value::{EntityKey, HashSet, Hasher, Key, Slot, Value};
-use attributes::{Attributes, Local, Shapes};
+use attributes::{Attributes, Local};
+use paths::Paths;
 use peers::Groups;
+use shapes::Shapes;
 
 pub(crate) use peers::Fetch;
 pub(crate) use read::Read;
@@ -40,6 +44,7 @@ pub(crate) struct Store {
     index: HashTable<u32>,
     hasher: Hasher,
     shapes: Shapes,
+    paths: Paths,
     groups: Groups,
     /// Records with local values, or that were created or deleted.
     changed: HashSet<u32>,
@@ -115,6 +120,7 @@ impl Store {
             index: HashTable::new(),
             hasher: Hasher::default(),
             shapes: Shapes::default(),
+            paths: Paths::default(),
             groups: Groups::default(),
             changed: HashSet::default(),
             in_flight: None,

@@ -1,11 +1,15 @@
 //! Reads: a value, or what would have to be fetched to know it.
 
+use slab::Slab;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::apply;
 use crate::schema::{AttributeKind, NameId};
-use crate::value::{Slot, Text, Value};
+use crate::value::{Cell, Lent, Slot, Text, Value};
 
-use super::{Life, Store};
+use super::attributes::Local;
+use super::shapes::Shapes;
+use super::{Life, Record, Store};
 
 /// The answer to a read.
 #[derive(Debug, PartialEq)]
@@ -55,6 +59,65 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Hands what lies at `path` to `read`, if it is loaded and kept as a value of its own. For
+    /// anything else, mistakes included, there is [`read`](Self::read).
+    #[inline]
+    pub(crate) fn lend<T>(
+        &mut self,
+        place: u32,
+        path: &str,
+        read: impl FnOnce(Lent<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let names = self.paths.names(&self.schema, path)?;
+        let view = View::new(&self.records, &self.shapes, place);
+        if let Some(slot) = view.follow(&self.records, &self.shapes, names) {
+            return read(Lent(slot));
+        }
+        let &[name] = names else { return None };
+        let part = self.key_part(place, name)?;
+        read(Lent(&Slot::Text(part)))
+    }
+
+    /// Adds what lies at each of `paths` from each of `places` to `cells`, place by place. What is
+    /// missing is a cell that is not set, and named.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub(crate) fn fill(
+        &self,
+        places: &[u32],
+        paths: &[String],
+        cells: &mut Vec<Cell>,
+    ) -> Result<Vec<(u32, String)>> {
+        let mut missing = Vec::new();
+        let names = paths.iter().map(|path| {
+            let names = path.split('.').map(|name| self.schema.name_id(name));
+            names.collect::<Option<Vec<NameId>>>().unwrap_or_default()
+        });
+        let names: Vec<Vec<NameId>> = names.collect();
+        cells.reserve(places.len() * paths.len());
+        for &place in places {
+            let view = View::new(&self.records, &self.shapes, place);
+            for (path, names) in paths.iter().zip(&names) {
+                let kept = view.follow(&self.records, &self.shapes, names);
+                if let Some(cell) = kept.and_then(Cell::of) {
+                    cells.push(cell);
+                    continue;
+                }
+                cells.push(match self.read(place, path)? {
+                    Read::Known(value) => value.into(),
+                    Read::NotSet => Cell::NotSet,
+                    Read::Missing { place, path } => {
+                        missing.push((place, path));
+                        Cell::NotSet
+                    }
+                });
+            }
+        }
+        Ok(missing)
     }
 
     /// The value that is known without asking anybody, local ones first.
@@ -114,6 +177,7 @@ impl Store {
             .ok_or_else(|| entity_type.unknown(name))
     }
 
+    /// What is known of an attribute: what was set here, else what the server said.
     pub(super) fn slot(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
         use std::borrow::Cow;
 
@@ -177,5 +241,61 @@ impl Store {
                 self.key(place)
             ),
         )
+    }
+}
+
+/// What is loaded of one record, laid open for several looks.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    local: Option<&'a Local>,
+    remote: &'a [Slot],
+    places: &'a [u16],
+}
+
+impl<'a> View<'a> {
+    #[inline]
+    fn new(records: &'a Slab<Record>, shapes: &'a Shapes, place: u32) -> Self {
+        let record = &records[place as usize];
+        let (places, remote) = record.remote.open(shapes);
+        Self {
+            local: record.local.as_deref(),
+            remote,
+            places,
+        }
+    }
+
+    /// The value of an attribute that need not be put together first, local ones before the
+    /// server's.
+    #[inline]
+    fn get(self, name: NameId) -> Option<&'a Slot> {
+        if let Some(local) = self.local {
+            if let Some(slot) = local.get(name) {
+                return Some(slot);
+            }
+            if local.extension(name).is_some() {
+                return None;
+            }
+        }
+        // The places count from one.
+        let place = usize::from(*self.places.get(usize::from(name.0))?);
+        self.remote.get(place.wrapping_sub(1))
+    }
+
+    /// What lies at the end of a path of references.
+    #[inline]
+    fn follow(
+        mut self,
+        records: &'a Slab<Record>,
+        shapes: &'a Shapes,
+        names: &[NameId],
+    ) -> Option<&'a Slot> {
+        let (last, first) = names.split_last()?;
+        for &name in first {
+            match self.get(name)? {
+                Slot::Link(next) => self = Self::new(records, shapes, *next),
+                _ => return None,
+            }
+        }
+        self.get(*last)
     }
 }

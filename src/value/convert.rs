@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
-use super::{EntityKey, Value};
+use super::{EntityKey, Lent, Slot, Text, Value};
 
 /// A value is of another type than was asked for.
 ///
@@ -63,11 +63,33 @@ pub trait FromValue: Sized {
     ///
     /// [`Mismatch`] if the value is of another type, or does not fit into this one.
     fn from_value(value: Value) -> Result<Self, Mismatch>;
+
+    /// Reads a value where it lies. `None` wherever [`from_value`](Self::from_value) should have
+    /// the word. Not for implementing: it runs while the session is locked.
+    #[doc(hidden)]
+    fn from_lent(_: Lent<'_>) -> Option<Self> {
+        None
+    }
 }
 
 impl FromValue for Value {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         Ok(value)
+    }
+
+    #[inline]
+    fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+        Some(match slot {
+            Slot::Null => Self::Null,
+            Slot::Bool(value) => Self::Bool(*value),
+            Slot::Integer(value) => Self::Integer(*value),
+            Slot::Number(value) => Self::Number(*value),
+            Slot::Text(text) => Self::Text(text.to_text()),
+            Slot::DateTime(value) => Self::DateTime(*value),
+            Slot::Date(value) => Self::Date(*value),
+            Slot::Json(value) => Self::Json(value.clone()),
+            Slot::Link(_) | Slot::Links(_) => return None,
+        })
     }
 }
 
@@ -78,28 +100,50 @@ impl<T: FromValue> FromValue for Option<T> {
             value => T::from_value(value).map(Some),
         }
     }
+
+    #[inline]
+    fn from_lent(lent: Lent<'_>) -> Option<Self> {
+        match lent {
+            Lent(Slot::Null) => Some(None),
+            lent => T::from_lent(lent).map(Some),
+        }
+    }
 }
 
 macro_rules! from_variant {
-    ($($type:ty, $wanted:literal, $pattern:pat => $result:expr;)*) => {$(
+    ($($type:ty, $wanted:literal, $variant:ident $(, $lent:expr)?;)*) => {$(
         impl FromValue for $type {
             fn from_value(value: Value) -> Result<Self, Mismatch> {
                 match value {
-                    $pattern => Ok($result),
+                    Value::$variant(value) => Ok(value),
                     other => Err(Mismatch::new($wanted, &other)),
                 }
             }
+
+            $(
+                #[inline]
+                fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+                    match slot {
+                        Slot::$variant(value) => Some($lent(value)),
+                        _ => None,
+                    }
+                }
+            )?
         }
     )*};
 }
 
 from_variant! {
-    bool, "a boolean", Value::Bool(value) => value;
-    String, "a text", Value::Text(value) => value;
-    DateTime, "a date-time", Value::DateTime(value) => value;
-    Date, "a date", Value::Date(value) => value;
-    EntityKey, "a reference", Value::Reference(key) => key;
-    Vec<EntityKey>, "a collection", Value::Collection(keys) => keys;
+    bool, "a boolean", Bool, bool::clone;
+    String, "a text", Text, Text::to_text;
+    DateTime, "a date-time", DateTime, DateTime::clone;
+    Date, "a date", Date, Date::clone;
+    EntityKey, "a reference", Reference;
+    Vec<EntityKey>, "a collection", Collection;
+}
+
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
 /// Numbers of the server are integers or fractions as it pleases: `1.0` reads as an integer.
@@ -107,16 +151,21 @@ macro_rules! from_number {
     ($($type:ty),*) => {$(
         impl FromValue for $type {
             fn from_value(value: Value) -> Result<Self, Mismatch> {
-                let whole = match value {
-                    Value::Integer(value) => Some(value),
-                    Value::Number(value) if value.fract() == 0.0 && value.abs() < 9e15 => {
-                        Some(value as i64)
-                    }
+                let read = match value {
+                    Value::Integer(whole) => Self::try_from(whole).ok(),
+                    Value::Number(number) => whole(number).and_then(|whole| Self::try_from(whole).ok()),
                     _ => None,
                 };
-                whole
-                    .and_then(|whole| Self::try_from(whole).ok())
-                    .ok_or_else(|| Mismatch::new(concat!("an integer that fits ", stringify!($type)), &value))
+                read.ok_or_else(|| Mismatch::new(concat!("an integer that fits ", stringify!($type)), &value))
+            }
+
+            #[inline]
+            fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+                match slot {
+                    Slot::Integer(whole) => Self::try_from(*whole).ok(),
+                    Slot::Number(number) => Self::try_from(whole(*number)?).ok(),
+                    _ => None,
+                }
             }
         }
 
@@ -138,11 +187,25 @@ impl FromValue for f64 {
             other => Err(Mismatch::new("a number", &other)),
         }
     }
+
+    #[inline]
+    fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+        match slot {
+            Slot::Integer(value) => Some(*value as Self),
+            Slot::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
 }
 
 impl FromValue for f32 {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         f64::from_value(value).map(|value| value as Self)
+    }
+
+    #[inline]
+    fn from_lent(lent: Lent<'_>) -> Option<Self> {
+        f64::from_lent(lent).map(|value| value as Self)
     }
 }
 

@@ -15,7 +15,7 @@ pub use convert::{FromValue, Mismatch};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
 pub use key::EntityKey;
 pub(crate) use key::Key;
-pub(crate) use slot::Slot;
+pub(crate) use slot::{Cell, Lent, Slot};
 pub(crate) use text::Text;
 
 /// The hash of maps that live in a session. Its seed is in the value: that of `hashbrown`'s own is

@@ -24,11 +24,13 @@ impl Text {
     }
 
     /// The text as a `String`, without the detour through a formatter.
+    #[inline]
     pub(crate) fn to_text(&self) -> String {
         self.with(str::to_owned)
     }
 
     /// Calls `read` with the text.
+    #[inline]
     pub(crate) fn with<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         match self {
             Self::Uuid(bytes) => read(

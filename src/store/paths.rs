@@ -1,0 +1,114 @@
+//! Paths that were read lately, already taken apart into names.
+
+use hashbrown::HashTable;
+
+use crate::schema::{NameId, Schema, quick_hash};
+
+/// When there are more they are all forgotten: programs read few paths, generated ones are many.
+const MOST: u16 = 1000;
+
+/// Paths of more names are taken apart at each read.
+const LONGEST: usize = 6;
+
+/// Finds the names of a path by its text, since programs read the same paths again and again.
+#[derive(Default)]
+pub(super) struct Paths {
+    known: Vec<Steps>,
+    /// Places in `known`, by the hash of the path.
+    index: HashTable<u16>,
+}
+
+struct Steps {
+    path: Box<str>,
+    count: u8,
+    names: [NameId; LONGEST],
+}
+
+impl Paths {
+    /// The names of `path`; `None` if one of them is not in the schema, or there are too many.
+    #[inline]
+    pub(super) fn names(&mut self, schema: &Schema, path: &str) -> Option<&[NameId]> {
+        let hash = quick_hash(path);
+        let is_it = |place: &u16| *self.known[usize::from(*place)].path == *path;
+        let place = match self.index.find(hash, is_it) {
+            Some(place) => usize::from(*place),
+            None => self.add(hash, Steps::new(schema, path)?),
+        };
+        let steps = &self.known[place];
+        Some(&steps.names[..usize::from(steps.count)])
+    }
+
+    #[cold]
+    fn add(&mut self, hash: u64, steps: Steps) -> usize {
+        if self.known.len() >= usize::from(MOST) {
+            self.known.clear();
+            self.index.clear();
+        }
+        let place = self.known.len();
+        self.known.push(steps);
+        let known = &self.known;
+        let hash_of = |place: &u16| quick_hash(&known[usize::from(*place)].path);
+        // There are at most `MOST`.
+        self.index.insert_unique(hash, place as u16, hash_of);
+        place
+    }
+}
+
+impl Steps {
+    fn new(schema: &Schema, path: &str) -> Option<Self> {
+        let mut steps = Self {
+            path: path.into(),
+            count: 0,
+            names: [NameId(0); LONGEST],
+        };
+        for name in path.split('.') {
+            *steps.names.get_mut(usize::from(steps.count))? = schema.name_id(name)?;
+            steps.count += 1;
+        }
+        Some(steps)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::schema::tests::schema;
+
+    #[test]
+    fn a_path_leads_to_its_names() {
+        let schema = schema();
+        let mut paths = Paths::default();
+        let id = |name| schema.name_id(name).unwrap();
+        for _ in 0..2 {
+            let found = paths.names(&schema, "status.state.short").unwrap();
+            assert_eq!(found, ["status", "state", "short"].map(id));
+            assert_eq!(paths.names(&schema, "name").unwrap(), [id("name")]);
+            for unknown in ["", "status.", "nonsense", "status.nonsense"] {
+                assert_eq!(paths.names(&schema, unknown), None, "{unknown}");
+            }
+            let long = ["parent"; LONGEST + 1].join(".");
+            assert_eq!(paths.names(&schema, &long), None);
+            assert!(paths.names(&schema, &long[7..]).is_some());
+        }
+    }
+
+    #[test]
+    fn many_paths_are_not_all_kept() {
+        let schema = schema();
+        let mut paths = Paths::default();
+        let names: Vec<_> = schema
+            .entity_types()
+            .iter()
+            .flat_map(crate::schema::EntityType::attributes)
+            .collect();
+        for first in &names {
+            for second in &names {
+                let path = format!("{}.{}", first.name(), second.name());
+                let expected = [first.id(), second.id()];
+                assert_eq!(paths.names(&schema, &path).unwrap(), expected, "{path}");
+                assert!(paths.known.len() <= usize::from(MOST));
+            }
+        }
+    }
+}

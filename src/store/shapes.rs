@@ -1,0 +1,96 @@
+//! Lists of attribute names, each kept once, and where in them a name stands.
+
+use std::sync::Arc;
+
+use crate::schema::NameId;
+use crate::value::HashMap;
+
+/// Every list of names that a record has, each once. The first is empty.
+pub(super) struct Shapes {
+    shapes: Vec<Shape>,
+    numbers: HashMap<Arc<[NameId]>, u32>,
+}
+
+struct Shape {
+    names: Arc<[NameId]>,
+    /// By `NameId`: one more than the place in `names`, or zero. A read looks here instead of
+    /// walking the names; there are far fewer shapes than records.
+    places: Box<[u16]>,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        let mut shapes = Self {
+            shapes: Vec::new(),
+            numbers: HashMap::default(),
+        };
+        shapes.number(&Arc::from([]));
+        shapes
+    }
+}
+
+impl Shapes {
+    pub(super) fn number(&mut self, names: &Arc<[NameId]>) -> u32 {
+        if let Some(&number) = self.numbers.get(names) {
+            return number;
+        }
+        let number = u32::try_from(self.shapes.len()).expect("fewer than 2^32 shapes");
+        self.shapes.push(Shape::new(names.clone()));
+        self.numbers.insert(names.clone(), number);
+        number
+    }
+
+    pub(super) fn names(&self, shape: u32) -> &Arc<[NameId]> {
+        &self.shapes[shape as usize].names
+    }
+
+    /// Where `name` stands in the shape's list.
+    pub(super) fn position(&self, shape: u32, name: NameId) -> Option<usize> {
+        let place = *self.places(shape).get(usize::from(name.0))?;
+        usize::from(place).checked_sub(1)
+    }
+
+    /// By `NameId`: one more than where the name stands, or zero.
+    #[inline]
+    pub(super) fn places(&self, shape: u32) -> &[u16] {
+        &self.shapes[shape as usize].places
+    }
+}
+
+impl Shape {
+    fn new(names: Arc<[NameId]>) -> Self {
+        let last = names.iter().map(|name| usize::from(name.0) + 1).max();
+        let mut places = vec![0; last.unwrap_or(0)];
+        // Backwards, so that of a name that came twice the first is found.
+        for (place, name) in names.iter().enumerate().rev() {
+            // There are no more places than names, and a name is 16 bits.
+            places[usize::from(name.0)] = u16::try_from(place + 1).unwrap_or(0);
+        }
+        let places = places.into();
+        Self { names, places }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_place() {
+        let mut shapes = Shapes::default();
+        let names: Arc<[NameId]> = [7, 2, 90, 2].map(NameId).into();
+        let shape = shapes.number(&names);
+        assert_eq!(shapes.number(&names.to_vec().into()), shape);
+        assert_eq!(shapes.names(shape), &names);
+        for (name, place) in [
+            (7, Some(0)),
+            (2, Some(1)),
+            (90, Some(2)),
+            (3, None),
+            (91, None),
+        ] {
+            assert_eq!(shapes.position(shape, NameId(name)), place);
+        }
+        assert_eq!(shapes.position(0, NameId(7)), None);
+    }
+}
