@@ -25,14 +25,17 @@ const DRAWN: [(Who, &str, &str); 4] = [
     (Who::Python, "python", "Python"),
 ];
 
-/// Grey that reads on white and on black, and less contrast than that for lines.
+/// Greys that read on white and on black, for viewers that do not say which it is.
 const STYLE: &str = "
-  text { font: 12px system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: #59636e; }
-  .title { font-size: 15px; font-weight: 600; fill: #1f2328; }
-  .what { font-size: 13px; fill: #1f2328; text-anchor: end; }
+  text { font: 12px system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: #7a838d; }
+  .title { font-size: 15px; font-weight: 600; }
+  .what { font-size: 13px; text-anchor: end; }
   .tick { font-size: 10px; text-anchor: middle; }
   .grid { stroke: #8b949e; stroke-opacity: .3; }
   .ours { fill: #e8590c; } .floor { fill: #8b949e; } .javascript { fill: #d0a215; } .python { fill: #4b8bbe; }
+  @media (prefers-color-scheme: light) {
+    text { fill: #59636e; } .title, .what { fill: #1f2328; }
+  }
   @media (prefers-color-scheme: dark) {
     text { fill: #9da7b3; } .title, .what { fill: #e6edf3; }
   }
