@@ -44,3 +44,8 @@ fn answers_of_the_api() {
 fn schemas_and_their_cache() {
     replay("schema", targets::schema);
 }
+
+#[test]
+fn patterns_of_file_sequences() {
+    replay_texts("sequence", targets::sequence);
+}

@@ -3,6 +3,7 @@
 
 use ftrack_api::event::{Event, Expression};
 use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
+use ftrack_api::sequence::Sequence;
 use ftrack_api::{Canned, Entity, Retry, SchemaCache, Session, SessionBuilder, Value, data, expr};
 
 /// Any text is refused with an error or read to a tree that prints and reads back as itself; and
@@ -60,6 +61,27 @@ pub(crate) fn expression(text: &str) {
     assert_eq!(read.matches(&event), again.matches(&event));
     _ = read.clone().and(again.clone()).matches(&event);
     _ = read.or(!again).to_string();
+}
+
+/// Any text is refused with an error or read to a sequence that prints and reads back as itself,
+/// and whose members are those that it counts.
+pub(crate) fn sequence(text: &str) {
+    _ = Sequence::is_pattern(text);
+    let Ok(read) = text.parse::<Sequence>() else {
+        return;
+    };
+    let printed = read.to_string();
+    let again: Sequence = printed.parse().expect("what was printed can be read");
+    assert_eq!(again, read);
+    assert_eq!(read.is_empty(), read.len() == 0);
+    let few = usize::try_from(read.len()).unwrap_or(usize::MAX).min(100);
+    assert_eq!(read.members().take(few).count(), few);
+    let members = read.indexes().zip(read.members());
+    for (index, member) in members.take(100) {
+        let number = read.number(index);
+        assert_eq!(member, format!("{}{number}{}", read.head(), read.tail()));
+    }
+    assert!(read.pattern().starts_with(read.head()));
 }
 
 /// Types of every kind of attribute, few enough that thousands of sessions open in a second.
