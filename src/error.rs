@@ -104,6 +104,8 @@ pub struct ServerError {
     pub code: Option<String>,
     /// The HTTP status: 200 unless the session is strict.
     pub status: u16,
+    /// Which of the session's recorded operations it is about, where that can be told.
+    pub operation: Option<usize>,
 }
 
 impl Error {
@@ -180,6 +182,14 @@ impl Error {
                 | ErrorKind::Closed
         );
         unanswered && !self.0.never_sent
+    }
+
+    /// Notes which recorded operation the server refused.
+    pub(crate) fn about_operation(mut self, index: usize) -> Self {
+        if let Some(server) = &mut self.0.server {
+            server.operation = Some(index);
+        }
+        self
     }
 
     /// Notes the HTTP status that it came with.

@@ -79,3 +79,8 @@ pub use socketio::fuzz::fuzz_socketio;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The chapter on errors, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/errors.md")]
+struct Errors;

@@ -79,6 +79,8 @@ pub(super) struct Status {
     alive: Mutex<Option<Sender<()>>>,
     /// Whether commands are still taken.
     running: AtomicBool,
+    /// The process that it runs in; one that was forked has inherited no thread.
+    process: u32,
     state: AtomicU8,
     /// Why it ended, if nobody asked for it.
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
@@ -91,13 +93,14 @@ impl Status {
             ended,
             alive: Mutex::new(Some(alive)),
             running: AtomicBool::new(true),
+            process: std::process::id(),
             state: AtomicU8::new(HubState::Connecting as u8),
             failure: Mutex::new(None),
         }
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire)
+        self.running.load(Ordering::Acquire) && self.process == std::process::id()
     }
 
     /// Takes no more commands. To be called while none can be sent.

@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
         }
         let kinds = self.with_kinds(bases);
         let reached = self.attribute(&kinds, name)?;
-        reached.ok_or_else(|| unknown(bases, &kinds, path, name))
+        reached.ok_or_else(|| unknown(self.schema, bases, &kinds, path, name))
     }
 
     /// Where the attribute `name` of these types leads, if one of them has it.
@@ -162,14 +162,38 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn unknown(bases: &[&EntityType], types: &[&EntityType], path: &Path, name: &str) -> Error {
+/// Which types have an attribute, if they are few.
+fn elsewhere(schema: &Schema, name: &str) -> String {
+    let has = |one: &&EntityType| one.attribute(name).is_ok();
+    let owners: Vec<&str> = schema
+        .entity_types()
+        .iter()
+        .filter(has)
+        .map(EntityType::name)
+        .collect();
+    match owners.as_slice() {
+        [] => String::new(),
+        [rest @ .., last] if rest.len() < 4 => {
+            let rest: String = rest.iter().map(|one| format!("{one} and ")).collect();
+            format!("; `{name}` is an attribute of {rest}{last}")
+        }
+        many => format!("; `{name}` is an attribute of {} other types", many.len()),
+    }
+}
+
+fn unknown(
+    schema: &Schema,
+    bases: &[&EntityType],
+    types: &[&EntityType],
+    path: &Path,
+    name: &str,
+) -> Error {
     let known = types
         .iter()
         .flat_map(|one| one.attributes())
         .map(Attribute::name);
-    let hint = nearest(name, known)
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
+    let near = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
+    let hint = near.unwrap_or_default() + &elsewhere(schema, name);
     let bases: Vec<&str> = bases.iter().map(|base| base.name()).collect();
     let place = if path.segments().len() > 1 {
         format!(" in `{path}`")

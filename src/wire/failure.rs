@@ -38,6 +38,7 @@ impl Failure {
             code: self.error_code.as_str().map(str::to_owned),
             exception: self.exception,
             status,
+            operation: None,
         };
         let kind = kind_of(&server);
         let hint = hint_for(kind);

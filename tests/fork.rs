@@ -1,0 +1,68 @@
+//! A session that a forked process inherits shares no connection with its parent.
+//!
+//! A program without a harness: a process that forks should have one thread, and the harness
+//! would bring others.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "a program that reports")]
+
+#[cfg(unix)]
+mod unix {
+    use std::panic::AssertUnwindSafe;
+
+    use fork::Fork;
+    use ftrack_api::{SchemaCache, Session};
+    use ftrack_emulator::Emulator;
+
+    /// Answers that one process would take from the other if they shared a socket.
+    fn asks(session: &Session, who: &str) {
+        for number in 0..40 {
+            let name = format!("{who} {number}");
+            let query = format!("select id from User where username is \"{name}\"");
+            assert!(
+                session.query(&query).unwrap().first().unwrap().is_none(),
+                "{name}"
+            );
+            let limit = if who == "parent" { 3 } else { 5 };
+            let found = session.query(format!("Task limit {limit}")).unwrap();
+            assert_eq!(found.all().unwrap().len(), limit, "{who}");
+        }
+    }
+
+    pub(super) fn main() {
+        let server = Emulator::builder().tasks(20).start().unwrap();
+        let session = Session::builder()
+            .server_url(server.url())
+            .api_key(server.api_key())
+            .api_user(server.api_user())
+            .schema_cache(SchemaCache::Off)
+            .open()
+            .unwrap();
+        asks(&session, "before");
+        session.event_hub().connect().unwrap();
+        match fork::fork().unwrap() {
+            Fork::Child => {
+                let is_fine = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    assert!(!session.event_hub().connected(), "the hub is the parent's");
+                    asks(&session, "child");
+                    session.event_hub().connect().unwrap();
+                    assert!(session.event_hub().connected());
+                    session.close();
+                }));
+                std::process::exit(i32::from(is_fine.is_err()));
+            }
+            Fork::Parent(child) => {
+                asks(&session, "parent");
+                let status = fork::waitpid(child).unwrap();
+                assert!(session.event_hub().connected(), "the parent's hub goes on");
+                asks(&session, "parent");
+                println!("the child ended with {status:?}");
+                assert_eq!(fork::WEXITSTATUS(status), 0);
+            }
+        }
+    }
+}
+
+fn main() {
+    #[cfg(unix)]
+    unix::main();
+}
