@@ -173,6 +173,20 @@ impl Api {
         Ok(())
     }
 
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] for a session that was opened offline.
+    fn check_online(&self, summary: &str) -> Result<()> {
+        if !self.config.offline {
+            return Ok(());
+        }
+        let message = format!(
+            "{summary} needs the server, but the session was opened with `offline(true)`; what was \
+             recorded can be committed by a session that is online"
+        );
+        Err(Error::new(ErrorKind::Connection, message).unsent())
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -89,6 +89,7 @@ pub(crate) struct Settings {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
+    pub(crate) offline: bool,
 }
 
 /// Settings that are complete and were checked. Not `Debug`: headers and cookies hold secrets.
@@ -105,6 +106,8 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
+    /// Whether the server is never asked.
+    pub(crate) offline: bool,
     /// Tells the changes of one session from those of another.
     pub(crate) client_token: String,
 }
@@ -169,6 +172,7 @@ impl Config {
             read_only: settings.read_only,
             headers,
             strict_api: settings.strict_api,
+            offline: settings.offline,
             // As the official clients make it: a name, and a UUID of this session (WIRE.md).
             client_token: format!("ftrack-api-rust--{}", Uuid::new_v4()),
         })

@@ -8,7 +8,7 @@ use crate::location::Locations;
 use crate::lock::{Condvar, Mutex};
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
-use crate::session::{Configuration, ServerInformation, ThreadSettings};
+use crate::session::{Configuration, Lower, MemoryCounters, ServerInformation, ThreadSettings};
 use crate::store::{Handle, Store};
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
@@ -70,6 +70,9 @@ pub(crate) struct Shared {
     pub(crate) server_information: ServerInformation,
     /// Locked for one call to the store at a time, never across I/O.
     pub(crate) store: Mutex<Store>,
+    /// The cache below the store, given once the session is open.
+    pub(crate) lower: OnceLock<Lower>,
+    pub(crate) memory_counters: MemoryCounters,
     pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.
     pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,

@@ -24,7 +24,7 @@
 
 pub mod accessor;
 mod api;
-mod cache;
+pub mod cache;
 pub mod codegen;
 mod config;
 pub mod doctor;
@@ -66,6 +66,7 @@ pub use session::{
     Column, FromCell, IntoKey, Media, Query, QueryIter, QueryPages, Rows, Scope, Search,
     ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
 };
+pub use session::{FollowUpdates, SessionCache};
 pub use store::EntityState;
 pub use transport::{Canned, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};

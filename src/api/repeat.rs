@@ -45,6 +45,7 @@ impl Api {
         let mut pace = self.pace();
         loop {
             self.check_open()?;
+            self.check_online(summary)?;
             pace.check(summary)?;
             self.spend(summary)?;
             let attempt = pace.attempt();

@@ -61,6 +61,33 @@ pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
     }
 }
 
+/// The schema in `file`, whatever the server has now.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is none.
+pub(crate) fn read_offline(file: Option<&Path>) -> Result<Schema> {
+    let refuse = |why: String| {
+        crate::Error::new(
+            crate::ErrorKind::Configuration,
+            format!("{why}; open a session online first, with the same schema cache"),
+        )
+    };
+    let file = file.ok_or_else(|| {
+        refuse("a session cannot be opened offline without a schema cache".to_owned())
+    })?;
+    let name = file.display();
+    let unusable = |error: &dyn std::fmt::Display| {
+        refuse(format!(
+            "the schema cache {name} cannot be used offline: {error}"
+        ))
+    };
+    let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let schemas: Json = serde_json::from_slice(&bytes).map_err(|error| unusable(&error))?;
+    let (schema, _) = from_server(schemas).map_err(|error| unusable(&error))?;
+    Ok(schema)
+}
+
 /// `None` for a good text of another schema.
 fn parse(bytes: &[u8], hash: &str) -> std::result::Result<Option<Schema>, crate::Error> {
     let bad = |error: serde_json::Error| {

@@ -1,6 +1,7 @@
 //! Opening a session.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::transport::{Http, Tls, Transport};
 
 use super::ServerInformation;
+use super::cache::CacheSettings;
 use super::events::hub_for;
 use super::threads::thread_settings;
 
@@ -30,6 +32,7 @@ pub struct SessionBuilder {
     transport: Option<Box<dyn Transport>>,
     auto_connect_event_hub: bool,
     pub(super) plugins: plugin::Settings,
+    pub(super) caching: CacheSettings,
 }
 
 impl Session {
@@ -138,7 +141,7 @@ impl SessionBuilder {
             .transport
             .unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
         let event_hub = hub_for(&config, tls)?;
-        let auto_connect = self.auto_connect_event_hub;
+        let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
         let api = Arc::new(Api::new(config, transport));
         let (server_information, mut schema) = introduce(&api)?;
         let weak = WeakSession::default();
@@ -157,6 +160,8 @@ impl SessionBuilder {
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
+            lower: std::sync::OnceLock::new(),
+            memory_counters: super::MemoryCounters::default(),
             event_hub,
             configurations: Mutex::new(None),
             locations: Locations::default(),
@@ -172,8 +177,9 @@ impl SessionBuilder {
             shared: Arc::new(shared),
         };
         weak.fill(&session);
+        caching.apply(&session);
         session.configure_locations()?;
-        if auto_connect {
+        if auto_connect && !session.shared.api.config().offline {
             session.event_hub().connect_in_background()?;
         }
         session.announce(plugin::READY);
@@ -191,6 +197,9 @@ impl SessionBuilder {
 /// The first exchange with a server.
 fn introduce(api: &Api) -> Result<(ServerInformation, Schema)> {
     let file = schema_cache::file_for(api.config());
+    if api.config().offline {
+        return introduce_offline(file.as_deref());
+    }
     let ask_both = !file.as_ref().is_some_and(|file| file.exists());
     let mut actions = vec![json!({"action": "query_server_information"})];
     if ask_both {
@@ -216,6 +225,13 @@ fn introduce(api: &Api) -> Result<(ServerInformation, Schema)> {
         schema_cache::write(file, &text);
     }
     Ok((information, schema))
+}
+
+/// What is known of a server that is not asked: its schema.
+fn introduce_offline(file: Option<&Path>) -> Result<(ServerInformation, Schema)> {
+    let schema = schema_cache::read_offline(file)?;
+    let information = json!({"schema_hash": schema.hash()});
+    Ok((ServerInformation::new(information)?, schema))
 }
 
 fn fetch_schemas(api: &Api) -> Result<Json> {

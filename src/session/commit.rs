@@ -294,12 +294,9 @@ struct CommitEnding<'a> {
 
 impl Drop for CommitEnding<'_> {
     fn drop(&mut self) {
-        let mut store = self.shared.store.lock();
-        match self.rows.take() {
-            Some(rows) => store.commit_succeeded(rows),
-            None => store.commit_failed(self.in_doubt),
-        }
-        drop(store);
+        let news = self.shared.end_commit(self.rows.take(), self.in_doubt);
         self.shared.commit_ended.notify_all();
+        // A cache may take its time: nobody waits for it.
+        self.shared.tell_cache(&news);
     }
 }

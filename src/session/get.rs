@@ -7,6 +7,8 @@ use crate::schema::EntityType;
 use crate::store::check_key;
 use crate::value::EntityKey;
 
+use super::lower::is_key_enough;
+
 impl Session {
     /// The entity with this key: the one that the session knows, else fetched with its default
     /// projections. `None` if there is no such entity, or it was deleted.
@@ -35,6 +37,9 @@ impl Session {
         if let Some(known) = self.known(entity_type, &key) {
             return Ok(Some(known));
         }
+        if let Some(cached) = self.get_from_cache(entity_type, &key) {
+            return Ok(Some(cached));
+        }
         let statement = by_keys(entity_type, entity_type.name(), std::slice::from_ref(&key));
         self.query(statement)?.first()
     }
@@ -58,8 +63,13 @@ impl Session {
 
     fn known(&self, entity_type: &EntityType, key: &EntityKey) -> Option<Entity> {
         let mut store = self.shared.store.lock();
-        let place = store.find(entity_type.id(), key.key())?;
-        store.is_loaded(place).then(|| Entity {
+        let place = store.find(entity_type.id(), key.key());
+        let place = place.filter(|&place| {
+            let is_named = || store.has_arrived(place) && is_key_enough(self.schema(), entity_type);
+            store.is_loaded(place) || is_named()
+        });
+        self.shared.memory_counters.looked_up(place.is_some());
+        place.map(|place| Entity {
             session: self.clone(),
             handle: store.handle(place),
         })

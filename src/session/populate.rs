@@ -115,7 +115,7 @@ impl Session {
     /// [`ErrorKind::NotFound`] if the server knows the entity no more; and what kept the
     /// server's answer from arriving.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Option<Value>> {
-        let mut asked = None;
+        let (mut looked, mut asked) = (None, None);
         loop {
             let read = self.shared.store.lock().read(place, path)?;
             let missing = match read {
@@ -133,7 +133,12 @@ impl Session {
             if asked.as_ref() == Some(&missing) {
                 return Err(self.no_answer(&missing));
             }
-            self.fetch_missing(missing.0, &missing.1, mode == Populate::Peers)?;
+            let peers = mode == Populate::Peers;
+            if looked.as_ref() != Some(&missing) && self.look_up(missing.0, &missing.1, peers) {
+                looked = Some(missing);
+                continue;
+            }
+            self.fetch_missing(missing.0, &missing.1, peers)?;
             asked = Some(missing);
         }
     }
@@ -151,9 +156,17 @@ impl Session {
         for path in paths {
             self.schema().check_path(self.schema().by_id(own), path)?;
             let name = path.split('.').next().unwrap_or(path);
-            let store = self.shared.store.lock();
+            let mut store = self.shared.store.lock();
             if !matches!(store.read(place, name)?, Read::Missing { .. }) {
                 continue;
+            }
+            if matches!(mode, Populate::Peers | Populate::One) && self.has_cache() {
+                drop(store);
+                self.look_up(place, name, mode == Populate::Peers);
+                store = self.shared.store.lock();
+                if !matches!(store.read(place, name)?, Read::Missing { .. }) {
+                    continue;
+                }
             }
             let fetch = store.lacking(place, name, mode == Populate::Peers);
             drop(store);
@@ -175,6 +188,16 @@ impl Session {
             self.fetch(self.schema().entity_type(&entity_type)?, &keys, &paths)?;
         }
         Ok(())
+    }
+
+    /// Looks in the cache for what an entity and its peers lack. Says whether it knew any of them.
+    fn look_up(&self, place: u32, path: &str, peers: bool) -> bool {
+        if !self.has_cache() {
+            return false;
+        }
+        let name = path.split('.').next().unwrap_or(path);
+        let fetch = self.shared.store.lock().lacking(place, name, peers);
+        self.fill_from_cache(&fetch)
     }
 
     /// Fetches one attribute for the entities at `places`, loaded or not.
@@ -233,6 +256,7 @@ impl Session {
 
     pub(super) fn no_answer(&self, (place, path): &(u32, String)) -> Error {
         let entity = self.shared.store.lock().key(*place);
+        self.remove_from_cache(std::slice::from_ref(&entity));
         Error::new(
             ErrorKind::NotFound,
             format!("the server gave no {path:?} for {entity}; it may have been deleted"),

@@ -90,6 +90,7 @@ impl Session {
 
     /// Takes the rows of an answer into the store; a page for each reply.
     pub(super) fn adopt(&self, answer: Answer) -> Vec<Page> {
+        let news = self.news(&answer);
         let mut store = self.shared.store.lock();
         let places = store.absorb(answer.rows);
         let replies = answer.replies.into_iter();
@@ -103,7 +104,12 @@ impl Session {
                 .collect(),
             next_offset,
         });
-        pages.collect()
+        let pages: Vec<Page> = pages.collect();
+        let evicted = store.evict();
+        drop(store);
+        self.shared.memory_counters.evicted(evicted);
+        self.write_to_cache(&news);
+        pages
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::operation::{Operation, apply};
 use crate::schema::AttributeKind;
-use crate::value::{Slot, Value};
+use crate::value::Slot;
 use crate::wire::Rows;
 
 use super::attributes::{Attributes, Setting};
@@ -34,6 +34,12 @@ impl Store {
     /// Whether a commit has sent operations and does not know their fate yet.
     pub(crate) fn is_committing(&self) -> bool {
         self.in_flight.is_some()
+    }
+
+    /// What a commit is sending at this moment.
+    pub(crate) fn operations_in_flight(&self) -> Arc<Vec<Operation>> {
+        let sent = self.in_flight.as_ref();
+        sent.map(|sent| sent.operations.clone()).unwrap_or_default()
     }
 
     /// Marks the first `count` operations of the queue as being sent, and hands them out; fewer if
@@ -162,7 +168,7 @@ impl Store {
         }
     }
 
-    fn bury(&mut self, place: u32) {
+    pub(super) fn bury(&mut self, place: u32) {
         self.records[place as usize].state = Life::Gone;
         self.unindex(place);
         self.leave_group(place);
@@ -194,36 +200,13 @@ impl Store {
     /// A new child makes the parent's loaded list of children stale; so does one that left.
     fn forget_stale_collections(&mut self, operation: &Operation) {
         let member = operation.entity().entity_type().to_owned();
-        let place = self.find_key(operation.entity());
-        let mut owners: Vec<u32> = Vec::new();
-        match operation {
-            Operation::Update {
-                attribute_name,
-                old_value,
-                ..
-            } => {
-                let old = old_value.as_ref().and_then(Value::as_reference);
-                owners.extend(old.and_then(|old| self.place(old).ok()));
-                let id = self.schema.name_id(attribute_name);
-                let new = place.zip(id).and_then(|(place, id)| self.slot(place, id));
-                if let Some(Slot::Link(owner)) = new.as_deref() {
-                    owners.push(*owner);
-                }
-            }
-            Operation::Extend { .. } => {}
-            Operation::Create { .. } | Operation::Delete { .. } => {
-                if let Some(place) = place {
-                    owners.extend(self.linked(place));
-                }
-            }
-        }
-        for owner in owners {
+        for owner in self.owners(operation) {
             self.forget_collections_of(owner, &member);
         }
     }
 
     /// The places that single references of this entity lead to.
-    fn linked(&self, place: u32) -> Vec<u32> {
+    pub(super) fn linked(&self, place: u32) -> Vec<u32> {
         let record = self.record(place);
         let local = record.local.iter().flat_map(|local| local.iter());
         let local = local.map(|setting| &setting.value);
@@ -235,7 +218,7 @@ impl Store {
         links.collect()
     }
 
-    fn forget_collections_of(&mut self, owner: u32, member: &str) {
+    pub(super) fn forget_collections_of(&mut self, owner: u32, member: &str) {
         let schema = self.schema.clone();
         let record = &mut self.records[owner as usize];
         let entity_type = schema.by_id(record.entity_type);

@@ -5,6 +5,7 @@
 
 mod absorb;
 mod attributes;
+mod cache;
 mod check;
 mod collection;
 mod commit;
@@ -32,6 +33,7 @@ use paths::Paths;
 use peers::Groups;
 use shapes::Shapes;
 
+pub(crate) use cache::Effects;
 pub(crate) use peers::Fetch;
 pub(crate) use read::Read;
 pub(crate) use scope::Mark;
@@ -62,6 +64,8 @@ pub(crate) struct Store {
     sent_before: u64,
     /// How many records were ever made: tells a scope's records from older ones.
     born: u64,
+    /// Which records were used lately, where there is a limit to their number.
+    recency: Option<cache::Recency>,
 }
 
 struct Record {
@@ -130,11 +134,15 @@ impl Store {
             recorded: 0,
             sent_before: 0,
             born: 0,
+            recency: None,
         }
     }
 
     /// The handle of the record at `place`, made if nobody holds one.
     pub(crate) fn handle(&mut self, place: u32) -> Arc<Handle> {
+        if let Some(recency) = &self.recency {
+            recency.touch(place);
+        }
         let record = &mut self.records[place as usize];
         if let Some(handle) = record.handle.upgrade() {
             return handle;
@@ -239,6 +247,9 @@ impl Store {
             handle: Weak::new(),
         };
         let place = u32::try_from(self.records.insert(record)).expect("fewer than 2^32 entities");
+        if let Some(recency) = &mut self.recency {
+            recency.begin(place);
+        }
         self.index_at(hash, place);
         place
     }

@@ -74,6 +74,22 @@ impl Store {
         }
     }
 
+    /// Like [`join_groups`](Self::join_groups), for those only that are in no group: what a cache
+    /// gave does not part those who came from the server together.
+    pub(super) fn join_lone_groups(&mut self, rows: &Rows, places: &[u32]) {
+        let mut members: HashMap<u32, Vec<u32>> = HashMap::default();
+        for (role, &place) in roles(rows).into_iter().zip(places) {
+            if self.record(place).group == NO_GROUP {
+                members.entry(role).or_default().push(place);
+            }
+        }
+        for (_, mut members) in members {
+            members.sort_unstable();
+            members.dedup();
+            self.join_group(members.into());
+        }
+    }
+
     fn join_group(&mut self, members: Box<[u32]>) {
         if members.is_empty() {
             return;

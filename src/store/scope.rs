@@ -25,10 +25,15 @@ impl Store {
             .map(|(place, _)| u32::try_from(place).expect("places are 32 bits"))
             .filter(|place| !needed.contains(place))
             .collect();
+        self.forget(&dying);
+    }
+
+    /// Forgets these entities, and attributes of others that lead to them.
+    pub(super) fn forget(&mut self, dying: &HashSet<u32>) {
         if dying.is_empty() {
             return;
         }
-        for &place in &dying {
+        for &place in dying {
             self.leave_group(place);
             self.unindex(place);
             self.records.remove(place as usize);
@@ -53,13 +58,18 @@ impl Store {
         }
     }
 
+    /// How many records were ever made.
+    pub(crate) fn records_made(&self) -> u64 {
+        self.born
+    }
+
     /// How many entities are known.
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// Places with pending changes, and those that local values lead to.
-    fn needed_by_changes(&self) -> HashSet<u32> {
+    pub(super) fn needed_by_changes(&self) -> HashSet<u32> {
         let mut needed = self.changed.clone();
         for &place in &self.changed {
             let extensions = self

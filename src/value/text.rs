@@ -29,6 +29,14 @@ impl Text {
         self.with(str::to_owned)
     }
 
+    /// How many bytes it takes elsewhere.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Str(text) if text.is_heap_allocated() => text.len(),
+            Self::Str(_) | Self::Uuid(_) => 0,
+        }
+    }
+
     /// Calls `read` with the text.
     #[inline]
     pub(crate) fn with<R>(&self, read: impl FnOnce(&str) -> R) -> R {

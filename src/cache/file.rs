@@ -1,0 +1,404 @@
+//! Values in a file that several processes share: an SQLite database.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+
+use super::pool::Pool;
+use super::{Cache, CacheStatistics, Counters};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a call waits for other processes before it fails.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How many values one transaction writes: others write in between.
+const BATCH: usize = 500;
+
+/// The number of this layout of the database. A file of another layout is begun afresh.
+const LAYOUT: i64 = 1;
+
+/// Values are kept with a check sum, because a database does not notice a flipped bit in one.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS entry (
+        number INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        value TEXT NOT NULL,
+        check_sum INTEGER NOT NULL,
+        written INTEGER NOT NULL
+    );";
+
+/// Keeps values in a file, between sessions and for several processes at once.
+///
+/// The file is an SQLite database. It survives `kill -9` at any moment, and a file that is
+/// damaged is begun afresh, with a warning in the log. A call that waits for another process
+/// fails after a quarter of a second.
+///
+/// The file must lie on a local disk: network file systems do not let several machines share a
+/// database. It is as readable as other new files of the user; what the server told is in it.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("studio.cache");
+/// use std::time::Duration;
+/// use ftrack_api::cache::{Cache, FileCache};
+///
+/// let day = Duration::from_secs(24 * 3600);
+/// let cache = FileCache::open(&path)?.ttl(day).max_bytes(64 << 20);
+/// cache.set("key", "value".to_owned())?;
+/// drop(cache);
+/// assert_eq!(FileCache::open(&path)?.get("key")?.as_deref(), Some("value"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FileCache {
+    path: PathBuf,
+    idle: Pool<Connection>,
+    ttl: Option<Duration>,
+    max_bytes: u64,
+    /// How many bytes were written since the size was last looked at.
+    unchecked: AtomicU64,
+    counters: Counters,
+}
+
+impl FileCache {
+    /// Opens the cache in the file at `path`; the file and the folder are made if need be. Beside
+    /// it lie files of the same name with `-wal`, `-shm` and `.lock` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the file can be neither opened nor replaced.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let cache = Self {
+            path: path.into(),
+            idle: Pool::new(),
+            ttl: None,
+            max_bytes: 256 << 20,
+            unchecked: AtomicU64::new(0),
+            counters: Counters::default(),
+        };
+        let opened = cache.connect();
+        let connection = opened.map_err(|error| {
+            let message = format!("cannot use the cache {}: {error:#}", cache.path.display());
+            Error::new(ErrorKind::Io, message).because(error)
+        })?;
+        cache.idle.give(connection);
+        Ok(cache)
+    }
+
+    /// Forgets values so long after they were written.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How large the file may become; 256 MB unless set. When it is larger, what was written
+    /// longest ago goes. The file does not shrink, its space is used again.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Does something with a connection. When the file turns out to be damaged, it is begun
+    /// afresh, and `work` done with the empty one.
+    fn with<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> anyhow::Result<T> {
+        let idle = self.idle.take();
+        let connection = match idle {
+            Some(connection) => Ok(connection),
+            None => self.connect(),
+        };
+        let outcome = connection.and_then(|mut connection| match work(&mut connection) {
+            Err(error) if is_damage(&error) => {
+                drop(connection);
+                self.idle.drain();
+                self.repair(&work)
+            }
+            done => Ok((connection, done?)),
+        });
+        let (connection, done) = outcome.inspect_err(|_| self.counters.failed())?;
+        self.idle.give(connection);
+        Ok(done)
+    }
+
+    /// Opens the file, alone: what must not happen twice at once, as making the tables and
+    /// replacing a damaged file, happens here.
+    fn connect(&self) -> anyhow::Result<Connection> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let _alone = lock(&beside(&self.path, ".lock"))?;
+        match prepared(&self.path) {
+            Err(error) if is_damage(&error) => self.begin_afresh(&error),
+            other => Ok(other?),
+        }
+    }
+
+    /// Does once more, alone, what has found the file damaged. Another process may have replaced
+    /// it meanwhile; if it has not, that is done now.
+    fn repair<T>(
+        &self,
+        work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<(Connection, T)> {
+        let _alone = lock(&beside(&self.path, ".lock"))?;
+        let again = prepared(&self.path).and_then(|mut connection| {
+            let done = work(&mut connection)?;
+            Ok((connection, done))
+        });
+        match again {
+            Err(error) if is_damage(&error) => {
+                let mut connection = self.begin_afresh(&error)?;
+                let done = work(&mut connection)?;
+                Ok((connection, done))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Replaces the file; to be called by who holds the lock.
+    fn begin_afresh(&self, error: &rusqlite::Error) -> anyhow::Result<Connection> {
+        let path = self.path.display();
+        log::warn!("the cache {path} is damaged and begun afresh: {error}");
+        for end in ["", "-wal", "-shm"] {
+            let file = beside(&self.path, end);
+            if file.exists() {
+                std::fs::remove_file(file)?;
+            }
+        }
+        Ok(prepared(&self.path)?)
+    }
+
+    /// From when on values are good, in seconds since 1970.
+    fn oldest(&self) -> i64 {
+        let ttl = self.ttl.and_then(|ttl| i64::try_from(ttl.as_secs()).ok());
+        ttl.map_or(i64::MIN, |ttl| now().saturating_sub(ttl))
+    }
+
+    /// Removes what is too old and what was written first, if the file has become too large.
+    fn trim(&self, written: u64) -> anyhow::Result<()> {
+        let unchecked = self.unchecked.fetch_add(written, Ordering::Relaxed) + written;
+        if unchecked < self.max_bytes / 32 {
+            return Ok(());
+        }
+        self.unchecked.store(0, Ordering::Relaxed);
+        let mut used = self.with(|connection| used_bytes(connection))?;
+        if used <= self.max_bytes {
+            return Ok(());
+        }
+        let expired = self.with(|connection| {
+            connection.execute("DELETE FROM entry WHERE written < ?1", [self.oldest()])
+        })?;
+        self.counters.evicted(expired);
+        // A little more than needed, so that the next write need not trim again.
+        let enough = self.max_bytes / 8 * 7;
+        loop {
+            used = self.with(|connection| used_bytes(connection))?.min(used);
+            let removed = match used > enough {
+                true => self.with(|connection| remove_oldest(connection))?,
+                false => return Ok(()),
+            };
+            self.counters.evicted(removed);
+            if removed == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(&self, entries: &[(String, String)]) -> anyhow::Result<()> {
+        let now = now();
+        self.with(|connection| {
+            let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut insert = writing.prepare_cached(
+                    "INSERT OR REPLACE INTO entry (key, value, check_sum, written)
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?;
+                for (key, value) in entries {
+                    insert.execute(params![key, value, check_sum(key, value), now])?;
+                }
+            }
+            writing.commit()
+        })?;
+        self.counters.written(entries.len());
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        self.trim(bytes.sum::<usize>() as u64)
+    }
+}
+
+/// A connection to a file that has the tables.
+fn prepared(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(PATIENCE)?;
+    // A reader never waits for a writer. What the last moments wrote may be lost with the
+    // power, and nothing else.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if layout != LAYOUT {
+        connection.execute_batch("DROP TABLE IF EXISTS entry")?;
+        connection.execute_batch(TABLE)?;
+        connection.pragma_update(None, "user_version", LAYOUT)?;
+    }
+    Ok(connection)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    let is_damage = matches!(
+        code,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    );
+    // A database without our table, under our number, is none of ours.
+    is_damage || error.to_string().contains("no such table: entry")
+}
+
+/// Waits until no other process has this file, and holds it.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    let started = Instant::now();
+    while file.try_lock().is_err() {
+        anyhow::ensure!(
+            started.elapsed() < PATIENCE,
+            "another process holds {}",
+            path.display()
+        );
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(file)
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    let bytes = pages * pragma("page_size")?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+fn remove_oldest(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute(
+        "DELETE FROM entry WHERE number IN (SELECT number FROM entry ORDER BY number LIMIT ?1)",
+        [BATCH as i64],
+    )
+}
+
+fn read(connection: &Connection, key: &str, oldest: i64) -> rusqlite::Result<Option<String>> {
+    let mut select = connection
+        .prepare_cached("SELECT value, check_sum FROM entry WHERE key = ?1 AND written >= ?2")?;
+    let found = select.query_row(params![key, oldest], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    });
+    let found = found.optional()?;
+    Ok(found
+        .filter(|(value, sum)| check_sum(key, value) == *sum)
+        .map(|(value, _)| value))
+}
+
+fn check_sum(key: &str, value: &str) -> i64 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(value.as_bytes());
+    i64::from(hasher.finalize())
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+}
+
+impl Cache for FileCache {
+    fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
+        let found = self.with(|connection| read(connection, key, self.oldest()))?;
+        self.counters.looked_up(std::slice::from_ref(&found));
+        Ok(found)
+    }
+
+    fn set(&self, key: &str, value: String) -> anyhow::Result<()> {
+        self.write(&[(key.to_owned(), value)])
+    }
+
+    fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        Ok(self.remove_many(&[key.to_owned()])? > 0)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        self.with(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT key FROM entry WHERE written >= ?1")?;
+            select
+                .query_map([self.oldest()], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<String>>> {
+        let found = self.with(|connection| {
+            // One transaction sees one moment, and takes its lock once.
+            let reading = connection.transaction()?;
+            let oldest = self.oldest();
+            keys.iter()
+                .map(|key| read(&reading, key, oldest))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        self.counters.looked_up(&found);
+        Ok(found)
+    }
+
+    fn set_many(&self, entries: Vec<(String, String)>) -> anyhow::Result<()> {
+        entries
+            .chunks(BATCH)
+            .try_for_each(|batch| self.write(batch))
+    }
+
+    fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
+        let mut removed = 0;
+        for keys in keys.chunks(BATCH) {
+            removed += self.with(|connection| {
+                let writing =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let mut count = 0;
+                {
+                    let mut delete = writing.prepare_cached("DELETE FROM entry WHERE key = ?1")?;
+                    for key in keys {
+                        count += delete.execute([key])?;
+                    }
+                }
+                writing.commit()?;
+                Ok(count)
+            })?;
+        }
+        Ok(removed)
+    }
+
+    fn statistics(&self) -> Vec<CacheStatistics> {
+        let mut statistics = self.counters.read("FileCache");
+        statistics.bytes = self.with(|connection| used_bytes(connection)).ok();
+        vec![statistics]
+    }
+}
+
+impl std::fmt::Debug for FileCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileCache")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! Caches below one another.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Cache, CacheStatistics};
+
+/// Several caches in layers, the quickest first. What is found in one layer is put into those
+/// above it; what is set is set in all of them.
+///
+/// A layer that fails is passed over: its error counts only when no layer can do what is asked.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ftrack_api::cache::{Cache, LayeredCache, MemoryCache};
+///
+/// let (near, far) = (Arc::new(MemoryCache::new()), Arc::new(MemoryCache::new()));
+/// far.set("key", "value".to_owned())?;
+/// let cache = LayeredCache::new([near.clone() as Arc<dyn Cache>, far]);
+/// assert_eq!(cache.get("key")?.as_deref(), Some("value"));
+/// assert_eq!(near.get("key")?.as_deref(), Some("value"));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct LayeredCache<V = String> {
+    layers: Vec<Arc<dyn Cache<V>>>,
+}
+
+impl<V: Clone + Send + Sync + 'static> LayeredCache<V> {
+    /// Layers these caches.
+    pub fn new(caches: impl IntoIterator<Item = Arc<dyn Cache<V>>>) -> Self {
+        Self {
+            layers: caches.into_iter().collect(),
+        }
+    }
+
+    /// The caches, the quickest first.
+    pub fn caches(&self) -> &[Arc<dyn Cache<V>>] {
+        &self.layers
+    }
+
+    /// Does something in every layer: the results of those that can, or the last error.
+    fn in_all<T>(
+        &self,
+        mut work: impl FnMut(&dyn Cache<V>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut done = Vec::with_capacity(self.layers.len());
+        let mut failure = None;
+        for layer in &self.layers {
+            match work(layer.as_ref()) {
+                Ok(result) => done.push(result),
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if done.is_empty() => Err(error),
+            Some(error) => {
+                log::debug!("a layer of a cache failed: {error:#}");
+                Ok(done)
+            }
+            None => Ok(done),
+        }
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
+    fn get(&self, key: &str) -> anyhow::Result<Option<V>> {
+        let found = self.get_many(&[key.to_owned()])?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    fn set(&self, key: &str, value: V) -> anyhow::Result<()> {
+        self.in_all(|layer| layer.set(key, value.clone())).map(drop)
+    }
+
+    fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        let removed = self.in_all(|layer| layer.remove(key))?;
+        Ok(removed.contains(&true))
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        let keys = self.in_all(Cache::keys)?;
+        let keys: BTreeSet<String> = keys.into_iter().flatten().collect();
+        Ok(keys.into_iter().collect())
+    }
+
+    fn clear(&self, pattern: Option<&str>) -> anyhow::Result<()> {
+        self.in_all(|layer| layer.clear(pattern)).map(drop)
+    }
+
+    fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<V>>> {
+        let mut found: Vec<Option<V>> = vec![None; keys.len()];
+        let mut failure = None;
+        let mut answered = self.layers.is_empty();
+        for (depth, layer) in self.layers.iter().enumerate() {
+            let missing: Vec<usize> = (0..keys.len()).filter(|&i| found[i].is_none()).collect();
+            if missing.is_empty() {
+                break;
+            }
+            let asked: Vec<String> = missing.iter().map(|&i| keys[i].clone()).collect();
+            let values = match layer.get_many(&asked) {
+                Ok(values) => values,
+                Err(error) => {
+                    failure = Some(error);
+                    continue;
+                }
+            };
+            answered = true;
+            let mut fresh = Vec::new();
+            for (index, value) in missing.into_iter().zip(values) {
+                if let Some(value) = &value {
+                    fresh.push((keys[index].clone(), value.clone()));
+                }
+                found[index] = value;
+            }
+            self.fill_above(depth, &fresh);
+        }
+        match failure {
+            Some(error) if !answered => Err(error),
+            _ => Ok(found),
+        }
+    }
+
+    fn set_many(&self, entries: Vec<(String, V)>) -> anyhow::Result<()> {
+        self.in_all(|layer| layer.set_many(entries.clone()))
+            .map(drop)
+    }
+
+    fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
+        let removed = self.in_all(|layer| layer.remove_many(keys))?;
+        Ok(removed.into_iter().max().unwrap_or(0))
+    }
+
+    fn statistics(&self) -> Vec<CacheStatistics> {
+        let layers = self.layers.iter();
+        layers.flat_map(Cache::statistics).collect()
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> LayeredCache<V> {
+    /// Puts what was found at `depth` into the layers above. One that does not take it will be
+    /// asked in vain again; that is all.
+    fn fill_above(&self, depth: usize, found: &[(String, V)]) {
+        if found.is_empty() {
+            return;
+        }
+        for layer in &self.layers[..depth] {
+            if let Err(error) = layer.set_many(found.to_vec()) {
+                log::debug!("a layer of a cache failed: {error:#}");
+            }
+        }
+    }
+}
+
+impl<V> std::fmt::Debug for LayeredCache<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LayeredCache")
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! Values in memory.
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use crate::lock::Mutex;
+
+use super::{Cache, CacheStatistics, Counters};
+
+/// Keeps values in memory, until it goes. With a [`limit`](Self::limit), those that were used
+/// least recently go before.
+///
+/// ```
+/// use ftrack_api::cache::{Cache, MemoryCache};
+///
+/// let cache = MemoryCache::new().limit(2);
+/// for number in ["1", "2", "3"] {
+///     cache.set(number, number.to_owned())?;
+///     cache.get("1")?;
+/// }
+/// assert_eq!(cache.get("1")?.as_deref(), Some("1"));
+/// assert_eq!(cache.get("2")?, None);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct MemoryCache<V = String> {
+    entries: Mutex<Entries<V>>,
+    limit: usize,
+    counters: Counters,
+}
+
+struct Entries<V> {
+    by_key: HashMap<String, (V, u64)>,
+    /// Counts uses: the time of day of this cache.
+    clock: u64,
+    bytes: usize,
+}
+
+impl<V: Clone + Send + Sync + 'static> MemoryCache<V> {
+    /// A cache without a limit.
+    pub fn new() -> Self {
+        let entries = Entries {
+            by_key: HashMap::new(),
+            clock: 0,
+            bytes: 0,
+        };
+        Self {
+            entries: Mutex::new(entries),
+            limit: usize::MAX,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Keeps at most so many values. When there are more, the tenth of them goes that was used
+    /// least recently.
+    #[must_use]
+    pub fn limit(mut self, values: usize) -> Self {
+        self.limit = values;
+        self
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Default for MemoryCache<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Entries<V> {
+    fn get(&mut self, key: &str) -> Option<V> {
+        self.clock += 1;
+        let (value, used) = self.by_key.get_mut(key)?;
+        *used = self.clock;
+        Some(value.clone())
+    }
+
+    fn set(&mut self, key: &str, value: V) {
+        self.clock += 1;
+        self.bytes += weight(key, &value);
+        if let Some((old, _)) = self.by_key.insert(key.to_owned(), (value, self.clock)) {
+            self.bytes -= weight(key, &old);
+        }
+    }
+
+    fn remove(&mut self, key: &str) -> bool {
+        let removed = self.by_key.remove(key);
+        if let Some((old, _)) = &removed {
+            self.bytes -= weight(key, old);
+        }
+        removed.is_some()
+    }
+
+    /// Makes room, and says how many values went.
+    fn evict(&mut self, limit: usize) -> usize {
+        let excess = self.by_key.len().saturating_sub(limit);
+        if excess == 0 {
+            return 0;
+        }
+        let count = excess.max(limit / 10).min(self.by_key.len());
+        let mut used: Vec<u64> = self.by_key.values().map(|(_, used)| *used).collect();
+        let (_, &mut newest, _) = used.select_nth_unstable(count - 1);
+        let going = self.by_key.extract_if(|_, (_, used)| *used <= newest);
+        let weights = going.map(|(key, (value, _))| weight(&key, &value));
+        self.bytes -= weights.sum::<usize>();
+        count
+    }
+}
+
+/// The bytes of a key and a value; what values of other types than text hold elsewhere is not
+/// known here.
+fn weight<V: 'static>(key: &str, value: &V) -> usize {
+    let text = (value as &dyn Any).downcast_ref::<String>();
+    key.len() + text.map_or(size_of::<V>(), String::len)
+}
+
+impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
+    fn get(&self, key: &str) -> anyhow::Result<Option<V>> {
+        let found = self.entries.lock().get(key);
+        self.counters.looked_up(std::slice::from_ref(&found));
+        Ok(found)
+    }
+
+    fn set(&self, key: &str, value: V) -> anyhow::Result<()> {
+        let mut entries = self.entries.lock();
+        entries.set(key, value);
+        self.counters.written(1);
+        self.counters.evicted(entries.evict(self.limit));
+        Ok(())
+    }
+
+    fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        Ok(self.entries.lock().remove(key))
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.entries.lock().by_key.keys().cloned().collect())
+    }
+
+    fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<V>>> {
+        let mut entries = self.entries.lock();
+        let found: Vec<Option<V>> = keys.iter().map(|key| entries.get(key)).collect();
+        self.counters.looked_up(&found);
+        Ok(found)
+    }
+
+    fn statistics(&self) -> Vec<CacheStatistics> {
+        let entries = self.entries.lock();
+        let mut statistics = self.counters.read("MemoryCache");
+        statistics.entries = Some(entries.by_key.len() as u64);
+        statistics.bytes = Some(entries.bytes as u64);
+        vec![statistics]
+    }
+}
+
+impl<V> std::fmt::Debug for MemoryCache<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryCache").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! What happened to a cache: counters.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened to one layer of caching so far, as far as this process knows.
+///
+/// ```
+/// use ftrack_api::cache::{Cache, MemoryCache};
+///
+/// let cache = MemoryCache::new();
+/// cache.set("one", "1".to_owned())?;
+/// cache.get("one")?;
+/// cache.get("two")?;
+/// let statistics = &cache.statistics()[0];
+/// assert_eq!((statistics.hits, statistics.misses, statistics.writes), (1, 1, 1));
+/// assert_eq!((statistics.entries, statistics.bytes), (Some(1), Some(4)));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStatistics {
+    /// Which layer: the name of its type.
+    pub layer: String,
+    /// Values that were asked for and there.
+    pub hits: u64,
+    /// Values that were asked for and not there.
+    pub misses: u64,
+    /// Values that were put there.
+    pub writes: u64,
+    /// Values that were removed because they were in the way or too old.
+    pub evictions: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// How many values there are, where that can be told at little cost.
+    pub entries: Option<u64>,
+    /// How many bytes keys and values take, where that can be told at little cost.
+    pub bytes: Option<u64>,
+}
+
+/// Counters that any thread may turn.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    writes: AtomicU64,
+    evictions: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn looked_up<V>(&self, found: &[Option<V>]) {
+        let hits = found.iter().flatten().count();
+        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        let misses = found.len() - hits;
+        self.misses.fetch_add(misses as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn written(&self, count: usize) {
+        self.writes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn evicted(&self, count: usize) {
+        self.evictions.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, layer: &str) -> CacheStatistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheStatistics {
+            layer: layer.to_owned(),
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            writes: read(&self.writes),
+            evictions: read(&self.evictions),
+            errors: read(&self.errors),
+            entries: None,
+            bytes: None,
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! What sessions keep in caches and take from them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftrack_api::cache::{Cache, MemoryCache, ObjectKeyMaker};
+use ftrack_api::{Entity, EntityKey, ErrorKind, Populate, Session, data};
+use ftrack_emulator::Emulator;
+
+use crate::Broken;
+use crate::support::{builder, emulator, open, requests};
+
+type Shared = Arc<MemoryCache>;
+
+fn with(server: &Emulator, cache: &Shared) -> Session {
+    builder(server).cache(cache.clone()).open().unwrap()
+}
+
+fn first(session: &Session, query: &str) -> Entity {
+    session.query(query).unwrap().first().unwrap().unwrap()
+}
+
+/// The text that is kept of an entity.
+fn kept(session: &Session, cache: &Shared, entity: &EntityKey) -> Option<String> {
+    cache.get(&session.cache().key(entity).unwrap()).unwrap()
+}
+
+#[test]
+fn what_one_session_asked_another_need_not_ask() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let query = "select name, bid, end_date, status.name, parent.name, link from Task";
+    let tasks = session.query(query).unwrap().all().unwrap();
+    let other = with(&server, &cache);
+    let asked = requests(&other, || {
+        for task in &tasks {
+            let same = other.get("Task", task.id()).unwrap().unwrap();
+            for path in [
+                "name",
+                "bid",
+                "end_date",
+                "status",
+                "status.name",
+                "parent.name",
+            ] {
+                assert_eq!(
+                    same.value(path).unwrap(),
+                    task.value(path).unwrap(),
+                    "{path}"
+                );
+            }
+        }
+    });
+    assert_eq!(asked, 0);
+    let statistics = other.cache().statistics();
+    assert_eq!(statistics[0].misses, tasks.len() as u64);
+    assert!(statistics[1].hits >= tasks.len() as u64, "{statistics:?}");
+}
+
+#[test]
+fn peers_are_looked_up_together_and_the_rest_is_fetched_together() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let known = session
+        .query("select bid from Task limit 10")
+        .unwrap()
+        .all()
+        .unwrap();
+    let other = with(&server, &cache);
+    let tasks = other.query("select name from Task").unwrap().all().unwrap();
+    assert!(tasks.len() > 20);
+    let asked = requests(&other, || {
+        for task in &tasks {
+            task.get::<Option<f64>>("bid").unwrap();
+        }
+    });
+    assert_eq!(asked, 1);
+    let reads = other.cache().statistics()[1].misses;
+    assert!(reads < 3 * tasks.len() as u64, "{reads} look-ups");
+    drop(known);
+}
+
+#[test]
+fn a_collection_is_read_from_the_cache_and_so_are_its_members() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let shot = first(
+        &session,
+        "select children.name from Shot where children any ()",
+    );
+    let names = |shot: &Entity| -> Vec<String> {
+        let children = shot.collection("children").unwrap().all().unwrap();
+        children
+            .iter()
+            .map(|child| child.get("name").unwrap())
+            .collect()
+    };
+    let expected = names(&shot);
+    assert!(!expected.is_empty());
+    let other = with(&server, &cache);
+    let shot = other.entity(&shot.key()).unwrap();
+    assert_eq!(requests(&other, || assert_eq!(names(&shot), expected)), 0);
+}
+
+#[test]
+fn the_kinds_of_a_type_are_found_under_any_of_its_names() {
+    let (server, cache) = (emulator(), Shared::default());
+    let task = first(&with(&server, &cache), "Task");
+    let session = with(&server, &cache);
+    let found = requests(&session, || {
+        let found = session.get("Context", task.id()).unwrap().unwrap();
+        assert_eq!(found.entity_type(), "Task");
+    });
+    assert_eq!(found, 0);
+    let session = with(&server, &cache);
+    assert!(session.get("Shot", task.id()).unwrap().is_none());
+}
+
+#[test]
+fn a_user_is_asked_for_once_although_a_query_brings_but_the_key() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let id = first(&session, "User").id();
+    assert_eq!(
+        requests(&session, || drop(session.get("User", &id).unwrap())),
+        0
+    );
+    let other = with(&server, &cache);
+    assert_eq!(
+        requests(&other, || assert!(
+            other.get("User", &id).unwrap().is_some()
+        )),
+        0
+    );
+}
+
+#[test]
+fn only_what_the_server_said_is_kept() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(
+        &session,
+        "select name, time_logged, thumbnail_url from Task",
+    );
+    task.set("name", "not committed").unwrap();
+    session.refresh([&task], &["bid"]).unwrap();
+    let new = session.create(
+        "Task",
+        data! { "name": "new", "parent": task.get::<Entity>("parent").unwrap() },
+    );
+    let text = kept(&session, &cache, &task.key()).unwrap();
+    assert!(text.contains("\"bid\""), "{text}");
+    assert!(!text.contains("not committed"), "{text}");
+    assert!(
+        !text.contains("time_logged") && !text.contains("thumbnail_url"),
+        "{text}"
+    );
+    assert_eq!(kept(&session, &cache, &new.unwrap().key()), None);
+    assert!(
+        cache
+            .values()
+            .unwrap()
+            .iter()
+            .all(|text| !text.contains(server.api_key()))
+    );
+}
+
+#[test]
+fn attributes_are_kept_that_became_known_one_after_another() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name from Task");
+    with(&server, &cache)
+        .query("select bid, status from Task")
+        .unwrap()
+        .all()
+        .unwrap();
+    let other = with(&server, &cache);
+    let asked = requests(&other, || {
+        let task = other.get("Task", task.id()).unwrap().unwrap();
+        task.get::<String>("name").unwrap();
+        task.value("bid").unwrap();
+        task.get::<Entity>("status").unwrap();
+    });
+    assert_eq!(asked, 0);
+}
+
+#[test]
+fn two_faces_of_a_fact_never_differ() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select status from Task");
+    // Somebody without this cache changes it.
+    let blind = open(&server);
+    let status = blind
+        .query("Status where name is \"On Hold\"")
+        .unwrap()
+        .one()
+        .unwrap();
+    blind
+        .get("Task", task.id())
+        .unwrap()
+        .unwrap()
+        .set("status", &status)
+        .unwrap();
+    blind.commit().unwrap();
+    let other = builder(&server).cache(cache.clone()).open().unwrap();
+    let same = first(
+        &other,
+        &format!("select status_id from Task where id is {}", task.id()),
+    );
+    assert_eq!(same.get::<String>("status_id").unwrap(), status.id());
+    assert_eq!(same.get::<Entity>("status").unwrap().id(), status.id());
+}
+
+#[test]
+fn what_is_in_memory_is_newer_than_what_is_cached() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name, bid from Task");
+    let text = kept(&session, &cache, &task.key()).unwrap();
+    let other = with(&server, &cache);
+    let same = first(&other, "select name from Task");
+    assert_eq!(task.key(), same.key());
+    let name: String = same.get("name").unwrap();
+    cache
+        .set(
+            &other.cache().key(&same.key()).unwrap(),
+            text.replace(&name, "older"),
+        )
+        .unwrap();
+    assert_eq!(requests(&other, || drop(same.value("bid").unwrap())), 0);
+    assert_eq!(same.get::<String>("name").unwrap(), name);
+}
+
+#[test]
+fn a_commit_is_in_the_cache_at_once() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(
+        &session,
+        "select name, bid, status, parent.children from Task",
+    );
+    let parent: Entity = task.get("parent").unwrap();
+    let status = session
+        .query("Status where name is \"On Hold\"")
+        .unwrap()
+        .one()
+        .unwrap();
+    task.set("bid", 4242).unwrap();
+    task.set("status", &status).unwrap();
+    let new = session
+        .create("Task", data! { "name": "new", "parent": &parent })
+        .unwrap();
+    session.commit().unwrap();
+
+    let other = with(&server, &cache);
+    let asked = requests(&other, || {
+        let same = other.get("Task", task.id()).unwrap().unwrap();
+        assert_eq!(same.get::<f64>("bid").unwrap(), 4242.0);
+        assert_eq!(same.get::<Entity>("status").unwrap().id(), status.id());
+        assert!(!same.get::<String>("name").unwrap().is_empty());
+        let new = other.get("Task", new.id()).unwrap().unwrap();
+        assert_eq!(new.get::<String>("name").unwrap(), "new");
+        assert_eq!(new.get::<Entity>("parent").unwrap().id(), parent.id());
+    });
+    assert_eq!(asked, 0);
+    let children = other
+        .entity(&parent.key())
+        .unwrap()
+        .collection("children")
+        .unwrap();
+    assert!(
+        children
+            .all()
+            .unwrap()
+            .iter()
+            .any(|child| child.id() == new.id())
+    );
+
+    session.delete(&task).unwrap();
+    session.commit().unwrap();
+    assert_eq!(kept(&session, &cache, &task.key()), None);
+    assert!(
+        with(&server, &cache)
+            .get("Task", task.id())
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn rolled_back_changes_leave_no_trace() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name from Task");
+    let before = kept(&session, &cache, &task.key());
+    task.set("name", "never").unwrap();
+    session.delete(&first(&session, "Task offset 1")).unwrap();
+    session.rollback();
+    assert_eq!(kept(&session, &cache, &task.key()), before);
+}
+
+#[test]
+fn what_is_gone_on_the_server_leaves_the_cache() {
+    let (server, cache) = (emulator(), Shared::default());
+    let task = first(&with(&server, &cache), "Task");
+    let blind = open(&server);
+    blind.delete_by_key("Task", task.id()).unwrap();
+    blind.commit().unwrap();
+    let session = with(&server, &cache);
+    let ghost = session.get("Task", task.id()).unwrap().unwrap();
+    assert_eq!(ghost.value("bid").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(kept(&session, &cache, &task.key()), None);
+}
+
+#[test]
+fn a_cache_that_fails_costs_requests_only() {
+    let server = emulator();
+    let session = builder(&server).cache(Broken).open().unwrap();
+    let task = first(&session, "Task");
+    task.get::<String>("status.name").unwrap();
+    task.set("bid", 5).unwrap();
+    session.commit().unwrap();
+    session.delete(&task).unwrap();
+    session.commit().unwrap();
+    session.cache().clear();
+    assert!(session.get("Task", task.id()).unwrap().is_none());
+    assert!(session.cache().statistics()[1].errors > 0);
+    let none = builder(&server)
+        .cache_maker(|_| anyhow::bail!("no disk"))
+        .open()
+        .unwrap();
+    assert!(none.cache().below().is_none());
+}
+
+#[test]
+fn what_is_no_entity_is_a_miss() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let tasks = session
+        .query("select name from Task limit 2")
+        .unwrap()
+        .all()
+        .unwrap();
+    let key = session.cache().key(&tasks[0].key()).unwrap();
+    let good = cache.get(&key).unwrap().unwrap();
+    let other = kept(&session, &cache, &tasks[1].key()).unwrap();
+    for bad in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        "{\"at\":1}",
+        "{\"at\":1,\"entity\":5}",
+        &good[..good.len() / 2],
+        &good.replace("\"Task\"", "\"Nonsense\""),
+        &good.replace("\"Task\"", "\"User\""),
+        &other,
+        "{\"at\":-1,\"entity\":{}}",
+        "{\"at\":1,\"entity\":[[[[",
+    ] {
+        cache.set(&key, bad.to_owned()).unwrap();
+        let session = with(&server, &cache);
+        let asked = requests(&session, || {
+            let task = session.get("Task", tasks[0].id()).unwrap().unwrap();
+            assert_eq!(
+                task.get::<String>("name").unwrap(),
+                tasks[0].get::<String>("name").unwrap()
+            );
+        });
+        assert_eq!(asked, 1, "{bad:?}");
+    }
+}
+
+#[test]
+fn what_is_too_old_does_not_count() {
+    let (server, cache) = (emulator(), Shared::default());
+    let task = first(&with(&server, &cache), "Task");
+    let hour = Duration::from_secs(3600);
+    let open = || {
+        builder(&server)
+            .cache(cache.clone())
+            .cache_max_age(hour)
+            .open()
+            .unwrap()
+    };
+    let asked =
+        |session: &Session| requests(session, || drop(session.get("Task", task.id()).unwrap()));
+    assert_eq!(asked(&open()), 0);
+    let session = open();
+    let key = session.cache().key(&task.key()).unwrap();
+    let text = cache.get(&key).unwrap().unwrap();
+    let (_, rest) = text.split_once(',').unwrap();
+    cache.set(&key, format!("{{\"at\":1000,{rest}")).unwrap();
+    assert_eq!(asked(&session), 1);
+    assert_eq!(asked(&open()), 0, "it was written again");
+    // What is added does not make young what was there.
+    cache.set(&key, format!("{{\"at\":1000,{rest}")).unwrap();
+    let patient = with(&server, &cache);
+    patient
+        .query("select bid from Task")
+        .unwrap()
+        .all()
+        .unwrap();
+    assert!(
+        cache
+            .get(&key)
+            .unwrap()
+            .unwrap()
+            .starts_with("{\"at\":1000,")
+    );
+    assert_eq!(asked(&open()), 1);
+}
+
+#[test]
+fn users_share_nothing_unless_they_are_meant_to() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "Task");
+    let key = session.cache().key(&task.key()).unwrap();
+    assert!(
+        key.contains(session.api_user()) && key.contains(session.schema().hash()),
+        "{key}"
+    );
+    let everybody = builder(&server)
+        .cache(cache.clone())
+        .cache_for_all_users(true)
+        .open()
+        .unwrap();
+    assert_ne!(everybody.cache().key(&task.key()).unwrap(), key);
+    let other = emulator();
+    let session = with(&other, &cache);
+    assert_ne!(session.cache().key(&task.key()).unwrap(), key);
+    let keyed = builder(&server)
+        .cache(cache.clone())
+        .cache_key_maker(ObjectKeyMaker);
+    assert!(
+        keyed
+            .open()
+            .unwrap()
+            .cache()
+            .key(&task.key())
+            .unwrap()
+            .contains('\0')
+    );
+}
+
+#[test]
+fn clearing_and_removing_reach_every_layer() {
+    let (server, cache) = (emulator(), Shared::default());
+    cache.set("of somebody else", "stays".to_owned()).unwrap();
+    let session = with(&server, &cache);
+    let task = first(&session, "select name from Task");
+    task.set("description", "mine").unwrap();
+    session.cache().remove(&task.key());
+    assert_eq!(
+        requests(&session, || drop(task.get::<String>("name").unwrap())),
+        1
+    );
+    assert!(cache.keys().unwrap().len() > 1);
+    session.cache().clear();
+    assert_eq!(cache.keys().unwrap(), ["of somebody else"]);
+    assert_eq!(
+        requests(&session, || drop(task.get::<String>("name").unwrap())),
+        1
+    );
+    assert_eq!(task.get::<String>("description").unwrap(), "mine");
+    session.reset();
+    assert!(
+        cache.keys().unwrap().len() > 1,
+        "a reset is for the memory, as in Python"
+    );
+}
+
+#[test]
+fn refresh_asks_the_server_whatever_is_cached() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name, bid from Task");
+    let blind = open(&server);
+    blind
+        .update("Task", task.id(), data! { "bid": 77 })
+        .unwrap();
+    blind.commit().unwrap();
+    session.refresh([&task], &[]).unwrap();
+    assert_eq!(task.get::<f64>("bid").unwrap(), 77.0);
+    let other = with(&server, &cache);
+    let same = other.get("Task", task.id()).unwrap().unwrap();
+    assert_eq!(
+        requests(&other, || assert_eq!(same.get::<f64>("bid").unwrap(), 77.0)),
+        0
+    );
+}
+
+#[test]
+fn loading_that_is_not_allowed_is_not_done_from_the_cache_either() {
+    let (server, cache) = (emulator(), Shared::default());
+    let task = first(&with(&server, &cache), "select bid from Task");
+    let session = builder(&server)
+        .cache(cache)
+        .populate(Populate::Off)
+        .open()
+        .unwrap();
+    let same = session.entity(&task.key()).unwrap();
+    assert_eq!(same.value("bid").unwrap(), None);
+}
+
+#[test]
+fn a_memory_limit_lets_go_what_nobody_uses() {
+    let server = emulator();
+    let session = builder(&server).memory_limit(40).open().unwrap();
+    let held = first(&session, "select name, parent.name from Task");
+    let parent: String = held.get("parent.name").unwrap();
+    let changed = first(&session, "select name from Task offset 1");
+    changed.set("bid", 3).unwrap();
+    let changed = changed.key();
+    for offset in (0..60).step_by(10) {
+        let query =
+            format!("select name, status.name, parent.name from Task offset {offset} limit 10");
+        for task in session.query(query).unwrap().all().unwrap() {
+            task.get::<String>("parent.name").unwrap();
+        }
+    }
+    assert!(
+        session.entity_count() <= 40 + 30,
+        "{}",
+        session.entity_count()
+    );
+    let evictions = session.cache().statistics()[0].evictions;
+    assert!(evictions > 20, "{evictions}");
+    assert_eq!(
+        requests(&session, || drop(held.get::<String>("name").unwrap())),
+        0
+    );
+    assert_eq!(held.get::<String>("parent.name").unwrap(), parent);
+    session.commit().unwrap();
+    let other = open(&server).get("Task", changed.id()).unwrap().unwrap();
+    assert_eq!(other.get::<f64>("bid").unwrap(), 3.0);
+}
+
+/// Python's chapter on caching: data that is related comes together, however it was fetched.
+#[test]
+fn what_is_fetched_in_several_ways_is_one_entity() {
+    let server = emulator();
+    let session = open(&server);
+    let task = first(&session, "select id from Task where notes any ()");
+    let note = task.collection("notes").unwrap().all().unwrap().remove(0);
+    assert_eq!(note.known_value("content"), None);
+    let query = ftrack_api::expr!("select content from Note where id is {}", note.id());
+    session.query(query).unwrap().all().unwrap();
+    assert!(note.known_value("content").is_some());
+    let same = session.get("Note", note.id()).unwrap().unwrap();
+    assert_eq!(same, note);
+}

@@ -1,0 +1,234 @@
+//! The cache in a Redis server, on a server of its own that is killed and started again.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "figures, and reports of processes")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ftrack_api::cache::{Cache, RedisCache, conformance};
+use support::{builder, emulator, requests};
+
+/// A Redis or Valkey server; ends when it is dropped.
+struct Server {
+    child: Child,
+    port: u16,
+    /// Where it runs; removed when it is gone.
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        Self::start_at(free.unwrap().port())
+    }
+
+    fn start_at(port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let start = |program: &str| {
+            Command::new(program)
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+                .args(["--save", "", "--appendonly", "no"])
+                .arg("--dir")
+                .arg(folder.path())
+                .stdout(Stdio::null())
+                .spawn()
+        };
+        let child = start("valkey-server").or_else(|_| start("redis-server"));
+        let child =
+            child.expect("valkey-server or redis-server is needed: apt install redis-server");
+        let started = Instant::now();
+        while !answers(port) {
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "it does not start"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self {
+            child,
+            port,
+            _folder: folder,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    fn cache(&self) -> RedisCache {
+        RedisCache::new(&self.url()).unwrap()
+    }
+
+    /// Ends at once, without a word to anybody, and says where it was.
+    fn kill(mut self) -> u16 {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let mut answer = [0; 5];
+    let asked = stream.write_all(b"PING\r\n");
+    asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"+PONG"
+}
+
+#[test]
+fn it_keeps_to_the_rules() {
+    let server = Server::start();
+    conformance::check(|| server.cache()).unwrap();
+    let day = Duration::from_secs(86400);
+    conformance::check(|| server.cache().prefix("odd *?[x]\\ prefix:").ttl(day)).unwrap();
+}
+
+#[test]
+fn caches_with_other_prefixes_do_not_meet() {
+    let server = Server::start();
+    let (one, other) = (server.cache().prefix("a:"), server.cache().prefix("ab:"));
+    one.set("x", "1".to_owned()).unwrap();
+    other.set("x", "2".to_owned()).unwrap();
+    assert_eq!(one.get("x").unwrap().as_deref(), Some("1"));
+    one.clear(None).unwrap();
+    assert_eq!(other.keys().unwrap(), ["x"]);
+    assert_eq!(other.get("x").unwrap().as_deref(), Some("2"));
+}
+
+#[test]
+fn values_expire() {
+    let server = Server::start();
+    let cache = server.cache().ttl(Duration::from_millis(300));
+    cache.set("a", "1".to_owned()).unwrap();
+    assert!(cache.get("a").unwrap().is_some());
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(cache.get("a").unwrap().is_none());
+}
+
+#[test]
+fn a_bad_url_is_refused_without_its_password() {
+    let error = RedisCache::new("http://user:s3cret@host").unwrap_err();
+    assert_eq!(error.kind(), ftrack_api::ErrorKind::Configuration);
+    assert!(!format!("{error:?} {error}").contains("s3cret"), "{error}");
+    let cache = RedisCache::new("redis://:s3cret@127.0.0.1:1").unwrap();
+    assert!(!format!("{cache:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_server_that_is_away_is_left_alone_for_a_while() {
+    let server = Server::start();
+    let url = server.url();
+    let cache = RedisCache::new(&url)
+        .unwrap()
+        .pause(Duration::from_millis(600));
+    cache.set("a", "1".to_owned()).unwrap();
+    let port = server.kill();
+    let misses = (0..1000)
+        .filter(|_| cache.get("a").unwrap().is_none())
+        .count();
+    assert_eq!(misses, 1000);
+    let tries = cache.statistics()[0].errors;
+    assert!((1..5).contains(&tries), "it was tried {tries} times");
+    let _server = Server::start_at(port);
+    std::thread::sleep(Duration::from_millis(700));
+    cache.set("a", "2".to_owned()).unwrap();
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some("2"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_costs_half_a_second_once() {
+    // It takes connections, and that is all.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/", silent.local_addr().unwrap());
+    let cache = RedisCache::new(&url).unwrap();
+    let started = Instant::now();
+    for _ in 0..100 {
+        assert!(cache.get("a").unwrap().is_none());
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_session_goes_on_when_the_server_is_killed_and_started_again() {
+    let emulator = emulator();
+    let server = Server::start();
+    let url = server.url();
+    let cache = || {
+        RedisCache::new(&url)
+            .unwrap()
+            .pause(Duration::from_millis(200))
+    };
+    let session = builder(&emulator).cache(cache()).open().unwrap();
+    let ids: Vec<String> = session
+        .query("select name, status.name from Task limit 40")
+        .unwrap()
+        .all()
+        .unwrap()
+        .iter()
+        .map(ftrack_api::Entity::id)
+        .collect();
+    let over = AtomicBool::new(false);
+    let reads = std::thread::scope(|threads| {
+        let load = |_| {
+            threads.spawn(|| {
+                let mut reads = 0_u64;
+                while !over.load(Ordering::Relaxed) {
+                    let session = builder(&emulator).cache(cache()).open().unwrap();
+                    for id in &ids {
+                        let task = session.get("Task", id).unwrap().unwrap();
+                        assert!(!task.get::<String>("status.name").unwrap().is_empty());
+                        reads += 1;
+                    }
+                }
+                reads
+            })
+        };
+        let workers: Vec<_> = (0..3).map(load).collect();
+        let mut server = server;
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_millis(400));
+            let port = server.kill();
+            std::thread::sleep(Duration::from_millis(300));
+            server = Server::start_at(port);
+        }
+        std::thread::sleep(Duration::from_millis(400));
+        over.store(true, Ordering::Relaxed);
+        let reads = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum::<u64>();
+        // It serves again: what one session asks another need not ask.
+        let session = builder(&emulator).cache(cache()).open().unwrap();
+        session
+            .query("select name, status.name from Task limit 40")
+            .unwrap()
+            .all()
+            .unwrap();
+        let other = builder(&emulator).cache(cache()).open().unwrap();
+        assert_eq!(
+            requests(&other, || drop(other.get("Task", &ids[0]).unwrap())),
+            0
+        );
+        drop(server);
+        reads
+    });
+    println!("{reads} reads");
+    assert!(reads > 40);
+}
