@@ -6,8 +6,8 @@ use crate::lock::Mutex;
 /// How many idle connections are kept; more threads than that at once open further ones.
 const IDLE: usize = 8;
 
-/// Connections that nobody uses at the moment.
-pub(super) struct Pool<T>(Mutex<Vec<T>>);
+/// Connections that nobody uses at the moment, and the process that opened each.
+pub(super) struct Pool<T>(Mutex<Vec<(u32, T)>>);
 
 impl<T> Pool<T> {
     pub(super) fn new() -> Self {
@@ -15,19 +15,25 @@ impl<T> Pool<T> {
     }
 
     pub(super) fn take(&self) -> Option<T> {
-        self.0.lock().pop()
+        loop {
+            let (opener, connection) = self.0.lock().pop()?;
+            if opener == std::process::id() {
+                return Some(connection);
+            }
+            // A forked process must not touch what its parent still uses, not even to close it.
+            std::mem::forget(connection);
+        }
     }
 
     pub(super) fn give(&self, connection: T) {
         let mut idle = self.0.lock();
         if idle.len() < IDLE {
-            idle.push(connection);
+            idle.push((std::process::id(), connection));
         }
     }
 
     /// Closes what nobody uses.
     pub(super) fn drain(&self) {
-        let idle = std::mem::take(&mut *self.0.lock());
-        drop(idle);
+        while self.take().is_some() {}
     }
 }
