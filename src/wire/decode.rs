@@ -227,7 +227,7 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
         let mut reply = Reply::default();
-        while let Some(key) = map.next_key::<NameBuf<'de>>()? {
+        while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
                 "data" => reply.roots = map.next_value_seed(RootSeed(self.0))?,
                 "metadata" => {
@@ -285,34 +285,34 @@ fn root<E: serde::de::Error>(slot: &Slot) -> Result<u32, E> {
     }
 }
 
-/// The name of an object's member: borrowed unless it has escapes.
-struct NameBuf<'de>(std::borrow::Cow<'de, str>);
+/// A text, such as the name of an object's member: borrowed unless it has escapes.
+pub(super) struct TextBuf<'de>(pub(super) std::borrow::Cow<'de, str>);
 
-impl NameBuf<'_> {
-    fn as_str(&self) -> &str {
+impl TextBuf<'_> {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl<'de> Deserialize<'de> for NameBuf<'de> {
+impl<'de> Deserialize<'de> for TextBuf<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = NameBuf<'de>;
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = TextBuf<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
+                f.write_str("a text")
             }
 
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<NameBuf<'de>, E> {
-                Ok(NameBuf(name.into()))
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<TextBuf<'de>, E> {
+                Ok(TextBuf(name.into()))
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<NameBuf<'de>, E> {
-                Ok(NameBuf(name.to_owned().into()))
+            fn visit_str<E>(self, name: &str) -> Result<TextBuf<'de>, E> {
+                Ok(TextBuf(name.to_owned().into()))
             }
         }
-        json.deserialize_str(NameVisitor)
+        json.deserialize_str(TextVisitor)
     }
 }
 
@@ -337,10 +337,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         let mut typed = None;
         // Members that no entity type has. They matter only if this turns out to be plain JSON.
         let mut unknown: Vec<(String, Json)> = Vec::new();
-        while let Some(key) = map.next_key::<NameBuf<'de>>()? {
+        while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
                 "__entity_type__" => {
-                    let name = map.next_value::<NameBuf<'de>>()?;
+                    let name = map.next_value::<TextBuf<'de>>()?;
                     let found = decoder.schema.entity_type(name.as_str());
                     entity_type = Some(found.map_err(A::Error::custom)?);
                 }

@@ -4,15 +4,17 @@
 //! deserializer around that of `serde_json` hands on what is inside, so that a field may be a
 //! text or a date, at any depth of the row.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::CowStrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny,
-    IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess,
+    SeqAccess, Visitor,
 };
 
-use super::decode::Metadata;
+use super::decode::{Metadata, TextBuf};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
 
@@ -39,7 +41,15 @@ impl<T> TypedReply<T> {
 /// [`ErrorKind::WrongType`] if a row does not fit, [`ErrorKind::BadResponse`] if the answer is
 /// not that of one query.
 pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply<T>> {
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let unreadable = |error: &dyn fmt::Display| {
+        Error::new(
+            ErrorKind::BadResponse,
+            format!("the server's answer cannot be read: {error}"),
+        )
+    };
+    // Checked in one go, which is cheaper than text by text.
+    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let replies = <[TypedReply<T>; 1]>::deserialize(Typed(&mut json))
         .and_then(|replies| json.end().map(|()| replies));
     match replies {
@@ -48,10 +58,7 @@ pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply
             ErrorKind::WrongType,
             format!("a row does not fit {}: {error}", std::any::type_name::<T>()),
         )),
-        Err(error) => Err(Error::new(
-            ErrorKind::BadResponse,
-            format!("the server's answer cannot be read: {error}"),
-        )),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
@@ -175,9 +182,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
         if self.asked == Asked::Other {
             return self.visitor.visit_map(Members { map, first: None });
         }
-        let first: Option<String> = map.next_key()?;
+        let first: Option<TextBuf<'de>> = map.next_key()?;
         // Servers write `__type__` first; where only a scalar can stand the order does not matter.
-        if self.asked == Asked::Scalar || first.as_deref() == Some("__type__") {
+        if self.asked == Asked::Scalar || first.as_ref().map(TextBuf::as_str) == Some("__type__") {
             return unwrap(first, map, self.visitor);
         }
         self.visitor.visit_map(Members { map, first })
@@ -186,12 +193,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
 
 /// Hands on the value of a typed value whose first name was read.
 fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
-    first: Option<String>,
+    first: Option<TextBuf<'de>>,
     mut map: A,
     visitor: V,
 ) -> Result<V::Value, A::Error> {
-    let mut name: Option<String> = None;
-    let mut value: Option<String> = None;
+    let mut name: Option<TextBuf<'de>> = None;
+    let mut value: Option<TextBuf<'de>> = None;
     let mut next = first;
     while let Some(key) = next {
         match key.as_str() {
@@ -206,13 +213,16 @@ fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
         return Err(A::Error::invalid_type(found, &visitor));
     };
     // The usual form needs no reading; others, with fractions or an offset, are brought to it.
-    if name == "datetime"
-        && value.len() != "2026-01-02T03:04:05".len()
-        && let Some(plain) = datetime_from_wire(&value)
+    if name.as_str() == "datetime"
+        && value.as_str().len() != "2026-01-02T03:04:05".len()
+        && let Some(plain) = datetime_from_wire(value.as_str())
     {
         return visitor.visit_string(plain.to_string());
     }
-    visitor.visit_string(value)
+    match value.0 {
+        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+        Cow::Owned(text) => visitor.visit_string(text),
+    }
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
@@ -231,12 +241,12 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
 }
 
 /// The members of an object, of which the first name may have been read.
-struct Members<A> {
+struct Members<'de, A> {
     map: A,
-    first: Option<String>,
+    first: Option<TextBuf<'de>>,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -244,7 +254,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         match self.first.take() {
-            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            Some(name) => seed.deserialize(CowStrDeserializer::new(name.0)).map(Some),
             None => self.map.next_key_seed(seed),
         }
     }
