@@ -73,7 +73,7 @@ pub(crate) fn sequence(text: &str) {
     let printed = read.to_string();
     let again: Sequence = printed.parse().expect("what was printed can be read");
     assert_eq!(again, read);
-    assert_eq!(read.is_empty(), read.len() == 0);
+    assert_eq!(read.is_empty(), read.members().next().is_none());
     let few = usize::try_from(read.len()).unwrap_or(usize::MAX).min(100);
     assert_eq!(read.members().take(few).count(), few);
     let members = read.indexes().zip(read.members());
