@@ -192,6 +192,29 @@ impl Config {
     }
 }
 
+/// Shorter values of headers and cookies stand in too many texts for other reasons.
+const SHORTEST_SECRET: usize = 6;
+
+impl Config {
+    /// `text` with the key, and the values of added headers and cookies, cut out: for what goes
+    /// into errors and logs.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut text = self.api_key.redact(text);
+        for (name, value) in &self.headers {
+            let is_cookie = name == "cookie";
+            let parts = value.split(if is_cookie { "; " } else { "\0" });
+            let secrets = parts.map(|part| match part.split_once('=') {
+                Some((_, value)) if is_cookie => value,
+                _ => part,
+            });
+            for secret in secrets.filter(|secret| secret.len() >= SHORTEST_SECRET) {
+                text = text.replace(secret, "(secret)");
+            }
+        }
+        text
+    }
+}
+
 /// An environment variable, unless it is empty or no text.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -365,5 +388,19 @@ mod tests {
     fn keys_cannot_be_printed() {
         assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
         assert_eq!(ApiKey::new("s3").redact("a s3 b"), "a (api key) b");
+    }
+
+    #[test]
+    fn secrets_are_cut_out_of_texts() {
+        let settings = Settings {
+            headers: vec![("x-studio".into(), "token=abc==".into())],
+            cookies: vec![("a".into(), "1".into()), ("session".into(), "s3cr3t=".into())],
+            ..Settings::default()
+        };
+        let config = resolve(settings, COMPLETE).unwrap();
+        assert_eq!(
+            config.redact("1 key, token=abc== and session=s3cr3t="),
+            "1 (api key), (secret) and session=(secret)"
+        );
     }
 }

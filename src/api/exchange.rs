@@ -58,7 +58,7 @@ impl Api {
     /// The content of requests and answers, for those who look for a fault.
     fn trace(&self, summary: &str, does: &str, body: &[u8]) {
         if log::log_enabled!(log::Level::Trace) {
-            let text = self.config.api_key.redact(&String::from_utf8_lossy(body));
+            let text = self.config.redact(&String::from_utf8_lossy(body));
             log::trace!("{} {does} {text}", shortened(summary));
         }
     }
@@ -112,7 +112,7 @@ impl Api {
             return Err(self.unavailable(&answer));
         }
         if let Some(failure) = failure_of(&answer.body) {
-            let redact = |text: &str| self.config.api_key.redact(text);
+            let redact = |text: &str| self.config.redact(text);
             return Err(failure.into_error(status, redact));
         }
         if first == Some(&b'[') && status < 400 {
@@ -156,7 +156,7 @@ impl Api {
     fn beginning(&self, body: &[u8]) -> String {
         // Cut after redacting: half a key is too much as well.
         let start = String::from_utf8_lossy(&body[..body.len().min(1 << 16)]);
-        let start = self.config.api_key.redact(&start);
+        let start = self.config.redact(&start);
         start.trim().chars().take(300).collect()
     }
 
@@ -164,7 +164,7 @@ impl Api {
     /// become a GET.
     fn redirected(&self, response: &Response) -> Error {
         let target = response.header("location").unwrap_or("somewhere else");
-        let target = self.config.api_key.redact(target);
+        let target = self.config.redact(target);
         let origin = self.origin();
         let message = format!(
             "{origin} sends its clients on to {target}; use that as the server URL if you trust it"

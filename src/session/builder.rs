@@ -24,12 +24,15 @@ use super::cache::CacheSettings;
 use super::events::hub_for;
 use super::threads::thread_settings;
 
+type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + Send>;
+
 /// Collects what a session needs, then opens it; made by [`Session::builder`].
 #[must_use = "nothing happens until `open` is called"]
 #[derive(Default)]
 pub struct SessionBuilder {
     pub(super) settings: Settings,
     transport: Option<Box<dyn Transport>>,
+    wrap_transport: Option<WrapTransport>,
     auto_connect_event_hub: bool,
     pub(super) plugins: plugin::Settings,
     pub(super) caching: CacheSettings,
@@ -122,6 +125,46 @@ impl SessionBuilder {
         self
     }
 
+    /// Sends requests through what `wrap` makes of the transport, HTTP unless another one was
+    /// given: to record traffic, to count it, to refuse some of it.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    /// use ftrack_api::{Request, Response, Session, Transport};
+    ///
+    /// struct Counting(Box<dyn Transport>, Arc<AtomicUsize>);
+    ///
+    /// impl Transport for Counting {
+    ///     fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+    ///         self.1.fetch_add(request.body.len(), Ordering::Relaxed);
+    ///         self.0.send(request)
+    ///     }
+    ///     fn close(&self) {
+    ///         self.0.close();
+    ///     }
+    /// }
+    ///
+    /// let bytes = Arc::new(AtomicUsize::new(0));
+    /// let counter = bytes.clone();
+    /// let session = Session::builder()
+    ///     .server_url(url).api_key(key).api_user(user)
+    ///     .wrap_transport(|http| Counting(http, counter))
+    ///     .open()?;
+    /// let before = bytes.load(Ordering::Relaxed);
+    /// session.query("Task")?.first()?;
+    /// assert!(bytes.load(Ordering::Relaxed) > before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wrap_transport<T: Transport>(
+        mut self,
+        wrap: impl FnOnce(Box<dyn Transport>) -> T + Send + 'static,
+    ) -> Self {
+        self.wrap_transport = Some(Box::new(|inner| Box::new(wrap(inner))));
+        self
+    }
+
     /// Asks the server who it is, checks the credentials by that, and loads the schema.
     ///
     /// One request with a warm schema cache; when the cache is cold, the schema comes in the
@@ -140,6 +183,10 @@ impl SessionBuilder {
         let transport = self
             .transport
             .unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
+        let transport = match self.wrap_transport {
+            Some(wrap) => wrap(transport),
+            None => transport,
+        };
         let event_hub = hub_for(&config, tls)?;
         let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
         let api = Arc::new(Api::new(config, transport));
