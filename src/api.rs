@@ -1,6 +1,7 @@
 //! Actions in, replies out: the protocol on top of a transport, with credentials and errors.
 
 mod budget;
+mod buffer;
 mod cancel;
 mod exchange;
 mod files;
@@ -16,6 +17,7 @@ use url::Url;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Calls, Transport};
+use buffer::Spare;
 use repeat::Tokens;
 use statistics::Counters;
 use threads::Threads;
@@ -37,6 +39,7 @@ pub(crate) struct Api {
     /// What is under way.
     calls: Calls,
     tokens: Tokens,
+    spare: Spare,
     threads: Threads,
 }
 
@@ -68,6 +71,7 @@ impl Api {
             counters: Counters::default(),
             calls: Calls::default(),
             tokens: Tokens::default(),
+            spare: Spare::default(),
             threads: Threads::here(),
         }
     }

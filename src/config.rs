@@ -394,7 +394,10 @@ mod tests {
     fn secrets_are_cut_out_of_texts() {
         let settings = Settings {
             headers: vec![("x-studio".into(), "token=abc==".into())],
-            cookies: vec![("a".into(), "1".into()), ("session".into(), "s3cr3t=".into())],
+            cookies: vec![
+                ("a".into(), "1".into()),
+                ("session".into(), "s3cr3t=".into()),
+            ],
             ..Settings::default()
         };
         let config = resolve(settings, COMPLETE).unwrap();

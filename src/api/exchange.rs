@@ -70,7 +70,7 @@ impl Api {
         }
         let status = response.status;
         let retry_after = response.header("retry-after").map(str::to_owned);
-        let mut body = Vec::new();
+        let mut body = self.spare.take();
         let largest = self.config.network.max_answer;
         let mut reader = response.body.take(largest.saturating_add(1));
         reader

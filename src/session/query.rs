@@ -77,6 +77,7 @@ impl Session {
         let doing = |error: Error| error.context(format_args!("query {summary:?}"));
         let bytes = self.shared.api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.schema(), &bytes).map_err(doing)?;
+        self.shared.api.done_with(bytes);
         self.shared.api.counters().decoded(answer.rows.rows.len());
         let (got, asked) = (answer.replies.len(), expressions.len());
         if got != asked {

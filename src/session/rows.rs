@@ -99,6 +99,7 @@ impl Query {
             true => last_key(&self.session, &statement.entity_type, &bytes)?,
             false => None,
         };
+        api.done_with(bytes);
         let after = After {
             next_offset,
             last_key,
