@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use network::Network;
-pub(crate) use network::NetworkConfig;
+pub(crate) use network::{NetworkConfig, is_socks};
 pub use retry::Retry;
 pub(crate) use retry::retry_after;
 

@@ -145,7 +145,11 @@ impl Error {
         }
         let kinds = error.chain().find_map(|cause| {
             let own = cause.downcast_ref::<Self>().map(Self::kind);
-            own.or_else(|| cause.is::<std::io::Error>().then_some(ErrorKind::Io))
+            own.or_else(|| {
+                let io: &std::io::Error = cause.downcast_ref()?;
+                let inner = io.get_ref().and_then(|inner| inner.downcast_ref());
+                Some(inner.map_or(ErrorKind::Io, Self::kind))
+            })
         });
         let kind = kinds.unwrap_or(ErrorKind::Callback);
         Self::new(kind, error.to_string()).because(error)
@@ -352,6 +356,11 @@ mod tests {
             (own(), ErrorKind::NotFound, "no such file"),
             (own().context("reading"), ErrorKind::NotFound, "reading"),
             (anyhow::anyhow!("odd"), ErrorKind::Callback, "odd"),
+            (
+                std::io::Error::other(Error::new(ErrorKind::Closed, "over")).into(),
+                ErrorKind::Closed,
+                "over",
+            ),
             (
                 Err::<(), _>(std::io::Error::other("gone"))
                     .context("writing")

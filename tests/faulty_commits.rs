@@ -10,7 +10,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Entity, Error, ErrorKind, Operation, Session, data};
+use ftrack_api::query::field;
+use ftrack_api::{Entity, EntityKey, Error, ErrorKind, Operation, Session, data};
 use ftrack_emulator::Emulator;
 use support::proxy::{Break, Harm, Proxy, Way};
 use support::{builder, emulator, open};
@@ -28,8 +29,12 @@ struct Run {
     /// Sees the server without faults.
     witness: Session,
     project: Entity,
+    /// Notes that join and leave the collection of a folder which stays.
+    noted: Entity,
+    notes: Vec<Entity>,
     random: fastrand::Rng,
-    /// What the server must hold: the description of each folder, by name.
+    /// What the server must hold: the description of each folder by name, and the notes that are
+    /// in the collection.
     expected: BTreeMap<String, String>,
     /// The folders that are on the server.
     folders: Vec<(String, Entity)>,
@@ -56,12 +61,15 @@ impl Run {
         let session = patiently(|| behind().open());
         let witness = open(&server);
         let project = project(&session);
+        let (noted, notes) = patiently(|| make_notes(&session, &project));
         Self {
             server,
             proxy,
             session,
             witness,
             project,
+            noted,
+            notes,
             random: fastrand::Rng::with_seed(seed),
             expected: BTreeMap::new(),
             folders: Vec::new(),
@@ -102,13 +110,14 @@ impl Run {
         };
         for part in 0..self.random.usize(1..=4) {
             let kind = if next.folders.is_empty() {
-                0
+                self.random.u8(0..2)
             } else {
-                self.random.u8(0..3)
+                self.random.u8(0..4)
             };
             match kind {
                 0 => self.record_creation(number, part, &mut next),
-                1 => self.record_update(number, part, &mut next),
+                1 => self.record_extension(&mut next),
+                2 => self.record_update(number, part, &mut next),
                 _ => self.record_deletion(&mut next),
             }
         }
@@ -130,6 +139,18 @@ impl Run {
         let text = format!("changed by {number} {part}");
         folder.set("description", text.as_str()).unwrap();
         next.expected.insert(name.clone(), text);
+    }
+
+    fn record_extension(&mut self, next: &mut Next) {
+        let index = self.random.usize(0..self.notes.len());
+        let notes = self.noted.collection("notes").unwrap();
+        let name = format!("note {index}");
+        if next.expected.remove(&name).is_some() {
+            notes.remove(&self.notes[index]).unwrap();
+        } else {
+            notes.push(&self.notes[index]).unwrap();
+            next.expected.insert(name, "joined".into());
+        }
     }
 
     fn record_deletion(&mut self, next: &mut Next) {
@@ -214,6 +235,11 @@ impl Run {
         // What was rolled back here may be there, and what is here may be gone: look anew.
         self.session.reset();
         self.project = project(&self.session);
+        let known =
+            |key: EntityKey| patiently(|| self.session.get(key.entity_type(), key.clone()));
+        self.noted = known(self.noted.key()).unwrap();
+        let notes = self.notes.iter().map(|note| known(note.key()).unwrap());
+        self.notes = notes.collect();
         for (name, folder) in &mut self.folders {
             let found = patiently(|| self.session.get("Folder", folder.key()));
             *folder = found.unwrap_or_else(|| panic!("{name} is gone"));
@@ -239,8 +265,13 @@ impl Run {
         let rows = rows
             .iter()
             .map(|row| (text(row, "name"), text(row, "description")));
-        let rows: BTreeMap<_, _> = rows.collect();
+        let mut rows: BTreeMap<_, _> = rows.collect();
         assert_eq!(rows.len(), count, "a folder is there twice");
+        let joined = self.witness.select("Note").fields(["content"]);
+        let joined = joined.filter(field("parent_id").eq(self.noted.key().id()));
+        for row in joined.rows::<serde_json::Value>() {
+            rows.insert(text(&row.unwrap(), "content"), "joined".into());
+        }
         rows
     }
 
@@ -265,7 +296,7 @@ impl Run {
             self.session.delete(&folder).unwrap();
         }
         patiently(|| self.session.commit());
-        self.expected.clear();
+        self.expected.retain(|name, _| name.starts_with("note"));
         self.compare();
     }
 }
@@ -284,6 +315,19 @@ fn patiently<T>(mut work: impl FnMut() -> Result<T, Error>) -> T {
         }
     }
     panic!("the server does not answer");
+}
+
+fn make_notes(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entity>), Error> {
+    session.rollback();
+    let noted = session.create("Folder", data! {"name": "noted", "parent": project})?;
+    let author = session.query("User")?.first()?.unwrap();
+    let make = |index: usize| {
+        let data = data! {"content": format!("note {index}"), "author": &author};
+        session.create("Note", data)
+    };
+    let notes = (0..6).map(make).collect::<Result<_, _>>()?;
+    session.commit()?;
+    Ok((noted, notes))
 }
 
 fn project(session: &Session) -> Entity {

@@ -12,6 +12,7 @@ use ftrack_api::{
     Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, Value, data,
 };
 use ftrack_emulator::Emulator;
+use ftrack_emulator::faults::Fault;
 use support::{builder, emulator, open};
 
 /// Forwards requests, and loses some: which ones, the test says by number.
@@ -388,6 +389,39 @@ fn an_extended_collection_is_sent_again_without_harm() {
     assert!(session.recorded_operations().is_empty());
     let seen = open(&server).get("Folder", folder.key()).unwrap().unwrap();
     assert_eq!(seen.collection("notes").unwrap().len().unwrap(), 1);
+}
+
+#[test]
+fn an_extended_collection_is_settled_by_who_is_in_it() {
+    let server = emulator();
+    let session = builder(&server).retry(QUICK).open().unwrap();
+    let folder = create(&session, "noted");
+    let author = session.query("User").unwrap().first().unwrap().unwrap();
+    let note = |content: &str| {
+        let data = data! { "content": content, "author": &author };
+        session.create("Note", data).unwrap()
+    };
+    let (one, two) = (note("one"), note("two"));
+    session.commit().unwrap();
+    let notes = folder.collection("notes").unwrap();
+    let requests_of_commit = |fault: Fault| {
+        server.faults().push(fault.only("update"));
+        let count = support::requests(&session, || session.commit().unwrap());
+        assert!(session.recorded_operations().is_empty());
+        assert!(server.faults().pending().is_empty());
+        count
+    };
+    // Who is in it by now, the change, and what became of it.
+    notes.push(&one).unwrap();
+    assert_eq!(requests_of_commit(Fault::unanswered()), 3);
+    notes.push(&two).unwrap();
+    notes.remove(&one).unwrap();
+    assert_eq!(requests_of_commit(Fault::unanswered()), 3);
+    // What has not arrived is sent again, with the question before it.
+    notes.push(&one).unwrap();
+    assert_eq!(requests_of_commit(Fault::bad_gateway()), 5);
+    let seen = open(&server).get("Folder", folder.key()).unwrap().unwrap();
+    assert_eq!(seen.collection("notes").unwrap().len().unwrap(), 2);
 }
 
 #[test]

@@ -28,6 +28,7 @@ impl Accessor for ServerAccessor {
         let mut download = Download {
             api: self.api.clone(),
             id: resource_identifier.to_owned(),
+            summary: format!("download {resource_identifier}"),
             position: 0,
             end: None,
             tag: None,
@@ -77,6 +78,8 @@ const ATTEMPTS: u32 = 3;
 struct Download {
     api: Arc<Api>,
     id: String,
+    /// What it is called in errors.
+    summary: String,
     /// How many bytes were read.
     position: u64,
     /// How many there are, once a server has said so.
@@ -154,7 +157,8 @@ impl Read for Download {
                 self.ask().map_err(io::Error::other)?;
                 continue;
             };
-            let why = match piece.read(buffer) {
+            let outcome = self.api.reading(&self.summary, || piece.read(buffer));
+            let why = match outcome.map_err(io::Error::other)? {
                 Ok(0) if self.end.is_none() => {
                     self.end = Some(self.position);
                     return Ok(0);

@@ -1,5 +1,6 @@
 //! Sending again what failed, until it works, may not be sent again, or is broken off.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +62,30 @@ impl Api {
             }
             if !repeat.allows(&error) || !pace.goes_on(&error, summary) {
                 return Err(after(attempt.number, error));
+            }
+        }
+    }
+
+    /// Reads some of an answer that was handed out before all of it was there. Whatever ends
+    /// requests ends that too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; what `read` answers is inside.
+    pub(crate) fn reading(
+        &self,
+        summary: &str,
+        read: impl FnOnce() -> io::Result<usize>,
+    ) -> Result<io::Result<usize>> {
+        let pace = self.pace();
+        self.check_open()?;
+        pace.check(summary)?;
+        let outcome = self.threads.run(&pace.call, read);
+        match pace.call.interrupted() {
+            None => Ok(outcome),
+            Some(why) => {
+                let late = Error::new(ErrorKind::Connection, "it had not arrived as a whole");
+                Err(broken_off(why, summary, late))
             }
         }
     }

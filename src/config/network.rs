@@ -1,6 +1,7 @@
 //! How connections are made: proxies, certificates, time limits. One value for requests and for
 //! the event hub.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub struct Network {
     connect_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     max_answer: Option<u64>,
+    addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A server that does not even accept a connection in this time is away.
@@ -61,7 +63,8 @@ impl Network {
 
     /// Connects through this proxy, such as `http://user:password@proxy.example:3128`, whatever
     /// the environment says; user and password are percent-encoded and may be left out. It is
-    /// asked for a tunnel (`CONNECT`), for `http` servers too. SOCKS is not supported.
+    /// asked for a tunnel (`CONNECT`), for `http` servers too. `socks5://` is a SOCKS 5 proxy, as
+    /// `ssh -D` makes one; it looks up the server's name itself (so does `socks5h://`).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
@@ -93,8 +96,35 @@ impl Network {
         self
     }
 
-    /// How long a server, or the proxy, may take to accept a connection; 15 seconds unless set.
-    /// Looking up its name takes as long as the system allows.
+    /// The addresses of a host, instead of what the system says: for a server that moves, or whose
+    /// name is not known here. They are tried in this order. Certificates are checked against the
+    /// name as ever. The host may be that of a proxy.
+    ///
+    /// ```no_run
+    /// use ftrack_api::{Network, Session};
+    ///
+    /// let network = Network::new().resolve_to("studio.ftrackapp.com", ["10.1.0.7".parse()?]);
+    /// let session = Session::builder().network(network).open()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resolve_to(
+        mut self,
+        host: impl AsRef<str>,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        let host = host.as_ref().to_lowercase();
+        self.addresses.insert(host, addresses.into_iter().collect());
+        self
+    }
+
+    /// How long a connection may take to be there, with TLS and what the proxy does; 15 seconds
+    /// unless set. Of a host with several addresses, each next one is tried too when those before
+    /// have not answered for 250 milliseconds.
+    ///
+    /// Looking up a name counts as well, but the system cannot be told to hurry, nor be broken
+    /// off: with a name service that does not answer it goes on for as long as the system tries,
+    /// on Linux 10 seconds for each name service unless `/etc/resolv.conf` says otherwise, and
+    /// only then the call ends. A connection that is still open needs no look-up.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -129,18 +159,21 @@ impl Network {
             .ca_file
             .or_else(|| environment("REQUESTS_CA_BUNDLE").map(PathBuf::from))
             .or_else(|| environment("SSL_CERT_FILE").map(PathBuf::from));
+        let direct = Direct::parse(no_proxy.as_deref().unwrap_or_default());
         let proxies = match &self.proxy {
+            _ if direct.0.contains(&Entry::All) => Proxies::default(),
             Some(url) => Proxies::one(parse_proxy(url, "the proxy")?),
             None => Proxies::from_environment(environment)?,
         };
         Ok(NetworkConfig {
             proxies,
-            direct: Direct::parse(no_proxy.as_deref().unwrap_or_default()),
+            direct,
             ca_file,
             client_cert: self.client_cert,
             connect_timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             idle_timeout: self.idle_timeout,
             max_answer: self.max_answer.unwrap_or(MAX_ANSWER),
+            addresses: self.addresses,
         })
     }
 }
@@ -167,9 +200,16 @@ pub(crate) struct NetworkConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_answer: u64,
+    addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl NetworkConfig {
+    /// The addresses that were given for a host, if any were.
+    pub(crate) fn addresses_of(&self, host: &str) -> Option<&[IpAddr]> {
+        let found = self.addresses.get(&host.to_lowercase())?;
+        Some(found)
+    }
+
     /// The proxy through which `url` is reached, if it is not reached directly.
     pub(crate) fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
         let proxy = match url.scheme() {
@@ -234,8 +274,18 @@ fn parse_proxy(url: &str, name: &str) -> Result<Proxy> {
     let proxy = Proxy::new(url.trim()).map_err(|_| refuse("it is no URL of a proxy"))?;
     match proxy.protocol() {
         ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
-        _ => Err(refuse("SOCKS is not supported")),
+        _ if is_socks(&proxy) => Ok(proxy),
+        _ => Err(refuse(
+            "of SOCKS only version 5 is supported: use socks5://proxy.example:1080, or no proxy \
+             with `Network::no_proxy(\"*\")`",
+        )),
     }
+}
+
+/// Whether it speaks SOCKS 5 rather than HTTP.
+pub(crate) fn is_socks(proxy: &Proxy) -> bool {
+    let protocols = [ProxyProtocol::Socks5, ProxyProtocol::Socks5h];
+    protocols.contains(&proxy.protocol())
 }
 
 /// The hosts that are connected to directly.
@@ -409,7 +459,7 @@ mod tests {
     fn bad_proxies_are_refused_without_their_secrets() {
         for url in [
             "http://me:s3cret@",
-            "socks5://me:s3cret@host:1",
+            "socks4://me:s3cret@host:1",
             "me:s3cret@ho st",
             "ftp://s3cret",
         ] {
@@ -421,6 +471,10 @@ mod tests {
                 .unwrap();
             assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
         }
+        let old = [("ALL_PROXY", "socks4a://host:1")];
+        let error = resolve(Network::new(), &old).err().unwrap();
+        assert!(error.to_string().contains("socks5://"), "{error}");
+        assert!(resolve(Network::new().no_proxy("*"), &old).is_ok());
         let network = Network::new().proxy("http://me:s3cret@host");
         assert!(!format!("{network:?}").contains("s3cret"));
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::{Exam, Finding, NETWORK};
-use crate::config::Config;
+use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind};
 use crate::transport::{Http, Request, Response, Tls, Transport};
 
@@ -18,7 +18,9 @@ const SKEW: Duration = Duration::from_secs(30);
 /// Looks at all of it, and says whether the server answers.
 pub(super) fn look(exam: &mut Exam, config: &Config, tls: &Tls, limit: Duration) -> bool {
     let (host, port) = first_hop(config);
-    let addresses = exam.look("name resolution", || addresses_of(&host, port, limit));
+    let addresses = exam.look("name resolution", || {
+        addresses_of(&config.network, &host, port, limit)
+    });
     let Some(addresses) = addresses else {
         exam.skip(&NETWORK[1..], "the name is not known");
         return false;
@@ -98,8 +100,18 @@ fn first_hop(config: &Config) -> (String, u16) {
     }
 }
 
-fn addresses_of(host: &str, port: u16, limit: Duration) -> (Finding, Option<Vec<SocketAddr>>) {
+fn addresses_of(
+    network: &NetworkConfig,
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> (Finding, Option<Vec<SocketAddr>>) {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Some(given) = network.addresses_of(bare) {
+        let words = format!("{bare} has the addresses that were given with `resolve_to`");
+        let given = given.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        return (Finding::passed(words), Some(given));
+    }
     if let Ok(address) = bare.parse::<IpAddr>() {
         let words = format!("{address} needs none");
         return (Finding::passed(words), Some(vec![(address, port).into()]));
@@ -166,8 +178,8 @@ fn connect(addresses: &[SocketAddr], limit: Duration) -> (Finding, Option<()>) {
                 good.join(", "),
                 bad.join("; ")
             );
-            let remedy = "each connection may first try the address that does not work: take it \
-                          out of the name service, or open the way to it";
+            let remedy = "each connection may lose a quarter of a second on the address that \
+                          does not work: take it out of the name service, or open the way to it";
             (Finding::warning(words).remedy(remedy), Some(()))
         }
         (true, _) => {

@@ -1,7 +1,6 @@
 //! The socket: from a host name to an open websocket, and its frames.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Instant;
 
 use base64::Engine;
@@ -13,12 +12,14 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
+use crate::config::is_socks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
 use crate::hub::http::{self, Request, Response};
 use crate::hub::poller::{Poller, Registries, Watcher, io_error};
 use crate::hub::shared::after;
 use crate::socketio::{self, Handshake};
+use crate::transport::{SocksFailure, look_up, open_tunnel};
 
 /// An open websocket.
 pub(super) struct Link {
@@ -147,7 +148,7 @@ impl Opening<'_> {
         Ok(Link {
             socket,
             blocked: false,
-            // See `connect_to`.
+            // See `Poller::connect`.
             watched: (Watcher::Thread, true),
         })
     }
@@ -177,9 +178,8 @@ impl Opening<'_> {
                 through.map_err(|error| error.context(doing))?
             }
             None => {
-                let host = config.server_url.host().map(|host| host.to_owned());
-                let host = host.ok_or_else(|| ended("the server URL has no host"))?;
-                Stream::Plain(self.connect(&host, config.port())?)
+                let host = config.server_url.host_str().unwrap_or_default();
+                Stream::Plain(self.connect(host, config.port())?)
             }
         };
         match config.is_secure() {
@@ -190,9 +190,11 @@ impl Opening<'_> {
 
     /// A tunnel to the server.
     fn pass_proxy(&mut self, proxy: &ureq::Proxy) -> Result<Stream> {
-        let host = url::Host::parse(proxy.host());
-        let host = host.unwrap_or_else(|_| url::Host::Domain(proxy.host().to_owned()));
-        let mut stream = Stream::Plain(self.connect(&host, proxy.port())?);
+        let mut stream = Stream::Plain(self.connect(proxy.host(), proxy.port())?);
+        if is_socks(proxy) {
+            self.pass_socks(proxy, &mut stream)?;
+            return Ok(stream);
+        }
         if proxy.protocol() == ureq::ProxyProtocol::Https {
             stream = self.encrypt(proxy.host(), stream)?;
         }
@@ -208,38 +210,36 @@ impl Opening<'_> {
         Ok(stream)
     }
 
-    /// Tries one address after the other, each with its share of the time left.
-    fn connect(&mut self, host: &url::Host<String>, port: u16) -> Result<TcpStream> {
-        let addresses = resolve(host, port)?;
-        self.poller.check_cancelled()?;
-        let mut last = ended("the host name has no address");
-        for (index, address) in addresses.iter().enumerate() {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            match self.connect_to(*address, Instant::now() + share) {
-                Ok(tcp) => return Ok(tcp),
-                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                Err(error) => last = error,
+    fn pass_socks(&mut self, proxy: &ureq::Proxy, stream: &mut Stream) -> Result<()> {
+        let host = self.config.server_url.host_str().unwrap_or_default();
+        let (poller, deadline) = (&mut *self.poller, self.deadline);
+        let mut exchange = |mut sent: &[u8], answer: &mut [u8]| {
+            while !sent.is_empty() {
+                let count = poller.until(deadline, || stream.write(sent))?;
+                sent = &sent[count..];
             }
-        }
-        Err(last)
+            let mut got = 0;
+            while got < answer.len() {
+                match poller.until(deadline, || stream.read(&mut answer[got..]))? {
+                    0 => return Err(ended("the proxy closed the connection")),
+                    count => got += count,
+                }
+            }
+            Ok(())
+        };
+        let opened = open_tunnel(proxy, host, self.config.port(), &mut exchange);
+        opened.map_err(|failure| match failure {
+            SocksFailure::Broken(error) | SocksFailure::Refused(error) => error,
+        })
     }
 
-    fn connect_to(&mut self, address: SocketAddr, deadline: Instant) -> Result<TcpStream> {
-        let mut tcp = TcpStream::connect(address).map_err(io_error)?;
-        self.poller.register(&mut tcp).map_err(io_error)?;
-        self.poller.until(deadline, || {
-            if let Some(error) = tcp.take_error()? {
-                return Err(error);
-            }
-            match tcp.peer_addr() {
-                // Not connected yet, whatever the system calls it while it still tries.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                other => other,
-            }
-        })?;
+    /// Looking the name up is the one step that cannot be broken off.
+    fn connect(&mut self, host: &str, port: u16) -> Result<TcpStream> {
+        let found = look_up(&self.config.network, host, port);
+        self.poller.check_cancelled()?;
+        let addresses =
+            found.map_err(|error| io_error(error).context("its name cannot be resolved"))?;
+        let tcp = self.poller.connect(&addresses, self.deadline)?;
         tcp.set_nodelay(true).map_err(io_error)?;
         Ok(tcp)
     }
@@ -293,19 +293,6 @@ impl Write for Stream {
             Self::Plain(stream) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
         }
-    }
-}
-
-/// Asks the system, which may take its time: the one step that cannot be broken off.
-fn resolve(host: &url::Host<String>, port: u16) -> Result<Vec<SocketAddr>> {
-    let address = |ip: IpAddr| Ok(vec![SocketAddr::new(ip, port)]);
-    match host {
-        url::Host::Ipv4(ip) => address((*ip).into()),
-        url::Host::Ipv6(ip) => address((*ip).into()),
-        url::Host::Domain(name) => match (name.as_str(), port).to_socket_addrs() {
-            Ok(addresses) => Ok(addresses.collect()),
-            Err(error) => Err(io_error(error).context("its name cannot be resolved")),
-        },
     }
 }
 

@@ -1,15 +1,17 @@
 //! Sleeping until the socket or somebody else has something to do.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{tls_failure, tls_hint};
+use crate::transport::{connect, tls_failure, tls_hint};
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
@@ -130,8 +132,27 @@ impl Poller {
         Arc::clone(&self.signals)
     }
 
-    pub(super) fn register(&self, socket: &mut impl Source) -> io::Result<()> {
-        self.poll.registry().register(socket, SOCKET, BOTH)
+    /// Connects to the first of a host's addresses that answers, and watches the connection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`until`](Self::until).
+    pub(super) fn connect(
+        &mut self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<TcpStream> {
+        let signals = self.signals();
+        let is_cancelled = || signals.cancel.load(Ordering::Acquire);
+        let (poll, events) = (&mut self.poll, &mut self.events);
+        let connected = connect(poll, events, addresses, Some(deadline), &is_cancelled);
+        let mut socket = connected.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => late("the event server accepts no connection in time"),
+            _ => self.check_cancelled().err().unwrap_or_else(|| io_error(error)),
+        })?;
+        let watched = self.poll.registry().register(&mut socket, SOCKET, BOTH);
+        watched.map_err(io_error)?;
+        Ok(socket)
     }
 
     /// Sleeps until something happens, or for so long; answers whether the socket may have
@@ -177,14 +198,15 @@ impl Poller {
         self.check_cancelled()?;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                "the event server did not answer in time",
-            ));
+            return Err(late("the event server did not answer in time"));
         }
         self.sleep(Some(left)).map_err(io_error)?;
         self.check_cancelled()
     }
+}
+
+fn late(message: &str) -> Error {
+    Error::new(ErrorKind::Timeout, message)
 }
 
 /// Tells trouble with certificates from trouble with the connection.

@@ -1,6 +1,6 @@
 //! What became of a commit whose answer was lost: the questions to the server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::operation::{Action, Operation, Payload, optimise};
 use crate::schema::EntityType;
-use crate::value::EntityKey;
+use crate::value::{EntityKey, Value};
 use crate::wire::{query_action, same_value, value_to_json};
 
 /// How many entities one question is about.
@@ -34,12 +34,10 @@ impl Session {
             let keys: Vec<EntityKey> = created.map(|one| one.entity.clone()).take(MOST).collect();
             return Ok(!self.rows_of(entity_type, &keys, &[])?.is_empty());
         }
-        // What a collection had before is not known, so neither is what it should have now.
-        let extends = |one: &Operation| matches!(one, Operation::Extend { .. });
-        if operations.iter().any(extends) {
-            return Ok(false);
-        }
-        match self.is_as_wanted(&payloads) {
+        let as_wanted = self.is_as_wanted(&payloads).and_then(|as_wanted| {
+            Ok(as_wanted && self.are_extended(&extended(operations))?)
+        });
+        match as_wanted {
             // A question that the server refuses is refused the next time too.
             Err(error) if !is_passing(&error) => Ok(false),
             answer => answer,
@@ -106,6 +104,32 @@ impl Session {
         Ok(true)
     }
 
+    /// Whether everybody is in a collection who joined it, and nobody who left it: who else is in
+    /// it was not this batch's business.
+    fn are_extended(&self, collections: &Extended<'_>) -> Result<bool> {
+        for ((type_name, name), changes) in collections {
+            let entity_type = self.schema().entity_type(type_name)?;
+            let keys: Vec<EntityKey> = changes.keys().map(|key| (*key).clone()).collect();
+            for some in keys.chunks(MOST) {
+                let rows = self.rows_of(entity_type, some, &[name])?;
+                for entity in some {
+                    let row = rows.get(&entity.parts().collect::<Vec<_>>());
+                    let Some(Json::Array(found)) = row.and_then(|row| row.get(*name)) else {
+                        return Ok(false);
+                    };
+                    for (member, joins) in &changes[entity] {
+                        let member = Value::Reference((*member).clone());
+                        let member = value_to_json(self.schema(), &member)?;
+                        if found.iter().any(|one| same_value(&member, one)) != *joins {
+                            return Ok(false);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// What the server has of these entities, by the parts of their keys.
     fn rows_of(
         &self,
@@ -144,6 +168,33 @@ struct Rows {
 
 fn names_of<'a>(payload: &Payload<'a>) -> Vec<&'a str> {
     payload.data.iter().map(|(name, _, _)| *name).collect()
+}
+
+/// By entity type and name of a collection: for each entity, who joined or left it in the end.
+type Extended<'a> =
+    BTreeMap<(&'a str, &'a str), BTreeMap<&'a EntityKey, HashMap<&'a EntityKey, bool>>>;
+
+/// A collection that is set as a whole too seldom fits both: then it is sent again, which does no
+/// harm.
+fn extended(operations: &[Operation]) -> Extended<'_> {
+    let mut collections = Extended::new();
+    for operation in operations {
+        if let Operation::Extend {
+            entity,
+            attribute_name,
+            added,
+            removed,
+        } = operation
+        {
+            let by_entity = collections
+                .entry((entity.entity_type(), attribute_name.as_str()))
+                .or_default();
+            let members = by_entity.entry(entity).or_default();
+            members.extend(removed.iter().map(|one| (one, false)));
+            members.extend(added.iter().map(|one| (one, true)));
+        }
+    }
+    collections
 }
 
 /// Whether the same question may be answered another time.

@@ -1,19 +1,19 @@
 //! HTTP by `ureq`.
 
-use std::io;
-use std::sync::Arc;
+use std::io::{self, Read};
+use std::sync::{Arc, Weak};
 
 use ureq::http;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, ShutdownHandle};
 use ureq::{Agent, Timeout};
 
 use super::call::Call;
-use super::resolve::System;
+use super::resolve::Later;
 use super::seal::Secrets;
 use super::socket::Sockets;
 use super::tls::{Tls, tls_failure, tls_hint};
 use super::{Request, Response, Transport};
-use crate::config::{Config, NetworkConfig};
+use crate::config::{Config, NetworkConfig, is_socks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
@@ -68,10 +68,10 @@ fn agent_for(network: &NetworkConfig, tls: &Tls, secrets: &Secrets) -> Agent {
         .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")));
     let connector =
         ().chain(ConnectProxyConnector::default())
-            .chain(Sockets::default())
+            .chain(Sockets::new(network))
             .chain(tls.clone())
             .chain(secrets.clone());
-    Agent::with_parts(settings.build(), connector, System)
+    Agent::with_parts(settings.build(), connector, Later)
 }
 
 impl Transport for Http {
@@ -100,7 +100,9 @@ impl Http {
         for (name, value) in request.headers {
             builder = builder.header(name, self.secrets.sealed(name, value));
         }
-        let proxy = self.network.proxy_for(request.url).cloned();
+        // Those that speak SOCKS are the sockets' business.
+        let proxy = self.network.proxy_for(request.url);
+        let proxy = proxy.filter(|proxy| !is_socks(proxy)).cloned();
         let answer = builder
             .body(request.body)
             .map_err(ureq::Error::from)
@@ -122,7 +124,10 @@ impl Http {
         Ok(Response {
             status: parts.status.as_u16(),
             headers: headers.collect(),
-            body: Box::new(body.into_reader()),
+            body: Box::new(Arriving {
+                body: body.into_reader(),
+                socket: Call::current().and_then(|call| call.socket()),
+            }),
         })
     }
 
@@ -144,6 +149,21 @@ impl Http {
                 Error::new(kind, format!("{doing}: {why}")).because(error)
             }
         }
+    }
+}
+
+/// The body of an answer. Whichever call reads it can be told to break that off.
+struct Arriving<R> {
+    body: R,
+    socket: Option<Weak<dyn ShutdownHandle>>,
+}
+
+impl<R: Read> Read for Arriving<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let (Some(call), Some(socket)) = (Call::current(), &self.socket) {
+            call.attach(socket).map_err(ureq::Error::into_io)?;
+        }
+        self.body.read(buffer)
     }
 }
 

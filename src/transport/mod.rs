@@ -2,10 +2,12 @@
 
 mod call;
 mod canned;
+mod connect;
 mod http;
 mod resolve;
 mod seal;
 mod socket;
+mod socks;
 mod tls;
 
 use std::fmt;
@@ -18,7 +20,10 @@ use crate::error::Result;
 
 pub(crate) use call::{Call, Calls};
 pub use canned::Canned;
+pub(crate) use connect::connect;
 pub(crate) use http::Http;
+pub(crate) use resolve::look_up;
+pub(crate) use socks::{Failure as SocksFailure, open_tunnel};
 pub(crate) use tls::{Tls, tls_failure, tls_hint};
 
 /// Sends requests and brings answers.

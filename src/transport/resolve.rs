@@ -1,47 +1,57 @@
-//! Looking up host names in the caller's thread: `ureq` would start one for each.
+//! Looking up host names, in the caller's thread and only where a connection is opened: `ureq`
+//! would do it for every request, and start a thread for each.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// The most addresses of a host that are tried; `ureq` has room for as many.
+use crate::config::NetworkConfig;
+
+/// The most addresses of a host that are tried.
 const MOST: usize = 16;
 
-#[derive(Debug)]
-pub(super) struct System;
+/// The addresses of a host, a name or an address with brackets or without, in the order in which
+/// they are tried: those that the configuration gives, else the system's, which may take its time
+/// and cannot be told to hurry.
+///
+/// # Errors
+///
+/// The system's; one of its own if there is no address.
+pub(crate) fn look_up(
+    network: &NetworkConfig,
+    host: &str,
+    port: u16,
+) -> io::Result<Vec<SocketAddr>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Some(addresses) = network.addresses_of(bare) {
+        let at = |ip: &IpAddr| SocketAddr::new(*ip, port);
+        return Ok(addresses.iter().map(at).collect());
+    }
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let found: Vec<_> = (bare, port).to_socket_addrs()?.take(MOST).collect();
+    match found.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
+        false => Ok(found),
+    }
+}
 
-impl Resolver for System {
+/// Leaves it to who opens the connection.
+#[derive(Debug)]
+pub(super) struct Later;
+
+impl Resolver for Later {
     fn resolve(
         &self,
-        uri: &Uri,
+        _: &Uri,
         _: &Config,
         _: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let default = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = uri.port_u16().unwrap_or(default);
-        let mut found = self.empty();
-        if let Ok(address) = bare.parse() {
-            found.push(SocketAddr::new(address, port));
-            return Ok(found);
-        }
-        let addresses = (bare, port)
-            .to_socket_addrs()
-            .map_err(|_| ureq::Error::HostNotFound)?;
-        for address in addresses.take(MOST) {
-            found.push(address);
-        }
-        if found.is_empty() {
-            return Err(ureq::Error::HostNotFound);
-        }
-        Ok(found)
+        Ok(self.empty())
     }
 }
