@@ -235,8 +235,7 @@ impl Run {
         // What was rolled back here may be there, and what is here may be gone: look anew.
         self.session.reset();
         self.project = project(&self.session);
-        let known =
-            |key: EntityKey| patiently(|| self.session.get(key.entity_type(), key.clone()));
+        let known = |key: EntityKey| patiently(|| self.session.get(key.entity_type(), key.clone()));
         self.noted = known(self.noted.key()).unwrap();
         let notes = self.notes.iter().map(|note| known(note.key()).unwrap());
         self.notes = notes.collect();

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{ErrorKind, Network, Session, SessionBuilder};
+use ftrack_api::{ErrorKind, EventHub, HubConfig, Network, Retry, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
 use support::{Parrot, builder, emulator};
 
@@ -106,6 +106,125 @@ fn a_studio_authority_is_trusted_besides_the_system() {
     let error = plain.open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("scheme"), "{error}");
+}
+
+#[test]
+fn servers_that_ask_for_a_certificate_get_it() {
+    let server = emulator();
+    let (tls, authority, client) = relay::mutual_tls(address(&server));
+    let url = format!("https://localhost:{}", tls.port());
+    let trusting = || Network::new().ca_file(authority.path());
+    let at = |network: Network| builder(&server).server_url(&url).network(network);
+    let showing = trusting().client_cert(client.path(), client.path());
+    works(&at(showing).open().unwrap());
+
+    // Without one, and with one that another authority signed.
+    let (_, _, strange) = relay::mutual_tls(address(&server));
+    let strange = || trusting().client_cert(strange.path(), strange.path());
+    for network in [trusting(), strange()] {
+        let error = at(network.clone()).open().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(error.to_string().contains("client_cert"), "{error}");
+        let config = HubConfig::new(&url, server.api_user(), server.api_key()).unwrap();
+        let hub = EventHub::new(config.network(network).unwrap());
+        let error = hub.connect().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(error.to_string().contains("client_cert"), "{error}");
+    }
+}
+
+#[test]
+fn requests_and_events_go_through_a_socks_proxy() {
+    let server = emulator();
+    let port = address(&server).port();
+    for (login, credentials) in [(false, ""), (true, "me:pass@"), (false, "me:pass@")] {
+        let (proxy, asked) = relay::socks(login, address(&server));
+        for (scheme, host) in [("socks5", "127.0.0.1"), ("socks5h", "studio.example")] {
+            asked.lock().unwrap().clear();
+            let network = Network::new().proxy(format!("{scheme}://{credentials}{proxy}"));
+            let url = format!("http://{host}:{port}");
+            works(
+                &builder(&server)
+                    .server_url(url)
+                    .network(network)
+                    .open()
+                    .unwrap(),
+            );
+            // One for requests, and two to connect the hub; the proxy looks the name up.
+            let expected = format!("{host}:{port}");
+            assert_eq!(*asked.lock().unwrap(), [(); 3].map(|()| expected.clone()));
+        }
+    }
+    // TLS goes through it as well.
+    let (tls, authority) = relay::tls_as(address(&server), &["studio.example"]);
+    let (proxy, _) = relay::socks(false, tls);
+    let network = Network::new()
+        .proxy(format!("socks5://{proxy}"))
+        .ca_file(authority.path());
+    let secure = builder(&server).server_url("https://studio.example");
+    works(&secure.network(network).open().unwrap());
+}
+
+#[test]
+fn a_socks_proxy_that_refuses_says_why() {
+    let server = emulator();
+    let (locked, _) = relay::socks(true, address(&server));
+    let (http, _) = relay::proxy();
+    let gone = "http://127.0.0.1:1";
+    for (proxy, url, kind, says) in [
+        (
+            format!("socks5://{locked}"),
+            server.url(),
+            ErrorKind::Authentication,
+            "who asks",
+        ),
+        (
+            format!("socks5://me:wr0ng-pass@{locked}"),
+            server.url(),
+            ErrorKind::Authentication,
+            "user and password",
+        ),
+        (
+            format!("socks5://me:pass@{locked}"),
+            gone,
+            ErrorKind::Connection,
+            "nothing listens",
+        ),
+        (
+            format!("socks5://{http}"),
+            server.url(),
+            ErrorKind::Timeout,
+            "",
+        ),
+        (
+            "socks5://127.0.0.1:1".into(),
+            server.url(),
+            ErrorKind::Connection,
+            "nothing listens",
+        ),
+    ] {
+        let network = || {
+            let network = Network::new().proxy(proxy.as_str());
+            network.connect_timeout(Duration::from_millis(500))
+        };
+        let opened = builder(&server)
+            .server_url(url)
+            .network(network())
+            .retry(Retry::off());
+        let error = opened.open().unwrap_err();
+        let text = format!("{error} {error:?} {error:#?}");
+        assert_eq!(error.kind(), kind, "{proxy}: {text}");
+        assert!(
+            text.contains(says) && !text.contains("wr0ng"),
+            "{proxy}: {text}"
+        );
+        let config = HubConfig::new(url, server.api_user(), server.api_key()).unwrap();
+        let config = config.network(network()).unwrap();
+        let hub = EventHub::new(config.connect_timeout(Duration::from_millis(500)));
+        let error = hub.connect().unwrap_err();
+        assert_eq!(error.kind(), kind, "{proxy}: {error}");
+        assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
+    }
 }
 
 #[test]

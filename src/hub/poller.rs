@@ -148,7 +148,10 @@ impl Poller {
         let connected = connect(poll, events, addresses, Some(deadline), &is_cancelled);
         let mut socket = connected.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => late("the event server accepts no connection in time"),
-            _ => self.check_cancelled().err().unwrap_or_else(|| io_error(error)),
+            _ => self
+                .check_cancelled()
+                .err()
+                .unwrap_or_else(|| io_error(error)),
         })?;
         let watched = self.poll.registry().register(&mut socket, SOCKET, BOTH);
         watched.map_err(io_error)?;

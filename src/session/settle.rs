@@ -34,9 +34,9 @@ impl Session {
             let keys: Vec<EntityKey> = created.map(|one| one.entity.clone()).take(MOST).collect();
             return Ok(!self.rows_of(entity_type, &keys, &[])?.is_empty());
         }
-        let as_wanted = self.is_as_wanted(&payloads).and_then(|as_wanted| {
-            Ok(as_wanted && self.are_extended(&extended(operations))?)
-        });
+        let as_wanted = self
+            .is_as_wanted(&payloads)
+            .and_then(|as_wanted| Ok(as_wanted && self.are_extended(&extended(operations))?));
         match as_wanted {
             // A question that the server refuses is refused the next time too.
             Err(error) if !is_passing(&error) => Ok(false),

@@ -53,7 +53,10 @@ impl Sockets {
         if let Some(call) = &call {
             call.attach(&Arc::downgrade(&wake))?;
         }
-        let is_broken_off = || call.as_ref().is_some_and(|call| call.interrupted().is_some());
+        let is_broken_off = || {
+            call.as_ref()
+                .is_some_and(|call| call.interrupted().is_some())
+        };
         let mut events = Events::with_capacity(8);
         let until = limit.until;
         let connected = connect(&mut poll, &mut events, &addresses, until, &is_broken_off);
@@ -109,7 +112,9 @@ impl Limit {
     ///
     /// That it is too late.
     fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = self
+            .until
+            .map(|until| until.saturating_duration_since(Instant::now()));
         match left {
             Some(left) if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
             left => Ok(left),

@@ -29,10 +29,11 @@ pub(crate) fn open_tunnel<E>(
     port: u16,
     exchange: &mut dyn FnMut(&[u8], &mut [u8]) -> Result<(), E>,
 ) -> Result<(), Failure<E>> {
-    let mut exchange = |sent: &[u8], answer: &mut [u8]| {
-        exchange(sent, answer).map_err(Failure::Broken)
-    };
-    let login = proxy.username().map(|user| (user, proxy.password().unwrap_or_default()));
+    let mut exchange =
+        |sent: &[u8], answer: &mut [u8]| exchange(sent, answer).map_err(Failure::Broken);
+    let login = proxy
+        .username()
+        .map(|user| (user, proxy.password().unwrap_or_default()));
     let methods: &[u8] = match login {
         Some(_) => &[VERSION, 2, NO_LOGIN, LOGIN],
         None => &[VERSION, 1, NO_LOGIN],
@@ -95,7 +96,10 @@ fn counted<E>(text: &str, what: &str) -> Result<Vec<u8>, Failure<E>> {
         Ok(length) => Ok([&[length], text.as_bytes()].concat()),
         Err(_) => {
             let message = format!("{what}: SOCKS takes 255 bytes at most");
-            Err(Failure::Refused(Error::new(ErrorKind::Configuration, message)))
+            Err(Failure::Refused(Error::new(
+                ErrorKind::Configuration,
+                message,
+            )))
         }
     }
 }

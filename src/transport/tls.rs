@@ -118,6 +118,7 @@ pub(crate) fn tls_failure(error: &std::io::Error) -> Option<&rustls::Error> {
 
 /// What to do about a failure of TLS; nothing if that is not known.
 pub(crate) fn tls_hint(error: &rustls::Error) -> &'static str {
+    use rustls::AlertDescription as Alert;
     use rustls::CertificateError as Bad;
 
     match error {
@@ -134,11 +135,22 @@ pub(crate) fn tls_hint(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(
             Bad::NotValidForName | Bad::NotValidForNameContext { .. },
         ) => "; use the server URL with the name that its certificate is for",
+        rustls::Error::AlertReceived(Alert::CertificateRequired | Alert::HandshakeFailure) => {
+            "; if the server asks for a client certificate, give it with `Network::client_cert`"
+        }
         rustls::Error::AlertReceived(
-            rustls::AlertDescription::CertificateRequired
-            | rustls::AlertDescription::BadCertificate
-            | rustls::AlertDescription::HandshakeFailure,
-        ) => "; if the server asks for a client certificate, give it with `Network::client_cert`",
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError,
+        ) => {
+            "; the server does not accept the client certificate, or wants one: give one that its \
+             authority has signed with `Network::client_cert`"
+        }
         rustls::Error::InvalidMessage(_) => {
             "; what listens there does not speak TLS: check port and scheme of the server URL"
         }

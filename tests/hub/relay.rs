@@ -1,5 +1,7 @@
-//! What stands between a client and its server: TLS, and a proxy.
+//! What stands between a client and its server: TLS, and proxies.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ConfigBuilder, RootCertStore, ServerConfig, ServerConnection, StreamOwned, WantsVerifier,
+};
 use tempfile::NamedTempFile;
 
 /// A port that ends TLS and passes the content on; its address and a file with its certificate.
@@ -22,53 +27,159 @@ pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, NamedTempFile) {
 
 /// The same with a certificate for these names. The file holds the authority that signed it.
 pub(crate) fn tls_as(target: SocketAddr, names: &[&str]) -> (SocketAddr, NamedTempFile) {
-    let (authority, certificate, key) = certificates(names);
-    let mut file = NamedTempFile::new().unwrap();
-    let text = BASE64_STANDARD.encode(&authority);
-    writeln!(
-        file,
-        "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----"
-    )
-    .unwrap();
+    let authority = Authority::new();
+    let config = server_config().with_no_client_auth();
+    let (certificate, key) = authority.sign(names, ExtendedKeyUsagePurpose::ServerAuth);
+    let config = config.with_single_cert(vec![certificate], key).unwrap();
+    (end_tls(target, config), authority.file())
+}
+
+/// The same, for clients with a certificate of the studio's only; the last file holds one, and
+/// its private key.
+pub(crate) fn mutual_tls(target: SocketAddr) -> (SocketAddr, NamedTempFile, NamedTempFile) {
+    let authority = Authority::new();
+    let mut trusted = RootCertStore::empty();
+    trusted.add(authority.certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), provider);
+    let config = server_config().with_client_cert_verifier(verifier.build().unwrap());
+    let names = ["localhost", "127.0.0.1"];
+    let (certificate, key) = authority.sign(&names, ExtendedKeyUsagePurpose::ServerAuth);
+    let config = config.with_single_cert(vec![certificate], key).unwrap();
+    let (certificate, key) = authority.sign(&["artist"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = NamedTempFile::new().unwrap();
+    let text = pem("CERTIFICATE", &certificate) + &pem("PRIVATE KEY", key.secret_der());
+    fs::write(client.path(), text).unwrap();
+    (end_tls(target, config), authority.file(), client)
+}
+
+fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider);
+    builder.with_safe_default_protocol_versions().unwrap()
+}
+
+fn end_tls(target: SocketAddr, config: ServerConfig) -> SocketAddr {
     let config = Arc::new(config);
-    let address = serve(move |stream| {
+    serve(move |stream| {
         let server = ServerConnection::new(Arc::clone(&config)).unwrap();
         let out = TcpStream::connect(target).unwrap();
         let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
         relay(StreamOwned::new(server, stream), out, &sockets);
-    });
-    (address, file)
+    })
 }
 
-/// An authority of a studio's own, a certificate that it signed, and the key to that.
-fn certificates(
-    names: &[&str],
-) -> (
-    CertificateDer<'static>,
-    CertificateDer<'static>,
-    PrivateKeyDer<'static>,
-) {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let name = "Test Studio Authority";
-    params.distinguished_name.push(DnType::CommonName, name);
-    let key = KeyPair::generate().unwrap();
-    let authority = params.self_signed(&key).unwrap().der().clone();
-    let issuer = Issuer::new(params, key);
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).unwrap();
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    (authority, certificate, key)
+/// An authority of a studio's own.
+struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = "Test Studio Authority";
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        Self {
+            certificate,
+            issuer,
+        }
+    }
+
+    /// A certificate for these names, and the key to it.
+    fn sign(
+        &self,
+        names: &[&str],
+        usage: ExtendedKeyUsagePurpose,
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (certificate, key)
+    }
+
+    fn file(&self) -> NamedTempFile {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), pem("CERTIFICATE", &self.certificate)).unwrap();
+        file
+    }
+}
+
+fn pem(what: &str, bytes: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(bytes);
+    format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+}
+
+/// A SOCKS 5 proxy, which wants `me` and `pass` if `login`, and knows where `studio.example` is;
+/// its address and what it was asked for.
+pub(crate) fn socks(login: bool, studio: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let address = serve(move |mut stream| {
+        let Some((host, port)) = greet(&mut stream, login) else {
+            return;
+        };
+        log.lock().unwrap().push(format!("{host}:{port}"));
+        let out = match host.as_str() {
+            "studio.example" => TcpStream::connect(studio),
+            other => TcpStream::connect((other, port)),
+        };
+        let Ok(out) = out else {
+            let _ = stream.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
+            return;
+        };
+        // The address that it answers with is a name.
+        let _ = stream.write_all(b"\x05\x00\x00\x03\x04here\x00\x07");
+        let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
+        relay(stream, out, &sockets);
+    });
+    (address, asked)
+}
+
+/// Who is asked for, once it is known who asks.
+fn greet(stream: &mut TcpStream, login: bool) -> Option<(String, u16)> {
+    let methods = take(stream, 2).filter(|head| head[0] == 5)?[1];
+    let wanted = if login { 2 } else { 0 };
+    if !take(stream, methods.into())?.contains(&wanted) {
+        let _ = stream.write_all(&[5, 0xff]);
+        return None;
+    }
+    stream.write_all(&[5, wanted]).ok()?;
+    if login {
+        let user_length = take(stream, 2)?[1];
+        let user = take(stream, user_length.into())?;
+        let length = take(stream, 1)?[0];
+        let is_known = user == b"me" && take(stream, length.into())? == b"pass";
+        stream.write_all(&[1, u8::from(!is_known)]).ok()?;
+        if !is_known {
+            return None;
+        }
+    }
+    let kind = take(stream, 4)?[3];
+    let host = match kind {
+        1 => {
+            let ip: [u8; 4] = take(stream, 4)?.try_into().ok()?;
+            std::net::Ipv4Addr::from(ip).to_string()
+        }
+        _ => {
+            let length = take(stream, 1)?[0];
+            String::from_utf8(take(stream, length.into())?).ok()?
+        }
+    };
+    let port = take(stream, 2)?;
+    Some((host, u16::from_be_bytes([port[0], port[1]])))
+}
+
+fn take(stream: &mut TcpStream, count: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    stream.read_exact(&mut bytes).ok().map(|()| bytes)
 }
 
 /// An HTTP proxy for `CONNECT`, which wants `me` and `pass`; its address and what it was asked.
