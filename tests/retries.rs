@@ -3,15 +3,18 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{CancelToken, ErrorKind, Network, Retry, Session, SessionBuilder, data};
+use ftrack_api::{
+    CancelToken, EntityKey, ErrorKind, Network, Retry, Session, SessionBuilder, data,
+};
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
+use support::proxy::{Break, Harm, Proxy, Way};
 use support::{Parrot, builder, emulator};
 
 /// Waits that no test notices.
@@ -253,6 +256,64 @@ fn cancelling_ends_requests_bodies_and_waits_at_once() {
     // One that is cancelled before anything begins.
     let error = button.run(|| parrot.builder().open().unwrap_err());
     assert_eq!((error.kind(), parrot.count()), (ErrorKind::Cancelled, 1));
+}
+
+/// A file in the server's storage that is larger than what sockets hold.
+fn stored(server: &Emulator) -> EntityKey {
+    let session = builder(server).open().unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&vec![7; LARGE]).unwrap();
+    let data = data! { "name": "large", "file_type": ".bin", "size": LARGE as i64 };
+    let component = session.create("FileComponent", data).unwrap();
+    let origin = session.location("ftrack.origin").unwrap();
+    let path = file.path().to_str().unwrap();
+    origin.register_component(&component, path).unwrap();
+    let storage = session.location("ftrack.server").unwrap();
+    storage.add_component(&component, &origin).unwrap();
+    component.key()
+}
+
+const LARGE: usize = 6 << 20;
+
+#[test]
+fn cancelling_and_closing_end_a_download_that_is_read() {
+    let server = emulator();
+    let key = stored(&server);
+    for kind in [ErrorKind::Cancelled, ErrorKind::Closed] {
+        let proxy = Proxy::before(server.url());
+        let session = builder(&server).server_url(proxy.url()).open().unwrap();
+        let component = session.get("FileComponent", &key).unwrap().unwrap();
+        let storage = session.location("ftrack.server").unwrap();
+        proxy.push(Break::new(Way::ToClient, 100_000, Harm::Stall));
+        // Opened outside of what is cancelled.
+        let mut file = storage.open(&component).unwrap();
+        let token = CancelToken::new();
+        let button = token.clone();
+        let reading = thread::spawn(move || {
+            let mut data = Vec::new();
+            let outcome = token.run(|| file.read_to_end(&mut data));
+            (outcome.unwrap_err(), data.len(), file.read(&mut [0]))
+        });
+        thread::sleep(Duration::from_millis(200));
+        assert!(!reading.is_finished(), "it waits for the rest");
+        let begun = Instant::now();
+        match kind {
+            ErrorKind::Cancelled => button.cancel(),
+            _ => drop(session.close()),
+        }
+        let (error, length, after) = reading.join().unwrap();
+        assert!(begun.elapsed() < PROMPT);
+        let own = |error: std::io::Error| error.downcast::<ftrack_api::Error>().unwrap();
+        let error = own(error);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains("download"), "{error}");
+        assert!(0 < length && length < LARGE);
+        match kind {
+            // The token was about what was read in it: the file goes on.
+            ErrorKind::Cancelled => assert_eq!(after.unwrap(), 1),
+            _ => assert_eq!(own(after.unwrap_err()).kind(), kind),
+        }
+    }
 }
 
 #[test]

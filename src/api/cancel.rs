@@ -48,10 +48,14 @@ impl CancelToken {
     }
 
     /// Ends what is under way in [`run`](Self::run), promptly and with an error of kind
-    /// [`Cancelled`](crate::ErrorKind::Cancelled): requests, answers that are being read, waits
-    /// between attempts. What the server does already, it does to the end; a commit that is
-    /// cancelled stays recorded, and the next one asks what became of it. Looking up a host name
-    /// and beginning a connection are not broken off.
+    /// [`Cancelled`](crate::ErrorKind::Cancelled): connections being made, requests, answers that
+    /// are being read (a streamed download as well, while it is read in `run`), waits between
+    /// attempts. What the server does already, it does to the end; a commit that is cancelled
+    /// stays recorded, and the next one asks what became of it.
+    ///
+    /// The one wait that goes on is the system's for a host name, which no thread can call back:
+    /// the call ends as soon as that has ended. Only new connections look names up, and only
+    /// those to hosts that [`Network::resolve_to`](crate::Network::resolve_to) does not name.
     ///
     /// A token stays cancelled; every later request in its `run` fails at once.
     pub fn cancel(&self) {
