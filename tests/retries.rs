@@ -299,7 +299,7 @@ fn cancelling_and_closing_end_a_download_that_is_read() {
         let begun = Instant::now();
         match kind {
             ErrorKind::Cancelled => button.cancel(),
-            _ => drop(session.close()),
+            _ => session.close(),
         }
         let (error, length, after) = reading.join().unwrap();
         assert!(begun.elapsed() < PROMPT);

@@ -21,13 +21,15 @@ pub(crate) enum Failure<E> {
     Refused(Error),
 }
 
+/// Sends all of the first argument and fills all of the second one.
+pub(crate) type Exchange<'a, E> = dyn FnMut(&[u8], &mut [u8]) -> Result<(), E> + 'a;
+
 /// Asks `proxy` for a connection to `host`, a name, which the proxy looks up, or an address.
-/// `exchange` sends all of its first argument and fills all of its second one.
 pub(crate) fn open_tunnel<E>(
     proxy: &Proxy,
     host: &str,
     port: u16,
-    exchange: &mut dyn FnMut(&[u8], &mut [u8]) -> Result<(), E>,
+    exchange: &mut Exchange<'_, E>,
 ) -> Result<(), Failure<E>> {
     let mut exchange =
         |sent: &[u8], answer: &mut [u8]| exchange(sent, answer).map_err(Failure::Broken);
