@@ -6,6 +6,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use crate::value::EntityKey;
+
 /// What every fallible function of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -104,8 +106,17 @@ pub struct ServerError {
     pub code: Option<String>,
     /// The HTTP status: 200 unless the session is strict.
     pub status: u16,
-    /// Which of the session's recorded operations it is about, where that can be told.
+    /// Which of the session's [recorded operations](crate::Session::recorded_operations) it is
+    /// about. Servers do not say that: it is known of the only change of a commit, and of others
+    /// where the server's text names exactly one, by its key, a value, an attribute or its type.
+    /// `None` else, as are the three fields that follow.
     pub operation: Option<usize>,
+    /// That operation in words, such as `update Task(…): bid = 3`.
+    pub operation_text: Option<String>,
+    /// The entity that it is about.
+    pub entity: Option<EntityKey>,
+    /// The attribute that the server names, or whose value it repeats.
+    pub attribute: Option<String>,
 }
 
 impl Error {
@@ -188,10 +199,19 @@ impl Error {
         unanswered && !self.0.never_sent
     }
 
-    /// Notes which recorded operation the server refused.
-    pub(crate) fn about_operation(mut self, index: usize) -> Self {
+    /// Notes which recorded operation the server refused, and which attribute of it.
+    pub(crate) fn about_operation(
+        mut self,
+        index: usize,
+        text: String,
+        entity: EntityKey,
+        attribute: Option<String>,
+    ) -> Self {
         if let Some(server) = &mut self.0.server {
             server.operation = Some(index);
+            server.operation_text = Some(text);
+            server.entity = Some(entity);
+            server.attribute = attribute;
         }
         self
     }

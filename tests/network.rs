@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "hub/relay.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
 mod relay;
 mod support;
 

@@ -10,8 +10,8 @@ use std::process::Command;
 /// The modules of `src/`, each importing only from those above it. Modules on one line may
 /// import from one another to their left.
 const LAYERS: &[&str] = &[
-    "error",
     "value",
+    "error",
     "schema",
     "codegen",
     "query",
@@ -39,8 +39,8 @@ const LAYERS: &[&str] = &[
 
 /// The modules that never touch a socket, a file, a clock, a lock or a thread.
 const PURE: &[&str] = &[
-    "error",
     "value",
+    "error",
     "schema",
     "codegen",
     "query",

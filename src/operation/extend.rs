@@ -18,11 +18,12 @@ pub(crate) fn apply<T: Clone + PartialEq>(members: &[T], added: &[T], removed: &
     result
 }
 
-/// Turns every `Extend` into an update with the whole list.
+/// Turns every `Extend` into an update with the whole list, in its own place.
 ///
 /// `members` gives what a collection has on the server; it is not asked for collections of
 /// entities that `operations` create, nor for those that they set before. Of several changes to
-/// one collection only the last becomes an update, because it holds them all.
+/// one collection only the last becomes an update, because it holds them all; the others stay, so
+/// that each operation keeps its index, and are not sent.
 pub(crate) fn resolve(
     operations: &[Operation],
     mut members: impl FnMut(&EntityKey, &str) -> Vec<EntityKey>,
@@ -66,8 +67,8 @@ pub(crate) fn resolve(
                         old_value: None,
                         new_value: Value::Collection(list.clone()),
                     });
+                    continue;
                 }
-                continue;
             }
             Operation::Update { .. } | Operation::Delete { .. } => {}
         }
@@ -118,7 +119,10 @@ mod tests {
     fn the_last_change_holds_them_all() {
         assert_eq!(
             shown(&[extend(&["a"], &[]), extend(&["b", "x"], &["y"])]),
-            ["update Task(t): notes = [Note(x), Note(a), Note(b)]"]
+            [
+                "extend Task(t): notes + Note(a)",
+                "update Task(t): notes = [Note(x), Note(a), Note(b)]"
+            ]
         );
     }
 
@@ -146,6 +150,7 @@ mod tests {
         assert_eq!(
             shown,
             [
+                "extend Task(t): notes + Note(a)",
                 "update Task(t): notes = [Note(z)]",
                 "update Task(t): notes = [Note(z), Note(b)]"
             ]

@@ -24,7 +24,8 @@ pub(crate) enum Action {
     Delete,
 }
 
-/// The payloads to send for `operations`, in which [`resolve`](super::resolve) left no `Extend`.
+/// The payloads to send for `operations`, of whose every collection that is extended
+/// [`resolve`](super::resolve) has made an update.
 pub(crate) fn optimise(operations: &[Operation]) -> Vec<Payload<'_>> {
     let payloads = payloads(operations);
     let payloads = drop_short_lived(payloads);

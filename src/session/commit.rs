@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
-use crate::operation::{Operation, Payload, Plan, optimise, resolve};
+use crate::operation::{Operation, Plan, optimise, resolve};
 use crate::value::EntityKey;
 use crate::wire::{Rows, decode, encode_commit};
+
+use super::blame::blame;
 
 impl Session {
     /// Sends everything that was recorded, in one request and one transaction: either all of it
@@ -128,8 +130,8 @@ impl Session {
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
-        let operations = self.with_whole_collections(operations)?;
-        let payloads = optimise(&operations);
+        let whole = self.with_whole_collections(operations)?;
+        let payloads = optimise(&whole);
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
@@ -142,7 +144,8 @@ impl Session {
         let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
         let summary = format!("commit of {} changes", payloads.len());
         let answer = self.shared.api.send_changes(&body, &summary);
-        let answer = answer.map_err(|error| doing(blame(error, &operations, &payloads)))?;
+        let answer =
+            answer.map_err(|error| doing(blame(error, self.schema(), operations, &payloads)))?;
         let answer = decode(self.schema(), &answer).map_err(doing)?;
         Ok(answer.rows)
     }
@@ -220,27 +223,6 @@ impl Session {
     pub fn recorded_operations(&self) -> Vec<Operation> {
         self.shared.store.lock().operations().cloned().collect()
     }
-}
-
-/// Adds which operation the server refused, where that can be told: servers name no index, but most
-/// name the entity.
-fn blame(error: Error, operations: &[Operation], payloads: &[Payload<'_>]) -> Error {
-    let Some(server) = error.server() else {
-        return error;
-    };
-    let is_named = |one: &&Payload<'_>| {
-        let mut parts = one.entity.parts();
-        one.entity.parts().next().is_some() && parts.all(|part| server.content.contains(&part))
-    };
-    let found = match payloads {
-        [only] => Some(only),
-        several => several.iter().find(is_named),
-    };
-    let Some(index) = found.map(|payload| payload.operation) else {
-        return error;
-    };
-    let note = format!("It is about operation {index}: {}", operations[index]);
-    error.about_operation(index).and(&note)
 }
 
 /// What became of a commit whose answer was lost.

@@ -1,6 +1,7 @@
 //! What a session can do; one `impl Session` in each file.
 
 mod availability;
+mod blame;
 mod builder;
 mod bulk;
 mod cache;

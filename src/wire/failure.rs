@@ -39,6 +39,9 @@ impl Failure {
             exception: self.exception,
             status,
             operation: None,
+            operation_text: None,
+            entity: None,
+            attribute: None,
         };
         let kind = kind_of(&server);
         let hint = hint_for(kind);

@@ -1,5 +1,4 @@
 //! What stands between a client and its server: TLS, and proxies.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
