@@ -68,7 +68,7 @@ pub use session::{
 };
 pub use session::{FollowUpdates, SessionCache};
 pub use store::EntityState;
-pub use transport::{Canned, Request, Response, Transport};
+pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};
 
 /// For the fuzzer in `tests/fuzz` only: packets have no other way in.

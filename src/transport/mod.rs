@@ -4,6 +4,7 @@ mod call;
 mod canned;
 mod connect;
 mod http;
+mod recording;
 mod resolve;
 mod seal;
 mod socket;
@@ -22,6 +23,7 @@ pub(crate) use call::{Call, Calls};
 pub use canned::Canned;
 pub(crate) use connect::connect;
 pub(crate) use http::Http;
+pub use recording::{Player, Recorder, Recording};
 pub(crate) use resolve::look_up;
 pub(crate) use socks::{Failure as SocksFailure, open_tunnel};
 pub(crate) use tls::{Tls, tls_failure, tls_hint};
@@ -29,8 +31,10 @@ pub(crate) use tls::{Tls, tls_failure, tls_hint};
 /// Sends requests and brings answers.
 ///
 /// The session decides what to send and reads what comes back; a transport only carries it.
-/// Give one to [`SessionBuilder::transport`](crate::SessionBuilder::transport) to record,
-/// replay or refuse traffic. [`Canned`] is one for tests.
+/// Give one to [`SessionBuilder::transport`](crate::SessionBuilder::transport) in place of HTTP, or
+/// wrap HTTP in one with [`SessionBuilder::wrap_transport`](crate::SessionBuilder::wrap_transport),
+/// to watch traffic or refuse some of it. [`Recording`] records and replays; [`Canned`] answers from
+/// a script.
 pub trait Transport: Send + Sync + 'static {
     /// Sends `request` and answers with the status, headers and body that came back, whatever
     /// the status is.
