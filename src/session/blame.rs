@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::operation::{Operation, Payload};
-use crate::schema::Schema;
+use crate::schema::{Attribute, EntityType, Schema};
 use crate::value::Value;
 
 /// Adds the operation, the entity and the attribute, as far as they can be told: the only one that
@@ -67,8 +67,8 @@ fn attribute_of<'d>(said: Said<'_>, schema: &'d Schema, payload: &Payload<'d>) -
     let sent = || payload.data.iter().map(|(name, ..)| *name);
     let known = || {
         let entity_type = schema.entity_type(payload.entity.entity_type()).ok();
-        let attributes = entity_type.into_iter().flat_map(|known| known.attributes());
-        attributes.map(|attribute| attribute.name())
+        let attributes = entity_type.into_iter().flat_map(EntityType::attributes);
+        attributes.map(Attribute::name)
     };
     let mut repeated = payload
         .data

@@ -350,7 +350,7 @@ impl Playing {
         };
         let same = || places().filter(|(_, (one, _))| self.with_keys(&one.request) == *asked);
         let unplayed = same().find(|(_, (_, is_played))| !is_played);
-        if let Some((index, _)) = unplayed.or_else(|| same().last()) {
+        if let Some((index, _)) = unplayed.or_else(|| same().next_back()) {
             return Some(index);
         }
         let (index, keys) = places().find_map(|(index, (one, is_played))| {
