@@ -271,6 +271,7 @@ impl Core {
             }
             Command::WhenUp(waiter) => self.waiters.push(waiter),
             Command::Reconnect => {
+                self.tell_of_loss();
                 self.status.set_state(HubState::Reconnecting);
                 self.machine.reconnect();
             }
@@ -292,6 +293,11 @@ impl Core {
 
     fn down(&mut self, error: &Error, retry_in: Duration) {
         log::warn!("event hub: {error}; trying again in {retry_in:.1?}");
+        self.tell_of_loss();
+    }
+
+    /// Announces that the connection is gone, whoever wanted it, if there was one.
+    fn tell_of_loss(&mut self) {
         if self.status.state() == HubState::Connected {
             self.status.set_state(HubState::Reconnecting);
             self.announce("ftrack.meta.disconnected");

@@ -1,8 +1,9 @@
 //! Staying fresh: what `ftrack.update` events name is fetched again.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -10,9 +11,12 @@ use crate::error::Result;
 use crate::event::{ChangedEntity, Event, UpdateAction};
 use crate::handle::{Session, Shared};
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
-use crate::schema::{AttributeKind, EntityType, Schema, TypeId};
-use crate::value::EntityKey;
-use crate::wire::{Known, family};
+use crate::schema::{Attribute, AttributeKind, EntityType, Schema, TypeId};
+use crate::value::{EntityKey, Value};
+use crate::wire::{Known, family, same_value, value_to_json};
+
+/// How long the server may take to confirm the subscription.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Follows the server's updates, until it is dropped. Made by [`Session::follow_updates`].
 #[must_use = "the session stops to follow when this is dropped"]
@@ -23,17 +27,19 @@ pub struct FollowUpdates {
 }
 
 impl Session {
-    /// Marks what others change as stale in every cache of the session, so that the next read
-    /// fetches it; what they delete leaves. It does so while the returned value lives.
+    /// Marks what changes on the server as stale in every cache of the session, so that the next
+    /// read fetches it; what is deleted leaves. It does so while the returned value lives.
     ///
     /// The event hub must be connected for it, and the events are taken in by its
     /// [`wait`](crate::EventHub::wait), [`poll`](crate::EventHub::poll) or
     /// [`next`](crate::EventHub::next), on the thread that calls these. What was set here and is
-    /// not committed stays. Changes of this session itself are known already.
+    /// not committed stays. Of what this session itself commits only that is stale which the
+    /// server has changed beyond it.
     ///
-    /// What is changed while the hub is not connected is not told afterwards: when it connects
-    /// again, everything in memory is stale, and what lies in the cache below counts only if it
-    /// was put there later.
+    /// What was known before this is called is as old as it is. What changes while the hub is not
+    /// connected is not told afterwards: when it connects again, everything in memory is stale,
+    /// and what lies in the cache below counts only if it was put there later. So it is when
+    /// nobody took in events for so long that the hub had to drop some.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -58,49 +64,66 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`EventHub::subscribe`](crate::EventHub::subscribe).
+    /// If the hub is connected and the server does not confirm the subscription: as for
+    /// [`EventHub::subscribe_with`](crate::EventHub::subscribe_with).
     pub fn follow_updates(&self) -> Result<FollowUpdates> {
         let hub = self.event_hub();
+        let connected = hub.connected();
+        let gaps = Arc::new(Gaps {
+            is_cut_off: AtomicBool::new(!connected),
+            dropped: AtomicU64::new(hub.counts().dropped),
+        });
         let mut following = FollowUpdates {
             hub: hub.clone(),
             subscribers: Vec::new(),
         };
-        // First of all, so that other handlers of the event read what is fresh.
-        let first = || SubscribeOptions::new().priority(i32::MIN);
-        let updates = self.taking_in(Shared::take_in_update);
-        let id = hub.subscribe_with("topic=ftrack.update", first().ignore_own(), updates)?;
-        following.subscribers.push(id);
-        let was_lost = Arc::new(AtomicBool::new(false));
-        let lost = was_lost.clone();
-        let id = hub.subscribe_with("topic=ftrack.meta.disconnected", first(), move |_| {
-            lost.store(true, Ordering::Relaxed);
-            Ok(None)
-        })?;
-        following.subscribers.push(id);
-        let back = self.taking_in(move |shared, _| {
-            if was_lost.swap(false, Ordering::Relaxed) {
-                shared.take_in_gap();
+        for topic in [DISCONNECTED, CONNECTED, UPDATE] {
+            // First of all, so that other handlers of the event read what is fresh.
+            let mut options = SubscribeOptions::new().priority(i32::MIN);
+            if topic == UPDATE && connected {
+                options = options.acknowledged(PATIENCE);
             }
-            Ok(())
-        });
-        let id = hub.subscribe_with("topic=ftrack.meta.connected", first(), back)?;
-        following.subscribers.push(id);
+            // The hub belongs to the session, so a handle in it would keep both alive.
+            let shared = Arc::downgrade(&self.shared);
+            let gaps = gaps.clone();
+            let id =
+                hub.subscribe_with(format!("topic={topic}").as_str(), options, move |event| {
+                    if let Some(shared) = shared.upgrade() {
+                        if gaps.is_after_one(event.topic(), shared.event_hub.counts().dropped) {
+                            shared.take_in_gap();
+                        }
+                        if event.topic() == UPDATE {
+                            shared.take_in_update(event)?;
+                        }
+                    }
+                    Ok(None)
+                })?;
+            following.subscribers.push(id);
+        }
         Ok(following)
     }
+}
 
-    /// A handler that does nothing once the session is gone. The hub belongs to the session, so a
-    /// handle in it would keep both alive.
-    fn taking_in(
-        &self,
-        take_in: impl Fn(&Shared, &Event) -> Result<()> + Send + Sync + 'static,
-    ) -> impl Fn(&Event) -> anyhow::Result<Option<Json>> + Send + Sync + 'static {
-        let shared: Weak<Shared> = Arc::downgrade(&self.shared);
-        move |event| {
-            if let Some(shared) = shared.upgrade() {
-                take_in(&shared, event)?;
-            }
-            Ok(None)
+const UPDATE: &str = "ftrack.update";
+const CONNECTED: &str = "ftrack.meta.connected";
+const DISCONNECTED: &str = "ftrack.meta.disconnected";
+
+/// Where events may be missing.
+struct Gaps {
+    is_cut_off: AtomicBool,
+    /// How many events the hub had dropped when it was last looked at.
+    dropped: AtomicU64,
+}
+
+impl Gaps {
+    /// Whether something may have been missed before an event with this topic, when the hub has
+    /// dropped so many.
+    fn is_after_one(&self, topic: &str, dropped: u64) -> bool {
+        if topic == DISCONNECTED {
+            self.is_cut_off.store(true, Ordering::Relaxed);
         }
+        let is_back = topic == CONNECTED && self.is_cut_off.swap(false, Ordering::Relaxed);
+        is_back || self.dropped.swap(dropped, Ordering::Relaxed) != dropped
     }
 }
 
@@ -116,23 +139,53 @@ impl Drop for FollowUpdates {
 impl Shared {
     fn take_in_update(&self, event: &Event) -> Result<()> {
         let update = event.update(self.schema.as_ref())?;
+        let is_own = self.event_hub.is_own(event);
         for changed in &update.entities {
             // What the schema does not have is not cached.
-            if let Some(entity_type) = self.schema.find(&changed.entity_type) {
-                self.take_in(entity_type, changed);
+            let Some(entity_type) = self.schema.find(&changed.entity_type) else {
+                continue;
+            };
+            let key = key_of(entity_type, &changed.id);
+            if !(is_own && self.is_known(entity_type, &key, changed)) {
+                self.take_in(entity_type, &key, changed);
             }
         }
         Ok(())
     }
 
-    fn take_in(&self, entity_type: &EntityType, changed: &ChangedEntity) {
+    /// Whether the session knows of a change already, as it does of its own, but not of what the
+    /// server does in their wake.
+    fn is_known(&self, entity_type: &EntityType, key: &EntityKey, changed: &ChangedEntity) -> bool {
+        let store = self.store.lock();
+        let Some(place) = store.find_key(key) else {
+            return false;
+        };
+        match changed.action {
+            UpdateAction::Add => true,
+            UpdateAction::Update | UpdateAction::Move => changed.changes.iter().all(|change| {
+                // An attribute that the schema does not have is a custom one, with a row of its own.
+                let Ok(attribute) = entity_type.attribute(&change.attribute) else {
+                    return true;
+                };
+                let counterpart = self.schema.counterpart(entity_type, attribute);
+                let names = [Some(attribute.name()), counterpart.map(Attribute::name)];
+                let mut known = names.into_iter().flatten();
+                known.any(|name| {
+                    let value = store.remote(place, name);
+                    value.is_some_and(|value| says(&self.schema, &value, &change.new))
+                })
+            }),
+            UpdateAction::Remove | UpdateAction::Other(_) => false,
+        }
+    }
+
+    fn take_in(&self, entity_type: &EntityType, key: &EntityKey, changed: &ChangedEntity) {
         let schema = &self.schema;
-        let key = key_of(entity_type, &changed.id);
         let owners = owners_of(schema, entity_type, changed);
         let mut store = self.store.lock();
         match changed.action {
-            UpdateAction::Remove => store.deleted_elsewhere(&key),
-            _ => store.forget_values(&key),
+            UpdateAction::Remove => store.deleted_elsewhere(key),
+            _ => store.forget_values(key),
         }
         for owner in &owners {
             store.forget_members(owner, entity_type.name());
@@ -157,6 +210,19 @@ impl Shared {
         if let Some(lower) = self.lower.get() {
             lower.distrust();
         }
+    }
+}
+
+/// Whether an event speaks of this value. Events give most values as text; where that cannot be
+/// told to be the same, the value counts as another one, which costs a request.
+fn says(schema: &Schema, value: &Value, event: &Json) -> bool {
+    let Ok(known) = value_to_json(schema, value) else {
+        return false;
+    };
+    match (value, event) {
+        (Value::Reference(key), Json::String(id)) => key.parts().eq([id.as_str()]),
+        (_, Json::String(text)) if known.is_number() => text.parse::<f64>().ok() == known.as_f64(),
+        _ => same_value(&known, event),
     }
 }
 
@@ -207,4 +273,32 @@ fn families_with(schema: &Schema, member: &EntityType) -> BTreeSet<TypeId> {
     };
     let holding = schema.entity_types().iter().filter(holds);
     holding.map(|one| family(schema, one.id()).id()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn something_may_be_missed_after_a_loss_and_among_dropped_events() {
+        let gaps = Gaps {
+            is_cut_off: AtomicBool::new(false),
+            dropped: AtomicU64::new(3),
+        };
+        let steps = [
+            // The connection that was there from the beginning.
+            (CONNECTED, 3, false),
+            (UPDATE, 3, false),
+            (DISCONNECTED, 3, false),
+            (CONNECTED, 3, true),
+            (CONNECTED, 3, false),
+            (UPDATE, 70, true),
+            (UPDATE, 70, false),
+            // Both announcements may be among them.
+            (UPDATE, 71, true),
+        ];
+        for (number, (topic, dropped, expected)) in steps.into_iter().enumerate() {
+            assert_eq!(gaps.is_after_one(topic, dropped), expected, "{number}");
+        }
+    }
 }

@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// The place of a known entity.
-    fn find_key(&self, entity: &EntityKey) -> Option<u32> {
+    pub(crate) fn find_key(&self, entity: &EntityKey) -> Option<u32> {
         let entity_type = self.schema.find(entity.entity_type())?;
         self.find(entity_type.id(), entity.key())
     }
