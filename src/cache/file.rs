@@ -1,6 +1,6 @@
 //! Values in a file that several processes share: an SQLite database.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -34,8 +34,8 @@ const TABLE: &str = "
 /// Keeps values in a file, between sessions and for several processes at once.
 ///
 /// The file is an SQLite database. It survives `kill -9` at any moment, and a file that is
-/// damaged is begun afresh, with a warning in the log. A call that waits for another process
-/// fails after a quarter of a second.
+/// damaged, as it may be after a loss of power, is begun afresh, with a warning in the log. A call
+/// that waits for another process fails after a quarter of a second.
 ///
 /// The file must lie on a local disk: network file systems do not let several machines share a
 /// database. It is as readable as other new files of the user; what the server told is in it.
@@ -69,7 +69,8 @@ impl FileCache {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] if the file can be neither opened nor replaced.
+    /// [`ErrorKind::Io`] if the file can be neither opened nor replaced. That other processes keep
+    /// it busy is no error; the next call tries again.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let cache = Self {
             path: path.into(),
@@ -79,12 +80,15 @@ impl FileCache {
             unchecked: AtomicU64::new(0),
             counters: Counters::default(),
         };
-        let opened = cache.connect();
-        let connection = opened.map_err(|error| {
-            let message = format!("cannot use the cache {}: {error:#}", cache.path.display());
-            Error::new(ErrorKind::Io, message).because(error)
-        })?;
-        cache.idle.give(connection);
+        match cache.connect() {
+            Ok(connection) => cache.idle.give(connection),
+            // The next call tries again.
+            Err(error) if is_busy(&error) => log::info!("a cache is busy: {error:#}"),
+            Err(error) => {
+                let message = format!("cannot use the cache {}: {error:#}", cache.path.display());
+                return Err(Error::new(ErrorKind::Io, message).because(error));
+            }
+        }
         Ok(cache)
     }
 
@@ -129,16 +133,46 @@ impl FileCache {
         Ok(done)
     }
 
-    /// Opens the file, alone: what must not happen twice at once, as making the tables and
-    /// replacing a damaged file, happens here.
+    /// Opens the file. What must not happen twice at once, as making the tables and replacing a
+    /// damaged file, happens alone.
     fn connect(&self) -> anyhow::Result<Connection> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let _alone = lock(&beside(&self.path, ".lock"))?;
+        let among_others = self.lock(File::try_lock_shared)?;
+        if let Some(connection) = ready(&self.path)? {
+            return Ok(connection);
+        }
+        drop(among_others);
+        let _alone = self.lock(File::try_lock)?;
         match prepared(&self.path) {
             Err(error) if is_damage(&error) => self.begin_afresh(&error),
             other => Ok(other?),
+        }
+    }
+
+    /// Takes the lock of everybody who opens the file, and holds it.
+    fn lock(&self, try_to: fn(&File) -> Result<(), TryLockError>) -> anyhow::Result<File> {
+        let path = beside(&self.path, ".lock");
+        let mut options = File::options();
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
+        let started = Instant::now();
+        loop {
+            match try_to(&file) {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+                Err(TryLockError::WouldBlock) if started.elapsed() >= PATIENCE => {
+                    return Err(Busy(path).into());
+                }
+                // No system waits for a file's lock for a limited time, and who waits without a
+                // limit would hang with a process that hangs. It is held for milliseconds, when
+                // a file is opened or replaced.
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
+            }
         }
     }
 
@@ -148,7 +182,7 @@ impl FileCache {
         &self,
         work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> anyhow::Result<(Connection, T)> {
-        let _alone = lock(&beside(&self.path, ".lock"))?;
+        let _alone = self.lock(File::try_lock)?;
         let again = prepared(&self.path).and_then(|mut connection| {
             let done = work(&mut connection)?;
             Ok((connection, done))
@@ -182,39 +216,13 @@ impl FileCache {
         ttl.map_or(i64::MIN, |ttl| now().saturating_sub(ttl))
     }
 
-    /// Removes what is too old and what was written first, if the file has become too large.
-    fn trim(&self, written: u64) -> anyhow::Result<()> {
-        let unchecked = self.unchecked.fetch_add(written, Ordering::Relaxed) + written;
-        if unchecked < self.max_bytes / 32 {
-            return Ok(());
-        }
-        self.unchecked.store(0, Ordering::Relaxed);
-        let mut used = self.with(|connection| used_bytes(connection))?;
-        if used <= self.max_bytes {
-            return Ok(());
-        }
-        let expired = self.with(|connection| {
-            connection.execute("DELETE FROM entry WHERE written < ?1", [self.oldest()])
-        })?;
-        self.counters.evicted(expired);
-        // A little more than needed, so that the next write need not trim again.
-        let enough = self.max_bytes / 8 * 7;
-        loop {
-            used = self.with(|connection| used_bytes(connection))?.min(used);
-            let removed = match used > enough {
-                true => self.with(|connection| remove_oldest(connection))?,
-                false => return Ok(()),
-            };
-            self.counters.evicted(removed);
-            if removed == 0 {
-                return Ok(());
-            }
-        }
-    }
-
     fn write(&self, entries: &[(String, String)]) -> anyhow::Result<()> {
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        let written = bytes.sum::<usize>() as u64;
+        let unchecked = self.unchecked.fetch_add(written, Ordering::Relaxed) + written;
+        let is_check_due = unchecked >= self.max_bytes / 32;
         let now = now();
-        self.with(|connection| {
+        let (evicted, is_small) = self.with(|connection| {
             let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut insert = writing.prepare_cached(
@@ -225,25 +233,102 @@ impl FileCache {
                     insert.execute(params![key, value, check_sum(key, value), now])?;
                 }
             }
-            writing.commit()
+            // In the same transaction: each other one would wait for the other processes again.
+            let trimmed = match is_check_due {
+                true => trim(&writing, self.max_bytes)?,
+                false => (0, false),
+            };
+            writing.commit()?;
+            Ok(trimmed)
         })?;
+        if is_small {
+            self.unchecked.store(0, Ordering::Relaxed);
+        }
         self.counters.written(entries.len());
-        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
-        self.trim(bytes.sum::<usize>() as u64)
+        self.counters.evicted(evicted);
+        Ok(())
     }
 }
 
-/// A connection to a file that has the tables.
-fn prepared(path: &Path) -> rusqlite::Result<Connection> {
+/// Another process holds this file, and may have let it go the next time.
+#[derive(Debug)]
+struct Busy(PathBuf);
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "another process holds {}", self.0.display())
+    }
+}
+
+impl std::error::Error for Busy {}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    let database = error.downcast_ref::<rusqlite::Error>();
+    let code = database.and_then(rusqlite::Error::sqlite_error_code);
+    let is_held = matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    );
+    is_held || error.is::<Busy>()
+}
+
+/// Removes what was written first, if the file has become too large; answers how many values went,
+/// and whether that is enough. What is too old was written first.
+fn trim(connection: &Connection, max_bytes: u64) -> rusqlite::Result<(usize, bool)> {
+    let mut used = used_bytes(connection)?;
+    if used <= max_bytes {
+        return Ok((0, true));
+    }
+    // A little more than needed, so that the next write need not trim again.
+    let enough = max_bytes / 8 * 7;
+    let mut evicted = 0;
+    // Others wait for this: the next write goes on with it.
+    for _ in 0..4 {
+        let removed = remove_oldest(connection)?;
+        evicted += removed;
+        used = used_bytes(connection)?.min(used);
+        if used <= enough || removed == 0 {
+            return Ok((evicted, true));
+        }
+    }
+    Ok((evicted, false))
+}
+
+/// A connection to a file.
+fn opened(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
-    // A reader never waits for a writer. What the last moments wrote may be lost with the
-    // power, and nothing else.
+    // A reader never waits for a writer.
     connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "normal")?;
+    // Nobody waits for the disk: what a process has written is there when it is killed. When the
+    // power fails the file may be damaged, which is noticed, or lack what was written last.
+    connection.pragma_update(None, "synchronous", "off")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if layout != LAYOUT {
+    Ok(connection)
+}
+
+/// A connection to a file that is as it should be; none if it is to be made or replaced.
+fn ready(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = opened(path).and_then(|connection| Ok((layout(&connection)?, connection)));
+    match connection {
+        Ok((found, connection)) => Ok((found == LAYOUT).then_some(connection)),
+        Err(error) if is_damage(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// A connection to a file that has the tables, which are made if need be; to be called by who
+/// holds the lock alone.
+fn prepared(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = opened(path)?;
+    if layout(&connection)? != LAYOUT {
         connection.execute_batch("DROP TABLE IF EXISTS entry")?;
         connection.execute_batch(TABLE)?;
         connection.pragma_update(None, "user_version", LAYOUT)?;
@@ -259,25 +344,6 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     );
     // A database without our table, under our number, is none of ours.
     is_damage || error.to_string().contains("no such table: entry")
-}
-
-/// Waits until no other process has this file, and holds it.
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)?;
-    let started = Instant::now();
-    while file.try_lock().is_err() {
-        anyhow::ensure!(
-            started.elapsed() < PATIENCE,
-            "another process holds {}",
-            path.display()
-        );
-        thread::sleep(Duration::from_millis(2));
-    }
-    Ok(file)
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
