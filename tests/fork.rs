@@ -5,6 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "a program that reports")]
 
+#[cfg(all(unix, feature = "redis"))]
+#[path = "support/redis.rs"]
+mod redis;
+
 #[cfg(unix)]
 mod unix {
     use std::panic::AssertUnwindSafe;
@@ -59,6 +63,54 @@ mod unix {
                 assert_eq!(fork::WEXITSTATUS(status), 0);
             }
         }
+        #[cfg(feature = "file-cache")]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cache");
+            inherit(&ftrack_api::cache::FileCache::open(path).unwrap());
+        }
+        #[cfg(feature = "redis")]
+        inherit(&crate::redis::Server::start().cache());
+    }
+
+    /// How many files and sockets this process has open, where that can be told.
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    fn handles() -> usize {
+        std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+    }
+
+    /// Parent and child use a cache at once, each over a connection of its own.
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    fn inherit(cache: &dyn ftrack_api::cache::Cache) {
+        let uses = |who: &str| {
+            for number in 0..300 {
+                let (key, value) = (format!("{who} {}", number % 7), format!("{who} {number}"));
+                cache.set(&key, value.clone()).unwrap();
+                assert_eq!(cache.get(&key).unwrap(), Some(value));
+            }
+        };
+        uses("before");
+        let before = handles();
+        match fork::fork().unwrap() {
+            Fork::Child => {
+                let is_fine = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    uses("child");
+                    let is_linux = cfg!(target_os = "linux");
+                    assert!(
+                        !is_linux || handles() > before,
+                        "it uses its parent's connection"
+                    );
+                }));
+                std::process::exit(i32::from(is_fine.is_err()));
+            }
+            Fork::Parent(child) => {
+                uses("parent");
+                let status = fork::waitpid(child).unwrap();
+                assert_eq!(fork::WEXITSTATUS(status), 0);
+            }
+        }
+        assert_eq!(cache.get("child 5").unwrap().as_deref(), Some("child 299"));
+        assert_eq!(cache.statistics()[0].errors, 0);
     }
 }
 

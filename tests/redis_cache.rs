@@ -2,91 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "figures, and reports of processes")]
 
+#[path = "support/redis.rs"]
+mod redis;
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ftrack_api::cache::{Cache, RedisCache, conformance};
+use redis::Server;
 use support::{builder, emulator, requests};
-
-/// A Redis or Valkey server; ends when it is dropped.
-struct Server {
-    child: Child,
-    port: u16,
-    /// Where it runs; removed when it is gone.
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-        Self::start_at(free.unwrap().port())
-    }
-
-    fn start_at(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let start = |program: &str| {
-            Command::new(program)
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-                .args(["--save", "", "--appendonly", "no"])
-                .arg("--dir")
-                .arg(folder.path())
-                .stdout(Stdio::null())
-                .spawn()
-        };
-        let child = start("valkey-server").or_else(|_| start("redis-server"));
-        let child =
-            child.expect("valkey-server or redis-server is needed: apt install redis-server");
-        let started = Instant::now();
-        while !answers(port) {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "it does not start"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self {
-            child,
-            port,
-            _folder: folder,
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
-    }
-
-    fn cache(&self) -> RedisCache {
-        RedisCache::new(&self.url()).unwrap()
-    }
-
-    /// Ends at once, without a word to anybody, and says where it was.
-    fn kill(mut self) -> u16 {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.port
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return false;
-    };
-    let mut answer = [0; 5];
-    let asked = stream.write_all(b"PING\r\n");
-    asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"+PONG"
-}
 
 #[test]
 fn it_keeps_to_the_rules() {
