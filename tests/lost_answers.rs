@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ftrack_api::cache::MemoryCache;
 use ftrack_api::{
     Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, Value, data,
 };
@@ -466,4 +467,117 @@ fn a_refused_connection_leaves_no_doubt() {
     let error = session.commit().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
     assert_eq!(session.recorded_operations().len(), 1);
+}
+
+/// A session with a cache over a transport that loses answers, the cache, and a shot with its
+/// children, all of it cached.
+fn caching(server: &Emulator) -> (Session, Arc<Plan>, Arc<MemoryCache>, ftrack_api::Entity) {
+    let (transport, cache) = (Lossy::new(), Arc::new(MemoryCache::new()));
+    let plan = transport.plan.clone();
+    let builder = builder(server).transport(transport).retry(Retry::off());
+    let session = builder.cache(cache.clone()).open().unwrap();
+    let query =
+        "select name, description, children.name, children.bid from Shot where children any ()";
+    let shot = session.query(query).unwrap().first().unwrap().unwrap();
+    (session, plan, cache, shot)
+}
+
+/// What a session reads that has nothing but this cache, and how many requests it takes.
+fn seen_by_another(
+    server: &Emulator,
+    cache: &Arc<MemoryCache>,
+    shot: &ftrack_api::Entity,
+) -> (Option<String>, Vec<String>, u64) {
+    let session = builder(server).cache(cache.clone()).open().unwrap();
+    let before = session.statistics().requests;
+    let shot = session.get("Shot", shot.id()).unwrap().unwrap();
+    let children = shot.collection("children").unwrap().all().unwrap();
+    let mut names: Vec<String> = children
+        .iter()
+        .map(|one| one.get("name").unwrap())
+        .collect();
+    names.sort();
+    let description = shot.get("description").unwrap();
+    (description, names, session.statistics().requests - before)
+}
+
+#[test]
+fn a_lost_answer_leaves_nothing_old_in_the_cache() {
+    let server = emulator();
+    let (session, plan, cache, shot) = caching(&server);
+    let (_, children, asked) = seen_by_another(&server, &cache, &shot);
+    assert_eq!(asked, 0, "it is in the cache");
+    let mut more = children.clone();
+    more.push("zz new".to_owned());
+
+    // The commit is found out about at once.
+    shot.set("description", "one").unwrap();
+    let new = data! { "name": "zz new", "parent": &shot };
+    session.create("Task", new).unwrap();
+    plan.unanswered.store(1, Ordering::SeqCst);
+    session.commit().unwrap();
+    let (description, names, _) = seen_by_another(&server, &cache, &shot);
+    assert_eq!((description.as_deref(), &names), (Some("one"), &more));
+
+    // It stays in doubt: neither list of children may be taken for the server's.
+    let gone = shot.collection("children").unwrap().all().unwrap();
+    let gone = gone
+        .iter()
+        .find(|one| one.get::<String>("name").unwrap() == "zz new");
+    session.delete(gone.unwrap()).unwrap();
+    plan.unanswered.store(2, Ordering::SeqCst);
+    session.commit().unwrap_err();
+    let (description, names, asked) = seen_by_another(&server, &cache, &shot);
+    assert_eq!((description.as_deref(), &names), (Some("one"), &children));
+    assert!(asked > 0);
+}
+
+#[test]
+fn what_was_rolled_back_in_doubt_is_asked_for() {
+    let server = emulator();
+    for is_applied in [true, false] {
+        let (session, plan, cache, shot) = caching(&server);
+        let (_, before, _) = seen_by_another(&server, &cache, &shot);
+        let old: Option<String> = shot.get("description").unwrap();
+        let deleted = shot
+            .collection("children")
+            .unwrap()
+            .all()
+            .unwrap()
+            .remove(0);
+        shot.set("description", "in doubt").unwrap();
+        session.delete(&deleted).unwrap();
+        let new = data! { "name": format!("in doubt {is_applied}"), "parent": &shot };
+        let new = session.create("Task", new).unwrap();
+        match is_applied {
+            true => plan.unanswered.store(2, Ordering::SeqCst),
+            false => plan.swallowed.store(2, Ordering::SeqCst),
+        }
+        let error = session.commit().unwrap_err();
+        assert!(error.to_string().contains("asks first"), "{error}");
+        session.rollback();
+
+        let description: Option<String> = shot.get("description").unwrap();
+        let children = shot.collection("children").unwrap().all().unwrap();
+        let mut names: Vec<String> = children
+            .iter()
+            .map(|one| one.get("name").unwrap())
+            .collect();
+        names.sort();
+        let seen = (description.clone(), names.clone());
+        let (description, names, _) = seen_by_another(&server, &cache, &shot);
+        assert_eq!(seen, (description, names), "applied: {is_applied}");
+        let expected = if is_applied {
+            Some("in doubt")
+        } else {
+            old.as_deref()
+        };
+        assert_eq!(seen.0.as_deref(), expected);
+        assert_eq!(seen.1 == before, !is_applied);
+        assert_eq!(session.get("Task", new.id()).unwrap().is_some(), is_applied);
+        assert_eq!(
+            session.get("Task", deleted.id()).unwrap().is_none(),
+            is_applied
+        );
+    }
 }

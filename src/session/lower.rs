@@ -38,8 +38,8 @@ pub(super) enum CommitNews {
         /// What the commit set, then what the server answered.
         known: [Vec<Known>; 2],
     },
-    /// The server may have taken these, or not.
-    InDoubt(Arc<Vec<Operation>>),
+    /// The server may have taken these, or not, and these collections may have changed.
+    InDoubt(Arc<Vec<Operation>>, Vec<Known>),
 }
 
 impl Lower {
@@ -286,12 +286,14 @@ impl Shared {
                 store.commit_succeeded(rows);
                 CommitNews::Nothing
             }
+            None if has_cache && in_doubt => {
+                let effects = store.effects(&operations).on_collections();
+                store.commit_failed(in_doubt);
+                CommitNews::InDoubt(operations, store.known_after(&effects))
+            }
             None => {
                 store.commit_failed(in_doubt);
-                match has_cache && in_doubt {
-                    true => CommitNews::InDoubt(operations),
-                    false => CommitNews::Nothing,
-                }
+                CommitNews::Nothing
             }
         }
     }
@@ -304,7 +306,8 @@ impl Shared {
                 known.iter().for_each(|known| self.write_to_cache(known));
                 self.remove_from_cache(&effects.deleted);
             }
-            CommitNews::InDoubt(operations) => {
+            CommitNews::InDoubt(operations, moved) => {
+                self.write_to_cache(moved);
                 let entities = operations.iter().filter_map(|operation| {
                     let entity = operation.entity();
                     let entity_type = self.schema.find(entity.entity_type())?;

@@ -49,6 +49,14 @@ enum Effect {
     Extended(NameId),
 }
 
+impl Effects {
+    /// Leaves only whose collections may have changed.
+    pub(crate) fn on_collections(mut self) -> Self {
+        self.operations.clear();
+        self
+    }
+}
+
 impl Store {
     /// Keeps at most so many records, if that many are not in use.
     pub(crate) fn set_limit(&mut self, limit: usize) {
@@ -247,6 +255,17 @@ impl Store {
             of(*owner, &|known| known.moved.push(*member));
         }
         known
+    }
+
+    /// Forgets what is known of entities and collections that these operations may have changed.
+    pub(super) fn distrust(&mut self, operations: &[Operation], effects: &Effects) {
+        for operation in operations {
+            self.forget_values(operation.entity());
+        }
+        let schema = self.schema.clone();
+        for (owner, member) in &effects.owners {
+            self.forget_collections_of(*owner, schema.by_id(*member).name());
+        }
     }
 
     fn target(&self, place: u32) -> (TypeId, &Key) {

@@ -127,9 +127,12 @@ impl Store {
     }
 
     /// Forgets every operation and every local value. Entities that were never committed go
-    /// away; deleted ones are there again.
+    /// away; deleted ones are there again. What may be on the server all the same is asked for
+    /// when it is next read.
     pub(crate) fn rollback(&mut self) {
-        self.queued.clear();
+        let mut doubtful = std::mem::take(&mut self.queued);
+        doubtful.truncate(self.in_doubt.iter().sum());
+        let effects = self.effects(&doubtful);
         self.queued_numbers.clear();
         self.in_doubt.clear();
         let changed = std::mem::take(&mut self.changed);
@@ -145,6 +148,7 @@ impl Store {
                 self.index_again(place);
             }
         }
+        self.distrust(&doubtful, &effects);
     }
 
     /// The deleted entity with the key of the one at `place`: that one itself, unless a new entity
