@@ -228,7 +228,13 @@ impl Error {
         self
     }
 
-    /// Puts a sentence behind the message.
+    /// Puts a hint behind the message.
+    pub(crate) fn and_on_this_line(mut self, hint: &str) -> Self {
+        self.0.message += hint;
+        self
+    }
+
+    /// Puts a sentence behind the message, on a line of its own.
     pub(crate) fn and(mut self, note: &str) -> Self {
         self.0.message = format!("{}\n{note}", self.0.message);
         self

@@ -3,8 +3,9 @@
 
 mod support;
 
-use ftrack_api::{Entity, Error, ErrorKind, Session, data};
-use support::{emulator, open};
+use ftrack_api::{Entity, Error, ErrorKind, Operation, Result, Retry, Session, data};
+use ftrack_emulator::faults::Fault;
+use support::{Parrot, builder, emulator, open};
 
 fn first(session: &Session, entity_type: &str) -> Entity {
     let found = session.query(entity_type).unwrap().first();
@@ -29,7 +30,7 @@ fn blamed(session: &Session, error: &Error) -> (Option<usize>, Option<String>) {
     let recorded = session.recorded_operations();
     session.rollback();
     let operation = said.operation.map(|index| &recorded[index]);
-    assert_eq!(said.entity.as_ref(), operation.map(|one| one.entity()));
+    assert_eq!(said.entity.as_ref(), operation.map(Operation::entity));
     assert_eq!(said.operation_text, operation.map(ToString::to_string));
     if let Some(text) = &said.operation_text {
         assert!(error.to_string().contains(text), "{error}");
@@ -113,4 +114,180 @@ fn the_refused_change_is_named() {
         let text = error.to_string();
         assert_eq!(blamed(&session, &error), expected, "{number}: {text}");
     }
+}
+
+/// The kind of an error, and what its text must say.
+#[track_caller]
+fn says<T>(outcome: Result<T>, kind: ErrorKind, all: &[&str]) {
+    let Err(error) = outcome else {
+        panic!("that went well");
+    };
+    assert_eq!(error.kind(), kind, "{error}");
+    let text = error.to_string();
+    for part in all {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+}
+
+#[test]
+fn a_session_that_does_not_open_says_what_to_do() {
+    let server = emulator();
+    let (url, user) = (server.url(), server.api_user());
+    let open = || builder(&server).retry(Retry::off());
+    let who = [
+        url,
+        "FTRACK_API_USER",
+        "FTRACK_API_KEY",
+        "made on this server",
+    ];
+    says(
+        open().api_key("wrong").open(),
+        ErrorKind::Authentication,
+        &who,
+    );
+    says(
+        open().api_key("wrong").open(),
+        ErrorKind::Authentication,
+        &[user],
+    );
+    says(
+        open().api_user("nobody").open(),
+        ErrorKind::Authentication,
+        &["\"nobody\""],
+    );
+    for (address, kind, part) in [
+        (
+            "http://127.0.0.1:1",
+            ErrorKind::Connection,
+            "nothing listens there; check",
+        ),
+        (
+            "https://studio.invalid",
+            ErrorKind::Connection,
+            "no such host; check the server URL",
+        ),
+        (
+            &url.replace("http", "https"),
+            ErrorKind::Tls,
+            "check port and scheme",
+        ),
+        (
+            "ftp://studio.example",
+            ErrorKind::Configuration,
+            "https://studio.ftrackapp.com",
+        ),
+    ] {
+        says(open().server_url(address).open(), kind, &[part]);
+    }
+    server
+        .faults()
+        .push(Fault::slow(std::time::Duration::from_secs(2)));
+    let hasty = open().timeout(std::time::Duration::from_millis(100));
+    says(
+        hasty.open(),
+        ErrorKind::Timeout,
+        &[url, "SessionBuilder::timeout"],
+    );
+}
+
+#[test]
+fn what_is_no_ftrack_server_is_shown_with_its_first_lines() {
+    let page = "<html><body>Who are you? s3cret-key</body></html>";
+    let url = ["FTRACK_SERVER", "an HTML page", "Who are you? (api key)"];
+    for (status, kind, parts) in [
+        ("200 OK", ErrorKind::BadResponse, &url),
+        ("403 Forbidden", ErrorKind::BadResponse, &url),
+        ("404 Not Found", ErrorKind::BadResponse, &url),
+        (
+            "401 Unauthorized",
+            ErrorKind::Authentication,
+            &["status 401", "wants to know who asks", "Who are you?"],
+        ),
+        (
+            "413 Payload Too Large",
+            ErrorKind::BadResponse,
+            &["status 413", "commit_in_chunks", "Who are you?"],
+        ),
+        (
+            "502 Bad Gateway",
+            ErrorKind::Unavailable,
+            &[
+                "status 502",
+                "a server that does not answer",
+                "Who are you?",
+            ],
+        ),
+    ] {
+        let server = Parrot::new(status, "Content-Type: text/html\r\n", page);
+        says(server.builder().retry(Retry::off()).open(), kind, parts);
+    }
+    let login = "Location: https://login.example/in?state=s3ss10n\r\n";
+    let server = Parrot::new("302 Found", login, "");
+    let error = server.builder().open().unwrap_err();
+    assert!(
+        error.to_string().contains("https://login.example/in;"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("s3ss10n"), "{error}");
+}
+
+#[test]
+fn wrong_names_and_values_are_named_with_what_was_meant() {
+    let server = emulator();
+    let session = open(&server);
+    let task = first(&session, "Task");
+    let unknown = ErrorKind::UnknownAttribute;
+    let elsewhere = [
+        "Task has no attribute",
+        "`asset` is an attribute of AssetVersion",
+    ];
+    says(session.query("select asset from Task"), unknown, &elsewhere);
+    says(session.query("Task where asset is x"), unknown, &elsewhere);
+    says(task.get::<String>("asset"), unknown, &elsewhere);
+    says(task.set("asset", "x"), unknown, &elsewhere);
+    says(task.collection("asset"), unknown, &elsewhere);
+    says(
+        session.create("Task", data! { "asset": "x" }),
+        unknown,
+        &elsewhere,
+    );
+    says(
+        session.populate(std::slice::from_ref(&task), "asset"),
+        unknown,
+        &elsewhere,
+    );
+    says(task.set("nmae", "x"), unknown, &["did you mean \"name\"?"]);
+    says(
+        session.query("Tsk"),
+        ErrorKind::UnknownType,
+        &["did you mean \"Task\"?"],
+    );
+    says(
+        task.set("bid", "x"),
+        ErrorKind::WrongType,
+        &["bid of Task(", "a number, not a text"],
+    );
+    says(
+        task.set("id", "x"),
+        ErrorKind::Immutable,
+        &["id of Task(", "cannot be changed"],
+    );
+    says(
+        session.query("Task where name is"),
+        ErrorKind::Syntax,
+        &["column 19"],
+    );
+    says(
+        session.query("Task").unwrap().one(),
+        ErrorKind::MultipleFound,
+        &["use `first`"],
+    );
+    // What only the server can say comes with what was asked.
+    server.faults().push(Fault::server_error());
+    let found = session.query("Task where name like \"a%\"").unwrap().all();
+    says(
+        found,
+        ErrorKind::Server,
+        &["like \"a%\"", "InternalServerError"],
+    );
 }

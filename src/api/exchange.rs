@@ -113,7 +113,11 @@ impl Api {
         }
         if let Some(failure) = failure_of(&answer.body) {
             let redact = |text: &str| self.config.redact(text);
-            return Err(failure.into_error(status, redact));
+            let error = failure.into_error(status, redact);
+            return Err(match error.kind() {
+                ErrorKind::Authentication => self.stranger(error),
+                _ => error,
+            });
         }
         if first == Some(&b'[') && status < 400 {
             return Ok(answer.body);
@@ -124,11 +128,22 @@ impl Api {
             Some(_) => "something else:\n".to_owned(),
         };
         let (origin, beginning) = (self.origin(), self.beginning(&answer.body));
+        let (kind, remedy) = remedy_for(status);
         let message = format!(
             "{origin} did not answer as an ftrack server does, but with status {status} and \
-             {what}{beginning}"
+             {what}{beginning}\n{remedy}"
         );
-        Err(Error::new(ErrorKind::BadResponse, message).with_status(status))
+        Err(Error::new(kind, message).with_status(status))
+    }
+
+    /// Who is not let in, and where.
+    fn stranger(&self, error: Error) -> Error {
+        let (origin, user) = (self.origin(), &self.config.api_user);
+        error.and(&format!(
+            "The server is {origin} and the user {user:?}. Check FTRACK_API_USER and \
+             FTRACK_API_KEY (or api_user and api_key); the key must have been made on this server, \
+             and for this user."
+        ))
     }
 
     /// The server, or what stands before it, is in trouble.
@@ -164,6 +179,8 @@ impl Api {
     /// become a GET.
     fn redirected(&self, response: &Response) -> Error {
         let target = response.header("location").unwrap_or("somewhere else");
+        // An address with a query is that of a login, which takes it as its own secret.
+        let target = target.split(['?', '#']).next().unwrap_or_default();
         let target = self.config.redact(target);
         let origin = self.origin();
         let message = format!(
@@ -174,6 +191,27 @@ impl Api {
 
     fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
+    }
+}
+
+/// What to do about an answer that no ftrack server gives.
+fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
+    match status {
+        401 | 407 => (
+            ErrorKind::Authentication,
+            "Something before the server wants to know who asks: give user and password in the \
+             URL of the proxy, or a cookie or a header with `SessionBuilder`.",
+        ),
+        413 => (
+            ErrorKind::BadResponse,
+            "It was too much at once for what stands before the server: send less, for example \
+             with `commit_in_chunks`.",
+        ),
+        _ => (
+            ErrorKind::BadResponse,
+            "Check that the server URL (FTRACK_SERVER or server_url) is that of an ftrack server, \
+             and whether a proxy or a login page stands before it.",
+        ),
     }
 }
 

@@ -43,7 +43,8 @@ impl Entity {
     /// [`ErrorKind::UnknownAttribute`] with the nearest name, and [`ErrorKind::WrongType`] if the
     /// attribute is no collection.
     pub fn collection(&self, name: &str) -> Result<Collection> {
-        let attribute = self.type_info().attribute(name)?;
+        let schema = self.session.schema();
+        let attribute = schema.attribute_of(self.type_info(), name)?;
         match attribute.kind() {
             AttributeKind::Collection(_) | AttributeKind::Mapped(_) => Ok(Collection {
                 entity: self.clone(),

@@ -162,25 +162,6 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Which types have an attribute, if they are few.
-fn elsewhere(schema: &Schema, name: &str) -> String {
-    let has = |one: &&EntityType| one.attribute(name).is_ok();
-    let owners: Vec<&str> = schema
-        .entity_types()
-        .iter()
-        .filter(has)
-        .map(EntityType::name)
-        .collect();
-    match owners.as_slice() {
-        [] => String::new(),
-        [rest @ .., last] if rest.len() < 4 => {
-            let rest: String = rest.iter().map(|one| format!("{one} and ")).collect();
-            format!("; `{name}` is an attribute of {rest}{last}")
-        }
-        many => format!("; `{name}` is an attribute of {} other types", many.len()),
-    }
-}
-
 fn unknown(
     schema: &Schema,
     bases: &[&EntityType],
@@ -193,7 +174,7 @@ fn unknown(
         .flat_map(|one| one.attributes())
         .map(Attribute::name);
     let near = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
-    let hint = near.unwrap_or_default() + &elsewhere(schema, name);
+    let hint = near.unwrap_or_default() + &schema.elsewhere(name);
     let bases: Vec<&str> = bases.iter().map(|base| base.name()).collect();
     let place = if path.segments().len() > 1 {
         format!(" in `{path}`")

@@ -1,6 +1,7 @@
 //! What a server's entity types and attributes are, looked up by name or by small ids.
 
 mod changes;
+mod elsewhere;
 mod hash;
 mod kinds;
 mod names;
@@ -174,7 +175,7 @@ impl Schema {
             let targets: Vec<&str> = found.clone().filter_map(Attribute::target).collect();
             if found.count() == 0 {
                 let first = types.first().copied().unwrap_or(entity_type);
-                return Err(first.unknown(name));
+                return Err(self.unknown_attribute(first, name));
             }
             types = self
                 .types

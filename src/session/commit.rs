@@ -135,14 +135,15 @@ impl Session {
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
+        let summary = match payloads.len() {
+            1 => "commit of 1 change".to_owned(),
+            count => format!("commit of {count} changes"),
+        };
         let doing = |error: Error| {
-            let count = payloads.len();
-            error.context(format_args!(
-                "commit of {count} changes, which stay recorded"
-            ))
+            let stays = if payloads.len() == 1 { "stays" } else { "stay" };
+            error.context(format_args!("{summary}, which {stays} recorded"))
         };
         let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
-        let summary = format!("commit of {} changes", payloads.len());
         let answer = self.shared.api.send_changes(&body, &summary);
         let answer =
             answer.map_err(|error| doing(blame(error, self.schema(), operations, &payloads)))?;

@@ -74,7 +74,7 @@ impl Session {
         let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
         let body = serde_json::to_vec(&actions).expect("JSON values print");
         let summary = expressions.join("; ");
-        let doing = |error: Error| error.context(format_args!("query {summary:?}"));
+        let doing = |error: Error| error.context(format_args!("query {summary}"));
         let bytes = self.shared.api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.schema(), &bytes).map_err(doing)?;
         self.shared.api.done_with(bytes);
@@ -232,7 +232,7 @@ impl Query {
         let first = found.next().transpose()?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("nothing matches the query {:?}", self.text()),
+                format!("nothing matches the query {}", self.text()),
             )
         })?;
         match found.next().transpose()? {
@@ -240,7 +240,7 @@ impl Query {
             Some(second) => Err(Error::new(
                 ErrorKind::MultipleFound,
                 format!(
-                    "several entities match the query {:?}, such as {first} and {second}; use \
+                    "several entities match the query {}, such as {first} and {second}; use \
                      `first` or narrow it down",
                     self.text(),
                 ),

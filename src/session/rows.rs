@@ -89,7 +89,7 @@ impl Query {
     ) -> Result<(Vec<T>, After)> {
         let expression = statement.expression()?;
         let body = serde_json::to_vec(&[query_action(&expression)]).expect("JSON values print");
-        let doing = |error: Error| error.context(format_args!("query {expression:?}"));
+        let doing = |error: Error| error.context(format_args!("query {expression}"));
         let api = &self.session.shared.api;
         let bytes = api.send_strict(&body, &expression).map_err(doing)?;
         let mut reply: TypedReply<T> = decode_rows(&bytes).map_err(doing)?;

@@ -8,13 +8,14 @@ use crate::value::{Data, EntityKey, Value};
 
 /// The attributes that a new entity gets, in the order given, defaults last.
 pub(super) fn with_defaults<'a>(
+    schema: &Schema,
     entity_type: &'a EntityType,
     data: Data,
     new_id: &mut dyn FnMut() -> String,
 ) -> Result<Vec<(&'a Attribute, Value)>> {
     let mut all: Vec<(&Attribute, Value)> = Vec::with_capacity(data.len() + 4);
     for (name, value) in data {
-        let attribute = entity_type.attribute(&name)?;
+        let attribute = schema.attribute_of(entity_type, &name)?;
         match all.iter_mut().find(|(have, _)| have.id() == attribute.id()) {
             Some((_, have)) => *have = value,
             None => all.push((attribute, value)),

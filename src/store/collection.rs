@@ -109,7 +109,7 @@ impl Store {
 
     fn check_collection(&self, place: u32, name: &str, added: &[EntityKey]) -> Result<NameId> {
         let entity_type = self.schema.by_id(self.type_of(place));
-        let attribute = entity_type.attribute(name)?;
+        let attribute = self.schema.attribute_of(entity_type, name)?;
         self.check_writable(place, entity_type, attribute)?;
         super::check::check(
             &self.schema,

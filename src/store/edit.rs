@@ -26,7 +26,7 @@ impl Store {
     ) -> Result<u32> {
         let schema = self.schema.clone();
         let entity_type = schema.entity_type(entity_type)?;
-        let data = with_defaults(entity_type, data, new_id)?;
+        let data = with_defaults(&schema, entity_type, data, new_id)?;
         let entity = key_from(entity_type, &data)?;
         let twin = self.find(entity_type.id(), entity.key());
         if twin.is_some_and(|twin| self.record(twin).state != Life::Deleted) {
@@ -90,7 +90,7 @@ impl Store {
     pub(crate) fn set(&mut self, place: u32, name: &str, value: Value, record: bool) -> Result<()> {
         let schema = self.schema.clone();
         let entity_type = schema.by_id(self.type_of(place));
-        let attribute = entity_type.attribute(name)?;
+        let attribute = schema.attribute_of(entity_type, name)?;
         let entity = self.key(place);
         self.check_writable(place, entity_type, attribute)?;
         let value = check(&schema, &entity, attribute, value)?;
@@ -122,7 +122,7 @@ impl Store {
     pub(crate) fn check_update(&self, place: u32, data: &Data) -> Result<()> {
         let entity_type = self.schema.by_id(self.type_of(place));
         for (name, value) in data {
-            let attribute = entity_type.attribute(name)?;
+            let attribute = self.schema.attribute_of(entity_type, name)?;
             self.check_writable(place, entity_type, attribute)?;
             check(&self.schema, &self.key(place), attribute, value.clone())?;
         }

@@ -174,7 +174,7 @@ impl Store {
             .filter(|&id| {
                 entity_type.by_id(id).is_some() || entity_type.primary_key_ids().contains(&id)
             })
-            .ok_or_else(|| entity_type.unknown(name))
+            .ok_or_else(|| self.schema.unknown_attribute(entity_type, name))
     }
 
     /// What is known of an attribute: what was set here, else what the server said.

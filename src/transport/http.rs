@@ -201,6 +201,9 @@ fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
 }
 
 fn late(request: &Request<'_>) -> (ErrorKind, String) {
-    let why = format!("no answer within {:?}", request.timeout);
+    let why = format!(
+        "no answer within {:?}; ask for less at once, or allow more with `SessionBuilder::timeout`",
+        request.timeout
+    );
     (ErrorKind::Timeout, why)
 }

@@ -73,10 +73,6 @@ fn kind_of(server: &ServerError) -> ErrorKind {
 
 fn hint_for(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Authentication => {
-            "\nCheck FTRACK_API_USER and FTRACK_API_KEY (or api_user and api_key), and that the \
-             key was made on this server."
-        }
         ErrorKind::Permission => "\nAsk an administrator for a role that allows it.",
         ErrorKind::Unsupported => "\nThis server does not offer it; a newer version may.",
         _ => "",

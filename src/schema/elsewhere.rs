@@ -1,0 +1,45 @@
+//! Names that a type does not have: what was meant, and who has it.
+
+use super::{Attribute, EntityType, Schema};
+use crate::error::{Error, Result};
+
+impl Schema {
+    /// An attribute of a type of this schema.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`](crate::ErrorKind::UnknownAttribute) with the nearest name,
+    /// and which types have one of that name.
+    pub(crate) fn attribute_of<'a>(
+        &self,
+        entity_type: &'a EntityType,
+        name: &str,
+    ) -> Result<&'a Attribute> {
+        let found = entity_type.attribute(name);
+        found.map_err(|_| self.unknown_attribute(entity_type, name))
+    }
+
+    pub(crate) fn unknown_attribute(&self, entity_type: &EntityType, name: &str) -> Error {
+        entity_type
+            .unknown(name)
+            .and_on_this_line(&self.elsewhere(name))
+    }
+
+    /// Which types have an attribute, if they are few; types that stand between others only where
+    /// no other has it.
+    pub(crate) fn elsewhere(&self, name: &str) -> String {
+        let has = |one: &&EntityType| one.attribute(name).is_ok();
+        let owners = self.entity_types().iter().filter(has).map(EntityType::name);
+        let (links, owners): (Vec<&str>, Vec<&str>) =
+            owners.partition(|owner| owner.contains("CustomAttributeLink"));
+        let owners = if owners.is_empty() { links } else { owners };
+        match owners.as_slice() {
+            [] => String::new(),
+            [rest @ .., last] if rest.len() < 4 => {
+                let rest: String = rest.iter().map(|one| format!("{one} and ")).collect();
+                format!("; `{name}` is an attribute of {rest}{last}")
+            }
+            many => format!("; `{name}` is an attribute of {} other types", many.len()),
+        }
+    }
+}
