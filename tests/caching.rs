@@ -3,6 +3,8 @@
 
 #[path = "caching/follow.rs"]
 mod follow;
+#[path = "caching/python_chapters.rs"]
+mod python_chapters;
 #[path = "caching/schema.rs"]
 mod schema;
 #[path = "caching/session.rs"]
@@ -36,6 +38,14 @@ fn every_cache_keeps_to_the_rules() {
         LayeredCache::new([layer(), layer(), layer()])
     })
     .unwrap();
+}
+
+#[test]
+fn what_happens_is_counted() {
+    support::check_counts(&MemoryCache::new());
+    support::check_counts(&LayeredCache::new([
+        Arc::new(MemoryCache::new()) as Arc<dyn Cache>
+    ]));
 }
 
 /// A cache that does everything but one thing right, to see that the suite sees it.

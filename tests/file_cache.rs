@@ -35,6 +35,14 @@ fn it_keeps_to_the_rules() {
 }
 
 #[test]
+fn it_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(folder.path().join("cache")).unwrap();
+    support::check_counts(&cache);
+    assert!(cache.statistics()[0].bytes.unwrap() > 0, "the file's");
+}
+
+#[test]
 fn a_place_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

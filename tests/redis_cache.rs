@@ -23,6 +23,11 @@ fn it_keeps_to_the_rules() {
 }
 
 #[test]
+fn it_counts() {
+    support::check_counts(&Server::start().cache());
+}
+
+#[test]
 fn caches_with_other_prefixes_do_not_meet() {
     let server = Server::start();
     let (one, other) = (server.cache().prefix("a:"), server.cache().prefix("ab:"));

@@ -244,7 +244,8 @@ impl FileCache {
         if is_small {
             self.unchecked.store(0, Ordering::Relaxed);
         }
-        self.counters.written(entries.len());
+        self.counters
+            .written(entries.iter().map(|(_, value)| value));
         self.counters.evicted(evicted);
         Ok(())
     }

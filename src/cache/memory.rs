@@ -1,10 +1,10 @@
 //! Values in memory.
 
-use std::any::Any;
 use std::collections::HashMap;
 
 use crate::lock::Mutex;
 
+use super::statistics::text_bytes;
 use super::{Cache, CacheStatistics, Counters};
 
 /// Keeps values in memory, until it goes. With a [`limit`](Self::limit), those that were used
@@ -108,8 +108,7 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
 /// The bytes of a key and a value; what values of other types than text hold elsewhere is not
 /// known here.
 fn weight<V: 'static>(key: &str, value: &V) -> usize {
-    let text = (value as &dyn Any).downcast_ref::<String>();
-    key.len() + text.map_or(size_of::<V>(), String::len)
+    key.len() + text_bytes(value).unwrap_or(size_of::<V>())
 }
 
 impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
@@ -121,8 +120,8 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
 
     fn set(&self, key: &str, value: V) -> anyhow::Result<()> {
         let mut entries = self.entries.lock();
+        self.counters.written([&value]);
         entries.set(key, value);
-        self.counters.written(1);
         self.counters.evicted(entries.evict(self.limit));
         Ok(())
     }

@@ -233,7 +233,10 @@ impl Cache for RedisCache {
                 }
                 commands.query::<()>(connection).map(|()| true)
             });
-            self.counters.written(if taken { entries.len() } else { 0 });
+            if taken {
+                self.counters
+                    .written(entries.iter().map(|(_, value)| value));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What happened to a cache: counters.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What happened to one layer of caching so far, as far as this process knows.
@@ -27,13 +28,18 @@ pub struct CacheStatistics {
     pub misses: u64,
     /// Values that were put there.
     pub writes: u64,
-    /// Values that were removed because they were in the way or too old.
+    /// Values that were removed because they were in the way or too old; not those that a Redis
+    /// server lets go by itself.
     pub evictions: u64,
     /// Calls that failed.
     pub errors: u64,
+    /// Bytes of the values that were found; of values that are texts.
+    pub bytes_read: u64,
+    /// Bytes of the values that were put there; of values that are texts.
+    pub bytes_written: u64,
     /// How many values there are, where that can be told at little cost.
     pub entries: Option<u64>,
-    /// How many bytes keys and values take, where that can be told at little cost.
+    /// How many bytes keys and values take now, where that can be told at little cost.
     pub bytes: Option<u64>,
 }
 
@@ -45,18 +51,28 @@ pub(crate) struct Counters {
     writes: AtomicU64,
     evictions: AtomicU64,
     errors: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
 }
 
 impl Counters {
-    pub(crate) fn looked_up<V>(&self, found: &[Option<V>]) {
+    pub(crate) fn looked_up<V: 'static>(&self, found: &[Option<V>]) {
         let hits = found.iter().flatten().count();
         self.hits.fetch_add(hits as u64, Ordering::Relaxed);
         let misses = found.len() - hits;
         self.misses.fetch_add(misses as u64, Ordering::Relaxed);
+        let bytes = found.iter().flatten().filter_map(text_bytes).sum::<usize>();
+        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn written(&self, count: usize) {
-        self.writes.fetch_add(count as u64, Ordering::Relaxed);
+    pub(crate) fn written<'v, V: 'static>(&self, values: impl IntoIterator<Item = &'v V>) {
+        let (mut count, mut bytes) = (0, 0);
+        for value in values {
+            count += 1;
+            bytes += text_bytes(value).unwrap_or(0) as u64;
+        }
+        self.writes.fetch_add(count, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn evicted(&self, count: usize) {
@@ -76,8 +92,15 @@ impl Counters {
             writes: read(&self.writes),
             evictions: read(&self.evictions),
             errors: read(&self.errors),
+            bytes_read: read(&self.bytes_read),
+            bytes_written: read(&self.bytes_written),
             entries: None,
             bytes: None,
         }
     }
+}
+
+/// The bytes of a value that is a text.
+pub(super) fn text_bytes<V: 'static>(value: &V) -> Option<usize> {
+    (value as &dyn Any).downcast_ref().map(String::len)
 }

@@ -121,7 +121,7 @@ impl Lower {
             if entries.is_empty() {
                 continue;
             }
-            self.counters.written(entries.len());
+            self.counters.written(entries.iter().map(|(_, text)| text));
             let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
             if let Err(error) = self.cache.set_many(entries) {
                 self.ask::<()>("be written", Err(error));

@@ -40,6 +40,24 @@ pub(crate) fn requests(session: &Session, work: impl FnOnce()) -> u64 {
     session.statistics().requests - before
 }
 
+/// Uses a new cache, and sees that it counts what it does, bytes too.
+pub(crate) fn check_counts(cache: &dyn ftrack_api::cache::Cache) {
+    let text = |value: &str| value.to_owned();
+    cache.set("a", text("four")).unwrap();
+    let entries = vec![(text("b"), text("seven b")), (text("c"), text("é"))];
+    cache.set_many(entries).unwrap();
+    cache.get("a").unwrap();
+    cache.get("x").unwrap();
+    let keys = [text("b"), text("y"), text("c")];
+    cache.get_many(&keys).unwrap();
+    let counted = &cache.statistics()[0];
+    let calls = (counted.hits, counted.misses, counted.writes);
+    assert_eq!(calls, (3, 2, 3), "{counted:?}");
+    let bytes = (counted.bytes_read, counted.bytes_written);
+    assert_eq!(bytes, (13, 13), "{counted:?}");
+    assert_eq!((counted.errors, counted.evictions), (0, 0), "{counted:?}");
+}
+
 /// A server that gives the same answer to every request, and counts them.
 pub(crate) struct Parrot {
     address: String,
