@@ -343,6 +343,22 @@ mod tests {
         assert_eq!(kind(&disk.open("a").err().unwrap()), ErrorKind::Validation);
     }
 
+    #[test]
+    fn what_the_system_says_has_a_kind() {
+        use io::ErrorKind as System;
+        for (system, kind) in [
+            (System::NotFound, ErrorKind::NotFound),
+            (System::PermissionDenied, ErrorKind::Permission),
+            (System::IsADirectory, ErrorKind::Validation),
+            (System::StorageFull, ErrorKind::Io),
+            (System::DirectoryNotEmpty, ErrorKind::Io),
+        ] {
+            let error = failure("write", Path::new("/a/b"))(system.into());
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains("cannot write /a/b"), "{error}");
+        }
+    }
+
     struct Breaks;
 
     impl Read for Breaks {

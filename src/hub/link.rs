@@ -19,7 +19,7 @@ use crate::hub::http::{self, Request, Response};
 use crate::hub::poller::{Poller, Registries, Watcher, io_error};
 use crate::hub::shared::after;
 use crate::socketio::{self, Handshake};
-use crate::transport::{SocksFailure, look_up, open_tunnel};
+use crate::transport::{SocksFailure, alert_behind, look_up, open_tunnel};
 
 /// An open websocket.
 pub(super) struct Link {
@@ -284,16 +284,24 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(stream) => stream.write(bytes),
+            Self::Tls(stream) => told(stream.write(bytes), stream),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.flush(),
-            Self::Tls(stream) => stream.flush(),
+            Self::Tls(stream) => told(stream.flush(), stream),
         }
     }
+}
+
+/// With the reason that the server gave.
+fn told<T>(
+    outcome: io::Result<T>,
+    stream: &mut StreamOwned<ClientConnection, Stream>,
+) -> io::Result<T> {
+    outcome.map_err(|error| alert_behind(error, &mut stream.conn, &mut stream.sock))
 }
 
 fn check_status(response: &Response, expected: u16, what: &str) -> Result<()> {

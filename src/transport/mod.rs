@@ -26,7 +26,7 @@ pub(crate) use http::Http;
 pub use recording::{Player, Recorder, Recording};
 pub(crate) use resolve::look_up;
 pub(crate) use socks::{Failure as SocksFailure, open_tunnel};
-pub(crate) use tls::{Tls, tls_failure, tls_hint};
+pub(crate) use tls::{Tls, alert_behind, tls_failure, tls_hint};
 
 /// Sends requests and brings answers.
 ///

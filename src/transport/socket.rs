@@ -191,7 +191,8 @@ impl Transport for Socket {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let limit = checked(timeout.for_read())?;
         let input = self.buffers.input_append_buf();
-        let count = read(&self.stream, input, &limit).map_err(|error| limit.explain(error))?;
+        let count = read(&self.stream, input, &limit);
+        let count = count.map_err(|error| limit.explain(no_end(error)))?;
         self.buffers.input_appended(count);
         Ok(count > 0)
     }
@@ -215,6 +216,16 @@ impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.stream.peer_addr().ok();
         f.debug_tuple("Socket").field(&address).finish()
+    }
+}
+
+/// `ureq` takes a connection that breaks for the end of an answer without a length.
+fn no_end(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            io::Error::new(io::ErrorKind::BrokenPipe, error.to_string())
+        }
+        _ => error,
     }
 }
 

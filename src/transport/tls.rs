@@ -204,13 +204,17 @@ impl Transport for Encrypted {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        self.stream.write_all(&self.buffers.output()[..amount])?;
-        Ok(self.stream.flush()?)
+        let output = &self.buffers.output()[..amount];
+        let sent = self.stream.write_all(output);
+        let sent = sent.and_then(|()| self.stream.flush());
+        let stream = &mut self.stream;
+        Ok(sent.map_err(|error| alert_behind(error, &mut stream.conn, &mut stream.sock))?)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let count = self.stream.read(self.buffers.input_append_buf())?;
+        let count = self.stream.read(self.buffers.input_append_buf());
+        let count = count.map_err(no_end)?;
         self.buffers.input_appended(count);
         Ok(count > 0)
     }
@@ -221,6 +225,36 @@ impl Transport for Encrypted {
 
     fn is_tls(&self) -> bool {
         true
+    }
+}
+
+/// Why the other side hung up, where it said so before: a server that refuses a client certificate
+/// does that when the client has begun to send (RFC 8446, section 4.4.2.4).
+pub(crate) fn alert_behind(
+    error: std::io::Error,
+    connection: &mut ClientConnection,
+    socket: &mut impl Read,
+) -> std::io::Error {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData};
+
+    let is_hung_up = [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&error.kind());
+    if is_hung_up
+        && connection.read_tls(socket).is_ok_and(|count| count > 0)
+        && let Err(alert) = connection.process_new_packets()
+    {
+        return std::io::Error::new(InvalidData, alert);
+    }
+    error
+}
+
+/// `ureq` takes a connection that breaks for the end of an answer without a length. With TLS the end
+/// is announced, so that nobody can cut an answer short (RFC 8446, section 6.1).
+fn no_end(error: std::io::Error) -> std::io::Error {
+    use std::io::ErrorKind::{BrokenPipe, UnexpectedEof};
+
+    match error.kind() {
+        UnexpectedEof => std::io::Error::new(BrokenPipe, "the connection ended without notice"),
+        _ => error,
     }
 }
 

@@ -30,7 +30,17 @@ pub(crate) fn tls_as(target: SocketAddr, names: &[&str]) -> (SocketAddr, NamedTe
     let config = server_config().with_no_client_auth();
     let (certificate, key) = authority.sign(names, ExtendedKeyUsagePurpose::ServerAuth);
     let config = config.with_single_cert(vec![certificate], key).unwrap();
-    (end_tls(target, config), authority.file())
+    (end_tls(target, config, false), authority.file())
+}
+
+/// The same, which says before it closes a connection that it does so if `announced`.
+pub(crate) fn tls_ending(target: SocketAddr, announced: bool) -> (SocketAddr, NamedTempFile) {
+    let authority = Authority::new();
+    let names = ["localhost", "127.0.0.1"];
+    let (certificate, key) = authority.sign(&names, ExtendedKeyUsagePurpose::ServerAuth);
+    let config = server_config().with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate], key).unwrap();
+    (end_tls(target, config, announced), authority.file())
 }
 
 /// The same, for clients with a certificate of the studio's only; the last file holds one, and
@@ -49,7 +59,7 @@ pub(crate) fn mutual_tls(target: SocketAddr) -> (SocketAddr, NamedTempFile, Name
     let client = NamedTempFile::new().unwrap();
     let text = pem("CERTIFICATE", &certificate) + &pem("PRIVATE KEY", key.secret_der());
     fs::write(client.path(), text).unwrap();
-    (end_tls(target, config), authority.file(), client)
+    (end_tls(target, config, false), authority.file(), client)
 }
 
 fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
@@ -58,13 +68,18 @@ fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
     builder.with_safe_default_protocol_versions().unwrap()
 }
 
-fn end_tls(target: SocketAddr, config: ServerConfig) -> SocketAddr {
+fn end_tls(target: SocketAddr, config: ServerConfig, announced: bool) -> SocketAddr {
     let config = Arc::new(config);
     serve(move |stream| {
         let server = ServerConnection::new(Arc::clone(&config)).unwrap();
         let out = TcpStream::connect(target).unwrap();
         let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
-        relay(StreamOwned::new(server, stream), out, &sockets);
+        let mut inside = StreamOwned::new(server, stream);
+        relay(&mut inside, out, &sockets);
+        if announced {
+            inside.conn.send_close_notify();
+            let _ = inside.flush();
+        }
     })
 }
 
