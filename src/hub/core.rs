@@ -130,7 +130,8 @@ impl Core {
 
     /// Whether there is something to do that the sleeping thread does not know of.
     pub(super) fn needs_thread(&self) -> bool {
-        let earlier = match (self.machine.wake_at(), self.thread_wakes_at) {
+        let wake_at = self.machine.wake_between_packets_at();
+        let earlier = match (wake_at, self.thread_wakes_at) {
             (Some(at), Some(planned)) => at < planned,
             (Some(_), None) => true,
             (None, _) => false,

@@ -169,6 +169,15 @@ impl Machine {
         }
     }
 
+    /// As `wake_at`, for a sleeper who is also woken by every packet from the server: it learns
+    /// then what is overdue, and if there is none the silence wakes it.
+    pub(crate) fn wake_between_packets_at(&self) -> Option<Duration> {
+        match self.state {
+            State::Open { .. } => Some(self.silent_at()),
+            _ => self.wake_at(),
+        }
+    }
+
     pub(crate) fn tick(&mut self, now: Duration) {
         match self.state {
             State::Idle | State::Opening => {}

@@ -370,6 +370,26 @@ fn notices_missing_acknowledgements() {
 }
 
 #[test]
+fn publishing_needs_no_sleeper_woken() {
+    let mut hub = Scenario::connected();
+    let before = hub.machine.wake_between_packets_at();
+    hub.machine.publish(hub.now, "\"a\"".into());
+    assert_eq!(hub.machine.wake_between_packets_at(), before);
+    // Whoever sleeps so learns of the missing acknowledgement by the next heartbeat.
+    for _ in 0..3 {
+        hub.now += Duration::from_secs(10);
+        hub.machine.received(hub.now, "2::");
+        hub.machine.tick(hub.now);
+    }
+    hub.look();
+    assert!(
+        hub.log.iter().any(|line| line.starts_with("down")),
+        "{:?}",
+        hub.log
+    );
+}
+
+#[test]
 fn closing_waits_a_moment_for_acknowledgements() {
     let mut s = Scenario::connected();
     s.stop().expect(&["close", "end None"]);
