@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ftrack_api::cache::{
     Cache, LayeredCache, Memoiser, MemoryCache, ProxyCache, SerialisedCache, StringKeyMaker,
-    conformance,
+    Update, conformance,
 };
 
 #[test]
@@ -38,6 +38,17 @@ fn every_cache_keeps_to_the_rules() {
         LayeredCache::new([layer(), layer(), layer()])
     })
     .unwrap();
+}
+
+#[test]
+fn updates_at_once_lose_nothing() {
+    let memory: Arc<MemoryCache> = Arc::default();
+    support::check_updates(|| memory.clone());
+    let below: Arc<MemoryCache> = Arc::default();
+    support::check_updates(|| {
+        let layer = Arc::new(SerialisedCache::json(below.clone())) as Arc<dyn Cache>;
+        LayeredCache::new([Arc::new(MemoryCache::new()) as Arc<dyn Cache>, layer])
+    });
 }
 
 #[test]
@@ -101,6 +112,15 @@ impl Cache for Wrong {
         }
         Ok(found)
     }
+
+    fn update_many(&self, keys: &[String], update: Update<'_, String>) -> anyhow::Result<()> {
+        match self.1 {
+            "blind" => self
+                .0
+                .update_many(keys, &mut |number, _| update(number, None)),
+            _ => self.0.update_many(keys, update),
+        }
+    }
 }
 
 #[test]
@@ -116,6 +136,7 @@ fn the_suite_sees_what_is_wrong() {
         "no pattern",
         "pattern as text",
         "order",
+        "blind",
     ] {
         let found = conformance::check(|| Wrong(MemoryCache::new(), fault));
         assert!(found.is_err(), "{fault:?} passes");

@@ -35,6 +35,13 @@ fn it_keeps_to_the_rules() {
 }
 
 #[test]
+fn updates_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    support::check_updates(|| FileCache::open(&path).unwrap());
+}
+
+#[test]
 fn it_counts() {
     let folder = tempfile::tempdir().unwrap();
     let cache = FileCache::open(folder.path().join("cache")).unwrap();

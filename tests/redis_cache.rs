@@ -23,6 +23,14 @@ fn it_keeps_to_the_rules() {
 }
 
 #[test]
+fn updates_at_once_lose_nothing() {
+    let server = Server::start();
+    support::check_updates(|| server.cache());
+    let hour = Duration::from_secs(3600);
+    support::check_updates(|| server.cache().prefix("brief:").ttl(hour));
+}
+
+#[test]
 fn it_counts() {
     support::check_counts(&Server::start().cache());
 }

@@ -20,12 +20,13 @@ type Check<C> = fn(&C) -> anyhow::Result<()>;
 ///
 /// The first thing that is not as it must be.
 pub fn check<C: Cache>(make: impl Fn() -> C) -> anyhow::Result<()> {
-    let checks: [(&str, Check<C>); 6] = [
+    let checks: [(&str, Check<C>); 7] = [
         ("single values", single_values),
         ("any text", any_text),
         ("keys and values", keys_and_values),
         ("clearing", clearing),
         ("many at once", many_at_once),
+        ("updates", updates),
         ("the statistics", statistics),
     ];
     for (name, check) in checks {
@@ -158,6 +159,40 @@ fn many_at_once(cache: &impl Cache) -> anyhow::Result<()> {
     let found = cache.get_many(&keys)?;
     ensure!(found.len() == 1500 && found[0].as_deref() == Some("value 1499"));
     ensure!(cache.remove_many(&keys)? == 1500, "not all were removed");
+    Ok(())
+}
+
+fn updates(cache: &impl Cache) -> anyhow::Result<()> {
+    cache.update_many(&[], &mut |_, _| None)?;
+    let many: Vec<String> = (0..1200).map(|number| number.to_string()).collect();
+    cache.set_many(many.iter().map(|key| (key.clone(), text("one"))).collect())?;
+    cache.remove_many(&many[..2])?;
+    let mut seen = vec![None; many.len()];
+    cache.update_many(&many, &mut |number, before| {
+        seen[number] = before.clone();
+        match number % 2 {
+            0 => Some(format!("{} {number}", before.as_deref().unwrap_or("none"))),
+            _ => None,
+        }
+    })?;
+    ensure!(
+        seen[..2] == [None, None] && seen[2..].iter().all(|seen| *seen == Some(text("one"))),
+        "an update does not see what is there"
+    );
+    let found = cache.get_many(&many)?;
+    for (number, found) in found.iter().enumerate() {
+        let expected = match number {
+            0 => Some(text("none 0")),
+            1 => None,
+            _ if number % 2 == 0 => Some(format!("one {number}")),
+            _ => Some(text("one")),
+        };
+        ensure!(
+            *found == expected,
+            "after an update of {number} there is {found:?}"
+        );
+    }
+    cache.remove_many(&many)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use super::pool::Pool;
-use super::{Cache, CacheStatistics, Counters};
+use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a call waits for other processes before it fails.
@@ -114,7 +114,10 @@ impl FileCache {
 
     /// Does something with a connection. When the file turns out to be damaged, it is begun
     /// afresh, and `work` done with the empty one.
-    fn with<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> anyhow::Result<T> {
+    fn with<T>(
+        &self,
+        mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<T> {
         let idle = self.idle.take();
         let connection = match idle {
             Some(connection) => Ok(connection),
@@ -124,7 +127,7 @@ impl FileCache {
             Err(error) if is_damage(&error) => {
                 drop(connection);
                 self.idle.drain();
-                self.repair(&work)
+                self.repair(&mut work)
             }
             done => Ok((connection, done?)),
         });
@@ -180,7 +183,7 @@ impl FileCache {
     /// it meanwhile; if it has not, that is done now.
     fn repair<T>(
         &self,
-        work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
+        work: &mut impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> anyhow::Result<(Connection, T)> {
         let _alone = self.lock(File::try_lock)?;
         let again = prepared(&self.path).and_then(|mut connection| {
@@ -216,39 +219,41 @@ impl FileCache {
         ttl.map_or(i64::MIN, |ttl| now().saturating_sub(ttl))
     }
 
-    fn write(&self, entries: &[(String, String)]) -> anyhow::Result<()> {
-        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
-        let written = bytes.sum::<usize>() as u64;
-        let unchecked = self.unchecked.fetch_add(written, Ordering::Relaxed) + written;
-        let is_check_due = unchecked >= self.max_bytes / 32;
-        let now = now();
-        let (evicted, is_small) = self.with(|connection| {
+    /// Lets `write` write in one transaction; it answers with the bytes of each value.
+    fn write(
+        &self,
+        keys: &[String],
+        mut write: impl FnMut(&Connection) -> rusqlite::Result<Vec<usize>>,
+    ) -> anyhow::Result<()> {
+        let is_check_due = self.unchecked.load(Ordering::Relaxed) >= self.max_bytes / 32;
+        let (written, evicted, is_small) = self.with(|connection| {
             let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            {
-                let mut insert = writing.prepare_cached(
-                    "INSERT OR REPLACE INTO entry (key, value, check_sum, written)
-                     VALUES (?1, ?2, ?3, ?4)",
-                )?;
-                for (key, value) in entries {
-                    insert.execute(params![key, value, check_sum(key, value), now])?;
-                }
-            }
+            let written = write(&writing)?;
             // In the same transaction: each other one would wait for the other processes again.
-            let trimmed = match is_check_due {
+            let (evicted, is_small) = match is_check_due {
                 true => trim(&writing, self.max_bytes)?,
                 false => (0, false),
             };
             writing.commit()?;
-            Ok(trimmed)
+            Ok((written, evicted, is_small))
         })?;
         if is_small {
             self.unchecked.store(0, Ordering::Relaxed);
         }
-        self.counters
-            .written(entries.iter().map(|(_, value)| value));
+        let bytes = written.iter().sum::<usize>() + keys.iter().map(String::len).sum::<usize>();
+        self.unchecked.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counters.written(written);
         self.counters.evicted(evicted);
         Ok(())
     }
+}
+
+fn insert(connection: &Connection, key: &str, value: &str, now: i64) -> rusqlite::Result<usize> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO entry (key, value, check_sum, written) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    insert.execute(params![key, value, check_sum(key, value), now])?;
+    Ok(value.len())
 }
 
 /// Another process holds this file, and may have let it go the next time.
@@ -399,7 +404,7 @@ impl Cache for FileCache {
     }
 
     fn set(&self, key: &str, value: String) -> anyhow::Result<()> {
-        self.write(&[(key.to_owned(), value)])
+        self.set_many(vec![(key.to_owned(), value)])
     }
 
     fn remove(&self, key: &str) -> anyhow::Result<bool> {
@@ -430,9 +435,34 @@ impl Cache for FileCache {
     }
 
     fn set_many(&self, entries: Vec<(String, String)>) -> anyhow::Result<()> {
-        entries
-            .chunks(BATCH)
-            .try_for_each(|batch| self.write(batch))
+        let (keys, values): (Vec<String>, Vec<String>) = entries.into_iter().unzip();
+        for (keys, values) in keys.chunks(BATCH).zip(values.chunks(BATCH)) {
+            let now = now();
+            self.write(keys, |writing| {
+                let entries = keys.iter().zip(values);
+                entries
+                    .map(|(key, value)| insert(writing, key, value, now))
+                    .collect()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn update_many(&self, keys: &[String], update: Update<'_, String>) -> anyhow::Result<()> {
+        for (batch, keys) in keys.chunks(BATCH).enumerate() {
+            let (now, oldest) = (now(), self.oldest());
+            self.write(keys, |writing| {
+                let mut written = Vec::with_capacity(keys.len());
+                for (number, key) in keys.iter().enumerate() {
+                    let before = read(writing, key, oldest)?;
+                    if let Some(value) = update(batch * BATCH + number, before) {
+                        written.push(insert(writing, key, &value, now)?);
+                    }
+                }
+                Ok(written)
+            })?;
+        }
+        Ok(())
     }
 
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {

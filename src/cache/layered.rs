@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Cache, CacheStatistics};
+use super::{Cache, CacheStatistics, Update};
 
 /// Several caches in layers, the quickest first. What is found in one layer is put into those
 /// above it; what is set is set in all of them.
@@ -128,6 +128,28 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let removed = self.in_all(|layer| layer.remove_many(keys))?;
         Ok(removed.into_iter().max().unwrap_or(0))
+    }
+
+    /// What the lowest layer has counts, because others may share it.
+    fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
+        let mut failure = None;
+        for (depth, layer) in self.layers.iter().enumerate().rev() {
+            let mut after: Vec<Option<V>> = vec![None; keys.len()];
+            let mut noting = |number: usize, before: Option<V>| {
+                after[number] = update(number, before);
+                after[number].clone()
+            };
+            match layer.update_many(keys, &mut noting) {
+                Ok(()) => {
+                    let entries = keys.iter().cloned().zip(after);
+                    let entries = entries.filter_map(|(key, value)| Some((key, value?)));
+                    self.fill_above(depth, &entries.collect::<Vec<_>>());
+                    return Ok(());
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     fn statistics(&self) -> Vec<CacheStatistics> {

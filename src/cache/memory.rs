@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::lock::Mutex;
 
 use super::statistics::text_bytes;
-use super::{Cache, CacheStatistics, Counters};
+use super::{Cache, CacheStatistics, Counters, Update};
 
 /// Keeps values in memory, until it goes. With a [`limit`](Self::limit), those that were used
 /// least recently go before.
@@ -28,8 +28,15 @@ pub struct MemoryCache<V = String> {
     counters: Counters,
 }
 
+struct Entry<V> {
+    value: V,
+    /// When it was last used, and when it was put here, in uses of the cache.
+    used: u64,
+    put: u64,
+}
+
 struct Entries<V> {
-    by_key: HashMap<String, (V, u64)>,
+    by_key: HashMap<String, Entry<V>>,
     /// Counts uses: the time of day of this cache.
     clock: u64,
     bytes: usize,
@@ -67,24 +74,34 @@ impl<V: Clone + Send + Sync + 'static> Default for MemoryCache<V> {
 
 impl<V: Clone + Send + Sync + 'static> Entries<V> {
     fn get(&mut self, key: &str) -> Option<V> {
+        self.get_with_time(key).map(|(value, _)| value)
+    }
+
+    /// The value, and when it was put here.
+    fn get_with_time(&mut self, key: &str) -> Option<(V, u64)> {
         self.clock += 1;
-        let (value, used) = self.by_key.get_mut(key)?;
-        *used = self.clock;
-        Some(value.clone())
+        let entry = self.by_key.get_mut(key)?;
+        entry.used = self.clock;
+        Some((entry.value.clone(), entry.put))
     }
 
     fn set(&mut self, key: &str, value: V) {
         self.clock += 1;
         self.bytes += weight(key, &value);
-        if let Some((old, _)) = self.by_key.insert(key.to_owned(), (value, self.clock)) {
-            self.bytes -= weight(key, &old);
+        let entry = Entry {
+            value,
+            used: self.clock,
+            put: self.clock,
+        };
+        if let Some(old) = self.by_key.insert(key.to_owned(), entry) {
+            self.bytes -= weight(key, &old.value);
         }
     }
 
     fn remove(&mut self, key: &str) -> bool {
         let removed = self.by_key.remove(key);
-        if let Some((old, _)) = &removed {
-            self.bytes -= weight(key, old);
+        if let Some(old) = &removed {
+            self.bytes -= weight(key, &old.value);
         }
         removed.is_some()
     }
@@ -96,10 +113,10 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
             return 0;
         }
         let count = excess.max(limit / 10).min(self.by_key.len());
-        let mut used: Vec<u64> = self.by_key.values().map(|(_, used)| *used).collect();
+        let mut used: Vec<u64> = self.by_key.values().map(|entry| entry.used).collect();
         let (_, &mut newest, _) = used.select_nth_unstable(count - 1);
-        let going = self.by_key.extract_if(|_, (_, used)| *used <= newest);
-        let weights = going.map(|(key, (value, _))| weight(&key, &value));
+        let going = self.by_key.extract_if(|_, entry| entry.used <= newest);
+        let weights = going.map(|(key, entry)| weight(&key, &entry.value));
         self.bytes -= weights.sum::<usize>();
         count
     }
@@ -120,7 +137,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
 
     fn set(&self, key: &str, value: V) -> anyhow::Result<()> {
         let mut entries = self.entries.lock();
-        self.counters.written([&value]);
+        self.counters.written([text_bytes(&value).unwrap_or(0)]);
         entries.set(key, value);
         self.counters.evicted(entries.evict(self.limit));
         Ok(())
@@ -139,6 +156,41 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
         let found: Vec<Option<V>> = keys.iter().map(|key| entries.get(key)).collect();
         self.counters.looked_up(&found);
         Ok(found)
+    }
+
+    fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
+        let mut left: Vec<usize> = (0..keys.len()).collect();
+        while !left.is_empty() {
+            let mut entries = self.entries.lock();
+            let before: Vec<_> = left
+                .iter()
+                .map(|&number| entries.get_with_time(&keys[number]))
+                .collect();
+            // Others may use the cache while the user's code runs; what they change meanwhile is
+            // done once more.
+            drop(entries);
+            let after: Vec<_> = left
+                .into_iter()
+                .zip(before)
+                .filter_map(|(number, before)| {
+                    let (before, put) = before.unzip();
+                    Some((number, put, update(number, before)?))
+                })
+                .collect();
+            left = Vec::new();
+            let mut entries = self.entries.lock();
+            for (number, put, value) in after {
+                let key = &keys[number];
+                if entries.by_key.get(key).map(|entry| entry.put) != put {
+                    left.push(number);
+                    continue;
+                }
+                self.counters.written([text_bytes(&value).unwrap_or(0)]);
+                entries.set(key, value);
+            }
+            self.counters.evicted(entries.evict(self.limit));
+        }
+        Ok(())
     }
 
     fn statistics(&self) -> Vec<CacheStatistics> {

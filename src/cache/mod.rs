@@ -156,12 +156,47 @@ pub trait Cache<V: Clone + Send + Sync + 'static = String>: Send + Sync + 'stati
             .try_fold(0, |count, key| Ok(count + usize::from(self.remove(key)?)))
     }
 
+    /// Puts under each key what `update` makes of the number of the key and of what is there;
+    /// where it makes nothing, what is there stays. `update` may be called several times for a
+    /// key, the last time counts; it should be quick, and must not use the cache.
+    ///
+    /// The caches of this crate let nobody else write between the reading and the writing, so that
+    /// two who add to one value both find a place in it. What a cache has that does not replace
+    /// this method reads all values, then writes all: what others write in between is lost.
+    ///
+    /// ```
+    /// use ftrack_api::cache::{Cache, MemoryCache};
+    ///
+    /// let cache = MemoryCache::new();
+    /// let mut count = |_, before: Option<u32>| Some(before.unwrap_or(0) + 1);
+    /// cache.update_many(&["a".to_owned()], &mut count)?;
+    /// cache.update_many(&["a".to_owned(), "b".to_owned()], &mut count)?;
+    /// assert_eq!((cache.get("a")?, cache.get("b")?), (Some(2), Some(1)));
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_many`](Self::set_many).
+    fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
+        let before = self.get_many(keys)?.into_iter().enumerate();
+        let entries = before.filter_map(|(number, before)| {
+            let value = update(number, before)?;
+            Some((keys[number].clone(), value))
+        });
+        self.set_many(entries.collect())
+    }
+
     /// What happened to this cache so far, one item for each layer. A cache that does not count
     /// has none; a session then counts what it asks of it.
     fn statistics(&self) -> Vec<CacheStatistics> {
         Vec::new()
     }
 }
+
+/// Makes a new value of the number of a key and of the value that is there; see
+/// [`Cache::update_many`].
+pub type Update<'u, V> = &'u mut dyn FnMut(usize, Option<V>) -> Option<V>;
 
 /// Passes every method on to what a field or `*self` holds.
 macro_rules! forward {
@@ -200,6 +235,14 @@ macro_rules! forward {
 
         fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
             (self.$($to)*).remove_many(keys)
+        }
+
+        fn update_many(
+            &self,
+            keys: &[String],
+            update: crate::cache::Update<'_, V>,
+        ) -> anyhow::Result<()> {
+            (self.$($to)*).update_many(keys, update)
         }
 
         fn statistics(&self) -> Vec<crate::cache::CacheStatistics> {

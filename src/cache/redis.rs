@@ -6,7 +6,7 @@ use crate::lock::Mutex;
 use redis::{Client, Connection, RedisResult};
 
 use super::pool::Pool;
-use super::{Cache, CacheStatistics, Counters};
+use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a server may take to be reached, and for each answer.
@@ -18,7 +18,26 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How many keys one command names.
 const BATCH: usize = 500;
 
-/// Keeps values in a Redis or Valkey server that many machines share.
+/// How often a value is updated anew because somebody else has changed it.
+const TRIES: usize = 20;
+
+/// Sets each key whose value is still the one that is given, `-` for none, `+` and the value
+/// otherwise; answers with the indexes of the others. Numbers of arguments are as `EVAL` has them.
+const EXCHANGE: &str = "
+    local lost = {}
+    for i, key in ipairs(KEYS) do
+        local now = redis.call('GET', key)
+        if (now and '+' .. now or '-') ~= ARGV[2 * i] then
+            lost[#lost + 1] = i
+        elseif ARGV[1] == '0' then
+            redis.call('SET', key, ARGV[2 * i + 1])
+        else
+            redis.call('SET', key, ARGV[2 * i + 1], 'PX', ARGV[1])
+        end
+    end
+    return lost";
+
+/// Keeps values in a Redis or Valkey server that many machines share; it must allow `EVAL`.
 ///
 /// When the server cannot be reached, or takes longer than half a second, nothing is cached for
 /// the next five seconds, with one warning in the log; then it is tried again. No call fails for
@@ -43,6 +62,14 @@ pub struct RedisCache {
     /// Until when the server is left alone.
     away: Mutex<Option<Instant>>,
     counters: Counters,
+}
+
+/// A value to be put in place of another one.
+struct Change {
+    /// Of its key.
+    number: usize,
+    before: Option<String>,
+    after: String,
 }
 
 impl RedisCache {
@@ -144,6 +171,53 @@ impl RedisCache {
         is_away
     }
 
+    fn ttl_millis(&self) -> Option<u64> {
+        let millis = |ttl: Duration| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.ttl.map(millis)
+    }
+
+    /// The values under keys that one command can name.
+    fn look_up(&self, keys: &[String]) -> Vec<Option<String>> {
+        let asked: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
+        let mut found: Vec<Option<String>> =
+            self.with(|connection| redis::cmd("MGET").arg(&asked).query(connection));
+        found.resize(keys.len(), None);
+        found
+    }
+
+    /// Makes the changes where nobody has made another one meanwhile; answers with the numbers of
+    /// those where somebody has.
+    fn exchange(&self, keys: &[String], changes: &[Change]) -> Vec<usize> {
+        let ttl = self.ttl_millis().unwrap_or(0);
+        let lost: Option<Vec<usize>> = self.with(|connection| {
+            let mut script = redis::cmd("EVAL");
+            script.arg(EXCHANGE).arg(changes.len());
+            for change in changes {
+                script.arg(self.full_key(&keys[change.number]));
+            }
+            script.arg(ttl);
+            for Change { before, after, .. } in changes {
+                let before = before.as_ref();
+                script.arg(before.map_or("-".to_owned(), |before| format!("+{before}")));
+                script.arg(after);
+            }
+            script.query(connection).map(Some)
+        });
+        let Some(lost) = lost else {
+            return Vec::new();
+        };
+        // Lua counts from one.
+        let lost: Vec<usize> = lost
+            .into_iter()
+            .map(|index| changes[index - 1].number)
+            .collect();
+        let made = changes
+            .iter()
+            .filter(|change| !lost.contains(&change.number));
+        self.counters.written(made.map(|change| change.after.len()));
+        lost
+    }
+
     fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
@@ -205,22 +279,14 @@ impl Cache for RedisCache {
     }
 
     fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<String>>> {
-        let mut found: Vec<Option<String>> = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(BATCH) {
-            let asked: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
-            let mut values: Vec<Option<String>> =
-                self.with(|connection| redis::cmd("MGET").arg(&asked).query(connection));
-            values.resize(keys.len(), None);
-            found.extend(values);
-        }
+        let found = keys.chunks(BATCH).flat_map(|keys| self.look_up(keys));
+        let found: Vec<Option<String>> = found.collect();
         self.counters.looked_up(&found);
         Ok(found)
     }
 
     fn set_many(&self, entries: Vec<(String, String)>) -> anyhow::Result<()> {
-        let ttl = self
-            .ttl
-            .map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1));
+        let ttl = self.ttl_millis();
         for entries in entries.chunks(BATCH) {
             let taken: bool = self.with(|connection| {
                 let mut commands = redis::pipe();
@@ -235,8 +301,39 @@ impl Cache for RedisCache {
             });
             if taken {
                 self.counters
-                    .written(entries.iter().map(|(_, value)| value));
+                    .written(entries.iter().map(|(_, value)| value.len()));
             }
+        }
+        Ok(())
+    }
+
+    fn update_many(&self, keys: &[String], update: Update<'_, String>) -> anyhow::Result<()> {
+        for (batch, keys) in keys.chunks(BATCH).enumerate() {
+            let mut left: Vec<usize> = (0..keys.len()).collect();
+            for _ in 0..TRIES {
+                let asked: Vec<String> = left.iter().map(|&number| keys[number].clone()).collect();
+                let before = self.look_up(&asked);
+                let changes = left.iter().zip(before).filter_map(|(&number, before)| {
+                    let after = update(batch * BATCH + number, before.clone())?;
+                    Some(Change {
+                        number,
+                        before,
+                        after,
+                    })
+                });
+                let changes: Vec<Change> = changes.collect();
+                left = match changes.is_empty() {
+                    true => Vec::new(),
+                    false => self.exchange(keys, &changes),
+                };
+                if left.is_empty() {
+                    break;
+                }
+            }
+            anyhow::ensure!(
+                left.is_empty(),
+                "others change the same values all the time"
+            );
         }
         Ok(())
     }

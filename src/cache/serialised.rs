@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Cache, CacheStatistics};
+use super::{Cache, CacheStatistics, Update};
 
 type Encode<V> = dyn Fn(&V) -> anyhow::Result<String> + Send + Sync;
 type Decode<V> = dyn Fn(&str) -> anyhow::Result<V> + Send + Sync;
@@ -98,6 +98,17 @@ impl<V: Clone + Send + Sync + 'static, C: Cache> Cache<V> for SerialisedCache<V,
 
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         self.proxied.remove_many(keys)
+    }
+
+    fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
+        let mut failure = None;
+        let mut on_texts = |number, before| {
+            let value = update(number, self.decoded(before))?;
+            let failed = |error| failure = Some(error);
+            (self.encode)(&value).map_err(failed).ok()
+        };
+        self.proxied.update_many(keys, &mut on_texts)?;
+        failure.map_or(Ok(()), Err)
     }
 
     fn statistics(&self) -> Vec<CacheStatistics> {

@@ -65,11 +65,12 @@ impl Counters {
         self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn written<'v, V: 'static>(&self, values: impl IntoIterator<Item = &'v V>) {
+    /// Counts writes, each with the bytes of its value.
+    pub(crate) fn written(&self, values: impl IntoIterator<Item = usize>) {
         let (mut count, mut bytes) = (0, 0);
         for value in values {
             count += 1;
-            bytes += text_bytes(value).unwrap_or(0) as u64;
+            bytes += value as u64;
         }
         self.writes.fetch_add(count, Ordering::Relaxed);
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);

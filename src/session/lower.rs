@@ -108,24 +108,19 @@ impl Lower {
                 .iter()
                 .map(|one| self.key(schema, one.entity_type, &one.key));
             let keys: Vec<String> = keys.collect();
-            let Ok(before) = self.cache.get_many(&keys) else {
-                // Who cannot be read is not written either: something would be lost.
-                return self.remove(&keys);
-            };
-            let texts = known.iter().zip(before);
-            let texts =
-                texts.map(|(one, before)| kept(schema, one, before.as_deref(), oldest, now));
-            let entries = keys.into_iter().zip(texts);
-            let entries = entries.filter_map(|(key, text)| Some((key, text?)));
-            let entries: Vec<(String, String)> = entries.collect();
-            if entries.is_empty() {
-                continue;
-            }
-            self.counters.written(entries.iter().map(|(_, text)| text));
-            let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
-            if let Err(error) = self.cache.set_many(entries) {
-                self.ask::<()>("be written", Err(error));
-                self.remove(&keys);
+            let mut sizes: Vec<Option<usize>> = vec![None; keys.len()];
+            let written = self.cache.update_many(&keys, &mut |number, before| {
+                let text = kept(schema, &known[number], before.as_deref(), oldest, now);
+                sizes[number] = text.as_ref().map(String::len);
+                text
+            });
+            match written {
+                Ok(()) => self.counters.written(sizes.into_iter().flatten()),
+                Err(error) => {
+                    self.ask::<()>("be written", Err(error));
+                    // Who cannot be read is not written either: something would be lost.
+                    self.remove(&keys);
+                }
             }
         }
     }

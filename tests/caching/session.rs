@@ -554,3 +554,36 @@ fn what_is_fetched_in_several_ways_is_one_entity() {
     let same = session.get("Note", note.id()).unwrap().unwrap();
     assert_eq!(same, note);
 }
+
+/// One session commits an attribute, others fetch another one of the same entity: what is kept is
+/// read, joined and written, and the older value of the first must not come back with it.
+#[test]
+fn who_adds_an_attribute_brings_no_older_ones_back() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name, bid, description from Task");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                let other = with(&server, &cache);
+                let same = other.entity(&task.key()).unwrap();
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    other.refresh([&same], &["description"]).unwrap();
+                }
+            });
+        }
+        for number in 0..100 {
+            task.set("bid", number).unwrap();
+            session.commit().unwrap();
+            let kept = kept(&session, &cache, &task.key()).unwrap();
+            let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+            let bid = kept["entity"]["bid"].as_f64();
+            if bid != Some(f64::from(number)) {
+                over.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("{number} was committed, and {bid:?} is kept");
+            }
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

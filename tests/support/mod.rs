@@ -58,6 +58,34 @@ pub(crate) fn check_counts(cache: &dyn ftrack_api::cache::Cache) {
     assert_eq!((counted.errors, counted.evictions), (0, 0), "{counted:?}");
 }
 
+/// Lets threads, each with a cache of its own in the same place, add to the same values: nothing
+/// is lost.
+pub(crate) fn check_updates<C: ftrack_api::cache::Cache>(make: impl Fn() -> C + Sync) {
+    let keys: Vec<String> = (0..5).map(|number| format!("sum {number}")).collect();
+    thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                let cache = make();
+                let mut done = 0;
+                while done < 50 {
+                    let mut add = |_, before: Option<String>| {
+                        let sum: u32 = before.map_or(0, |sum| sum.parse().unwrap());
+                        thread::yield_now();
+                        Some((sum + 1).to_string())
+                    };
+                    // A cache that is busy may say so; then nothing of it was written.
+                    done += u32::from(cache.update_many(&keys, &mut add).is_ok());
+                }
+            });
+        }
+    });
+    let sums = make().get_many(&keys).unwrap();
+    assert!(
+        sums.iter().all(|sum| sum.as_deref() == Some("200")),
+        "{sums:?}"
+    );
+}
+
 /// A server that gives the same answer to every request, and counts them.
 pub(crate) struct Parrot {
     address: String,
