@@ -1,9 +1,12 @@
 //! What caches save: entities by key from the memory, from a file, and from a server that takes a
 //! millisecond.
 //!
-//! `cargo bench --features file-cache --bench caching` prints a table of wall times.
+//! `cargo bench --features file-cache --bench caching` prints a table of wall times, and one of the
+//! CPU times of opening a session.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
+
+mod support;
 
 use std::hint::black_box;
 use std::path::Path;
@@ -43,6 +46,54 @@ fn main() {
     let slow = serve(Duration::from_millis(1));
     let slow = open(builder(&slow, folder.path()));
     line("from the server, 1 ms away", gets(&slow, &ids), file);
+    opening(folder.path());
+}
+
+/// Opening with a warm schema and a warm file of a thousand tasks, beside the floor: reading,
+/// checking and parsing the schema. Answers come from memory.
+fn opening(folder: &Path) {
+    println!("opening a session");
+    let server = support::Server::new();
+    let replay = support::Replay::default();
+    let schema = || SchemaCache::Dir(folder.join("schema"));
+    replay.then([server.greeting(true)]);
+    drop(support::open(&replay, schema()));
+    let name = folder.join("schema").join("ftrack_api_schema_cache.json");
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..51 {
+        times[0].push(timed(|| {
+            use md5::Digest;
+            let bytes = std::fs::read(&name).expect("the schema");
+            let hash: [u8; 16] = md5::Md5::digest(&bytes).into();
+            let schema: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+            (hash, schema)
+        }));
+        replay.then([server.greeting(false)]);
+        times[1].push(timed(|| support::open(&replay, schema())));
+        replay.then([server.greeting(false)]);
+        times[2].push(timed(|| {
+            let cache = FileCache::open(folder.join("cache")).expect("a cache");
+            let none: [&str; 0] = [];
+            let builder = support::builder(&replay, schema()).plugin_paths(none);
+            open(builder.cache(cache))
+        }));
+    }
+    let [floor, plain, file] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    line("floor: schema read, checked, parsed", floor, floor);
+    line("open", plain, floor);
+    line("open with the file cache", file, floor);
+}
+
+/// The CPU time of `run`, without dropping what it gives.
+fn timed<T>(run: impl FnOnce() -> T) -> Duration {
+    let started = cpu_time::ProcessTime::now();
+    let output = black_box(run());
+    let time = started.elapsed();
+    drop(output);
+    time
 }
 
 fn builder(server: &Emulator, folder: &Path) -> SessionBuilder {

@@ -211,6 +211,43 @@ pub struct SessionCache<'a> {
 }
 
 impl SessionCache<'_> {
+    /// The entity, if it is in memory or in the cache below; the server is never asked. As with
+    /// [`Session::get`], the cache below must have all that a query would bring.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("Task")?.first()?.expect("a task");
+    /// assert_eq!(session.cache().get(&task.key()), Some(task.clone()));
+    /// assert!(session.cache().values().contains(&task));
+    /// session.reset();
+    /// assert_eq!(session.cache().get(&task.key()), None);
+    /// assert!(!session.cache().keys().contains(&task.key()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get(&self, entity: &EntityKey) -> Option<Entity> {
+        let entity_type = self.session.schema().find(entity.entity_type())?;
+        self.session.get_without_asking(entity_type, entity)
+    }
+
+    /// The keys of the entities in memory of which anything is known, in no particular order.
+    pub fn keys(&self) -> Vec<EntityKey> {
+        let store = self.session.shared.store.lock();
+        store.loaded().map(|place| store.key(place)).collect()
+    }
+
+    /// The entities in memory of which anything is known, in no particular order.
+    pub fn values(&self) -> Vec<Entity> {
+        let mut store = self.session.shared.store.lock();
+        let places: Vec<u32> = store.loaded().collect();
+        let handles = places.into_iter().map(|place| Entity {
+            session: self.session.clone(),
+            handle: store.handle(place),
+        });
+        handles.collect()
+    }
+
     /// Forgets in every layer what the server said of an entity, so that the next read asks
     /// again. What was set here and is not yet committed stays.
     pub fn remove(&self, entity: &EntityKey) {

@@ -34,11 +34,8 @@ impl Session {
         let entity_type = self.schema().entity_type(entity_type)?;
         let key = key.into_key(entity_type.name());
         check_key(entity_type, &key)?;
-        if let Some(known) = self.known(entity_type, &key) {
-            return Ok(Some(known));
-        }
-        if let Some(cached) = self.get_from_cache(entity_type, &key) {
-            return Ok(Some(cached));
+        if let Some(found) = self.get_without_asking(entity_type, &key) {
+            return Ok(Some(found));
         }
         let statement = by_keys(entity_type, entity_type.name(), std::slice::from_ref(&key));
         self.query(statement)?.first()
@@ -59,6 +56,16 @@ impl Session {
             session: self.clone(),
             handle: store.handle(place),
         })
+    }
+
+    /// The entity, if it is in memory or in the cache below it.
+    pub(super) fn get_without_asking(
+        &self,
+        entity_type: &EntityType,
+        key: &EntityKey,
+    ) -> Option<Entity> {
+        let known = self.known(entity_type, key);
+        known.or_else(|| self.get_from_cache(entity_type, key))
     }
 
     fn known(&self, entity_type: &EntityType, key: &EntityKey) -> Option<Entity> {

@@ -95,6 +95,16 @@ impl Store {
         dying.len()
     }
 
+    /// The places of entities of which anything is known, and which are not deleted.
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = u32> {
+        let places = self.records.iter().map(|(place, _)| place);
+        let places = places.map(|place| u32::try_from(place).expect("places are 32 bits"));
+        places.filter(|&place| {
+            let is_there = matches!(self.record(place).state, Life::Persisted | Life::Created);
+            is_there && self.is_loaded(place)
+        })
+    }
+
     /// Takes in what a cache knows, as far as it is lacking here: what a server said in this
     /// session is newer. Answers with the place of each row.
     pub(crate) fn fill_in(&mut self, rows: Rows) -> Vec<u32> {

@@ -24,6 +24,37 @@ fn a_warm_schema_costs_one_request() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// Runs a second time with another temporary folder, because the default place lies there.
+#[test]
+fn servers_do_not_overwrite_one_another_in_the_default_place() {
+    if std::env::var("OTHER_TEMPORARY_FOLDER").is_err() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "schema::servers_do_not_overwrite_one_another_in_the_default_place";
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        for variable in ["TMPDIR", "TMP", "TEMP", "OTHER_TEMPORARY_FOLDER"] {
+            again.env(variable, folder.path());
+        }
+        let again = again.env_remove("FTRACK_API_SCHEMA_CACHE_PATH");
+        let ran = again.args(["--exact", name]).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+        let default = std::fs::read_dir(folder.path()).unwrap().flatten();
+        let default = default.map(|entry| entry.path());
+        let default = default.filter(|path| path.to_string_lossy().contains("ftrack-api"));
+        let servers = default.flat_map(|path| std::fs::read_dir(path).unwrap().flatten());
+        let files = servers.filter(|server| server.path().join(FILE).is_file());
+        assert_eq!(files.count(), 2);
+        return;
+    }
+    let servers = [emulator(), emulator()];
+    for offline in [false, true] {
+        for server in &servers {
+            let builder = builder(server).schema_cache(SchemaCache::Auto);
+            builder.offline(offline).open().unwrap();
+        }
+    }
+}
+
 /// Python indents its file and keeps the server's order.
 #[test]
 fn the_file_of_the_python_client_is_read() {
