@@ -11,16 +11,14 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
-use cpu_time::ProcessTime;
-use ftrack_api::{Entity, SchemaCache, TableRow};
+use ftrack_api::{Entity, FromValue, SchemaCache, SmolStr, TableRow};
 use jiff::civil::DateTime;
 use serde_json::Value as Json;
 
-use support::{DATES, NUMBERS, PATHS, Server, TEXTS, created, pages, read, updated};
+use support::{DATES, NUMBERS, PATHS, Server, TEXTS, created, median, pages, read, updated};
 
 const TASKS: usize = 10_000;
 const CHANGES: usize = 1_000;
-const RUNS: usize = 9;
 
 fn main() {
     // `cargo bench` adds `--bench`, `cargo test --benches` nothing.
@@ -108,7 +106,15 @@ fn attributes(server: &Server) {
         || (),
         |()| {
             for task in &tasks {
-                touch(task).expect("loaded");
+                touch::<String>(task).expect("loaded");
+            }
+        },
+    );
+    let short = median(
+        || (),
+        |()| {
+            for task in &tasks {
+                touch::<SmolStr>(task).expect("loaded");
             }
         },
     );
@@ -134,14 +140,15 @@ fn attributes(server: &Server) {
     );
     alone("8 texts with `get`", texts);
     alone("13 values with `table`, texts borrowed", tabled);
-    alone("13 values with `get`, each as its own type", typed);
+    alone("13 values with `get`, texts as `String`", typed);
+    alone("13 values with `get`, texts as `SmolStr`", short);
     alone("13 values with `value`", values);
 }
 
 /// What a script does with a task that it was given.
-fn touch(task: &Entity) -> ftrack_api::Result<()> {
+fn touch<Text: FromValue>(task: &Entity) -> ftrack_api::Result<()> {
     for path in TEXTS {
-        black_box(task.get::<String>(path)?);
+        black_box(task.get::<Text>(path)?);
     }
     for path in NUMBERS {
         black_box(task.get::<f64>(path)?);
@@ -276,22 +283,6 @@ fn open(server: &Server) {
     );
     line("floor: read, checked, parsed to `Value`", floor, floor);
     line("open", ours, floor);
-}
-
-/// The median CPU time of `run`; neither `prepare` nor dropping the results counts.
-fn median<I, O>(mut prepare: impl FnMut() -> I, mut run: impl FnMut(I) -> O) -> Duration {
-    let mut times: Vec<Duration> = (0..RUNS)
-        .map(|_| {
-            let input = prepare();
-            let started = ProcessTime::now();
-            let output = black_box(run(input));
-            let time = started.elapsed();
-            drop(output);
-            time
-        })
-        .collect();
-    times.sort_unstable();
-    times[RUNS / 2]
 }
 
 fn line(name: &str, time: Duration, floor: Duration) {

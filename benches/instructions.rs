@@ -25,7 +25,7 @@ use std::process::{Command, ExitCode};
 
 use ftrack_api::event::Expression;
 use ftrack_api::query::Statement;
-use ftrack_api::{Event, SchemaCache};
+use ftrack_api::{Event, FromValue, SchemaCache, SmolStr};
 
 use support::{DATES, NUMBERS, PAGE, PATHS, Server, TEXTS, created, deleted, page, updated};
 
@@ -43,11 +43,12 @@ const EXPRESSION: &str = "select name, status.name, parent.parent.name from Task
 type Path = (&'static str, fn(&Server));
 
 /// Each prepares, then hands to [`measured`] what is counted.
-const MAIN_PATHS: [Path; 14] = [
+const MAIN_PATHS: [Path; 15] = [
     ("query a page of 500 into entities", query),
     ("query the same page again", query_again),
     ("query the page as typed rows", rows),
-    ("get 13 attributes of 500 entities", attributes),
+    ("get 13 attributes of 500 entities", attributes::<String>),
+    ("get the same, texts as SmolStr", attributes::<SmolStr>),
     ("table of 13 attributes of 500 entities", table),
     ("get 500 cached entities", get),
     ("create 500", create),
@@ -191,12 +192,12 @@ fn rows(server: &Server) {
     measured(|| support::rows(&session));
 }
 
-fn attributes(server: &Server) {
+fn attributes<Text: FromValue>(server: &Server) {
     let (_session, _, tasks) = server.loaded(PAGE);
     measured(|| {
         for task in &tasks {
             for path in TEXTS {
-                black_box(task.get::<String>(path).expect("loaded"));
+                black_box(task.get::<Text>(path).expect("loaded"));
             }
             for path in NUMBERS {
                 black_box(task.get::<f64>(path).expect("loaded"));

@@ -67,6 +67,8 @@ pub use session::{
     ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
 };
 pub use session::{FollowUpdates, SessionCache};
+/// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
+pub use smol_str::SmolStr;
 pub use store::EntityState;
 pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
 pub use value::{Data, EntityKey, FromValue, Mismatch, Value};

@@ -10,9 +10,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
+use std::hint::black_box;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use cpu_time::ProcessTime;
 use ftrack_api::{
     Data, Entity, Request, Response, SchemaCache, Session, SessionBuilder, Transport, data,
 };
@@ -369,4 +372,23 @@ fn interned<'de, D: Deserializer<'de>>(json: D) -> Result<Arc<str>, D::Error> {
             kept
         })
     }))
+}
+
+/// How often a figure is taken.
+const RUNS: usize = 9;
+
+/// The median CPU time of `run`; neither `prepare` nor dropping the results counts.
+pub fn median<I, O>(mut prepare: impl FnMut() -> I, mut run: impl FnMut(I) -> O) -> Duration {
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let input = prepare();
+            let started = ProcessTime::now();
+            let output = black_box(run(input));
+            let time = started.elapsed();
+            drop(output);
+            time
+        })
+        .collect();
+    times.sort_unstable();
+    times[RUNS / 2]
 }

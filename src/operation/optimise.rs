@@ -102,16 +102,19 @@ fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
 /// Of several updates of one attribute only the last is sent, in its own place. A create or a
 /// delete of the entity between them ends the search: what comes before it is another life.
 fn keep_last_updates(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
-    let mut later: HashMap<&EntityKey, HashSet<&str>> = HashMap::default();
+    // How many lives of an entity come later, where that matters.
+    let mut lives: HashMap<&EntityKey, u32> = HashMap::default();
+    let mut later: HashSet<(&EntityKey, u32, &str)> = HashSet::default();
     for payload in payloads.iter_mut().rev() {
+        let entity = payload.entity;
         match payload.action {
             Action::Update => {
-                let later = later.entry(payload.entity).or_default();
-                payload.data.retain(|(name, ..)| later.insert(name));
+                let life = lives.get(entity).copied().unwrap_or(0);
+                let data = &mut payload.data;
+                data.retain(|(name, ..)| later.insert((entity, life, name)));
             }
-            Action::Create | Action::Delete => {
-                later.remove(payload.entity);
-            }
+            Action::Create | Action::Delete if later.is_empty() => {}
+            Action::Create | Action::Delete => *lives.entry(entity).or_default() += 1,
         }
     }
     payloads

@@ -147,8 +147,9 @@ impl Session {
         let answer = self.shared.api.send_changes(&body, &summary);
         let answer =
             answer.map_err(|error| doing(blame(error, self.schema(), operations, &payloads)))?;
-        let answer = decode(self.schema(), &answer).map_err(doing)?;
-        Ok(answer.rows)
+        let rows = decode(self.schema(), &answer).map_err(doing)?.rows;
+        self.shared.api.done_with(answer);
+        Ok(rows)
     }
 
     /// Sends what is recorded in several requests of at most `size` operations each, for batches

@@ -40,9 +40,11 @@ impl Session {
         self.check_writable()?;
         let recording = self.is_recording();
         // Key-value pairs are entities of their own, which refer to this one.
-        let (pairs, data): (Data, Data) = data.into_iter().partition(|(name, value)| {
+        let mut data = data;
+        let pairs = data.extract_if(.., |(name, value)| {
             matches!(value, Value::Json(_)) && matches!(name.as_str(), METADATA | CUSTOM_ATTRIBUTES)
         });
+        let pairs: Data = pairs.collect();
         let mut store = self.shared.store.lock();
         let mut new_id = || Uuid::new_v4().to_string();
         let place = store.create(entity_type, data, recording, &mut new_id)?;

@@ -11,10 +11,29 @@ impl Store {
     ///
     /// What was set here stays and keeps hiding the server's value.
     pub(crate) fn absorb(&mut self, rows: Rows) -> Vec<u32> {
+        self.absorb_expecting(rows, &[])
+    }
+
+    /// The same for rows that come, most of them, in the order of the records at `expected`.
+    pub(super) fn absorb_expecting(&mut self, rows: Rows, expected: &[u32]) -> Vec<u32> {
+        let mut expected = expected;
         let places: Vec<u32> = rows
             .rows
             .iter()
-            .map(|row| self.find_or_insert(row.entity_type, &row.key))
+            .map(|row| {
+                let is_next = |place: &&u32| self.is_at(row, **place);
+                if let Some(&place) = expected.first().filter(is_next) {
+                    expected = &expected[1..];
+                    return place;
+                }
+                let place = self.find_or_insert(row.entity_type, &row.key);
+                // Some that were expected do not come: optimised away, or changed twice.
+                let ahead = expected.iter().take(8);
+                if let Some(passed) = ahead.copied().position(|next| next == place) {
+                    expected = &expected[passed + 1..];
+                }
+                place
+            })
             .collect();
         self.join_groups(&rows, &places);
         let mut slots = rows.slots.into_iter();
@@ -34,6 +53,16 @@ impl Store {
         places
     }
 
+    /// Whether the row is about the record at `place`: a look there spares one into the index of
+    /// all keys, which is seldom in the processor's cache.
+    fn is_at(&self, row: &Row, place: u32) -> bool {
+        self.records.get(place as usize).is_some_and(|record| {
+            record.state == Life::Persisted
+                && record.entity_type == row.entity_type
+                && record.key == row.key
+        })
+    }
+
     fn absorb_row(
         &mut self,
         place: u32,
@@ -51,7 +80,8 @@ impl Store {
         if record.remote.len() == 0 {
             record.remote = Attributes::new(shape, values.collect());
         } else {
-            record.remote.merge(&mut self.shapes, names, values);
+            let values = names.iter().copied().zip(values);
+            record.remote.merge(&mut self.shapes, values);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The attributes of one record: what the server said, and what was set here.
 
-use std::sync::Arc;
-
 use crate::schema::NameId;
 use crate::value::Slot;
 
@@ -50,12 +48,10 @@ impl Attributes {
     pub(super) fn merge(
         &mut self,
         shapes: &mut Shapes,
-        names: &[NameId],
-        values: impl Iterator<Item = Slot>,
+        values: impl Iterator<Item = (NameId, Slot)>,
     ) {
         let mut added = Vec::new();
-        let present = shapes.names(self.shape).clone();
-        for (&name, value) in names.iter().zip(values) {
+        for (name, value) in values {
             match shapes.position(self.shape, name) {
                 Some(place) => self.values[place] = value,
                 None => added.push((name, value)),
@@ -64,16 +60,14 @@ impl Attributes {
         if added.is_empty() {
             return;
         }
-        let all: Arc<[NameId]> = present
-            .iter()
-            .copied()
-            .chain(added.iter().map(|(name, _)| *name))
-            .collect();
-        let old = std::mem::take(&mut self.values).into_iter();
-        self.values = old
-            .chain(added.into_iter().map(|(_, value)| value))
-            .collect();
-        self.shape = shapes.number(&all);
+        let present = shapes.names(self.shape).iter().copied();
+        let names = present.chain(added.iter().map(|(name, _)| *name));
+        let names: Vec<NameId> = names.collect();
+        let mut values = std::mem::take(&mut self.values).into_vec();
+        values.reserve_exact(added.len());
+        values.extend(added.into_iter().map(|(_, value)| value));
+        self.values = values.into();
+        self.shape = shapes.number(&names);
     }
 
     /// Forgets what `keep` does not want.
@@ -90,7 +84,7 @@ impl Attributes {
         let kept = names.iter().copied().zip(values);
         let (names, values): (Vec<_>, Vec<_>) =
             kept.filter(|(name, slot)| keep(*name, slot)).unzip();
-        *self = Self::new(shapes.number(&names.into()), values.into());
+        *self = Self::new(shapes.number(&names), values.into());
     }
 }
 
@@ -122,6 +116,11 @@ impl Local {
     pub(super) fn get(&self, name: NameId) -> Option<&Slot> {
         let setting = self.settings.iter().find(|setting| setting.name == name)?;
         Some(&setting.value)
+    }
+
+    /// Makes room for so many settings, since one by one they would take more than they need.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.settings.reserve_exact(more);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Setting> {
@@ -169,8 +168,11 @@ impl Local {
 
     /// Takes out what was recorded before the operation with this number.
     pub(super) fn take_recorded_before(&mut self, operation: u64) -> Vec<Setting> {
-        let before = |setting: &mut Setting| setting.operation.is_some_and(|at| at < operation);
-        self.settings.extract_if(.., before).collect()
+        let before = |setting: &Setting| setting.operation.is_some_and(|at| at < operation);
+        if self.settings.iter().all(before) {
+            return std::mem::take(&mut self.settings);
+        }
+        self.settings.extract_if(.., |one| before(one)).collect()
     }
 
     pub(super) fn take_extensions_before(&mut self, operation: u64) -> Vec<Extension> {

@@ -131,7 +131,7 @@ impl Store {
                 let counterpart = counterpart.and_then(|one| schema.counterpart(entity_type, one));
                 lacks(name) && counterpart.is_none_or(|other| lacks(other.id()))
             };
-            let (names, values): (Vec<NameId>, Vec<Slot>) = names
+            let lacking: Vec<(NameId, Slot)> = names
                 .iter()
                 .zip(values)
                 .filter(|(name, _)| is_lacking(**name))
@@ -139,10 +139,8 @@ impl Store {
                     slot.relink(|row| places[row as usize]);
                     (name, slot)
                 })
-                .unzip();
-            record
-                .remote
-                .merge(&mut self.shapes, &names, values.into_iter());
+                .collect();
+            record.remote.merge(&mut self.shapes, lacking.into_iter());
         }
         places
     }
@@ -195,7 +193,7 @@ impl Store {
                 continue;
             };
             let member = self.record(place).entity_type;
-            let owners = self.owners(operation);
+            let owners = self.owners(Some(place), operation);
             effects
                 .owners
                 .extend(owners.into_iter().map(|owner| (owner, member)));
@@ -284,8 +282,9 @@ impl Store {
     }
 
     /// Whose collections an operation may change: that of the parent, old and new.
-    pub(super) fn owners(&mut self, operation: &Operation) -> Vec<u32> {
-        let place = self.find_key(operation.entity());
+    ///
+    /// `place` is that of the operation's entity.
+    pub(super) fn owners(&mut self, place: Option<u32>, operation: &Operation) -> Vec<u32> {
         let mut owners: Vec<u32> = Vec::new();
         match operation {
             Operation::Update {

@@ -4,7 +4,21 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
-use crate::value::{Data, EntityKey, Value};
+use crate::value::{Data, EntityKey, Key, Text, Value};
+
+/// An attribute that a new entity gets.
+pub(super) struct Given<'a> {
+    pub(super) attribute: &'a Attribute,
+    /// The attribute's name, as it was given.
+    pub(super) name: String,
+    pub(super) value: Value,
+}
+
+impl Given<'_> {
+    fn is(&self, attribute: &Attribute) -> bool {
+        self.attribute.id() == attribute.id()
+    }
+}
 
 /// The attributes that a new entity gets, in the order given, defaults last.
 pub(super) fn with_defaults<'a>(
@@ -12,41 +26,49 @@ pub(super) fn with_defaults<'a>(
     entity_type: &'a EntityType,
     data: Data,
     new_id: &mut dyn FnMut() -> String,
-) -> Result<Vec<(&'a Attribute, Value)>> {
-    let mut all: Vec<(&Attribute, Value)> = Vec::with_capacity(data.len() + 4);
+) -> Result<Vec<Given<'a>>> {
+    let mut all: Vec<Given<'_>> = Vec::with_capacity(data.len() + 4);
     for (name, value) in data {
         let attribute = schema.attribute_of(entity_type, &name)?;
-        match all.iter_mut().find(|(have, _)| have.id() == attribute.id()) {
-            Some((_, have)) => *have = value,
-            None => all.push((attribute, value)),
+        match all.iter_mut().find(|have| have.is(attribute)) {
+            Some(have) => have.value = value,
+            None => all.push(Given {
+                attribute,
+                name,
+                value,
+            }),
         }
     }
     for attribute in entity_type.attributes() {
-        let default = match attribute.default() {
+        let value = match attribute.default() {
             AttributeDefault::None => continue,
-            _ if all.iter().any(|(have, _)| have.id() == attribute.id()) => continue,
+            _ if all.iter().any(|have| have.is(attribute)) => continue,
             AttributeDefault::Uuid => Value::Text(new_id()),
             AttributeDefault::Value(value) => value.clone(),
         };
-        all.push((attribute, default));
+        all.push(Given {
+            attribute,
+            name: attribute.name().to_owned(),
+            value,
+        });
     }
     Ok(all)
 }
 
 /// The key of a new entity; where a part is not given, the reference it belongs to is.
-pub(super) fn key_from(
-    entity_type: &EntityType,
-    data: &[(&Attribute, Value)],
-) -> Result<EntityKey> {
-    let given = |name: &str| data.iter().find(|(have, _)| have.name() == name);
+pub(super) fn key_from(entity_type: &EntityType, data: &[Given<'_>]) -> Result<EntityKey> {
+    let given = |name: &str| {
+        let found = data.iter().find(|have| have.name == name);
+        found.map(|have| &have.value)
+    };
     let mut parts = Vec::new();
     for name in entity_type.primary_key() {
         let reference = name.strip_suffix("_id").and_then(given);
         let part = match (given(name), reference) {
-            (Some((_, Value::Text(text))), _) => text.clone(),
-            (Some((_, Value::Integer(number))), _) => number.to_string(),
-            (Some((_, Value::Reference(key))), _) | (None, Some((_, Value::Reference(key)))) => {
-                key.id()
+            (Some(Value::Text(text)), _) => Text::new(text),
+            (Some(Value::Integer(number)), _) => Text::new(&number.to_string()),
+            (Some(Value::Reference(key)), _) | (None, Some(Value::Reference(key))) => {
+                Text::new(&key.id())
             }
             _ => {
                 return Err(Error::new(
@@ -61,7 +83,10 @@ pub(super) fn key_from(
         };
         parts.push(part);
     }
-    Ok(EntityKey::composite(entity_type.name(), parts))
+    Ok(EntityKey::from_key(
+        entity_type.name(),
+        Key::from_parts(parts),
+    ))
 }
 
 /// The value as the attribute takes it.

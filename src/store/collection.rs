@@ -51,12 +51,13 @@ impl Store {
         }
         self.changed.insert(place);
         if record {
-            self.push(Operation::Extend {
+            let operation = Operation::Extend {
                 entity,
                 attribute_name: name.to_owned(),
                 added: added.to_vec(),
                 removed: removed.to_vec(),
-            });
+            };
+            self.push(place, operation);
         }
         Ok(())
     }

@@ -7,13 +7,22 @@ use crate::schema::AttributeKind;
 use crate::value::Slot;
 use crate::wire::Rows;
 
-use super::attributes::{Attributes, Setting};
+use super::attributes::Attributes;
 use super::{Life, Store};
 
 /// What a commit is sending at this moment.
 pub(super) struct InFlight {
     operations: Arc<Vec<Operation>>,
-    numbers: Vec<u64>,
+    notes: Vec<Note>,
+}
+
+/// What is noted of an operation besides itself.
+#[derive(Clone, Copy)]
+pub(super) struct Note {
+    /// Counted over the store's whole life.
+    pub(super) number: u64,
+    /// Where its entity was when it was recorded.
+    pub(super) place: u32,
 }
 
 impl Store {
@@ -62,12 +71,13 @@ impl Store {
         }
         let later = self.queued.split_off(count);
         let operations = Arc::new(std::mem::replace(&mut self.queued, later));
-        let later = self.queued_numbers.split_off(count);
-        self.sent_before = later.first().copied().unwrap_or(self.recorded);
-        let numbers = std::mem::replace(&mut self.queued_numbers, later);
+        let later = self.queued_notes.split_off(count);
+        let next = later.first().map(|note| note.number);
+        self.sent_before = next.unwrap_or(self.recorded);
+        let notes = std::mem::replace(&mut self.queued_notes, later);
         self.in_flight = Some(InFlight {
             operations: operations.clone(),
-            numbers,
+            notes,
         });
         Some(operations)
     }
@@ -83,8 +93,8 @@ impl Store {
             let later = std::mem::take(&mut self.queued);
             self.queued = Arc::unwrap_or_clone(sent.operations);
             self.queued.extend(later);
-            let later = std::mem::replace(&mut self.queued_numbers, sent.numbers);
-            self.queued_numbers.extend(later);
+            let later = std::mem::replace(&mut self.queued_notes, sent.notes);
+            self.queued_notes.extend(later);
         }
     }
 
@@ -100,15 +110,18 @@ impl Store {
 
     /// The server took the operations and answered with `rows`.
     pub(crate) fn commit_succeeded(&mut self, rows: Rows) {
-        let Some(InFlight { operations, .. }) = self.in_flight.take() else {
+        let Some(InFlight { operations, notes }) = self.in_flight.take() else {
             return;
         };
         self.in_doubt.pop_front();
-        for operation in operations.iter() {
-            self.forget_stale_collections(operation);
-            let Some(place) = self.find_key(operation.entity()) else {
+        let mut sent: Vec<u32> = Vec::with_capacity(notes.len());
+        for (operation, note) in operations.iter().zip(&notes) {
+            let place = self.place_of(operation, note);
+            self.forget_stale_collections(place, operation);
+            let Some(place) = place else {
                 continue;
             };
+            sent.push(place);
             match operation {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
                 Operation::Delete { .. } => {
@@ -123,7 +136,8 @@ impl Store {
             self.promote(place, self.sent_before);
             self.settle(place);
         }
-        self.absorb(rows);
+        sent.dedup();
+        self.absorb_expecting(rows, &sent);
     }
 
     /// Forgets every operation and every local value. Entities that were never committed go
@@ -133,7 +147,7 @@ impl Store {
         let mut doubtful = std::mem::take(&mut self.queued);
         doubtful.truncate(self.in_doubt.iter().sum());
         let effects = self.effects(&doubtful);
-        self.queued_numbers.clear();
+        self.queued_notes.clear();
         self.in_doubt.clear();
         let changed = std::mem::take(&mut self.changed);
         for &place in &changed {
@@ -149,6 +163,21 @@ impl Store {
             }
         }
         self.distrust(&doubtful, &effects);
+    }
+
+    /// Where the entity of an operation is now: mostly where it was. The index of all keys is large
+    /// and seldom in the processor's cache.
+    fn place_of(&self, operation: &Operation, note: &Note) -> Option<u32> {
+        let entity = operation.entity();
+        let is_there = self.records.get(note.place as usize).is_some_and(|record| {
+            matches!(record.state, Life::Persisted | Life::Created)
+                && record.key == *entity.key()
+                && self.schema.by_id(record.entity_type).name() == entity.entity_type()
+        });
+        if is_there {
+            return Some(note.place);
+        }
+        self.find_key(entity)
     }
 
     /// The deleted entity with the key of the one at `place`: that one itself, unless a new entity
@@ -184,28 +213,26 @@ impl Store {
         let Some(local) = &mut record.local else {
             return;
         };
-        let sent: Vec<Setting> = local.take_recorded_before(sent_before);
-        let names: Vec<_> = sent.iter().map(|setting| setting.name).collect();
-        let values = sent.into_iter().map(|setting| setting.value);
+        let sent = local.take_recorded_before(sent_before).into_iter();
+        let sent = sent.map(|setting| (setting.name, setting.value));
         let extended = local.take_extensions_before(sent_before);
-        record.remote.merge(&mut self.shapes, &names, values);
+        record.remote.merge(&mut self.shapes, sent);
         // What a collection has besides what joined is known only if it was loaded.
         for extension in extended {
             if let Some(Slot::Links(members)) = record.remote.get(&self.shapes, extension.name) {
                 let members = apply(members, &extension.added, &extension.removed);
-                let value = Slot::Links(members.into());
+                let value = (extension.name, Slot::Links(members.into()));
                 record
                     .remote
-                    .merge(&mut self.shapes, &[extension.name], std::iter::once(value));
+                    .merge(&mut self.shapes, std::iter::once(value));
             }
         }
     }
 
     /// A new child makes the parent's loaded list of children stale; so does one that left.
-    fn forget_stale_collections(&mut self, operation: &Operation) {
-        let member = operation.entity().entity_type().to_owned();
-        for owner in self.owners(operation) {
-            self.forget_collections_of(owner, &member);
+    fn forget_stale_collections(&mut self, place: Option<u32>, operation: &Operation) {
+        for owner in self.owners(place, operation) {
+            self.forget_collections_of(owner, operation.entity().entity_type());
         }
     }
 

@@ -6,7 +6,8 @@ use crate::schema::{Attribute, AttributeKind, EntityType};
 use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
-use super::check::{check, key_from, with_defaults};
+use super::check::{Given, check, key_from, with_defaults};
+use super::commit::Note;
 use super::{Life, Store};
 
 impl Store {
@@ -35,50 +36,52 @@ impl Store {
                 format!("the session knows {entity} already; use it, or pick another key"),
             ));
         }
-        let mut checked = Vec::with_capacity(data.len());
-        for (attribute, value) in data {
+        let mut slots = Vec::with_capacity(data.len());
+        let mut entity_data = Vec::with_capacity(data.len());
+        let mut later = Vec::new();
+        for Given {
+            attribute,
+            name,
+            value,
+        } in data
+        {
             let value = check(&schema, &entity, attribute, value)?;
             let slot = self.slot_of(&value)?;
-            checked.push((attribute, value, slot));
+            if matches!(value, Value::Collection(_)) {
+                later.push((name, value));
+            } else {
+                slots.push((attribute, slot));
+                entity_data.push((name, value));
+            }
         }
         if let Some(deleted) = twin {
             // The new entity takes the key over; the old one is as good as gone.
             self.unindex(deleted);
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
-        self.changed.insert(place);
-        self.record_create(place, entity, checked, record)?;
-        Ok(place)
-    }
-
-    /// Collections go into updates of their own after the create, because what they list may
-    /// refer to the new entity.
-    fn record_create(
-        &mut self,
-        place: u32,
-        entity: EntityKey,
-        data: Vec<(&Attribute, Value, Slot)>,
-        record: bool,
-    ) -> Result<()> {
-        let (later, at_once): (Vec<_>, Vec<_>) = data
-            .into_iter()
-            .partition(|(_, value, _)| matches!(value, Value::Collection(_)));
-        let mut entity_data = Vec::with_capacity(at_once.len());
         let number = record.then_some(self.recorded);
-        for (attribute, value, slot) in at_once {
-            entity_data.push((attribute.name().to_owned(), value));
+        let mirrors =
+            |(one, _): &&(&Attribute, Slot)| schema.counterpart(entity_type, one).is_some();
+        let mirrored = slots.iter().filter(mirrors).count();
+        let local = self.records[place as usize].local.get_or_insert_default();
+        local.reserve(slots.len() + mirrored);
+        self.changed.insert(place);
+        for (attribute, slot) in slots {
             self.keep_local(place, attribute, slot, number)?;
         }
         if record {
-            self.push(Operation::Create {
+            let operation = Operation::Create {
                 entity,
                 entity_data,
-            });
+            };
+            self.push(place, operation);
         }
-        for (attribute, value, _) in later {
-            self.set(place, attribute.name(), value, record)?;
+        // Collections go into updates of their own after the create, because what they list may
+        // refer to the new entity.
+        for (name, value) in later {
+            self.set(place, &name, value, record)?;
         }
-        Ok(())
+        Ok(place)
     }
 
     /// Sets an attribute. Setting what it already is does nothing.
@@ -102,13 +105,15 @@ impl Store {
         let old_value = old.map(|old| self.value(&old));
         let number = record.then_some(self.recorded);
         self.keep_local(place, attribute, slot, number)?;
+        self.changed.insert(place);
         if record {
-            self.push(Operation::Update {
+            let operation = Operation::Update {
                 entity,
                 attribute_name: name.to_owned(),
                 old_value,
                 new_value: value,
-            });
+            };
+            self.push(place, operation);
         }
         Ok(())
     }
@@ -194,7 +199,7 @@ impl Store {
         }
         self.changed.insert(place);
         let entity = self.key(place);
-        self.push(Operation::Delete { entity });
+        self.push(place, Operation::Delete { entity });
         Ok(())
     }
 
@@ -282,7 +287,6 @@ impl Store {
                 });
             }
         }
-        self.changed.insert(place);
         Ok(())
     }
 
@@ -321,8 +325,9 @@ impl Store {
         })
     }
 
-    pub(super) fn push(&mut self, operation: Operation) {
-        self.queued_numbers.push(self.recorded);
+    pub(super) fn push(&mut self, place: u32, operation: Operation) {
+        let number = self.recorded;
+        self.queued_notes.push(Note { number, place });
         self.recorded += 1;
         self.queued.push(operation);
     }
@@ -337,7 +342,7 @@ impl Store {
         let mut keeps = kept.iter();
         self.queued.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();
-        self.queued_numbers.retain(|_| keeps.next() == Some(&true));
+        self.queued_notes.retain(|_| keeps.next() == Some(&true));
     }
 
     /// Drops an empty set of local values, and the mark of change if nothing is left of it.

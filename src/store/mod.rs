@@ -53,8 +53,8 @@ pub(crate) struct Store {
     /// What a commit is sending at this moment.
     in_flight: Option<commit::InFlight>,
     queued: Vec<Operation>,
-    /// The number of each queued operation, counted over the store's whole life.
-    queued_numbers: Vec<u64>,
+    /// For each queued operation.
+    queued_notes: Vec<commit::Note>,
     /// The commits whose answers were lost: how many operations each had. They stand at the head
     /// of the queue, in this order.
     in_doubt: VecDeque<usize>,
@@ -129,7 +129,7 @@ impl Store {
             changed: HashSet::default(),
             in_flight: None,
             queued: Vec::new(),
-            queued_numbers: Vec::new(),
+            queued_notes: Vec::new(),
             in_doubt: VecDeque::new(),
             recorded: 0,
             sent_before: 0,

@@ -24,19 +24,20 @@ impl Default for Shapes {
             shapes: Vec::new(),
             numbers: HashMap::default(),
         };
-        shapes.number(&Arc::from([]));
+        shapes.number(&[]);
         shapes
     }
 }
 
 impl Shapes {
-    pub(super) fn number(&mut self, names: &Arc<[NameId]>) -> u32 {
+    pub(super) fn number(&mut self, names: &[NameId]) -> u32 {
         if let Some(&number) = self.numbers.get(names) {
             return number;
         }
         let number = u32::try_from(self.shapes.len()).expect("fewer than 2^32 shapes");
+        let names: Arc<[NameId]> = names.into();
         self.shapes.push(Shape::new(names.clone()));
-        self.numbers.insert(names.clone(), number);
+        self.numbers.insert(names, number);
         number
     }
 
@@ -78,10 +79,10 @@ mod tests {
     #[test]
     fn every_name_has_its_place() {
         let mut shapes = Shapes::default();
-        let names: Arc<[NameId]> = [7, 2, 90, 2].map(NameId).into();
+        let names = [7, 2, 90, 2].map(NameId);
         let shape = shapes.number(&names);
-        assert_eq!(shapes.number(&names.to_vec().into()), shape);
-        assert_eq!(shapes.names(shape), &names);
+        assert_eq!(shapes.number(&names), shape);
+        assert_eq!(shapes.names(shape)[..], names);
         for (name, place) in [
             (7, Some(0)),
             (2, Some(1)),

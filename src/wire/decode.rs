@@ -4,7 +4,6 @@
 //! links to its row by number. The entity type may come last in an object (WIRE.md), so values
 //! wait on a stack until their object ends.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EntityType, NameId, Schema, TypeId};
-use crate::value::{Key, Slot, Text, date_from_wire, datetime_from_wire};
+use crate::value::{HashMap, Key, Slot, Text, date_from_wire, datetime_from_wire};
 
 /// The answers to a batch of actions: what each one says, and the entities of all of them.
 #[derive(Debug, Default)]
@@ -85,6 +84,8 @@ struct Decoder<'a> {
     schema: &'a Schema,
     rows: Rows,
     shape_ids: HashMap<Arc<[NameId]>, u32>,
+    /// By entity type: the shape of its latest row, which is mostly that of the next one too.
+    latest_shapes: Vec<Option<u32>>,
     /// The attributes of the objects that are not yet complete, innermost last.
     pending: Vec<(NameId, Slot)>,
     /// Names in the order of `pending`'s end: reused for each object.
@@ -96,7 +97,8 @@ impl<'a> Decoder<'a> {
         Self {
             schema,
             rows: Rows::default(),
-            shape_ids: HashMap::new(),
+            shape_ids: HashMap::default(),
+            latest_shapes: vec![None; schema.entity_types().len()],
             pending: Vec::new(),
             names: Vec::new(),
         }
@@ -108,26 +110,38 @@ impl<'a> Decoder<'a> {
         self.names.clear();
         self.names
             .extend(self.pending[start..].iter().map(|(name, _)| *name));
-        let shape = match self.shape_ids.get(self.names.as_slice()) {
-            Some(&shape) => shape,
-            None => {
-                let shape: Arc<[NameId]> = self.names.as_slice().into();
-                let number = number(self.rows.shapes.len())?;
-                self.rows.shapes.push(shape.clone());
-                self.shape_ids.insert(shape, number);
-                number
-            }
-        };
         let row = Row {
             entity_type: entity_type.id(),
             key,
-            shape,
+            shape: self.shape(entity_type.id())?,
             start: number(self.rows.slots.len())?,
         };
         let slots = self.pending.drain(start..).map(|(_, slot)| slot);
         self.rows.slots.extend(slots);
         self.rows.rows.push(row);
         number(self.rows.rows.len() - 1)
+    }
+
+    /// The number of the list in `names`, which are those of an entity of this type.
+    fn shape(&mut self, of: TypeId) -> Result<u32, String> {
+        let latest = self.latest_shapes[usize::from(of.0)];
+        if let Some(shape) = latest
+            && self.rows.shapes[shape as usize][..] == self.names[..]
+        {
+            return Ok(shape);
+        }
+        let shape = match self.shape_ids.get(self.names.as_slice()) {
+            Some(&shape) => shape,
+            None => {
+                let names: Arc<[NameId]> = self.names.as_slice().into();
+                let number = number(self.rows.shapes.len())?;
+                self.rows.shapes.push(names.clone());
+                self.shape_ids.insert(names, number);
+                number
+            }
+        };
+        self.latest_shapes[usize::from(of.0)] = Some(shape);
+        Ok(shape)
     }
 
     /// Removes the primary key from what is pending: it is kept in the row, not among the values.

@@ -13,7 +13,9 @@ use crate::value::{EntityKey, Value};
 ///
 /// [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
 pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result<Vec<u8>> {
-    let mut body = vec![b'['];
+    // Most actions are longer than this, but few of them twice as long.
+    let mut body = Vec::with_capacity(payloads.len() * 256 + 2);
+    body.push(b'[');
     for (number, payload) in payloads.iter().enumerate() {
         if number > 0 {
             body.push(b',');
@@ -37,21 +39,26 @@ fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<
             return Ok(());
         }
     };
-    let key: Vec<String> = entity.parts().collect();
+    let parts = entity.key().parts();
     body.extend_from_slice(b"{\"action\":");
     write(body, name);
     body.extend_from_slice(b",\"entity_type\":");
     write(body, entity_type.name());
-    body.extend_from_slice(b",\"entity_key\":");
-    write(body, &key);
-    body.extend_from_slice(b",\"entity_data\":{\"__entity_type__\":");
+    body.extend_from_slice(b",\"entity_key\":[");
+    for (number, part) in parts.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        part.with(|part| write(body, part));
+    }
+    body.extend_from_slice(b"],\"entity_data\":{\"__entity_type__\":");
     write(body, entity_type.name());
     let names = entity_type.primary_key();
     if payload.action == Action::Create {
         check_key(entity_type, entity)?;
-        for (name, part) in names.iter().zip(&key) {
+        for (name, part) in names.iter().zip(parts) {
             member(body, name);
-            write(body, part);
+            part.with(|part| write(body, part));
         }
     }
     for (attribute, value, _) in &payload.data {
