@@ -118,6 +118,22 @@ fn attributes(server: &Server) {
             }
         },
     );
+    let many = median(
+        || (),
+        |()| {
+            for task in &tasks {
+                support::touch_all::<String>(task).expect("loaded");
+            }
+        },
+    );
+    let many_short = median(
+        || (),
+        |()| {
+            for task in &tasks {
+                support::touch_all::<SmolStr>(task).expect("loaded");
+            }
+        },
+    );
     let values = median(
         || (),
         |()| {
@@ -139,6 +155,8 @@ fn attributes(server: &Server) {
         },
     );
     alone("8 texts with `get`", texts);
+    alone("13 values with `get_many`, texts as `String`", many);
+    alone("13 values with `get_many`, texts as `SmolStr`", many_short);
     alone("13 values with `table`, texts borrowed", tabled);
     alone("13 values with `get`, texts as `String`", typed);
     alone("13 values with `get`, texts as `SmolStr`", short);

@@ -43,12 +43,13 @@ const EXPRESSION: &str = "select name, status.name, parent.parent.name from Task
 type Path = (&'static str, fn(&Server));
 
 /// Each prepares, then hands to [`measured`] what is counted.
-const MAIN_PATHS: [Path; 15] = [
+const MAIN_PATHS: [Path; 16] = [
     ("query a page of 500 into entities", query),
     ("query the same page again", query_again),
     ("query the page as typed rows", rows),
     ("get 13 attributes of 500 entities", attributes::<String>),
     ("get the same, texts as SmolStr", attributes::<SmolStr>),
+    ("get them in one call for each", attributes_at_once),
     ("table of 13 attributes of 500 entities", table),
     ("get 500 cached entities", get),
     ("create 500", create),
@@ -205,6 +206,15 @@ fn attributes<Text: FromValue>(server: &Server) {
             for path in DATES {
                 black_box(task.get::<jiff::civil::DateTime>(path).expect("loaded"));
             }
+        }
+    });
+}
+
+fn attributes_at_once(server: &Server) {
+    let (_session, _, tasks) = server.loaded(PAGE);
+    measured(|| {
+        for task in &tasks {
+            support::touch_all::<SmolStr>(task).expect("loaded");
         }
     });
 }

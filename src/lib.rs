@@ -50,7 +50,7 @@ mod wire;
 
 pub use api::{CancelToken, Statistics};
 pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
-pub use entity::{Collection, CustomAttributes, FromAttribute, Metadata, Origin};
+pub use entity::{Collection, CustomAttributes, FromAttribute, FromAttributes, Metadata, Origin};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};

@@ -6,6 +6,7 @@ mod convert;
 mod custom_attributes;
 mod metadata;
 mod read;
+mod several;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,6 +22,7 @@ pub use convert::FromAttribute;
 pub use custom_attributes::{CustomAttributes, Origin};
 pub use metadata::Metadata;
 pub(crate) use metadata::set_all as set_metadata;
+pub use several::FromAttributes;
 
 impl Entity {
     /// The session that the entity belongs to.

@@ -7,7 +7,7 @@ use crate::schema::{NameId, Schema, quick_hash};
 /// When there are more they are all forgotten: programs read few paths, generated ones are many.
 const MOST: u16 = 1000;
 
-/// By how many places in memory the texts of paths are told apart: mostly they are literals.
+/// How many guesses there are; a power of two.
 const SPOTS: usize = 256;
 
 /// Paths of more names are taken apart at each read.
@@ -16,8 +16,8 @@ const LONGEST: usize = 6;
 /// Finds the names of a path by its text, since programs read the same paths again and again.
 pub(super) struct Paths {
     known: Vec<Steps>,
-    /// Places in `known`, by where the path's text lay when it was read last: a guess that spares
-    /// hashing it.
+    /// Places in `known`, by some bits of the hash: of paths that agree in them the one that was
+    /// read last. Mostly right, and cheaper than asking the index.
     guesses: [u16; SPOTS],
     /// Places in `known`, by the hash of the path.
     index: HashTable<u16>,
@@ -43,27 +43,25 @@ impl Paths {
     /// The names of `path`; `None` if one of them is not in the schema, or there are too many.
     #[inline]
     pub(super) fn names(&mut self, schema: &Schema, path: &str) -> Option<&[NameId]> {
-        let spot = path.as_ptr().addr();
-        let spot = (spot ^ (spot >> 8)) % SPOTS;
-        let guess = usize::from(self.guesses[spot]);
+        let hash = quick_hash(path);
+        let guess = usize::from(self.guesses[hash as usize % SPOTS]);
         let is_it = |steps: &Steps| *steps.path == *path;
         let place = match self.known.get(guess).is_some_and(is_it) {
             true => guess,
-            false => self.find(schema, path, spot)?,
+            false => self.find(schema, path, hash)?,
         };
         let steps = &self.known[place];
         Some(&steps.names[..usize::from(steps.count)])
     }
 
-    fn find(&mut self, schema: &Schema, path: &str, spot: usize) -> Option<usize> {
-        let hash = quick_hash(path);
+    fn find(&mut self, schema: &Schema, path: &str, hash: u64) -> Option<usize> {
         let is_it = |place: &u16| *self.known[usize::from(*place)].path == *path;
         let place = match self.index.find(hash, is_it) {
             Some(place) => usize::from(*place),
             None => self.add(hash, Steps::new(schema, path)?),
         };
         // There are at most `MOST`.
-        self.guesses[spot] = place as u16;
+        self.guesses[hash as usize % SPOTS] = place as u16;
         Some(place)
     }
 

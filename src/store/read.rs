@@ -289,6 +289,9 @@ impl<'a> View<'a> {
         shapes: &'a Shapes,
         names: &[NameId],
     ) -> Option<&'a Slot> {
+        if let &[name] = names {
+            return self.get(name);
+        }
         let (last, first) = names.split_last()?;
         for &name in first {
             match self.get(name)? {

@@ -1,0 +1,101 @@
+//! Several attributes in one call.
+
+use crate::error::Result;
+use crate::handle::Entity;
+use crate::store::Store;
+
+use super::FromAttribute;
+
+impl Entity {
+    /// Reads several attributes, each as [`get`](Self::get) would, into a tuple of 2 to 16.
+    ///
+    /// What is not loaded is fetched in one request rather than one by one, and where all of it is
+    /// loaded this is twice as fast as single calls, with texts as [`SmolStr`](crate::SmolStr)
+    /// even more.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("select id from Task")?.first()?.expect("there are tasks");
+    /// let before = session.statistics().requests;
+    /// let (name, bid, status): (String, f64, Option<String>) =
+    ///     task.get_many(["name", "bid", "status.name"])?;
+    /// println!("{name}: {bid}, {}", status.unwrap_or_default());
+    /// assert_eq!(session.statistics().requests, before + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), for the first attribute that has one.
+    pub fn get_many<T: FromAttributes>(&self, paths: T::Paths<'_>) -> Result<T> {
+        let mut store = self.session.shared.store.lock();
+        let kept = T::read_kept(paths, Kept(&mut store, self.handle.place));
+        drop(store);
+        if let Some(values) = kept {
+            return Ok(values);
+        }
+        let texts = paths.as_ref().iter().map(|path| (*path).to_owned());
+        let texts: Vec<String> = texts.collect();
+        self.session.load_paths(self.handle.place, &texts)?;
+        T::read_each(paths, self)
+    }
+}
+
+/// Tuples that [`Entity::get_many`] can answer with: of 2 to 16 types that are [`FromAttribute`].
+pub trait FromAttributes: Sized {
+    /// As many paths as the tuple has members: `[&str; N]`.
+    type Paths<'a>: Copy + AsRef<[&'a str]>;
+
+    /// What is loaded already, if all of it is.
+    #[doc(hidden)]
+    fn read_kept(paths: Self::Paths<'_>, kept: Kept<'_>) -> Option<Self>;
+
+    #[doc(hidden)]
+    fn read_each(paths: Self::Paths<'_>, entity: &Entity) -> Result<Self>;
+}
+
+/// The loaded values of an entity, while the session is locked.
+#[doc(hidden)]
+pub struct Kept<'a>(&'a mut Store, u32);
+
+impl Kept<'_> {
+    #[inline]
+    fn get<T: FromAttribute>(&mut self, path: &str) -> Option<T> {
+        self.0.lend(self.1, path, T::read_lent)
+    }
+}
+
+macro_rules! tuple {
+    ($count:literal: $($member:ident $path:ident),*) => {
+        impl<$($member: FromAttribute),*> FromAttributes for ($($member,)*) {
+            type Paths<'a> = [&'a str; $count];
+
+            #[inline]
+            fn read_kept([$($path),*]: [&str; $count], mut kept: Kept<'_>) -> Option<Self> {
+                Some(($(kept.get::<$member>($path)?,)*))
+            }
+
+            fn read_each([$($path),*]: [&str; $count], entity: &Entity) -> Result<Self> {
+                Ok(($(entity.get::<$member>($path)?,)*))
+            }
+        }
+    };
+}
+
+tuple!(2: A a, B b);
+tuple!(3: A a, B b, C c);
+tuple!(4: A a, B b, C c, D d);
+tuple!(5: A a, B b, C c, D d, E e);
+tuple!(6: A a, B b, C c, D d, E e, F f);
+tuple!(7: A a, B b, C c, D d, E e, F f, G g);
+tuple!(8: A a, B b, C c, D d, E e, F f, G g, H h);
+tuple!(9: A a, B b, C c, D d, E e, F f, G g, H h, I i);
+tuple!(10: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j);
+tuple!(11: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k);
+tuple!(12: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l);
+tuple!(13: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m);
+tuple!(14: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n);
+tuple!(15: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o);
+tuple!(16: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o, P p);
