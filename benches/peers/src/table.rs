@@ -65,10 +65,14 @@ pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
             )
         },
         work(
-            format!("touch 13 attributes of {all} entities"),
+            format!("touch 13 attributes of {all} entities; SDK: `get_many`, in one call for each"),
             tasks,
             "touch",
         ),
+        Line {
+            ours: figures.step(Ours, "work", tasks, "touch singly"),
+            ..alone("… after that with `get`, 13 calls for each", None)
+        },
         work(format!("`get` of {all} cached entities"), tasks, "get"),
         started("open a session, schema cached", &|who| {
             figures.step(who, "start", 0, "open")
