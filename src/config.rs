@@ -179,19 +179,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// Headers whose values must not reach a log: the key, and what the user added.
-    pub(crate) fn secret_headers(&self) -> Vec<(String, String)> {
-        let key = (
-            "ftrack-api-key".to_owned(),
-            self.api_key.reveal().to_owned(),
-        );
-        std::iter::once(key)
-            .chain(self.headers.iter().cloned())
-            .collect()
-    }
-}
-
 /// Shorter values of headers and cookies stand in too many texts for other reasons.
 const SHORTEST_SECRET: usize = 6;
 

@@ -206,7 +206,7 @@ fn without_credentials(mut settings: Settings) -> Option<Config> {
 
 /// What needs the key.
 fn session(exam: &mut Exam, config: &Config, transport: Option<Box<dyn Transport>>, tls: Tls) {
-    let transport = transport.unwrap_or_else(|| Box::new(Http::new(config, tls.clone())));
+    let transport = transport.unwrap_or_else(|| Box::new(Http::new(&config.network, tls.clone())));
     let api = Api::new(config.clone(), transport);
     let information = exam.look("credentials", || credentials(&api));
     let Some(information) = information else {

@@ -30,7 +30,7 @@ pub(super) fn look(exam: &mut Exam, config: &Config, tls: &Tls, limit: Duration)
         exam.skip(&NETWORK[2..], "there is no connection");
         return false;
     }
-    let http = Http::new(config, tls.clone());
+    let http = Http::new(&config.network, tls.clone());
     let started = Instant::now();
     let answer = http.send(&Request {
         method: "GET",

@@ -182,7 +182,7 @@ impl SessionBuilder {
         let tls = Tls::new(&config.network);
         let transport = self
             .transport
-            .unwrap_or_else(|| Box::new(Http::new(&config, tls.clone())));
+            .unwrap_or_else(|| Box::new(Http::new(&config.network, tls.clone())));
         let transport = match self.wrap_transport {
             Some(wrap) => wrap(transport),
             None => transport,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::ShutdownHandle;
 
+use super::seal::Secrets;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
 
@@ -23,6 +24,8 @@ pub(crate) struct Call {
     interruption: Condvar,
     /// Whether a part of the request has left this process.
     sent: AtomicBool,
+    /// What is put into the next request as it leaves this process.
+    secrets: Mutex<Option<Secrets>>,
 }
 
 #[derive(Default)]
@@ -100,6 +103,14 @@ impl Call {
     /// Notes whether a part of the request has left this process.
     pub(super) fn set_sent(&self, sent: bool) {
         self.sent.store(sent, Ordering::Relaxed);
+    }
+
+    pub(super) fn keep_secrets(&self, secrets: Secrets) {
+        *self.secrets.lock() = Some(secrets);
+    }
+
+    pub(super) fn take_secrets(&self) -> Option<Secrets> {
+        self.secrets.lock().take()
     }
 
     pub(super) fn was_sent(&self) -> bool {

@@ -3,17 +3,20 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Weak};
 
+use cookie_store::{CookieStore, RawCookie};
 use ureq::http;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, ShutdownHandle};
 use ureq::{Agent, Timeout};
+use url::Url;
 
 use super::call::Call;
 use super::resolve::Later;
-use super::seal::Secrets;
+use super::seal::{Secrets, Unsealing};
 use super::socket::Sockets;
 use super::tls::{Tls, tls_failure, tls_hint};
+use super::veil::Kept;
 use super::{Request, Response, Transport};
-use crate::config::{Config, NetworkConfig, is_socks};
+use crate::config::{NetworkConfig, is_socks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
@@ -23,21 +26,17 @@ pub(crate) struct Http {
     agent: Mutex<(u32, Agent)>,
     network: NetworkConfig,
     tls: Tls,
-    secrets: Secrets,
+    /// What servers have set; `ureq` would print it.
+    cookies: Mutex<CookieStore>,
 }
 
 impl Http {
-    pub(crate) fn new(config: &Config, tls: Tls) -> Self {
-        let (network, secrets) = (
-            config.network.clone(),
-            Secrets::new(&config.secret_headers()),
-        );
-        let agent = agent_for(&network, &tls, &secrets);
+    pub(crate) fn new(network: &NetworkConfig, tls: Tls) -> Self {
         Self {
-            agent: Mutex::new((std::process::id(), agent)),
-            network,
+            agent: Mutex::new((std::process::id(), agent_for(network, &tls))),
+            network: network.clone(),
             tls,
-            secrets,
+            cookies: Mutex::default(),
         }
     }
 
@@ -47,13 +46,13 @@ impl Http {
         let process = std::process::id();
         let mut agent = self.agent.lock();
         if agent.0 != process {
-            *agent = (process, agent_for(&self.network, &self.tls, &self.secrets));
+            *agent = (process, agent_for(&self.network, &self.tls));
         }
         agent.1.clone()
     }
 }
 
-fn agent_for(network: &NetworkConfig, tls: &Tls, secrets: &Secrets) -> Agent {
+fn agent_for(network: &NetworkConfig, tls: &Tls) -> Agent {
     let settings = Agent::config_builder()
         // Error answers have bodies that say what is wrong.
         .http_status_as_error(false)
@@ -70,7 +69,7 @@ fn agent_for(network: &NetworkConfig, tls: &Tls, secrets: &Secrets) -> Agent {
         ().chain(ConnectProxyConnector::default())
             .chain(Sockets::new(network))
             .chain(tls.clone())
-            .chain(secrets.clone());
+            .chain(Unsealing);
     Agent::with_parts(settings.build(), connector, Later)
 }
 
@@ -80,7 +79,7 @@ impl Transport for Http {
             return Arc::new(Call::default()).run(|| self.send(request));
         };
         call.set_sent(false);
-        let outcome = self.exchange(request);
+        let outcome = self.exchange(request, &call);
         outcome.map_err(|error| match call.was_sent() {
             true => error,
             false => error.unsent(),
@@ -93,12 +92,17 @@ impl Transport for Http {
 }
 
 impl Http {
-    fn exchange(&self, request: &Request<'_>) -> Result<Response> {
+    fn exchange(&self, request: &Request<'_>, call: &Call) -> Result<Response> {
+        let (mut url, mut headers) = (request.url.clone(), request.headers.to_vec());
+        self.add_cookies(&url, &mut headers);
+        // `cookie_store` within `ureq` and `ureq` itself print at these levels.
+        let kept = (log::max_level() >= log::LevelFilter::Debug).then(Kept::default);
+        call.keep_secrets(Secrets::seal(&mut url, &mut headers, kept.clone()));
         let mut builder = http::Request::builder()
             .method(request.method)
-            .uri(self.secrets.sealed_url(request.url));
-        for (name, value) in request.headers {
-            builder = builder.header(name, self.secrets.sealed(name, value));
+            .uri(url.as_str());
+        for (name, value) in &headers {
+            builder = builder.header(name, value);
         }
         // Those that speak SOCKS are the sockets' business.
         let proxy = self.network.proxy_for(request.url);
@@ -117,18 +121,41 @@ impl Http {
             })
             .map_err(|error| self.no_answer(request, error))?;
         let (parts, body) = answer.into_parts();
-        let headers = parts.headers.iter().map(|(name, value)| {
+        let shown = parts.headers.iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.as_str().to_owned(), value.into_owned())
         });
+        let reader = Arriving {
+            body: body.into_reader(),
+            socket: call.socket(),
+        };
+        let (headers, body): (_, Box<dyn Read + Send>) = match kept {
+            Some(kept) => kept.reveal(reader),
+            None => (shown.collect(), Box::new(reader)),
+        };
+        self.keep_cookies(request.url, &headers);
         Ok(Response {
             status: parts.status.as_u16(),
-            headers: headers.collect(),
-            body: Box::new(Arriving {
-                body: body.into_reader(),
-                socket: Call::current().and_then(|call| call.socket()),
-            }),
+            headers,
+            body,
         })
+    }
+
+    fn add_cookies(&self, url: &Url, headers: &mut Vec<(String, String)>) {
+        let cookies = self.cookies.lock();
+        let set = cookies.get_request_values(url);
+        let set: Vec<_> = set.map(|(name, value)| format!("{name}={value}")).collect();
+        if !set.is_empty() {
+            headers.push(("cookie".to_owned(), set.join("; ")));
+        }
+    }
+
+    fn keep_cookies(&self, url: &Url, headers: &[(String, String)]) {
+        let set = headers.iter().filter(|(name, _)| name == "set-cookie");
+        for cookie in set.filter_map(|(_, value)| RawCookie::parse(value).ok()) {
+            // One that is not for this host is not kept.
+            let _ = self.cookies.lock().insert_raw(&cookie, url);
+        }
     }
 
     fn no_answer(&self, request: &Request<'_>, error: ureq::Error) -> Error {

@@ -10,6 +10,7 @@ mod seal;
 mod socket;
 mod socks;
 mod tls;
+mod veil;
 
 use std::fmt;
 use std::io::Read;
