@@ -5,8 +5,10 @@ mod retry;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use regex_lite::Regex;
 use url::Url;
 use uuid::Uuid;
 
@@ -186,7 +188,7 @@ impl Config {
     /// `text` with the key, and the values of added headers and cookies, cut out: for what goes
     /// into errors and logs.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = self.api_key.redact(text);
+        let mut text = without_signatures(&self.api_key.redact(text));
         for (name, value) in &self.headers {
             let is_cookie = name == "cookie";
             let parts = value.split(if is_cookie { "; " } else { "\0" });
@@ -200,6 +202,19 @@ impl Config {
         }
         text
     }
+}
+
+/// `text` without the signatures of addresses, which work without a key.
+fn without_signatures(text: &str) -> String {
+    static PARAMETER: OnceLock<Regex> = OnceLock::new();
+    if !text.contains("ignature=") {
+        return text.to_owned();
+    }
+    let parameter = PARAMETER.get_or_init(|| {
+        // Of the server's own storage, and of S3's and Google's.
+        Regex::new(r#"(?i)(signature=)[^&"\\\s<]+"#).expect("it is a regular expression")
+    });
+    parameter.replace_all(text, "$1(secret)").into_owned()
 }
 
 /// An environment variable, unless it is empty or no text.
@@ -391,6 +406,11 @@ mod tests {
         assert_eq!(
             config.redact("1 key, token=abc== and session=s3cr3t="),
             "1 (api key), (secret) and session=(secret)"
+        );
+        assert_eq!(
+            config
+                .redact(r#"{"url": "https://a/b?X-Amz-Signature=0f&c=d", "u": "/?signature=a/B"}"#),
+            r#"{"url": "https://a/b?X-Amz-Signature=(secret)&c=d", "u": "/?signature=(secret)"}"#
         );
     }
 }

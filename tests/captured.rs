@@ -5,9 +5,12 @@
 //! tests of the decoder.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::path::PathBuf;
 
 use ftrack_api::{Canned, Entity, SchemaCache, Session};
+use support::secret;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference");
 
@@ -19,7 +22,7 @@ fn session() -> Option<(Session, Canned)> {
     canned.answer(200, format!("[{information}, {schemas}]"));
     let session = Session::builder()
         .server_url("https://studio.example")
-        .api_key("k")
+        .api_key(secret("s3cret-key"))
         .api_user("u")
         .schema_cache(SchemaCache::Off)
         .transport(canned.clone())

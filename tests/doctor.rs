@@ -14,7 +14,7 @@ use ftrack_api::doctor::{Report, Status, examine};
 use ftrack_api::{Canned, Network, SchemaCache, Session, SessionBuilder};
 use ftrack_emulator::faults::Fault;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{Parrot, builder, emulator, open};
+use support::{Parrot, builder, emulator, open, secret};
 
 const ALL: [&str; 10] = [
     "configuration",
@@ -93,7 +93,7 @@ fn a_healthy_server() {
 fn wrong_credentials() {
     let server = emulator();
     for wrong in [
-        builder(&server).api_key("wr0ng-key"),
+        builder(&server).api_key(secret("wr0ng-key")),
         builder(&server).api_user("nobody"),
     ] {
         let report = check(wrong, "credentials", &["API keys"]);
@@ -242,7 +242,7 @@ fn proxies() {
     let server = emulator();
     let (address, _asked) = relay::proxy();
     let by = |url: String| builder(&server).network(Network::new().proxy(url));
-    let report = examine(by(format!("http://me:pass@{address}")));
+    let report = examine(by(format!("http://{}@{address}", relay::CREDENTIALS)));
     assert!(report.is_healthy(), "{report}");
     assert!(
         report

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use ftrack_api::{Entity, ErrorKind, Session, data};
-use support::{Parrot, builder, emulator};
+use support::{Parrot, builder, emulator, secret};
 
 const REDIRECTS: [&str; 5] = [
     "301 Moved Permanently",
@@ -102,8 +102,8 @@ impl Stage {
         });
         let session = builder(&server)
             .server_url(format!("http://{front}"))
-            .cookie("studio", COOKIE)
-            .header("x-studio", HEADER)
+            .cookie("studio", secret(COOKIE))
+            .header("x-studio", secret(HEADER))
             .open()
             .unwrap();
         Self {
@@ -210,12 +210,13 @@ fn redirects_of_the_api_and_of_events_are_not_followed() {
         let server = Parrot::new(status, &there, "");
         let error = server
             .builder()
-            .cookie("studio", COOKIE)
+            .cookie("studio", secret(COOKIE))
             .open()
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
 
-        let config = ftrack_api::HubConfig::new(server.address(), "ada", "s3cret-key").unwrap();
+        let config =
+            ftrack_api::HubConfig::new(server.address(), "ada", secret("s3cret-key")).unwrap();
         ftrack_api::EventHub::new(config).connect().unwrap_err();
         // A server that shakes hands itself and sends the connection elsewhere.
         let moved = response(status, &there, "");
@@ -226,7 +227,7 @@ fn redirects_of_the_api_and_of_events_are_not_followed() {
             })
         });
         let url = format!("http://{half}");
-        let config = ftrack_api::HubConfig::new(&url, "ada", "s3cret-key").unwrap();
+        let config = ftrack_api::HubConfig::new(&url, "ada", secret("s3cret-key")).unwrap();
         ftrack_api::EventHub::new(config).connect().unwrap_err();
     }
     assert!(asked.lock().unwrap().is_empty(), "somebody went there");

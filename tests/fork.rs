@@ -10,11 +10,14 @@
 mod redis;
 
 #[cfg(unix)]
+mod support;
+
+#[cfg(unix)]
 mod unix {
     use std::panic::AssertUnwindSafe;
 
     use fork::Fork;
-    use ftrack_api::{SchemaCache, Session};
+    use ftrack_api::Session;
     use ftrack_emulator::Emulator;
 
     /// Answers that one process would take from the other if they shared a socket.
@@ -34,13 +37,7 @@ mod unix {
 
     pub(super) fn main() {
         let server = Emulator::builder().tasks(20).start().unwrap();
-        let session = Session::builder()
-            .server_url(server.url())
-            .api_key(server.api_key())
-            .api_user(server.api_user())
-            .schema_cache(SchemaCache::Off)
-            .open()
-            .unwrap();
+        let session = super::support::open(&server);
         asks(&session, "before");
         session.event_hub().connect().unwrap();
         match fork::fork().unwrap() {

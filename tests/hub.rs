@@ -6,6 +6,7 @@
 mod relay;
 #[path = "hub/server.rs"]
 mod server;
+mod support;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,13 +19,20 @@ use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, HubState, Network, Subsc
 use serde_json::{Value, json};
 
 use server::Server;
+use support::secret;
 
 /// Long enough for what should come on a busy machine, short enough to wait for what should not.
 const SHORT: Duration = Duration::from_millis(600);
 const LONG: Duration = Duration::from_secs(20);
 
+const KEY: &str = "hub-key-to-keep";
+
 fn config(server: &Server) -> HubConfig {
-    HubConfig::new(&server.url(), "ada", "secret").unwrap()
+    config_for(&server.url())
+}
+
+fn config_for(url: &str) -> HubConfig {
+    HubConfig::new(url, "ada", secret(KEY)).unwrap()
 }
 
 fn hub(server: &Server) -> EventHub {
@@ -273,18 +281,18 @@ fn a_refused_subscription_is_an_error() {
 fn sends_credentials_headers_and_cookies_where_they_belong() {
     let server = Server::start();
     let config = config(&server)
-        .header("x-studio", "a")
+        .header("x-studio", secret("h3ader-to-keep"))
         .unwrap()
-        .cookie("own", "1")
+        .cookie("own", secret("c00kie-to-keep"))
         .unwrap();
     let hub = EventHub::new(config);
     hub.connect().unwrap();
     let (handshakes, upgrades) = server.requests();
     for expected in [
         "ftrack-user: ada",
-        "ftrack-api-key: secret",
-        "x-studio: a",
-        "Cookie: own=1\r",
+        "ftrack-api-key: hub-key-to-keep",
+        "x-studio: h3ader-to-keep",
+        "Cookie: own=c00kie-to-keep\r",
     ] {
         assert!(
             handshakes[0].contains(expected),
@@ -292,14 +300,17 @@ fn sends_credentials_headers_and_cookies_where_they_belong() {
             handshakes[0]
         );
     }
-    for expected in ["x-studio: a", "Cookie: own=1; route=7"] {
+    for expected in [
+        "x-studio: h3ader-to-keep",
+        "Cookie: own=c00kie-to-keep; route=7",
+    ] {
         assert!(
             upgrades[0].contains(expected),
             "{expected}: {}",
             upgrades[0]
         );
     }
-    assert!(!upgrades[0].contains("secret"));
+    assert!(!upgrades[0].contains(KEY));
 }
 
 #[test]
@@ -572,7 +583,7 @@ fn refused_connections_say_why() {
             text.contains(expected) && text.contains(&server.address().to_string()),
             "{text}"
         );
-        assert!(!format!("{error:?}").contains("secret"));
+        assert!(!format!("{error:?}").contains(KEY));
     }
     server.faults(|faults| faults.handshake = None);
     for (upgrade, kind) in [
@@ -661,7 +672,7 @@ fn disconnecting_is_prompt_in_every_state() {
 #[test]
 fn a_host_that_does_not_answer_times_out_or_is_given_up() {
     // A listener whose backlog is full drops what comes on Linux; elsewhere it may refuse.
-    let config = HubConfig::new("http://192.0.2.1:9", "ada", "secret").unwrap();
+    let config = config_for("http://192.0.2.1:9");
     let hub = EventHub::new(config.connect_timeout(SHORT));
     let start = Instant::now();
     let error = hub.connect().unwrap_err();
@@ -861,7 +872,7 @@ fn tls_and_its_certificates() {
     let server = Server::start();
     let (address, certificate) = relay::tls(server.address());
     let url = format!("https://localhost:{}", address.port());
-    let config = || HubConfig::new(&url, "ada", "secret").unwrap();
+    let config = || config_for(&url);
     let error = EventHub::new(config()).connect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
     let trusting = || Network::new().ca_file(certificate.path());
@@ -886,7 +897,7 @@ fn tls_and_its_certificates() {
     // The name in the certificate is another.
     let (address, certificate) = relay::tls_as(server.address(), &["studio.example"]);
     let url = format!("https://localhost:{}", address.port());
-    let config = HubConfig::new(&url, "ada", "secret").unwrap();
+    let config = config_for(&url);
     let network = Network::new().ca_file(certificate.path());
     let error = EventHub::new(config.network(network).unwrap())
         .connect()
@@ -909,7 +920,11 @@ fn proxies() {
         error.to_string().contains("proxy") && !error.to_string().contains("wrong"),
         "{error}"
     );
-    let hub = through(config(&server), by(&format!("http://me:pass@{address}"))).unwrap();
+    let hub = through(
+        config(&server),
+        by(&format!("http://{}@{address}", relay::CREDENTIALS)),
+    )
+    .unwrap();
     listen(&hub, "topic=t");
     hub.publish(Event::new("t")).unwrap();
     assert!(hub.next(LONG).unwrap().is_some());
@@ -920,14 +935,14 @@ fn proxies() {
             .unwrap()
             .starts_with(&format!("CONNECT {} ", server.address()))
     );
-    assert!(asked.iter().all(|head| !head.contains("secret")));
+    assert!(asked.iter().all(|head| !head.contains(KEY)));
     let (tls, trusted) = relay::tls(server.address());
-    let secure = HubConfig::new(&format!("https://{tls}"), "ada", "secret").unwrap();
+    let secure = config_for(&format!("https://{tls}"));
     let trusting = |url: &str| by(url).ca_file(trusted.path());
     drop(asked);
     through(
         secure.clone(),
-        trusting(&format!("http://me:pass@{address}")),
+        trusting(&format!("http://{}@{address}", relay::CREDENTIALS)),
     )
     .unwrap();
     let (encrypted, certificate) = relay::tls(address);
@@ -937,7 +952,11 @@ fn proxies() {
         .map(|file| std::fs::read_to_string(file).unwrap())
         .concat();
     std::fs::write(both.path(), text).unwrap();
-    let network = by(&format!("https://me:pass@localhost:{}", encrypted.port()));
+    let network = by(&format!(
+        "https://{}@localhost:{}",
+        relay::CREDENTIALS,
+        encrypted.port()
+    ));
     through(secure, network.ca_file(both.path())).unwrap();
     let gone = through(config(&server), by("http://127.0.0.1:1")).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Connection);

@@ -4,6 +4,8 @@
 //! `tests/peers/run` installs what they need and runs these tests.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod support;
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
 use serde_json::{Value, json};
+use support::secret;
 
 const LONG: Duration = Duration::from_secs(20);
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/events");
@@ -94,7 +97,7 @@ impl Drop for Peer {
 }
 
 fn hub(url: &str) -> EventHub {
-    let hub = EventHub::new(HubConfig::new(url, "ada", "secret").unwrap());
+    let hub = EventHub::new(HubConfig::new(url, "ada", secret("peer-key-to-keep")).unwrap());
     hub.connect().unwrap();
     hub
 }

@@ -17,9 +17,8 @@ use ftrack_emulator::faults::Fault;
 use support::{builder, emulator, open};
 
 /// Forwards requests, and loses some: which ones, the test says by number.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Lossy {
-    agent: ureq::Agent,
     plan: Arc<Plan>,
 }
 
@@ -37,16 +36,6 @@ struct Plan {
 }
 
 impl Lossy {
-    fn new() -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .build();
-        Self {
-            agent: ureq::Agent::new_with_config(config),
-            plan: Arc::default(),
-        }
-    }
-
     fn lost() -> Error {
         Error::new(ErrorKind::Connection, "the connection broke")
     }
@@ -96,13 +85,9 @@ impl Lossy {
         if is_change(request) {
             self.plan.changes.fetch_add(1, Ordering::SeqCst);
         }
-        let mut post = self.agent.post(request.url.as_str());
-        for (name, value) in request.headers {
-            post = post.header(name, value);
-        }
-        let mut answer = post.send(body).unwrap();
-        let body = answer.body_mut().read_to_vec().unwrap();
-        (answer.status().as_u16(), body)
+        let headers = request.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        support::post(&request.url.origin().ascii_serialization(), headers, body)
     }
 }
 
@@ -118,7 +103,7 @@ fn lossy(server: &Emulator) -> (Session, Arc<Plan>) {
 }
 
 fn retrying(server: &Emulator, retry: Retry) -> (Session, Arc<Plan>) {
-    let transport = Lossy::new();
+    let transport = Lossy::default();
     let plan = transport.plan.clone();
     let builder = builder(server).transport(transport).retry(retry);
     (builder.open().unwrap(), plan)

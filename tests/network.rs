@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::{ErrorKind, EventHub, HubConfig, Network, Retry, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
-use support::{Parrot, builder, emulator};
+use support::{Parrot, builder, emulator, secret};
 
 fn address(server: &Emulator) -> SocketAddr {
     server
@@ -39,7 +39,7 @@ fn requests_and_events_go_through_the_proxy() {
         let network = Network::new().proxy(format!("http://{credentials}{proxy}"));
         builder(&server).network(network).open()
     };
-    works(&through("me:pass@").unwrap());
+    works(&through(&format!("{}@", relay::CREDENTIALS)).unwrap());
     let asked: Vec<String> = asked.lock().unwrap().clone();
     let target = format!("CONNECT {} ", address(&server));
     assert!(asked.len() >= 3, "{asked:?}");
@@ -55,7 +55,7 @@ fn requests_and_events_go_through_the_proxy() {
             .all(|head| !head.contains(key) && !head.contains("ftrack-user"))
     );
 
-    for credentials in ["", "me:wr0ng-pass@"] {
+    for credentials in ["", secret("me:wr0ng-pass@")] {
         let error = through(credentials).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
         let text = format!("{error} {error:?} {error:#?}");
@@ -345,13 +345,11 @@ fn deep_rows_do_not_overflow_the_stack() {
 /// The bytes that a server answers when a session opens.
 fn server_answers(server: &Emulator) -> Vec<u8> {
     let actions = r#"[{"action": "query_server_information"}, {"action": "query_schemas"}]"#;
-    let mut answer = ureq::post(format!("{}/api", server.url()))
-        .header("ftrack-user", server.api_user())
-        .header("ftrack-api-key", server.api_key())
-        .content_type("application/json")
-        .send(actions)
-        .unwrap();
-    answer.body_mut().read_to_vec().unwrap()
+    let headers = [
+        ("ftrack-user", server.api_user()),
+        ("ftrack-api-key", server.api_key()),
+    ];
+    support::post(server.url(), headers, actions.as_bytes()).1
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use ftrack_api::{Canned, ErrorKind, SchemaCache, Session};
-use support::{Parrot, builder, emulator, open};
+use support::{Parrot, builder, emulator, open, secret};
 
 #[test]
 fn a_session_knows_its_server() {
@@ -25,7 +25,7 @@ fn wrong_credentials_are_refused_with_a_remedy() {
     let server = emulator();
     for strict in [false, true] {
         let wrong_key = builder(&server)
-            .api_key("s3cret-key")
+            .api_key(secret("s3cret-key"))
             .strict_api(strict)
             .open()
             .unwrap_err();

@@ -13,9 +13,10 @@ use anyhow::{Result, bail};
 use ftrack_api::plugin::{Arguments, Plugin, PluginInfo, PluginOrigin, PluginState, Registrar};
 use ftrack_api::{ErrorKind, Event, Populate, Session};
 use serde_json::{Value, json};
+use support::trace::{self, logged};
 use support::{builder, emulator, open};
 
-use folder::{Folder, library, logged, python};
+use folder::{Folder, library, python};
 
 /// A plugin made of a closure.
 struct Made<F> {
@@ -44,7 +45,7 @@ fn plugin<F>(name: &'static str, register: F) -> Made<F>
 where
     F: Fn(&mut Registrar, &Arguments) -> Result<()> + Send + Sync + 'static,
 {
-    folder::listen();
+    trace::listen();
     Made { name, register }
 }
 

@@ -4,14 +4,13 @@
 mod support;
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 
 use ftrack_api::query::{Aggregate, field, select};
 use ftrack_api::{Canned, Entity, EntityKey, ErrorKind, Populate, Query, Session, data, expr};
 use ftrack_emulator::Emulator;
 use jiff::civil::DateTime;
 use serde::Deserialize;
-use support::{builder, emulator, open, requests};
+use support::{builder, emulator, open, requests, trace};
 
 fn studio(tasks: usize) -> (Emulator, Session) {
     let server = Emulator::builder().tasks(tasks).start().unwrap();
@@ -687,29 +686,9 @@ fn budgets() {
         .unwrap();
 }
 
-/// Keeps the warnings of this process.
-struct Warnings(Mutex<Vec<String>>);
-
-static WARNINGS: Warnings = Warnings(Mutex::new(Vec::new()));
-
-impl log::Log for Warnings {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Warn
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.lock().unwrap().push(record.args().to_string());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 #[test]
 fn a_slow_loop_is_warned_of_once() {
-    log::set_logger(&WARNINGS).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    trace::listen();
     let server = emulator();
     let session = builder(&server).populate(Populate::One).open().unwrap();
     let tasks = session
@@ -718,9 +697,10 @@ fn a_slow_loop_is_warned_of_once() {
         .all()
         .unwrap();
     let warned = || {
-        let warnings = WARNINGS.0.lock().unwrap();
-        let of_it = |text: &&String| text.contains("\"type.name\" of Task");
-        warnings.iter().filter(of_it).count()
+        let lines = trace::logged("\"type.name\" of Task").into_iter();
+        lines
+            .filter(|(level, _)| *level == log::Level::Warn)
+            .count()
     };
     for task in &tasks[..20] {
         task.get::<Option<String>>("type.name").unwrap();

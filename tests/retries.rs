@@ -15,7 +15,7 @@ use ftrack_api::{
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{Parrot, builder, emulator};
+use support::{Parrot, builder, emulator, secret};
 
 /// Waits that no test notices.
 const QUICK: Retry = Retry::new()
@@ -97,7 +97,7 @@ fn what_does_not_pass_is_not_sent_again() {
     server.faults().push(Fault::server_error());
     let error = session.query("Task").unwrap().all().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server, "{error}");
-    let wrong = builder(&server).api_key("wrong").retry(QUICK);
+    let wrong = builder(&server).api_key(secret("wr0ng-key")).retry(QUICK);
     assert_eq!(wrong.open().unwrap_err().kind(), ErrorKind::Authentication);
     let off = builder(&server).retry(Retry::off()).open().unwrap();
     server.faults().push(Fault::dropped());

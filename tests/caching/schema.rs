@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ftrack_api::cache::{Cache, MemoryCache};
 use ftrack_api::{ErrorKind, SchemaCache, Session, data};
 
-use crate::support::{builder, emulator};
+use crate::support::{builder, emulator, secret};
 
 const FILE: &str = "ftrack_api_schema_cache.json";
 
@@ -94,7 +94,7 @@ fn a_folder_that_cannot_be_written_is_read() {
         let open = |path: &std::path::Path| {
             let session = Session::builder()
                 .server_url(url)
-                .api_key(key)
+                .api_key(secret(key))
                 .api_user(user);
             session
                 .schema_cache(SchemaCache::Dir(path.into()))

@@ -19,6 +19,8 @@ use rustls::{
 };
 use tempfile::NamedTempFile;
 
+use crate::support::secret;
+
 /// A port that ends TLS and passes the content on; its address and a file with its certificate.
 pub(crate) fn tls(target: SocketAddr) -> (SocketAddr, NamedTempFile) {
     tls_as(target, &["localhost", "127.0.0.1"])
@@ -196,16 +198,21 @@ fn take(stream: &mut TcpStream, count: usize) -> Option<Vec<u8>> {
     stream.read_exact(&mut bytes).ok().map(|()| bytes)
 }
 
-/// An HTTP proxy for `CONNECT`, which wants `me` and `pass`; its address and what it was asked.
+/// What the proxy wants to hear, as it stands in its URL.
+pub(crate) const CREDENTIALS: &str = "me:pr0xy-pass";
+
+/// An HTTP proxy for `CONNECT`; its address and what it was asked.
 pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
+    let basic = BASE64_STANDARD.encode(secret(CREDENTIALS));
+    let wanted = format!("Proxy-Authorization: Basic {}\r\n", secret(&basic));
     let address = serve(move |mut stream| {
         let Some(head) = read_head(&mut stream) else {
             return;
         };
         log.lock().unwrap().push(head.clone());
-        if !head.contains("Proxy-Authorization: Basic bWU6cGFzcw==\r\n") {
+        if !head.contains(&wanted) {
             let _ = stream.write_all(b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n");
             return;
         }

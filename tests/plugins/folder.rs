@@ -1,19 +1,19 @@
-//! Folders of plugins for the tests, and what was logged meanwhile.
+//! Folders of plugins for the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, Once};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
 use tempfile::TempDir;
+
+use crate::support::trace;
 
 /// A folder that is gone when it is dropped.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        listen();
+        trace::listen();
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -120,42 +120,4 @@ pub(crate) fn identity_of(library: &[u8]) -> Vec<u8> {
     let found = library.windows(magic.len()).position(|part| part == magic);
     let at = found.expect("the library has an identity");
     library[at..at + 512].to_vec()
-}
-
-static LINES: Mutex<Vec<(Level, String)>> = Mutex::new(Vec::new());
-
-struct Recorder;
-
-impl Log for Recorder {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("ftrack_api")
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let line = (record.level(), record.args().to_string());
-            LINES.lock().unwrap().push(line);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-/// Begins to record what is logged.
-pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&Recorder).unwrap();
-        log::set_max_level(LevelFilter::Debug);
-    });
-}
-
-/// What was logged with `part` in it.
-pub(crate) fn logged(part: &str) -> Vec<(Level, String)> {
-    let lines = LINES.lock().unwrap();
-    lines
-        .iter()
-        .filter(|(_, text)| text.contains(part))
-        .cloned()
-        .collect()
 }

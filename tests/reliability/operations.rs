@@ -300,7 +300,11 @@ impl<'a> Stage<'a> {
         let (tunnels, _) = relay::proxy();
         self.proxy = Arc::new(Proxy::to(tunnels));
         let network = Network::new()
-            .proxy(format!("http://me:pass@{}", self.proxy.address()))
+            .proxy(format!(
+                "http://{}@{}",
+                relay::CREDENTIALS,
+                self.proxy.address()
+            ))
             .idle_timeout(self.patience);
         let session = builder(self.server).network(network).open().unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -13,6 +13,7 @@ use std::thread;
 
 use ftrack_api::{SchemaCache, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
+pub(crate) use trace::secret;
 
 /// A server with the demo studio.
 pub(crate) fn emulator() -> Emulator {
@@ -21,10 +22,9 @@ pub(crate) fn emulator() -> Emulator {
 
 /// A builder with everything that the server needs, and no schema cache.
 pub(crate) fn builder(server: &Emulator) -> SessionBuilder {
-    trace::keep_secret(server.api_key());
     Session::builder()
         .server_url(server.url())
-        .api_key(server.api_key())
+        .api_key(secret(server.api_key()))
         .api_user(server.api_user())
         .schema_cache(SchemaCache::Off)
 }
@@ -120,10 +120,9 @@ impl Parrot {
     }
 
     pub(crate) fn builder(&self) -> SessionBuilder {
-        trace::keep_secret("s3cret-key");
         Session::builder()
             .server_url(&self.address)
-            .api_key("s3cret-key")
+            .api_key(secret("s3cret-key"))
             .api_user("ada")
             .schema_cache(SchemaCache::Off)
     }
@@ -135,6 +134,29 @@ impl Parrot {
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
+}
+
+/// Sends `body` to the API of the server at `url`, and answers with status and body: without
+/// `ureq`, which would log the key.
+pub(crate) fn post<'a>(
+    url: &str,
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    body: &[u8],
+) -> (u16, Vec<u8>) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut head = format!("POST /api HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += &format!("content-length: {}\r\n\r\n", body.len());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = answer.split_off(end.unwrap() + 4);
+    let status = String::from_utf8_lossy(&answer[9..12]).parse().unwrap();
+    (status, body)
 }
 
 /// Reads the head and as much body as it announces, and answers with both.
