@@ -122,7 +122,11 @@ fn addresses_of_a_proxy_are_tried_as_well() {
     let (proxy, asked) = relay::proxy();
     let silent = Hole::at(format!("127.0.0.2:{}", proxy.port()).parse().unwrap());
     let network = Network::new()
-        .proxy(format!("http://me:pass@proxy.example:{}", proxy.port()))
+        .proxy(format!(
+            "http://{}@proxy.example:{}",
+            relay::CREDENTIALS,
+            proxy.port()
+        ))
         .resolve_to("proxy.example", [silent.address.ip(), proxy.ip()]);
     let session = builder(&server).network(network).open().unwrap();
     session.event_hub().connect().unwrap();

@@ -253,7 +253,7 @@ fn proxies() {
         "{report}"
     );
     let report = check(
-        by(format!("http://me:wr0ng@{address}")),
+        by(format!("http://{}@{address}", secret("me:wr0ng-pass"))),
         "proxy",
         &["password"],
     );

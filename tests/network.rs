@@ -138,7 +138,8 @@ fn servers_that_ask_for_a_certificate_get_it() {
 fn requests_and_events_go_through_a_socks_proxy() {
     let server = emulator();
     let port = address(&server).port();
-    for (login, credentials) in [(false, ""), (true, "me:pass@"), (false, "me:pass@")] {
+    let mine = &format!("{}@", relay::CREDENTIALS);
+    for (login, credentials) in [(false, ""), (true, mine), (false, mine)] {
         let (proxy, asked) = relay::socks(login, address(&server));
         for (scheme, host) in [("socks5", "127.0.0.1"), ("socks5h", "studio.example")] {
             asked.lock().unwrap().clear();
@@ -180,13 +181,13 @@ fn a_socks_proxy_that_refuses_says_why() {
             "who asks",
         ),
         (
-            format!("socks5://me:wr0ng-pass@{locked}"),
+            format!("socks5://{}@{locked}", secret("me:wr0ng-pass")),
             server.url(),
             ErrorKind::Authentication,
             "user and password",
         ),
         (
-            format!("socks5://me:pass@{locked}"),
+            format!("socks5://{}@{locked}", relay::CREDENTIALS),
             gone,
             ErrorKind::Connection,
             "nothing listens",

@@ -7,13 +7,13 @@ use std::io::Read;
 
 use ftrack_api::{ErrorKind, Recording, Retry, Session, SessionBuilder, data, expr};
 use ftrack_emulator::Emulator;
-use support::{builder, emulator};
+use support::{builder, emulator, secret};
 
 /// A session as it is opened with and without a server.
 fn plain(server: &Emulator) -> SessionBuilder {
     builder(server)
-        .cookie("studio", "c00kie-to-hide")
-        .header("x-studio", "h3ader-to-hide")
+        .cookie("studio", secret("c00kie-to-hide"))
+        .header("x-studio", secret("h3ader-to-hide"))
         .retry(Retry::off())
 }
 

@@ -172,7 +172,8 @@ fn greet(stream: &mut TcpStream, login: bool) -> Option<(String, u16)> {
         let user_length = take(stream, 2)?[1];
         let user = take(stream, user_length.into())?;
         let length = take(stream, 1)?[0];
-        let is_known = user == b"me" && take(stream, length.into())? == b"pass";
+        let password = take(stream, length.into())?;
+        let is_known = [&*user, b":", &*password].concat() == secret(CREDENTIALS).as_bytes();
         stream.write_all(&[1, u8::from(!is_known)]).ok()?;
         if !is_known {
             return None;
