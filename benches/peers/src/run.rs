@@ -128,23 +128,18 @@ impl Drop for Ended {
 /// Starts the replaying server, which records an emulator that is gone when this returns.
 fn start_server(size: &Size, folder: &Path) -> Result<(Ended, Ready)> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = [
-        "build",
-        "--quiet",
-        "-p",
-        "ftrack-emulator",
-        "--message-format",
-        "json",
-    ];
+    // As `cargo test --workspace` builds it: for itself it would be built with other features.
+    let build = "test --quiet --workspace --no-run --test on_demand --message-format json";
     let built = Command::new(cargo)
-        .args(build)
+        .args(build.split(' '))
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(built.status.success(), "the emulator does not build");
     let built = String::from_utf8(built.stdout)?;
     let mut emulator = built.lines().filter_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["executable"].as_str().map(str::to_owned)
+        let is_it = line["target"]["name"] == "ftrack-emulator";
+        line["executable"].as_str().filter(|_| is_it).map(str::to_owned)
     });
     let emulator = emulator.next_back().context("cargo names no emulator")?;
     // "About" as many tasks as asked for.

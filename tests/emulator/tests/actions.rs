@@ -28,7 +28,8 @@ fn a_reset_key_opens_a_second_account() {
     let response = headers.iter().fold(response, |request, (name, value)| {
         request.header(*name, *value)
     });
-    let answer: serde_json::Value = response.send(me).unwrap().body_mut().read_json().unwrap();
+    let answer = response.send(me).unwrap().body_mut().read_to_vec();
+    let answer: serde_json::Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     assert_eq!(answer[0]["user_information"]["id"], user["id"]);
     let (status, _) = site.post(
         &[("ftrack-api-key", &key), ("ftrack-strict-api", "true")],

@@ -78,9 +78,10 @@ fn endpoint(site: &Site, method: &str, body: &Value) -> (u16, Value) {
             .send(body.to_string()),
     };
     let mut answer = answer.unwrap();
+    let body = answer.body_mut().read_to_vec().unwrap();
     (
         answer.status().as_u16(),
-        answer.body_mut().read_json().unwrap(),
+        serde_json::from_slice(&body).unwrap(),
     )
 }
 

@@ -97,7 +97,8 @@ impl Program {
             .header("ftrack-api-key", &self.1[2])
             .send(operations.to_string())
             .unwrap();
-        response.body_mut().read_json().unwrap()
+        let answer = response.body_mut().read_to_vec().unwrap();
+        serde_json::from_slice(&answer).unwrap()
     }
 }
 

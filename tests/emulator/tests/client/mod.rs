@@ -78,15 +78,9 @@ impl Site {
         }
         let mut response = request.send(body).unwrap();
         let status = response.status().as_u16();
-        (
-            status,
-            response
-                .body_mut()
-                .with_config()
-                .limit(100 << 20)
-                .read_json()
-                .unwrap(),
-        )
+        let body = response.body_mut().with_config().limit(100 << 20);
+        let body = body.read_to_vec().unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
     }
 
     /// Several operations in one batch.
