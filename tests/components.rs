@@ -17,7 +17,7 @@ use ftrack_api::structure::StandardStructure;
 use ftrack_api::{Entity, ErrorKind, Location, Request, Response, Result, Session, Transport};
 use ftrack_api::{data, expr};
 use serde_json::json;
-use support::{builder, emulator, open, requests, secret};
+use support::{builder, emulator, open, read, requests, secret};
 use tempfile::TempDir;
 
 struct Stage {
@@ -88,13 +88,6 @@ impl Stage {
         let query = expr!("Component where id is {}", component.id());
         open(&self.server).query(query).unwrap().count().unwrap()
     }
-}
-
-fn read(location: &Location, component: &Entity) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut reader = location.open(component).unwrap();
-    reader.read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 #[test]

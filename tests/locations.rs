@@ -17,7 +17,7 @@ use ftrack_api::structure::{
     EntityIdStructure, IdStructure, ResourceIdentifierTransformer, StandardStructure,
 };
 use ftrack_api::{Entity, ErrorKind, Location, Session, data, expr};
-use support::{emulator, open, requests};
+use support::{emulator, open, read, requests};
 use tempfile::TempDir;
 
 /// A session, and a folder for a location and for files that are not published yet.
@@ -89,13 +89,6 @@ fn files(folder: &Path) -> usize {
         if path.is_dir() { files(&path) } else { 1 }
     });
     count.sum()
-}
-
-fn read(location: &Location, component: &Entity) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut reader = location.open(component).unwrap();
-    reader.read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 #[test]

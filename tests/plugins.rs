@@ -12,6 +12,7 @@ use std::thread;
 use anyhow::{Result, bail};
 use ftrack_api::plugin::{Arguments, Plugin, PluginInfo, PluginOrigin, PluginState, Registrar};
 use ftrack_api::{ErrorKind, Event, Populate, Session};
+use ftrack_emulator::Emulator;
 use serde_json::{Value, json};
 use support::trace::{self, logged};
 use support::{builder, emulator, open};
@@ -338,10 +339,7 @@ fn libraries_are_found_and_offer_actions() {
     let server = emulator();
     let folder = Folder::new();
     folder.copy(&library("plugin_action"), "sub/actions");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     let found = &session.plugins()[0];
     assert_eq!(
         (found.name.as_str(), &found.state),
@@ -427,15 +425,23 @@ fn a_library_configures_a_location() {
     assert!(!session.location("studio.main").unwrap().is_accessible());
 }
 
+/// A session with the plugin of this library, and the folder that it is in.
+fn with_library(server: &Emulator, name: &str) -> (Folder, Session) {
+    let folder = Folder::new();
+    folder.copy(&library(name), name);
+    let session = opened_on(server, &folder);
+    (folder, session)
+}
+
+fn opened_on(server: &Emulator, folder: &Folder) -> Session {
+    let builder = builder(server).plugin_paths([folder.path()]);
+    builder.open().unwrap()
+}
+
 #[test]
 fn a_library_works_on_the_session_of_the_program() {
     let server = emulator();
-    let folder = Folder::new();
-    folder.copy(&library("misbehaving"), "misbehaving");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let (folder, session) = with_library(&server, "misbehaving");
     let tasks = session
         .query("select name from Task limit 20")
         .unwrap()
@@ -465,12 +471,7 @@ fn a_library_works_on_the_session_of_the_program() {
 #[test]
 fn a_library_and_the_program_wait_for_each_other() {
     let server = emulator();
-    let folder = Folder::new();
-    folder.copy(&library("misbehaving"), "misbehaving");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let (folder, session) = with_library(&server, "misbehaving");
     let tasks = session
         .query("select name, status.name from Task limit 20")
         .unwrap()
@@ -498,12 +499,7 @@ fn a_library_and_the_program_wait_for_each_other() {
 #[test]
 fn panics_of_a_library_stay_in_it() {
     let server = emulator();
-    let folder = Folder::new();
-    folder.copy(&library("misbehaving"), "misbehaving");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let (folder, session) = with_library(&server, "misbehaving");
     let hub = session.event_hub();
     for (topic, expected) in [
         ("test.panic", "panic: in a callback"),
@@ -573,10 +569,7 @@ fn libraries_that_do_not_fit_are_refused_unopened() {
         &fake,
         0o755,
     );
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     let expected = [
         "no plugin library",
         "no plugin library",
@@ -699,10 +692,7 @@ fn what_others_can_write_is_refused() {
     assert!(made.success());
     folder.shell("open/c.ftrack-plugin", "t.open", "topic=x", script);
     folder.mode("open", 0o777);
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     let expected = [
         "its group can write",
         "everybody can write",
@@ -755,10 +745,7 @@ fn programs_answer_events() {
     let server = emulator();
     let folder = Folder::new();
     folder.copy_example("render_hosts.ftrack-plugin");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     assert_eq!(
         states(&session)["example.render-hosts"],
         PluginState::Loaded
@@ -802,10 +789,7 @@ fn a_program_starts_with_its_first_event() {
         started.display()
     );
     folder.shell("late.ftrack-plugin", "t.late", "topic=x", &script);
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     ask(&session, "y", json!({}));
     assert!(!started.exists());
     assert_eq!(ask(&session, "x", json!({})), [1]);
@@ -824,10 +808,7 @@ fn programs_may_change_entity_types() {
     let script = r#"while read -r x; do echo '{"answer": {"read_only": ["bid"]}}'; done"#;
     let topic = "topic=ftrack.api.session.construct-entity-type and data.schema.id=Task";
     folder.shell("types.ftrack-plugin", "t.types", topic, script);
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     let task = session.query("Task").unwrap().first().unwrap().unwrap();
     assert_eq!(task.set("bid", 1).unwrap_err().kind(), ErrorKind::Immutable);
 }
@@ -885,10 +866,7 @@ fn a_program_that_crashes_is_started_again_three_times() {
     let count = folder.path().join("count");
     let script = format!("echo >> '{}'; read -r x; exit 1", count.display());
     folder.shell("crash.ftrack-plugin", "t.crash", "topic=x", &script);
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     for _ in 0..5 {
         assert!(ask(&session, "x", json!({})).is_empty());
     }
@@ -905,10 +883,7 @@ fn programs_answer_several_threads() {
     let server = emulator();
     let folder = Folder::new();
     folder.copy_example("render_hosts.ftrack-plugin");
-    let session = builder(&server)
-        .plugin_paths([folder.path()])
-        .open()
-        .unwrap();
+    let session = opened_on(&server, &folder);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

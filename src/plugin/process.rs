@@ -55,6 +55,8 @@ impl Process {
         loop {
             match self.child.try_wait() {
                 Ok(None) if Instant::now() < deadline => {
+                    // The standard library waits for a child for ever or not at all, and a pidfd
+                    // or a handler of SIGCHLD would not work elsewhere or be the program's own.
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 Ok(status) => return status,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ftrack_api::{SchemaCache, Session, SessionBuilder};
+use ftrack_api::{Entity, Location, SchemaCache, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
 pub(crate) use trace::secret;
 
@@ -134,6 +134,14 @@ impl Parrot {
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
+}
+
+/// What a location has of a component.
+pub(crate) fn read(location: &Location, component: &Entity) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = location.open(component).unwrap();
+    reader.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Sends `body` to the API of the server at `url`, and answers with status and body: without

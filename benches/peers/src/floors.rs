@@ -1,63 +1,14 @@
 //! The floors: the least that could be done with the same answers, by `ureq` and `serde_json`.
 
 use std::hint::black_box;
-use std::io::Read as _;
 
 use anyhow::{Result, bail, ensure};
 use md5::{Digest as _, Md5};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::Agent;
 
-use crate::contender::{BID, PAGE, PROJECTIONS, Report, Task, Work, schema_file, variable};
-
-/// A server, as somebody asks it who needs no client.
-struct Api {
-    agent: Agent,
-    url: String,
-    user: String,
-    key: String,
-}
-
-impl Api {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            agent: Agent::new_with_defaults(),
-            url: format!("{}/api", variable("FTRACK_SERVER")?),
-            user: variable("FTRACK_API_USER")?,
-            key: variable("FTRACK_API_KEY")?,
-        })
-    }
-
-    /// The bytes of the answer to some actions; `options` asks for another form of it.
-    fn post(&self, actions: &Value, options: Option<&str>) -> Result<Vec<u8>> {
-        let mut request = self
-            .agent
-            .post(&self.url)
-            .header("content-type", "application/json")
-            .header("ftrack-user", &self.user)
-            .header("ftrack-api-key", &self.key);
-        if let Some(options) = options {
-            request = request.header("ftrack-api-options", options);
-        }
-        let answer = request.send(serde_json::to_vec(actions)?)?;
-        let mut bytes = Vec::new();
-        answer.into_body().into_reader().read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn page(&self, offset: usize, options: Option<&str>) -> Result<Vec<u8>> {
-        let expression = format!("select {PROJECTIONS} from Task offset {offset} limit {PAGE}");
-        self.post(
-            &json!([{"action": "query", "expression": expression}]),
-            options,
-        )
-    }
-
-    fn call(&self, actions: &Value) -> Result<Value> {
-        Ok(serde_json::from_slice(&self.post(actions, None)?)?)
-    }
-}
+use crate::api::Api;
+use crate::contender::{BID, PAGE, Report, Task, Work, schema_file};
 
 /// Everything as trees that are kept.
 pub(crate) fn value(scenario: &str, count: usize) -> Result<()> {

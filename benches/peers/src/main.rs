@@ -13,6 +13,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 #![allow(clippy::print_stderr, reason = "and its progress beside it")]
 
+mod api;
 mod chart;
 mod contender;
 mod figures;

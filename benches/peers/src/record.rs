@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use ureq::Agent;
 
-use crate::contender::{BID, PAGE, PROJECTIONS, Work, variable};
+use crate::api::Api;
+use crate::contender::{BID, PAGE, Work};
 
 /// How often the tasks are served, under other keys each time.
 pub(crate) const COPIES: usize = 10;
@@ -30,7 +30,7 @@ pub(crate) struct Recording {
 /// Records pages of the first `tasks` tasks, and what the emulator answers to updating and
 /// creating `changes` of them.
 pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
-    let emulator = Source::new()?;
+    let emulator = Source(Api::new()?);
     let [information, schemas]: [Value; 2] = emulator.ask(
         &json!([{"action": "query_server_information"}, {"action": "query_schemas"}]),
         None,
@@ -112,37 +112,11 @@ fn known_tasks(pages: &[String]) -> Result<Vec<KnownTask>> {
 }
 
 /// The emulator that is recorded.
-struct Source {
-    agent: Agent,
-    url: String,
-    user: String,
-    key: String,
-}
+struct Source(Api);
 
 impl Source {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            agent: Agent::new_with_defaults(),
-            url: format!("{}/api", variable("FTRACK_SERVER")?),
-            user: variable("FTRACK_API_USER")?,
-            key: variable("FTRACK_API_KEY")?,
-        })
-    }
-
     fn text(&self, actions: &Value, options: Option<&str>) -> Result<String> {
-        let mut request = self
-            .agent
-            .post(&self.url)
-            .header("content-type", "application/json")
-            .header("ftrack-strict-api", "true")
-            .header("ftrack-user", &self.user)
-            .header("ftrack-api-key", &self.key);
-        if let Some(options) = options {
-            request = request.header("ftrack-api-options", options);
-        }
-        let answer = request.send(serde_json::to_vec(actions)?)?;
-        let unlimited = answer.into_body().into_with_config().limit(u64::MAX);
-        Ok(unlimited.read_to_string()?)
+        Ok(String::from_utf8(self.0.post(actions, options)?)?)
     }
 
     fn ask<T: for<'a> Deserialize<'a>>(&self, actions: &Value, options: Option<&str>) -> Result<T> {
@@ -157,9 +131,8 @@ impl Source {
             data: Box<RawValue>,
         }
         let page = |offset| {
-            let expression = format!("select {PROJECTIONS} from Task offset {offset} limit {PAGE}");
-            let actions = json!([{"action": "query", "expression": expression}]);
-            let [answer]: [Answer; 1] = self.ask(&actions, options)?;
+            let page = self.0.page(offset, options)?;
+            let [answer]: [Answer; 1] = serde_json::from_slice(&page)?;
             let count = serde_json::from_str::<Vec<&RawValue>>(answer.data.get())?.len();
             ensure!(count == PAGE, "the page at {offset} has {count} tasks");
             Ok(answer.data.get().to_owned())

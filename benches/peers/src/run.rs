@@ -139,7 +139,10 @@ fn start_server(size: &Size, folder: &Path) -> Result<(Ended, Ready)> {
     let mut emulator = built.lines().filter_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_it = line["target"]["name"] == "ftrack-emulator";
-        line["executable"].as_str().filter(|_| is_it).map(str::to_owned)
+        line["executable"]
+            .as_str()
+            .filter(|_| is_it)
+            .map(str::to_owned)
     });
     let emulator = emulator.next_back().context("cargo names no emulator")?;
     // "About" as many tasks as asked for.
