@@ -457,7 +457,7 @@ fn a_refused_connection_leaves_no_doubt() {
 /// A session with a cache over a transport that loses answers, the cache, and a shot with its
 /// children, all of it cached.
 fn caching(server: &Emulator) -> (Session, Arc<Plan>, Arc<MemoryCache>, ftrack_api::Entity) {
-    let (transport, cache) = (Lossy::new(), Arc::new(MemoryCache::new()));
+    let (transport, cache) = (Lossy::default(), Arc::new(MemoryCache::new()));
     let plan = transport.plan.clone();
     let builder = builder(server).transport(transport).retry(Retry::off());
     let session = builder.cache(cache.clone()).open().unwrap();

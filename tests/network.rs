@@ -8,6 +8,7 @@ mod support;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::{ErrorKind, EventHub, HubConfig, Network, Retry, Session, SessionBuilder};
@@ -253,6 +254,47 @@ fn files_that_are_no_certificates_are_named() {
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
         assert!(error.to_string().contains(named), "{error}");
     }
+}
+
+#[test]
+fn cookies_that_a_server_sets_come_back_to_it() {
+    let cookie = secret("route=set-by-the-server");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let answer = |body: &str, more: &str| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let seen = support::read_request(&mut stream);
+            let head = format!(
+                "Content-Length: {}\r\nConnection: close\r\n{more}",
+                body.len()
+            );
+            let answer = format!("HTTP/1.1 503 Busy\r\n{head}\r\n{body}");
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(seen).unwrap()
+        };
+        let set = format!("Set-Cookie: {cookie}; Path=/; HttpOnly\r\n");
+        let elsewhere = "Set-Cookie: a=b; Domain=elsewhere.example\r\n";
+        [answer("", &(set + elsewhere)), answer("", "")]
+    });
+    let retry = ftrack_api::Retry::new().first_wait(Duration::from_millis(1));
+    let builder = Session::builder()
+        .server_url(url)
+        .api_key("k")
+        .api_user("u");
+    let builder = builder.cookie("own", secret("c00kie-to-keep"));
+    let refused = builder.retry(retry.attempts(2)).open().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+    let [first, second] = server.join().unwrap();
+    assert!(!first.contains(cookie), "{first}");
+    assert!(
+        second.contains(&format!("\r\ncookie: {cookie}\r\n")),
+        "{second}"
+    );
+    assert!(
+        second.contains("\r\ncookie: own=c00kie-to-keep\r\n"),
+        "{second}"
+    );
 }
 
 /// A builder for a parrot with limits of its own.

@@ -441,7 +441,7 @@ fn opened_on(server: &Emulator, folder: &Folder) -> Session {
 #[test]
 fn a_library_works_on_the_session_of_the_program() {
     let server = emulator();
-    let (folder, session) = with_library(&server, "misbehaving");
+    let (_folder, session) = with_library(&server, "misbehaving");
     let tasks = session
         .query("select name from Task limit 20")
         .unwrap()
@@ -471,7 +471,7 @@ fn a_library_works_on_the_session_of_the_program() {
 #[test]
 fn a_library_and_the_program_wait_for_each_other() {
     let server = emulator();
-    let (folder, session) = with_library(&server, "misbehaving");
+    let (_folder, session) = with_library(&server, "misbehaving");
     let tasks = session
         .query("select name, status.name from Task limit 20")
         .unwrap()

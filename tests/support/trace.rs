@@ -23,16 +23,68 @@ static HEARD: Mutex<Option<Vec<(Level, String)>>> = Mutex::new(None);
 /// Half of a secret is too much as well, unless that is a few letters.
 const HALVED: usize = 10;
 
-/// How many letters are kept to find what is spread over several lines: `ureq` prints 16 bytes
-/// on each.
+/// How many letters are kept to find what is spread over several lines.
 const KEPT: usize = 200;
+
+/// `ureq` dumps all bytes, 16 on each line, from here.
+const DUMP: &str = "ureq_proto::util";
+
+/// So many letters of a dump are searched at once, and so many lines of one are searched: heads,
+/// and the beginnings of large bodies, which are files in these tests.
+const SEARCHED: (usize, usize) = (4096, 10_000);
 
 /// What stands before the signature in the emulator's signed addresses.
 const SIGNATURE: &str = "&signature=";
 
 thread_local! {
-    /// The last letters that this thread has logged.
-    static LETTERS: RefCell<String> = const { RefCell::new(String::new()) };
+    static LETTERS: RefCell<Letters> = RefCell::default();
+}
+
+/// The last letters that a thread has logged.
+#[derive(Default)]
+struct Letters {
+    text: String,
+    /// How many lines of a dump came without a break.
+    dumped: usize,
+}
+
+impl Letters {
+    fn add(&mut self, record: &Record<'_>) {
+        if record.target() != DUMP {
+            self.dumped = 0;
+            self.text += &record.args().to_string();
+            return self.search(record.target());
+        }
+        self.dumped += 1;
+        if self.dumped < SEARCHED.1 {
+            let line = record.args().to_string();
+            // The bytes' numbers come first.
+            self.text += &line[line.len() - 16..];
+        }
+        if self.text.len() > SEARCHED.0 {
+            self.search(DUMP);
+        }
+    }
+
+    fn search(&mut self, target: &str) {
+        if is_open(&self.text) {
+            // A panic in somebody else's thread might go unnoticed.
+            let text = std::mem::take(&mut self.text);
+            let _ = writeln!(std::io::stderr(), "a secret is logged by {target}: {text}");
+            std::process::exit(101);
+        }
+        let mut start = self.text.len().saturating_sub(KEPT);
+        while !self.text.is_char_boundary(start) {
+            start += 1;
+        }
+        self.text.drain(..start);
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        self.search("a thread that ends");
+    }
 }
 
 struct Trace;
@@ -88,14 +140,6 @@ fn log_from(level: LevelFilter) {
     log::set_max_level(log::max_level().max(level));
 }
 
-/// What a line says: of a row of `ureq`'s dump, which begins with the bytes' numbers, the letters.
-fn content<'a>(line: &'a str, target: &str) -> &'a str {
-    match line.len().checked_sub(16) {
-        Some(start) if target == "ureq_proto::util" => &line[start..],
-        _ => line,
-    }
-}
-
 /// Whether a secret, or the signature of an address, stands in this.
 fn is_open(text: &str) -> bool {
     let secrets = SECRETS.read().unwrap();
@@ -110,24 +154,12 @@ impl log::Log for Trace {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let (line, target) = (record.args().to_string(), record.target());
         LINES.fetch_add(1, Ordering::Relaxed);
-        LETTERS.with_borrow_mut(|letters| {
-            letters.push_str(content(&line, target));
-            if is_open(&line) || is_open(letters) {
-                // A panic in somebody else's thread might go unnoticed.
-                let _ = writeln!(std::io::stderr(), "a secret is logged by {target}: {line}");
-                std::process::exit(101);
-            }
-            let mut start = letters.len().saturating_sub(KEPT);
-            while !letters.is_char_boundary(start) {
-                start += 1;
-            }
-            letters.drain(..start);
-        });
-        let is_ours = target.starts_with("ftrack_api") && record.level() <= Level::Debug;
+        // While a thread ends it has none any more.
+        let _ = LETTERS.try_with(|letters| letters.borrow_mut().add(record));
+        let is_ours = record.target().starts_with("ftrack_api") && record.level() <= Level::Debug;
         if is_ours && let Some(heard) = &mut *HEARD.lock().unwrap() {
-            heard.push((record.level(), line));
+            heard.push((record.level(), record.args().to_string()));
         }
     }
 
