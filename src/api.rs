@@ -23,7 +23,7 @@ use statistics::Counters;
 use threads::Threads;
 
 pub use cancel::CancelToken;
-pub(crate) use repeat::Repeat;
+pub(crate) use repeat::{Pace, Repeat};
 pub use statistics::Statistics;
 
 /// A server, as seen by one user.

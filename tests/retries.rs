@@ -338,6 +338,35 @@ fn cancelling_touches_nothing_else() {
 }
 
 #[test]
+fn a_commit_that_waits_for_another_one_can_be_cancelled() {
+    let server = emulator();
+    let session = builder(&server).open().unwrap();
+    let create = |name: &str| session.create("User", data! { "username": name }).unwrap();
+    create("first");
+    server.faults().push(Fault::slow(Duration::from_secs(60)));
+    let first = {
+        let session = session.clone();
+        thread::spawn(move || session.commit().unwrap_err())
+    };
+    thread::sleep(Duration::from_millis(200));
+    create("second");
+    let token = CancelToken::new();
+    let (button, waiting) = (token.clone(), session.clone());
+    let second = thread::spawn(move || token.run(|| waiting.commit().unwrap_err()));
+    thread::sleep(Duration::from_millis(100));
+    assert!(!second.is_finished());
+    let begun = Instant::now();
+    button.cancel();
+    let error = second.join().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(!first.is_finished() && begun.elapsed() < PROMPT);
+    assert_eq!(session.recorded_operations().len(), 2);
+    session.close();
+    assert_eq!(first.join().unwrap().kind(), ErrorKind::Closed);
+    assert!(begun.elapsed() < PROMPT);
+}
+
+#[test]
 fn a_cancelled_commit_is_settled_by_the_next() {
     let server = emulator();
     let session = builder(&server).open().unwrap();

@@ -139,7 +139,10 @@ impl Pace<'_> {
         }
     }
 
-    fn check(&self, summary: &str) -> Result<()> {
+    /// # Errors
+    ///
+    /// Why it was broken off, if it was.
+    pub(crate) fn check(&self, summary: &str) -> Result<()> {
         match self.call.interrupted() {
             None => Ok(()),
             Some(why) => {

@@ -1,10 +1,15 @@
 //! Sending recorded operations, or forgetting them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::api::Pace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
+use crate::lock::MutexGuard;
 use crate::operation::{Operation, Plan, optimise, resolve};
+use crate::store::Store;
 use crate::value::EntityKey;
 use crate::wire::{Rows, decode, encode_commit};
 
@@ -47,13 +52,13 @@ impl Session {
     /// then it is asked about once more.
     fn commit_first(&self, count: usize) -> Result<usize> {
         let mut pace = self.shared.api.pace();
-        let mut in_doubt = match self.settle()? {
+        let mut in_doubt = match self.settle(&pace)? {
             Fate::Applied(settled) => return Ok(settled),
             Fate::NotApplied => true,
             Fate::Known => false,
         };
         loop {
-            let failure = match self.commit_once(count, in_doubt) {
+            let failure = match self.commit_once(count, in_doubt, &pace) {
                 Ok(sent) => return Ok(sent),
                 Err(failure) => failure,
             };
@@ -64,7 +69,7 @@ impl Session {
             if may_be_at_work(&failure) {
                 return Err(failure.and(UNSETTLED));
             }
-            match self.settle() {
+            match self.settle(&pace) {
                 Ok(Fate::Applied(settled)) => return Ok(settled),
                 Ok(_) if unclear => {}
                 // The server has refused what it does not have: that was no duplicate.
@@ -83,8 +88,8 @@ impl Session {
 
     /// Sends the first operations of the queue once. With `in_doubt`, an earlier request with
     /// them may have arrived, so that whatever goes wrong now leaves them so.
-    fn commit_once(&self, count: usize, in_doubt: bool) -> Result<usize> {
-        let Some(operations) = self.shared.begin_commit(count) else {
+    fn commit_once(&self, count: usize, in_doubt: bool, pace: &Pace<'_>) -> Result<usize> {
+        let Some(operations) = self.shared.begin_commit(count, pace)? else {
             return Ok(count);
         };
         let mut ending = CommitEnding {
@@ -103,8 +108,8 @@ impl Session {
     /// # Errors
     ///
     /// What kept the server from telling; the commit is in doubt as before.
-    fn settle(&self) -> Result<Fate> {
-        let Some(operations) = self.shared.begin_settling() else {
+    fn settle(&self, pace: &Pace<'_>) -> Result<Fate> {
+        let Some(operations) = self.shared.begin_settling(pace)? else {
             return Ok(Fate::Known);
         };
         let mut ending = CommitEnding {
@@ -248,24 +253,32 @@ fn may_be_at_work(failure: &Error) -> bool {
 
 impl Shared {
     /// Takes what is in doubt as a commit of its own, so that no other thread touches it.
-    fn begin_settling(&self) -> Option<std::sync::Arc<Vec<Operation>>> {
-        let mut store = self.store.lock();
-        while store.is_committing() {
-            self.commit_ended.wait(&mut store);
-        }
+    fn begin_settling(&self, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
+        let mut store = self.without_commit(pace)?;
         let count = store.in_doubt();
-        (count > 0).then(|| store.begin_commit(count))?
+        Ok((count > 0).then(|| store.begin_commit(count)).flatten())
     }
 
     /// Waits until no commit is under way, then begins one of at most `count` operations.
-    fn begin_commit(&self, count: usize) -> Option<std::sync::Arc<Vec<Operation>>> {
+    fn begin_commit(&self, count: usize, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
+        Ok(self.without_commit(pace)?.begin_commit(count))
+    }
+
+    /// The store, once no commit of another thread is under way.
+    fn without_commit(&self, pace: &Pace<'_>) -> Result<MutexGuard<'_, Store>> {
         let mut store = self.store.lock();
         while store.is_committing() {
-            self.commit_ended.wait(&mut store);
+            pace.check("commit, which waited for another one")?;
+            // Who breaks this off knows nothing of the store.
+            self.commit_ended
+                .wait_until(&mut store, Instant::now() + GLANCE);
         }
-        store.begin_commit(count)
+        Ok(store)
     }
 }
+
+/// How often who waits for another thread's commit looks whether that is to go on.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Ends a commit however the sending ended, a panic included: otherwise every later commit would
 /// wait for ever.
