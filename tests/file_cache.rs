@@ -218,8 +218,18 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
         "{:?}",
         started.elapsed()
     );
+    assert!(cache.remove("key 2").is_err());
     hanging.execute_batch("ROLLBACK").unwrap();
+    // What could not be removed counts no more, and goes when something is written.
+    assert_eq!(cache.get("key 2").unwrap(), None);
+    let other = FileCache::open(&path).unwrap();
+    assert!(
+        other.get("key 2").unwrap().is_some(),
+        "nobody could tell it"
+    );
     cache.set("key 1", text("new")).unwrap();
+    let found = other.get_many(&["key 1", "key 2"].map(text));
+    assert_eq!(found.unwrap(), [Some(text("new")), None]);
 }
 
 #[test]

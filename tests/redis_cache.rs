@@ -88,6 +88,33 @@ fn a_server_that_is_away_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn what_could_not_be_told_is_made_up_for() {
+    let server = Server::start();
+    let proxy = support::proxy::Proxy::to(([127, 0, 0, 1], server.port()).into());
+    let url = format!("redis://{}/", proxy.address());
+    let cache = RedisCache::new(&url).unwrap();
+    let cache = cache.pause(Duration::from_millis(200));
+    let direct = server.cache();
+    let keys = ["set", "removed", "updated", "stays"].map(str::to_owned);
+    for key in &keys {
+        cache.set(key, "old".to_owned()).unwrap();
+    }
+    proxy.stop();
+    cache.set("set", "new".to_owned()).unwrap();
+    cache.remove("removed").unwrap();
+    let mut update = |_, _| Some("new".to_owned());
+    cache.update_many(&keys[2..3], &mut update).unwrap();
+    assert!(direct.get("set").unwrap().is_some(), "nobody could tell it");
+    proxy.restart();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(cache.get("stays").unwrap().as_deref(), Some("old"));
+    let found = direct.get_many(&keys).unwrap();
+    assert_eq!(found, [None, None, None, Some("old".to_owned())]);
+    cache.set("set", "newer".to_owned()).unwrap();
+    assert_eq!(direct.get("set").unwrap().as_deref(), Some("newer"));
+}
+
+#[test]
 fn a_server_that_does_not_answer_costs_half_a_second_once() {
     // It takes connections, and that is all.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

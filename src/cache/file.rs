@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
+use super::owed::Owed;
 use super::pool::Pool;
 use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,6 +61,7 @@ pub struct FileCache {
     max_bytes: u64,
     /// How many bytes were written since the size was last looked at.
     unchecked: AtomicU64,
+    owed: Owed,
     counters: Counters,
 }
 
@@ -78,6 +80,7 @@ impl FileCache {
             ttl: None,
             max_bytes: 256 << 20,
             unchecked: AtomicU64::new(0),
+            owed: Owed::default(),
             counters: Counters::default(),
         };
         match cache.connect() {
@@ -219,6 +222,34 @@ impl FileCache {
         ttl.map_or(i64::MIN, |ttl| now().saturating_sub(ttl))
     }
 
+    fn read(
+        &self,
+        connection: &Connection,
+        key: &str,
+        oldest: i64,
+    ) -> rusqlite::Result<Option<String>> {
+        match self.owed.contains(key) {
+            true => Ok(None),
+            false => read(connection, key, oldest),
+        }
+    }
+
+    /// Does something that changes values, in one transaction.
+    fn change<T>(
+        &self,
+        mut change: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.with(|connection| {
+            let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let owed = self.owed.all();
+            remove(&writing, &owed)?;
+            let changed = change(&writing)?;
+            writing.commit()?;
+            self.owed.settled(&owed);
+            Ok(changed)
+        })
+    }
+
     /// Lets `write` write in one transaction; it answers with the bytes of each value.
     fn write(
         &self,
@@ -226,15 +257,13 @@ impl FileCache {
         mut write: impl FnMut(&Connection) -> rusqlite::Result<Vec<usize>>,
     ) -> anyhow::Result<()> {
         let is_check_due = self.unchecked.load(Ordering::Relaxed) >= self.max_bytes / 32;
-        let (written, evicted, is_small) = self.with(|connection| {
-            let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let written = write(&writing)?;
+        let (written, evicted, is_small) = self.change(|writing| {
+            let written = write(writing)?;
             // In the same transaction: each other one would wait for the other processes again.
             let (evicted, is_small) = match is_check_due {
-                true => trim(&writing, self.max_bytes)?,
+                true => trim(writing, self.max_bytes)?,
                 false => (0, false),
             };
-            writing.commit()?;
             Ok((written, evicted, is_small))
         })?;
         if is_small {
@@ -246,6 +275,12 @@ impl FileCache {
         self.counters.evicted(evicted);
         Ok(())
     }
+}
+
+fn remove(connection: &Connection, keys: &[String]) -> rusqlite::Result<usize> {
+    let mut delete = connection.prepare_cached("DELETE FROM entry WHERE key = ?1")?;
+    keys.iter()
+        .try_fold(0, |count, key| Ok(count + delete.execute([key])?))
 }
 
 fn insert(connection: &Connection, key: &str, value: &str, now: i64) -> rusqlite::Result<usize> {
@@ -398,7 +433,7 @@ fn now() -> i64 {
 
 impl Cache for FileCache {
     fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
-        let found = self.with(|connection| read(connection, key, self.oldest()))?;
+        let found = self.with(|connection| self.read(connection, key, self.oldest()))?;
         self.counters.looked_up(std::slice::from_ref(&found));
         Ok(found)
     }
@@ -427,7 +462,7 @@ impl Cache for FileCache {
             let reading = connection.transaction()?;
             let oldest = self.oldest();
             keys.iter()
-                .map(|key| read(&reading, key, oldest))
+                .map(|key| self.read(&reading, key, oldest))
                 .collect::<rusqlite::Result<Vec<_>>>()
         })?;
         self.counters.looked_up(&found);
@@ -454,7 +489,7 @@ impl Cache for FileCache {
             self.write(keys, |writing| {
                 let mut written = Vec::with_capacity(keys.len());
                 for (number, key) in keys.iter().enumerate() {
-                    let before = read(writing, key, oldest)?;
+                    let before = self.read(writing, key, oldest)?;
                     if let Some(value) = update(batch * BATCH + number, before) {
                         written.push(insert(writing, key, &value, now)?);
                     }
@@ -468,19 +503,8 @@ impl Cache for FileCache {
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let mut removed = 0;
         for keys in keys.chunks(BATCH) {
-            removed += self.with(|connection| {
-                let writing =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let mut count = 0;
-                {
-                    let mut delete = writing.prepare_cached("DELETE FROM entry WHERE key = ?1")?;
-                    for key in keys {
-                        count += delete.execute([key])?;
-                    }
-                }
-                writing.commit()?;
-                Ok(count)
-            })?;
+            let count = self.change(|writing| remove(writing, keys));
+            removed += count.inspect_err(|_| self.owed.note(keys.iter().cloned()))?;
         }
         Ok(removed)
     }

@@ -9,6 +9,7 @@ use super::{Cache, CacheStatistics, Update};
 /// above it; what is set is set in all of them.
 ///
 /// A layer that fails is passed over: its error counts only when no layer can do what is asked.
+/// What it could not take is removed from it, as the value that is there is old.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -69,7 +70,11 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
     }
 
     fn set(&self, key: &str, value: V) -> anyhow::Result<()> {
-        self.in_all(|layer| layer.set(key, value.clone())).map(drop)
+        let set = |layer: &dyn Cache<V>| {
+            let set = layer.set(key, value.clone());
+            set.inspect_err(|_| drop(layer.remove(key)))
+        };
+        self.in_all(set).map(drop)
     }
 
     fn remove(&self, key: &str) -> anyhow::Result<bool> {
@@ -121,7 +126,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
     }
 
     fn set_many(&self, entries: Vec<(String, V)>) -> anyhow::Result<()> {
-        self.in_all(|layer| layer.set_many(entries.clone()))
+        self.in_all(|layer| set_or_remove(layer, &entries))
             .map(drop)
     }
 
@@ -146,7 +151,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
                     self.fill_above(depth, &entries.collect::<Vec<_>>());
                     return Ok(());
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    let _ = layer.remove_many(keys);
+                    failure = Some(error);
+                }
             }
         }
         failure.map_or(Ok(()), Err)
@@ -166,11 +174,21 @@ impl<V: Clone + Send + Sync + 'static> LayeredCache<V> {
             return;
         }
         for layer in &self.layers[..depth] {
-            if let Err(error) = layer.set_many(found.to_vec()) {
+            if let Err(error) = set_or_remove(layer.as_ref(), found) {
                 log::debug!("a layer of a cache failed: {error:#}");
             }
         }
     }
+}
+
+fn set_or_remove<V: Clone + Send + Sync + 'static>(
+    layer: &dyn Cache<V>,
+    entries: &[(String, V)],
+) -> anyhow::Result<()> {
+    layer.set_many(entries.to_vec()).inspect_err(|_| {
+        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        let _ = layer.remove_many(&keys);
+    })
 }
 
 impl<V> std::fmt::Debug for LayeredCache<V> {

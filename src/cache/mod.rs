@@ -9,6 +9,7 @@ mod key_maker;
 mod layered;
 mod memoiser;
 mod memory;
+mod owed;
 mod pool;
 mod proxy;
 #[cfg(feature = "redis")]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::lock::Mutex;
 use redis::{Client, Connection, RedisResult};
 
+use super::owed::Owed;
 use super::pool::Pool;
 use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,8 +41,8 @@ const EXCHANGE: &str = "
 /// Keeps values in a Redis or Valkey server that many machines share; it must allow `EVAL`.
 ///
 /// When the server cannot be reached, or takes longer than half a second, nothing is cached for
-/// the next five seconds, with one warning in the log; then it is tried again. No call fails for
-/// that.
+/// the next five seconds, with one warning in the log; then it is tried again, and what could not
+/// be replaced meanwhile is removed first. No call fails for that.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -61,6 +62,8 @@ pub struct RedisCache {
     pause: Duration,
     /// Until when the server is left alone.
     away: Mutex<Option<Instant>>,
+    /// Keys as the server has them.
+    owed: Owed,
     counters: Counters,
 }
 
@@ -92,6 +95,7 @@ impl RedisCache {
             ttl: None,
             pause: PAUSE,
             away: Mutex::new(None),
+            owed: Owed::default(),
             counters: Counters::default(),
         })
     }
@@ -123,6 +127,14 @@ impl RedisCache {
         if self.is_away() {
             return T::default();
         }
+        let work = |connection: &mut Connection| {
+            let owed = self.owed.all();
+            for keys in owed.chunks(BATCH) {
+                redis::cmd("DEL").arg(keys).query::<()>(connection)?;
+                self.owed.settled(keys);
+            }
+            work(connection)
+        };
         // A connection that lay idle may have broken meanwhile: that says nothing of the server.
         if let Some(mut connection) = self.idle.take() {
             match work(&mut connection) {
@@ -204,6 +216,7 @@ impl RedisCache {
             script.query(connection).map(Some)
         });
         let Some(lost) = lost else {
+            self.owe(changes.iter().map(|change| &keys[change.number]));
             return Vec::new();
         };
         // Lua counts from one.
@@ -216,6 +229,12 @@ impl RedisCache {
             .filter(|change| !lost.contains(&change.number));
         self.counters.written(made.map(|change| change.after.len()));
         lost
+    }
+
+    /// Takes note of values that are old, and could not be replaced or removed.
+    fn owe<'k>(&self, keys: impl IntoIterator<Item = &'k String>) {
+        let keys = keys.into_iter();
+        self.owed.note(keys.map(|key| self.full_key(key)));
     }
 
     fn full_key(&self, key: &str) -> String {
@@ -299,7 +318,9 @@ impl Cache for RedisCache {
                 }
                 commands.query::<()>(connection).map(|()| true)
             });
-            if taken {
+            if !taken {
+                self.owe(entries.iter().map(|(key, _)| key));
+            } else {
                 self.counters
                     .written(entries.iter().map(|(_, value)| value.len()));
             }
@@ -341,9 +362,13 @@ impl Cache for RedisCache {
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let mut removed = 0;
         for keys in keys.chunks(BATCH) {
-            let keys: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
-            removed +=
-                self.with(|connection| redis::cmd("DEL").arg(&keys).query::<usize>(connection));
+            let full: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
+            let count: Option<usize> =
+                self.with(|connection| redis::cmd("DEL").arg(&full).query(connection).map(Some));
+            if count.is_none() {
+                self.owe(keys);
+            }
+            removed += count.unwrap_or(0);
         }
         Ok(removed)
     }
