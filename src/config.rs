@@ -29,8 +29,8 @@ impl ApiKey {
         Self(key.into())
     }
 
-    /// The text, for the header that carries it.
-    pub(crate) fn reveal(&self) -> &str {
+    /// The text, to hand it to whom the key belongs to.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 

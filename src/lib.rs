@@ -63,8 +63,8 @@ pub use schema::{
     Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
 };
 pub use session::{
-    Column, FromCell, IntoKey, Media, Query, QueryIter, QueryPages, Rows, Scope, Search,
-    ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
+    Column, FromCell, IntoKey, JOB_SYNC_USERS_LDAP, Media, Query, QueryIter, QueryPages, Rows,
+    Scope, Search, ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
 };
 pub use session::{FollowUpdates, SessionCache};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.

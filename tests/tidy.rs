@@ -63,7 +63,7 @@ const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
     "Timestamp::now",
-    "Zoned::now",
+    "ZonedDateTime::now",
     "ureq",
     "parking_lot",
     "mio::",

@@ -110,7 +110,7 @@ impl Entity {
     /// [`ErrorKind::Closed`].
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.session.check_writable()?;
-        let recording = self.session.is_recording();
+        let recording = self.session.record_operations();
         let mut store = self.session.shared.store.lock();
         store.set(self.handle.place, name, value.into(), recording)
     }

@@ -187,7 +187,7 @@ impl Collection {
     fn change(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
         session.check_writable()?;
-        let recording = session.is_recording();
+        let recording = session.record_operations();
         let mut store = session.shared.store.lock();
         store.extend(
             self.entity.handle.place,

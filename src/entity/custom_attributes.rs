@@ -130,6 +130,16 @@ impl CustomAttributes {
         Ok(keys)
     }
 
+    /// The key of the `CustomAttributeConfiguration` that a custom attribute of this entity has.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`] with the keys that there are, and what kept the server's
+    /// answer from arriving.
+    pub fn get_configuration_id_from_key(&self, key: &str) -> Result<String> {
+        Ok(self.configuration(key)?.id)
+    }
+
     /// The value that the entity has itself; null for a hierarchical one that is not set here.
     fn own(&self, key: &str) -> Result<Value> {
         match self.row(key)? {

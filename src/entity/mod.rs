@@ -4,14 +4,19 @@ mod attribute;
 mod collection;
 mod convert;
 mod custom_attributes;
+mod items;
 mod metadata;
+mod notes;
 mod read;
 mod several;
+mod statuses;
+mod timer;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::schema::EntityType;
 use crate::store::EntityState;
@@ -53,6 +58,19 @@ impl Entity {
     /// What was done to the entity since the last commit, if anything.
     pub fn state(&self) -> Option<EntityState> {
         self.session.shared.store.lock().state(self.handle.place)
+    }
+
+    /// For methods of one entity type; `what` says why another will not do.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`].
+    pub(crate) fn check_type(&self, wanted: &str, what: &str) -> Result<()> {
+        if self.entity_type() == wanted {
+            return Ok(());
+        }
+        let message = format!("{self} is no {wanted}, {what}");
+        Err(Error::new(ErrorKind::WrongType, message))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use serde_json::Value as Json;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::handle::Session;
+
+use super::ServerInformation;
 
 impl Session {
     /// Sends actions as they are, in one request and one transaction, and answers with the
@@ -26,5 +28,17 @@ impl Session {
     /// The server's failure under its kind, or what kept its answer from arriving.
     pub fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.shared.api.call(actions)
+    }
+
+    /// [`call`](Self::call) for actions that older servers do not know.
+    pub(super) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Json>> {
+        self.call(actions).map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => {
+                let version = ServerInformation::version(self.server_information());
+                let version = version.unwrap_or("unknown");
+                error.and(&format!("The server has version {version}; update it."))
+            }
+            _ => error,
+        })
     }
 }

@@ -112,10 +112,7 @@ impl Entity {
         mut data: Data,
         location: impl Into<Target>,
     ) -> Result<Entity> {
-        if self.entity_type() != "AssetVersion" {
-            let message = format!("{self} is no version, which components belong to");
-            return Err(Error::new(ErrorKind::WrongType, message));
-        }
+        self.check_type("AssetVersion", "which components belong to")?;
         data.retain(|(name, _)| !matches!(name.as_str(), "version" | "version_id"));
         data.push(("version".to_owned(), self.into()));
         self.session().create_component(path, data, location)

@@ -33,12 +33,14 @@ impl Session {
     /// [`UnknownType`](crate::ErrorKind::UnknownType),
     /// [`UnknownAttribute`](crate::ErrorKind::UnknownAttribute) and
     /// [`WrongType`](crate::ErrorKind::WrongType) for what does not fit the schema;
-    /// [`Validation`](crate::ErrorKind::Validation) if a part of the key is missing;
+    /// [`Validation`](crate::ErrorKind::Validation) if a part of the key is missing, and for a `Job`
+    /// of another type than `api_job`;
     /// [`Duplicate`](crate::ErrorKind::Duplicate) for a key that the session knows already;
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
         self.check_writable()?;
-        let recording = self.is_recording();
+        check_job(entity_type, &data)?;
+        let recording = self.record_operations();
         // Key-value pairs are entities of their own, which refer to this one.
         let mut data = data;
         let pairs = data.extract_if(.., |(name, value)| {
@@ -71,7 +73,7 @@ impl Session {
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn delete(&self, entity: &Entity) -> Result<()> {
         self.check_writable()?;
-        if !self.is_recording() {
+        if !self.record_operations() {
             return Ok(());
         }
         let entity = self.own(entity)?;
@@ -92,6 +94,18 @@ impl Session {
             return Ok(entity.clone());
         }
         self.entity(&entity.key())
+    }
+}
+
+/// The server runs jobs of other types itself; a program's own are of one type.
+fn check_job(entity_type: &str, data: &Data) -> Result<()> {
+    let job_type = data.iter().find(|(name, _)| name == "type");
+    match job_type {
+        Some((_, Value::Text(found))) if entity_type == "Job" && found != "api_job" => {
+            let message = format!("a new Job cannot have type {found:?}, only \"api_job\"");
+            Err(Error::new(ErrorKind::Validation, message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::ServerInformation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::location::{SERVER_LOCATION_ID, Target};
@@ -120,14 +119,7 @@ impl Session {
     }
 
     fn file_action(&self, action: Json) -> Result<Json> {
-        let replies = self.call(&[action]).map_err(|error| match error.kind() {
-            ErrorKind::Unsupported => {
-                let version = self.server_information();
-                let version = ServerInformation::version(version).unwrap_or("unknown");
-                error.and(&format!("The server has version {version}; update it."))
-            }
-            _ => error,
-        })?;
+        let replies = self.call_if_supported(&[action])?;
         Ok(replies.into_iter().next().unwrap_or_default())
     }
 }
@@ -143,10 +135,7 @@ impl Entity {
         media: impl Into<Media>,
         keep_original: Option<bool>,
     ) -> Result<Entity> {
-        if self.entity_type() != "AssetVersion" {
-            let message = format!("{self} is no version, which media could belong to");
-            return Err(Error::new(ErrorKind::WrongType, message));
-        }
+        self.check_type("AssetVersion", "which media could belong to")?;
         self.session()
             .encode_media(media, Some(self), keep_original)
     }

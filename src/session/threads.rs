@@ -78,7 +78,9 @@ impl Session {
         found.unwrap_or(self.shared.api.config().populate)
     }
 
-    pub(crate) fn is_recording(&self) -> bool {
+    /// Whether changes are recorded in this thread; see
+    /// [`operation_recording`](Self::operation_recording).
+    pub fn record_operations(&self) -> bool {
         let found = self.find(|setting| match setting {
             Setting::Record(record) => Some(record),
             Setting::Populate(_) => None,

@@ -55,8 +55,8 @@ use crate::lock::Mutex;
 /// # What is in it
 ///
 /// Method, path, body, status and answer; of the headers only those that say what an answer is. API
-/// key, cookies, headers of your own and the signatures of addresses are cut out wherever they stand
-/// in text. What people wrote is in it, and so are files: look at it before you give it away.
+/// key, cookies, headers of your own, the signatures of addresses and keys that the server hands out
+/// are cut out wherever they stand in text. What people wrote is in it, and so are files: look at it before you give it away.
 ///
 /// The event hub has a connection of its own, which is not recorded.
 #[derive(Clone, Default)]
@@ -81,8 +81,9 @@ enum Body {
     Base64(String),
 }
 
-/// What lets anybody in who has the address.
-const SIGNATURE: &str = r#"(?<name>(?i:signature|security-token)=)[^&"\s\\]+"#;
+/// What lets anybody in who has the address, and keys that a server hands out.
+const SIGNATURE: &str =
+    r#"(?<name>(?i:signature|security-token|[?&]token)=|"api_key"\s*:\s*")[^&"\s\\]+"#;
 
 impl Body {
     fn new(bytes: &[u8], secrets: &[String]) -> Self {

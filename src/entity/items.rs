@@ -1,0 +1,74 @@
+//! All attributes of an entity at once.
+
+use crate::config::Populate;
+use crate::error::Result;
+use crate::handle::Entity;
+use crate::schema::Attribute;
+use crate::value::Value;
+
+impl Entity {
+    /// The name and value of each attribute, in the order of the schema. What is not loaded is
+    /// fetched, of this entity only and in one request; with [`Populate::Off`] its value is `None`.
+    ///
+    /// That is a lot: an entity has dozens of attributes, and collections with many members.
+    /// [`read`](Self::read) and [`get`](Self::get) fetch what is needed.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let status = session.query("Status")?.first()?.expect("there are statuses");
+    /// for (name, value) in status.items()? {
+    ///     println!("{name}: {}", value.unwrap_or_default());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`value`](Self::value).
+    pub fn items(&self) -> Result<Vec<(&str, Option<Value>)>> {
+        let attributes = self.type_info().attributes().iter();
+        let names: Vec<&str> = attributes.map(Attribute::name).collect();
+        let session = self.session();
+        if matches!(session.populate_mode(), Populate::Peers | Populate::One) {
+            let store = session.shared.store.lock();
+            let place = self.handle.place;
+            let is_missing = |name: &&str| store.known(place, name).is_none();
+            let missing: Vec<&str> = names.iter().copied().filter(is_missing).collect();
+            drop(store);
+            if !missing.is_empty() {
+                session.populate([self], &missing.join(", "))?;
+            }
+        }
+        let pair = |name| Ok((name, self.value(name)?));
+        names.into_iter().map(pair).collect()
+    }
+
+    /// Takes back everything that was set on this entity since the last commit; of a new entity,
+    /// all but its key. [`rollback`](crate::Session::rollback) does it for the session.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("Task")?.first()?.expect("there are tasks");
+    /// task.set("bid", 7200)?;
+    /// task.set("name", "animation")?;
+    /// task.clear();
+    /// assert!(session.recorded_operations().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clear(&self) {
+        let entity_type = self.type_info();
+        let keys = entity_type.primary_key();
+        let mut store = self.session.shared.store.lock();
+        for attribute in entity_type.attributes() {
+            let name = attribute.name();
+            if !keys.iter().any(|key| key == name) {
+                let known = store.unset(self.handle.place, name);
+                known.expect("the attribute is of this type");
+            }
+        }
+    }
+}
