@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use ftrack_api::{Entity, EntityState, ErrorKind, Populate, Recording, Session, Value, data, expr};
+use ftrack_api::{
+    Entity, EntityState, ErrorKind, Populate, Recording, Request, Response, Session, Transport,
+    Value, data, expr,
+};
 use ftrack_emulator::Emulator;
 use support::{builder, emulator, open, requests};
 
@@ -85,6 +88,57 @@ fn a_timer_becomes_a_time_log() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("is running"), "{error}");
     assert!(studio.session.plan().is_empty());
+}
+
+/// A server that writes its local time, like the oldest ones.
+struct LocalTime(Box<dyn Transport>);
+
+impl Transport for LocalTime {
+    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        let mut response = self.0.send(request)?;
+        let mut body = String::new();
+        response.body.read_to_string(&mut body).unwrap();
+        let name = r#""is_timezone_support_enabled":"#;
+        let body = body.replace(&format!("{name}true"), &format!("{name}false"));
+        response.body = Box::new(std::io::Cursor::new(body.into_bytes()));
+        Ok(response)
+    }
+}
+
+#[test]
+fn durations_are_right_on_servers_without_time_zones() {
+    // The zone is the process's own, so that this test runs itself in another one.
+    let name = "durations_are_right_on_servers_without_time_zones";
+    if std::env::var_os("TZ").is_none_or(|zone| zone != "EAST-9") {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env("TZ", "EAST-9")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        return;
+    }
+    let studio = Studio::new();
+    let session = builder(&studio.server)
+        .wrap_transport(LocalTime)
+        .open()
+        .unwrap();
+    assert!(!session.server_information().is_timezone_support_enabled());
+    let worker = session
+        .get("User", studio.user("worker").id())
+        .unwrap()
+        .unwrap();
+    let timer = worker.start_timer(None, "", None, false).unwrap();
+    let utc = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now());
+    let start = utc + jiff::SignedDuration::from_secs(9 * 3600 - 100);
+    timer.set("start", start).unwrap();
+    session.commit().unwrap();
+    let duration: f64 = worker.stop_timer().unwrap().get("duration").unwrap();
+    assert!((99.0..700.0).contains(&duration), "{duration}");
 }
 
 #[test]
