@@ -200,6 +200,56 @@ fn a_layer_that_fails_is_passed_over() {
     assert!(LayeredCache::<String>::new([]).get("a").unwrap().is_none());
 }
 
+/// Takes nothing new.
+struct Full(MemoryCache);
+
+impl Cache for Full {
+    fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
+        self.0.get(key)
+    }
+
+    fn set(&self, _: &str, _: String) -> anyhow::Result<()> {
+        anyhow::bail!("it is full")
+    }
+
+    fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        self.0.remove(key)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        self.0.keys()
+    }
+}
+
+#[test]
+fn a_layer_that_does_not_take_a_value_loses_the_older_one() {
+    let keys = ["set", "set many", "updated"].map(str::to_owned);
+    for is_lowest in [false, true] {
+        let full = Arc::new(Full(MemoryCache::new()));
+        for key in &keys {
+            full.0.set(key, "old".to_owned()).unwrap();
+        }
+        let good: Arc<MemoryCache> = Arc::default();
+        let mut layers: [Arc<dyn Cache>; 2] = [full.clone(), good.clone()];
+        if is_lowest {
+            layers.reverse();
+        }
+        let cache = LayeredCache::new(layers);
+        let new = || "new".to_owned();
+        cache.set(&keys[0], new()).unwrap();
+        cache.set_many(vec![(keys[1].clone(), new())]).unwrap();
+        let mut update = |_, _| Some(new());
+        // Where the lowest layer fails, the one above it counts.
+        cache.update_many(&keys[2..], &mut update).unwrap();
+        assert!(full.keys().unwrap().is_empty(), "{is_lowest}");
+        assert_eq!(
+            cache.get_many(&keys).unwrap(),
+            [Some(new()), Some(new()), Some(new())]
+        );
+        assert_eq!(good.keys().unwrap().len(), 3);
+    }
+}
+
 #[test]
 fn results_are_remembered_by_name_and_arguments() {
     let memoiser = Memoiser::with(SerialisedCache::json(MemoryCache::new()), StringKeyMaker);

@@ -15,6 +15,7 @@ impl Owed {
         self.0.lock().extend(keys);
     }
 
+    #[cfg(feature = "file-cache")]
     pub(super) fn contains(&self, key: &str) -> bool {
         self.0.lock().contains(key)
     }
