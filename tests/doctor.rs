@@ -305,3 +305,30 @@ fn a_transport_of_the_program_is_asked() {
     );
     assert_eq!(canned.requests().len(), 1);
 }
+
+#[test]
+fn socks_proxies_and_addresses_by_hand() {
+    let server = emulator();
+    let target: std::net::SocketAddr = server
+        .url()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let (address, asked) = relay::socks(false, target);
+    let at_studio = |network: Network| {
+        let url = format!("http://studio.example:{}", target.port());
+        builder(&server).server_url(url).network(network)
+    };
+    let through = Network::new().proxy(format!("socks5://{address}"));
+    let report = examine(at_studio(through));
+    assert!(report.is_healthy(), "{report}");
+    let finding = &report.check("proxy").unwrap().finding;
+    assert!(finding.contains(&address.to_string()), "{report}");
+    assert!(!asked.lock().unwrap().is_empty());
+    let by_hand = Network::new().resolve_to("studio.example", [target.ip()]);
+    let report = examine(at_studio(by_hand));
+    assert!(report.is_healthy(), "{report}");
+    let finding = &report.check("name resolution").unwrap().finding;
+    assert!(finding.contains("resolve_to"), "{report}");
+}
