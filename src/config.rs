@@ -188,7 +188,7 @@ impl Config {
     /// `text` with the key, and the values of added headers and cookies, cut out: for what goes
     /// into errors and logs.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = without_signatures(&self.api_key.redact(text));
+        let mut text = without_passes(&self.api_key.redact(text));
         for (name, value) in &self.headers {
             let is_cookie = name == "cookie";
             let parts = value.split(if is_cookie { "; " } else { "\0" });
@@ -204,17 +204,25 @@ impl Config {
     }
 }
 
-/// `text` without the signatures of addresses, which work without a key.
-fn without_signatures(text: &str) -> String {
-    static PARAMETER: OnceLock<Regex> = OnceLock::new();
-    if !text.contains("ignature=") {
+/// `text` without what lets in anybody who has it: signatures and tokens in addresses, and keys that a
+/// server hands out (WIRE.md, Actions: `reset_remote`).
+pub(crate) fn without_passes(text: &str) -> String {
+    static PASSES: OnceLock<Regex> = OnceLock::new();
+    if !["ignature=", "oken=", "api_key"]
+        .iter()
+        .any(|sign| text.contains(sign))
+    {
         return text.to_owned();
     }
-    let parameter = PARAMETER.get_or_init(|| {
-        // Of the server's own storage, and of S3's and Google's.
-        Regex::new(r#"(?i)(signature=)[^&"\\\s<]+"#).expect("it is a regular expression")
+    let passes = PASSES.get_or_init(|| {
+        // Of the server's own storage, of S3's and Google's, and of widgets.
+        let pattern = concat!(
+            r#"(?<name>(?i:signature|security-token|[?&]token)=|"api_key"\s*:\s*")"#,
+            r#"[^&"\s\\<]+"#
+        );
+        Regex::new(pattern).expect("it is a regular expression")
     });
-    parameter.replace_all(text, "$1(secret)").into_owned()
+    passes.replace_all(text, "${name}(secret)").into_owned()
 }
 
 /// An environment variable, unless it is empty or no text.
@@ -412,5 +420,27 @@ mod tests {
                 .redact(r#"{"url": "https://a/b?X-Amz-Signature=0f&c=d", "u": "/?signature=a/B"}"#),
             r#"{"url": "https://a/b?X-Amz-Signature=(secret)&c=d", "u": "/?signature=(secret)"}"#
         );
+    }
+
+    #[test]
+    fn what_a_server_hands_out_is_kept_back() {
+        for (text, shown) in [
+            (
+                r#"{"data": {"api_key": "n3w"}}"#,
+                r#"{"data": {"api_key": "(secret)"}}"#,
+            ),
+            // As it begins when the connection broke.
+            (r#"{"api_key":"n3"#, r#"{"api_key":"(secret)"#),
+            (
+                "http://a/widget?theme=dark&token=1.a",
+                "http://a/widget?theme=dark&token=(secret)",
+            ),
+            (
+                r#"{"broken=": "api_key_set"}"#,
+                r#"{"broken=": "api_key_set"}"#,
+            ),
+        ] {
+            assert_eq!(without_passes(text), shown);
+        }
     }
 }

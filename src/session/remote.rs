@@ -108,8 +108,7 @@ impl Entity {
     /// Gives this user a new API key, which is the answer; the one before opens nothing any more,
     /// and sessions that use it fail from now on.
     ///
-    /// It is in no error, recording or line of this crate's log. At level trace, `ureq` logs what
-    /// servers answer, so that the program's log holds it then.
+    /// It is in no error, no recording and no log.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;

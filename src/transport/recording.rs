@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Request, Response, Transport};
+use crate::config::without_passes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
@@ -81,10 +82,6 @@ enum Body {
     Base64(String),
 }
 
-/// What lets anybody in who has the address, and keys that a server hands out.
-const SIGNATURE: &str =
-    r#"(?<name>(?i:signature|security-token|[?&]token)=|"api_key"\s*:\s*")[^&"\s\\]+"#;
-
 impl Body {
     fn new(bytes: &[u8], secrets: &[String]) -> Self {
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -92,8 +89,7 @@ impl Body {
         };
         let cut = |text: String, secret: &String| text.replace(secret, "(secret)");
         let text = secrets.iter().fold(text.to_owned(), cut);
-        let signature = Regex::new(SIGNATURE).expect("the pattern is good");
-        Self::Text(signature.replace_all(&text, "${name}(secret)").into_owned())
+        Self::Text(without_passes(&text))
     }
 
     fn bytes(&self) -> Vec<u8> {
