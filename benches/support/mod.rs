@@ -283,7 +283,10 @@ pub fn query(session: &Session) -> Vec<Entity> {
 /// All thirteen attributes of a task in one call.
 pub fn touch_all<T: FromAttribute>(task: &Entity) -> ftrack_api::Result<()> {
     type Date = jiff::civil::DateTime;
-    let values: (T, T, f64, f64, Date, Date, Date, T, T, T, T, T, T) = task.get_many(PATHS)?;
+    // In the order of the paths: texts are `T`.
+    type Values<T> = (T, T, f64, f64, Date, Date, Date, T, T, T, T, T, T);
+
+    let values: Values<T> = task.get_many(PATHS)?;
     black_box(&values);
     Ok(())
 }
