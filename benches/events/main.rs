@@ -204,27 +204,31 @@ fn in_turns(url: &str, user: &str, key: &str) -> (Vec<Duration>, Vec<Duration>) 
 }
 
 /// From before an event is published, the moment that `publish` returns, until a thread has it
-/// that waits for it. The next is published when the one before has arrived.
+/// that waits for it. Nobody wakes anybody for the sake of the measurement.
 fn latencies(
     mut publish: impl FnMut(u32) -> Instant,
     mut receive: impl FnMut() + Send,
 ) -> Vec<Duration> {
     const COUNT: u32 = 200;
-    let (arrived, arrivals) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for _ in 0..COUNT {
+        let receiver = scope.spawn(move || {
+            let arrive = |_| {
                 receive();
-                arrived.send(Instant::now()).unwrap();
-            }
+                Instant::now()
+            };
+            (0..COUNT).map(arrive).collect::<Vec<_>>()
         });
         let start = Instant::now();
-        let mut timed = |number| {
+        let timed = |number| {
             std::thread::sleep((start + PACE * number).saturating_duration_since(Instant::now()));
-            let sent = publish(number);
-            arrivals.recv().unwrap().duration_since(sent)
+            publish(number)
         };
-        (0..COUNT).map(&mut timed).collect()
+        let sent: Vec<Instant> = (0..COUNT).map(timed).collect();
+        let arrived = receiver.join().unwrap();
+        let pairs = arrived.into_iter().zip(sent);
+        pairs
+            .map(|(arrived, sent)| arrived.duration_since(sent))
+            .collect()
     })
 }
 
