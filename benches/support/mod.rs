@@ -8,6 +8,8 @@
     reason = "each benchmark uses a part; none is public"
 )]
 
+mod attributes;
+
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -23,43 +25,10 @@ use ftrack_api::{
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
+pub use attributes::*;
+
 /// How many tasks a page holds: what the clients ask for.
 pub const PAGE: usize = 500;
-
-/// The projections of the query whose answer [`page`] is.
-pub const PATHS: [&str; 13] = [
-    "name",
-    "description",
-    "bid",
-    "sort",
-    "start_date",
-    "end_date",
-    "created_at",
-    "status.name",
-    "status.color",
-    "type.name",
-    "priority.name",
-    "project.full_name",
-    "parent.name",
-];
-
-/// The texts among them.
-pub const TEXTS: [&str; 8] = [
-    "name",
-    "description",
-    "status.name",
-    "status.color",
-    "type.name",
-    "priority.name",
-    "project.full_name",
-    "parent.name",
-];
-
-/// The numbers.
-pub const NUMBERS: [&str; 2] = ["bid", "sort"];
-
-/// The points in time.
-pub const DATES: [&str; 3] = ["start_date", "end_date", "created_at"];
 
 /// An answer's bytes, shared by those who read them.
 pub type Bytes = Arc<Vec<u8>>;

@@ -6,7 +6,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use crate::contender::{PAGE, PROJECTIONS, variable};
+use crate::attributes::PATHS;
+use crate::contender::{PAGE, variable};
 
 /// A server, as somebody asks it who needs no client.
 pub(crate) struct Api {
@@ -45,7 +46,10 @@ impl Api {
     }
 
     pub(crate) fn page(&self, offset: usize, options: Option<&str>) -> Result<Vec<u8>> {
-        let expression = format!("select {PROJECTIONS} from Task offset {offset} limit {PAGE}");
+        let expression = format!(
+            "select {} from Task offset {offset} limit {PAGE}",
+            PATHS.join(", ")
+        );
         self.post(
             &json!([{"action": "query", "expression": expression}]),
             options,

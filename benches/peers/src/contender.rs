@@ -9,20 +9,19 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::attributes::PATHS;
 
 /// How many tasks a page holds: what the clients ask for.
 pub(crate) const PAGE: usize = 500;
-
-/// The thirteen attributes, as paths.
-pub(crate) const PROJECTIONS: &str = "name, description, bid, sort, start_date, end_date, created_at, \
-     status.name, status.color, type.name, priority.name, project.full_name, parent.name";
 
 /// What updated tasks bid.
 pub(crate) const BID: f64 = 7.0;
 
 /// The first `count` tasks.
 pub(crate) fn statement(count: usize) -> String {
-    format!("select {PROJECTIONS} from Task limit {count}")
+    format!("select {} from Task limit {count}", PATHS.join(", "))
 }
 
 /// What a contender writes at its end, as one line of JSON; the Python and JavaScript contenders
@@ -91,6 +90,24 @@ impl Work {
         let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
         serde_json::from_str(&text).context(path)
     }
+
+    /// The actions that make the new tasks.
+    pub(crate) fn creations(&self) -> Value {
+        let create = |(number, id): (usize, &String)| {
+            json!({"action": "create", "entity_type": "Task", "entity_key": [id],
+                "entity_data": {"__entity_type__": "Task", "id": id,
+                    "name": format!("task_{number}"), "description": "made by a benchmark",
+                    "bid": 3600, "parent_id": self.parent_id, "status_id": self.status_id,
+                    "type_id": self.type_id}})
+        };
+        self.ids.iter().enumerate().map(create).collect()
+    }
+}
+
+/// The action that updates a task.
+pub(crate) fn updating(id: impl Serialize) -> Value {
+    json!({"action": "update", "entity_type": "Task", "entity_key": [id],
+        "entity_data": {"__entity_type__": "Task", "bid": BID}})
 }
 
 /// The cached schema; the contenders have a folder each.

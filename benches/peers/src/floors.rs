@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::contender::{BID, PAGE, Report, Task, Work, schema_file};
+use crate::contender::{PAGE, Report, Task, Work, schema_file, updating};
 
 /// Everything as trees that are kept.
 pub(crate) fn value(scenario: &str, count: usize) -> Result<()> {
@@ -55,22 +55,10 @@ fn trees(api: &Api, count: usize, report: &mut Report) -> Result<()> {
     let numbers = |task: &&Value| Some(task["bid"].as_f64()? + task["sort"].as_f64()?);
     report.seen = Some(tasks.iter().filter_map(numbers).sum());
     report.time("update", || {
-        let update = |task: &&Value| {
-            json!({"action": "update", "entity_type": "Task", "entity_key": [task["id"]],
-                "entity_data": {"__entity_type__": "Task", "bid": BID}})
-        };
+        let update = |task: &&Value| updating(&task["id"]);
         api.call(&tasks[..changes].iter().map(update).collect())
     })?;
-    report.time("create", || {
-        let create = |(number, id): (usize, &String)| {
-            json!({"action": "create", "entity_type": "Task", "entity_key": [id],
-                "entity_data": {"__entity_type__": "Task", "id": id,
-                    "name": format!("task_{number}"), "description": "made by a benchmark",
-                    "bid": 3600, "parent_id": work.parent_id, "status_id": work.status_id,
-                    "type_id": work.type_id}})
-        };
-        api.call(&work.ids.iter().enumerate().map(create).collect())
-    })?;
+    report.time("create", || api.call(&work.creations()))?;
     Ok(())
 }
 

@@ -14,6 +14,9 @@
 #![allow(clippy::print_stderr, reason = "and its progress beside it")]
 
 mod api;
+#[path = "../../support/attributes.rs"]
+#[allow(unreachable_pub, reason = "the other benchmarks share it")]
+mod attributes;
 mod chart;
 mod contender;
 mod figures;

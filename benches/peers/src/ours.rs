@@ -6,26 +6,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ftrack_api::{Entity, Session, SmolStr, data};
 use jiff::civil::DateTime;
 
+use crate::attributes::{DATES, NUMBERS, PATHS, TEXTS};
 use crate::contender::{BID, Report, Task, Work, statement};
-
-/// What is touched.
-const PATHS: [&str; 13] = [
-    "name",
-    "description",
-    "bid",
-    "sort",
-    "start_date",
-    "end_date",
-    "created_at",
-    "status.name",
-    "status.color",
-    "type.name",
-    "priority.name",
-    "project.full_name",
-    "parent.name",
-];
-const NUMBERS: std::ops::Range<usize> = 2..4;
-const DATES: std::ops::Range<usize> = 4..7;
 
 pub(crate) fn play(scenario: &str, count: usize) -> Result<()> {
     let mut report = Report::default();
@@ -110,14 +92,14 @@ fn touch(tasks: &[Entity]) -> Result<f64> {
 fn touch_singly(tasks: &[Entity]) -> Result<f64> {
     let mut sum = 0.0;
     for task in tasks {
-        for (number, path) in PATHS.iter().enumerate() {
-            if NUMBERS.contains(&number) {
-                sum += task.get::<f64>(path)?;
-            } else if DATES.contains(&number) {
-                black_box(task.get::<DateTime>(path)?);
-            } else {
-                black_box(task.get::<String>(path)?);
-            }
+        for path in TEXTS {
+            black_box(task.get::<String>(path)?);
+        }
+        for path in NUMBERS {
+            sum += task.get::<f64>(path)?;
+        }
+        for path in DATES {
+            black_box(task.get::<DateTime>(path)?);
         }
     }
     Ok(sum)

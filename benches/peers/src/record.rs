@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::contender::{BID, PAGE, Work};
+use crate::contender::{PAGE, Work, updating};
 
 /// How often the tasks are served, under other keys each time.
 pub(crate) const COPIES: usize = 10;
@@ -142,10 +142,7 @@ impl Source {
 
     /// Updates these tasks and creates as many.
     fn write(&self, tasks: &[KnownTask]) -> Result<(String, String, Work)> {
-        let update = |task: &KnownTask| {
-            json!({"action": "update", "entity_type": "Task", "entity_key": [task.id],
-                "entity_data": {"__entity_type__": "Task", "bid": BID}})
-        };
+        let update = |task: &KnownTask| updating(&task.id);
         let updated = self.text(&tasks.iter().map(update).collect(), None)?;
         let first = tasks.first().context("there are tasks")?;
         let work = Work {
@@ -157,14 +154,7 @@ impl Source {
             status_id: first.status.id.clone(),
             type_id: first.r#type.id.clone(),
         };
-        let create = |(number, id): (usize, &String)| {
-            json!({"action": "create", "entity_type": "Task", "entity_key": [id],
-                "entity_data": {"__entity_type__": "Task", "id": id,
-                    "name": format!("task_{number}"), "description": "made by a benchmark",
-                    "bid": 3600, "parent_id": work.parent_id, "status_id": work.status_id,
-                    "type_id": work.type_id}})
-        };
-        let created = self.text(&work.ids.iter().enumerate().map(create).collect(), None)?;
+        let created = self.text(&work.creations(), None)?;
         Ok((updated, created, work))
     }
 }
