@@ -10,8 +10,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use ftrack_api::{Entity, ErrorKind, Session, data};
-use support::{Parrot, builder, emulator, secret};
+use ftrack_api::{Entity, ErrorKind, Session};
+use support::{Parrot, builder, emulator, read, secret, upload};
 
 const REDIRECTS: [&str; 5] = [
     "301 Moved Permanently",
@@ -117,15 +117,7 @@ impl Stage {
     fn upload(&self) -> Entity {
         let path = self.folder.path().join("file.bin");
         std::fs::write(&path, "data").unwrap();
-        let data = data! { "name": "file", "file_type": ".bin", "size": 4 };
-        let component = self.session.create("FileComponent", data).unwrap();
-        let origin = self.session.location("ftrack.origin").unwrap();
-        origin
-            .register_component(&component, path.to_str().unwrap())
-            .unwrap();
-        let server = self.session.location("ftrack.server").unwrap();
-        server.add_component(&component, &origin).unwrap();
-        component
+        upload(&self.session, &path)
     }
 
     /// What the storage was sent holds nothing that identifies anybody.
@@ -160,13 +152,7 @@ fn storages_get_no_credentials() {
         let component = stage.upload();
         stage.check(1);
         let server = stage.session.location("ftrack.server").unwrap();
-        let mut text = String::new();
-        server
-            .open(&component)
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        assert_eq!(text, "data");
+        assert_eq!(read(&server, &component), b"data");
         stage.check(2);
     }
 }

@@ -3,11 +3,9 @@
 
 mod support;
 
-use std::io::Read;
-
 use ftrack_api::{ErrorKind, Recording, Retry, Session, SessionBuilder, data, expr};
 use ftrack_emulator::Emulator;
-use support::{builder, emulator, secret};
+use support::{LICENCE, builder, emulator, read, secret, upload};
 
 /// A session as it is opened with and without a server.
 fn plain(server: &Emulator) -> SessionBuilder {
@@ -44,16 +42,9 @@ fn script(session: &Session) -> String {
         assert_eq!(row["id"], folder.id().as_str(), "the keys of this run");
         report += &format!("{} in {}\n", row["name"], row["parent"]["name"]);
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT");
-    let size = std::fs::metadata(path).unwrap().len() as i64;
-    let data = data! { "name": "file", "file_type": ".txt", "size": size };
-    let component = session.create("FileComponent", data).unwrap();
-    let origin = session.location("ftrack.origin").unwrap();
-    origin.register_component(&component, path).unwrap();
+    let component = upload(session, LICENCE.as_ref());
     let storage = session.location("ftrack.server").unwrap();
-    storage.add_component(&component, &origin).unwrap();
-    let mut data = storage.open(&component).unwrap();
-    data.read_to_string(&mut report).unwrap();
+    report += &String::from_utf8(read(&storage, &component)).unwrap();
     report
 }
 

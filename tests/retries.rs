@@ -15,7 +15,7 @@ use ftrack_api::{
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{Parrot, builder, emulator, secret};
+use support::{Parrot, builder, emulator, secret, upload};
 
 /// Waits that no test notices.
 const QUICK: Retry = Retry::new()
@@ -261,16 +261,9 @@ fn cancelling_ends_requests_bodies_and_waits_at_once() {
 /// A file in the server's storage that is larger than what sockets hold.
 fn stored(server: &Emulator) -> EntityKey {
     let session = builder(server).open().unwrap();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut file = tempfile::NamedTempFile::with_suffix(".bin").unwrap();
     file.write_all(&vec![7; LARGE]).unwrap();
-    let data = data! { "name": "large", "file_type": ".bin", "size": LARGE as i64 };
-    let component = session.create("FileComponent", data).unwrap();
-    let origin = session.location("ftrack.origin").unwrap();
-    let path = file.path().to_str().unwrap();
-    origin.register_component(&component, path).unwrap();
-    let storage = session.location("ftrack.server").unwrap();
-    storage.add_component(&component, &origin).unwrap();
-    component.key()
+    upload(&session, file.path()).key()
 }
 
 const LARGE: usize = 6 << 20;

@@ -8,11 +8,10 @@
 mod relay;
 mod support;
 
-use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use ftrack_api::{Network, Session, data};
-use support::{builder, emulator, trace};
+use ftrack_api::{Entity, Network, Session, data};
+use support::{LICENCE, builder, emulator, read, trace, upload};
 
 #[test]
 fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
@@ -44,7 +43,7 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
         .ensure("User", data! { "username": "traced" }, &[])
         .unwrap();
     session.query("Task limit 3").unwrap().all().unwrap();
-    files(&session);
+    let file = files(&session);
     // The proxy is given its own password, which is as secret as the key.
     let network = Network::new().proxy(format!("http://{}@{proxy}", relay::CREDENTIALS));
     let through = open().network(network).open().unwrap();
@@ -52,17 +51,6 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
     through.event_hub().connect().unwrap();
     through.close();
     assert!(asked.lock().unwrap().len() >= 3);
-    let file = session
-        .create("FileComponent", data! { "name": "traced" })
-        .unwrap();
-    let origin = session.location("ftrack.origin").unwrap();
-    origin
-        .register_component(&file, concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .unwrap();
-    let location = session.location("ftrack.server").unwrap();
-    location.add_component(&file, &origin).unwrap();
-    location.open(&file).unwrap();
-    location.remove_component(&file).unwrap();
     let gone = session
         .location("ftrack.server")
         .unwrap()
@@ -81,23 +69,13 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
     }
 }
 
-/// To the server's storage and back: the key stands in these addresses.
-fn files(session: &Session) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT");
-    let size = std::fs::metadata(path).unwrap().len() as i64;
-    let data = data! { "name": "file", "file_type": ".txt", "size": size };
-    let component = session.create("FileComponent", data).unwrap();
-    let origin = session.location("ftrack.origin").unwrap();
-    origin.register_component(&component, path).unwrap();
+/// To the server's storage, back and gone: the key stands in these addresses.
+fn files(session: &Session) -> Entity {
+    let component = upload(session, LICENCE.as_ref());
     let server = session.location("ftrack.server").unwrap();
-    server.add_component(&component, &origin).unwrap();
-    let mut text = String::new();
-    server
-        .open(&component)
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
+    let text = String::from_utf8(read(&server, &component)).unwrap();
     assert!(text.contains("MIT"));
     server.remove_component(&component).unwrap();
     server.open(&component).err().unwrap();
+    component
 }

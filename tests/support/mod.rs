@@ -7,11 +7,12 @@ pub(crate) mod trace;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ftrack_api::{Entity, Location, SchemaCache, Session, SessionBuilder};
+use ftrack_api::{Entity, Location, SchemaCache, Session, SessionBuilder, data};
 use ftrack_emulator::Emulator;
 pub(crate) use trace::secret;
 
@@ -135,6 +136,23 @@ impl Parrot {
         self.count.load(Ordering::SeqCst)
     }
 }
+
+/// A file as a component in the server's storage.
+pub(crate) fn upload(session: &Session, path: &Path) -> Entity {
+    let size = std::fs::metadata(path).unwrap().len() as i64;
+    let path = path.to_str().unwrap();
+    let file_type = session.file_type_from_string(path);
+    let data = data! { "name": "file", "file_type": file_type, "size": size };
+    let component = session.create("FileComponent", data).unwrap();
+    let origin = session.location("ftrack.origin").unwrap();
+    origin.register_component(&component, path).unwrap();
+    let server = session.location("ftrack.server").unwrap();
+    server.add_component(&component, &origin).unwrap();
+    component
+}
+
+/// The text of a file that lies here.
+pub(crate) const LICENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT");
 
 /// What a location has of a component.
 pub(crate) fn read(location: &Location, component: &Entity) -> Vec<u8> {
