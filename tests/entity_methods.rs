@@ -9,24 +9,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use ftrack_api::{
-    Entity, EntityState, ErrorKind, Populate, Recording, Request, Response, Session, Transport,
-    Value, data, expr,
+    Entity, EntityState, ErrorKind, Populate, Recording, Request, Response, Transport, Value, data,
+    expr,
 };
-use ftrack_emulator::Emulator;
-use support::{builder, emulator, open, requests};
-
-struct Studio {
-    server: Emulator,
-    session: Session,
-}
+use support::{Studio, builder, open, requests};
 
 impl Studio {
-    fn new() -> Self {
-        let server = emulator();
-        let session = open(&server);
-        Self { server, session }
-    }
-
     fn user(&self, name: &str) -> Entity {
         let data = data! { "username": name, "is_active": true };
         let user = self.session.create("User", data).unwrap();

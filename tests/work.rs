@@ -6,22 +6,10 @@ mod support;
 use ftrack_api::{
     Entity, EntityKey, EntityState, ErrorKind, Origin, Session, Strategy, Value, data, expr,
 };
-use ftrack_emulator::Emulator;
 use serde_json::json;
-use support::{emulator, open, requests};
-
-struct Studio {
-    server: Emulator,
-    session: Session,
-}
+use support::{Studio, open, requests};
 
 impl Studio {
-    fn new() -> Self {
-        let server = emulator();
-        let session = open(&server);
-        Self { server, session }
-    }
-
     /// A session that has seen nothing yet.
     fn other(&self) -> Session {
         open(&self.server)

@@ -42,26 +42,27 @@ impl Entity {
         let session = self.session();
         let notes = self.collection("notes")?;
         let schema = session.schema();
-        let of_kind = |entity: &Entity, kind, what| match entity.entity_type() {
-            name if schema.is_kind_of(name, kind) => Ok(()),
-            _ => Err(Error::new(ErrorKind::WrongType, format!("{entity} {what}"))),
-        };
-        let recipient = "cannot get a note: recipients are users and groups";
-        let check = |one: &Entity| of_kind(one, "Resource", recipient);
-        recipients.iter().try_for_each(check)?;
-        let category = "labels no note: use a NoteLabel or a NoteCategory";
+        let wrong = |message: String| Err(Error::new(ErrorKind::WrongType, message));
+        for one in recipients {
+            if !schema.is_kind_of(one.entity_type(), "Resource") {
+                return wrong(format!(
+                    "{one} cannot get a note: recipients are users and groups"
+                ));
+            }
+        }
         for label in labels {
             if !matches!(label.entity_type(), "NoteLabel" | "NoteCategory") {
-                let message = format!("{label} {category}");
-                return Err(Error::new(ErrorKind::WrongType, message));
+                return wrong(format!(
+                    "{label} labels no note: use a NoteLabel or a NoteCategory"
+                ));
             }
         }
 
         let mut data = crate::data! { "content": content, "author": author };
         let has_labels = schema.entity_type("NoteLabelLink").is_ok();
         match labels {
-            _ if has_labels => {}
             [] => {}
+            _ if has_labels => {}
             [category] => data.push(("category_id".to_owned(), category.id().into())),
             _ => {
                 let message = "the server has no note labels; a note has one category there";

@@ -34,6 +34,20 @@ pub(crate) fn open(server: &Emulator) -> Session {
     builder(server).open().unwrap()
 }
 
+/// A server and a session on it; test files add what they need.
+pub(crate) struct Studio {
+    pub(crate) server: Emulator,
+    pub(crate) session: Session,
+}
+
+impl Studio {
+    pub(crate) fn new() -> Self {
+        let server = emulator();
+        let session = open(&server);
+        Self { server, session }
+    }
+}
+
 /// How many requests `work` sends.
 pub(crate) fn requests(session: &Session, work: impl FnOnce()) -> u64 {
     let before = session.statistics().requests;
