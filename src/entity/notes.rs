@@ -84,10 +84,7 @@ impl Entity {
             notes.push(&note)
         };
         if let Err(error) = rest() {
-            for one in made.iter().rev() {
-                // Nobody has heard of it, so it only has to be forgotten.
-                let _ = session.delete(one);
-            }
+            session.take_back(&made);
             return Err(error);
         }
         Ok(note)

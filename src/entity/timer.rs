@@ -103,8 +103,7 @@ impl Session {
         let created = created?;
         if let Err(error) = self.commit() {
             if !self.is_in_doubt() {
-                // Nobody has heard of it, so it only has to be forgotten.
-                let _ = self.delete(&created);
+                self.take_back(std::slice::from_ref(&created));
             }
             return Err(error);
         }

@@ -264,7 +264,7 @@ impl SessionCache<'_> {
         self.session.shared.store.lock().forget_all();
         if let Some(lower) = self.session.shared.lower.get() {
             let start = lower.key_maker.key(&lower.scope);
-            let pattern = format!("^{}", escaped(&start));
+            let pattern = format!("^{}", regex_lite::escape(&start));
             lower.ask("be cleared", lower.cache.clear(Some(&pattern)));
         }
     }
@@ -320,18 +320,6 @@ impl std::fmt::Debug for SessionCache<'_> {
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
     }
-}
-
-/// A regular expression that finds just this text.
-fn escaped(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 16);
-    for letter in text.chars() {
-        if letter.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern
 }
 
 impl<C: Cache> SerialisedCache<Entity, C> {

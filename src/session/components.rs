@@ -6,7 +6,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
 use crate::location::{ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, Transfer};
 use crate::sequence::Sequence;
-use crate::store::EntityState;
 use crate::value::{Data, Value};
 
 /// The most members of a sequence that components are made of.
@@ -194,14 +193,8 @@ impl Made<'_> {
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        if self.is_kept {
-            return;
-        }
-        for component in &self.components {
-            if component.state() == Some(EntityState::Created) {
-                // Nobody has heard of it, so it only has to be forgotten.
-                let _ = self.session.delete(component);
-            }
+        if !self.is_kept {
+            self.session.take_back(&self.components);
         }
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::entity::set_metadata;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
+use crate::store::EntityState;
 use crate::value::{Data, Value};
 
 impl Session {
@@ -78,6 +79,15 @@ impl Session {
         }
         let entity = self.own(entity)?;
         self.shared.store.lock().delete(entity.handle.place)
+    }
+
+    /// Deletes those that are still new, the last first: when what they were made for has failed.
+    pub(crate) fn take_back(&self, made: &[Entity]) {
+        let new = |one: &&Entity| one.state() == Some(EntityState::Created);
+        for one in made.iter().rev().filter(new) {
+            // Nobody has heard of it, so it only has to be forgotten.
+            let _ = self.delete(one);
+        }
     }
 
     /// # Errors
