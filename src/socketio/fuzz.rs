@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::socketio::machine::{Machine, Output, Settings};
 use crate::socketio::packet::parse_handshake;
+use crate::socketio::{Machine, Output, Settings};
 
 /// The most outputs that one step may have: each packet that comes in delivers its own events
 /// and may free a window of waiting ones.

@@ -1,36 +1,18 @@
 //! The life of a connection: what to do about what happens, given what time it is.
 
+mod attempts;
+mod incoming;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::socketio::outgoing::{Outgoing, Queue, Wanted};
-use crate::socketio::packet::{self, Packet};
 use crate::socketio::seen::Seen;
+use crate::socketio::settings::Settings;
 
-/// The limits and patience of a [`Machine`].
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Packets in flight for each millisecond to the server, at least so many.
-    pub(crate) window: usize,
-    pub(crate) window_bytes: usize,
-    /// How long the server may take to say that we are connected.
-    pub(crate) accept_timeout: Duration,
-    pub(crate) ack_timeout: Duration,
-    /// Used if the handshake names none.
-    pub(crate) heartbeat_timeout: Duration,
-    /// After so many connections broke over an event it is handed back.
-    pub(crate) strikes: u32,
-    pub(crate) first_delay: Duration,
-    pub(crate) longest_delay: Duration,
-    /// How many attempts in a row may fail; without end if none.
-    pub(crate) attempts: Option<u32>,
-    /// How long `stop` waits for acknowledgements.
-    pub(crate) closing: Duration,
-    /// How many ids of incoming events are remembered.
-    pub(crate) seen: usize,
-}
+use attempts::Attempts;
 
 /// What is to be done, in this order.
 #[derive(Debug)]
@@ -98,11 +80,7 @@ pub(crate) struct Machine {
     /// Id and packet content, in the order in which they were made.
     subscriptions: Vec<(String, String)>,
     seen: Seen,
-    random: fastrand::Rng,
-    /// Attempts that failed since the last useful connection.
-    failures: u32,
-    /// Whether failing to connect is not the end.
-    persistent: bool,
+    attempts: Attempts,
     heartbeat_timeout: Duration,
     last_heard: Duration,
     /// Whether this connection has been of any use.
@@ -111,8 +89,6 @@ pub(crate) struct Machine {
 
 /// A connection that lasted so long was useful.
 const LASTED: Duration = Duration::from_secs(10);
-/// The jitter before the first attempt after a useful connection.
-const AT_ONCE: Duration = Duration::from_millis(20);
 /// How much later than announced the server's heartbeat may come.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -125,9 +101,7 @@ impl Machine {
             queue: Queue::default(),
             subscriptions: Vec::new(),
             seen: Seen::new(settings.seen),
-            random: fastrand::Rng::with_seed(seed),
-            failures: 0,
-            persistent,
+            attempts: Attempts::new(seed, persistent),
             heartbeat_timeout: settings.heartbeat_timeout,
             last_heard: Duration::ZERO,
             useful: false,
@@ -293,102 +267,6 @@ impl Machine {
         }
     }
 
-    /// A text frame has arrived.
-    pub(crate) fn received(&mut self, now: Duration, text: &str) {
-        if !matches!(self.state, State::Accepting { .. }) && !self.is_open() {
-            return;
-        }
-        self.last_heard = now;
-        if text.is_empty() {
-            // The server announces a frame of exactly 65,536 bytes as empty; what follows is
-            // not a frame any more (npm socket.io 0.9.19, hybi-16).
-            return self.lost(now, broken("an empty frame: the stream is out of step"));
-        }
-        match Packet::parse(text) {
-            Ok(packet) => self.handle(now, &packet),
-            Err(why) => {
-                let start: String = text.chars().take(80).collect();
-                log::warn!("event hub: ignored a packet, {why}: {start:?}");
-            }
-        }
-        self.pump(now);
-    }
-
-    fn handle(&mut self, now: Duration, packet: &Packet<'_>) {
-        match (packet, self.state) {
-            (Packet::Disconnect, _) => {
-                return self.lost(now, broken("the event server ended the connection"));
-            }
-            (Packet::Error(reason), State::Accepting { .. }) => {
-                // `1+0`: the session id has expired, as the upgrade came too late.
-                let message = format!("the event server refused the connection: {reason}");
-                return self.lost(now, broken(&message));
-            }
-            (Packet::Error(reason), _) => log::warn!("event hub: the server reports {reason:?}"),
-            (Packet::Other, _) => {}
-            (_, State::Accepting { .. }) => self.accepted(now),
-            _ => {}
-        }
-        match packet {
-            Packet::Heartbeat => self.send(packet::HEARTBEAT.to_string()),
-            Packet::Ack { number, data } => self.acknowledged(now, *number, data),
-            Packet::Event { acknowledge, data } => self.event(*acknowledge, data),
-            _ => {}
-        }
-    }
-
-    fn accepted(&mut self, now: Duration) {
-        self.state = State::Open { since: now };
-        self.persistent = true;
-        self.outputs.push_back(Output::Up);
-        for (id, text) in &self.subscriptions {
-            self.queue
-                .control(Wanted::Subscription(id.clone()), text.clone());
-        }
-    }
-
-    fn acknowledged(&mut self, now: Duration, number: u64, data: &str) {
-        let answer = packet::read_ack(data);
-        match (self.queue.acknowledge(now, number), answer) {
-            (Some(Wanted::Event(event)), Ok(())) => {
-                self.useful = true;
-                self.outputs.push_back(Output::Acknowledged(event));
-            }
-            (Some(Wanted::Event(event)), Err(why)) => {
-                self.useful = true;
-                self.undelivered(event, &format!("the event server refused it: {why}"));
-            }
-            (Some(Wanted::Subscription(id)), answer) => {
-                self.outputs.push_back(Output::Subscribed { id, answer });
-            }
-            (Some(Wanted::Unsubscription), Err(why)) => {
-                log::warn!("event hub: the server did not unsubscribe: {why}");
-            }
-            (Some(Wanted::Unsubscription), Ok(())) => {}
-            (None, _) => log::debug!("event hub: acknowledgement for unknown packet {number}"),
-        }
-        self.end_if_done();
-    }
-
-    fn event(&mut self, acknowledge: Option<&str>, data: &str) {
-        if let Some(number) = acknowledge {
-            self.send(packet::ack_packet(number));
-        }
-        let events = match packet::read_events(data) {
-            Ok(events) => events,
-            Err(error) => return log::warn!("event hub: ignored an event: {error}"),
-        };
-        self.useful = true;
-        for event in events {
-            let new = self.seen.is_new(event.id());
-            self.outputs.push_back(if new {
-                Output::Deliver(event)
-            } else {
-                Output::Duplicate
-            });
-        }
-    }
-
     /// Sends what the window allows.
     fn pump(&mut self, now: Duration) {
         if !self.is_open() {
@@ -429,39 +307,20 @@ impl Machine {
     }
 
     fn retry(&mut self, now: Duration, error: Error) {
-        match self.state {
+        let useful = match self.state {
             State::Idle | State::Waiting { .. } => return,
             State::Closing { .. } => return self.end(None),
-            State::Open { since } if self.useful || now >= since + LASTED => self.failures = 0,
-            State::Open { .. } | State::Opening | State::Accepting { .. } => self.failures += 1,
-        }
-        let enough = self
-            .settings
-            .attempts
-            .is_some_and(|most| self.failures >= most);
-        if !self.persistent || enough {
+            State::Open { since } => self.useful || now >= since + LASTED,
+            State::Opening | State::Accepting { .. } => false,
+        };
+        let Some(retry_in) = self.attempts.lost(useful, &self.settings) else {
             return self.end(Some(error));
-        }
+        };
         self.outputs.push_back(Output::Close);
-        let retry_in = self.delay();
         self.state = State::Waiting {
             until: now + retry_in,
         };
         self.outputs.push_back(Output::Down { error, retry_in });
-    }
-
-    /// Doubles with every failure; the jitter keeps the clients of a restarted server apart.
-    fn delay(&mut self) -> Duration {
-        let Some(doublings) = self.failures.checked_sub(1) else {
-            return AT_ONCE.mul_f64(self.random.f64());
-        };
-        let longest = self.settings.longest_delay;
-        let full = self
-            .settings
-            .first_delay
-            .saturating_mul(1 << doublings.min(20))
-            .min(longest);
-        full.mul_f64(0.5 + self.random.f64() / 2.0)
     }
 
     fn open(&mut self) {
@@ -518,24 +377,6 @@ impl Machine {
         match self.queue.oldest() {
             Some((_, since, _)) => since + self.settings.ack_timeout,
             None => Duration::MAX,
-        }
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            window: 32,
-            window_bytes: 256 * 1024,
-            accept_timeout: Duration::from_secs(10),
-            ack_timeout: Duration::from_secs(30),
-            heartbeat_timeout: Duration::from_secs(60),
-            strikes: 5,
-            first_delay: Duration::from_millis(250),
-            longest_delay: Duration::from_secs(30),
-            attempts: None,
-            closing: Duration::from_millis(75),
-            seen: 8192,
         }
     }
 }

@@ -10,7 +10,9 @@ mod packet;
 #[cfg(test)]
 mod scenario;
 mod seen;
+mod settings;
 
-pub(crate) use machine::{Machine, Output, Settings};
+pub(crate) use machine::{Machine, Output};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use packet::{Handshake, NOTHING, parse_handshake};
+pub(crate) use settings::Settings;

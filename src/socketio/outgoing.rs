@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::socketio::machine::Settings;
 use crate::socketio::packet;
+use crate::socketio::settings::Settings;
 
 /// A published event that the server has not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

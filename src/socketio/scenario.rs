@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::error::{Error, ErrorKind};
-use crate::socketio::machine::{Machine, Output, Settings};
+use crate::socketio::{Machine, Output, Settings};
 
 /// A machine, its clock and what it has asked for since somebody looked.
 struct Scenario {
