@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::event::model::Event;
+use crate::event::update::Names;
+use crate::value::EntityKey;
 
 /// An entry in ftrack's action menu; hand it to `EventHub::register_action`.
 ///
@@ -119,6 +121,32 @@ pub struct Selected {
     pub legacy_type: String,
 }
 
+impl Selected {
+    /// Its key under today's name of its type, to load it with `session.get`; see
+    /// [`Names`]. What is called `task` here may be any kind of `TypedContext`, a shot for example.
+    ///
+    /// ```
+    /// use ftrack_api::Event;
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let shot = session.query("Shot")?.first()?.expect("a shot");
+    /// # let id = shot.id();
+    /// let event = Event::new("ftrack.action.launch").data(serde_json::json!({
+    ///     "actionIdentifier": "studio.rename",
+    ///     "selection": [{ "entityId": &*id, "entityType": "task" }]
+    /// }));
+    /// let key = event.selection()?[0].key(session.schema());
+    /// let selected = session.get(key.entity_type(), &key)?;
+    /// assert_eq!(selected.expect("it is there").entity_type(), "Shot");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key(&self, names: &(impl Names + ?Sized)) -> EntityKey {
+        let known = names.entity_type(&self.legacy_type);
+        EntityKey::new(known.as_deref().unwrap_or(&self.legacy_type), &self.id)
+    }
+}
+
 /// The content of an `ftrack.action.launch` event.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
@@ -223,11 +251,17 @@ impl Outcome {
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Message { success, message } => json!({"success": success, "message": message}),
-            Self::Form(form) => json!({
-                "success": true, "message": "", "type": "form", "title": form.title,
-                "items": form.fields.iter().map(|field| &field.json).collect::<Vec<_>>(),
-                "submit_button_label": form.button,
-            }),
+            Self::Form(form) => {
+                let items: Vec<_> = form.fields.iter().map(|field| &field.json).collect();
+                let mut answer = json!({
+                    "success": true, "message": "", "type": "form", "title": form.title,
+                    "items": items,
+                });
+                if let Some(label) = &form.button {
+                    answer["submit_button_label"] = label.as_str().into();
+                }
+                answer
+            }
         }
     }
 }

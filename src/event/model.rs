@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::event::expression::Expression;
+
 /// Something that happened, or that somebody asks for, under a topic.
 ///
 /// ```
@@ -91,7 +93,7 @@ impl Event {
     /// ```
     pub fn reply_to(event: &Event, data: impl Into<Value>) -> Self {
         let mut reply = Self::new("ftrack.meta.reply").data(data);
-        reply.target = format!("id={}", event.source_id().unwrap_or_default());
+        reply.target = Expression::equal("id", event.source_id().unwrap_or_default()).to_string();
         reply.in_reply_to_event = Some(event.id.clone());
         reply
     }
@@ -319,5 +321,8 @@ mod tests {
         assert_eq!(reply.topic(), "ftrack.meta.reply");
         assert_eq!(reply.get_target(), "id=hub");
         assert_eq!(reply.in_reply_to_event(), Some(question.id()));
+        let source = json!({"id": "a b"}).as_object().cloned().unwrap();
+        let reply = Event::reply_to(&Event::new("q").source(source), json!(1));
+        assert_eq!(reply.get_target(), "id=\"a b\"");
     }
 }
