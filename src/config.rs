@@ -244,7 +244,7 @@ fn login_name(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
 }
 
 /// Reads a server URL. A missing scheme means `https`; slashes at the end do not matter.
-fn parse_server_url(text: &str) -> Result<Url> {
+pub(crate) fn parse_server_url(text: &str) -> Result<Url> {
     let trimmed = text.trim();
     let with_scheme = if trimmed.contains("://") {
         trimmed.to_owned()

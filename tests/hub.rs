@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::event::{Action, ActionItem, Launch, Outcome};
+use ftrack_api::event::{Action, ActionItem, Form, FormField, Launch, Outcome};
 use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, HubState, Network, SubscribeOptions};
 use serde_json::{Value, json};
 
@@ -342,7 +342,13 @@ fn subscriptions_survive_a_lost_connection() {
     server.cut_all();
     hub.wait(Duration::ZERO).unwrap();
     for _ in 0..2 {
-        topics.push(hub.next(LONG).unwrap().unwrap().topic().to_string());
+        let event = hub.next(LONG).unwrap().unwrap();
+        topics.push(event.topic().to_string());
+        let reason = event.get_data()["reason"].as_str();
+        assert_eq!(
+            reason.is_some_and(|reason| !reason.is_empty()),
+            event.topic() == "ftrack.meta.disconnected"
+        );
     }
     assert_eq!(
         topics,
@@ -480,6 +486,8 @@ fn the_receiver_of_a_burst_gets_everything_once() {
 #[test]
 fn garbage_is_survived() {
     let server = Server::start();
+    // It is not the silence that ends a connection here.
+    server.faults(|faults| faults.heartbeat = Some(300));
     let hub = hub(&server);
     listen(&hub, "topic=t");
     let check = |what: &str| {
@@ -491,6 +499,7 @@ fn garbage_is_survived() {
         assert_eq!(event.get_data(), what);
     };
     for packet in [
+        "2::",
         "nonsense",
         "5:::{",
         "5:::{\"name\":\"ftrack.event\",\"args\":[7]}",
@@ -505,7 +514,7 @@ fn garbage_is_survived() {
         server.send(packet);
         check(packet);
     }
-    assert_eq!(hub.counts().reconnects, 0);
+    assert_eq!((hub.counts().reconnects, server.controls()), (0, 0));
     for (what, bytes) in [
         ("binary", vec![0x82, 2, 1, 2]),
         ("ping", vec![0x89, 0]),
@@ -549,7 +558,7 @@ fn refused_connections_say_why() {
         (
             answer("401 Unauthorized", ""),
             ErrorKind::Authentication,
-            "status 401",
+            "status 401; check the API user and the API key",
         ),
         (answer("500 Oops", ""), ErrorKind::Connection, "status 500"),
         (answer("200 OK", "<html>"), ErrorKind::BadResponse, "<html>"),
@@ -689,7 +698,8 @@ fn disconnecting_from_a_handler_ends_the_wait() {
     let hub = hub(&server);
     let own = hub.clone();
     let options = SubscribeOptions::new().acknowledged(LONG);
-    hub.subscribe_with("topic=stop", options, move |_| {
+    let stopper = options.clone().subscriber(json!({"id": "stopper"}));
+    hub.subscribe_with("topic=stop", stopper, move |_| {
         disconnects_promptly(&own);
         Ok(Some(json!("cannot be sent any more")))
     })
@@ -697,9 +707,130 @@ fn disconnecting_from_a_handler_ends_the_wait() {
     hub.publish(Event::new("stop")).unwrap();
     hub.wait(None).unwrap();
     hub.connect().unwrap();
-    hub.publish(Event::new("stop")).unwrap();
+    let own = hub.clone();
+    hub.subscribe_with("topic=close", options, move |_| {
+        own.close();
+        assert!(own.get_subscriber_by_identifier("stopper").is_none());
+        Ok(None)
+    })
+    .unwrap();
+    hub.publish(Event::new("close")).unwrap();
     hub.wait(None).unwrap();
-    hub.close();
+    assert_eq!(hub.counts().failed_handlers, 0);
+}
+
+#[test]
+fn waiting_outlasts_a_lost_connection() {
+    let server = Server::start();
+    let hub = hub(&server);
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heard);
+    hub.subscribe("topic=t", move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(None)
+    })
+    .unwrap();
+    let waiting = hub.clone();
+    let thread = thread::spawn(move || waiting.wait(None));
+    for round in 1..4 {
+        server.cut_all();
+        eventually("it connects again", || hub.counts().reconnects == round);
+        hub.publish(Event::new("t")).unwrap();
+        let expected = usize::try_from(round).unwrap();
+        eventually("it is heard", || heard.load(Ordering::SeqCst) == expected);
+    }
+    assert!(!thread.is_finished());
+    hub.disconnect();
+    thread.join().unwrap().unwrap();
+}
+
+#[test]
+fn polling_never_waits() {
+    let server = Server::start();
+    let hub = hub(&server);
+    listen(&hub, "topic=t");
+    let waiting = hub.clone();
+    let poll = || {
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(hub.poll(), 0);
+        }
+        assert!(start.elapsed() < LONG);
+    };
+    hub.poll();
+    poll();
+    let thread = thread::spawn(move || waiting.wait(None));
+    poll();
+    server.faults(|faults| faults.frozen = true);
+    hub.publish(Event::new("t")).unwrap();
+    poll();
+    hub.disconnect();
+    thread.join().unwrap().unwrap();
+    hub.poll();
+    poll();
+}
+
+#[test]
+fn local_events_stay_here() {
+    let server = Server::start();
+    let hub = hub(&server);
+    hub.subscribe("topic=t", |_| Ok(Some(json!("answer"))))
+        .unwrap();
+    assert_eq!(hub.publish_synchronous(Event::new("t")), ["answer"]);
+    hub.publish(Event::new("end")).unwrap();
+    hub.flush(LONG).unwrap();
+    let counts = hub.counts();
+    assert_eq!((counts.published, counts.received), (1, 0));
+}
+
+#[test]
+fn disconnecting_hands_back_everything_before_it_returns() {
+    const COUNT: usize = 20_000;
+    let server = Server::start();
+    let hub = hub(&server);
+    server.faults(|faults| faults.deaf = true);
+    let reported = Arc::new(AtomicUsize::new(0));
+    let reports = Arc::clone(&reported);
+    hub.on_undelivered(move |_, _| {
+        reports.fetch_add(1, Ordering::SeqCst);
+    });
+    for number in 0..COUNT {
+        hub.publish(Event::new("t").data(number)).unwrap();
+    }
+    hub.disconnect();
+    assert_eq!(reported.load(Ordering::SeqCst), COUNT);
+}
+
+#[test]
+fn the_last_handle_reports_what_was_not_delivered() {
+    let server = Server::start();
+    let hub = hub(&server);
+    server.faults(|faults| faults.deaf = true);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let reports = Arc::clone(&reported);
+    hub.on_undelivered(move |event, _| reports.lock().unwrap().push(event.id().to_string()));
+    let id = hub.publish(Event::new("t")).unwrap();
+    drop(hub);
+    assert_eq!(*reported.lock().unwrap(), [id]);
+}
+
+#[test]
+fn connecting_does_not_end_a_hub_that_goes_on_trying() {
+    let mut server = Server::start();
+    let hub = EventHub::new(config(&server).connect_timeout(SHORT));
+    server.stop();
+    hub.connect_in_background().unwrap();
+    hub.listen("topic=t").unwrap();
+    hub.publish(Event::new("t")).unwrap();
+    for attempt in [hub.connect(), hub.reconnect()] {
+        let error = attempt.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let text = error.to_string();
+        assert!(text.contains(&server.address().to_string()), "{text}");
+    }
+    server.restart();
+    assert_eq!(hub.next(LONG).unwrap().unwrap().topic(), "t");
+    hub.connect().unwrap();
 }
 
 #[test]
@@ -724,10 +855,13 @@ fn closing_while_others_publish_and_wait() {
     let waiter = thread::spawn(move || waiting.wait(None));
     thread::sleep(SHORT);
     disconnects_promptly(&hub);
+    let start = Instant::now();
     let published: u64 = publishers
         .into_iter()
         .map(|thread| thread.join().unwrap())
         .sum();
+    // They do not wait for room any more, which they would for half a minute.
+    assert!(start.elapsed() < LONG);
     waiter.join().unwrap().unwrap();
     let counts = hub.counts();
     assert_eq!(
@@ -754,6 +888,10 @@ fn a_full_queue_is_an_error_after_a_while() {
     assert_eq!(hub.flush(SHORT).unwrap_err().kind(), ErrorKind::Timeout);
     let huge = Event::new("t").data("x".repeat(17 << 20));
     assert_eq!(hub.publish(huge).unwrap_err().kind(), ErrorKind::Validation);
+    let nobody = Event::new("t").target("not an expression");
+    let error = hub.publish(nobody).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Syntax);
+    assert_eq!(hub.counts().published, 5);
 }
 
 #[test]
@@ -767,6 +905,13 @@ fn large_events_pass() {
         let event = hub.next(LONG).unwrap().unwrap();
         assert_eq!(event.get_data().as_str().unwrap().len(), size);
     }
+    // Others may send more than this hub does.
+    let event = Event::new("t").data("x".repeat(50_000_000));
+    server.send(&format!(
+        "5:::{}",
+        json!({"name": "ftrack.event", "args": [event]})
+    ));
+    assert_eq!(hub.next(LONG).unwrap().unwrap().id(), event.id());
     assert_eq!(hub.counts().reconnects, 0);
 }
 
@@ -822,9 +967,11 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
             ActionItem::new("studio.rename", "Rename")
         }
         fn launch(&self, launch: &Launch) -> anyhow::Result<Outcome> {
-            let name = launch
-                .value("name")
-                .ok_or_else(|| anyhow::anyhow!("no name"))?;
+            let Some(name) = launch.value("name") else {
+                let field = FormField::number("name", "New number");
+                return Ok(Form::new("Rename").field(field).into());
+            };
+            anyhow::ensure!(name != 0, "no name");
             Ok(Outcome::success(format!("now {name}")))
         }
     }
@@ -859,8 +1006,12 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
         json!({"success": true, "message": "now 7"})
     );
     assert_eq!(
-        launch(json!({})),
+        launch(json!({"name": 0})),
         json!({"success": false, "message": "no name"})
+    );
+    assert_eq!(
+        launch(json!({}))["items"],
+        json!([{"type": "number", "name": "name", "label": "New number"}])
     );
     drop(registration);
     host.close();
@@ -1000,7 +1151,8 @@ mod threads {
             || {
                 let server = Server::start();
                 let hub = EventHub::new(config(&server));
-                hub.subscribe("topic=t", |_| Ok(None)).unwrap();
+                hub.subscribe("topic=t", |_| Ok(Some(json!(1)))).unwrap();
+                assert_eq!(hub.publish_synchronous(Event::new("t")), [1]);
                 assert_eq!(hub_threads().len(), 0);
                 hub.connect().unwrap();
                 let clone = hub.clone();

@@ -40,8 +40,8 @@ impl HubConfig {
     ///
     /// # Errors
     ///
-    /// `Configuration` if the URL is none of http or https, or has no host, or if the
-    /// environment names a proxy that cannot be used.
+    /// `Configuration` if the URL is none of http or https (a missing scheme means https), or if
+    /// the environment names a proxy that cannot be used.
     ///
     /// ```
     /// let config = ftrack_api::HubConfig::new("https://studio.example.com", "ada", "secret")?;
@@ -49,20 +49,9 @@ impl HubConfig {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn new(server_url: &str, api_user: &str, api_key: &str) -> Result<Self> {
-        let bad = |why: &str| {
-            let message = format!("server URL {server_url:?} {why}");
-            Error::new(ErrorKind::Configuration, message)
-        };
-        let url = Url::parse(server_url).map_err(|error| bad("cannot be read").because(error))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(bad("must begin with http:// or https://"));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("has no host"));
-        }
         let network = Network::new().resolve(&config::variable)?;
         let this = Self {
-            server_url: url,
+            server_url: config::parse_server_url(server_url)?,
             api_user: String::new(),
             api_key: ApiKey::new(""),
             headers: Vec::new(),
@@ -220,9 +209,16 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_used() {
-        for url in ["", "studio", "ftp://studio", "http://", "file:///x"] {
+        for url in [
+            "",
+            "ftp://studio",
+            "http://",
+            "file:///x",
+            "http://me:pass@h",
+        ] {
             let error = HubConfig::new(url, "u", "k").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration, "{url}");
+            assert!(!error.to_string().contains("pass"), "{error}");
         }
         let error = HubConfig::new("http://h", "u", "sec\nret").unwrap_err();
         assert!(!error.to_string().contains("sec"), "{error}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -272,7 +272,7 @@ impl Core {
             }
             Command::WhenUp(waiter) => self.waiters.push(waiter),
             Command::Reconnect => {
-                self.tell_of_loss();
+                self.tell_of_loss("the connection is to be replaced");
                 self.status.set_state(HubState::Reconnecting);
                 self.machine.reconnect();
             }
@@ -289,19 +289,21 @@ impl Core {
         for waiter in self.waiters.drain(..) {
             let _ = waiter.send(Ok(()));
         }
-        self.announce("ftrack.meta.connected");
+        *self.status.trouble.lock() = None;
+        self.announce("ftrack.meta.connected", json!({}));
     }
 
     fn down(&mut self, error: &Error, retry_in: Duration) {
         log::warn!("event hub: {error}; trying again in {retry_in:.1?}");
-        self.tell_of_loss();
+        self.tell_of_loss(&error.to_string());
+        *self.status.trouble.lock() = Some(error.to_string());
     }
 
     /// Announces that the connection is gone, whoever wanted it, if there was one.
-    fn tell_of_loss(&mut self) {
+    fn tell_of_loss(&mut self, reason: &str) {
         if self.status.state() == HubState::Connected {
             self.status.set_state(HubState::Reconnecting);
-            self.announce("ftrack.meta.disconnected");
+            self.announce("ftrack.meta.disconnected", json!({"reason": reason}));
         }
     }
 
@@ -345,6 +347,8 @@ impl Core {
     pub(super) fn end(&mut self, error: Option<Error>) {
         self.take_commands(usize::MAX);
         self.act_all();
+        let reason = error.as_ref().map(ToString::to_string);
+        self.tell_of_loss(reason.as_deref().unwrap_or("it was asked for"));
         self.status.set_state(HubState::Disconnected);
         self.shared.gate.close();
         let first = self.waiters.pop();
@@ -354,14 +358,11 @@ impl Core {
         if let Some(waiter) = first {
             let _ = waiter.send(Err(error.unwrap_or_else(|| self.status.why())));
         }
-        if self.was_up {
-            self.announce("ftrack.meta.disconnected");
-        }
     }
 
     /// Queues an event of our own that only this hub sees.
-    fn announce(&self, topic: &str) {
-        let event = Event::new(topic).source(self.source.clone());
+    fn announce(&self, topic: &str, data: Value) {
+        let event = Event::new(topic).data(data).source(self.source.clone());
         self.shared.deliver(event);
     }
 }

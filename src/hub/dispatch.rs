@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::event::{Event, Subscriber};
 use crate::hub::shared::{Counters, not_connected};
-use crate::hub::{Callback, EventHub};
+use crate::hub::{Callback, EventHub, Inner};
 
 /// What is called for a reply.
 pub(super) type OnReply = Arc<dyn Fn(&Event) -> anyhow::Result<()> + Send + Sync + 'static>;
@@ -57,7 +57,7 @@ impl EventHub {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn poll(&self) -> usize {
-        self.report_undelivered();
+        self.inner.report_undelivered();
         // Only what is there now: handlers may publish more.
         let waiting = self.inner.shared.incoming().len();
         let events = self.inner.shared.incoming().try_iter().take(waiting);
@@ -106,29 +106,12 @@ impl EventHub {
         self.dispatch(&event, false)
     }
 
-    /// Calls `on_undelivered` for what was handed back.
-    pub(super) fn report_undelivered(&self) {
-        for (event, why) in self.inner.shared.reports().try_iter() {
-            self.report_one(&event, &why);
-        }
-    }
-
-    fn report_one(&self, event: &Event, why: &str) {
-        let callback = self.inner.on_undelivered.read().clone();
-        let Some(callback) = callback else {
-            let (id, topic) = (event.id(), event.topic());
-            log::warn!("event hub: event {id} ({topic}) was not delivered: {why}");
-            return;
-        };
-        self.guarded("on_undelivered", event, || callback(event, why));
-    }
-
     /// Calls everybody who wants the event, and answers what they returned.
     fn dispatch(&self, event: &Event, reply: bool) -> Vec<Value> {
         if let Some(original) = event.in_reply_to_event() {
             let callback = self.inner.replies.lock().get(original);
             if let Some(callback) = callback {
-                self.guarded("on_reply", event, || callback(event));
+                self.inner.guarded("on_reply", event, || callback(event));
             }
         }
         let mut results = Vec::new();
@@ -136,7 +119,9 @@ impl EventHub {
             if subscriber.is_gone() {
                 continue;
             }
-            let answer = self.guarded(subscriber.id(), event, || (subscriber.callback)(event));
+            let answer = self
+                .inner
+                .guarded(subscriber.id(), event, || (subscriber.callback)(event));
             if let Some(Some(data)) = answer {
                 if reply {
                     self.answer(event, &data, &subscriber);
@@ -169,26 +154,6 @@ impl EventHub {
         }
     }
 
-    /// Runs user code, which was wrapped so that it does not panic; its failure is logged and counted, so that the others get their turn.
-    fn guarded<T>(
-        &self,
-        who: &str,
-        event: &Event,
-        call: impl FnOnce() -> anyhow::Result<T>,
-    ) -> Option<T> {
-        let why = match call() {
-            Ok(value) => return Some(value),
-            Err(error) => format!("{error:#}"),
-        };
-        Counters::add(&self.inner.shared.counters.failed_handlers);
-        log::error!(
-            "event hub: {who} failed for event {} ({}): {why}",
-            event.id(),
-            event.topic()
-        );
-        None
-    }
-
     /// The next event; whatever was handed back is reported meanwhile. `watched` says whether
     /// the hub has been seen connected, or about to be, since the caller began to wait.
     fn receive(&self, deadline: Option<Instant>, watched: &mut bool) -> Result<Received> {
@@ -197,7 +162,7 @@ impl EventHub {
             // In this order: what has ended has queued all it had before.
             let running = self.inner.line.running();
             *watched |= running.is_some();
-            self.report_undelivered();
+            self.inner.report_undelivered();
             if let Ok(event) = shared.incoming().try_recv() {
                 return Ok(Received::Event(event));
             }
@@ -219,7 +184,7 @@ impl EventHub {
                 }
                 recv(shared.reports()) -> report => {
                     if let Ok((event, why)) = report {
-                        self.report_one(&event, &why);
+                        self.inner.report_one(&event, &why);
                     }
                 }
                 // Its last events may have come since.
@@ -237,6 +202,46 @@ impl EventHub {
             None if watched => Ok(Received::Ended),
             None => Err(self.or_closed(not_connected())),
         }
+    }
+}
+
+impl Inner {
+    /// Calls `on_undelivered` for what was handed back.
+    pub(super) fn report_undelivered(&self) {
+        for (event, why) in self.shared.reports().try_iter() {
+            self.report_one(&event, &why);
+        }
+    }
+
+    fn report_one(&self, event: &Event, why: &str) {
+        let callback = self.on_undelivered.read().clone();
+        let Some(callback) = callback else {
+            let (id, topic) = (event.id(), event.topic());
+            log::warn!("event hub: event {id} ({topic}) was not delivered: {why}");
+            return;
+        };
+        self.guarded("on_undelivered", event, || callback(event, why));
+    }
+
+    /// Runs user code, which was wrapped so that it does not panic; its failure is logged and
+    /// counted, so that the others get their turn.
+    fn guarded<T>(
+        &self,
+        who: &str,
+        event: &Event,
+        call: impl FnOnce() -> anyhow::Result<T>,
+    ) -> Option<T> {
+        let why = match call() {
+            Ok(value) => return Some(value),
+            Err(error) => format!("{error:#}"),
+        };
+        Counters::add(&self.shared.counters.failed_handlers);
+        log::error!(
+            "event hub: {who} failed for event {} ({}): {why}",
+            event.id(),
+            event.topic()
+        );
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use rustls::{ClientConnection, StreamOwned};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::Role;
+use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
 use crate::config::is_socks;
@@ -20,6 +20,9 @@ use crate::hub::poller::{Poller, Registries, Watcher, io_error};
 use crate::hub::shared::after;
 use crate::socketio::{self, Handshake};
 use crate::transport::{SocksFailure, alert_behind, look_up, open_tunnel};
+
+/// The most bytes of one packet that is read: a little more than servers take from anybody.
+const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
@@ -80,7 +83,8 @@ impl Link {
         match self.socket.read() {
             Ok(Message::Text(text)) => Ok(Some(text)),
             Ok(Message::Close(_)) => Err(ended("the event server closed it")),
-            // Pings and what should not be there show that the server lives, and no more.
+            // What should not be there shows that the server lives, and no more. Whoever pings is
+            // no socket.io 0.9.19, which never does and closes on a pong, and is answered.
             Ok(_) => Ok(Some(Utf8Bytes::from_static(socketio::NOTHING))),
             Err(tungstenite::Error::Io(error)) if is_transient(&error) => Ok(None),
             Err(error) => Err(frame_error(error)),
@@ -144,7 +148,11 @@ impl Opening<'_> {
             let message = "what answers is not a websocket server, maybe a proxy in between";
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
-        let socket = WebSocket::from_partially_read(stream, response.rest, Role::Client, None);
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_BYTES))
+            .max_frame_size(Some(MESSAGE_BYTES));
+        let rest = response.rest;
+        let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
             socket,
             blocked: false,
@@ -235,7 +243,8 @@ impl Opening<'_> {
 
     /// Looking the name up is the one step that cannot be broken off.
     fn connect(&mut self, host: &str, port: u16) -> Result<TcpStream> {
-        let found = look_up(&self.config.network, host, port);
+        let network = &self.config.network;
+        let found = self.poller.stuck_in(|| look_up(network, host, port));
         self.poller.check_cancelled()?;
         let addresses =
             found.map_err(|error| io_error(error).context("its name cannot be resolved"))?;
@@ -311,6 +320,11 @@ fn check_status(response: &Response, expected: u16, what: &str) -> Result<()> {
         _ => ErrorKind::Connection,
     };
     let mut message = format!("{what} was refused with status {}", response.status);
+    match response.status {
+        401 | 403 => message += "; check the API user and the API key",
+        407 => message += "; check user and password of the proxy",
+        _ => {}
+    }
     if let Some(location) = response.all("location").next() {
         message += &format!(" and a redirection; use the server URL it leads to: {location}");
     }

@@ -95,9 +95,17 @@ struct Inner {
     has_ended: AtomicBool,
 }
 
+/// So much longer than it has to open a connection `connect` gives a thread for which a failure
+/// is the end: the server may take ten seconds more to accept us, and the thread knows better what
+/// went wrong, unless it waits for the system.
+const LATER: Duration = Duration::from_secs(11);
+
 /// How long `disconnect` waits for the thread: a little longer than that waits for
 /// acknowledgements.
 const PROMPT: Duration = Duration::from_millis(95);
+
+/// So much longer it waits for a thread that works: many events to hand back take their time.
+const BUSY: Duration = Duration::from_secs(5);
 
 impl EventHub {
     /// A hub that is not connected.
@@ -154,11 +162,14 @@ impl EventHub {
     /// # Errors
     ///
     /// `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse` or `Unsupported` if the
-    /// first attempt fails: then nothing goes on in the background. `Cancelled` if another
-    /// thread disconnects meanwhile.
+    /// first attempt fails: then nothing goes on in the background. `Timeout` also if the hub was
+    /// trying already: then it goes on. `Cancelled` if another thread disconnects meanwhile.
     pub fn connect(&self) -> Result<()> {
+        if let Some(remote) = self.inner.line.running() {
+            return self.await_up(&remote, Duration::ZERO);
+        }
         let remote = self.start(false)?;
-        let result = self.await_up(&remote);
+        let result = self.await_up(&remote, LATER);
         if matches!(&result, Err(error) if error.kind() == ErrorKind::Timeout) {
             self.disconnect();
         }
@@ -177,15 +188,16 @@ impl EventHub {
 
     /// Ends the connection and the thread, within 100 milliseconds. Events on their way have
     /// that long to be acknowledged; the others are handed to
-    /// [`on_undelivered`](Self::on_undelivered), here, before this returns. Subscribers stay,
-    /// and are subscribed again by the next [`connect`](Self::connect). Does nothing if the hub
-    /// is not connected.
+    /// [`on_undelivered`](Self::on_undelivered), here, before this returns, which takes as long as
+    /// that takes. Call [`flush`](Self::flush) before to have everything delivered. Subscribers
+    /// stay, and are subscribed again by the next [`connect`](Self::connect). Does nothing if the
+    /// hub is not connected.
     ///
     /// If the thread is waiting for the system to look up a host name, which cannot be broken
     /// off, it ends by itself afterwards.
     pub fn disconnect(&self) {
         self.inner.stop();
-        self.report_undelivered();
+        self.inner.report_undelivered();
     }
 
     /// Disconnects and drops all subscribers.
@@ -210,7 +222,7 @@ impl EventHub {
         };
         self.inner.line.command(Command::Reconnect)?;
         remote.signals.cancel();
-        self.await_up(&remote)
+        self.await_up(&remote, Duration::ZERO)
     }
 
     /// Whether the server has accepted the connection, and nothing says that it is lost.
@@ -265,7 +277,8 @@ impl EventHub {
 
     /// Calls this for every event that is not delivered, with the reason: the hub gave up or
     /// was closed, the server refused it, or several connections broke over it. It runs where
-    /// handlers run, and in [`disconnect`](Self::disconnect). Without it a warning is logged.
+    /// handlers run, in [`disconnect`](Self::disconnect), and where the last handle is dropped.
+    /// Without it a warning is logged.
     pub fn on_undelivered(&self, callback: impl Fn(&Event, &str) + Send + Sync + 'static) {
         let old = self
             .inner
@@ -302,23 +315,21 @@ impl EventHub {
         })
     }
 
-    fn await_up(&self, remote: &Remote) -> Result<()> {
+    /// Waits for the connection, and so much longer than an attempt to open one may take.
+    fn await_up(&self, remote: &Remote, longer: Duration) -> Result<()> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         if self.inner.line.command(Command::WhenUp(sender)).is_err() {
             return Err(remote.status.why());
         }
-        // The thread has its own deadline and knows better what went wrong; this one is for a
-        // thread that waits for the system.
-        let patience = self
-            .inner
-            .config
-            .connect_timeout
-            .saturating_add(Duration::from_secs(11));
+        let patience = self.inner.config.connect_timeout.saturating_add(longer);
         match receiver.recv_timeout(patience) {
             Ok(result) => result,
             Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(remote.status.why()),
             Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
-                let message = "the event server did not accept the connection in time";
+                let why = remote.status.trouble.lock().clone();
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                let message =
+                    format!("the event server did not accept the connection in time{why}");
                 Err(Error::new(ErrorKind::Timeout, message))
             }
         }
@@ -334,8 +345,11 @@ impl Inner {
         // If it has ended meanwhile there is nobody to tell.
         let _ = self.line.command(Command::Stop);
         remote.signals.cancel();
-        let ended = remote.status.ended.recv_timeout(PROMPT);
-        if ended == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+        let late = |patience: Duration| {
+            let ended = remote.status.ended.recv_timeout(patience);
+            ended == Err(crossbeam_channel::RecvTimeoutError::Timeout)
+        };
+        if late(PROMPT) && (remote.signals.is_stuck() || late(BUSY)) {
             self.line.stop(&remote);
             remote.status.finish();
         }
@@ -346,13 +360,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
-        for (event, why) in self.shared.reports().try_iter() {
-            log::warn!(
-                "event hub: event {} ({}) was not delivered: {why}",
-                event.id(),
-                event.topic()
-            );
-        }
+        self.report_undelivered();
     }
 }
 

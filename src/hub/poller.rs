@@ -25,6 +25,8 @@ pub(super) struct Signals {
     pending: AtomicBool,
     /// Set when opening a connection is to be broken off.
     cancel: AtomicBool,
+    /// Set while the thread does what cannot be broken off.
+    stuck: AtomicBool,
 }
 
 impl Signals {
@@ -50,6 +52,11 @@ impl Signals {
         self.pending.store(false, Ordering::Release);
         // Either a command is seen from now on, or who sent it sees that it has to wake.
         fence(Ordering::SeqCst);
+    }
+
+    /// Whether the thread does what cannot be broken off.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
     }
 
     /// There is nobody to wake until the next `clear`.
@@ -120,6 +127,7 @@ impl Poller {
             waker,
             pending: AtomicBool::new(false),
             cancel: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
         });
         Ok(Self {
             poll,
@@ -167,6 +175,14 @@ impl Poller {
             Ok(()) => {}
         }
         Ok(self.events.iter().any(|event| event.token() == SOCKET))
+    }
+
+    /// Does what cannot be broken off.
+    pub(super) fn stuck_in<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.signals.stuck.store(true, Ordering::Release);
+        let answer = call();
+        self.signals.stuck.store(false, Ordering::Release);
+        answer
     }
 
     /// Repeats an operation of a non-blocking socket until it is through.

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result, caught};
-use crate::event::Event;
+use crate::event::{Event, Expression};
 use crate::hub::EventHub;
 use crate::hub::shared::{Command, Counters, after, not_connected};
 
@@ -64,7 +64,8 @@ impl EventHub {
     /// # Errors
     ///
     /// `Connection` if the hub is not connected and is not about to be, `Timeout` if there was
-    /// no room, `Validation` if the event has more than 16 MiB. The event is not published then.
+    /// no room, `Validation` if the event has more than 16 MiB, `Syntax` if its target cannot be
+    /// read. The event is not published then.
     pub fn publish(&self, event: Event) -> Result<String> {
         self.publication(event).send()
     }
@@ -167,6 +168,7 @@ impl EventHub {
         if line.running().is_none() {
             return Err(not_connected().context(format!("cannot publish {}", event.topic())));
         }
+        check_target(&event)?;
         event.complete_source(&self.inner.source);
         let text = serde_json::to_string(&event).expect("an event is made of JSON values");
         let (id, bytes) = (event.id().to_string(), text.len());
@@ -181,6 +183,16 @@ impl EventHub {
             Err(_) => shared.gate.leave(bytes),
         }
         sent.map_err(|error| error.context(format!("cannot publish {}", event.topic())))
+    }
+}
+
+/// A target that cannot be read is nobody's: servers and clients drop the event.
+fn check_target(event: &Event) -> Result<()> {
+    match event.get_target() {
+        "" => Ok(()),
+        target => target.parse::<Expression>().map(drop).map_err(|error| {
+            error.context(format!("cannot publish {} to its target", event.topic()))
+        }),
     }
 }
 

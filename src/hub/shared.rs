@@ -84,6 +84,8 @@ pub(super) struct Status {
     state: AtomicU8,
     /// Why it ended, if nobody asked for it.
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
+    /// Why the last attempt failed, until one succeeds.
+    pub(super) trouble: Mutex<Option<String>>,
 }
 
 impl Status {
@@ -96,6 +98,7 @@ impl Status {
             process: std::process::id(),
             state: AtomicU8::new(HubState::Connecting as u8),
             failure: Mutex::new(None),
+            trouble: Mutex::new(None),
         }
     }
 

@@ -56,6 +56,7 @@ struct State {
     handshakes: Mutex<Vec<String>>,
     upgrades: Mutex<Vec<String>>,
     packets: Mutex<Vec<String>>,
+    controls: AtomicU64,
 }
 
 /// What is subscribed to, and the subscriber's metadata.
@@ -155,6 +156,12 @@ impl Server {
         self.state.packets.lock().unwrap().clone()
     }
 
+    /// How many pings and pongs came in: npm's server answers the one with an illegal frame and
+    /// closes on the other.
+    pub(crate) fn controls(&self) -> u64 {
+        self.state.controls.load(Ordering::SeqCst)
+    }
+
     /// Stops listening and breaks all connections.
     pub(crate) fn stop(&self) {
         if self.running.swap(false, Ordering::SeqCst) {
@@ -241,8 +248,12 @@ impl State {
         connection.send(greeting);
         let mut incoming = WebSocket::from_raw_socket(stream, Role::Server, None);
         while let Ok(message) = incoming.read() {
-            if let Message::Text(packet) = message {
-                self.packet(&connection, &packet);
+            match message {
+                Message::Text(packet) => self.packet(&connection, &packet),
+                Message::Ping(_) | Message::Pong(_) => {
+                    self.controls.fetch_add(1, Ordering::SeqCst);
+                }
+                _ => {}
             }
         }
         self.connections.lock().unwrap().remove(&number);
