@@ -68,16 +68,14 @@ fn handle_until(hub: &EventHub, condition: impl Fn() -> bool) {
     hub.wait(Duration::from_millis(100)).unwrap();
 }
 
-/// `disconnect` and `close` are prompt in every state.
+/// `disconnect` and `close` are prompt in every state: what they could wait for by mistake takes
+/// five seconds and more.
 #[track_caller]
 fn disconnects_promptly(hub: &EventHub) {
     let start = Instant::now();
     hub.disconnect();
     let took = start.elapsed();
-    assert!(
-        took < Duration::from_millis(500),
-        "disconnecting took {took:?}"
-    );
+    assert!(took < Duration::from_secs(2), "disconnecting took {took:?}");
     assert_eq!(hub.state(), HubState::Disconnected);
 }
 
@@ -822,15 +820,22 @@ fn connecting_does_not_end_a_hub_that_goes_on_trying() {
     hub.connect_in_background().unwrap();
     hub.listen("topic=t").unwrap();
     hub.publish(Event::new("t")).unwrap();
-    for attempt in [hub.connect(), hub.reconnect()] {
-        let error = attempt.unwrap_err();
+    let errors = [
+        hub.connect().unwrap_err(),
+        hub.reconnect().unwrap_err(),
+        hub.flush(SHORT).unwrap_err(),
+        hub.request(Event::new("t"), SHORT).unwrap_err(),
+    ];
+    let why = hub.connection_error().unwrap().to_string();
+    assert!(why.contains(&server.address().to_string()), "{why}");
+    for error in errors {
         assert_eq!(error.kind(), ErrorKind::Timeout);
-        let text = error.to_string();
-        assert!(text.contains(&server.address().to_string()), "{text}");
+        assert!(error.to_string().contains(&why), "{error}");
     }
     server.restart();
     assert_eq!(hub.next(LONG).unwrap().unwrap().topic(), "t");
     hub.connect().unwrap();
+    assert!(hub.connection_error().is_none());
 }
 
 #[test]

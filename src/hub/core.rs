@@ -296,7 +296,7 @@ impl Core {
     fn down(&mut self, error: &Error, retry_in: Duration) {
         log::warn!("event hub: {error}; trying again in {retry_in:.1?}");
         self.tell_of_loss(&error.to_string());
-        *self.status.trouble.lock() = Some(error.to_string());
+        *self.status.trouble.lock() = Some((error.kind(), error.to_string()));
     }
 
     /// Announces that the connection is gone, whoever wanted it, if there was one.

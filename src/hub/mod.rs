@@ -243,6 +243,23 @@ impl EventHub {
         remote.map_or(HubState::Disconnected, |remote| remote.status.state())
     }
 
+    /// Why there is no connection: what the last attempt failed with, or how the connection was
+    /// lost. `None` while there is one, and before the first attempt has failed.
+    ///
+    /// ```
+    /// use ftrack_api::{ErrorKind, EventHub, HubConfig};
+    /// let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+    /// hub.connect_in_background()?;
+    /// while hub.connection_error().is_none() {
+    ///     std::thread::sleep(std::time::Duration::from_millis(10));
+    /// }
+    /// assert_eq!(hub.connection_error().unwrap().kind(), ErrorKind::Connection);
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn connection_error(&self) -> Option<Error> {
+        self.inner.line.last()?.status.trouble()
+    }
+
     /// What the hub has done so far.
     pub fn counts(&self) -> HubCounts {
         self.inner.shared.counters.read()
@@ -264,15 +281,11 @@ impl EventHub {
         if left == 0 {
             return Ok(());
         }
-        let kind = if self.inner.line.running().is_some() {
-            ErrorKind::Timeout
-        } else {
-            ErrorKind::Connection
-        };
-        Err(Error::new(
-            kind,
-            format!("{left} events have not been acknowledged"),
-        ))
+        let message = format!("{left} events have not been acknowledged");
+        match self.inner.line.running() {
+            Some(_) => Err(self.late(message)),
+            None => Err(Error::new(ErrorKind::Connection, message)),
+        }
     }
 
     /// Calls this for every event that is not delivered, with the reason: the hub gave up or
@@ -315,6 +328,15 @@ impl EventHub {
         })
     }
 
+    /// The time is up: says why, if it is that there is no connection.
+    fn late(&self, message: String) -> Error {
+        let message = match self.connection_error() {
+            Some(why) => format!("{message}; there is no connection: {why}"),
+            None => message,
+        };
+        Error::new(ErrorKind::Timeout, message)
+    }
+
     /// Waits for the connection, and so much longer than an attempt to open one may take.
     fn await_up(&self, remote: &Remote, longer: Duration) -> Result<()> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
@@ -326,11 +348,8 @@ impl EventHub {
             Ok(result) => result,
             Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(remote.status.why()),
             Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
-                let why = remote.status.trouble.lock().clone();
-                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                let message =
-                    format!("the event server did not accept the connection in time{why}");
-                Err(Error::new(ErrorKind::Timeout, message))
+                let message = "the event server did not accept the connection in time";
+                Err(self.late(message.to_string()))
             }
         }
     }

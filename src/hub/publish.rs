@@ -127,8 +127,7 @@ impl EventHub {
         let pending = self.ask(event)?;
         pending.next(after(timeout)).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
-                let message = format!("nobody replied to {topic} within {timeout:?}");
-                Error::new(ErrorKind::Timeout, message)
+                self.late(format!("nobody replied to {topic} within {timeout:?}"))
             }
             RecvTimeoutError::Disconnected => {
                 let message = format!("event {topic} was not delivered, or the hub is closed");

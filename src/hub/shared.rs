@@ -84,8 +84,8 @@ pub(super) struct Status {
     state: AtomicU8,
     /// Why it ended, if nobody asked for it.
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
-    /// Why the last attempt failed, until one succeeds.
-    pub(super) trouble: Mutex<Option<String>>,
+    /// Why there is no connection, until there is one.
+    pub(super) trouble: Mutex<Option<(ErrorKind, String)>>,
 }
 
 impl Status {
@@ -127,10 +127,12 @@ impl Status {
 
     /// What it failed with, if it has.
     pub(super) fn failed(&self) -> Option<Error> {
-        let failure = self.failure.lock();
-        failure
-            .as_ref()
-            .map(|(kind, message)| Error::new(*kind, message.clone()))
+        again(&self.failure)
+    }
+
+    /// Why there is no connection.
+    pub(super) fn trouble(&self) -> Option<Error> {
+        again(&self.trouble)
     }
 
     pub(super) fn state(&self) -> HubState {
@@ -149,6 +151,14 @@ impl Status {
     pub(super) fn set_state(&self, state: HubState) {
         self.state.store(state as u8, Ordering::Release);
     }
+}
+
+/// An error for one more who wants to know.
+fn again(error: &Mutex<Option<(ErrorKind, String)>>) -> Option<Error> {
+    let error = error.lock();
+    error
+        .as_ref()
+        .map(|(kind, message)| Error::new(*kind, message.clone()))
 }
 
 /// An event that was not delivered, and why.
