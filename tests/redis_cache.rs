@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::cache::{Cache, RedisCache, conformance};
 use redis::Server;
-use support::{builder, emulator, requests};
+use support::{builder, emulator, requests, trace};
 
 #[test]
 fn it_keeps_to_the_rules() {
@@ -28,6 +28,87 @@ fn updates_at_once_lose_nothing() {
     support::check_updates(|| server.cache());
     let hour = Duration::from_secs(3600);
     support::check_updates(|| server.cache().prefix("brief:").ttl(hour));
+}
+
+/// What the documentation says that it needs, and managed servers allow.
+const ENOUGH: &str = "~ftrack:* +mget +set +del +watch +unwatch +multi +exec +scan";
+
+#[test]
+fn few_rights_are_enough() {
+    let server = Server::start();
+    conformance::check(|| server.cache_for(ENOUGH)).unwrap();
+    let cache = server.cache_for(ENOUGH);
+    let twice = ["a", "b", "a"].map(str::to_owned);
+    let mut add = |_, before: Option<String>| Some(before.unwrap_or_default() + "x");
+    cache.update_many(&twice, &mut add).unwrap();
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some("xx"));
+    assert_eq!(cache.statistics()[0].errors, 0);
+}
+
+#[test]
+fn a_command_that_is_refused_is_named_once_and_nothing_is_cached() {
+    trace::listen();
+    let server = Server::start();
+    let own = server.cache();
+    for (right, refused) in [
+        ("+mget", "'mget'"),
+        ("+watch", "'watch'"),
+        ("+multi", "'multi'"),
+        ("+exec", "'exec'"),
+        ("+set", "'set'"),
+        ("+del", "'del'"),
+    ] {
+        let key = refused.to_owned();
+        own.set(&key, "old".to_owned()).unwrap();
+        let cache = server.cache_for(&ENOUGH.replace(right, ""));
+        let cache = cache.pause(Duration::ZERO);
+        for _ in 0..3 {
+            let update = &mut |_, _| Some("new".to_owned());
+            cache.update_many(&[key.clone()], update).unwrap();
+            cache.get(&key).unwrap();
+            cache.remove(&key).unwrap();
+        }
+        assert!(cache.statistics()[0].errors >= 3);
+        let said = trace::logged(refused);
+        let warnings = said.iter().filter(|(level, _)| *level == log::Level::Warn);
+        assert_eq!(warnings.count(), 1, "{said:?}");
+        assert!(said[0].1.contains("must allow"), "{said:?}");
+        // Who knows that it is old does not read it.
+        assert_eq!(cache.get(&key).unwrap(), None);
+    }
+}
+
+#[test]
+fn what_is_no_text_counts_as_not_there() {
+    let server = Server::start();
+    let cache = server.cache();
+    cache.set("good", "1".to_owned()).unwrap();
+    assert!(
+        server
+            .command("SET ftrack:bad \"\\xff\"")
+            .starts_with("+OK")
+    );
+    assert!(server.command("RPUSH ftrack:list 1").starts_with(":1"));
+    let keys = ["bad", "good", "list"].map(str::to_owned);
+    let found = cache.get_many(&keys).unwrap();
+    assert_eq!(found, [None, Some("1".to_owned()), None]);
+    let mut update = |_, before: Option<String>| Some(before.unwrap_or_default() + "2");
+    cache.update_many(&keys, &mut update).unwrap();
+    let found = cache.get_many(&keys).unwrap();
+    assert_eq!(found, ["2", "12", "2"].map(|text| Some(text.to_owned())));
+    assert_eq!(cache.statistics()[0].errors, 0);
+}
+
+#[test]
+fn the_longest_times_are_no_trouble() {
+    let server = Server::start();
+    let cache = server.cache().ttl(Duration::MAX).pause(Duration::MAX);
+    cache.set("a", "1".to_owned()).unwrap();
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some("1"));
+    server.kill();
+    assert_eq!(cache.get("a").unwrap(), None);
+    assert_eq!(cache.get("a").unwrap(), None);
+    assert_eq!(cache.statistics()[0].errors, 1, "it was asked once");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::lock::Mutex;
 
 /// Keys whose values are old and could not be removed: they are, as soon as that is possible.
-/// Nobody else knows of it, and with the process it is forgotten.
+/// Nobody else knows of it, and with the process it is forgotten: docs/caching.md says what helps.
 #[derive(Default)]
 pub(super) struct Owed(Mutex<BTreeSet<String>>);
 

@@ -1,14 +1,16 @@
 //! Values in a Redis or Valkey server that many machines share.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::lock::Mutex;
-use redis::{Client, Connection, RedisResult};
+use log::Level;
+use redis::{Client, Connection, Pipeline, RedisResult};
 
 use super::owed::Owed;
 use super::pool::Pool;
 use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::Mutex;
 
 /// How long a server may take to be reached, and for each answer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -19,30 +21,23 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How many keys one command names.
 const BATCH: usize = 500;
 
-/// How often a value is updated anew because somebody else has changed it.
+/// How often in a row somebody else may be quicker.
 const TRIES: usize = 20;
 
-/// Sets each key whose value is still the one that is given, `-` for none, `+` and the value
-/// otherwise; answers with the indexes of the others. Numbers of arguments are as `EVAL` has them.
-const EXCHANGE: &str = "
-    local lost = {}
-    for i, key in ipairs(KEYS) do
-        local now = redis.call('GET', key)
-        if (now and '+' .. now or '-') ~= ARGV[2 * i] then
-            lost[#lost + 1] = i
-        elseif ARGV[1] == '0' then
-            redis.call('SET', key, ARGV[2 * i + 1])
-        else
-            redis.call('SET', key, ARGV[2 * i + 1], 'PX', ARGV[1])
-        end
-    end
-    return lost";
+/// The longest time to live; a server refuses what its clock cannot say.
+const LONGEST: u64 = 1 << 52;
 
-/// Keeps values in a Redis or Valkey server that many machines share; it must allow `EVAL`.
+/// How long trouble is not worth another warning.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Keeps values in a Redis or Valkey server that many machines share.
 ///
-/// When the server cannot be reached, or takes longer than half a second, nothing is cached for
-/// the next five seconds, with one warning in the log; then it is tried again, and what could not
-/// be replaced meanwhile is removed first. No call fails for that.
+/// The user of the URL needs the commands `MGET`, `SET`, `DEL`, `WATCH`, `UNWATCH`, `MULTI`, `EXEC`
+/// and `SCAN`, on the keys with the [`prefix`](Self::prefix).
+///
+/// When the server cannot be reached, takes longer than half a second, or refuses a command,
+/// nothing is cached for the next five seconds, with one warning an hour in the log; then it is
+/// tried again, and what could not be replaced meanwhile is removed first. No call fails for that.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -60,19 +55,13 @@ pub struct RedisCache {
     prefix: String,
     ttl: Option<Duration>,
     pause: Duration,
-    /// Until when the server is left alone.
+    /// Since when the server is left alone.
     away: Mutex<Option<Instant>>,
+    /// When that was last worth a warning.
+    warned: Mutex<Option<Instant>>,
     /// Keys as the server has them.
     owed: Owed,
     counters: Counters,
-}
-
-/// A value to be put in place of another one.
-struct Change {
-    /// Of its key.
-    number: usize,
-    before: Option<String>,
-    after: String,
 }
 
 impl RedisCache {
@@ -94,7 +83,8 @@ impl RedisCache {
             prefix: "ftrack:".to_owned(),
             ttl: None,
             pause: PAUSE,
-            away: Mutex::new(None),
+            away: Mutex::default(),
+            warned: Mutex::default(),
             owed: Owed::default(),
             counters: Counters::default(),
         })
@@ -123,11 +113,11 @@ impl RedisCache {
     }
 
     /// Does something with a connection; `T::default()` if there is none.
-    fn with<T: Default>(&self, work: impl Fn(&mut Connection) -> RedisResult<T>) -> T {
+    fn with<T: Default>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> T {
         if self.is_away() {
             return T::default();
         }
-        let work = |connection: &mut Connection| {
+        let mut work = |connection: &mut Connection| {
             let owed = self.owed.all();
             for keys in owed.chunks(BATCH) {
                 redis::cmd("DEL").arg(keys).query::<()>(connection)?;
@@ -167,82 +157,105 @@ impl RedisCache {
 
     fn failed<T: Default>(&self, error: &redis::RedisError) -> T {
         self.counters.failed();
-        self.counters.failed();
-        *self.away.lock() = Some(Instant::now() + self.pause);
-        let pause = self.pause;
-        log::warn!("the Redis server does not serve; nothing is cached for {pause:?}: {error}");
+        let now = Instant::now();
+        *self.away.lock() = Some(now);
+        let hint = match error.is_io_error() {
+            true => "",
+            false => " (the documentation of `RedisCache` lists the commands that it must allow)",
+        };
+        let text = format!(
+            "the Redis server does not serve; nothing is cached until it does: {error}{hint}"
+        );
+        let mut warned = self.warned.lock();
+        let level = match *warned {
+            Some(at) if at.elapsed() < HOUR => Level::Debug,
+            _ => Level::Warn,
+        };
+        if level == Level::Warn {
+            *warned = Some(now);
+        }
+        drop(warned);
+        log::log!(level, "{text}");
         T::default()
     }
 
     fn is_away(&self) -> bool {
-        let mut away = self.away.lock();
-        let is_away = away.is_some_and(|until| Instant::now() < until);
-        if !is_away {
-            *away = None;
-        }
-        is_away
+        let away = *self.away.lock();
+        away.is_some_and(|since| since.elapsed() < self.pause)
     }
 
-    fn ttl_millis(&self) -> Option<u64> {
-        let millis = |ttl: Duration| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.ttl.map(millis)
+    /// Adds the command that puts a value under a key of the server.
+    fn put(&self, commands: &mut Pipeline, key: &str, value: &str) {
+        let set = commands.cmd("SET").arg(key).arg(value);
+        if let Some(ttl) = self.ttl {
+            let millis = u64::try_from(ttl.as_millis()).unwrap_or(LONGEST);
+            set.arg("PX").arg(millis.clamp(1, LONGEST));
+        }
+        set.ignore();
     }
 
     /// The values under keys that one command can name.
     fn look_up(&self, keys: &[String]) -> Vec<Option<String>> {
-        let asked: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
-        let mut found: Vec<Option<String>> =
+        let asked = self.full_keys(keys);
+        let found: Vec<Found> =
             self.with(|connection| redis::cmd("MGET").arg(&asked).query(connection));
+        let mut found: Vec<_> = found.into_iter().map(text).collect();
         found.resize(keys.len(), None);
         found
     }
 
-    /// Makes the changes where nobody has made another one meanwhile; answers with the numbers of
-    /// those where somebody has.
-    fn exchange(&self, keys: &[String], changes: &[Change]) -> Vec<usize> {
-        let ttl = self.ttl_millis().unwrap_or(0);
-        let lost: Option<Vec<usize>> = self.with(|connection| {
-            let mut script = redis::cmd("EVAL");
-            script.arg(EXCHANGE).arg(changes.len());
-            for change in changes {
-                script.arg(self.full_key(&keys[change.number]));
+    /// Updates values in one transaction; false if somebody else has changed one of them
+    /// meanwhile, and so nothing was done.
+    fn exchange(&self, keys: &[String], update: Update<'_, String>) -> bool {
+        let full = self.full_keys(keys);
+        let mut made = HashMap::new();
+        let done: Option<bool> = self.with(|connection| {
+            let mut reading = redis::pipe();
+            reading.cmd("WATCH").arg(&full).ignore();
+            let (before,): (Vec<Found>,) = reading.cmd("MGET").arg(&full).query(connection)?;
+            made.clear();
+            for (number, (key, before)) in full.iter().zip(before).enumerate() {
+                let before = made.get(key).cloned().or_else(|| text(before));
+                if let Some(after) = update(number, before) {
+                    made.insert(key, after);
+                }
             }
-            script.arg(ttl);
-            for Change { before, after, .. } in changes {
-                let before = before.as_ref();
-                script.arg(before.map_or("-".to_owned(), |before| format!("+{before}")));
-                script.arg(after);
+            if made.is_empty() {
+                return redis::cmd("UNWATCH").exec(connection).map(|()| Some(true));
             }
-            script.query(connection).map(Some)
+            let mut writing = redis::pipe();
+            // Not `atomic`, which panics where `MULTI` is refused.
+            writing.cmd("MULTI").ignore();
+            for (key, value) in &made {
+                self.put(&mut writing, key, value);
+            }
+            // Without an answer it was not done.
+            let (done,): (Option<()>,) = writing.cmd("EXEC").query(connection)?;
+            Ok(Some(done.is_some()))
         });
-        let Some(lost) = lost else {
-            self.owe(changes.iter().map(|change| &keys[change.number]));
-            return Vec::new();
-        };
-        // Lua counts from one.
-        let lost: Vec<usize> = lost
-            .into_iter()
-            .map(|index| changes[index - 1].number)
-            .collect();
-        let made = changes
-            .iter()
-            .filter(|change| !lost.contains(&change.number));
-        self.counters.written(made.map(|change| change.after.len()));
-        lost
-    }
-
-    /// Takes note of values that are old, and could not be replaced or removed.
-    fn owe<'k>(&self, keys: impl IntoIterator<Item = &'k String>) {
-        let keys = keys.into_iter();
-        self.owed.note(keys.map(|key| self.full_key(key)));
+        match done {
+            Some(true) => self.counters.written(made.values().map(String::len)),
+            Some(false) => {}
+            // The caller may note what would have been kept.
+            None => self.owed.note(
+                full.into_iter()
+                    .enumerate()
+                    .filter_map(|(number, key)| update(number, None).map(|_| key)),
+            ),
+        }
+        done.unwrap_or(true)
     }
 
     fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
+    fn full_keys(&self, keys: &[String]) -> Vec<String> {
+        keys.iter().map(|key| self.full_key(key)).collect()
+    }
+
     /// The keys in the server that begin with the prefix.
-    fn full_keys(&self) -> Vec<String> {
+    fn all_keys(&self) -> Vec<String> {
         let mut pattern = String::with_capacity(self.prefix.len() + 8);
         for letter in self.prefix.chars() {
             if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^') {
@@ -291,7 +304,7 @@ impl Cache for RedisCache {
     }
 
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let keys = self.full_keys().into_iter();
+        let keys = self.all_keys().into_iter();
         Ok(keys
             .map(|key| key[self.prefix.len()..].to_owned())
             .collect())
@@ -305,56 +318,38 @@ impl Cache for RedisCache {
     }
 
     fn set_many(&self, entries: Vec<(String, String)>) -> anyhow::Result<()> {
-        let ttl = self.ttl_millis();
         for entries in entries.chunks(BATCH) {
             let taken: bool = self.with(|connection| {
                 let mut commands = redis::pipe();
                 for (key, value) in entries {
-                    let set = commands.cmd("SET").arg(self.full_key(key)).arg(value);
-                    if let Some(ttl) = ttl {
-                        set.arg("PX").arg(ttl);
-                    }
-                    commands.ignore();
+                    self.put(&mut commands, &self.full_key(key), value);
                 }
-                commands.query::<()>(connection).map(|()| true)
+                commands.exec(connection).map(|()| true)
             });
-            if !taken {
-                self.owe(entries.iter().map(|(key, _)| key));
-            } else {
-                self.counters
-                    .written(entries.iter().map(|(_, value)| value.len()));
+            match taken {
+                true => self
+                    .counters
+                    .written(entries.iter().map(|(_, value)| value.len())),
+                false => self
+                    .owed
+                    .note(entries.iter().map(|(key, _)| self.full_key(key))),
             }
         }
         Ok(())
     }
 
+    /// While others are quicker, a transaction has half as many keys as the one before.
     fn update_many(&self, keys: &[String], update: Update<'_, String>) -> anyhow::Result<()> {
-        for (batch, keys) in keys.chunks(BATCH).enumerate() {
-            let mut left: Vec<usize> = (0..keys.len()).collect();
-            for _ in 0..TRIES {
-                let asked: Vec<String> = left.iter().map(|&number| keys[number].clone()).collect();
-                let before = self.look_up(&asked);
-                let changes = left.iter().zip(before).filter_map(|(&number, before)| {
-                    let after = update(batch * BATCH + number, before.clone())?;
-                    Some(Change {
-                        number,
-                        before,
-                        after,
-                    })
-                });
-                let changes: Vec<Change> = changes.collect();
-                left = match changes.is_empty() {
-                    true => Vec::new(),
-                    false => self.exchange(keys, &changes),
-                };
-                if left.is_empty() {
-                    break;
-                }
+        let (mut done, mut size, mut lost) = (0, BATCH, 0);
+        while done < keys.len() {
+            let some = &keys[done..keys.len().min(done + size)];
+            if self.exchange(some, &mut |number, before| update(done + number, before)) {
+                done += some.len();
+                (size, lost) = ((size * 2).min(BATCH), 0);
+            } else {
+                (size, lost) = ((some.len() / 2).max(1), lost + 1);
+                anyhow::ensure!(lost < TRIES, "others change the same values all the time");
             }
-            anyhow::ensure!(
-                left.is_empty(),
-                "others change the same values all the time"
-            );
         }
         Ok(())
     }
@@ -362,13 +357,13 @@ impl Cache for RedisCache {
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let mut removed = 0;
         for keys in keys.chunks(BATCH) {
-            let full: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
+            let full = self.full_keys(keys);
             let count: Option<usize> =
                 self.with(|connection| redis::cmd("DEL").arg(&full).query(connection).map(Some));
-            if count.is_none() {
-                self.owe(keys);
+            match count {
+                Some(count) => removed += count,
+                None => self.owed.note(full),
             }
-            removed += count.unwrap_or(0);
         }
         Ok(removed)
     }
@@ -376,6 +371,14 @@ impl Cache for RedisCache {
     fn statistics(&self) -> Vec<CacheStatistics> {
         vec![self.counters.read("RedisCache")]
     }
+}
+
+/// What a server says of a key.
+type Found = Option<Vec<u8>>;
+
+/// What is no text is not ours, or damaged, and so not there.
+fn text(found: Found) -> Option<String> {
+    String::from_utf8(found?).ok()
 }
 
 /// The URL is left out: it may hold a password.

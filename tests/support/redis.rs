@@ -64,6 +64,21 @@ impl Server {
         RedisCache::new(&self.url()).unwrap()
     }
 
+    /// The cache of a new user with these rights.
+    pub(crate) fn cache_for(&self, rights: &str) -> RedisCache {
+        self.command(&format!("ACL SETUSER artist reset on >s3cret {rights}"));
+        RedisCache::new(&format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)).unwrap()
+    }
+
+    /// Sends a command as a line, and answers with what begins the answer.
+    pub(crate) fn command(&self, line: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut answer = [0; 200];
+        let count = stream.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..count]).into_owned()
+    }
+
     /// Ends at once, without a word to anybody, and says where it was.
     pub(crate) fn kill(mut self) -> u16 {
         self.child.kill().unwrap();
