@@ -103,6 +103,162 @@ fn the_file_stays_below_its_limit() {
     assert!(cache.get("0 0").unwrap().is_none(), "the oldest goes");
 }
 
+/// The values of this key that were ever there, and no other, tell it.
+fn value_of(key: &str, round: u32) -> String {
+    format!("{key} {round} {}", "x".repeat(300))
+}
+
+/// Random numbers that are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 as usize % limit
+    }
+}
+
+/// The database and what was not written back into it, as they are on the disk now.
+fn on_disk(path: &Path) -> [Vec<u8>; 2] {
+    ["", "-wal"].map(|end| std::fs::read(format!("{}{end}", path.display())).unwrap_or_default())
+}
+
+/// What a disk may hold of `after` when the power failed on the way there from `before`: blocks
+/// that were not written, or half, or are zeros, and a file that is shorter.
+fn interrupted(before: &[u8], after: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut found = after.to_vec();
+    let (block, kind) = ([512, 4096][dice.below(2)], dice.below(4));
+    for _ in 0..dice.below(12) {
+        let start = dice.below(found.len().max(1)) / block * block;
+        let mut end = found.len().min(start + block);
+        if kind == 1 {
+            end -= (end - start) / 2;
+        }
+        for (at, byte) in (start..end).zip(&mut found[start..end]) {
+            let old = before.get(at).copied().unwrap_or(0);
+            *byte = if kind == 2 { 0 } else { old };
+        }
+    }
+    if kind == 3 {
+        found.truncate(dice.below(found.len().max(1)));
+    }
+    found
+}
+
+/// After a loss of power there is nothing under a key that was never there, whatever did not reach
+/// the disk, and the cache works.
+#[test]
+fn a_loss_of_power_brings_no_wrong_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    let cache = FileCache::open(&path).unwrap();
+    let keys: Vec<String> = (0..600).map(|number| format!("key {number}")).collect();
+    let mut moments = Vec::new();
+    for round in 0..12 {
+        let some = keys.iter().skip(round as usize * 31 % 200).step_by(2);
+        let entries = some.map(|key| (key.clone(), value_of(key, round)));
+        cache.set_many(entries.collect()).unwrap();
+        cache
+            .remove_many(&keys[round as usize * 20..][..30])
+            .unwrap();
+        // Some of it is on its way to its place.
+        if round % 3 == 1 {
+            let other = rusqlite::Connection::open(&path).unwrap();
+            let written_back = "PRAGMA wal_checkpoint(TRUNCATE)";
+            other.query_row(written_back, [], |_| Ok(())).unwrap();
+        }
+        moments.push(on_disk(&path));
+    }
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let (mut right, mut afresh) = (0, 0);
+    for case in 0..200 {
+        let after = 1 + dice.below(moments.len() - 1);
+        let before = after.saturating_sub(1 + dice.below(4));
+        let path = folder.path().join(format!("{case}"));
+        for (file, end) in ["", "-wal"].into_iter().enumerate() {
+            let (old, new) = (&moments[before][file], &moments[after][file]);
+            let left = match dice.below(3) {
+                0 => old.clone(),
+                _ => interrupted(old, new, &mut dice),
+            };
+            std::fs::write(format!("{}{end}", path.display()), left).unwrap();
+        }
+        let cache = FileCache::open(&path).unwrap();
+        let found = cache.get_many(&keys).unwrap();
+        for (key, found) in keys.iter().zip(&found) {
+            let Some(found) = found else { continue };
+            assert!(
+                (0..12).any(|round| *found == value_of(key, round)),
+                "{case}: {key}: {found:.40}"
+            );
+        }
+        let count = found.iter().flatten().count();
+        right += count;
+        afresh += u32::from(count == 0);
+        let mut again = |_, before: Option<String>| Some(before.unwrap_or_default());
+        cache.update_many(&keys, &mut again).unwrap();
+        cache.set("new", text("1")).unwrap();
+        assert_eq!(cache.get("new").unwrap(), Some(text("1")));
+        cache.clear(None).unwrap();
+        assert!(
+            cache.get_many(&keys).unwrap().iter().all(Option::is_none),
+            "{case}"
+        );
+    }
+    println!("{right} values were there in 200 cases, nothing in {afresh}");
+    assert!(right > 10_000 && afresh > 10, "{right} {afresh}");
+}
+
+#[test]
+fn what_is_no_text_any_more_is_not_there_and_can_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    filled(&path);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    for change in [
+        "value = CAST(x'ff' AS TEXT) WHERE key = 'key 1'",
+        "value = 7 WHERE key = 'key 2'",
+        "check_sum = 'x' WHERE key = 'key 3'",
+        "written = written + 1 WHERE key = 'key 4'",
+        "key = CAST(x'ff' AS TEXT) WHERE key = 'key 5'",
+    ] {
+        other
+            .execute_batch(&format!("UPDATE entry SET {change}"))
+            .unwrap();
+    }
+    let cache = FileCache::open(&path).unwrap();
+    let keys: Vec<String> = (1..7).map(|number| format!("key {number}")).collect();
+    let found = cache.get_many(&keys).unwrap();
+    assert_eq!(found[..5], [None, None, None, None, None]);
+    assert_eq!(found[5], Some(text("value 6")));
+    assert_eq!(cache.keys().unwrap().len(), 1999);
+    cache
+        .update_many(&keys, &mut |_, _| Some(text("new")))
+        .unwrap();
+    assert_eq!(cache.get_many(&keys).unwrap(), vec![Some(text("new")); 6]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_another_process_replaced_is_not_read_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    filled(&path);
+    let cache = FileCache::open(&path).unwrap();
+    assert!(cache.get("key 1").unwrap().is_some());
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+    }
+    let other = FileCache::open(&path).unwrap();
+    other.set("key 2", text("new")).unwrap();
+    assert_eq!(cache.get("key 1").unwrap(), None);
+    assert_eq!(cache.get("key 2").unwrap(), Some(text("new")));
+    cache.set("key 3", text("newer")).unwrap();
+    assert_eq!(other.get("key 3").unwrap(), Some(text("newer")));
+}
+
 /// Overwrites the file at a place.
 fn damage(path: &Path, at: u64, with: &[u8]) {
     let mut file = std::fs::File::options().write(true).open(path).unwrap();
@@ -133,7 +289,7 @@ fn assert_usable(cache: &FileCache) {
 #[test]
 fn a_damaged_file_is_begun_afresh() {
     let folder = tempfile::tempdir().unwrap();
-    let kinds: [fn(&Path); 6] = [
+    let kinds: [fn(&Path); 7] = [
         |path| std::fs::write(path, "no database").unwrap(),
         |path| std::fs::write(path, [0x55; 100_000]).unwrap(),
         |path| damage(path, 0, &[0; 100]),
@@ -147,6 +303,12 @@ fn a_damaged_file_is_begun_afresh() {
             let other = rusqlite::Connection::open(path).unwrap();
             other
                 .execute_batch("DROP TABLE entry; CREATE TABLE other (a)")
+                .unwrap();
+        },
+        |path| {
+            let other = rusqlite::Connection::open(path).unwrap();
+            other
+                .execute_batch("ALTER TABLE entry RENAME COLUMN value TO vblue")
                 .unwrap();
         },
     ];

@@ -20,9 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const BATCH: usize = 500;
 
 /// The number of this layout of the database. A file of another layout is begun afresh.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
-/// Values are kept with a check sum, because a database does not notice a flipped bit in one.
+/// Values are kept with a check sum: a database notices neither a flipped bit in one, nor that a
+/// loss of power has left it with pages of different times.
 const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS entry (
         number INTEGER PRIMARY KEY,
@@ -35,8 +36,9 @@ const TABLE: &str = "
 /// Keeps values in a file, between sessions and for several processes at once.
 ///
 /// The file is an SQLite database. It survives `kill -9` at any moment, and a file that is
-/// damaged, as it may be after a loss of power, is begun afresh, with a warning in the log. A call
-/// that waits for another process fails after a quarter of a second.
+/// damaged, as it may be after a loss of power, is begun afresh, with a warning in the log. A loss of
+/// power may also take back what was written and removed last. A call that waits for another process
+/// fails after a quarter of a second.
 ///
 /// The file must lie on a local disk: network file systems do not let several machines share a
 /// database. It is as readable as other new files of the user; what the server told is in it.
@@ -56,7 +58,8 @@ const TABLE: &str = "
 /// ```
 pub struct FileCache {
     path: PathBuf,
-    idle: Pool<Connection>,
+    /// Each with the file that it was opened to.
+    idle: Pool<(FileId, Connection)>,
     ttl: Option<Duration>,
     max_bytes: u64,
     /// How many bytes were written since the size was last looked at.
@@ -83,16 +86,18 @@ impl FileCache {
             owed: Owed::default(),
             counters: Counters::default(),
         };
-        match cache.connect() {
-            Ok(connection) => cache.idle.give(connection),
+        match cache.with(|_| Ok(())) {
+            Ok(()) => Ok(cache),
             // The next call tries again.
-            Err(error) if is_busy(&error) => log::info!("a cache is busy: {error:#}"),
+            Err(error) if is_busy(&error) => {
+                log::info!("a cache is busy: {error:#}");
+                Ok(cache)
+            }
             Err(error) => {
                 let message = format!("cannot use the cache {}: {error:#}", cache.path.display());
-                return Err(Error::new(ErrorKind::Io, message).because(error));
+                Err(Error::new(ErrorKind::Io, message).because(error))
             }
         }
-        Ok(cache)
     }
 
     /// Forgets values so long after they were written.
@@ -121,9 +126,12 @@ impl FileCache {
         &self,
         mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> anyhow::Result<T> {
-        let idle = self.idle.take();
-        let connection = match idle {
-            Some(connection) => Ok(connection),
+        // Of a file that somebody has replaced nobody else knows any more what is in it. If it is
+        // replaced from here on, the connection is not used again.
+        let file = file_id(&self.path);
+        let mut idle = std::iter::from_fn(|| self.idle.take());
+        let connection = match idle.find(|(opened, _)| *opened == file) {
+            Some((_, connection)) => Ok(connection),
             None => self.connect(),
         };
         let outcome = connection.and_then(|mut connection| match work(&mut connection) {
@@ -135,7 +143,7 @@ impl FileCache {
             done => Ok((connection, done?)),
         });
         let (connection, done) = outcome.inspect_err(|_| self.counters.failed())?;
-        self.idle.give(connection);
+        self.idle.give((file, connection));
         Ok(done)
     }
 
@@ -287,7 +295,12 @@ fn insert(connection: &Connection, key: &str, value: &str, now: i64) -> rusqlite
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO entry (key, value, check_sum, written) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    insert.execute(params![key, value, check_sum(key, value), now])?;
+    insert.execute(params![
+        key,
+        value,
+        check_sum(key, value.as_bytes(), now),
+        now
+    ])?;
     Ok(value.len())
 }
 
@@ -377,14 +390,33 @@ fn prepared(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Our statements are good: a database that makes no sense of them is damaged, or none of ours.
 fn is_damage(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
-    let is_damage = matches!(
-        code,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    );
-    // A database without our table, under our number, is none of ours.
-    is_damage || error.to_string().contains("no such table: entry")
+    let codes = [
+        ErrorCode::DatabaseCorrupt,
+        ErrorCode::NotADatabase,
+        ErrorCode::Unknown,
+    ];
+    matches!(error, rusqlite::Error::SqlInputError { .. })
+        || code.is_some_and(|code| codes.contains(&code))
+}
+
+/// Tells the file at a path from one that is put in its place.
+type FileId = Option<(u64, u64)>;
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> FileId {
+    use std::os::unix::fs::MetadataExt;
+
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> FileId {
+    None
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -408,21 +440,24 @@ fn remove_oldest(connection: &Connection) -> rusqlite::Result<usize> {
 }
 
 fn read(connection: &Connection, key: &str, oldest: i64) -> rusqlite::Result<Option<String>> {
-    let mut select = connection
-        .prepare_cached("SELECT value, check_sum FROM entry WHERE key = ?1 AND written >= ?2")?;
-    let found = select.query_row(params![key, oldest], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    let mut select =
+        connection.prepare_cached("SELECT value, check_sum, written FROM entry WHERE key = ?1")?;
+    let found = select.query_row([key], |row| {
+        // What is damaged may be of any type.
+        let value = row.get_ref(0)?.as_bytes().unwrap_or_default().to_vec();
+        let (sum, written) = (row.get(1).unwrap_or(-1), row.get(2).unwrap_or(-1));
+        let is_good = written >= oldest && check_sum(key, &value, written) == sum;
+        Ok(is_good.then_some(value))
     });
-    let found = found.optional()?;
-    Ok(found
-        .filter(|(value, sum)| check_sum(key, value) == *sum)
-        .map(|(value, _)| value))
+    let value = found.optional()?.flatten();
+    Ok(value.and_then(|value| String::from_utf8(value).ok()))
 }
 
-fn check_sum(key: &str, value: &str) -> i64 {
+fn check_sum(key: &str, value: &[u8], written: i64) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key.as_bytes());
-    hasher.update(value.as_bytes());
+    hasher.update(value);
+    hasher.update(&written.to_le_bytes());
     i64::from(hasher.finalize())
 }
 
@@ -450,9 +485,10 @@ impl Cache for FileCache {
         self.with(|connection| {
             let mut select =
                 connection.prepare_cached("SELECT key FROM entry WHERE written >= ?1")?;
-            select
-                .query_map([self.oldest()], |row| row.get(0))?
-                .collect()
+            let keys = select.query_map([self.oldest()], |row| {
+                Ok(row.get_ref(0)?.as_str().ok().map(str::to_owned))
+            })?;
+            keys.filter_map(rusqlite::Result::transpose).collect()
         })
     }
 
