@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use regex_lite::Regex;
+use ureq::http::HeaderName;
+use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use url::Url;
 use uuid::Uuid;
 
@@ -18,6 +20,12 @@ pub use network::Network;
 pub(crate) use network::{NetworkConfig, is_socks};
 pub use retry::Retry;
 pub(crate) use retry::retry_after;
+
+/// The longest time that is waited; clocks cannot say what is much further away.
+pub(crate) const LONGEST: Duration = Duration::from_secs(1 << 32);
+
+/// The variables that may hold the API key; the first is the newer one.
+pub(crate) const KEY_VARIABLES: [&str; 2] = ["FTRACK_API_KEY", "FTRACK_APIKEY"];
 
 /// An API key: usable in a request, and nowhere else. It cannot be printed.
 #[derive(Clone)]
@@ -134,8 +142,7 @@ impl Config {
         let server_url = parse_server_url(&server_url)?;
         let api_key = settings
             .api_key
-            .or_else(|| environment("FTRACK_API_KEY").map(ApiKey))
-            .or_else(|| environment("FTRACK_APIKEY").map(ApiKey))
+            .or_else(|| KEY_VARIABLES.into_iter().find_map(environment).map(ApiKey))
             .filter(|key| !key.0.trim().is_empty())
             .ok_or_else(|| missing("API key", "api_key", "FTRACK_API_KEY"))?;
         let api_user = settings
@@ -155,6 +162,7 @@ impl Config {
             headers.push(("cookie".to_owned(), pairs.collect::<Vec<_>>().join("; ")));
         }
         for (name, value) in &headers {
+            check_name(name)?;
             check_header(name, value)?;
         }
         let schema_cache = match settings.schema_cache {
@@ -168,7 +176,7 @@ impl Config {
             api_user,
             schema_cache,
             populate: settings.populate,
-            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
             network: settings.network.resolve(environment)?,
             retry: settings.retry,
             read_only: settings.read_only,
@@ -204,20 +212,20 @@ impl Config {
     }
 }
 
-/// `text` without what lets in anybody who has it: signatures and tokens in addresses, and keys that a
-/// server hands out (WIRE.md, Actions: `reset_remote`).
+/// `text` without what lets in anybody who has it: signatures, tokens and keys in addresses (where
+/// they are percent-encoded), and keys that a server hands out (WIRE.md, Actions: `reset_remote`).
 pub(crate) fn without_passes(text: &str) -> String {
     static PASSES: OnceLock<Regex> = OnceLock::new();
-    if !["ignature=", "oken=", "api_key"]
+    if !["ignature=", "oken=", "api_key", "apiKey="]
         .iter()
         .any(|sign| text.contains(sign))
     {
         return text.to_owned();
     }
     let passes = PASSES.get_or_init(|| {
-        // Of the server's own storage, of S3's and Google's, and of widgets.
+        // Of the server's own storage, of S3's and Google's, of widgets and of file endpoints.
         let pattern = concat!(
-            r#"(?<name>(?i:signature|security-token|[?&]token)=|"api_key"\s*:\s*")"#,
+            r#"(?<name>(?i:signature|security-token|[?&]token|apikey)=|"api_key"\s*:\s*")"#,
             r#"[^&"\s\\<]+"#
         );
         Regex::new(pattern).expect("it is a regular expression")
@@ -277,6 +285,21 @@ pub(crate) fn parse_server_url(text: &str) -> Result<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+/// # Errors
+///
+/// [`ErrorKind::Configuration`] for what is no name, and for what says how long a message is.
+fn check_name(name: &str) -> Result<()> {
+    let why = match HeaderName::from_bytes(name.as_bytes()) {
+        Err(_) => "is no name of one",
+        Ok(name) if name == CONTENT_LENGTH || name == TRANSFER_ENCODING => {
+            "is made for each request"
+        }
+        Ok(_) => return Ok(()),
+    };
+    let message = format!("the header {name:?} cannot be added: it {why}");
+    Err(Error::new(ErrorKind::Configuration, message))
 }
 
 /// Line breaks in a header would let its value add headers of its own.
@@ -395,6 +418,25 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_cannot_be_sent_are_named() {
+        for name in [
+            "",
+            "x studio",
+            "größe",
+            "content-length",
+            "transfer-encoding",
+        ] {
+            let settings = Settings {
+                headers: vec![(name.into(), "1".into())],
+                ..Settings::default()
+            };
+            let error = resolve(settings, COMPLETE).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+        }
+    }
+
+    #[test]
     fn keys_cannot_be_printed() {
         assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
         assert_eq!(ApiKey::new("s3").redact("a s3 b"), "a (api key) b");
@@ -434,6 +476,10 @@ mod tests {
             (
                 "http://a/widget?theme=dark&token=1.a",
                 "http://a/widget?theme=dark&token=(secret)",
+            ),
+            (
+                "<p>GET /component/get?id=1&apiKey=a%2Bb%3D HTTP/1.1",
+                "<p>GET /component/get?id=1&apiKey=(secret) HTTP/1.1",
             ),
             (
                 r#"{"broken=": "api_key_set"}"#,

@@ -15,7 +15,7 @@ use ftrack_api::{ErrorKind, Event, Populate, Session};
 use ftrack_emulator::Emulator;
 use serde_json::{Value, json};
 use support::trace::{self, logged};
-use support::{builder, emulator, open};
+use support::{builder, emulator, open, secret};
 
 use folder::{Folder, library, python};
 
@@ -588,6 +588,59 @@ fn libraries_that_do_not_fit_are_refused_unopened() {
         "both sides are named: {both}"
     );
     assert!(session.query("Task").unwrap().first().unwrap().is_some());
+}
+
+/// The identity says nothing of what lies under this crate: that is asked of the library itself.
+#[test]
+#[ignore = "builds for minutes: cargo test --test plugins -- --ignored"]
+fn a_library_with_other_features_of_a_dependency_is_refused() {
+    let target = library("plugin_action");
+    let target = target.ancestors().nth(3).unwrap();
+    let other = target.join("other-features");
+    let mut features = vec!["serde_json/preserve_order"];
+    features.extend(cfg!(feature = "file-cache").then_some("file-cache"));
+    features.extend(cfg!(feature = "redis").then_some("redis"));
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--package", "ftrack-api"])
+        .args([
+            "--example",
+            "plugin_action",
+            "--features",
+            &features.join(","),
+        ])
+        .arg("--target-dir")
+        .arg(&other)
+        // What is the same need not be built again.
+        .env("CARGO_BUILD_BUILD_DIR", target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let name = library("plugin_action").file_name().unwrap().to_owned();
+    let folder = Folder::new();
+    folder.copy(&other.join("debug/examples").join(name), "other");
+    let session = opened_on(&emulator(), &folder);
+    let why = refusal(&session.plugins()[0]);
+    assert!(why.contains("differ, in version or features"), "{why}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_executable_is_not_given_the_key() {
+    let variables = ["FTRACK_API_KEY", "FTRACK_APIKEY"];
+    if std::env::var_os("FTRACK_APIKEY").is_none() {
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "an_executable_is_not_given_the_key"])
+            .envs(variables.map(|name| (name, secret("k3y-of-the-environment"))))
+            .status();
+        return assert!(ended.unwrap().success());
+    }
+    let folder = Folder::new();
+    let script =
+        "while read -r x; do echo '{\"answer\": \"'$FTRACK_API_KEY$FTRACK_APIKEY'\"}'; done";
+    folder.shell("a.ftrack-plugin", "t.key", "topic=t.key", script);
+    let session = opened_on(&emulator(), &folder);
+    assert_eq!(ask(&session, "t.key", json!({})), [json!("")]);
 }
 
 #[test]

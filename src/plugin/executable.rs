@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::Host;
 use super::declaration::Declaration;
 use super::process::{LONGEST, Process};
+use crate::config;
 use crate::error::Result;
 use crate::event::Event;
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
@@ -189,8 +190,9 @@ impl Executable {
                 command
             }
         };
-        for (name, value) in &self.environment {
-            command.env(name, value);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        for name in config::KEY_VARIABLES {
+            command.env_remove(name);
         }
         log::debug!("plugin {self}: starting it");
         Process::start(command).map_err(|error| format!("it cannot be started: {error}"))
