@@ -197,8 +197,40 @@ fn redirects_are_not_followed_with_the_key() {
         let error = server.builder().open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains(other.address()), "{error}");
+        assert_eq!(error.status(), status[..3].parse().ok());
         assert_eq!((server.count(), other.count()), (1, 0));
     }
+}
+
+#[test]
+fn the_longest_times_are_no_trouble() {
+    let server = support::emulator();
+    let network = ftrack_api::Network::new();
+    let session = support::builder(&server)
+        .timeout(Duration::MAX)
+        .network(
+            network
+                .connect_timeout(Duration::MAX)
+                .idle_timeout(Duration::MAX),
+        )
+        .retry(ftrack_api::Retry::new().deadline(Duration::MAX))
+        .open()
+        .unwrap();
+    let component = support::upload(&session, support::LICENCE.as_ref());
+    let storage = session.location("ftrack.server").unwrap();
+    assert!(support::read(&storage, &component).starts_with(b"MIT"));
+    storage.remove_component(&component).unwrap();
+    let gone = storage
+        .accessor()
+        .unwrap()
+        .open(&component.id())
+        .err()
+        .unwrap();
+    let gone: ftrack_api::Error = gone.downcast().unwrap();
+    assert_eq!(
+        (gone.kind(), gone.status()),
+        (ErrorKind::NotFound, Some(404))
+    );
 }
 
 #[test]

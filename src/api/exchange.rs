@@ -186,7 +186,7 @@ impl Api {
         let message = format!(
             "{origin} sends its clients on to {target}; use that as the server URL if you trust it"
         );
-        Error::new(ErrorKind::Configuration, message)
+        Error::new(ErrorKind::Configuration, message).with_status(response.status)
     }
 
     fn origin(&self) -> String {

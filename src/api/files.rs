@@ -177,7 +177,9 @@ impl Api {
         let start = self.config.redact(&String::from_utf8_lossy(&start));
         let start: String = start.trim().chars().take(300).collect();
         let message = format!("{summary}: refused with status {status}: {start}");
-        Err(Error::new(kind, message).wanting(asked))
+        let error = Error::new(kind, message).with_status(status).wanting(asked);
+        // As for other requests: it was not looked at.
+        Err(if status == 429 { error.unsent() } else { error })
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
+use super::LONGEST;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a session, or an [`EventHub`](crate::EventHub) of its own, reaches its server. Give it to
@@ -170,8 +171,8 @@ impl Network {
             direct,
             ca_file,
             client_cert: self.client_cert,
-            connect_timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            idle_timeout: self.idle_timeout,
+            connect_timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(LONGEST),
+            idle_timeout: self.idle_timeout.map(|timeout| timeout.min(LONGEST)),
             max_answer: self.max_answer.unwrap_or(MAX_ANSWER),
             addresses: self.addresses,
         })

@@ -100,7 +100,7 @@ impl Retry {
         let doubled = 2_u32.saturating_pow(attempt - 1);
         let full = self.first_wait.saturating_mul(doubled);
         let full = full.min(self.longest_wait);
-        let shortened = full.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0);
+        let shortened = full - full.mul_f64(random.clamp(0.0, 1.0) / 2.0);
         let wait = shortened.max(retry_after.unwrap_or_default());
         (elapsed.saturating_add(wait) < self.deadline).then_some(wait)
     }
@@ -162,6 +162,11 @@ mod tests {
         assert_eq!(Retry::off().wait(1, MS(0), None, 0.0), None);
         let endless = Retry::new().attempts(u32::MAX).deadline(Duration::MAX);
         assert_eq!(endless.wait(4_000_000, MS(0), None, 0.0), Some(MS(10_000)));
+        let slow = endless
+            .first_wait(Duration::MAX)
+            .longest_wait(Duration::MAX);
+        assert_eq!(slow.wait(1, MS(0), None, 0.0), None);
+        assert!(slow.wait(1, MS(0), None, 1.0) > Some(MS(10_000)));
     }
 
     #[test]

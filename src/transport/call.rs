@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::ShutdownHandle;
 
 use super::seal::Secrets;
+use crate::config::LONGEST;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
 
@@ -77,7 +78,7 @@ impl Call {
 
     /// Waits so long, or until it is broken off.
     pub(crate) fn sleep(&self, time: Duration) {
-        let until = Instant::now() + time;
+        let until = Instant::now() + time.min(LONGEST);
         let mut state = self.state.lock();
         while state.why.is_none() {
             if self.interruption.wait_until(&mut state, until) {
