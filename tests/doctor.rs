@@ -252,6 +252,9 @@ fn proxies() {
             .contains(&address.to_string()),
         "{report}"
     );
+    // An HTTP server is no SOCKS proxy.
+    let other = server.url().replace("http://", "socks5://");
+    check(by(other), "proxy", &["SOCKS 5"]);
     let report = check(
         by(format!("http://{}@{address}", secret("me:wr0ng-pass"))),
         "proxy",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::{Exam, Finding, NETWORK};
+use super::{Exam, Finding, NETWORK, Status};
 use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind};
 use crate::transport::{Http, Request, Response, Tls, Transport};
@@ -42,19 +42,22 @@ pub(super) fn look(exam: &mut Exam, config: &Config, tls: &Tls, limit: Duration)
     });
     let took = started.elapsed();
     let blame = answer.as_ref().err().map(Blame::of);
-    exam.add("proxy", proxy(config, answer.as_ref().err(), blame), took);
-    exam.add(
-        "tls",
-        tls_finding(config, answer.as_ref().err(), blame),
-        took,
-    );
+    let error = answer.as_ref().err();
+    let findings = [
+        proxy(config, error, blame),
+        tls_finding(config, error, blame),
+    ];
+    let is_explained = findings.iter().any(|one| one.status == Status::Failed);
+    for (name, finding) in ["proxy", "tls"].into_iter().zip(findings) {
+        exam.add(name, finding, took);
+    }
     match &answer {
         Ok(response) => {
             let words = format!("status {} after {} ms", response.status, took.as_millis());
             exam.add("answer", Finding::passed(words), took);
             exam.add("clock", clock(response, Timestamp::now()), Duration::ZERO);
         }
-        Err(error) if blame == Some(Blame::Server) && !is_through_proxy(config) => {
+        Err(error) if !is_explained => {
             let remedy = "check the port and the scheme of the server URL, and whether the server \
                           is up";
             exam.add("answer", Finding::failed(error).remedy(remedy), took);
@@ -82,10 +85,6 @@ impl Blame {
             _ => Self::Server,
         }
     }
-}
-
-fn is_through_proxy(config: &Config) -> bool {
-    config.network.proxy_for(&config.server_url).is_some()
 }
 
 /// The host to which connections go: the proxy's, if there is one.
@@ -255,7 +254,6 @@ fn clock(response: &Response, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Status;
 
     fn clock_of(date: &str, now: &str) -> (Status, String) {
         let response = Response {

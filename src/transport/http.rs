@@ -145,8 +145,14 @@ impl Http {
         let cookies = self.cookies.lock();
         let set = cookies.get_request_values(url);
         let set: Vec<_> = set.map(|(name, value)| format!("{name}={value}")).collect();
-        if !set.is_empty() {
-            headers.push(("cookie".to_owned(), set.join("; ")));
+        if set.is_empty() {
+            return;
+        }
+        let set = set.join("; ");
+        // A request has one such header (RFC 6265, 5.4).
+        match headers.iter_mut().find(|(name, _)| name == "cookie") {
+            Some((_, own)) => *own = format!("{own}; {set}"),
+            None => headers.push(("cookie".to_owned(), set)),
         }
     }
 
@@ -206,9 +212,9 @@ fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
             (ErrorKind::Timeout, "it was silent for too long".to_owned())
         }
         ureq::Error::Timeout(_) => late(request),
-        ureq::Error::HostNotFound => {
-            connection("there is no such host; check the server URL and the network")
-        }
+        ureq::Error::HostNotFound => connection(
+            "there is no such host; check the server URL (or the proxy's) and the network",
+        ),
         ureq::Error::ConnectProxyFailed(reason) if reason.contains("407") => (
             ErrorKind::Authentication,
             "the proxy wants to know who asks; give user and password in its URL, \
@@ -217,9 +223,9 @@ fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
         ),
         ureq::Error::Io(error) => match (tls_failure(error), error.kind()) {
             (Some(failure), _) => (ErrorKind::Tls, format!("{failure}{}", tls_hint(failure))),
-            (_, io::ErrorKind::ConnectionRefused) => {
-                connection("nothing listens there; check the server URL and its port")
-            }
+            (_, io::ErrorKind::ConnectionRefused) => connection(
+                "nothing listens there; check the server URL (or the proxy's) and its port",
+            ),
             (_, io::ErrorKind::TimedOut) => late(request),
             _ => connection(&error.to_string()),
         },

@@ -59,7 +59,7 @@ pub(crate) fn open_tunnel<E>(
             let why = "wants to know who asks; give user and password in its URL, percent-encoded";
             return refused(ErrorKind::Authentication, why);
         }
-        _ => return refused(ErrorKind::Configuration, "does not speak SOCKS 5"),
+        _ => return refused(ErrorKind::BadResponse, "does not speak SOCKS 5"),
     }
     let mut request = vec![VERSION, CONNECT, 0];
     request.extend(address(host)?);
