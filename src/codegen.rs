@@ -19,9 +19,10 @@
 //! ```
 //!
 //! The generated code needs the crates `serde` (with `derive`), `serde_json`, `jiff` (with
-//! `serde`) and this one; keep it in a file of its own. Collections are left out, because loading a whole entity would load
-//! them all: ask for them by [`Entity::collection`](crate::Entity::collection), or in a struct of
-//! your own. So are references to entities with several key attributes.
+//! `serde`) and this one; keep it in a file of its own. Collections are left out, because loading a
+//! whole entity would load them all: ask for them by
+//! [`Entity::collection`](crate::Entity::collection), or in a struct of your own. So are references
+//! to entities with several key attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

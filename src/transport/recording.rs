@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -57,7 +57,8 @@ use crate::lock::Mutex;
 ///
 /// Method, path, body, status and answer; of the headers only those that say what an answer is. API
 /// key, cookies, headers of your own, the signatures of addresses and keys that the server hands out
-/// are cut out wherever they stand in text. What people wrote is in it, and so are files: look at it before you give it away.
+/// are cut out wherever they stand in text. What people wrote is in it, and so are files: look at it
+/// before you give it away.
 ///
 /// The event hub has a connection of its own, which is not recorded.
 #[derive(Clone, Default)]
@@ -400,7 +401,10 @@ fn new_keys(recorded: &Body, asked: &Body) -> Option<HashMap<String, String>> {
 }
 
 /// Keys that are made by clients are UUIDs.
-fn key_pattern() -> Regex {
-    let pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-    Regex::new(pattern).expect("the pattern is good")
+fn key_pattern() -> &'static Regex {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    PATTERN.get_or_init(|| {
+        let pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+        Regex::new(pattern).expect("the pattern is good")
+    })
 }

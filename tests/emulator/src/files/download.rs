@@ -67,21 +67,14 @@ impl Context {
         let may = move || {
             // Python puts names into URLs unescaped, where a plus means a blank.
             let raw = user.replace(' ', "+");
-            let user = if credentials.authenticate(&user, &key) {
-                &user
-            } else {
-                &raw
-            };
-            let known = credentials.authenticate(user, &key);
-            (
-                known,
-                known && (!write || credentials.may_write(user, &key)),
-            )
+            let mut names = [user, raw].into_iter();
+            let known = names.find(|user| credentials.authenticate(user, &key))?;
+            Some(!write || credentials.may_write(&known, &key))
         };
         match spawn_blocking(may).await.unwrap_or_default() {
-            (true, true) => {}
-            (true, false) => return Err(Fault::permission("This API key may only read.")),
-            _ => return Err(Fault::credentials()),
+            Some(true) => {}
+            Some(false) => return Err(Fault::permission("This API key may only read.")),
+            None => return Err(Fault::credentials()),
         }
         let id = wanted.id.clone().filter(|id| !id.is_empty());
         id.ok_or_else(|| Fault::validation("The query needs the id of a component."))
