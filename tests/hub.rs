@@ -966,10 +966,15 @@ fn events_nobody_waits_for_are_bounded() {
 
 #[test]
 fn an_action_is_discovered_launched_and_fails_visibly() {
-    struct Rename;
+    struct Rename {
+        for_everybody: bool,
+    }
     impl Action for Rename {
         fn item(&self) -> ActionItem {
             ActionItem::new("studio.rename", "Rename")
+        }
+        fn for_everybody(&self) -> bool {
+            self.for_everybody
         }
         fn launch(&self, launch: &Launch) -> anyhow::Result<Outcome> {
             let Some(name) = launch.value("name") else {
@@ -977,12 +982,14 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
                 return Ok(Form::new("Rename").field(field).into());
             };
             anyhow::ensure!(name != 0, "no name");
-            Ok(Outcome::success(format!("now {name}")))
+            let user = launch.username.as_deref().unwrap_or_default();
+            Ok(Outcome::success(format!("{user} makes it {name}")))
         }
     }
     let server = Server::start();
     let (web, host) = (hub(&server), hub(&server));
-    let registration = host.register_action(Rename).unwrap();
+    let for_everybody = false;
+    let registration = host.register_action(Rename { for_everybody }).unwrap();
     let waiting = host.clone();
     let thread = thread::spawn(move || waiting.wait(None));
     eventually("both subscriptions stand", || {
@@ -1008,7 +1015,7 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
     };
     assert_eq!(
         launch(json!({"name": 7})),
-        json!({"success": true, "message": "now 7"})
+        json!({"success": true, "message": "ada makes it 7"})
     );
     assert_eq!(
         launch(json!({"name": 0})),
@@ -1018,6 +1025,19 @@ fn an_action_is_discovered_launched_and_fails_visibly() {
         launch(json!({}))["items"],
         json!([{"type": "number", "name": "name", "label": "New number"}])
     );
+    // Another user sees it only if everybody does.
+    let bob = json!({"user": {"username": "bob"}});
+    let discover = || {
+        Event::new("ftrack.action.discover")
+            .data(json!({"selection": []}))
+            .source(bob.as_object().cloned().unwrap())
+    };
+    let nobody = web.request(discover(), SHORT).unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::Timeout);
+    drop(registration);
+    let for_everybody = true;
+    let registration = host.register_action(Rename { for_everybody }).unwrap();
+    eventually("it is offered", || web.request(discover(), SHORT).is_ok());
     drop(registration);
     host.close();
     thread.join().unwrap().unwrap();

@@ -37,6 +37,12 @@ pub trait Action: Send + Sync + 'static {
     /// How it is shown in the menu, and its identifier.
     fn item(&self) -> ActionItem;
 
+    /// Whether all users see it in their menu, and not only the one as whom the hub is connected:
+    /// for actions that run as a service.
+    fn for_everybody(&self) -> bool {
+        false
+    }
+
     /// Whether it can be started for this selection.
     ///
     /// # Errors
@@ -160,6 +166,9 @@ pub struct Launch {
     /// The answers to a [`Form`]; empty at first.
     #[serde(default)]
     pub values: Map<String, Value>,
+    /// The name of the user who starts it.
+    #[serde(skip)]
+    pub username: Option<String>,
     /// Anything else that came along, such as the label or the application.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -211,7 +220,11 @@ impl Event {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn launch(&self) -> Result<Launch> {
-        self.data_as()
+        let launch: Launch = self.data_as()?;
+        Ok(Launch {
+            username: self.username().map(str::to_owned),
+            ..launch
+        })
     }
 }
 

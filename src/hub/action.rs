@@ -25,7 +25,8 @@ impl ActionRegistration {
 }
 
 impl EventHub {
-    /// Offers an action in the menu of the user as whom the hub is connected.
+    /// Offers an action in the menu of the user as whom the hub is connected, or
+    /// [of everybody](Action::for_everybody).
     ///
     /// Something must wait for events, as for any handler.
     ///
@@ -43,18 +44,17 @@ impl EventHub {
 
 type Handler = Box<dyn Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync>;
 
-/// What an action subscribes to, to be seen and to be started by this user.
+/// What an action subscribes to, to be seen and to be started by this user or by everybody.
 pub(crate) fn action_handlers(action: impl Action, user: &str) -> [(Expression, Handler); 2] {
     let action = Arc::new(action);
     let item = action.item();
-    let user = Expression::equal("source.user.username", user);
-    let discover = Expression::topic("ftrack.action.discover").and(user.clone());
-    let launch = Expression::topic("ftrack.action.launch")
-        .and(Expression::equal(
-            "data.actionIdentifier",
-            item.identifier(),
-        ))
-        .and(user);
+    let of_user = |topic: Expression| match action.for_everybody() {
+        true => topic,
+        false => topic.and(Expression::equal("source.user.username", user)),
+    };
+    let identifier = Expression::equal("data.actionIdentifier", item.identifier());
+    let discover = of_user(Expression::topic("ftrack.action.discover"));
+    let launch = of_user(Expression::topic("ftrack.action.launch").and(identifier));
     let offered = Arc::clone(&action);
     let on_discover: Handler = Box::new(move |event| {
         let wanted = offered.discover(&event.selection()?)?;
