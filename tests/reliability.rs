@@ -13,7 +13,7 @@ mod relay;
 mod support;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use faults::{FAULTS, Fault};
 use ftrack_emulator::Emulator;
@@ -71,30 +71,53 @@ fn table() -> String {
 
 fn column(operation: &Operation) -> Vec<String> {
     let server = Emulator::builder().tasks(1).start().unwrap();
-    let healthy = requests_when_healthy(&server, operation);
-    let cell = |fault| cell(&server, operation, fault, healthy);
+    let healthy = Healthy::measure(&server, operation);
+    let cell = |fault| cell(&server, operation, fault, &healthy);
     FAULTS.iter().map(cell).collect()
 }
 
-fn requests_when_healthy(server: &Emulator, operation: &Operation) -> u64 {
-    let mut stage = Stage::new(server, operation, &FAULTS[0]);
-    let before = stage.requests();
-    (operation.run)(&mut stage).unwrap();
-    stage.requests() - before
+/// What an operation costs when nothing goes wrong.
+struct Healthy {
+    requests: u64,
+    /// What it takes on this machine with all that else runs on it, its preparation included.
+    time: Duration,
+}
+
+impl Healthy {
+    fn measure(server: &Emulator, operation: &Operation) -> Self {
+        let started = Instant::now();
+        let mut stage = Stage::new(server, operation, &FAULTS[0], Duration::MAX);
+        let before = stage.requests();
+        (operation.run)(&mut stage).unwrap();
+        Self {
+            requests: stage.requests() - before,
+            time: started.elapsed(),
+        }
+    }
+
+    /// How long to wait in vain: longer than the server takes where it answers.
+    fn patience(&self) -> Duration {
+        (self.time * 3).max(Duration::from_secs(2))
+    }
 }
 
 /// What the user gets and what the server holds then. Whatever it is, one more commit without
 /// faults leaves the server with each change applied once.
-fn cell(server: &Emulator, operation: &Operation, fault: &Fault, healthy: u64) -> String {
+fn cell(server: &Emulator, operation: &Operation, fault: &Fault, healthy: &Healthy) -> String {
     let started = Instant::now();
-    let mut stage = Stage::new(server, operation, fault);
+    let mut stage = Stage::new(server, operation, fault, healthy.patience());
     (fault.arm)(&mut stage);
     let before = stage.requests();
     let outcome = (operation.run)(&mut stage);
+    let is_at_work = fault.is_waited_out && fault.reaches_server && operation.is_commit;
+    if let Some(held) = operation.held.filter(|_| is_at_work) {
+        // It must not lose its client before it has finished.
+        stage.held(held, true);
+    }
     stage.heal();
     let requests = stage.requests() - before;
     let gets = match &outcome {
-        Ok(()) if requests > healthy => format!("ok ({requests} requests)"),
+        Ok(()) if requests > healthy.requests => format!("ok ({requests} requests)"),
         Ok(()) => "ok".to_owned(),
         Err(error) => format!("**{:?}**", error.kind()),
     };

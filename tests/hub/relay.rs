@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn end_tls(target: SocketAddr, config: ServerConfig, announced: bool) -> SocketA
         let out = TcpStream::connect(target).unwrap();
         let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
         let mut inside = StreamOwned::new(server, stream);
-        relay(&mut inside, out, &sockets);
+        take_turns(&mut inside, out, &sockets);
         if announced {
             inside.conn.send_close_notify();
             let _ = inside.flush();
@@ -153,8 +153,7 @@ pub(crate) fn socks(login: bool, studio: SocketAddr) -> (SocketAddr, Arc<Mutex<V
         };
         // The address that it answers with is a name.
         let _ = stream.write_all(b"\x05\x00\x00\x03\x04here\x00\x07");
-        let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
-        relay(stream, out, &sockets);
+        tunnel(&stream, &out);
     });
     (address, asked)
 }
@@ -220,8 +219,7 @@ pub(crate) fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
         let target = head.split(' ').nth(1).unwrap();
         let out = TcpStream::connect(target).unwrap();
         let _ = stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n");
-        let sockets = [stream.try_clone().unwrap(), out.try_clone().unwrap()];
-        relay(stream, out, &sockets);
+        tunnel(&stream, &out);
     });
     (address, asked)
 }
@@ -251,8 +249,23 @@ fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// Passes bytes both ways, turn by turn, until one side ends.
-fn relay(mut one: impl Read + Write, mut other: impl Read + Write, sockets: &[TcpStream; 2]) {
+/// Passes bytes both ways until one side ends.
+fn tunnel(one: &TcpStream, other: &TcpStream) {
+    thread::scope(|threads| {
+        for (mut from, mut to) in [(one, other), (other, one)] {
+            let _ = to.set_nodelay(true);
+            threads.spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                // The other direction ends with this one.
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = from.shutdown(Shutdown::Both);
+            });
+        }
+    });
+}
+
+/// The same turn by turn: TLS has one state for both ways.
+fn take_turns(mut one: impl Read + Write, mut other: impl Read + Write, sockets: &[TcpStream; 2]) {
     for socket in sockets {
         socket.set_nodelay(true).unwrap();
         socket
@@ -262,14 +275,23 @@ fn relay(mut one: impl Read + Write, mut other: impl Read + Write, sockets: &[Tc
     while pass(&mut one, &mut other) && pass(&mut other, &mut one) {}
 }
 
+/// Passes on all that comes without a pause. False if nothing more can come.
 fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
     let mut buffer = [0; 65_536];
-    match from.read(&mut buffer) {
-        Ok(0) => false,
-        Ok(length) => to.write_all(&buffer[..length]).is_ok(),
-        Err(error) => matches!(
-            error.kind(),
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-        ),
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(length) => {
+                if to.write_all(&buffer[..length]).is_err() {
+                    return false;
+                }
+            }
+            Err(error) => {
+                return matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                );
+            }
+        }
     }
 }

@@ -11,11 +11,11 @@ use ftrack_emulator::faults::Fault as Failure;
 
 use crate::faults::Fault;
 use crate::relay;
-use crate::support::proxy::{Break, Proxy, Way};
+use crate::support::proxy::{Break, Harm, Proxy, Way};
 use crate::support::{builder, open};
 
-/// How long the server may take where it answers.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take where it answers: no machine is so slow.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
@@ -25,8 +25,6 @@ pub(crate) struct Operation {
     pub(crate) held: Option<fn(&mut Stage<'_>) -> &'static str>,
     /// Whether it is recorded and can be committed again.
     pub(crate) is_commit: bool,
-    /// How long it may take where it is waited for in vain: longer than the server takes.
-    patience: Duration,
 }
 
 const fn reading(
@@ -40,7 +38,6 @@ const fn reading(
         run,
         held: None,
         is_commit: false,
-        patience: Duration::from_millis(1500),
     }
 }
 
@@ -55,7 +52,6 @@ const fn commit(
         run: |stage| stage.session().commit(),
         held: Some(held),
         is_commit: true,
-        patience: Duration::from_millis(1500),
     }
 }
 
@@ -116,18 +112,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             _ => "nothing",
         },
     ),
-    Operation {
-        patience: Duration::from_secs(6),
-        ..commit(
-            "commit of 1,000",
-            |stage| stage.create(1000),
-            |stage| match stage.made().len() {
-                0 => "nothing",
-                1000 => "once",
-                _ => "something else",
-            },
-        )
-    },
+    commit(
+        "commit of 1,000",
+        |stage| stage.create(1000),
+        |stage| match stage.made().len() {
+            0 => "nothing",
+            1000 => "once",
+            _ => "something else",
+        },
+    ),
     Operation {
         held: Some(|stage| stage.uploaded()),
         ..reading(
@@ -147,7 +140,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         },
         held: Some(|stage| stage.heard()),
         is_commit: false,
-        patience: Duration::from_millis(1500),
     },
 ];
 
@@ -174,7 +166,13 @@ const LARGE: usize = 17 << 20;
 const AMID: usize = 2 << 20;
 
 impl<'a> Stage<'a> {
-    pub(crate) fn new(server: &'a Emulator, operation: &Operation, fault: &Fault) -> Self {
+    /// `in_vain` is how long the session waits where the fault lets it wait in vain.
+    pub(crate) fn new(
+        server: &'a Emulator,
+        operation: &Operation,
+        fault: &Fault,
+        in_vain: Duration,
+    ) -> Self {
         let proxy = Arc::new(Proxy::before(server.url()));
         let mut stage = Self {
             server,
@@ -187,7 +185,7 @@ impl<'a> Stage<'a> {
             upload: None,
             name: format!("state {}", server.requests()),
             patience: match fault.is_waited_out {
-                true => operation.patience,
+                true => in_vain,
                 false => PATIENCE,
             },
         };
@@ -259,7 +257,7 @@ impl<'a> Stage<'a> {
         held: fn(&mut Self) -> &'static str,
         reaches_server: bool,
     ) -> &'static str {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + PATIENCE;
         loop {
             let found = held(self);
             if !reaches_server
@@ -279,19 +277,18 @@ impl<'a> Stage<'a> {
             self.proxy.push(one);
             return;
         }
-        if one.way == Way::ToServer {
-            let after = one.after + AMID;
-            self.proxy.push(Break { after, ..one });
-            return;
-        }
-        // The next answer is that to the part once so much of it has gone.
-        let (proxy, end) = (self.proxy.clone(), self.proxy.passed(Way::ToServer) + AMID);
-        thread::spawn(move || {
-            while proxy.passed(Way::ToServer) < end {
-                thread::sleep(Duration::from_millis(1));
+        match one.way {
+            Way::ToServer => {
+                let after = one.after + AMID;
+                self.proxy.push(Break { after, ..one });
             }
-            proxy.push(one);
-        });
+            // The next answer is that to the part once so much of it has gone.
+            Way::ToClient => {
+                self.proxy
+                    .push(Break::new(Way::ToServer, AMID, Harm::Delay(Duration::ZERO)));
+                self.proxy.push(one);
+            }
+        }
     }
 
     /// The server signs addresses of its own, so that only an HTTP proxy stands between a session
