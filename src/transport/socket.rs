@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle,
     Transport,
@@ -20,6 +21,9 @@ use super::connect::connect;
 use super::resolve::look_up;
 use super::socks;
 use crate::config::{NetworkConfig, is_socks};
+
+const SIGNAL: Token = Token(0);
+const SOCKET: Token = Token(1);
 
 /// Opens TCP connections, through a SOCKS proxy where that is configured.
 pub(super) struct Sockets(NetworkConfig);
@@ -43,31 +47,36 @@ impl Sockets {
     }
 
     /// A connection to a host, however it gets there in this time.
-    fn open(&self, host: &str, port: u16, limit: &Limit) -> Result<Arc<TcpStream>, ureq::Error> {
+    fn open(&self, host: &str, port: u16, limit: &Limit) -> Result<Line, ureq::Error> {
         let addresses = look_up(&self.0, host, port).map_err(|_| ureq::Error::HostNotFound)?;
         let mut poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), Token(0))?;
-        // What is broken off wakes the poll.
-        let wake: Arc<dyn ShutdownHandle> = Arc::new(Wake(waker));
-        let call = Call::current();
-        if let Some(call) = &call {
-            call.attach(&Arc::downgrade(&wake))?;
+        let signal = Arc::new(Signal {
+            waker: Waker::new(poll.registry(), SIGNAL)?,
+            is_set: AtomicBool::new(false),
+        });
+        if let Some(call) = Call::current() {
+            call.attach(&handle(&signal))?;
         }
-        let is_broken_off = || {
-            call.as_ref()
-                .is_some_and(|call| call.interrupted().is_some())
-        };
         let mut events = Events::with_capacity(8);
-        let until = limit.until;
-        let connected = connect(&mut poll, &mut events, &addresses, until, &is_broken_off);
-        let stream = TcpStream::from(connected.map_err(|error| limit.explain(error))?);
-        stream.set_nonblocking(false)?;
+        let is_broken_off = || signal.check().is_err();
+        let connected = connect(
+            &mut poll,
+            &mut events,
+            &addresses,
+            limit.until,
+            &is_broken_off,
+        );
+        let mut stream = connected.map_err(|error| limit.explain(error))?;
         stream.set_nodelay(true)?;
-        let stream = Arc::new(stream);
-        if let Some(call) = &call {
-            call.attach(&handle(&stream))?;
-        }
-        Ok(stream)
+        let interest = Interest::READABLE;
+        poll.registry().register(&mut stream, SOCKET, interest)?;
+        Ok(Line {
+            stream,
+            poll,
+            events,
+            interest,
+            signal,
+        })
     }
 }
 
@@ -77,18 +86,33 @@ impl fmt::Debug for Sockets {
     }
 }
 
-struct Wake(Waker);
+/// Breaks off what a connection is used for. Shutting its socket down would not do: on Windows
+/// that does not end a read that waits (rust-lang/rust#121594).
+struct Signal {
+    waker: Waker,
+    is_set: AtomicBool,
+}
 
-impl ShutdownHandle for Wake {
+impl Signal {
+    fn check(&self) -> io::Result<()> {
+        match self.is_set.load(Ordering::Acquire) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl ShutdownHandle for Signal {
     fn shutdown(&self) {
-        if let Err(error) = self.0.wake() {
+        self.is_set.store(true, Ordering::Release);
+        if let Err(error) = self.waker.wake() {
             log::error!("who waits for a connection cannot be woken: {error}");
         }
     }
 }
 
-fn handle(stream: &Arc<TcpStream>) -> Weak<dyn ShutdownHandle> {
-    let weak: Weak<TcpStream> = Arc::downgrade(stream);
+fn handle(signal: &Arc<Signal>) -> Weak<dyn ShutdownHandle> {
+    let weak: Weak<Signal> = Arc::downgrade(signal);
     weak
 }
 
@@ -121,12 +145,9 @@ impl Limit {
         }
     }
 
-    /// Sockets say that they would block when their time is over.
     fn explain(&self, error: io::Error) -> ureq::Error {
         match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                ureq::Error::Timeout(self.reason)
-            }
+            io::ErrorKind::TimedOut => ureq::Error::Timeout(self.reason),
             _ => error.into(),
         }
     }
@@ -146,26 +167,26 @@ impl<In: Transport> Connector<In> for Sockets {
         // Looking the name up is a part of it.
         let limit = Limit::new(details.timeout);
         let (host, port, proxy) = self.target(details)?;
-        let stream = match proxy {
+        let line = match proxy {
             None => self.open(&host, port, &limit)?,
             Some(proxy) => {
-                let stream = self.open(proxy.host(), proxy.port(), &limit)?;
+                let mut line = self.open(proxy.host(), proxy.port(), &limit)?;
                 let mut exchange = |sent: &[u8], answer: &mut [u8]| {
-                    write_all(&stream, sent, &limit)?;
-                    read_exact(&stream, answer, &limit)
+                    line.write_all(sent, &limit)?;
+                    line.read_exact(answer, &limit)
                 };
                 let tunnel = socks::open_tunnel(proxy, &host, port, &mut exchange);
                 tunnel.map_err(|failure| match failure {
                     socks::Failure::Broken(error) => limit.explain(error),
                     socks::Failure::Refused(error) => ureq::Error::Other(Box::new(error)),
                 })?;
-                stream
+                line
             }
         };
-        (details.register_shutdown)(handle(&stream))?;
+        (details.register_shutdown)(handle(&line.signal))?;
         let config = details.config;
         Ok(Some(Either::B(Socket {
-            stream,
+            line,
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
         })))
     }
@@ -173,7 +194,7 @@ impl<In: Transport> Connector<In> for Sockets {
 
 /// A TCP connection.
 pub(super) struct Socket {
-    stream: Arc<TcpStream>,
+    line: Line,
     buffers: LazyBuffers,
 }
 
@@ -185,13 +206,14 @@ impl Transport for Socket {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         let limit = checked(timeout.for_write())?;
         let output = &self.buffers.output()[..amount];
-        write_all(&self.stream, output, &limit).map_err(|error| limit.explain(error))
+        let sent = self.line.write_all(output, &limit);
+        sent.map_err(|error| limit.explain(error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let limit = checked(timeout.for_read())?;
         let input = self.buffers.input_append_buf();
-        let count = read(&self.stream, input, &limit);
+        let count = self.line.read(input, &limit);
         let count = count.map_err(|error| limit.explain(no_end(error)))?;
         self.buffers.input_appended(count);
         Ok(count > 0)
@@ -199,22 +221,15 @@ impl Transport for Socket {
 
     /// Whether nothing has come that nobody asked for, the end least of all.
     fn is_open(&mut self) -> bool {
-        let is_silent = |stream: &TcpStream| {
-            stream.set_nonblocking(true)?;
-            let seen = stream.peek(&mut [0]);
-            stream.set_nonblocking(false)?;
-            match seen {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-                other => other.map(|_| false),
-            }
-        };
-        is_silent(&self.stream).unwrap_or(false)
+        let seen = self.line.stream.peek(&mut [0]);
+        let is_silent = seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        is_silent && self.line.signal.check().is_ok()
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.stream.peer_addr().ok();
+        let address = self.line.stream.peer_addr().ok();
         f.debug_tuple("Socket").field(&address).finish()
     }
 }
@@ -239,46 +254,71 @@ fn checked(timeout: NextTimeout) -> Result<Limit, ureq::Error> {
     }
 }
 
-/// Reads what is there. The signals of a host program do not end it.
-fn read(mut stream: &TcpStream, input: &mut [u8], limit: &Limit) -> io::Result<usize> {
-    loop {
-        tolerant(stream.set_read_timeout(limit.left()?))?;
-        match stream.read(input) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
+/// A connection that does not block, and what waits for it.
+struct Line {
+    stream: TcpStream,
+    poll: Poll,
+    events: Events,
+    /// What it is waited for.
+    interest: Interest,
+    signal: Arc<Signal>,
 }
 
-fn read_exact(stream: &TcpStream, mut input: &mut [u8], limit: &Limit) -> io::Result<()> {
-    while !input.is_empty() {
-        match read(stream, input, limit)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => input = &mut input[count..],
+impl Line {
+    /// Reads what is there.
+    fn read(&mut self, input: &mut [u8], limit: &Limit) -> io::Result<usize> {
+        self.until(Interest::READABLE, limit, |mut stream| stream.read(input))
+    }
+
+    fn read_exact(&mut self, mut input: &mut [u8], limit: &Limit) -> io::Result<()> {
+        while !input.is_empty() {
+            match self.read(input, limit)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => input = &mut input[count..],
+            }
+        }
+        Ok(())
+    }
+
+    fn write_all(&mut self, mut output: &[u8], limit: &Limit) -> io::Result<()> {
+        while !output.is_empty() {
+            match self.until(Interest::WRITABLE, limit, |mut stream| stream.write(output))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => output = &output[count..],
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something with the stream, as soon as that need not wait. The signals of a host
+    /// program do not end it.
+    fn until<T>(
+        &mut self,
+        interest: Interest,
+        limit: &Limit,
+        mut operation: impl FnMut(&TcpStream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            self.signal.check()?;
+            match operation(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(interest, limit)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
         }
     }
-    Ok(())
-}
 
-fn write_all(mut stream: &TcpStream, mut output: &[u8], limit: &Limit) -> io::Result<()> {
-    while !output.is_empty() {
-        tolerant(stream.set_write_timeout(limit.left()?))?;
-        match stream.write(output) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            other => output = &output[other?..],
+    fn wait(&mut self, interest: Interest, limit: &Limit) -> io::Result<()> {
+        if self.interest != interest {
+            let registry = self.poll.registry();
+            registry.reregister(&mut self.stream, SOCKET, interest)?;
+            self.interest = interest;
         }
-    }
-    Ok(())
-}
-
-/// macOS refuses time-outs for a connection that the other side has closed; what it sent before
-/// can be read all the same.
-fn tolerant(set: io::Result<()>) -> io::Result<()> {
-    match set {
-        Err(error) if cfg!(target_os = "macos") && error.kind() == io::ErrorKind::InvalidInput => {
-            Ok(())
+        match self.poll.poll(&mut self.events, limit.left()?) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
         }
-        other => other,
     }
 }
