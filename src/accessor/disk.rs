@@ -109,11 +109,12 @@ impl DiskAccessor {
 impl Accessor for DiskAccessor {
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
         let path = self.inner_path(resource_identifier)?;
-        let file = File::open(&path).map_err(failure("read", &path))?;
-        if file.metadata().is_ok_and(|found| found.is_dir()) {
+        // Unix would open a folder, and Windows say that it is forbidden.
+        if path.is_dir() {
             let error = io::Error::from(io::ErrorKind::IsADirectory);
             return Err(failure("read", &path)(error).into());
         }
+        let file = File::open(&path).map_err(failure("read", &path))?;
         Ok(Box::new(file))
     }
 
