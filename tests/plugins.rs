@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::trace::{self, logged};
 use support::{builder, emulator, open, secret};
 
-use folder::{Folder, library, python};
+use folder::{Folder, library};
 
 /// A plugin made of a closure.
 struct Made<F> {
@@ -794,6 +794,33 @@ fn an_unreadable_folder_is_a_warning() {
 }
 
 #[test]
+fn programs_run_on_every_platform() {
+    let server = emulator();
+    let folder = Folder::new();
+    folder.program("t.count", "topic=test.count", "count", 20.0);
+    folder.program("t.exit", "topic=test.bad", "exit", 20.0);
+    folder.program("t.babble", "topic=test.bad", "babble", 20.0);
+    folder.program("t.silent", "topic=test.bad", "be silent", 0.2);
+    let session = opened_on(&server, &folder);
+    for count in 0..3 {
+        assert_eq!(ask(&session, "test.count", json!({})), [count]);
+    }
+    assert!(ask(&session, "test.bad", json!({})).is_empty());
+    let log = logged(&folder.path().display().to_string());
+    for (name, expected) in [
+        ("t.exit", "it ended before it answered: exit "),
+        ("t.babble", "it wrote \"hello\""),
+        ("t.silent", "did not answer test.bad within 0.2 s"),
+    ] {
+        let warned = log.iter().any(|(level, text)| {
+            *level <= log::Level::Warn && text.contains(name) && text.contains(expected)
+        });
+        assert!(warned, "{name}: {log:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn programs_answer_events() {
     let server = emulator();
     let folder = Folder::new();
@@ -813,9 +840,12 @@ fn programs_answer_events() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn python_answers_events() {
-    let Some(python) = python() else { return };
+    let Some(python) = folder::python() else {
+        return;
+    };
     let server = emulator();
     let folder = Folder::new();
     folder.copy_example("file_types.ftrack-plugin");
@@ -832,6 +862,7 @@ fn python_answers_events() {
     assert_eq!(session.file_type_from_string("a.mov"), ".mov");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_program_starts_with_its_first_event() {
     let server = emulator();
@@ -854,6 +885,7 @@ fn a_program_starts_with_its_first_event() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn programs_may_change_entity_types() {
     let server = emulator();
@@ -866,6 +898,7 @@ fn programs_may_change_entity_types() {
     assert_eq!(task.set("bid", 1).unwrap_err().kind(), ErrorKind::Immutable);
 }
 
+#[cfg(unix)]
 #[test]
 fn programs_that_misbehave_are_logged_and_left() {
     let server = emulator();
@@ -912,6 +945,7 @@ fn programs_that_misbehave_are_logged_and_left() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_program_that_crashes_is_started_again_three_times() {
     let server = emulator();
@@ -931,6 +965,7 @@ fn a_program_that_crashes_is_started_again_three_times() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn programs_answer_several_threads() {
     let server = emulator();

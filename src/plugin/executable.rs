@@ -195,7 +195,13 @@ impl Executable {
             command.env_remove(name);
         }
         log::debug!("plugin {self}: starting it");
-        Process::start(command).map_err(|error| format!("it cannot be started: {error}"))
+        Process::start(command).map_err(|error| {
+            let hint = match self.declaration.run.is_empty() {
+                true => "; if the system cannot run such a file, declare with `run` what can",
+                false => "",
+            };
+            format!("it cannot be started: {error}{hint}")
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -39,6 +40,7 @@ impl Folder {
         self.write(&name, &fs::read(library).unwrap(), 0o755);
     }
 
+    #[cfg(unix)]
     pub(crate) fn copy_example(&self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
         self.write(name, &fs::read(folder.join(name)).unwrap(), 0o755);
@@ -58,6 +60,17 @@ impl Folder {
         self.write(file, text.as_bytes(), 0o755);
     }
 
+    /// A plugin that `tests/plugins/program.rs` runs, and that has so many seconds for an event.
+    pub(crate) fn program(&self, name: &str, subscribe: &str, how: &str, timeout: f64) {
+        let run = example(&format!("program{}", std::env::consts::EXE_SUFFIX));
+        let declaration = serde_json::json!({
+            "name": name, "subscribe": [subscribe], "timeout": timeout, "run": [run, how],
+        });
+        let text = format!("# ftrack-plugin: {declaration}\n");
+        self.write(&format!("{name}.ftrack-plugin"), text.as_bytes(), 0o644);
+    }
+
+    #[cfg(unix)]
     pub(crate) fn mode(&self, name: &str, mode: u32) {
         set_mode(&self.path().join(name), mode);
     }
@@ -74,10 +87,14 @@ fn set_mode(_: &Path, _: u32) {}
 
 /// A library that Cargo built beside this test.
 pub(crate) fn library(name: &str) -> PathBuf {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    example(&format!("{prefix}{name}{suffix}"))
+}
+
+fn example(file: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let examples = test.parent().unwrap().parent().unwrap().join("examples");
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let path = examples.join(format!("{prefix}{name}{suffix}"));
+    let path = examples.join(file);
     assert!(
         path.exists(),
         "{} is not there: `cargo build --examples` makes it",
@@ -87,6 +104,7 @@ pub(crate) fn library(name: &str) -> PathBuf {
 }
 
 /// `python3`, if there is one. In CI there must be.
+#[cfg(unix)]
 pub(crate) fn python() -> Option<String> {
     let output = Command::new("python3").arg("--version").output();
     let version = output.ok().filter(|output| output.status.success());
