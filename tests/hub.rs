@@ -428,7 +428,9 @@ fn a_burst_loses_nothing_silently() {
     for number in 0..COUNT {
         published.insert(sender.publish(Event::new("burst").data(number)).unwrap());
     }
-    sender.flush(Duration::from_secs(60)).unwrap();
+    if let Err(error) = sender.flush(Duration::from_secs(60)) {
+        assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    }
     server.faults(|faults| faults.cut = 0.0);
     sender.disconnect();
     let counts = sender.counts();
@@ -797,6 +799,55 @@ fn disconnecting_hands_back_everything_before_it_returns() {
     }
     hub.disconnect();
     assert_eq!(reported.load(Ordering::SeqCst), COUNT);
+}
+
+#[test]
+fn disconnecting_ends_what_others_wait_for() {
+    let server = Server::start();
+    let hub = hub(&server);
+    server.faults(|faults| faults.frozen = true);
+    hub.publish(Event::new("t")).unwrap();
+    let forever = Duration::MAX;
+    thread::scope(|scope| {
+        let flush = scope.spawn(|| hub.flush(forever));
+        let request = scope.spawn(|| hub.request(Event::new("t"), forever));
+        let several = scope.spawn(|| hub.request_all(Event::new("t"), forever));
+        let next = scope.spawn(|| hub.next(None));
+        let subscribe = scope.spawn(|| {
+            let options = SubscribeOptions::new().acknowledged(forever);
+            hub.subscribe_with("topic=t", options, |_| Ok(None))
+        });
+        thread::sleep(SHORT);
+        disconnects_promptly(&hub);
+        for error in [
+            flush.join().unwrap().unwrap_err(),
+            request.join().unwrap().unwrap_err(),
+            subscribe.join().unwrap().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+        }
+        assert!(several.join().unwrap().unwrap().is_empty());
+        assert!(next.join().unwrap().unwrap().is_none());
+    });
+    assert_eq!(hub.counts().undelivered, 3);
+}
+
+#[test]
+fn flushing_tells_of_what_was_handed_back() {
+    let server = Server::start();
+    let hub = hub(&server);
+    hub.flush(LONG).unwrap();
+    server.faults(|faults| faults.refuse_events = true);
+    hub.publish(Event::new("t")).unwrap();
+    eventually("it is refused", || hub.counts().undelivered == 1);
+    let error = hub.flush(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    hub.flush(LONG).unwrap();
+    server.faults(|faults| faults.deaf = true);
+    hub.publish(Event::new("t")).unwrap();
+    hub.disconnect();
+    let error = hub.flush(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
 }
 
 #[test]

@@ -322,7 +322,6 @@ impl Core {
     }
 
     fn hand_back(&mut self, outgoing: &Outgoing, why: String) {
-        self.shared.gate.leave(outgoing.text.len());
         match serde_json::from_str::<Event>(&outgoing.text) {
             Ok(event) => {
                 // Whoever waits for replies sees its channel end.
@@ -331,6 +330,8 @@ impl Core {
             }
             Err(error) => log::error!("event hub: lost an event ({why}): {error}"),
         }
+        // Who waits for the queue to be empty must know by then why it is.
+        self.shared.gate.leave(outgoing.text.len());
     }
 
     fn subscribed(&mut self, id: &str, answer: Result<(), String>) {

@@ -274,17 +274,21 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// `Timeout` if it takes longer, `Connection` if the hub is disconnected meanwhile.
+    /// `Timeout` if it takes longer; `Connection` if the hub is disconnected, or if events were
+    /// handed back since the last call: [`on_undelivered`](Self::on_undelivered) tells which.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let shared = &self.inner.shared;
         let left = shared.gate.wait_empty(after(timeout));
-        if left == 0 {
-            return Ok(());
-        }
-        let message = format!("{left} events have not been acknowledged");
-        match self.inner.line.running() {
-            Some(_) => Err(self.late(message)),
-            None => Err(Error::new(ErrorKind::Connection, message)),
+        let lost = shared.counters.take_untold();
+        match left + lost {
+            0 => Ok(()),
+            _ if lost == 0 && self.inner.line.running().is_some() => {
+                Err(self.late(format!("{left} events have not been acknowledged")))
+            }
+            count => {
+                let message = format!("{count} events were not delivered");
+                Err(Error::new(ErrorKind::Connection, message))
+            }
         }
     }
 

@@ -221,6 +221,8 @@ pub(super) struct Counters {
     pub(super) published: AtomicU64,
     pub(super) acknowledged: AtomicU64,
     pub(super) undelivered: AtomicU64,
+    /// Of these, those that `flush` has told of.
+    told: AtomicU64,
     pub(super) received: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) dropped: AtomicU64,
@@ -232,6 +234,13 @@ impl Counters {
     /// Adds one and answers what was there before.
     pub(super) fn add(counter: &AtomicU64) -> u64 {
         counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many events were handed back since this was asked last.
+    pub(super) fn take_untold(&self) -> usize {
+        let all = self.undelivered.load(Ordering::Relaxed);
+        let new = all.saturating_sub(self.told.swap(all, Ordering::Relaxed));
+        usize::try_from(new).unwrap_or(usize::MAX)
     }
 
     pub(super) fn read(&self) -> HubCounts {

@@ -38,6 +38,8 @@ pub(crate) struct Faults {
     pub(crate) stall_upgrade: bool,
     /// Subscriptions are refused.
     pub(crate) refuse_subscriptions: bool,
+    /// Events are refused.
+    pub(crate) refuse_events: bool,
     /// Seconds of heartbeat timeout in the handshake.
     pub(crate) heartbeat: Option<u64>,
 }
@@ -299,6 +301,9 @@ impl State {
             }
             "ftrack.meta.unsubscribe" => {
                 connection.subscriptions.lock().unwrap().remove(&id);
+            }
+            _ if faults.refuse_events => {
+                answer = json!([{"success": false, "message": "not today"}]);
             }
             _ => self.route(&event),
         }
