@@ -594,34 +594,47 @@ fn libraries_that_do_not_fit_are_refused_unopened() {
 #[test]
 #[ignore = "builds for minutes: cargo test --test plugins -- --ignored"]
 fn a_library_with_other_features_of_a_dependency_is_refused() {
-    let target = library("plugin_action");
-    let target = target.ancestors().nth(3).unwrap();
-    let other = target.join("other-features");
-    let mut features = vec!["serde_json/preserve_order"];
-    features.extend(cfg!(feature = "file-cache").then_some("file-cache"));
-    features.extend(cfg!(feature = "redis").then_some("redis"));
+    let (folder, same) = (Folder::new(), built_with(&[]));
+    folder.copy(&same, "same");
+    // A number has another layout then.
+    folder.copy(&built_with(&["serde_json/arbitrary_precision"]), "other");
+    let session = opened_on(&emulator(), &folder);
+    let [other, same] = session.plugins() else {
+        panic!("{:?}", session.plugins())
+    };
+    let why = refusal(other);
+    assert!(why.contains("differ, in version or features"), "{why}");
+    assert_eq!(same.state, PluginState::Loaded);
+}
+
+/// A library that Cargo builds now, with more features.
+fn built_with(more: &[&str]) -> std::path::PathBuf {
+    let library = library("plugin_action");
+    let target = library.ancestors().nth(3).unwrap();
+    let elsewhere = target.join("other-features");
+    let own = [
+        cfg!(feature = "file-cache").then_some("file-cache"),
+        cfg!(feature = "redis").then_some("redis"),
+    ];
+    let features: Vec<&str> = own
+        .into_iter()
+        .flatten()
+        .chain(more.iter().copied())
+        .collect();
     let built = std::process::Command::new(env!("CARGO"))
         .args(["build", "--locked", "--package", "ftrack-api"])
-        .args([
-            "--example",
-            "plugin_action",
-            "--features",
-            &features.join(","),
-        ])
+        .args(["--example", "plugin_action", "--features"])
+        .arg(features.join(","))
         .arg("--target-dir")
-        .arg(&other)
+        .arg(&elsewhere)
         // What is the same need not be built again.
         .env("CARGO_BUILD_BUILD_DIR", target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success());
-    let name = library("plugin_action").file_name().unwrap().to_owned();
-    let folder = Folder::new();
-    folder.copy(&other.join("debug/examples").join(name), "other");
-    let session = opened_on(&emulator(), &folder);
-    let why = refusal(&session.plugins()[0]);
-    assert!(why.contains("differ, in version or features"), "{why}");
+        .status();
+    assert!(built.unwrap().success());
+    elsewhere
+        .join("debug/examples")
+        .join(library.file_name().unwrap())
 }
 
 #[cfg(unix)]
