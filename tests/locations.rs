@@ -155,7 +155,12 @@ fn a_file_goes_from_disk_to_disk_and_away_again() {
     assert!(accessor.exists(&place).unwrap());
     assert_eq!(read(&disk, &component), bytes);
     let path = disk.get_filesystem_path(&component).unwrap();
-    assert_eq!(fs::read(path).unwrap(), bytes);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    fs::rename(&path, path.with_extension("away")).unwrap();
+    let missing = disk.open(&component).err().unwrap().to_string();
+    let both = format!("{component} in {disk}: cannot read");
+    assert!(missing.starts_with(&both), "{missing}");
+    fs::rename(path.with_extension("away"), &path).unwrap();
     let picked = stage.session.pick_location(Some(&component)).unwrap();
     assert_eq!(picked.as_ref(), Some(&disk));
     let twice = disk.add_component(&component, &stage.origin());

@@ -77,10 +77,7 @@ impl Location {
             answer.push(match (stored, &binding.transformer) {
                 (Some(stored), Some(transformer)) => {
                     let decoded = transformer.decode(&stored, component);
-                    Some(decoded.map_err(|error| {
-                        let error = Error::from_callback(error);
-                        error.context(format!("the place of {component} in {self}"))
-                    })?)
+                    Some(decoded.map_err(self.failure(component))?)
                 }
                 (stored, _) => stored,
             });
@@ -130,11 +127,12 @@ impl Location {
     pub fn get_filesystem_paths(&self, components: &[Entity]) -> Result<Vec<PathBuf>> {
         let accessor = self.need_accessor()?;
         let identifiers = self.get_resource_identifiers(components)?;
-        let paths = identifiers
-            .iter()
-            .map(|identifier| accessor.get_filesystem_path(identifier));
-        paths
-            .map(|path| path.map_err(|error| self.accessor_error(error)))
+        let found = components.iter().zip(identifiers);
+        found
+            .map(|(component, identifier)| {
+                let path = accessor.get_filesystem_path(&identifier);
+                path.map_err(self.failure(component))
+            })
             .collect()
     }
 
@@ -148,7 +146,7 @@ impl Location {
         let accessor = self.need_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let url = accessor.get_url(&identifier);
-        url.map_err(|error| self.accessor_error(error))
+        url.map_err(self.failure(component))
     }
 
     /// An address of an image of a component that is at most `size` pixels wide and high; 300
@@ -162,11 +160,12 @@ impl Location {
         let accessor = self.need_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let url = accessor.get_thumbnail_url(&identifier, size);
-        url.map_err(|error| self.accessor_error(error))
+        url.map_err(self.failure(component))
     }
 
-    pub(crate) fn accessor_error(&self, error: anyhow::Error) -> Error {
-        Error::from_callback(error).context(self)
+    /// The error for what an accessor, a structure or a transformer says of a component.
+    pub(super) fn failure(&self, component: &Entity) -> impl Fn(anyhow::Error) -> Error {
+        move |error| Error::from_callback(error).context(format!("{component} in {self}"))
     }
 }
 

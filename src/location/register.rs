@@ -78,7 +78,7 @@ impl Location {
             let stored = match &binding.transformer {
                 Some(transformer) => transformer
                     .encode(identifier, component)
-                    .map_err(|error| self.accessor_error(error))?,
+                    .map_err(self.failure(component))?,
                 None => identifier.clone(),
             };
             rows.push(crate::data! {

@@ -143,10 +143,7 @@ impl Location {
                 source_resource_identifier: found.clone(),
             };
             let identifier = structure.get_resource_identifier(component, &context);
-            let identifier = identifier.map_err(|error| {
-                let error = Error::from_callback(error);
-                error.context(format!("the place of {component} in {self}"))
-            })?;
+            let identifier = identifier.map_err(self.failure(component))?;
             steps.push(TransferStep {
                 component: component.clone(),
                 source: source.clone(),
@@ -174,7 +171,7 @@ impl Location {
         let accessor = self.need_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let opened = accessor.open(&identifier);
-        opened.map_err(|error| self.accessor_error(error))
+        opened.map_err(self.failure(component))
     }
 }
 
@@ -280,7 +277,7 @@ impl Transfer {
                 return Err(Error::new(ErrorKind::Duplicate, message));
             }
             let exists = accessor.exists(place);
-            if exists.map_err(|error| self.target.accessor_error(error))? {
+            if exists.map_err(self.target.failure(component))? {
                 let message = format!(
                     "{component} would be {place:?} in {}, where there is data already, which \
                      would be lost; remove it, or give the component another name",
