@@ -98,7 +98,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The value of a header.
+    /// The value of a header, whose name is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(have, _)| have == name);
         found.map(|(_, value)| value.as_str())

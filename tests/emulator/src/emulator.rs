@@ -243,15 +243,12 @@ impl Builder {
             .with_context(|| format!("{address} cannot be listened on"))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
-        let temporary = if self.data.is_none() {
-            Some(tempfile::tempdir()?)
-        } else {
-            None
-        };
-        let folder = match (&self.data, &temporary) {
-            (Some(data), _) => data.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => std::env::temp_dir(),
+        let (folder, temporary) = match &self.data {
+            Some(data) => (data.clone(), None),
+            None => {
+                let temporary = tempfile::tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
         };
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
