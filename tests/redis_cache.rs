@@ -64,7 +64,9 @@ fn a_command_that_is_refused_is_named_once_and_nothing_is_cached() {
         let cache = cache.pause(Duration::ZERO);
         for _ in 0..3 {
             let update = &mut |_, _| Some("new".to_owned());
-            cache.update_many(&[key.clone()], update).unwrap();
+            cache
+                .update_many(std::slice::from_ref(&key), update)
+                .unwrap();
             cache.get(&key).unwrap();
             cache.remove(&key).unwrap();
         }
