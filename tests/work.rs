@@ -619,6 +619,10 @@ fn ensure_finds_creates_and_updates() {
     };
     assert_eq!(requests(session, unchanged), 1);
 
+    // The key can identify as well, and so can what cannot be changed.
+    let data = data! { "id": first.id(), "email": "g@h.i" };
+    assert_eq!(session.ensure("User", data, &["id"]).unwrap(), first);
+
     // A reference can identify too.
     let project = studio.project();
     let data = data! { "name": "shared", "parent": &project };
@@ -648,6 +652,48 @@ fn ensure_finds_creates_and_updates() {
             kind
         );
     }
+}
+
+#[test]
+fn what_fails_half_way_leaves_nothing_recorded() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    // Some of the pairs are good.
+    let data = data! {
+        "name": "x", "parent": &studio.project(), "metadata": json!({"a": "1"}),
+        "custom_attributes": json!({"fstart": 1, "nonsense": 2}),
+    };
+    let error = session.create("Shot", data).unwrap_err();
+    assert!(error.to_string().contains("; it has: fstart"), "{error}");
+    assert!(session.plan().is_empty(), "{}", session.plan());
+    // The server refuses it.
+    let data = data! { "name": "x", "parent_id": "00000000-0000-0000-0000-000000000000" };
+    session.ensure("Folder", data, &[]).unwrap_err();
+    assert!(session.plan().is_empty(), "{}", session.plan());
+    // Who is marked for deletion gets no metadata, and loses none.
+    let task = studio.task();
+    let metadata = task.metadata().unwrap();
+    metadata.set("a", "b").unwrap();
+    session.commit().unwrap();
+    session.delete(&task).unwrap();
+    metadata.set("new", "c").unwrap_err();
+    metadata.remove("a").unwrap_err();
+    assert_eq!(session.plan().changes.len(), 1, "{}", session.plan());
+}
+
+#[test]
+fn contexts_that_are_below_themselves_have_an_end() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let data = data! { "name": "a", "parent": &studio.project() };
+    let a = session.create("Folder", data).unwrap();
+    let b = session
+        .create("Folder", data! { "name": "b", "parent": &a })
+        .unwrap();
+    a.set("parent", &b).unwrap();
+    let attributes = a.custom_attributes().unwrap();
+    let (_, origin) = attributes.effective("htest").unwrap();
+    assert_eq!(origin, Origin::Default);
 }
 
 #[test]
@@ -692,6 +738,12 @@ fn populate_and_refresh() {
     assert_ne!(mixed[1].get::<i64>("bid").unwrap(), 999);
     session.refresh([&mixed[1]], &[]).unwrap();
     assert_eq!(mixed[1].get::<i64>("bid").unwrap(), 999);
+    // Entities of another session are known by their keys.
+    mixed[1].set("bid", 1000).unwrap();
+    session.commit().unwrap();
+    let theirs = [&mixed[1], &mixed[2]];
+    other.refresh(theirs, &[]).unwrap();
+    assert_eq!(same(&other, &mixed[1]).get::<i64>("bid").unwrap(), 1000);
 }
 
 #[test]
@@ -934,6 +986,65 @@ fn recording_can_be_switched_off_for_a_stretch() {
     );
     session.rollback();
     assert_eq!(task.get::<String>("name").unwrap(), before);
+}
+
+#[test]
+fn settings_end_with_their_session() {
+    let server = Studio::new().server;
+    let mut guards = Vec::new();
+    for _ in 0..10 {
+        let session = open(&server);
+        assert_eq!(session.populate_mode(), ftrack_api::Populate::Peers);
+        guards.push(session.auto_populating(ftrack_api::Populate::Off));
+    }
+}
+
+#[test]
+fn several_attributes_fail_as_one_does() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let tasks = session.query("select name from Task limit 2").unwrap();
+    let [task, another] = tasks.all().unwrap().try_into().unwrap();
+    type Two = (String, f64);
+    let kind = |paths| task.get_many::<Two>(paths).unwrap_err().kind();
+    // What leads nowhere is not asked for, wherever it stands.
+    let asked = requests(session, || {
+        assert_eq!(kind(["name", "bdi"]), ErrorKind::UnknownAttribute);
+        assert_eq!(kind(["nmae", "bid"]), ErrorKind::UnknownAttribute);
+        assert_eq!(kind(["name.x", "bid"]), ErrorKind::UnknownAttribute);
+        let strict = session.auto_populating(ftrack_api::Populate::Raise);
+        assert_eq!(kind(["name", "bid"]), ErrorKind::NotLoaded);
+        drop(strict);
+        let quiet = session.auto_populating(ftrack_api::Populate::Off);
+        let error = task.get_many::<Two>(["name", "bid"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotLoaded);
+        assert!(error.to_string().contains("\"bid\""), "{error}");
+        drop(quiet);
+    });
+    assert_eq!(asked, 0);
+    // The first that does not fit is named.
+    let error = task.get_many::<(i64, bool)>(["name", "bid"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType);
+    assert!(error.to_string().contains("\"name\""), "{error}");
+    let error = task
+        .get_many::<(String, bool)>(["name", "bid"])
+        .unwrap_err();
+    assert!(error.to_string().contains("\"bid\""), "{error}");
+    let (name, bid) = task.get_many::<Two>(["name", "bid"]).unwrap();
+    assert_eq!(name, task.get::<String>("name").unwrap());
+    assert_eq!(bid, task.get::<f64>("bid").unwrap());
+
+    // The server has it no more, or does not answer.
+    let other = studio.other();
+    other.delete(&task).unwrap();
+    other.commit().unwrap();
+    assert_eq!(kind(["description", "sort"]), ErrorKind::NotFound);
+    session.delete(&task).unwrap();
+    session.commit().unwrap();
+    assert_eq!(kind(["priority_id", "sort"]), ErrorKind::NotFound);
+    session.close();
+    let error = another.get_many::<Two>(["type_id", "end_date"]);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Entity {
     }
 
     /// Sets an attribute; the server learns of it at the next
-    /// [`commit`](crate::Session::commit).
+    /// [`commit`](crate::Session::commit). Setting what it is already does nothing. Scalars given as
+    /// JSON are taken as what they are; a text attribute takes other JSON as its text.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -105,8 +106,10 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name, [`ErrorKind::Immutable`],
-    /// [`ErrorKind::WrongType`], [`ErrorKind::NotFound`] if the entity is deleted, and
+    /// [`ErrorKind::UnknownAttribute`] with the nearest name; [`ErrorKind::Immutable`];
+    /// [`ErrorKind::WrongType`], also for numbers that are not finite or too large for an integer;
+    /// [`ErrorKind::Validation`] for a reference with too few or too many key values;
+    /// [`ErrorKind::NotFound`] if the entity is deleted; [`ErrorKind::ReadOnly`] and
     /// [`ErrorKind::Closed`].
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.session.check_writable()?;
@@ -116,7 +119,8 @@ impl Entity {
     }
 
     /// Takes back what was set on an attribute since the last commit; `del entity[name]` in
-    /// Python.
+    /// Python. A reference and its key are one: `status` takes back `status_id` as well. What a
+    /// commit is sending at this moment stays.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
-use crate::session::Configuration;
+use crate::session::{Configuration, HIGHEST};
 use crate::value::{EntityKey, Value};
 
 use super::FromAttribute;
@@ -84,20 +84,19 @@ impl CustomAttributes {
         if !configuration.is_hierarchical || !own.is_null() {
             return Ok((own, Origin::Own));
         }
-        let mut above = self.parent_of(&self.entity)?;
-        while let Some(entity) = above {
-            let value = match (CustomAttributes {
-                entity: entity.clone(),
-            })
-            .own(key)
-            {
+        let mut above = self.clone();
+        for _ in 0..HIGHEST {
+            let Some(entity) = parent_of(&above.entity)? else {
+                break;
+            };
+            above = Self { entity };
+            let value = match above.own(key) {
                 Err(error) if error.kind() == ErrorKind::UnknownAttribute => Value::Null,
                 found => found?,
             };
             if !value.is_null() {
-                return Ok((value, Origin::Inherited(entity)));
+                return Ok((value, Origin::Inherited(above.entity)));
             }
-            above = self.parent_of(&entity)?;
         }
         Ok((configuration.default, Origin::Default))
     }
@@ -178,14 +177,9 @@ impl CustomAttributes {
             target,
             [configuration, self.entity.id()],
         ))?;
+        let (place, recording) = (self.entity.handle.place, session.record_operations());
         let mut store = session.shared.store.lock();
-        store.extend(
-            self.entity.handle.place,
-            ATTRIBUTE,
-            &[row.key()],
-            &[],
-            false,
-        )?;
+        store.extend_along(place, ATTRIBUTE, &[row.key()], &[], recording)?;
         drop(store);
         Ok(row)
     }
@@ -194,14 +188,6 @@ impl CustomAttributes {
         let configurations = self.entity.session.configurations_for(&self.entity)?;
         let found = configurations.into_iter().find(|one| one.key == key);
         found.ok_or_else(|| self.unknown(key))
-    }
-
-    fn parent_of(&self, entity: &Entity) -> Result<Option<Entity>> {
-        match entity.entity_type() {
-            "Project" => Ok(None),
-            "AssetVersion" => entity.get("asset"),
-            _ => entity.get("parent"),
-        }
     }
 
     fn unknown(&self, key: &str) -> Error {
@@ -213,7 +199,7 @@ impl CustomAttributes {
         Error::new(
             ErrorKind::UnknownAttribute,
             format!(
-                "{} has no custom attribute {key:?}{hint} It has: {}",
+                "{} has no custom attribute {key:?}{hint}; it has: {}",
                 self.entity,
                 if keys.is_empty() {
                     "none".to_owned()
@@ -222,6 +208,14 @@ impl CustomAttributes {
                 },
             ),
         )
+    }
+}
+
+fn parent_of(entity: &Entity) -> Result<Option<Entity>> {
+    match entity.entity_type() {
+        "Project" => Ok(None),
+        "AssetVersion" => entity.get("asset"),
+        _ => entity.get("parent"),
     }
 }
 

@@ -91,7 +91,11 @@ impl Metadata {
                 ("value".into(), value.into()),
             ],
         )?;
-        self.join(&[row.key()], &[])
+        let joined = self.join(&[row.key()], &[]);
+        if joined.is_err() {
+            session.take_back(&[row]);
+        }
+        joined
     }
 
     /// Removes a key, and says whether it was there.
@@ -103,8 +107,10 @@ impl Metadata {
         let Some(row) = self.row(key)? else {
             return Ok(false);
         };
-        self.entity.session.delete(&row)?;
+        let session = &self.entity.session;
+        session.check_writable()?;
         self.join(&[], &[row.key()])?;
+        session.delete(&row)?;
         Ok(true)
     }
 
@@ -168,8 +174,10 @@ impl Metadata {
     /// Only this session's list of pairs changes: the server learns of the pair by itself. Given
     /// the whole list it would delete what others added meanwhile.
     fn join(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
-        let mut store = self.entity.session.shared.store.lock();
-        store.extend(self.entity.handle.place, ATTRIBUTE, added, removed, false)
+        let session = &self.entity.session;
+        let (place, recording) = (self.entity.handle.place, session.record_operations());
+        let mut store = session.shared.store.lock();
+        store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::value::{EntityKey, Value};
-use crate::wire::{Field, fields_of};
+use crate::wire::{Field, fields_of, reference};
 
 impl Entity {
     /// Fills a struct that derives [`serde::Deserialize`] from the entity. What is not loaded is
@@ -115,10 +115,6 @@ impl Entity {
         if !fields.is_empty() {
             return self.session.entity(key)?.object(fields);
         }
-        let entity_type = self.session.schema().entity_type(key.entity_type())?;
-        let names = entity_type.primary_key().iter().map(ToString::to_string);
-        let parts = names.zip(key.parts().map(Json::String));
-        let own = ("__entity_type__".to_owned(), key.entity_type().into());
-        Ok(Json::Object([own].into_iter().chain(parts).collect()))
+        reference(self.session.schema(), key).map(Json::Object)
     }
 }

@@ -28,7 +28,8 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), for the first attribute that has one.
+    /// As for [`get`](Self::get). A path that leads nowhere is the first to be one, before
+    /// anything is asked; then what cannot be loaded; then the first value that does not fit.
     pub fn get_many<T: FromAttributes>(&self, paths: T::Paths<'_>) -> Result<T> {
         let mut store = self.session.shared.store.lock();
         let kept = T::read_kept(paths, Kept(&mut store, self.handle.place));

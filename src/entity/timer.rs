@@ -70,10 +70,11 @@ impl Entity {
     ///
     /// [`ErrorKind::WrongType`] if this is no user; [`ErrorKind::NotFound`] if no timer is running;
     /// else as for [`Session::query`] and [`Session::commit`]. The timer goes on then, unless nobody
-    /// knows what became of the commit.
+    /// knows what became of the commit: called again, this finds out first.
     pub fn stop_timer(&self) -> Result<Entity> {
         self.check_type("User", "which has timers")?;
         let session = self.session();
+        session.settle_doubt()?;
         let names = ["user_id", "context_id", "comment", "start", "name"];
         let own = field("user_id").eq(self.id());
         let running = session.query(select("Timer").fields(names).filter(own))?;
@@ -94,20 +95,6 @@ impl Entity {
             session.shared.store.lock().revive(&timer.key())?;
         }
         committed
-    }
-}
-
-impl Session {
-    /// Commits with a new entity, or takes it back.
-    fn commit_with(&self, created: Result<Entity>) -> Result<Entity> {
-        let created = created?;
-        if let Err(error) = self.commit() {
-            if !self.is_in_doubt() {
-                self.take_back(std::slice::from_ref(&created));
-            }
-            return Err(error);
-        }
-        Ok(created)
     }
 }
 

@@ -127,11 +127,8 @@ impl<'a> Checker<'a> {
     fn attribute(&self, types: &[&'a EntityType], name: &str) -> Result<Option<Reach<'a>>> {
         let mut targets = BTreeSet::new();
         let mut found = None;
-        let named = |attribute: &&Attribute| attribute.name() == name;
-        for attribute in types
-            .iter()
-            .filter_map(|one| one.attributes().iter().find(named))
-        {
+        let id = self.schema.name_id(name);
+        for attribute in types.iter().filter_map(|one| one.by_id(id?)) {
             match (attribute.target(), attribute.kind()) {
                 (Some(target), _) => {
                     targets.insert(target);

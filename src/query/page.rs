@@ -105,6 +105,11 @@ impl Pages {
             ));
         }
         for statement in &mut self.statements {
+            if self.offset != statement.offset.unwrap_or(0) {
+                return Err(invalid(
+                    "stable paging begins with the first page".to_owned(),
+                ));
+            }
             if !statement.order.is_empty() || statement.is_grouped() {
                 return Err(invalid(format!(
                     "stable paging sorts by the primary key: leave `order by` and `group by` \
@@ -370,6 +375,10 @@ mod tests {
             );
         }
         assert!(Pages::new(&select("T"), 2).unwrap().stable(&[]).is_err());
+        let mut begun = Pages::new(&select("T").offset(1), 2).unwrap();
+        assert!(begun.clone().stable(&["id"]).is_ok());
+        begun.received(2, Some(3), None).unwrap();
+        assert!(begun.stable(&["id"]).is_err());
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn longest(
     single: &impl Fn(&Path) -> bool,
 ) -> Option<(usize, Path, Vec<Literal>)> {
     let counted = statement.offset.is_some() || statement.limit.is_some();
-    if counted || !statement.order.is_empty() || !statement.group.is_empty() {
+    if counted || !statement.order.is_empty() || statement.is_grouped() {
         return None;
     }
     let filter = statement.filter.as_ref()?;
@@ -145,6 +145,7 @@ mod tests {
             "T where a in (x, y, z) limit 9",
             "T where a in (x, y, z) offset 9",
             "select count(id) from T where a in (x, y, z) group by b",
+            "select count(id) from T where a in (x, y, z)",
             "T where a in (x, y, z) or b is 1",
             "T where not a in (x, y, z)",
             "T where a not_in (x, y, z)",

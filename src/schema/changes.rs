@@ -189,7 +189,7 @@ impl<'a> EntityTypeChanges<'a> {
             self.set_writable(&name)?;
         }
         for (name, value) in answer.defaults {
-            self.set_default(&name, super::parse::scalar(&value))?;
+            self.set_default(&name, super::parse::value_of(&value))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{
     Attribute, AttributeDefault, AttributeKind, EntityType, Flags, NameId, Schema, TypeId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{HashMap, Value};
+use crate::value::{HashMap, Value, scalar};
 
 /// One element of `query_schemas`, as far as it is used here.
 #[derive(Deserialize)]
@@ -83,8 +83,21 @@ impl Schema {
         for entry in wire {
             schema.add(entry, &tables)?;
         }
+        schema.check_bases()?;
         schema.pair();
         Ok(schema)
+    }
+
+    /// No type may be a kind of itself: whoever follows the bases must come to an end.
+    fn check_bases(&self) -> Result<()> {
+        for one in &self.types {
+            let base_of = |one: &&EntityType| one.base().and_then(|base| self.find(base));
+            let bases = std::iter::successors(Some(one), base_of);
+            if bases.take(self.types.len() + 1).count() > self.types.len() {
+                return Err(bad(&format!("{} is a kind of itself", one.name)));
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, wire: WireSchema, tables: &HashMap<SmolStr, SmolStr>) -> Result<()> {
@@ -219,22 +232,12 @@ fn default_of(property: &WireProperty) -> AttributeDefault {
     match &property.default {
         None | Some(serde_json::Value::Null) => AttributeDefault::None,
         Some(serde_json::Value::String(text)) if text == "{uid}" => AttributeDefault::Uuid,
-        Some(value) => AttributeDefault::Value(scalar(value)),
+        Some(value) => AttributeDefault::Value(value_of(value)),
     }
 }
 
-pub(super) fn scalar(value: &serde_json::Value) -> Value {
-    match value {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(value) => (*value).into(),
-        serde_json::Value::String(text) => text.into(),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => integer.into(),
-            (None, Some(float)) => float.into(),
-            (None, None) => Value::Null,
-        },
-        other => other.clone().into(),
-    }
+pub(super) fn value_of(json: &serde_json::Value) -> Value {
+    scalar(json).unwrap_or_else(|| json.clone().into())
 }
 
 /// Ids are small so that records are.

@@ -166,6 +166,13 @@ fn a_schema_that_contradicts_itself_is_refused() {
             json!([entity("A", &[], Json::Null, json!({}))]),
             "A has no primary key",
         ),
+        (
+            json!([
+                entity("A", &["id"], json!({"id": "B"}), json!({})),
+                entity("B", &["id"], json!({"id": "A"}), json!({}))
+            ]),
+            "A is a kind of itself",
+        ),
     ] {
         let wire = serde_json::from_value(wire).unwrap();
         let error = Schema::from_wire(wire, String::new()).unwrap_err();

@@ -32,11 +32,7 @@ impl Session {
         self.check_writable()?;
         let recording = self.record_operations();
         let mut store = self.shared.store.lock();
-        store.check_update(entity.handle.place, &data)?;
-        for (name, value) in data {
-            store.set(entity.handle.place, &name, value, recording)?;
-        }
-        Ok(())
+        store.update(entity.handle.place, data, recording)
     }
 
     /// Marks an entity that need not be loaded for deletion.

@@ -134,20 +134,25 @@ impl Session {
         self.shared.store.lock().in_doubt() > 0
     }
 
+    /// Finds out what became of a commit whose answer was lost, by committing: who looks for what it
+    /// may have made before that, and does not find it, would make it a second time.
+    pub(crate) fn settle_doubt(&self) -> Result<()> {
+        match self.is_in_doubt() {
+            true => self.commit(),
+            false => Ok(()),
+        }
+    }
+
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
-        let whole = self.with_whole_collections(operations)?;
+        // Nothing is sent before it is known who is in them.
+        let whole = self.with_whole_collections(operations);
+        let whole = whole.map_err(|error| stays(error.unsent(), operations.len()))?;
         let payloads = optimise(&whole);
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
-        let summary = match payloads.len() {
-            1 => "commit of 1 change".to_owned(),
-            count => format!("commit of {count} changes"),
-        };
-        let doing = |error: Error| {
-            let stays = if payloads.len() == 1 { "stays" } else { "stay" };
-            error.context(format_args!("{summary}, which {stays} recorded"))
-        };
+        let summary = format!("commit of {}", changes(payloads.len()));
+        let doing = |error| stays(error, payloads.len());
         let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
         let answer = self.shared.api.send_changes(&body, &summary);
         let answer =
@@ -189,9 +194,7 @@ impl Session {
             return Ok(Cow::Borrowed(operations));
         }
         let extended = self.shared.store.lock().extended_collections(operations);
-        for (name, places) in extended {
-            self.fetch_for(&places, &name)?;
-        }
+        self.fetch_by_type(extended)?;
         let store = self.shared.store.lock();
         let members = |entity: &EntityKey, name: &str| store.remote_members(entity, name);
         Ok(Cow::Owned(resolve(operations, members)))
@@ -243,6 +246,22 @@ enum Fate {
 }
 
 const UNSETTLED: &str = "It may be on the server all the same; the next commit asks first.";
+
+fn changes(count: usize) -> String {
+    match count {
+        1 => "1 change".to_owned(),
+        count => format!("{count} changes"),
+    }
+}
+
+/// The error of a commit that failed, with what becomes of its changes.
+fn stays(error: Error, count: usize) -> Error {
+    let stay = if count == 1 { "stays" } else { "stay" };
+    error.context(format_args!(
+        "commit of {}, which {stay} recorded",
+        changes(count)
+    ))
+}
 
 /// Whether the server may go on with what it was sent, so that asking it now tells nothing.
 fn may_be_at_work(failure: &Error) -> bool {

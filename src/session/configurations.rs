@@ -6,6 +6,10 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::value::Value;
 
+/// How many contexts are looked at one above the other: who is put below itself must not make that
+/// go on for ever.
+pub(crate) const HIGHEST: usize = 100;
+
 /// One custom attribute, as an administrator set it up.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Configuration {
@@ -99,18 +103,23 @@ fn kind_of(entity: &Entity) -> Option<&'static str> {
 }
 
 fn project_of(entity: &Entity) -> Result<Option<String>> {
-    match entity.entity_type() {
-        "Project" => Ok(Some(entity.id())),
-        "AssetVersion" => entity.get("asset.parent.project_id"),
-        "Asset" => entity.get("parent.project_id"),
-        "User" | "TypedContextList" | "AssetVersionList" => Ok(None),
+    let mut entity = entity.clone();
+    for _ in 0..HIGHEST {
+        match entity.entity_type() {
+            "Project" => return Ok(Some(entity.id())),
+            "AssetVersion" => return entity.get("asset.parent.project_id"),
+            "Asset" => return entity.get("parent.project_id"),
+            "User" | "TypedContextList" | "AssetVersionList" => return Ok(None),
+            _ => {}
+        }
         // The server fills in the project of a new entity; until then its parent tells.
-        _ => match entity.get::<Option<String>>("project_id")? {
-            Some(project) => Ok(Some(project)),
-            None => match entity.get::<Option<Entity>>("parent")? {
-                Some(parent) => project_of(&parent),
-                None => Ok(None),
-            },
-        },
+        if let Some(project) = entity.get("project_id")? {
+            return Ok(Some(project));
+        }
+        match entity.get("parent")? {
+            Some(parent) => entity = parent,
+            None => return Ok(None),
+        }
     }
+    Ok(None)
 }

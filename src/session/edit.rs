@@ -56,13 +56,27 @@ impl Session {
             handle: store.handle(place),
         };
         drop(store);
-        for (name, value) in pairs {
-            if let Err(error) = set_pairs(&entity, &name, &value) {
-                self.shared.store.lock().delete(place)?;
+        for (name, value) in &pairs {
+            if let Err(error) = set_pairs(&entity, name, value) {
+                self.take_back_pairs(&entity);
+                self.take_back(&[entity]);
                 return Err(error);
             }
         }
         Ok(entity)
+    }
+
+    /// Forgets the key-value pairs of a new entity.
+    fn take_back_pairs(&self, entity: &Entity) {
+        for name in [METADATA, CUSTOM_ATTRIBUTES] {
+            let Some(Value::Collection(rows)) = entity.known_value(name) else {
+                continue;
+            };
+            for row in rows.iter().filter_map(|row| self.entity(row).ok()) {
+                row.clear();
+                self.take_back(&[row]);
+            }
+        }
     }
 
     /// Marks an entity for deletion; the server deletes it at the next
@@ -79,6 +93,18 @@ impl Session {
         }
         let entity = self.own(entity)?;
         self.shared.store.lock().delete(entity.handle.place)
+    }
+
+    /// Commits with a new entity, or takes it back.
+    pub(crate) fn commit_with(&self, created: Result<Entity>) -> Result<Entity> {
+        let created = created?;
+        if let Err(error) = self.commit() {
+            if !self.is_in_doubt() {
+                self.take_back(std::slice::from_ref(&created));
+            }
+            return Err(error);
+        }
+        Ok(created)
     }
 
     /// Deletes those that are still new, the last first: when what they were made for has failed.
@@ -99,7 +125,7 @@ impl Session {
     }
 
     /// The entity as this session knows it: entities of another session are found by key.
-    fn own(&self, entity: &Entity) -> Result<Entity> {
+    pub(super) fn own(&self, entity: &Entity) -> Result<Entity> {
         if std::sync::Arc::ptr_eq(&self.shared, &entity.session.shared) {
             return Ok(entity.clone());
         }

@@ -1,11 +1,11 @@
 //! Entities as JSON in the wire's form, and back.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::schema::Attribute;
-use crate::value::{EntityKey, Value};
+use crate::value::Value;
 use crate::wire::{Answer, decode, reference, value_to_json};
 
 /// Which attributes of an entity are encoded; the strategies of the Python client.
@@ -46,7 +46,7 @@ impl Session {
         if strategy == Strategy::All {
             self.load_all(entity)?;
         }
-        let mut object = self.reference_object(&entity.key())?;
+        let mut object = reference(self.schema(), &entity.key())?;
         for attribute in entity.type_info().attributes() {
             let name = attribute.name();
             let value = match strategy {
@@ -68,7 +68,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::BadResponse`] if it is not of that form.
+    /// [`BadResponse`](crate::ErrorKind::BadResponse) if it is not of that form.
     pub fn decode(&self, json: &Json) -> Result<Vec<Entity>> {
         let body = serde_json::to_vec(&[serde_json::json!({"data": json})]);
         let Answer { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
@@ -86,19 +86,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] for a key with too few or too many values.
+    /// [`Validation`](crate::ErrorKind::Validation) for a key with too few or too many values.
     pub fn entity_reference(&self, entity: &Entity) -> Result<Json> {
-        self.reference_object(&entity.key()).map(Json::Object)
-    }
-
-    fn reference_object(&self, key: &EntityKey) -> Result<Map<String, Json>> {
-        match reference(self.schema(), key)? {
-            Json::Object(object) => Ok(object),
-            _ => Err(Error::new(
-                ErrorKind::Validation,
-                format!("{key} has no reference"),
-            )),
-        }
+        reference(self.schema(), &entity.key()).map(Json::Object)
     }
 
     fn load_all(&self, entity: &Entity) -> Result<()> {

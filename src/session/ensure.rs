@@ -29,7 +29,9 @@ impl Session {
     ///
     /// [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
     /// identify by; [`ErrorKind::MultipleFound`] if several entities match; else as for
-    /// [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit).
+    /// [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit). What was created is
+    /// not recorded any more then, unless nobody knows what became of the commit: called again,
+    /// this finds out first.
     pub fn ensure(
         &self,
         entity_type: &str,
@@ -37,21 +39,18 @@ impl Session {
         identifying_keys: &[&str],
     ) -> Result<Entity> {
         let criterion = identity(entity_type, &data, identifying_keys)?;
+        self.settle_doubt()?;
         let names: Vec<&str> = data.iter().map(|(name, _)| name.as_str()).collect();
         let query = self.query(select(entity_type).fields(names).filter(criterion))?;
         let entity = match query.one() {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let created = self.create(entity_type, data)?;
-                self.commit()?;
-                return Ok(created);
+                return self.commit_with(self.create(entity_type, data));
             }
             Err(error) => return Err(error),
         };
         let before = self.shared.store.lock().recorded();
-        for (name, value) in data {
-            entity.set(&name, value)?;
-        }
+        self.update(entity_type, entity.key(), data)?;
         if self.shared.store.lock().recorded() > before {
             self.commit()?;
         }

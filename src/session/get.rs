@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, Statement, all_of, field, select};
 use crate::schema::EntityType;
-use crate::store::check_key;
 use crate::value::EntityKey;
+use crate::wire::check_key;
 
 use super::lower::is_key_enough;
 

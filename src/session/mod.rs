@@ -43,7 +43,7 @@ mod threads;
 pub use builder::SessionBuilder;
 pub(crate) use cache::MemoryCounters;
 pub use cache::SessionCache;
-pub(crate) use configurations::Configuration;
+pub(crate) use configurations::{Configuration, HIGHEST};
 pub use encode::Strategy;
 pub(crate) use events::hub_for;
 pub use follow::FollowUpdates;

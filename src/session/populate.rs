@@ -1,12 +1,13 @@
 //! Loading: what is read and not there, and what is asked for ahead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::schema::EntityType;
-use crate::store::{EntityState, Fetch, Read};
+use crate::store::{EntityState, Fetch, Handle, Read};
 use crate::value::{EntityKey, Value};
 
 use super::get::by_keys;
@@ -96,7 +97,8 @@ impl Session {
         // Entities with the same attributes loaded are fetched together.
         let mut alike: BTreeMap<String, Vec<&Entity>> = BTreeMap::new();
         for entity in entities {
-            let loaded = self.shared.store.lock().loaded_names(entity.handle.place);
+            let place = self.own(entity)?.handle.place;
+            let loaded = self.shared.store.lock().loaded_names(place);
             alike.entry(loaded.join(",")).or_default().push(entity);
         }
         for (loaded, entities) in alike {
@@ -115,32 +117,46 @@ impl Session {
     /// [`ErrorKind::NotFound`] if the server knows the entity no more; and what kept the
     /// server's answer from arriving.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Option<Value>> {
-        let (mut looked, mut asked) = (None, None);
+        let mut looked: Option<Missing> = None;
+        let mut asked: Option<Missing> = None;
         loop {
-            let read = self.shared.store.lock().read(place, path)?;
-            let missing = match read {
+            let mut store = self.shared.store.lock();
+            let missing = match store.read(place, path)? {
                 Read::Known(value) => return Ok(Some(value)),
                 Read::NotSet => return Ok(None),
-                Read::Missing { place, path } => (place, path),
+                Read::Missing { place, path } => Missing {
+                    entity: store.handle(place),
+                    path,
+                },
             };
+            drop(store);
             let mode = self.populate_mode();
-            if mode == Populate::Off {
-                return Ok(None);
+            match mode {
+                Populate::Off => return Ok(None),
+                Populate::Raise => {
+                    return Err(self.not_loaded(&self.key_of(&missing.entity), &missing.path));
+                }
+                Populate::Peers | Populate::One => {}
             }
-            if mode == Populate::Raise {
-                return Err(self.not_loaded(&missing));
-            }
-            if asked.as_ref() == Some(&missing) {
-                return Err(self.no_answer(&missing));
+            if asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
+                return Err(self.no_answer(&self.key_of(&missing.entity), &missing.path));
             }
             let peers = mode == Populate::Peers;
-            if looked.as_ref() != Some(&missing) && self.look_up(missing.0, &missing.1, peers) {
+            let place = missing.entity.place;
+            if !looked.as_ref().is_some_and(|looked| looked.is(&missing))
+                && self.look_up(place, &missing.path, peers)
+            {
                 looked = Some(missing);
                 continue;
             }
-            self.fetch_missing(missing.0, &missing.1, peers)?;
+            self.fetch_missing(place, &missing.path, peers)?;
             asked = Some(missing);
         }
+    }
+
+    fn key_of(&self, handle: &Handle) -> EntityKey {
+        let name = self.schema().by_id(handle.type_id()).name();
+        EntityKey::from_key(name, handle.key.clone())
     }
 
     /// Fetches those of `paths` of which the entity at `place` lacks the first attribute, in one
@@ -172,7 +188,10 @@ impl Session {
             drop(store);
             match mode {
                 Populate::Off => return Ok(()),
-                Populate::Raise => return Err(self.not_loaded(&(place, path.clone()))),
+                Populate::Raise => {
+                    let entity = self.shared.store.lock().key(place);
+                    return Err(self.not_loaded(&entity, path));
+                }
                 Populate::Peers | Populate::One => {}
             }
             let (keys, paths) = wanted.entry(fetch.entity_type).or_default();
@@ -200,19 +219,26 @@ impl Session {
         self.fill_from_cache(&fetch)
     }
 
-    /// Fetches one attribute for the entities at `places`, loaded or not.
-    pub(super) fn fetch_for(&self, places: &[u32], name: &str) -> Result<()> {
-        let mut by_type: BTreeMap<String, Vec<EntityKey>> = BTreeMap::new();
-        let store = self.shared.store.lock();
-        for key in places.iter().map(|&place| store.key(place)) {
-            by_type
-                .entry(key.entity_type().to_owned())
-                .or_default()
-                .push(key);
+    /// Fetches attributes of entities, those of one type together.
+    pub(super) fn fetch_by_type<'a>(
+        &self,
+        wanted: impl IntoIterator<Item = (EntityKey, &'a str)>,
+    ) -> Result<()> {
+        let mut by_type: BTreeMap<String, (BTreeSet<EntityKey>, BTreeSet<&str>)> = BTreeMap::new();
+        for (key, path) in wanted {
+            let entry = by_type.entry(key.entity_type().to_owned());
+            let (keys, paths) = entry.or_default();
+            keys.insert(key);
+            paths.insert(path);
         }
-        drop(store);
-        for (entity_type, keys) in by_type {
-            self.fetch(self.schema().entity_type(&entity_type)?, &keys, &[name])?;
+        for (entity_type, (keys, paths)) in by_type {
+            let entity_type = self.schema().entity_type(&entity_type)?;
+            for path in &paths {
+                self.schema().check_path(entity_type, path)?;
+            }
+            let keys: Vec<EntityKey> = keys.into_iter().collect();
+            let paths: Vec<&str> = paths.into_iter().collect();
+            self.fetch(entity_type, &keys, &paths)?;
         }
         Ok(())
     }
@@ -243,8 +269,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn not_loaded(&self, (place, path): &(u32, String)) -> Error {
-        let entity = self.shared.store.lock().key(*place);
+    pub(super) fn not_loaded(&self, entity: &EntityKey, path: &str) -> Error {
         Error::new(
             ErrorKind::NotLoaded,
             format!(
@@ -254,12 +279,24 @@ impl Session {
         )
     }
 
-    pub(super) fn no_answer(&self, (place, path): &(u32, String)) -> Error {
-        let entity = self.shared.store.lock().key(*place);
-        self.remove_from_cache(std::slice::from_ref(&entity));
+    pub(super) fn no_answer(&self, entity: &EntityKey, path: &str) -> Error {
+        self.remove_from_cache(std::slice::from_ref(entity));
         Error::new(
             ErrorKind::NotFound,
             format!("the server gave no {path:?} for {entity}; it may have been deleted"),
         )
+    }
+}
+
+/// What is to be fetched: the first attribute of `path`. The entity is held, so that nobody forgets
+/// it meanwhile.
+struct Missing {
+    entity: Arc<Handle>,
+    path: String,
+}
+
+impl Missing {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entity, &other.entity) && self.path == other.path
     }
 }

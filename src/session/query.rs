@@ -303,12 +303,8 @@ impl Query {
     pub(super) fn cursor(&self, statement: &Statement) -> Result<Pages> {
         let schema = self.session.schema();
         statement.check(schema)?;
-        let mut pages = Pages::new(statement, self.page_size)?;
-        if !statement.is_grouped() {
-            pages = pages.split(LONGEST_LIST, |path| {
-                is_single(schema, &statement.entity_type, path)
-            });
-        }
+        let is_single = |path: &_| is_single(schema, &statement.entity_type, path);
+        let mut pages = Pages::new(statement, self.page_size)?.split(LONGEST_LIST, is_single);
         if self.is_stable {
             let key = schema.entity_type(&statement.entity_type)?.primary_key();
             let key: Vec<&str> = key.iter().map(AsRef::as_ref).collect();

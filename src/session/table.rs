@@ -1,13 +1,13 @@
 //! Many attributes of many entities at once, as a table.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::handle::{Entity, Session};
-use crate::value::{Cell, EntityKey, FromValue, Lent, Mismatch, Slot, Text, Value};
+use crate::value::{Cell, FromValue, Lent, Mismatch, Slot, Text, Value};
 
 impl Session {
     /// Reads attributes of entities into a table: a row for each entity, a column for each path,
@@ -63,44 +63,23 @@ impl Session {
             let missing = store.fill(&places, &columns, &mut cells)?;
             drop(store);
             let mode = self.populate_mode();
-            let Some(first) = missing.first() else {
+            let Some((first, path)) = missing.first() else {
                 return Ok(Table { columns, cells });
             };
             match mode {
                 Populate::Off => return Ok(Table { columns, cells }),
-                Populate::Raise => return Err(self.not_loaded(first)),
+                Populate::Raise => return Err(self.not_loaded(first, path)),
                 Populate::Peers | Populate::One => {}
             }
-            if let Some(again) = missing.iter().find(|one| asked.contains(*one)) {
-                return Err(self.no_answer(again));
+            if let Some((again, path)) = missing.iter().find(|one| asked.contains(*one)) {
+                return Err(self.no_answer(again, path));
             }
-            self.load(&missing)?;
+            let wanted = missing
+                .iter()
+                .map(|(key, path)| (key.clone(), path.as_str()));
+            self.fetch_by_type(wanted)?;
             asked.extend(missing);
         }
-    }
-
-    /// Fetches paths of the entities at these places, those of one type together.
-    fn load(&self, missing: &[(u32, String)]) -> Result<()> {
-        let mut wanted: BTreeMap<String, (BTreeSet<EntityKey>, BTreeSet<&str>)> = BTreeMap::new();
-        let store = self.shared.store.lock();
-        for (place, path) in missing {
-            let key = store.key(*place);
-            let entity_type = key.entity_type().to_owned();
-            let (keys, paths) = wanted.entry(entity_type).or_default();
-            keys.insert(key);
-            paths.insert(path);
-        }
-        drop(store);
-        for (entity_type, (keys, paths)) in wanted {
-            let entity_type = self.schema().entity_type(&entity_type)?;
-            for path in &paths {
-                self.schema().check_path(entity_type, path)?;
-            }
-            let keys: Vec<EntityKey> = keys.into_iter().collect();
-            let paths: Vec<&str> = paths.into_iter().collect();
-            self.fetch(entity_type, &keys, &paths)?;
-        }
-        Ok(())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::config::Populate;
-use crate::handle::Session;
+use crate::handle::{Session, Shared};
 
 thread_local! {
     /// The settings in force, the latest last.
@@ -38,6 +38,8 @@ enum Setting {
 pub struct SettingGuard {
     number: u64,
     settings: ThreadSettings,
+    /// Keeps the address, by which settings know their session, from becoming another's.
+    _session: Weak<Shared>,
     /// Not `Send`: the setting belongs to this thread.
     thread: PhantomData<*const ()>,
 }
@@ -101,6 +103,7 @@ impl Session {
         SettingGuard {
             number,
             settings: self.shared.thread_settings,
+            _session: Arc::downgrade(&self.shared),
             thread: PhantomData,
         }
     }

@@ -71,12 +71,13 @@ impl Store {
         names: &[crate::schema::NameId],
         values: impl Iterator<Item = Slot>,
     ) {
-        debug_assert_eq!(self.records[place as usize].key, row.key);
         let record = &mut self.records[place as usize];
-        if record.state == Life::Gone {
-            // It exists after all: somebody created it again with the same key.
-            record.state = Life::Persisted;
-        }
+        debug_assert_eq!(record.key, row.key);
+        debug_assert_ne!(
+            record.state,
+            Life::Gone,
+            "what is gone is not found by its key"
+        );
         if record.remote.len() == 0 {
             record.remote = Attributes::new(shape, values.collect());
         } else {

@@ -108,14 +108,15 @@ pub(super) struct Setting {
     pub(super) value: Slot,
     /// The number of the operation that recorded it; `None` while recording was off.
     pub(super) operation: Option<u64>,
-    /// Whether it only mirrors another attribute: `status_id` for a `status` that was set.
-    pub(super) derived: bool,
 }
 
 impl Local {
     pub(super) fn get(&self, name: NameId) -> Option<&Slot> {
-        let setting = self.settings.iter().find(|setting| setting.name == name)?;
-        Some(&setting.value)
+        self.setting(name).map(|setting| &setting.value)
+    }
+
+    fn setting(&self, name: NameId) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
     }
 
     /// Makes room for so many settings, since one by one they would take more than they need.
@@ -137,6 +138,22 @@ impl Local {
             Some(have) => *have = setting,
             None => self.settings.push(setting),
         }
+    }
+
+    /// Whether what is set, or extends a collection, was recorded before the operation with this
+    /// number.
+    pub(super) fn is_recorded_before(&self, name: NameId, operation: u64) -> bool {
+        let recorded = match self.setting(name) {
+            Some(setting) => setting.operation,
+            None => self.extension(name).and_then(|one| one.operation),
+        };
+        recorded.is_some_and(|recorded| recorded < operation)
+    }
+
+    /// Whether it was set while recording was off.
+    pub(super) fn is_unrecorded(&self, name: NameId) -> bool {
+        let setting = self.setting(name);
+        setting.is_some_and(|setting| setting.operation.is_none())
     }
 
     /// Changes a value that is set already.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::operation::Operation;
-use crate::schema::{NameId, TypeId};
+use crate::schema::{Attribute, AttributeKind, NameId, TypeId};
 use crate::value::{EntityKey, HashMap, HashSet, Key, Slot, Value};
 use crate::wire::{Known, Rows};
 
@@ -281,33 +281,50 @@ impl Store {
         (record.entity_type, &record.key)
     }
 
-    /// Whose collections an operation may change: that of the parent, old and new.
+    /// Whose collections an operation may change: that of the parent, old and new. To be asked
+    /// while the old one is known.
     ///
     /// `place` is that of the operation's entity.
     pub(super) fn owners(&mut self, place: Option<u32>, operation: &Operation) -> Vec<u32> {
-        let mut owners: Vec<u32> = Vec::new();
-        match operation {
-            Operation::Update {
-                attribute_name,
-                old_value,
-                ..
-            } => {
-                let old = old_value.as_ref().and_then(Value::as_reference);
-                owners.extend(old.and_then(|old| self.place(old).ok()));
-                let id = self.schema.name_id(attribute_name);
-                let new = place.zip(id).and_then(|(place, id)| self.slot(place, id));
-                if let Some(Slot::Link(owner)) = new.as_deref() {
-                    owners.push(*owner);
-                }
+        match (place, operation) {
+            (
+                Some(place),
+                Operation::Update {
+                    attribute_name,
+                    new_value,
+                    ..
+                },
+            ) => self.referred(place, attribute_name, new_value),
+            (Some(place), Operation::Create { .. } | Operation::Delete { .. }) => {
+                self.linked(place)
             }
-            Operation::Extend { .. } => {}
-            Operation::Create { .. } | Operation::Delete { .. } => {
-                if let Some(place) = place {
-                    owners.extend(self.linked(place));
-                }
-            }
+            (Some(_), Operation::Extend { .. }) | (None, _) => Vec::new(),
         }
-        owners
+    }
+
+    /// What a reference refers to on the server, and what with this value, given under its own
+    /// name or that of its foreign key.
+    fn referred(&mut self, place: u32, name: &str, new: &Value) -> Vec<u32> {
+        let schema = self.schema.clone();
+        let entity_type = schema.by_id(self.type_of(place));
+        let attribute = schema.name_id(name).and_then(|id| entity_type.by_id(id));
+        let counterpart = attribute.and_then(|one| schema.counterpart(entity_type, one));
+        let both = || attribute.into_iter().chain(counterpart);
+        let is_reference = |one: &&Attribute| matches!(one.kind(), AttributeKind::Reference(_));
+        let Some(target) = both().find(is_reference).and_then(Attribute::target) else {
+            return Vec::new();
+        };
+        let old = both().filter_map(|one| self.record(place).remote.get(&self.shapes, one.id()));
+        let values: Vec<Value> = old
+            .map(|slot| self.value(slot))
+            .chain([new.clone()])
+            .collect();
+        let keys = values.into_iter().filter_map(|value| match value {
+            Value::Reference(key) => Some(key),
+            Value::Text(id) => Some(EntityKey::new(target, id)),
+            _ => None,
+        });
+        keys.filter_map(|key| self.place(&key).ok()).collect()
     }
 
     /// About how many bytes the records take, what is outside of them not counted.

@@ -1,10 +1,8 @@
 //! What the schema says of values before they are kept: defaults, keys, kinds.
 
-use std::sync::Arc;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
-use crate::value::{Data, EntityKey, Key, Text, Value};
+use crate::value::{Data, EntityKey, Key, Text, Value, scalar, whole};
 
 /// An attribute that a new entity gets.
 pub(super) struct Given<'a> {
@@ -96,73 +94,59 @@ pub(super) fn check(
     attribute: &Attribute,
     value: Value,
 ) -> Result<Value> {
-    let (wanted, fits) = match (attribute.kind(), value) {
-        (_, Value::Null) => return Ok(Value::Null),
-        (AttributeKind::Text, value @ Value::Text(_)) => return Ok(value),
-        (AttributeKind::Text, Value::Json(json)) => return Ok(Value::Text(json.to_string())),
-        (AttributeKind::Text, Value::Reference(key)) if attribute.name().ends_with("_id") => {
-            return Ok(Value::Text(key.id()));
-        }
-        (AttributeKind::Bool, value @ Value::Bool(_))
-        | (AttributeKind::Integer, value @ Value::Integer(_))
-        | (AttributeKind::DateTime, value @ Value::DateTime(_)) => return Ok(value),
-        (AttributeKind::Integer, Value::Number(value)) if value.fract() == 0.0 => {
-            return Ok(Value::Integer(value as i64));
-        }
-        (AttributeKind::Number, value @ (Value::Integer(_) | Value::Number(_))) => {
-            return Ok(value);
-        }
-        (AttributeKind::DateTime, Value::Date(date)) => {
-            return Ok(Value::DateTime(date.at(0, 0, 0, 0)));
-        }
-        (AttributeKind::Variable, Value::Json(json)) => return Ok(scalar_of(json)),
-        (AttributeKind::Variable, value) => return Ok(value),
-        (AttributeKind::Reference(target), value) => (format!("a reference to {target}"), value),
-        (AttributeKind::Collection(target) | AttributeKind::Mapped(target), value) => {
-            (format!("a collection of {target}"), value)
-        }
-        (AttributeKind::Text, value) => ("a text".to_owned(), value),
-        (AttributeKind::Bool, value) => ("a boolean".to_owned(), value),
-        (AttributeKind::Integer, value) => ("an integer".to_owned(), value),
-        (AttributeKind::Number, value) => ("a number".to_owned(), value),
-        (AttributeKind::DateTime, value) => ("a date-time".to_owned(), value),
+    use AttributeKind as Kind;
+
+    let value = match value {
+        Value::Json(json) => scalar(&json).unwrap_or(Value::Json(json)),
+        value => value,
     };
-    let target = attribute.target().unwrap_or_default();
-    let is_one = |key: &EntityKey| {
+    let value = match (attribute.kind(), value) {
+        (Kind::Text, Value::Json(json)) => Value::Text(json.to_string()),
+        (Kind::Text, Value::Reference(key)) if attribute.name().ends_with("_id") => {
+            Value::Text(key.id())
+        }
+        (Kind::Integer, Value::Number(number)) => {
+            whole(number).map_or(Value::Number(number), Value::Integer)
+        }
+        (Kind::DateTime, Value::Date(date)) => Value::DateTime(date.at(0, 0, 0, 0)),
+        (Kind::Collection(_) | Kind::Mapped(_), Value::Null) => Value::Collection(Vec::new()),
+        (_, value) => value,
+    };
+    let is_kind = |key: &EntityKey, target: &str| {
         schema.is_kind_of(key.entity_type(), target) || schema.is_kind_of(target, key.entity_type())
     };
-    let fits = match (attribute.kind(), fits) {
-        (AttributeKind::Reference(_), Value::Reference(key)) if is_one(&key) => {
-            return Ok(Value::Reference(key));
+    let fits = match (attribute.kind(), &value) {
+        (Kind::Number | Kind::Variable, Value::Number(number)) => number.is_finite(),
+        (_, Value::Null)
+        | (Kind::Variable, _)
+        | (Kind::Text, Value::Text(_))
+        | (Kind::Bool, Value::Bool(_))
+        | (Kind::Integer | Kind::Number, Value::Integer(_))
+        | (Kind::DateTime, Value::DateTime(_)) => true,
+        (Kind::Reference(target), Value::Reference(key)) => is_kind(key, target),
+        (Kind::Collection(target) | Kind::Mapped(target), Value::Collection(keys)) => {
+            keys.iter().all(|key| is_kind(key, target))
         }
-        (AttributeKind::Collection(_) | AttributeKind::Mapped(_), Value::Collection(keys))
-            if keys.iter().all(is_one) =>
-        {
-            return Ok(Value::Collection(keys));
-        }
-        (_, value) => value,
+        _ => false,
+    };
+    if fits {
+        return Ok(value);
+    }
+    let wanted = match attribute.kind() {
+        Kind::Text => "a text".to_owned(),
+        Kind::Bool => "a boolean".to_owned(),
+        Kind::Integer => "an integer".to_owned(),
+        Kind::Number | Kind::Variable => "a finite number".to_owned(),
+        Kind::DateTime => "a date-time".to_owned(),
+        Kind::Reference(target) => format!("a reference to {target}"),
+        Kind::Collection(target) | Kind::Mapped(target) => format!("a collection of {target}"),
     };
     Err(Error::new(
         ErrorKind::WrongType,
         format!(
-            "{} of {entity} takes {wanted}, not {} ({fits})",
+            "{} of {entity} takes {wanted}, not {} ({value})",
             attribute.name(),
-            fits.kind_name(),
+            value.kind_name(),
         ),
     ))
-}
-
-/// JSON scalars given to a variable attribute are the scalars themselves.
-fn scalar_of(json: Arc<serde_json::Value>) -> Value {
-    match &*json {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::String(text) => Value::Text(text.clone()),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Value::Integer(integer),
-            (None, Some(float)) => Value::Number(float),
-            (None, None) => Value::Json(json),
-        },
-        _ => Value::Json(json),
-    }
 }

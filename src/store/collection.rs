@@ -1,7 +1,5 @@
 //! Collections: who joins and who leaves, without knowing who else is in them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::NameId;
@@ -11,8 +9,6 @@ use super::{Life, Store};
 
 impl Store {
     /// Lets entities join a collection and others leave it. The collection need not be loaded.
-    ///
-    /// With `record` off the change is local: something else tells the server of it.
     ///
     /// # Errors
     ///
@@ -26,20 +22,57 @@ impl Store {
         removed: &[EntityKey],
         record: bool,
     ) -> Result<()> {
+        let number = record.then_some(self.recorded);
+        self.extend_with(place, name, added, removed, number)?;
+        if record {
+            let operation = Operation::Extend {
+                entity: self.key(place),
+                attribute_name: name.to_owned(),
+                added: added.to_vec(),
+                removed: removed.to_vec(),
+            };
+            self.push(place, operation);
+        }
+        Ok(())
+    }
+
+    /// The same where the server learns of it by what was recorded last.
+    ///
+    /// # Errors
+    ///
+    /// As for [`extend`](Self::extend).
+    pub(crate) fn extend_along(
+        &mut self,
+        place: u32,
+        name: &str,
+        added: &[EntityKey],
+        removed: &[EntityKey],
+        record: bool,
+    ) -> Result<()> {
+        let number = record.then(|| self.recorded.saturating_sub(1));
+        self.extend_with(place, name, added, removed, number)
+    }
+
+    fn extend_with(
+        &mut self,
+        place: u32,
+        name: &str,
+        added: &[EntityKey],
+        removed: &[EntityKey],
+        number: Option<u64>,
+    ) -> Result<()> {
         let id = self.check_collection(place, name, added)?;
-        let entity = self.key(place);
         let joining = added.iter().map(|key| self.place(key));
         let joining = joining.collect::<Result<Vec<_>>>()?;
         let leaving = removed.iter().map(|key| self.place(key));
         let leaving = leaving.collect::<Result<Vec<_>>>()?;
         if let Some(twice) = self.first_member(place, id, &joining) {
+            let (twice, entity) = (self.key(twice), self.key(place));
             return Err(Error::new(
                 ErrorKind::Duplicate,
-                format!("{} is in {name} of {entity} already", self.key(twice)),
+                format!("{twice} is in {name} of {entity} already"),
             ));
         }
-        // A local change goes with the operation that was recorded last.
-        let number = Some(self.recorded.saturating_sub(u64::from(!record)));
         let local = self.records[place as usize].local.get_or_insert_default();
         match local.get(id) {
             // The whole list was set here: it stays a whole list.
@@ -50,15 +83,6 @@ impl Store {
             _ => local.extend(id, &joining, &leaving, number),
         }
         self.changed.insert(place);
-        if record {
-            let operation = Operation::Extend {
-                entity,
-                attribute_name: name.to_owned(),
-                added: added.to_vec(),
-                removed: removed.to_vec(),
-            };
-            self.push(place, operation);
-        }
         Ok(())
     }
 
@@ -74,26 +98,24 @@ impl Store {
     }
 
     /// The collections that `operations` extend and whose members the server knows better than
-    /// we do: the entity's place and the attribute. Somebody else may have joined meanwhile.
-    pub(crate) fn extended_collections(&self, operations: &[Operation]) -> Vec<(String, Vec<u32>)> {
-        let mut extended: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        for operation in operations {
-            let Operation::Extend {
+    /// we do: the entity and the attribute. Somebody else may have joined meanwhile.
+    pub(crate) fn extended_collections<'a>(
+        &self,
+        operations: &'a [Operation],
+    ) -> Vec<(EntityKey, &'a str)> {
+        let extended = operations.iter().filter_map(|operation| match operation {
+            Operation::Extend {
                 entity,
                 attribute_name,
                 ..
-            } = operation
-            else {
-                continue;
-            };
-            let place = self.find_key(entity);
-            let place = place.filter(|&place| self.record(place).state != Life::Created);
-            extended.entry(attribute_name).or_default().extend(place);
-        }
-        let extended = extended.into_iter();
-        extended
-            .map(|(name, places)| (name.to_owned(), places.into_iter().collect()))
-            .collect()
+            } => {
+                let place = self.find_key(entity)?;
+                let is_there = self.record(place).state != Life::Created;
+                is_there.then(|| (self.key(place), attribute_name.as_str()))
+            }
+            _ => None,
+        });
+        extended.collect()
     }
 
     /// The members that a collection has on the server, as far as that is known.
@@ -111,7 +133,8 @@ impl Store {
     fn check_collection(&self, place: u32, name: &str, added: &[EntityKey]) -> Result<NameId> {
         let entity_type = self.schema.by_id(self.type_of(place));
         let attribute = self.schema.attribute_of(entity_type, name)?;
-        self.check_writable(place, entity_type, attribute)?;
+        self.check_alive(place)?;
+        self.check_mutable(place, entity_type, attribute)?;
         super::check::check(
             &self.schema,
             &self.key(place),
@@ -126,7 +149,8 @@ impl Store {
         if let Some(index) = (0..joining.len()).find(|&index| twice(index)) {
             return Some(joining[index]);
         }
-        let extension = self.record(place).local.as_ref()?.extension(id);
+        let local = self.record(place).local.as_ref();
+        let extension = local.and_then(|local| local.extension(id));
         let known = self.slot(place, id);
         let members: &[u32] = match (known.as_deref(), extension) {
             (Some(Slot::Links(members)), _) => members,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
-use crate::schema::{Attribute, AttributeKind, EntityType};
+use crate::schema::{Attribute, AttributeKind, EntityType, NameId, Schema};
 use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
@@ -60,14 +60,18 @@ impl Store {
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
         let number = record.then_some(self.recorded);
-        let mirrors =
-            |(one, _): &&(&Attribute, Slot)| schema.counterpart(entity_type, one).is_some();
-        let mirrored = slots.iter().filter(mirrors).count();
+        let given: Vec<NameId> = slots.iter().map(|(one, _)| one.id()).collect();
+        let mirror_of = |one: &Attribute| {
+            let counterpart = schema.counterpart(entity_type, one);
+            counterpart.filter(|other| !given.contains(&other.id()))
+        };
+        let mirrored = slots.iter().filter(|(one, _)| mirror_of(one).is_some());
+        let count = slots.len() + mirrored.count();
         let local = self.records[place as usize].local.get_or_insert_default();
-        local.reserve(slots.len() + mirrored);
+        local.reserve(count);
         self.changed.insert(place);
         for (attribute, slot) in slots {
-            self.keep_local(place, attribute, slot, number)?;
+            self.keep_local(place, attribute, slot, number, mirror_of(attribute))?;
         }
         if record {
             let operation = Operation::Create {
@@ -88,27 +92,24 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`], and
-    /// [`ErrorKind::NotFound`] if the entity is deleted.
+    /// [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`],
+    /// [`ErrorKind::NotFound`] if the entity is deleted, and [`ErrorKind::Validation`] for keys
+    /// with too few or too many values.
     pub(crate) fn set(&mut self, place: u32, name: &str, value: Value, record: bool) -> Result<()> {
         let schema = self.schema.clone();
-        let entity_type = schema.by_id(self.type_of(place));
-        let attribute = schema.attribute_of(entity_type, name)?;
-        let entity = self.key(place);
-        self.check_writable(place, entity_type, attribute)?;
-        let value = check(&schema, &entity, attribute, value)?;
-        let slot = self.slot_of(&value)?;
-        let old = self.slot(place, attribute.id());
-        if old.as_deref().is_some_and(|old| same(old, &slot)) {
+        let fitting = self.fitting(&schema, place, name, value, record)?;
+        let Some((attribute, value, slot)) = fitting else {
             return Ok(());
-        }
-        let old_value = old.map(|old| self.value(&old));
+        };
         let number = record.then_some(self.recorded);
-        self.keep_local(place, attribute, slot, number)?;
+        let old_value = self.slot(place, attribute.id());
+        let old_value = old_value.map(|old| self.value(&old));
+        let counterpart = schema.counterpart(schema.by_id(self.type_of(place)), attribute);
+        self.keep_local(place, attribute, slot, number, counterpart)?;
         self.changed.insert(place);
         if record {
             let operation = Operation::Update {
-                entity,
+                entity: self.key(place),
                 attribute_name: name.to_owned(),
                 old_value,
                 new_value: value,
@@ -118,23 +119,51 @@ impl Store {
         Ok(())
     }
 
-    /// Checks that every attribute of `data` can be set, so that setting them fails at none or
-    /// at the first.
+    /// Sets all of these attributes, or none.
     ///
     /// # Errors
     ///
     /// As for [`set`](Self::set).
-    pub(crate) fn check_update(&self, place: u32, data: &Data) -> Result<()> {
-        let entity_type = self.schema.by_id(self.type_of(place));
+    pub(crate) fn update(&mut self, place: u32, data: Data, record: bool) -> Result<()> {
+        let schema = self.schema.clone();
+        for (name, value) in &data {
+            self.fitting(&schema, place, name, value.clone(), record)?;
+        }
         for (name, value) in data {
-            let attribute = self.schema.attribute_of(entity_type, name)?;
-            self.check_writable(place, entity_type, attribute)?;
-            check(&self.schema, &self.key(place), attribute, value.clone())?;
+            self.set(place, &name, value, record)?;
         }
         Ok(())
     }
 
-    /// Takes back what was set on an attribute since the last commit.
+    /// An attribute, and a value for it as the schema has it and as records keep it; nothing if it
+    /// is that already, unless only without a record.
+    fn fitting<'a>(
+        &mut self,
+        schema: &'a Schema,
+        place: u32,
+        name: &str,
+        value: Value,
+        record: bool,
+    ) -> Result<Option<(&'a Attribute, Value, Slot)>> {
+        let entity_type = schema.by_id(self.type_of(place));
+        let attribute = schema.attribute_of(entity_type, name)?;
+        self.check_alive(place)?;
+        let value = check(schema, &self.key(place), attribute, value)?;
+        let slot = self.slot_of(&value)?;
+        let old = self.slot(place, attribute.id());
+        let is_unrecorded = || {
+            let local = self.record(place).local.as_ref();
+            local.is_some_and(|local| local.is_unrecorded(attribute.id()))
+        };
+        if old.is_some_and(|old| same(&old, &slot)) && !(record && is_unrecorded()) {
+            return Ok(None);
+        }
+        self.check_mutable(place, entity_type, attribute)?;
+        Ok(Some((attribute, value, slot)))
+    }
+
+    /// Takes back what was set on an attribute since the last commit, under either of its names.
+    /// What a commit is sending at this moment stays.
     ///
     /// # Errors
     ///
@@ -147,22 +176,29 @@ impl Store {
         let counterpart = entity_type
             .by_id(id)
             .and_then(|attribute| schema.counterpart(entity_type, attribute));
+        let sent_before = self.in_flight.as_ref().map_or(0, |_| self.sent_before);
         let Some(local) = &mut self.records[place as usize].local else {
             return Ok(());
         };
+        if local.is_recorded_before(id, sent_before) {
+            return Ok(());
+        }
         if local.remove(id).is_none() && !local.remove_extension(id) {
             return Ok(());
         }
         if let Some(counterpart) = counterpart {
             local.remove(counterpart.id());
         }
-        self.retain_queued(|operation| match operation {
+        let is_it = |present: &str| {
+            present == name || counterpart.is_some_and(|other| other.name() == present)
+        };
+        let was_in_doubt = self.retain_queued(|operation| match operation {
             Operation::Create {
                 entity: created,
                 entity_data,
             } => {
                 if *created == entity {
-                    entity_data.retain(|(present, _)| present != name);
+                    entity_data.retain(|(present, _)| !is_it(present));
                 }
                 true
             }
@@ -175,9 +211,12 @@ impl Store {
                 entity: updated,
                 attribute_name,
                 ..
-            } => *updated != entity || attribute_name != name,
+            } => *updated != entity || !is_it(attribute_name),
             Operation::Delete { .. } => true,
         });
+        if was_in_doubt {
+            self.forget_values(&entity);
+        }
         self.settle(place);
         Ok(())
     }
@@ -218,33 +257,43 @@ impl Store {
             return Ok(false);
         }
         record.state = Life::Persisted;
-        self.retain_queued(
+        let was_in_doubt = self.retain_queued(
             |one| !matches!(one, Operation::Delete { entity: gone } if gone == entity),
         );
+        if was_in_doubt {
+            self.forget_values(entity);
+        }
         self.settle(place);
         Ok(true)
     }
 
-    pub(super) fn check_writable(
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the entity is deleted.
+    pub(super) fn check_alive(&self, place: u32) -> Result<()> {
+        match self.record(place).state {
+            Life::Gone => Err(self.gone(place)),
+            Life::Deleted => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("{} is marked for deletion", self.key(place)),
+            )),
+            Life::Created | Life::Persisted => Ok(()),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Immutable`].
+    pub(super) fn check_mutable(
         &self,
         place: u32,
         entity_type: &EntityType,
         attribute: &Attribute,
     ) -> Result<()> {
-        let name = attribute.name();
-        match self.record(place).state {
-            Life::Gone => return Err(self.gone(place)),
-            Life::Deleted => {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("{} is marked for deletion", self.key(place)),
-                ));
-            }
-            Life::Created | Life::Persisted => {}
-        }
         let is_new = self.record(place).state == Life::Created;
         let in_key = entity_type.primary_key_ids().contains(&attribute.id());
         if in_key || (!attribute.is_mutable() && !is_new) {
+            let name = attribute.name();
             return Err(Error::new(
                 ErrorKind::Immutable,
                 format!("{name} of {} cannot be changed", self.key(place)),
@@ -253,39 +302,28 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a value that was set here, and the same fact under its other name.
+    /// Keeps a value that was set here, and the same fact under the name of `counterpart`.
     fn keep_local(
         &mut self,
         place: u32,
         attribute: &Attribute,
         value: Slot,
         operation: Option<u64>,
+        counterpart: Option<&Attribute>,
     ) -> Result<()> {
-        let schema = self.schema.clone();
-        let entity_type = schema.by_id(self.type_of(place));
-        let mirrored = match schema.counterpart(entity_type, attribute) {
-            Some(other) => self.mirrored(other, &value)?.map(|value| (other, value)),
+        let mirrored = match counterpart {
+            Some(other) => self
+                .mirrored(other, &value)?
+                .map(|value| (other.id(), value)),
             None => None,
         };
         let local = self.records[place as usize].local.get_or_insert_default();
-        local.set(Setting {
-            name: attribute.id(),
-            value,
-            operation,
-            derived: false,
-        });
-        if let Some((other, value)) = mirrored {
-            let given = local.iter().any(|have| {
-                have.name == other.id() && !have.derived && have.operation == operation
+        for (name, value) in [(attribute.id(), value)].into_iter().chain(mirrored) {
+            local.set(Setting {
+                name,
+                value,
+                operation,
             });
-            if !given {
-                local.set(Setting {
-                    name: other.id(),
-                    value,
-                    operation,
-                    derived: true,
-                });
-            }
         }
         Ok(())
     }
@@ -332,9 +370,12 @@ impl Store {
         self.queued.push(operation);
     }
 
-    fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) {
+    /// Drops operations from the queue, and says whether one of them was in doubt: then the server
+    /// may have it.
+    fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) -> bool {
         let kept: Vec<bool> = self.queued.iter_mut().map(keep).collect();
         let mut rest = kept.iter();
+        let doubtful: usize = self.in_doubt.iter().sum();
         for count in &mut self.in_doubt {
             *count = rest.by_ref().take(*count).filter(|kept| **kept).count();
         }
@@ -343,6 +384,7 @@ impl Store {
         self.queued.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();
         self.queued_notes.retain(|_| keeps.next() == Some(&true));
+        self.in_doubt.iter().sum::<usize>() < doubtful
     }
 
     /// Drops an empty set of local values, and the mark of change if nothing is left of it.

@@ -24,10 +24,11 @@ use std::sync::{Arc, Weak};
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::operation::Operation;
 use crate::schema::{EntityType, Schema, TypeId};
 use crate::value::{EntityKey, HashSet, Hasher, Key, Slot, Value};
+use crate::wire::check_key;
 use attributes::{Attributes, Local};
 use paths::Paths;
 use peers::Groups;
@@ -327,26 +328,6 @@ impl Store {
     fn entity_type(&self, place: u32) -> &EntityType {
         self.schema.by_id(self.record(place).entity_type)
     }
-}
-
-/// # Errors
-///
-/// [`ErrorKind::Validation`] if the number of key values is wrong.
-pub(crate) fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<()> {
-    let names = entity_type.primary_key();
-    if entity.parts().len() == names.len() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Validation,
-        format!(
-            "{entity} has {} key values, but {} is identified by {}: {}",
-            entity.parts().len(),
-            entity_type.name(),
-            names.len(),
-            names.join(", "),
-        ),
-    ))
 }
 
 #[cfg(test)]

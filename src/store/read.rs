@@ -5,7 +5,7 @@ use slab::Slab;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::apply;
 use crate::schema::{AttributeKind, NameId};
-use crate::value::{Cell, Lent, Slot, Text, Value};
+use crate::value::{Cell, EntityKey, Lent, Slot, Text, Value};
 
 use super::attributes::Local;
 use super::shapes::Shapes;
@@ -91,7 +91,7 @@ impl Store {
         places: &[u32],
         paths: &[String],
         cells: &mut Vec<Cell>,
-    ) -> Result<Vec<(u32, String)>> {
+    ) -> Result<Vec<(EntityKey, String)>> {
         let mut missing = Vec::new();
         let names = paths.iter().map(|path| {
             let names = path.split('.').map(|name| self.schema.name_id(name));
@@ -111,7 +111,7 @@ impl Store {
                     Read::Known(value) => value.into(),
                     Read::NotSet => Cell::NotSet,
                     Read::Missing { place, path } => {
-                        missing.push((place, path));
+                        missing.push((self.key(place), path));
                         Cell::NotSet
                     }
                 });

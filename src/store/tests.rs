@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data;
+use crate::error::ErrorKind;
 use crate::schema::tests::schema;
 use crate::wire::{Rows, decode};
 
@@ -141,6 +142,92 @@ fn setting_what_it_is_records_nothing() {
 }
 
 #[test]
+fn scalars_given_as_json_are_scalars() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    for (name, json, text) in [
+        ("name", serde_json::json!("fx"), "\"fx\""),
+        ("description", serde_json::json!({"a": 1}), r#""{\"a\":1}""#),
+        ("bid", serde_json::json!(1.5), "1.5"),
+        ("sort", serde_json::json!(3), "3"),
+        ("thumbnail_url", serde_json::json!([1]), "[1]"),
+        ("name", serde_json::json!(null), "null"),
+    ] {
+        f.set(task, name, json).unwrap();
+        assert_eq!(f.text(task, name), text);
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_can_be_set_to_what_it_is() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "id", "t").unwrap();
+    assert!(f.operations().is_empty());
+    f.store.delete(task).unwrap();
+    let error = f.set(task, "id", "t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn what_is_not_recorded_stays_local_until_it_is() {
+    let mut f = Fixture::new();
+    let task = f.absorb(
+        r#"{"__entity_type__":"Task","id":"t","name":"anim","assignments":[],
+            "status":{"__entity_type__":"Status","id":"s"}}"#,
+    )[1];
+    let quietly = |f: &mut Fixture, name: &str, value: Value| {
+        f.store.set(task, name, value, false).unwrap();
+    };
+    quietly(&mut f, "status", EntityKey::new("Status", "a").into());
+    quietly(&mut f, "status_id", "b".into());
+    assert_eq!(f.text(task, "status"), "Status(b)");
+    quietly(&mut f, "name", "fx".into());
+    f.store
+        .extend(task, "assignments", &[user("a")], &[], false)
+        .unwrap();
+    assert_eq!(f.store.state(task), None);
+    f.set(task, "bid", 1).unwrap();
+    f.commit("true");
+    assert_eq!(f.store.remote(task, "name"), Some("anim".into()));
+    assert_eq!(f.text(task, "assignments"), "[Appointment(a)]");
+    assert_eq!(
+        f.store.remote(task, "assignments"),
+        Some(Vec::<EntityKey>::new().into())
+    );
+    f.set(task, "name", "fx").unwrap();
+    assert_eq!(f.operations(), ["update Task(t): name = \"fx\""]);
+    f.store.rollback();
+    assert_eq!(f.text(task, "assignments"), "[]");
+}
+
+#[test]
+fn a_collection_set_to_nothing_is_empty() {
+    let mut f = Fixture::new();
+    let task = f.absorb(r#"{"__entity_type__":"Task","id":"t"}"#)[0];
+    f.set(task, "assignments", Value::Null).unwrap();
+    f.store
+        .extend(task, "assignments", &[user("a")], &[], true)
+        .unwrap();
+    assert_eq!(f.text(task, "assignments"), "[Appointment(a)]");
+}
+
+#[test]
+fn an_update_sets_all_or_nothing() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    let status = EntityKey::composite("Status", ["a", "b"]);
+    let data = data! { "bid": 1, "status": status };
+    let error = f.store.update(task, data, true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    assert!(f.operations().is_empty());
+    f.store
+        .update(task, data! { "bid": 1, "sort": 2 }, true)
+        .unwrap();
+    assert_eq!(f.operations().len(), 2);
+}
+
+#[test]
 fn a_reference_and_its_key_change_together() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
@@ -210,6 +297,11 @@ fn values_that_do_not_fit_are_refused_and_change_nothing() {
         ("name", Value::from(5), ErrorKind::WrongType),
         ("bid", "much".into(), ErrorKind::WrongType),
         ("sort", 1.5.into(), ErrorKind::WrongType),
+        ("sort", 1e300.into(), ErrorKind::WrongType),
+        ("sort", u64::MAX.into(), ErrorKind::WrongType),
+        ("bid", f64::NAN.into(), ErrorKind::WrongType),
+        ("bid", f64::INFINITY.into(), ErrorKind::WrongType),
+        ("thumbnail_url", f64::NAN.into(), ErrorKind::WrongType),
         ("start_date", "soon".into(), ErrorKind::WrongType),
         ("status", "s".into(), ErrorKind::WrongType),
         (
@@ -253,6 +345,48 @@ fn a_failed_commit_leaves_the_queue_as_it_was() {
     );
     f.commit("true");
     assert_eq!(f.text(task, "name"), "\"one\"");
+}
+
+#[test]
+fn the_answer_to_a_commit_may_come_in_any_order() {
+    let ids: Vec<String> = (0..20).map(|number| format!("t{number}")).collect();
+    let orders: [Vec<usize>; 5] = [
+        (0..20).collect(),
+        (0..20).rev().collect(),
+        // Some are left out, more than are looked ahead for.
+        (0..20).filter(|number| number % 11 == 0).collect(),
+        (10..20).chain(0..10).collect(),
+        // One comes twice.
+        vec![3, 3, 4, 3],
+    ];
+    for order in orders {
+        let mut f = Fixture::new();
+        let rows: Vec<String> = ids
+            .iter()
+            .map(|id| format!(r#"{{"__entity_type__":"Task","id":"{id}"}}"#))
+            .collect();
+        let places = f.absorb(&format!("[{}]", rows.join(",")));
+        for &place in &places {
+            f.set(place, "name", "sent").unwrap();
+        }
+        let answered: Vec<String> = order
+            .iter()
+            .map(|&number| {
+                format!(
+                    r#"{{"__entity_type__":"Task","id":"{}","sort":{number}}}"#,
+                    ids[number]
+                )
+            })
+            .collect();
+        f.commit(&format!("[{}]", answered.join(",")));
+        for (number, place) in places.into_iter().enumerate() {
+            assert_eq!(f.text(place, "name"), "\"sent\"");
+            let sort = f.store.remote(place, "sort");
+            let expected = order.contains(&number).then(|| (number as i64).into());
+            assert_eq!(sort, expected, "{order:?}");
+        }
+        assert_eq!(f.store.len(), ids.len());
+    }
 }
 
 #[test]
@@ -364,6 +498,91 @@ fn unset_takes_one_change_back() {
     assert_eq!(f.operations(), ["update Task(t): bid = 2"]);
     f.store.unset(task, "bid").unwrap();
     assert_eq!(f.store.state(task), None);
+    for (set, unset) in [("status_id", "status"), ("status", "status_id")] {
+        match set {
+            "status" => f.set(task, set, EntityKey::new("Status", "s2")),
+            _ => f.set(task, set, "s2"),
+        }
+        .unwrap();
+        f.store.unset(task, unset).unwrap();
+        assert!(f.operations().is_empty(), "{set} {unset}");
+        assert_eq!(f.text(task, "status"), "Status(s)");
+    }
+}
+
+#[test]
+fn what_is_being_sent_cannot_be_taken_back() {
+    for succeeds in [true, false] {
+        let mut f = Fixture::new();
+        let task = f.absorb(TASK)[1];
+        f.set(task, "name", "sent").unwrap();
+        f.store
+            .extend(task, "assignments", &[user("a")], &[], true)
+            .unwrap();
+        f.store.begin_commit(usize::MAX).unwrap();
+        f.store.unset(task, "name").unwrap();
+        f.store.unset(task, "assignments").unwrap();
+        match succeeds {
+            true => f.store.commit_succeeded(Rows::default()),
+            false => f.store.commit_failed(false),
+        }
+        assert_eq!(f.text(task, "name"), "\"sent\"");
+        assert_eq!(f.operations().is_empty(), succeeds);
+    }
+}
+
+#[test]
+fn what_is_taken_back_in_doubt_is_asked_for() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "in doubt").unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
+    f.store.commit_failed(true);
+    f.set(task, "bid", 1).unwrap();
+    f.store.unset(task, "bid").unwrap();
+    assert_eq!(f.text(task, "status.name"), "\"Open\"");
+    f.store.unset(task, "name").unwrap();
+    assert_eq!(f.store.in_doubt(), 0);
+    let read = f.store.read(task, "name").unwrap();
+    assert!(matches!(read, Read::Missing { .. }));
+    f.absorb(TASK);
+    f.store.delete(task).unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
+    f.store.commit_failed(true);
+    f.store.revive(&EntityKey::new("Task", "t")).unwrap();
+    let read = f.store.read(task, "name").unwrap();
+    assert!(matches!(read, Read::Missing { .. }));
+}
+
+#[test]
+fn who_moves_makes_both_lists_of_children_stale() {
+    for name in ["parent", "parent_id"] {
+        for is_loaded in [true, false] {
+            let mut f = Fixture::new();
+            let shots = f.absorb(
+                r#"[{"__entity_type__":"Shot","id":"p","children":[]},
+                    {"__entity_type__":"Shot","id":"q","children":[]}]"#,
+            );
+            let parent = r#","parent":{"__entity_type__":"Shot","id":"p"}"#;
+            let parent = if is_loaded {
+                parent
+            } else {
+                r#","parent_id":"p""#
+            };
+            let task = format!(r#"{{"__entity_type__":"Task","id":"t"{parent}}}"#);
+            let task = *f.absorb(&task).last().unwrap();
+            match name {
+                "parent" => f.set(task, name, EntityKey::new("Shot", "q")),
+                _ => f.set(task, name, "q"),
+            }
+            .unwrap();
+            f.commit("true");
+            for shot in shots {
+                let read = f.store.read(shot, "children").unwrap();
+                assert!(matches!(read, Read::Missing { .. }), "{name} {is_loaded}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -450,7 +669,7 @@ fn joining_a_collection_needs_not_know_who_is_in_it() {
     ));
     let operations: Vec<_> = f.store.operations().cloned().collect();
     let extended = f.store.extended_collections(&operations);
-    assert_eq!(extended, [("assignments".to_owned(), vec![task])]);
+    assert_eq!(extended, [(EntityKey::new("Task", "t"), "assignments")]);
     f.absorb(
         r#"{"__entity_type__":"Task","id":"t",
         "assignments":[{"__entity_type__":"Appointment","id":"old"}]}"#,
@@ -479,9 +698,15 @@ fn nobody_joins_a_collection_twice() {
     f.store
         .extend(shot, "assignments", &[user("a")], &[], true)
         .unwrap();
-    let error = f.store.extend(shot, "assignments", &[user("a")], &[], true);
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::Duplicate);
-    assert_eq!(f.text(shot, "assignments"), "[Appointment(a)]");
+    let loaded = f.absorb(
+        r#"{"__entity_type__":"Shot","id":"l",
+            "assignments":[{"__entity_type__":"Appointment","id":"a"}]}"#,
+    )[1];
+    for shot in [shot, loaded] {
+        let error = f.store.extend(shot, "assignments", &[user("a")], &[], true);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Duplicate);
+        assert_eq!(f.text(shot, "assignments"), "[Appointment(a)]");
+    }
     let error = f.store.extend(shot, "children", &[user("a")], &[], true);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::WrongType);
 }

@@ -160,7 +160,8 @@ impl FromValue for SmolStr {
     }
 }
 
-fn whole(number: f64) -> Option<i64> {
+/// The integer that a number is, unless it has a fraction or is too large to be sure of.
+pub(crate) fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
@@ -278,6 +279,20 @@ into_variant! {
     EntityKey => Reference;
     Vec<EntityKey> => Collection;
     serde_json::Value => Json;
+}
+
+/// A scalar of JSON as the scalar that it is; `None` for lists and objects.
+pub(crate) fn scalar(json: &serde_json::Value) -> Option<Value> {
+    Some(match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => (*value).into(),
+        serde_json::Value::String(text) => text.into(),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => integer.into(),
+            None => number.as_f64()?.into(),
+        },
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => return None,
+    })
 }
 
 impl From<&EntityKey> for Value {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::civil::{Date, DateTime};
 
 pub use convert::{FromValue, Mismatch};
+pub(crate) use convert::{scalar, whole};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
 pub use key::EntityKey;
 pub(crate) use key::Key;

@@ -122,9 +122,9 @@ pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
             json!({"__type__": "datetime", "value": value.to_string()})
         }
         Value::Date(value) => json!({"__type__": "date", "value": value.to_string()}),
-        Value::Reference(key) => reference(schema, key)?,
+        Value::Reference(key) => reference(schema, key)?.into(),
         Value::Collection(keys) => {
-            let references = keys.iter().map(|key| reference(schema, key));
+            let references = keys.iter().map(|key| Ok(reference(schema, key)?.into()));
             Json::Array(references.collect::<Result<_>>()?)
         }
         Value::Json(value) => Json::clone(value),
@@ -137,36 +137,27 @@ pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
 ///
 /// [`ErrorKind::UnknownType`] for a type that the server does not have, and
 /// [`ErrorKind::Validation`] if the number of key values is wrong.
-pub(crate) fn reference(schema: &Schema, entity: &EntityKey) -> Result<Json> {
-    key_data(schema.entity_type(entity.entity_type())?, entity).map(Json::Object)
-}
-
-fn type_only(entity_type: &EntityType) -> Map<String, Json> {
-    Map::from_iter([("__entity_type__".to_owned(), entity_type.name().into())])
-}
-
-fn key_data(entity_type: &EntityType, entity: &EntityKey) -> Result<Map<String, Json>> {
+pub(crate) fn reference(schema: &Schema, entity: &EntityKey) -> Result<Map<String, Json>> {
+    let entity_type = schema.entity_type(entity.entity_type())?;
     check_key(entity_type, entity)?;
-    let names = entity_type.primary_key();
-    let mut data = type_only(entity_type);
-    for (name, part) in names.iter().zip(entity.parts()) {
-        data.insert(name.to_string(), part.into());
-    }
-    Ok(data)
+    let own = ("__entity_type__".to_owned(), entity_type.name().into());
+    let names = entity_type.primary_key().iter().map(ToString::to_string);
+    let parts = names.zip(entity.parts().map(Json::String));
+    Ok([own].into_iter().chain(parts).collect())
 }
 
 /// # Errors
 ///
 /// [`ErrorKind::Validation`] if the number of key values is wrong.
-fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<()> {
+pub(crate) fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<()> {
     let names = entity_type.primary_key();
-    if names.len() == entity.parts().len() {
+    if entity.parts().len() == names.len() {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::Validation,
         format!(
-            "{entity} has {} key values, {} needs {} ({})",
+            "{entity} has {} key values, but {} is identified by {}: {}",
             entity.parts().len(),
             entity_type.name(),
             names.len(),

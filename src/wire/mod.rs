@@ -11,7 +11,7 @@ mod typed;
 
 pub(crate) use action::{delete_action, query_action};
 pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
-pub(crate) use encode::{encode_commit, reference, value_to_json};
+pub(crate) use encode::{check_key, encode_commit, reference, value_to_json};
 pub(crate) use entry::{Known, family, join, kept, known_in, read_kept};
 pub(crate) use failure::failure_of;
 pub(crate) use fields::{Field, fields_of};

@@ -1,6 +1,6 @@
 //! What sessions keep in caches and take from them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftrack_api::cache::{Cache, MemoryCache, ObjectKeyMaker};
@@ -586,4 +586,49 @@ fn who_adds_an_attribute_brings_no_older_ones_back() {
         }
         over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+/// Does something the next time that it is asked for several keys, and knows nothing.
+#[derive(Clone, Default)]
+struct Meanwhile(Arc<Mutex<Option<Work>>>);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Cache for Meanwhile {
+    fn get(&self, _: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn set(&self, _: &str, _: String) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &str) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<String>>> {
+        if let Some(work) = self.0.lock().unwrap().take() {
+            work();
+        }
+        Ok(vec![None; keys.len()])
+    }
+}
+
+#[test]
+fn what_is_being_read_is_not_forgotten_meanwhile() {
+    let (server, meanwhile) = (emulator(), Meanwhile::default());
+    let session = builder(&server).cache(meanwhile.clone()).open().unwrap();
+    let task = first(&session, "select id from Task");
+    // The status is known by its key only, and nobody holds it.
+    let scope = session.scope();
+    let query = session.query("select status.id from Task").unwrap();
+    drop(query.all().unwrap());
+    *meanwhile.0.lock().unwrap() = Some(Box::new(move || drop(scope)));
+    assert!(!task.get::<String>("status.name").unwrap().is_empty());
+    assert!(meanwhile.0.lock().unwrap().is_none());
 }
