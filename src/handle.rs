@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use crate::api::Api;
 use crate::hub::EventHub;
 use crate::location::Locations;
-use crate::lock::{Condvar, Mutex};
+use crate::lock::Mutex;
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
 use crate::session::{Configuration, Lower, MemoryCounters, ServerInformation, ThreadSettings};
 use crate::store::{Handle, Store};
+use crate::transport::Calls;
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
 ///
@@ -77,8 +78,8 @@ pub(crate) struct Shared {
     /// The custom attribute configurations, once they were needed.
     pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
     pub(crate) locations: Locations,
-    /// Told when a commit ends: commits wait for one another, without holding the lock.
-    pub(crate) commit_ended: Condvar,
+    /// Who waits for the end of another's commit, without holding the lock.
+    pub(crate) committers: Calls,
     pub(crate) thread_settings: ThreadSettings,
     /// What was found when it was opened.
     pub(crate) plugins: Vec<PluginInfo>,

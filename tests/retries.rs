@@ -354,7 +354,13 @@ fn a_commit_that_waits_for_another_one_can_be_cancelled() {
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(!first.is_finished() && begun.elapsed() < PROMPT);
     assert_eq!(session.recorded_operations().len(), 2);
+    let waiting = session.clone();
+    let rollback = thread::spawn(move || waiting.rollback());
+    thread::sleep(Duration::from_millis(50));
+    assert!(!rollback.is_finished());
     session.close();
+    rollback.join().unwrap();
+    assert!(session.recorded_operations().is_empty());
     assert_eq!(first.join().unwrap().kind(), ErrorKind::Closed);
     assert!(begun.elapsed() < PROMPT);
 }

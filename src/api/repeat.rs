@@ -130,6 +130,10 @@ impl Pace<'_> {
         true
     }
 
+    pub(crate) fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
     fn attempt(&self) -> Attempt {
         let config = &self.api.config;
         let elapsed = self.started.elapsed();

@@ -13,11 +13,11 @@ use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared, WeakSession};
 use crate::location::Locations;
-use crate::lock::{Condvar, Mutex};
+use crate::lock::Mutex;
 use crate::plugin::{self, Plugins};
 use crate::schema::Schema;
 use crate::store::Store;
-use crate::transport::{Http, Tls, Transport};
+use crate::transport::{Calls, Http, Tls, Transport};
 
 use super::ServerInformation;
 use super::cache::CacheSettings;
@@ -212,7 +212,7 @@ impl SessionBuilder {
             event_hub,
             configurations: Mutex::new(None),
             locations: Locations::default(),
-            commit_ended: Condvar::new(),
+            committers: Calls::default(),
             thread_settings,
             plugins: plugins.found,
             api,

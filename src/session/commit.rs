@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::api::Pace;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,6 +9,7 @@ use crate::handle::{Session, Shared};
 use crate::lock::MutexGuard;
 use crate::operation::{Operation, Plan, optimise, resolve};
 use crate::store::Store;
+use crate::transport::Call;
 use crate::value::EntityKey;
 use crate::wire::{Rows, decode, encode_commit};
 
@@ -205,11 +205,12 @@ impl Session {
     ///
     /// Waits for a commit that another thread has begun.
     pub fn rollback(&self) {
-        let mut store = self.shared.store.lock();
-        while store.is_committing() {
-            self.shared.commit_ended.wait(&mut store);
+        let call = Arc::new(Call::default());
+        loop {
+            if let Some(mut store) = self.shared.idle_store(&call) {
+                return store.rollback();
+            }
         }
-        store.rollback();
     }
 
     /// What a commit would send now: each change with the value before and after, as data and,
@@ -285,19 +286,27 @@ impl Shared {
 
     /// The store, once no commit of another thread is under way.
     fn without_commit(&self, pace: &Pace<'_>) -> Result<MutexGuard<'_, Store>> {
-        let mut store = self.store.lock();
-        while store.is_committing() {
+        loop {
+            if let Some(store) = self.idle_store(pace.call()) {
+                return Ok(store);
+            }
             pace.check("commit, which waited for another one")?;
-            // Who breaks this off knows nothing of the store.
-            self.commit_ended
-                .wait_until(&mut store, Instant::now() + GLANCE);
         }
-        Ok(store)
+    }
+
+    /// The store, or nothing after waiting for the end of a commit that is under way.
+    fn idle_store(&self, call: &Arc<Call>) -> Option<MutexGuard<'_, Store>> {
+        // Before the look, so that the end of a commit cannot pass it by.
+        self.committers.add(call);
+        let store = self.store.lock();
+        if !store.is_committing() {
+            return Some(store);
+        }
+        drop(store);
+        call.wait();
+        None
     }
 }
-
-/// How often who waits for another thread's commit looks whether that is to go on.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// Ends a commit however the sending ended, a panic included: otherwise every later commit would
 /// wait for ever.
@@ -311,7 +320,7 @@ struct CommitEnding<'a> {
 impl Drop for CommitEnding<'_> {
     fn drop(&mut self) {
         let news = self.shared.end_commit(self.rows.take(), self.in_doubt);
-        self.shared.commit_ended.notify_all();
+        self.shared.committers.wake();
         // A cache may take its time: nobody waits for it.
         self.shared.tell_cache(&news);
     }

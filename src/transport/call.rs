@@ -33,6 +33,8 @@ pub(crate) struct Call {
 struct State {
     /// Why it was broken off.
     why: Option<ErrorKind>,
+    /// Whether what it waits for in [`wait`](Call::wait) has happened.
+    is_woken: bool,
     /// The connection that it uses.
     socket: Option<Weak<dyn ShutdownHandle>>,
 }
@@ -74,6 +76,20 @@ impl Call {
     /// Why it was broken off, if it was.
     pub(crate) fn interrupted(&self) -> Option<ErrorKind> {
         self.state.lock().why
+    }
+
+    /// Waits until it is woken, since the last time that it waited, or broken off.
+    pub(crate) fn wait(&self) {
+        let mut state = self.state.lock();
+        while state.why.is_none() && !state.is_woken {
+            self.interruption.wait(&mut state);
+        }
+        state.is_woken = false;
+    }
+
+    fn wake(&self) {
+        self.state.lock().is_woken = true;
+        self.interruption.notify_all();
     }
 
     /// Waits so long, or until it is broken off.
@@ -119,7 +135,7 @@ impl Call {
     }
 }
 
-/// Calls that can be broken off together.
+/// Calls that can be broken off, or woken, together.
 #[derive(Default)]
 pub(crate) struct Calls(Mutex<Vec<Weak<Call>>>);
 
@@ -131,9 +147,15 @@ impl Calls {
     }
 
     pub(crate) fn interrupt(&self, why: ErrorKind) {
+        self.take().for_each(|call| call.interrupt(why));
+    }
+
+    pub(crate) fn wake(&self) {
+        self.take().for_each(|call| call.wake());
+    }
+
+    fn take(&self) -> impl Iterator<Item = Arc<Call>> {
         let calls = std::mem::take(&mut *self.0.lock());
-        for call in calls.iter().filter_map(Weak::upgrade) {
-            call.interrupt(why);
-        }
+        calls.into_iter().filter_map(|call| call.upgrade())
     }
 }
