@@ -1,6 +1,7 @@
 //! The one error type of the crate: small, with a kind to match on and the subject in its text.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -246,6 +247,14 @@ impl Error {
         self
     }
 
+    /// Puts what was being done in front of the message, unless it stands there.
+    pub(crate) fn about(self, doing: &str) -> Self {
+        match self.0.message.starts_with(doing) {
+            true => self,
+            false => self.context(doing),
+        }
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -316,12 +325,28 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// The known name that `name` was most likely meant to be, for "did you mean".
+/// As much of a text as is of use in a message: so many characters.
+pub(crate) fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// `; did you mean "name"?`, or nothing if no known name is near.
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = nearest(name, known);
+    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+}
+
+/// The known name that `name` was most likely meant to be.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
-    let limit = (wanted.chars().count() / 3).max(1);
+    let length = wanted.chars().count();
+    let limit = (length / 3).max(1);
     known
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| (distance(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -357,6 +382,14 @@ mod tests {
         fn crosses<T: Send + Sync + 'static>() {}
         crosses::<Error>();
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        for (text, expected) in [("", ""), ("åå", "åå"), ("ååå", "åå…"), ("abcd", "ab…")]
+        {
+            assert_eq!(shortened(text, 2), expected);
+        }
     }
 
     #[test]

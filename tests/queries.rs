@@ -968,8 +968,12 @@ fn a_table_shows_what_was_set_and_says_what_is_wrong() {
     fails(
         unset.row(0).unwrap().get::<f64>("sort").unwrap_err(),
         ErrorKind::NotLoaded,
-        "not set",
+        "not set; ask for an Option",
     );
+    let row = unset.row(0).unwrap();
+    assert_eq!(row.get::<Option<f64>>("sort").unwrap(), None);
+    assert_eq!(task.get::<Option<f64>>("sort").unwrap(), None);
+    assert_eq!(format!("{row:?}"), r#"{"sort": not set}"#);
     drop(quiet);
     // Entities of another session are found by their keys.
     let other = open(&server);

@@ -4,7 +4,8 @@
 mod support;
 
 use ftrack_api::{
-    Entity, EntityKey, EntityState, ErrorKind, Origin, Session, Strategy, Value, data, expr,
+    CancelToken, Entity, EntityKey, EntityState, ErrorKind, Origin, Session, Strategy, Value, data,
+    expr,
 };
 use serde_json::json;
 use support::{Studio, open, requests};
@@ -996,6 +997,23 @@ fn settings_end_with_their_session() {
         let session = open(&server);
         assert_eq!(session.populate_mode(), ftrack_api::Populate::Peers);
         guards.push(session.auto_populating(ftrack_api::Populate::Off));
+    }
+}
+
+#[test]
+fn an_error_names_the_query_once_and_in_short() {
+    let studio = Studio::new();
+    let tasks = studio.session.query("select name from Task").unwrap();
+    let tasks = tasks.all().unwrap();
+    let token = CancelToken::new();
+    token.cancel();
+    let cancelled = token.run(|| tasks[0].get::<f64>("bid").unwrap_err());
+    studio.session.close();
+    for error in [cancelled, tasks[0].get::<f64>("bid").unwrap_err()] {
+        let text = error.to_string();
+        assert!(text.starts_with("query select bid from Task"), "{text}");
+        assert_eq!(text.matches("select").count(), 1, "{text}");
+        assert!(text.len() < 1500, "{text}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::Api;
 use super::repeat::Attempt;
 use crate::config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::transport::{Request, Response};
 use crate::wire::failure_of;
 
@@ -48,7 +49,7 @@ impl Api {
         };
         log::debug!(
             "{}: {result}, {sent} bytes sent, {received} received, {micros} µs, attempt {number}",
-            shortened(summary)
+            in_short(summary)
         );
         let answer = outcome?;
         self.trace(summary, "got", &answer.body);
@@ -59,7 +60,7 @@ impl Api {
     fn trace(&self, summary: &str, does: &str, body: &[u8]) {
         if log::log_enabled!(log::Level::Trace) {
             let text = self.config.redact(&String::from_utf8_lossy(body));
-            log::trace!("{} {does} {text}", shortened(summary));
+            log::trace!("{} {does} {text}", in_short(summary));
         }
     }
 
@@ -216,10 +217,6 @@ fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
 }
 
 /// What fits into a line of the log.
-fn shortened(summary: &str) -> String {
-    const LONGEST: usize = 200;
-    match summary.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &summary[..end]),
-        None => summary.to_owned(),
-    }
+fn in_short(summary: &str) -> Cow<'_, str> {
+    shortened(summary, 200)
 }

@@ -49,7 +49,7 @@ impl Entity {
             } else {
                 Error::new(
                     ErrorKind::NotLoaded,
-                    format!("{path:?} of {self} is not set"),
+                    format!("{path:?} of {self} is not set; ask for an Option to allow it"),
                 )
             }
         })

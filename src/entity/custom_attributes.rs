@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
 use crate::session::{Configuration, HIGHEST};
@@ -192,22 +192,16 @@ impl CustomAttributes {
 
     fn unknown(&self, key: &str) -> Error {
         let keys = self.keys().unwrap_or_default();
-        let known = keys.iter().map(String::as_str);
-        let hint = nearest(key, known)
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
-        Error::new(
-            ErrorKind::UnknownAttribute,
-            format!(
-                "{} has no custom attribute {key:?}{hint}; it has: {}",
-                self.entity,
-                if keys.is_empty() {
-                    "none".to_owned()
-                } else {
-                    keys.join(", ")
-                },
-            ),
-        )
+        let hint = did_you_mean(key, keys.iter().map(String::as_str));
+        let list = match keys.is_empty() {
+            true => "none".to_owned(),
+            false => keys.join(", "),
+        };
+        let message = format!(
+            "{} has no custom attribute {key:?}; it has: {list}{hint}",
+            self.entity
+        );
+        Error::new(ErrorKind::UnknownAttribute, message)
     }
 }
 

@@ -94,19 +94,12 @@ impl Entity {
 
     fn json(&self, value: Value, fields: &[Field]) -> Result<Json> {
         Ok(match value {
-            Value::Null => Json::Null,
-            Value::Bool(value) => value.into(),
-            Value::Integer(value) => value.into(),
-            Value::Number(value) => value.into(),
-            Value::Text(text) => text.into(),
-            Value::DateTime(value) => value.to_string().into(),
-            Value::Date(value) => value.to_string().into(),
-            Value::Json(value) => Json::clone(&value),
             Value::Reference(key) => self.referred(&key, fields)?,
             Value::Collection(keys) => {
                 let members = keys.iter().map(|key| self.referred(key, fields));
                 Json::Array(members.collect::<Result<_>>()?)
             }
+            other => other.into(),
         })
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
-use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::value::{HashMap, Value};
 
 use names::Names;
@@ -129,9 +129,7 @@ impl Schema {
     pub fn entity_type(&self, name: &str) -> Result<&EntityType> {
         self.find(name).ok_or_else(|| {
             let known = self.types.iter().map(EntityType::name);
-            let hint = nearest(name, known)
-                .map(|near| format!("; did you mean {near:?}?"))
-                .unwrap_or_default();
+            let hint = did_you_mean(name, known);
             Error::new(
                 ErrorKind::UnknownType,
                 format!("the server has no entity type {name:?}{hint}"),
@@ -293,9 +291,7 @@ impl EntityType {
 
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let known = self.attributes.iter().map(Attribute::name);
-        let hint = nearest(name, known)
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
+        let hint = did_you_mean(name, known);
         Error::new(
             ErrorKind::UnknownAttribute,
             format!("{} has no attribute {name:?}{hint}", self.name),

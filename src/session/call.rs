@@ -30,6 +30,12 @@ impl Session {
         self.shared.api.call(actions)
     }
 
+    /// The reply to one action that older servers do not know.
+    pub(super) fn call_one(&self, action: Json) -> Result<Json> {
+        let replies = self.call_if_supported(&[action])?;
+        Ok(replies.into_iter().next().unwrap_or_default())
+    }
+
     /// [`call`](Self::call) for actions that older servers do not know.
     pub(super) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.call(actions).map_err(|error| match error.kind() {

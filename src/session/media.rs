@@ -78,18 +78,13 @@ impl Session {
                 (self.create_component(path, data, &server)?, keep_original)
             }
         };
-        let reply = self.file_action(json!({
+        let reply = self.call_one(json!({
             "action": "encode_media",
             "component_id": component.id(),
             "version_id": version.map(Entity::id),
             "keep_original": keep_original,
         }))?;
-        let job = reply["job_id"].as_str();
-        let job = job.map(|id| self.get("Job", id)).transpose()?.flatten();
-        job.ok_or_else(|| {
-            let message = format!("the server encodes {component} in a job that it does not know");
-            Error::new(ErrorKind::BadResponse, message)
-        })
+        self.job(&reply["job_id"], format_args!("encodes {component}"))
     }
 
     /// Asks where a component's data is to be sent, for programs that send it themselves; what
@@ -109,18 +104,13 @@ impl Session {
         file_size: u64,
         checksum: Option<&str>,
     ) -> Result<Json> {
-        self.file_action(json!({
+        self.call_one(json!({
             "action": "get_upload_metadata",
             "component_id": component_id,
             "file_name": file_name,
             "file_size": file_size,
             "checksum": checksum,
         }))
-    }
-
-    fn file_action(&self, action: Json) -> Result<Json> {
-        let replies = self.call_if_supported(&[action])?;
-        Ok(replies.into_iter().next().unwrap_or_default())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
 use crate::schema::{AttributeKind, Schema};
@@ -12,6 +12,9 @@ use crate::wire::{Answer, Reply, decode, query_action};
 
 /// How many values a list after `in` may have in one request; longer ones are split.
 const LONGEST_LIST: usize = 500;
+
+/// How many characters of a query errors show: keys that are looked up may be hundreds.
+const LONGEST_TEXT: usize = 1000;
 
 /// A query that has not been sent yet; made by [`Session::query`] and [`Session::select`].
 ///
@@ -73,8 +76,8 @@ impl Session {
     pub(super) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
         let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
         let body = serde_json::to_vec(&actions).expect("JSON values print");
-        let summary = expressions.join("; ");
-        let doing = |error: Error| error.context(format_args!("query {summary}"));
+        let summary = summary(&expressions.join("; "));
+        let doing = |error: Error| error.about(&summary);
         let bytes = self.shared.api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.schema(), &bytes).map_err(doing)?;
         self.shared.api.done_with(bytes);
@@ -338,9 +341,14 @@ impl Query {
         self.is_stable
     }
 
-    pub(super) fn text(&self) -> String {
-        self.statement.to_string()
+    fn text(&self) -> String {
+        shortened(&self.statement.to_string(), LONGEST_TEXT).into_owned()
     }
+}
+
+/// What names a query in errors and in the log.
+pub(super) fn summary(expression: &str) -> String {
+    format!("query {}", shortened(expression, LONGEST_TEXT))
 }
 
 /// Whether the path leads to one value for each entity: through references only.

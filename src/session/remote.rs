@@ -1,5 +1,7 @@
 //! Small things that only the server can make: addresses of widgets, new API keys, jobs of its own.
 
+use std::fmt;
+
 use serde_json::{Value as Json, json};
 
 use crate::config::ApiKey;
@@ -42,10 +44,8 @@ impl Session {
             action["entity_type"] = entity.entity_type().into();
             action["entity_key"] = entity.key().parts().collect::<Vec<_>>().into();
         }
-        let replies = self.call_if_supported(&[action])?;
-        let url = replies
-            .first()
-            .and_then(|reply| reply["widget_url"].as_str());
+        let reply = self.call_one(action)?;
+        let url = reply["widget_url"].as_str();
         url.map(str::to_owned).ok_or_else(|| {
             let message = format!("the server answered without an address of the widget {name:?}");
             Error::new(ErrorKind::BadResponse, message)
@@ -89,18 +89,20 @@ impl Session {
     pub fn delayed_job(&self, job_type: &str) -> Result<Entity> {
         // The reply holds the job as an entity (WIRE.md, Actions).
         let data = self.data_of(json!({ "action": "delayed_job", "job_type": job_type }))?;
-        let job = data["id"].as_str();
-        let job = job.map(|id| self.get("Job", id)).transpose()?.flatten();
-        job.ok_or_else(|| {
-            let message = format!("the server does {job_type:?} in a job that it does not know");
-            Error::new(ErrorKind::BadResponse, message)
-        })
+        self.job(&data["id"], format_args!("does {job_type:?}"))
     }
 
     fn data_of(&self, action: Json) -> Result<Json> {
-        let mut replies = self.call_if_supported(&[action])?.into_iter();
-        let data = replies.next().map(|mut reply| reply["data"].take());
-        Ok(data.unwrap_or_default())
+        Ok(self.call_one(action)?["data"].take())
+    }
+
+    /// The job in which the server does something.
+    pub(super) fn job(&self, id: &Json, does: fmt::Arguments<'_>) -> Result<Entity> {
+        let job = id.as_str().map(|id| self.get("Job", id)).transpose()?;
+        job.flatten().ok_or_else(|| {
+            let message = format!("the server {does} in a job that it does not know");
+            Error::new(ErrorKind::BadResponse, message)
+        })
     }
 }
 

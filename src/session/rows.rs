@@ -13,6 +13,7 @@ use crate::query::{Literal, Pages, Statement};
 use crate::wire::{Field, TypedReply, decode_rows, fields_of, query_action};
 
 use super::Query;
+use super::query::summary;
 
 impl Query {
     /// The rows as values of `T`, which derives [`serde::Deserialize`]. They come straight from
@@ -89,9 +90,10 @@ impl Query {
     ) -> Result<(Vec<T>, After)> {
         let expression = statement.expression()?;
         let body = serde_json::to_vec(&[query_action(&expression)]).expect("JSON values print");
-        let doing = |error: Error| error.context(format_args!("query {expression}"));
+        let summary = summary(&expression);
+        let doing = |error: Error| error.about(&summary);
         let api = &self.session.shared.api;
-        let bytes = api.send_strict(&body, &expression).map_err(doing)?;
+        let bytes = api.send_strict(&body, &summary).map_err(doing)?;
         let mut reply: TypedReply<T> = decode_rows(&bytes).map_err(doing)?;
         api.counters().read_rows(reply.rows.len());
         let next_offset = reply.next_offset();

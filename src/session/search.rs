@@ -79,7 +79,7 @@ impl Search {
         };
         let body = serde_json::to_vec(&[self.action(&statement)?]).expect("JSON values print");
         let summary = format!("search {:?} in {statement}", self.terms);
-        let doing = |error: Error| error.context(&summary);
+        let doing = |error: Error| error.about(&summary);
         let api = &self.session.shared.api;
         let bytes = api.send(&body, &summary).map_err(doing)?;
         let answer = decode(self.session.schema(), &bytes).map_err(doing)?;

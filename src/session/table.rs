@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Populate;
-use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::handle::{Entity, Session};
 use crate::value::{Cell, FromValue, Lent, Mismatch, Slot, Text, Value};
 
@@ -157,7 +157,8 @@ impl<'a> TableRow<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if there is no such column; [`ErrorKind::WrongType`] if the value
-    /// is of another type, or null; [`ErrorKind::NotLoaded`] if there is none.
+    /// is of another type, or null; [`ErrorKind::NotLoaded`] if it is not set. As for
+    /// [`Entity::get`], an `Option` may be null and not set.
     #[inline]
     pub fn get<T: FromCell<'a>>(&self, column: impl Column) -> Result<T> {
         let place = column.place(&self.table.columns);
@@ -180,24 +181,31 @@ impl<'a> TableRow<'a> {
         };
         let name = &columns[place];
         let value = match cell {
-            Cell::NotSet => None,
-            Cell::Plain(slot) => Value::from_lent(Lent(slot)),
-            Cell::Value(value) => Some(Value::clone(value)),
+            Cell::NotSet => Value::Null,
+            Cell::Plain(slot) => Value::from_lent(Lent(slot)).unwrap_or_default(),
+            Cell::Value(value) => Value::clone(value),
         };
-        let value = value
-            .ok_or_else(|| Error::new(ErrorKind::NotLoaded, format!("{name:?} is not set")))?;
-        T::from_owned(value)
-            .map_err(|mismatch| Error::new(ErrorKind::WrongType, format!("{name:?}: {mismatch}")))
+        T::from_owned(value).map_err(|mismatch| match cell {
+            Cell::NotSet => Error::new(
+                ErrorKind::NotLoaded,
+                format!("{name:?} is not set; ask for an Option to allow it"),
+            ),
+            _ => Error::new(ErrorKind::WrongType, format!("{name:?}: {mismatch}")),
+        })
     }
 }
 
 impl fmt::Debug for TableRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_map();
-        for (place, name) in self.table.columns.iter().enumerate() {
-            match self.get::<Value>(place) {
-                Ok(value) => out.entry(name, &format_args!("{value}")),
-                Err(_) => out.entry(name, &format_args!("not set")),
+        let columns = self.table.columns.iter().zip(self.cells);
+        for (place, (name, cell)) in columns.enumerate() {
+            match cell {
+                Cell::NotSet => out.entry(name, &format_args!("not set")),
+                _ => match self.get::<Value>(place) {
+                    Ok(value) => out.entry(name, &format_args!("{value}")),
+                    Err(error) => out.entry(name, &error),
+                },
             };
         }
         out.finish()
@@ -284,9 +292,7 @@ impl Column for &str {
     }
 
     fn unknown(&self, columns: &[String]) -> Error {
-        let hint = nearest(self, columns.iter().map(String::as_str))
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
+        let hint = did_you_mean(self, columns.iter().map(String::as_str));
         let message = format!("the table has no column {self:?}{hint}");
         Error::new(ErrorKind::NotFound, message)
     }

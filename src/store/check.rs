@@ -96,10 +96,11 @@ pub(super) fn check(
 ) -> Result<Value> {
     use AttributeKind as Kind;
 
-    let value = match value {
-        Value::Json(json) => scalar(&json).unwrap_or(Value::Json(json)),
-        value => value,
-    };
+    if let Value::Json(json) = &value
+        && let Some(scalar) = scalar(json)
+    {
+        return check(schema, entity, attribute, scalar);
+    }
     let value = match (attribute.kind(), value) {
         (Kind::Text, Value::Json(json)) => Value::Text(json.to_string()),
         (Kind::Text, Value::Reference(key)) if attribute.name().ends_with("_id") => {
@@ -136,6 +137,7 @@ pub(super) fn check(
         Kind::Text => "a text".to_owned(),
         Kind::Bool => "a boolean".to_owned(),
         Kind::Integer => "an integer".to_owned(),
+        Kind::Number if !matches!(value, Value::Number(_)) => "a number".to_owned(),
         Kind::Number | Kind::Variable => "a finite number".to_owned(),
         Kind::DateTime => "a date-time".to_owned(),
         Kind::Reference(target) => format!("a reference to {target}"),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
-use crate::schema::{Attribute, AttributeKind, EntityType, NameId, Schema};
+use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
 use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
@@ -60,18 +60,18 @@ impl Store {
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
         let number = record.then_some(self.recorded);
-        let given: Vec<NameId> = slots.iter().map(|(one, _)| one.id()).collect();
-        let mirror_of = |one: &Attribute| {
+        let mirrors = slots.iter().map(|(one, _)| {
+            let is_given = |other: &&Attribute| slots.iter().any(|(one, _)| one.id() == other.id());
             let counterpart = schema.counterpart(entity_type, one);
-            counterpart.filter(|other| !given.contains(&other.id()))
-        };
-        let mirrored = slots.iter().filter(|(one, _)| mirror_of(one).is_some());
-        let count = slots.len() + mirrored.count();
+            counterpart.filter(|other| !is_given(other))
+        });
+        let mirrors: Vec<Option<&Attribute>> = mirrors.collect();
+        let count = slots.len() + mirrors.iter().flatten().count();
         let local = self.records[place as usize].local.get_or_insert_default();
         local.reserve(count);
         self.changed.insert(place);
-        for (attribute, slot) in slots {
-            self.keep_local(place, attribute, slot, number, mirror_of(attribute))?;
+        for ((attribute, slot), mirror) in slots.into_iter().zip(mirrors) {
+            self.keep_local(place, attribute, slot, number, mirror)?;
         }
         if record {
             let operation = Operation::Create {
@@ -318,12 +318,16 @@ impl Store {
             None => None,
         };
         let local = self.records[place as usize].local.get_or_insert_default();
-        for (name, value) in [(attribute.id(), value)].into_iter().chain(mirrored) {
+        let mut set = |name, value| {
             local.set(Setting {
                 name,
                 value,
                 operation,
             });
+        };
+        set(attribute.id(), value);
+        if let Some((other, value)) = mirrored {
+            set(other, value);
         }
         Ok(())
     }

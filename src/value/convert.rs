@@ -238,10 +238,10 @@ impl FromValue for Timestamp {
     }
 }
 
-/// Scalars become JSON scalars, dates their ISO texts, references their keys' parts.
-impl FromValue for serde_json::Value {
-    fn from_value(value: Value) -> Result<Self, Mismatch> {
-        Ok(match value {
+/// Scalars become JSON scalars, dates their ISO texts, references the ids of their keys.
+impl From<Value> for serde_json::Value {
+    fn from(value: Value) -> Self {
+        match value {
             Value::Null => Self::Null,
             Value::Bool(value) => value.into(),
             Value::Integer(value) => value.into(),
@@ -252,7 +252,14 @@ impl FromValue for serde_json::Value {
             Value::Reference(key) => key.id().into(),
             Value::Collection(keys) => keys.iter().map(EntityKey::id).collect(),
             Value::Json(value) => Arc::unwrap_or_clone(value),
-        })
+        }
+    }
+}
+
+/// As JSON has it; references are the ids of their keys.
+impl FromValue for serde_json::Value {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        Ok(value.into())
     }
 }
 
