@@ -645,18 +645,28 @@ fn a_refusing_server_is_tried_again_after_the_first_success() {
 #[test]
 fn disconnecting_is_prompt_in_every_state() {
     let server = Server::start();
-    let connecting = |change: fn(&mut server::Faults)| {
-        server.faults(|faults| {
-            *faults = server::Faults::default();
-            change(faults);
-        });
-        let hub = EventHub::new(config(&server));
+    let stuck = |config: HubConfig| {
+        let hub = EventHub::new(config);
         let connecting = hub.clone();
         let thread = thread::spawn(move || connecting.connect());
         thread::sleep(Duration::from_millis(100));
         disconnects_promptly(&hub);
         let error = thread.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    };
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    stuck(config_for(&format!("https://{address}")));
+    for scheme in ["http", "https", "socks5"] {
+        let network = Network::new().proxy(format!("{scheme}://{address}"));
+        stuck(config(&server).network(network).unwrap());
+    }
+    let connecting = |change: fn(&mut server::Faults)| {
+        server.faults(|faults| {
+            *faults = server::Faults::default();
+            change(faults);
+        });
+        stuck(config(&server));
     };
     connecting(|faults| faults.stall_handshake = true);
     connecting(|faults| faults.stall_upgrade = true);
@@ -669,7 +679,17 @@ fn disconnecting_is_prompt_in_every_state() {
     connected.publish(Event::new("t")).unwrap();
     disconnects_promptly(&connected);
     assert_eq!(connected.counts().undelivered, 1);
-    server.faults(|faults| faults.frozen = false);
+    server.faults(|faults| {
+        faults.frozen = false;
+        faults.unread = true;
+    });
+    connected.connect().unwrap();
+    // More than the system takes for a server that does not read.
+    let large = Event::new("t").data("x".repeat(15_000_000));
+    connected.publish(large).unwrap();
+    disconnects_promptly(&connected);
+    assert_eq!(connected.counts().undelivered, 2);
+    server.faults(|faults| faults.unread = false);
     connected.connect().unwrap();
     server.stop();
     eventually("the loss is noticed", || {

@@ -24,6 +24,8 @@ pub(crate) struct Faults {
     pub(crate) cut: f64,
     /// Packets are read and ignored; nothing is sent.
     pub(crate) frozen: bool,
+    /// Nothing is read.
+    pub(crate) unread: bool,
     /// Events are neither acknowledged nor passed on.
     pub(crate) deaf: bool,
     /// The answer to handshakes, as it stands on the wire.
@@ -248,6 +250,9 @@ impl State {
             .unwrap()
             .insert(number, Arc::clone(&connection));
         connection.send(greeting);
+        while self.faults().unread {
+            thread::sleep(Duration::from_millis(10));
+        }
         let mut incoming = WebSocket::from_raw_socket(stream, Role::Server, None);
         while let Ok(message) = incoming.read() {
             match message {
