@@ -27,6 +27,8 @@ pub struct HubConfig {
     pub(crate) attempts: Option<u32>,
     pub(crate) outgoing_limit: usize,
     pub(crate) incoming_limit: usize,
+    /// How long the thread leaves the socket alone after a packet that nobody waits for.
+    pub(crate) rest: Duration,
 }
 
 /// The most bytes of unacknowledged events that are kept.
@@ -64,6 +66,7 @@ impl HubConfig {
             attempts: None,
             outgoing_limit: 65_536,
             incoming_limit: 65_536,
+            rest: Duration::from_millis(10),
         };
         let api_user = sendable("API user", api_user)?;
         let api_key = ApiKey::new(sendable("API key", api_key)?);

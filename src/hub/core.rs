@@ -24,6 +24,8 @@ pub(super) struct Core {
     pub(super) link: Option<Link>,
     /// Whether the socket may have more than was read: it tells only once.
     pub(super) unread: bool,
+    /// Whether a packet came since the thread slept last.
+    heard: bool,
     shared: Arc<Shared>,
     status: Arc<Status>,
     /// The source of events that are made here.
@@ -57,6 +59,7 @@ impl Core {
             machine,
             link: None,
             unread: false,
+            heard: false,
             shared,
             status,
             source,
@@ -101,6 +104,23 @@ impl Core {
             };
             self.lost(error);
         }
+    }
+
+    /// Whether the thread may rest: packets come, and none that may come is urgent.
+    pub(super) fn may_rest(&mut self) -> bool {
+        std::mem::take(&mut self.heard) && self.is_patient()
+    }
+
+    /// Whether the socket can be left alone for a moment, as far as the core knows.
+    pub(super) fn is_patient(&self) -> bool {
+        let idle = self.link.as_ref().is_some_and(|link| !link.is_blocked());
+        idle && !self.is_busy() && self.machine.is_patient()
+    }
+
+    /// Takes it that the socket may have something, if nobody would have told.
+    pub(super) fn look_again(&mut self) {
+        let alone = self.link.as_ref().map(Link::watcher) == Some(Watcher::Caller);
+        self.unread |= alone;
     }
 
     /// Whether there is more to take.
@@ -224,6 +244,7 @@ impl Core {
             };
             match link.read() {
                 Ok(Some(text)) => {
+                    self.heard = true;
                     let now = self.now();
                     self.machine.received(now, &text);
                     self.act_all();
@@ -272,6 +293,9 @@ impl Core {
             }
             Command::WhenUp(waiter) => self.waiters.push(waiter),
             Command::Reconnect => {
+                // What has arrived is not to be asked for again.
+                self.look_again();
+                self.read();
                 self.tell_of_loss("the connection is to be replaced");
                 self.status.set_state(HubState::Reconnecting);
                 self.machine.reconnect();

@@ -58,6 +58,9 @@ impl EventHub {
     /// ```
     pub fn poll(&self) -> usize {
         self.inner.report_undelivered();
+        if let Some(remote) = self.inner.line.running() {
+            remote.glance();
+        }
         // Only what is there now: handlers may publish more.
         let waiting = self.inner.shared.incoming().len();
         let events = self.inner.shared.incoming().try_iter().take(waiting);
@@ -177,6 +180,7 @@ impl EventHub {
             if let Some(event) = next {
                 return Ok(Received::Event(event));
             }
+            let _waiting = remote.wait();
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
             select! {
                 recv(shared.incoming()) -> event => {

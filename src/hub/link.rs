@@ -66,6 +66,16 @@ impl Link {
         pass(flushed)
     }
 
+    /// Whether something waits for the socket to be writable.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Who has it watched.
+    pub(super) fn watcher(&self) -> Watcher {
+        self.watched.0
+    }
+
     /// Has the socket watched by this one and nobody else.
     pub(super) fn watch(&mut self, registries: &Registries, watcher: Watcher) -> Result<()> {
         let (before, wanted) = (self.watched, (watcher, self.blocked));

@@ -278,6 +278,8 @@ impl EventHub {
     /// handed back since the last call: [`on_undelivered`](Self::on_undelivered) tells which.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let shared = &self.inner.shared;
+        let running = self.inner.line.running();
+        let _waiting = running.as_ref().map(|remote| remote.wait());
         let left = shared.gate.wait_empty(after(timeout));
         let lost = shared.counters.take_untold();
         match left + lost {
@@ -396,3 +398,7 @@ impl fmt::Debug for EventHub {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

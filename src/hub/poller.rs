@@ -39,6 +39,11 @@ impl Signals {
         }
     }
 
+    /// Whether there was a `wake` since the last `clear`.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
     /// Breaks off what the thread waits for. The command that says why must be sent before.
     pub(super) fn cancel(&self) {
         self.cancel.store(true, Ordering::Release);
@@ -69,8 +74,15 @@ impl Signals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watcher {
     Thread,
-    /// The caller who leads.
+    /// The caller who leads; nobody is told while there is none.
     Caller,
+}
+
+impl Watcher {
+    /// Who watches for a thread that rests, or does not.
+    pub(super) fn of_thread(resting: bool) -> Self {
+        if resting { Self::Caller } else { Self::Thread }
+    }
 }
 
 /// The pollers between which a socket moves.

@@ -164,16 +164,22 @@ impl EventHub {
     /// Queues an event for the server.
     fn transmit(&self, mut event: Event, replies: Option<Sender<Event>>) -> Result<()> {
         let (shared, line) = (&self.inner.shared, &self.inner.line);
-        if line.running().is_none() {
+        let Some(remote) = line.running() else {
             return Err(not_connected().context(format!("cannot publish {}", event.topic())));
-        }
+        };
         check_target(&event)?;
         event.complete_source(&self.inner.source);
         let text = serde_json::to_string(&event).expect("an event is made of JSON values");
         let (id, bytes) = (event.id().to_string(), text.len());
-        shared
-            .gate
-            .enter(bytes, self.inner.config.publish_timeout)?;
+        match shared.gate.enter(bytes, Duration::ZERO) {
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                let _waiting = remote.wait();
+                shared
+                    .gate
+                    .enter(bytes, self.inner.config.publish_timeout)?;
+            }
+            entered => entered?,
+        }
         let sent = line.command(Command::Publish { id, text, replies });
         match &sent {
             Ok(()) => {
@@ -206,7 +212,8 @@ impl Pending<'_> {
     /// The next reply; meanwhile this caller does the thread's work, if nobody else does.
     fn next(&self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
         let mut answer = Err(TryRecvError::Empty);
-        if let Some(remote) = self.hub.inner.line.running() {
+        let running = self.hub.inner.line.running();
+        if let Some(remote) = &running {
             remote.lead(Some(deadline), || {
                 answer = self.replies.try_recv();
                 !matches!(answer, Err(TryRecvError::Empty))
@@ -215,7 +222,10 @@ impl Pending<'_> {
         match answer {
             Ok(reply) => Ok(reply),
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => self.replies.recv_deadline(deadline),
+            Err(TryRecvError::Empty) => {
+                let _waiting = running.as_ref().map(|remote| remote.wait());
+                self.replies.recv_deadline(deadline)
+            }
         }
     }
 }

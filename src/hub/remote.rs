@@ -5,10 +5,14 @@
 //! publishes writes to the socket without waking the thread, and one who waits for events reads
 //! it without being woken by the thread. Nobody waits for a core that is not there: whoever has
 //! it looks for commands after parking it.
+//!
+//! A thread that was woken by a packet rests a moment before it has the socket watched again:
+//! otherwise every acknowledgement would wake it, just when the event is on its way to those
+//! who wait for it. It rests only while nobody waits for what it does.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -79,6 +83,10 @@ pub(super) struct Remote {
     /// Wakes the caller who leads.
     lead: Arc<Signals>,
     parked: (Sender<Box<Core>>, Receiver<Box<Core>>),
+    /// Whether the thread rests: it looks at the socket soon, without being told.
+    resting: AtomicBool,
+    /// How many callers wait for what the thread does.
+    waiting: AtomicUsize,
 }
 
 impl Remote {
@@ -96,6 +104,8 @@ impl Remote {
             signals,
             lead,
             parked: crossbeam_channel::bounded(1),
+            resting: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         };
         (this, receiver)
     }
@@ -113,10 +123,52 @@ impl Remote {
         (core, other)
     }
 
+    /// Begins to rest, unless somebody waits.
+    pub(super) fn begin_rest(&self) -> bool {
+        self.resting.store(true, Ordering::SeqCst);
+        let nobody_waits = self.waiting.load(Ordering::SeqCst) == 0;
+        self.resting.store(nobody_waits, Ordering::SeqCst);
+        nobody_waits
+    }
+
+    /// Ends the rest; answers whether the core is there. If not, whoever has it will have the
+    /// thread told of what the socket has.
+    pub(super) fn end_rest(&self) -> bool {
+        self.resting.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        !self.parked.1.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::SeqCst)
+    }
+
+    /// Keeps the thread from resting until the answer is dropped: somebody waits for what it
+    /// does.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        if self.resting.load(Ordering::SeqCst) {
+            self.signals.wake();
+        }
+        Waiting(self)
+    }
+
     /// Waits for something in the thread's place, as far as nobody else does.
     pub(super) fn lead(&self, deadline: Option<Instant>, mut done: impl FnMut() -> bool) {
         if let Some(mut core) = self.take() {
+            core.look_again();
             core.lead(deadline, &mut done);
+        }
+    }
+
+    /// Looks at the socket in the place of a thread that rests.
+    pub(super) fn glance(&self) {
+        if self.resting.load(Ordering::SeqCst)
+            && let Some(mut core) = self.take()
+        {
+            core.look_again();
+            core.turn();
         }
     }
 
@@ -146,12 +198,32 @@ impl Remote {
 
     /// Parks the core after a caller has had it. The thread is woken if there is more to do.
     fn give_back(&self, mut core: Box<Core>) {
-        core.watch(Watcher::Thread);
-        let urgent = core.needs_thread();
-        self.park(core);
-        if urgent || !self.commands.is_empty() {
-            self.signals.wake();
+        loop {
+            let resting = self.resting.load(Ordering::SeqCst);
+            core.watch(Watcher::of_thread(resting));
+            let urgent = core.needs_thread() || resting && !core.is_patient();
+            self.park(core);
+            if urgent || !self.commands.is_empty() {
+                return self.signals.wake();
+            }
+            // A rest that has ended meanwhile must not leave the socket to nobody.
+            if !resting || self.resting.load(Ordering::SeqCst) {
+                return;
+            }
+            match self.parked.1.try_recv() {
+                Ok(again) => core = again,
+                Err(_) => return,
+            }
         }
+    }
+}
+
+/// A caller who waits for what the thread does.
+pub(super) struct Waiting<'a>(&'a Remote);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -94,17 +94,37 @@ impl Worker {
     /// Sleeps until there is something to do. Meanwhile a caller may take the core.
     fn sleep(&mut self, mut core: Box<Core>) -> Box<Core> {
         self.poller.signals().clear();
-        core.watch(Watcher::Thread);
+        let rest = core.may_rest() && self.remote.begin_rest();
+        core.watch(Watcher::of_thread(rest));
         if core.is_busy() || core.machine.has_output() {
+            self.remote.end_rest();
             let ready = self.poller.sleep(Some(Duration::ZERO));
             return wake(core, ready);
         }
         let timeout = core.plan_sleep();
-        let ready = self.remote.without(core, || self.poller.sleep(timeout));
+        let remote = Arc::clone(&self.remote);
+        let (core, ready) = remote.without(core, || match rest {
+            true => self.rest(timeout),
+            false => self.poller.sleep(timeout),
+        });
+        remote.end_rest();
         match ready {
-            (core, Some(ready)) => wake(core, ready),
-            (core, None) => core,
+            Some(ready) => wake(core, ready),
+            None => core,
         }
+    }
+
+    /// Sleeps for a moment without being told of packets; then on, if a caller has the core, who
+    /// hears of them in its place.
+    fn rest(&mut self, timeout: Option<Duration>) -> std::io::Result<bool> {
+        let rest = timeout.map_or(self.config.rest, |timeout| timeout.min(self.config.rest));
+        self.poller.sleep(Some(rest))?;
+        let is_there = self.remote.end_rest();
+        if is_there || self.poller.signals().is_pending() {
+            return Ok(true);
+        }
+        self.poller
+            .sleep(timeout.map(|timeout| timeout.saturating_sub(rest)))
     }
 
     fn open(&mut self, core: &mut Core) {

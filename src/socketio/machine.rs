@@ -143,6 +143,14 @@ impl Machine {
         }
     }
 
+    /// Whether what the server says next can wait for a moment: it is nothing that anything
+    /// here waits for.
+    pub(crate) fn is_patient(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+            && self.outputs.is_empty()
+            && self.queue.is_patient()
+    }
+
     /// As `wake_at`, for a sleeper who is also woken by every packet from the server: it learns
     /// then what is overdue, and if there is none the silence wakes it.
     pub(crate) fn wake_between_packets_at(&self) -> Option<Duration> {

@@ -1,0 +1,134 @@
+//! A thread that rests for a day: whatever has to be prompt gets along without its end.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftrack_emulator::Emulator;
+use serde_json::json;
+
+use super::*;
+use crate::SubscribeOptions;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LONG: Duration = Duration::from_secs(60);
+
+fn config(server: &Emulator) -> HubConfig {
+    let mut config = HubConfig::new(server.url(), server.api_user(), server.api_key()).unwrap();
+    config.rest = DAY;
+    config
+}
+
+fn hub(config: HubConfig) -> EventHub {
+    let hub = EventHub::new(config);
+    hub.connect().unwrap();
+    hub
+}
+
+/// Subscribes, then lets the thread hear of an acknowledgement that nobody waits for.
+fn resting(hub: &EventHub) {
+    let options = SubscribeOptions::new().acknowledged(LONG);
+    hub.subscribe_with("topic=t", options, |_| Ok(None))
+        .unwrap();
+    hub.publish(Event::new("other")).unwrap();
+    let remote = hub.inner.line.running().unwrap();
+    let end = Instant::now() + LONG;
+    while !remote.is_resting() {
+        assert!(Instant::now() < end, "the thread does not rest");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn server() -> Emulator {
+    Emulator::builder().tasks(0).start().unwrap()
+}
+
+#[test]
+fn those_who_wait_get_their_events() {
+    let server = server();
+    let (receiver, sender) = (hub(config(&server)), hub(config(&server)));
+    resting(&receiver);
+    let mut waiters = Vec::new();
+    for _ in 0..3 {
+        // The first does the thread's work, the others wait for what the thread does.
+        let receiver = receiver.clone();
+        let wait = move || receiver.next(LONG).unwrap().is_some();
+        waiters.push(thread::spawn(wait));
+        thread::sleep(Duration::from_millis(20));
+    }
+    for _ in 0..3 {
+        sender.publish(Event::new("t")).unwrap();
+        thread::sleep(Duration::from_millis(20));
+    }
+    for waiter in waiters {
+        assert!(waiter.join().unwrap(), "an event did not come");
+    }
+}
+
+#[test]
+fn polling_and_asking_without_waiting_look_at_the_socket() {
+    let server = server();
+    let (receiver, sender) = (hub(config(&server)), hub(config(&server)));
+    let polling = |hub: &EventHub| hub.poll() > 0;
+    let asking = |hub: &EventHub| hub.next(Duration::ZERO).unwrap().is_some();
+    for look in [polling, asking] {
+        resting(&receiver);
+        sender.publish(Event::new("t")).unwrap();
+        let end = Instant::now() + LONG;
+        while !look(&receiver) {
+            assert!(Instant::now() < end, "the event did not come");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn whatever_wants_an_answer_gets_it() {
+    let server = server();
+    let other = hub(config(&server));
+    let reply = |_: &Event| Ok(Some(json!("pong")));
+    let options = SubscribeOptions::new().acknowledged(LONG);
+    other
+        .subscribe_with("topic=ping", options.clone(), reply)
+        .unwrap();
+    let answering = other.clone();
+    let answers = thread::spawn(move || answering.wait(None));
+    let hub = hub(config(&server));
+
+    resting(&hub);
+    hub.publish(Event::new("other")).unwrap();
+    hub.flush(LONG).unwrap();
+    resting(&hub);
+    hub.subscribe_with("topic=u", options, |_| Ok(None))
+        .unwrap();
+    resting(&hub);
+    let pong = hub.request(Event::new("ping"), LONG).unwrap();
+    assert_eq!(pong.get_data(), "pong");
+    resting(&hub);
+    for _ in 0..20 {
+        hub.publish(Event::new("other")).unwrap();
+        hub.reconnect().unwrap();
+    }
+    hub.flush(LONG).unwrap();
+    assert_eq!(hub.counts().undelivered, 0);
+    resting(&hub);
+    let start = Instant::now();
+    hub.publish(Event::new("other")).unwrap();
+    hub.disconnect();
+    assert!(start.elapsed() < LONG / 2, "disconnecting waited");
+    assert_eq!(hub.counts().undelivered, 0);
+    other.disconnect();
+    answers.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_full_queue_and_a_full_window_empty_themselves() {
+    let server = server();
+    for limit in [1, 1000] {
+        let hub = hub(config(&server).outgoing_limit(limit));
+        resting(&hub);
+        for _ in 0..300 {
+            hub.publish(Event::new("other")).unwrap();
+        }
+        hub.flush(LONG).unwrap();
+    }
+}
