@@ -23,6 +23,7 @@ use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
 use ftrack_emulator::Emulator;
 use peers::{Figures, Peers};
 use serde_json::json;
+use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -313,7 +314,10 @@ fn bare(url: &str, user: &str, key: &str) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(host).unwrap();
     stream.set_nodelay(true).unwrap();
     let url = format!("ws://{host}/socket.io/1/websocket/{session}");
-    let (mut socket, _) = tungstenite::client(url, stream).unwrap();
+    // As much as a hub reads at once: the default is slower, as it is overwritten before each read.
+    let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
+    let (mut socket, _) =
+        tungstenite::client::client_with_config(url, stream, Some(config)).unwrap();
     while socket.read().unwrap().to_text().unwrap() != "1::" {}
     socket
 }

@@ -103,6 +103,10 @@ impl Event {
         &self.id
     }
 
+    pub(crate) fn into_id(self) -> String {
+        self.id
+    }
+
     /// The topic, such as `ftrack.update`.
     pub fn topic(&self) -> &str {
         &self.topic
@@ -185,6 +189,31 @@ impl Event {
         self.stopped.0.load(Ordering::Relaxed)
     }
 
+    /// The event as JSON, with what the sender left out of the source.
+    pub(crate) fn to_json(&self, defaults: &Map<String, Value>) -> String {
+        let outgoing = Outgoing {
+            event: self,
+            defaults,
+        };
+        serde_json::to_string(&outgoing).expect("an event is made of JSON values")
+    }
+
+    fn write<S: Serializer>(
+        &self,
+        serializer: S,
+        source: &impl Serialize,
+    ) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Event", 7)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("topic", &self.topic)?;
+        out.serialize_field("data", &self.data)?;
+        out.serialize_field("source", source)?;
+        out.serialize_field("target", &self.target)?;
+        out.serialize_field("sent", &self.sent)?;
+        out.serialize_field("inReplyToEvent", &self.in_reply_to_event)?;
+        out.end()
+    }
+
     /// Adds what the sender left out of the source.
     pub(crate) fn complete_source(&mut self, defaults: &Map<String, Value>) {
         for (key, value) in defaults {
@@ -221,15 +250,30 @@ impl fmt::Debug for Event {
 impl Serialize for Event {
     /// Exactly these seven keys: the Python client drops events with any other (SERVER.md E4).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Event", 7)?;
-        out.serialize_field("id", &self.id)?;
-        out.serialize_field("topic", &self.topic)?;
-        out.serialize_field("data", &self.data)?;
-        out.serialize_field("source", &self.source)?;
-        out.serialize_field("target", &self.target)?;
-        out.serialize_field("sent", &self.sent)?;
-        out.serialize_field("inReplyToEvent", &self.in_reply_to_event)?;
-        out.end()
+        self.write(serializer, &self.source)
+    }
+}
+
+/// An event on its way out, whose source is completed without a copy of it.
+struct Outgoing<'a> {
+    event: &'a Event,
+    defaults: &'a Map<String, Value>,
+}
+
+impl Serialize for Outgoing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.event
+            .write(serializer, &Source(&self.event.source, self.defaults))
+    }
+}
+
+/// What the sender said, and what is said otherwise.
+struct Source<'a>(&'a Map<String, Value>, &'a Map<String, Value>);
+
+impl Serialize for Source<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let missing = self.1.iter().filter(|(key, _)| !self.0.contains_key(*key));
+        serializer.collect_map(self.0.iter().chain(missing))
     }
 }
 
@@ -289,6 +333,18 @@ mod tests {
         assert_eq!(keys, expected);
         assert_eq!(wire["sent"], Value::Null);
         assert_eq!(wire["target"], "id=x");
+    }
+
+    #[test]
+    fn the_source_is_completed_not_replaced() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let defaults = map(json!({"id": "hub", "user": {"username": "ada"}}));
+        let event = Event::new("t").source(map(json!({"id": "mine", "job": 7})));
+        let text = event.to_json(&defaults);
+        let wire: Value = serde_json::from_str(&text).unwrap();
+        let expected = json!({"id": "mine", "job": 7, "user": {"username": "ada"}});
+        assert_eq!(wire["source"], expected);
+        assert_eq!(text.matches(r#""id":"mine""#).count(), 1, "{text}");
     }
 
     #[test]

@@ -268,8 +268,8 @@ impl Core {
     fn take(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Publish { id, text, replies } => {
-                if let Some(replies) = replies {
+            Command::Publish { text, replies } => {
+                if let Some((id, replies)) = replies {
                     self.replies.insert(id, replies);
                 }
                 self.machine.publish(now, text);

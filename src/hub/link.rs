@@ -23,6 +23,8 @@ use crate::transport::{SocksFailure, alert_behind, look_up, open_tunnel};
 
 /// The most bytes of one packet that is read: a little more than servers take from anybody.
 const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
+/// So much is read at once; `tungstenite` overwrites as much before each read.
+const READ_BYTES: usize = 8 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
@@ -160,7 +162,8 @@ impl Opening<'_> {
         }
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES))
-            .max_frame_size(Some(MESSAGE_BYTES));
+            .max_frame_size(Some(MESSAGE_BYTES))
+            .read_buffer_size(READ_BYTES);
         let rest = response.rest;
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {

@@ -38,18 +38,22 @@ impl Publish<'_> {
     ///
     /// As [`EventHub::publish`].
     pub fn send(self) -> Result<String> {
-        let hub = self.hub;
-        let id = self.event.id().to_string();
-        if let Some(callback) = self.on_reply {
-            let old = hub.inner.replies.lock().add(&id, callback);
-            drop(old);
-        }
-        let result = hub.transmit(self.event, None);
+        let Self {
+            hub,
+            event,
+            on_reply,
+        } = self;
+        let Some(callback) = on_reply else {
+            return hub.transmit(&event, None).map(|()| event.into_id());
+        };
+        let old = hub.inner.replies.lock().add(event.id(), callback);
+        drop(old);
+        let result = hub.transmit(&event, None);
         if result.is_err() {
-            let unused = hub.inner.replies.lock().remove(&id);
+            let unused = hub.inner.replies.lock().remove(event.id());
             drop(unused);
         }
-        result.map(|()| id).map_err(|error| hub.or_closed(error))
+        result.map(|()| event.into_id())
     }
 }
 
@@ -123,8 +127,8 @@ impl EventHub {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn request(&self, event: Event, timeout: Duration) -> Result<Event> {
-        let topic = event.topic().to_string();
         let pending = self.ask(event)?;
+        let topic = pending.event.topic();
         pending.next(after(timeout)).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
                 self.late(format!("nobody replied to {topic} within {timeout:?}"))
@@ -153,24 +157,32 @@ impl EventHub {
         let (sender, replies) = crossbeam_channel::unbounded();
         let pending = Pending {
             hub: self,
-            id: event.id().to_string(),
+            event,
             replies,
         };
-        let sent = self.transmit(event, Some(sender));
-        sent.map_err(|error| self.or_closed(error))?;
+        self.transmit(&pending.event, Some(sender))?;
         Ok(pending)
     }
 
     /// Queues an event for the server.
-    fn transmit(&self, mut event: Event, replies: Option<Sender<Event>>) -> Result<()> {
+    fn transmit(&self, event: &Event, replies: Option<Sender<Event>>) -> Result<()> {
+        let sent = self.queue(event, replies);
+        sent.map_err(|error| {
+            let error = match error.kind() {
+                ErrorKind::Connection => error.context(format!("cannot publish {}", event.topic())),
+                _ => error,
+            };
+            self.or_closed(error)
+        })
+    }
+
+    fn queue(&self, event: &Event, replies: Option<Sender<Event>>) -> Result<()> {
         let (shared, line) = (&self.inner.shared, &self.inner.line);
-        let Some(remote) = line.running() else {
-            return Err(not_connected().context(format!("cannot publish {}", event.topic())));
-        };
-        check_target(&event)?;
-        event.complete_source(&self.inner.source);
-        let text = serde_json::to_string(&event).expect("an event is made of JSON values");
-        let (id, bytes) = (event.id().to_string(), text.len());
+        let remote = line.running().ok_or_else(not_connected)?;
+        check_target(event)?;
+        let text = event.to_json(&self.inner.source);
+        let bytes = text.len();
+        let replies = replies.map(|replies| (event.id().to_string(), replies));
         match shared.gate.enter(bytes, Duration::ZERO) {
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 let _waiting = remote.wait();
@@ -180,14 +192,14 @@ impl EventHub {
             }
             entered => entered?,
         }
-        let sent = line.command(Command::Publish { id, text, replies });
+        let sent = line.command(Command::Publish { text, replies });
         match &sent {
             Ok(()) => {
                 Counters::add(&shared.counters.published);
             }
             Err(_) => shared.gate.leave(bytes),
         }
-        sent.map_err(|error| error.context(format!("cannot publish {}", event.topic())))
+        sent
     }
 }
 
@@ -204,7 +216,7 @@ fn check_target(event: &Event) -> Result<()> {
 /// Replies that somebody waits for.
 struct Pending<'a> {
     hub: &'a EventHub,
-    id: String,
+    event: Event,
     replies: Receiver<Event>,
 }
 
@@ -232,7 +244,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let id = std::mem::take(&mut self.id);
+        let id = self.event.id().to_string();
         // If the thread has ended it has forgotten everything.
         let _ = self.hub.inner.line.command(Command::Forget { id });
     }

@@ -49,9 +49,9 @@ pub struct HubCounts {
 /// What the thread is told.
 pub(super) enum Command {
     Publish {
-        id: String,
         text: String,
-        replies: Option<Sender<Event>>,
+        /// Where replies to this event go.
+        replies: Option<(String, Sender<Event>)>,
     },
     /// Nobody waits for replies to this event any more.
     Forget {

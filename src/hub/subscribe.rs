@@ -335,9 +335,7 @@ impl EventHub {
     }
 
     fn control_event(&self, topic: &str, data: Value) -> String {
-        let mut event = Event::new(topic).data(data);
-        event.complete_source(&self.inner.source);
-        serde_json::to_string(&event).expect("an event is made of JSON values")
+        Event::new(topic).data(data).to_json(&self.inner.source)
     }
 }
 

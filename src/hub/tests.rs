@@ -10,7 +10,8 @@ use super::*;
 use crate::SubscribeOptions;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const LONG: Duration = Duration::from_secs(60);
+/// Less than the rest lasts at most: until the next heartbeat is overdue, 17 seconds.
+const LONG: Duration = Duration::from_secs(12);
 
 fn config(server: &Emulator) -> HubConfig {
     let mut config = HubConfig::new(server.url(), server.api_user(), server.api_key()).unwrap();

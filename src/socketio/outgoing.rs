@@ -151,7 +151,7 @@ impl Queue {
         let near = settings.window;
         let window = match self.quickest {
             // The event that a connection broke over is tried alone.
-            _ if self.has_suspect() && !self.progress => 1,
+            _ if !self.progress && self.has_suspect() => 1,
             None => near,
             Some(quickest) => {
                 let far = near as u128 * quickest.as_micros() / 1000;

@@ -11,6 +11,10 @@ use crate::event::Event;
 /// The name under which the server sends and takes events.
 const EVENT_NAME: &str = "ftrack.event";
 
+/// What stands around one event in a packet, here and in what servers send.
+const EVENT_START: &str = r#"{"name":"ftrack.event","args":["#;
+const EVENT_END: &str = "]}";
+
 /// One packet, borrowed from its text.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Packet<'a> {
@@ -75,7 +79,8 @@ impl<'a> Packet<'a> {
 
 /// The packet that carries an event, with a number to be acknowledged.
 pub(crate) fn event_packet(number: u64, event: &str) -> String {
-    format!("5:{number}+::{{\"name\":\"{EVENT_NAME}\",\"args\":[{event}]}}")
+    let number = number.to_string();
+    ["5:", &number, "+::", EVENT_START, event, EVENT_END].concat()
 }
 
 /// The packet that acknowledges one of the server's.
@@ -91,6 +96,13 @@ pub(crate) const NOTHING: &str = "8::";
 
 /// The events in an event packet's data; none if it is another kind of event.
 pub(crate) fn read_events(data: &str) -> serde_json::Result<Vec<Event>> {
+    // As servers write it; any other way of writing the same is read below, in two passes.
+    let usual = data.strip_prefix(EVENT_START);
+    if let Some(event) = usual.and_then(|rest| rest.strip_suffix(EVENT_END))
+        && let Ok(event) = serde_json::from_str(event)
+    {
+        return Ok(vec![event]);
+    }
     #[derive(Deserialize)]
     struct Named<'a> {
         name: String,
