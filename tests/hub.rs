@@ -361,6 +361,15 @@ fn subscriptions_survive_a_lost_connection() {
     for topic in ["ftrack.meta.disconnected", "ftrack.meta.connected", "t"] {
         assert_eq!(hub.next(LONG).unwrap().unwrap().topic(), topic);
     }
+    hub.disconnect();
+    assert_eq!(hub.poll(), 1, "the loss is told");
+    hub.connect().unwrap();
+    server.stop();
+    eventually("the loss is noticed", || {
+        hub.state() == HubState::Reconnecting
+    });
+    hub.disconnect();
+    assert_eq!(hub.poll(), 2, "it is told once");
 }
 
 #[test]
