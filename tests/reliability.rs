@@ -50,7 +50,7 @@ fn table() -> String {
         format!("| | {} |", names.join(" | ")),
         format!("|---|{}", "---|".repeat(names.len())),
     ];
-    // Each column has a server of its own: columns are filled side by side.
+    // Each column has servers of its own: columns are filled side by side.
     let columns: Vec<Vec<String>> = std::thread::scope(|scope| {
         let workers: Vec<_> = OPERATIONS
             .iter()
@@ -70,10 +70,24 @@ fn table() -> String {
 }
 
 fn column(operation: &Operation) -> Vec<String> {
+    let length = FAULTS.len().div_ceil(operation.servers);
+    std::thread::scope(|scope| {
+        let parts = FAULTS.chunks(length);
+        let workers: Vec<_> = parts
+            .map(|part| scope.spawn(|| cells(operation, part)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
+    })
+}
+
+fn cells(operation: &Operation, faults: &[Fault]) -> Vec<String> {
     let server = Emulator::builder().tasks(1).start().unwrap();
     let healthy = Healthy::measure(&server, operation);
     let cell = |fault| cell(&server, operation, fault, &healthy);
-    FAULTS.iter().map(cell).collect()
+    faults.iter().map(cell).collect()
 }
 
 /// What an operation costs when nothing goes wrong.

@@ -25,6 +25,8 @@ pub(crate) struct Operation {
     pub(crate) held: Option<fn(&mut Stage<'_>) -> &'static str>,
     /// Whether it is recorded and can be committed again.
     pub(crate) is_commit: bool,
+    /// How many servers share its faults: what takes long needs more than one.
+    pub(crate) servers: usize,
 }
 
 const fn reading(
@@ -38,6 +40,7 @@ const fn reading(
         run,
         held: None,
         is_commit: false,
+        servers: 1,
     }
 }
 
@@ -52,6 +55,7 @@ const fn commit(
         run: |stage| stage.session().commit(),
         held: Some(held),
         is_commit: true,
+        servers: 1,
     }
 }
 
@@ -112,17 +116,21 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             _ => "nothing",
         },
     ),
-    commit(
-        "commit of 1,000",
-        |stage| stage.create(1000),
-        |stage| match stage.made().len() {
-            0 => "nothing",
-            1000 => "once",
-            _ => "something else",
-        },
-    ),
+    Operation {
+        servers: 2,
+        ..commit(
+            "commit of 1,000",
+            |stage| stage.create(1000),
+            |stage| match stage.made().len() {
+                0 => "nothing",
+                1000 => "once",
+                _ => "something else",
+            },
+        )
+    },
     Operation {
         held: Some(|stage| stage.uploaded()),
+        servers: 3,
         ..reading(
             "upload part",
             |stage| {
@@ -140,6 +148,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         },
         held: Some(|stage| stage.heard()),
         is_commit: false,
+        servers: 1,
     },
 ];
 
