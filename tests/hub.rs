@@ -23,7 +23,8 @@ use support::secret;
 
 /// Long enough for what should come on a busy machine, short enough to wait for what should not.
 const SHORT: Duration = Duration::from_millis(600);
-const LONG: Duration = Duration::from_secs(20);
+/// For what must happen at last: who waits so long has a fault and not just a busy machine.
+const LONG: Duration = Duration::from_secs(120);
 
 const KEY: &str = "hub-key-to-keep";
 
@@ -437,7 +438,7 @@ fn a_burst_loses_nothing_silently() {
     for number in 0..COUNT {
         published.insert(sender.publish(Event::new("burst").data(number)).unwrap());
     }
-    if let Err(error) = sender.flush(Duration::from_secs(60)) {
+    if let Err(error) = sender.flush(LONG) {
         assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
     }
     server.faults(|faults| faults.cut = 0.0);
@@ -784,7 +785,7 @@ fn polling_never_waits() {
         for _ in 0..100 {
             assert_eq!(hub.poll(), 0);
         }
-        assert!(start.elapsed() < LONG);
+        assert!(start.elapsed() < Duration::from_secs(20));
     };
     hub.poll();
     poll();
@@ -946,7 +947,7 @@ fn closing_while_others_publish_and_wait() {
         .map(|thread| thread.join().unwrap())
         .sum();
     // They do not wait for room any more, which they would for half a minute.
-    assert!(start.elapsed() < LONG);
+    assert!(start.elapsed() < Duration::from_secs(20));
     waiter.join().unwrap().unwrap();
     let counts = hub.counts();
     assert_eq!(
