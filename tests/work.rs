@@ -324,6 +324,30 @@ fn entities_move_between_sessions_and_to_json() {
         "{all}"
     );
     assert!(session.decode(&json!({"id": 1})).is_err());
+    session.rollback();
+
+    // Who joined a collection there joins it here, and who left it leaves it.
+    let scope = |name: &str| session.create("Scope", data! { "name": name }).unwrap();
+    let (one, two) = (scope("one"), scope("two"));
+    let scopes = task.collection("scopes").unwrap();
+    scopes.push(&one).unwrap();
+    session.commit().unwrap();
+    scopes.push(&two).unwrap();
+    scopes.remove(&one).unwrap();
+    let third = studio.other();
+    let merged = third.merge(&task).unwrap();
+    assert_eq!(third.recorded_operations().len(), 2);
+    third.commit().unwrap();
+    let keys = |session: &Session| {
+        same(session, &task)
+            .get::<Vec<EntityKey>>("scopes")
+            .unwrap()
+    };
+    assert_eq!(keys(&studio.other()), [two.key()]);
+    assert_eq!(merged.get::<Vec<EntityKey>>("scopes").unwrap(), [two.key()]);
+    scopes.push(&scope("new")).unwrap();
+    let error = studio.other().merge(&task).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
 }
 
 #[test]

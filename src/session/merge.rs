@@ -37,7 +37,7 @@ impl Session {
         let mut seen = HashSet::from([entity.key()]);
         let mut waiting = vec![entity.clone()];
         let mut encoded: Vec<Json> = Vec::new();
-        let mut settings: Vec<(EntityKey, String, Value)> = Vec::new();
+        let mut changes: Vec<(EntityKey, String, Change)> = Vec::new();
         while let Some(next) = waiting.pop() {
             if next.state() == Some(EntityState::Created) {
                 return Err(Error::new(
@@ -47,32 +47,75 @@ impl Session {
             }
             encoded.push(next.session.encode(&next, Strategy::PersistedOnly)?);
             for attribute in next.type_info().attributes() {
-                let local = next.local_value(attribute.name());
-                let values = next
-                    .remote_value(attribute.name())
-                    .into_iter()
-                    .chain(local.clone());
-                for key in values.flat_map(|value| references(&value)) {
+                let name = attribute.name();
+                let change = Change::of(&next, name);
+                let remote = next.remote_value(name).into_iter();
+                for key in remote
+                    .flat_map(references)
+                    .chain(change.iter().flat_map(Change::keys))
+                {
                     if seen.insert(key.clone()) {
                         waiting.push(next.session.entity(&key)?);
                     }
                 }
-                settings
-                    .extend(local.map(|value| (next.key(), attribute.name().to_owned(), value)));
+                changes.extend(change.map(|change| (next.key(), name.to_owned(), change)));
             }
         }
         self.decode(&Json::Array(encoded))?;
-        for (key, name, value) in settings {
-            self.entity(&key)?.set(&name, value)?;
+        for (key, name, change) in changes {
+            change.make(&self.entity(&key)?, &name)?;
         }
         self.entity(&entity.key())
     }
 }
 
-fn references(value: &Value) -> Vec<EntityKey> {
+/// What was changed of an attribute and not committed.
+enum Change {
+    Set(Value),
+    /// Who joins the collection, and who leaves it.
+    Extended(Vec<EntityKey>, Vec<EntityKey>),
+}
+
+impl Change {
+    fn of(entity: &Entity, name: &str) -> Option<Self> {
+        let store = entity.session.shared.store.lock();
+        let place = entity.handle.place;
+        let extension = store.extension(place, name);
+        let extended = extension.map(|(added, removed)| Self::Extended(added, removed));
+        extended.or_else(|| store.local(place, name).map(Self::Set))
+    }
+
+    fn keys(&self) -> Vec<EntityKey> {
+        match self {
+            Self::Set(value) => references(value.clone()),
+            Self::Extended(added, removed) => [added.as_slice(), removed].concat(),
+        }
+    }
+
+    fn make(self, entity: &Entity, name: &str) -> Result<()> {
+        let (added, removed) = match self {
+            Self::Set(value) => return entity.set(name, value),
+            Self::Extended(added, removed) => (added, removed),
+        };
+        let collection = entity.collection(name)?;
+        let has = |key: &EntityKey| match entity.known_value(name) {
+            Some(Value::Collection(known)) => Some(known.contains(key)),
+            _ => None,
+        };
+        for key in added.iter().filter(|key| has(key) != Some(true)) {
+            collection.push(&entity.session.entity(key)?)?;
+        }
+        for key in removed.iter().filter(|key| has(key) != Some(false)) {
+            collection.remove(&entity.session.entity(key)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn references(value: Value) -> Vec<EntityKey> {
     match value {
-        Value::Reference(key) => vec![key.clone()],
-        Value::Collection(keys) => keys.clone(),
+        Value::Reference(key) => vec![key],
+        Value::Collection(keys) => keys,
         _ => Vec::new(),
     }
 }

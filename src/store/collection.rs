@@ -86,6 +86,18 @@ impl Store {
         Ok(())
     }
 
+    /// Who was let join a collection here, and who leave it.
+    pub(crate) fn extension(
+        &self,
+        place: u32,
+        name: &str,
+    ) -> Option<(Vec<EntityKey>, Vec<EntityKey>)> {
+        let local = self.record(place).local.as_ref()?;
+        let extension = local.extension(self.schema.name_id(name)?)?;
+        let keys = |places: &[u32]| places.iter().map(|&place| self.key(place)).collect();
+        Some((keys(&extension.added), keys(&extension.removed)))
+    }
+
     /// Takes it back that a member leaves a collection.
     pub(crate) fn stay(&mut self, place: u32, name: &str, member: &EntityKey) -> Result<()> {
         let member = self.place(member)?;
