@@ -179,6 +179,9 @@ fn handlers_reply_and_requests_get_the_replies() {
     assert_eq!(got.load(Ordering::SeqCst), 2);
     let nobody = asking.request(Event::new("nobody"), SHORT).unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::Timeout);
+    server.faults(|faults| faults.refuse_events = true);
+    let refused = asking.request(question(), Duration::MAX).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Connection);
     answering.disconnect();
     thread.join().unwrap().unwrap();
 }
