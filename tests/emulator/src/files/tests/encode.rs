@@ -87,7 +87,7 @@ fn encode(site: &Site, file_type: &str, request: &Value) -> Arc<Memory> {
 #[test]
 fn an_image_is_encoded_with_a_thumbnail() {
     let site = site();
-    site.files.write(ID, &picture(3000, 1500)).unwrap();
+    site.files.write(ID, &picture(2200, 110)).unwrap();
     let request = json!({"component_id": ID, "version_id": "v", "keep_original": true});
     let memory = encode(&site, ".png", &request);
     let steps = [
