@@ -17,7 +17,8 @@ const LONGEST: usize = 6;
 pub(super) struct Paths {
     known: Vec<Steps>,
     /// Places in `known`, by some bits of the hash: of paths that agree in them the one that was
-    /// read last. Mostly right, and cheaper than asking the index.
+    /// read last. Mostly right, and cheaper than asking the index: without them reading a loaded
+    /// value takes 6 to 8 % longer (`value` and `texts` of `benches/paths.rs`).
     guesses: [u16; SPOTS],
     /// Places in `known`, by the hash of the path.
     index: HashTable<u16>,

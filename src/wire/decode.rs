@@ -480,7 +480,8 @@ fn typed_value(name: &str, value: Option<&Json>) -> Result<Slot, String> {
 /// The JSON of a value that turned out to stand in plain JSON.
 fn plain(slot: Slot) -> Json {
     match slot {
-        Slot::Null | Slot::Link(_) | Slot::Links(_) => Json::Null,
+        Slot::Null | Slot::Link(_) => Json::Null,
+        Slot::Links(_) => Json::Array(Vec::new()),
         Slot::Bool(value) => value.into(),
         Slot::Integer(value) => value.into(),
         Slot::Number(value) => value.into(),

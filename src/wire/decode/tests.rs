@@ -72,6 +72,14 @@ fn composite_keys_and_free_form_values() {
 }
 
 #[test]
+fn plain_json_keeps_its_empty_lists() {
+    check(
+        r#"[{"data":{"__entity_type__":"Task","id":"t","name":{"description":[],"x":[[],1]}}}]"#,
+        &[r#"Task(t) name={"description":[],"x":[[],1]}"#],
+    );
+}
+
+#[test]
 fn deletes_answer_true() {
     let answer = check(r#"[{"action":"delete","data":true}]"#, &[]);
     assert!(answer.replies[0].roots.is_empty());
