@@ -15,7 +15,7 @@ use ftrack_api::{ErrorKind, Event, Populate, Session};
 use ftrack_emulator::Emulator;
 use serde_json::{Value, json};
 use support::trace::{self, logged};
-use support::{builder, emulator, open, secret};
+use support::{builder, emulator, open};
 
 use folder::{Folder, library};
 
@@ -644,7 +644,7 @@ fn an_executable_is_not_given_the_key() {
     if std::env::var_os("FTRACK_APIKEY").is_none() {
         let ended = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "an_executable_is_not_given_the_key"])
-            .envs(variables.map(|name| (name, secret("k3y-of-the-environment"))))
+            .envs(variables.map(|name| (name, support::secret("k3y-of-the-environment"))))
             .status();
         return assert!(ended.unwrap().success());
     }
@@ -815,6 +815,7 @@ fn programs_run_on_every_platform() {
     folder.program("t.babble", "topic=test.bad", "babble", 20.0);
     folder.program("t.silent", "topic=test.bad", "be silent", 0.2);
     let session = opened_on(&server, &folder);
+    assert_eq!(states(&session)["t.count"], PluginState::Loaded);
     for count in 0..3 {
         assert_eq!(ask(&session, "test.count", json!({})), [count]);
     }

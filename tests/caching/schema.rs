@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ftrack_api::cache::{Cache, MemoryCache};
-use ftrack_api::{ErrorKind, SchemaCache, Session, data};
+use ftrack_api::{ErrorKind, SchemaCache, data};
 
-use crate::support::{builder, emulator, secret};
+use crate::support::{builder, emulator};
 
 const FILE: &str = "ftrack_api_schema_cache.json";
 
@@ -92,9 +92,9 @@ fn a_folder_that_cannot_be_written_is_read() {
             "it can be written"
         );
         let open = |path: &std::path::Path| {
-            let session = Session::builder()
+            let session = ftrack_api::Session::builder()
                 .server_url(url)
-                .api_key(secret(key))
+                .api_key(crate::support::secret(key))
                 .api_user(user);
             session
                 .schema_cache(SchemaCache::Dir(path.into()))
