@@ -122,6 +122,27 @@ fn whatever_wants_an_answer_gets_it() {
 }
 
 #[test]
+fn a_new_connection_does_not_repeat_what_was_acknowledged() {
+    const ROUNDS: u64 = 10;
+    let server = server();
+    let (sender, receiver) = (hub(config(&server)), hub(config(&server)));
+    let options = SubscribeOptions::new().acknowledged(LONG);
+    receiver
+        .subscribe_with("topic=u", options, |_| Ok(None))
+        .unwrap();
+    for _ in 0..ROUNDS {
+        resting(&sender);
+        sender.publish(Event::new("u")).unwrap();
+        receiver.next(LONG).unwrap().expect("it arrives");
+        // The acknowledgement takes as long, or on a busy machine a little longer.
+        thread::sleep(Duration::from_millis(10));
+        sender.reconnect().unwrap();
+    }
+    // What is repeated is read in the round after.
+    assert!(receiver.counts().duplicates < ROUNDS - 1);
+}
+
+#[test]
 fn a_full_queue_and_a_full_window_empty_themselves() {
     let server = server();
     for limit in [1, 1000] {
