@@ -395,6 +395,26 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
 }
 
 #[test]
+fn more_than_can_be_remembered_is_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    filled(&path);
+    let cache = FileCache::open(&path).unwrap();
+    let other = FileCache::open(&path).unwrap();
+    let hanging = rusqlite::Connection::open(&path).unwrap();
+    hanging.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let keys: Vec<String> = (0..100_001).map(|number| format!("old {number}")).collect();
+    assert!(cache.remove_many(&keys).is_err());
+    hanging.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(cache.get("key 1").unwrap(), None, "it may be old");
+    assert!(other.get("key 1").unwrap().is_some());
+    cache.set("new", text("1")).unwrap();
+    assert_eq!(other.keys().unwrap(), ["new"]);
+    cache.set("newer", text("2")).unwrap();
+    assert_eq!(cache.get("new").unwrap(), Some(text("1")));
+}
+
+#[test]
 fn a_session_finds_what_an_earlier_one_kept() {
     let server = emulator();
     let folder = tempfile::tempdir().unwrap();

@@ -198,6 +198,34 @@ fn what_could_not_be_told_is_made_up_for() {
 }
 
 #[test]
+fn more_than_can_be_remembered_is_everything() {
+    let server = Server::start();
+    let proxy = support::proxy::Proxy::to(([127, 0, 0, 1], server.port()).into());
+    let url = format!("redis://{}/", proxy.address());
+    let cache = RedisCache::new(&url).unwrap().prefix("[mine]*:");
+    let cache = cache.pause(Duration::from_millis(200));
+    let direct = server.cache().prefix("[mine]*:");
+    let others = server.cache().prefix("mine:");
+    let pairs = |count, value: &str| {
+        let pair = |number| (format!("k{number}"), value.to_owned());
+        (0..count).map(pair).collect::<Vec<_>>()
+    };
+    cache.set_many(pairs(3000, "old")).unwrap();
+    cache.set("unchanged", "1".to_owned()).unwrap();
+    others.set("x", "theirs".to_owned()).unwrap();
+    proxy.stop();
+    cache.set_many(pairs(100_001, "new")).unwrap();
+    proxy.restart();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(cache.get("unchanged").unwrap(), None);
+    assert_eq!(direct.keys().unwrap(), [""; 0]);
+    assert_eq!(others.keys().unwrap(), ["x"]);
+    // Once.
+    direct.set("k1", "newer".to_owned()).unwrap();
+    assert_eq!(cache.get("k1").unwrap().as_deref(), Some("newer"));
+}
+
+#[test]
 fn a_server_that_does_not_answer_costs_half_a_second_once() {
     // It takes connections, and that is all.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -250,7 +250,10 @@ impl FileCache {
         self.with(|connection| {
             let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let owed = self.owed.all();
-            remove(&writing, &owed)?;
+            if owed.everything {
+                writing.execute("DELETE FROM entry", [])?;
+            }
+            remove(&writing, &owed.keys)?;
             let changed = change(&writing)?;
             writing.commit()?;
             self.owed.settled(&owed);
@@ -538,9 +541,10 @@ impl Cache for FileCache {
 
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let mut removed = 0;
-        for keys in keys.chunks(BATCH) {
-            let count = self.change(|writing| remove(writing, keys));
-            removed += count.inspect_err(|_| self.owed.note(keys.iter().cloned()))?;
+        for (batch, some) in keys.chunks(BATCH).enumerate() {
+            let count = self.change(|writing| remove(writing, some));
+            let left = || keys[batch * BATCH..].iter().cloned();
+            removed += count.inspect_err(|_| self.owed.note(left()))?;
         }
         Ok(removed)
     }

@@ -1,6 +1,6 @@
 //! Values in a Redis or Valkey server that many machines share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -91,7 +91,7 @@ impl RedisCache {
     }
 
     /// What all keys in the server begin with; `ftrack:` unless set. Others may use the same
-    /// server under other keys.
+    /// server under other keys; those that begin so are the cache's, and may all be removed.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -118,11 +118,7 @@ impl RedisCache {
             return T::default();
         }
         let mut work = |connection: &mut Connection| {
-            let owed = self.owed.all();
-            for keys in owed.chunks(BATCH) {
-                redis::cmd("DEL").arg(keys).query::<()>(connection)?;
-                self.owed.settled(keys);
-            }
+            self.pay(connection)?;
             work(connection)
         };
         // A connection that lay idle may have broken meanwhile: that says nothing of the server.
@@ -254,8 +250,23 @@ impl RedisCache {
         keys.iter().map(|key| self.full_key(key)).collect()
     }
 
-    /// The keys in the server that begin with the prefix.
-    fn all_keys(&self) -> Vec<String> {
+    /// Removes what could not be removed before.
+    fn pay(&self, connection: &mut Connection) -> RedisResult<()> {
+        let owed = self.owed.all();
+        if owed.everything {
+            self.scan(connection, delete)?;
+        }
+        delete(connection, &owed.keys)?;
+        self.owed.settled(&owed);
+        Ok(())
+    }
+
+    /// Visits the keys in the server that begin with the prefix, some of them more than once.
+    fn scan(
+        &self,
+        connection: &mut Connection,
+        mut visit: impl FnMut(&mut Connection, &[String]) -> RedisResult<()>,
+    ) -> RedisResult<()> {
         let mut pattern = String::with_capacity(self.prefix.len() + 8);
         for letter in self.prefix.chars() {
             if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^') {
@@ -264,29 +275,32 @@ impl RedisCache {
             pattern.push(letter);
         }
         pattern.push('*');
-        self.with(|connection| {
-            let mut found = std::collections::BTreeSet::new();
-            let mut cursor: u64 = 0;
-            loop {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(cursor)
-                    .arg("MATCH")
-                    .arg(&pattern)
-                    .arg("COUNT")
-                    .arg(1000);
-                let (next, keys): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
-                // Keys that are no text are not ours.
-                found.extend(
-                    keys.into_iter()
-                        .filter_map(|key| String::from_utf8(key).ok()),
-                );
-                cursor = next;
-                if cursor == 0 {
-                    return Ok(found.into_iter().collect());
-                }
+        let mut cursor: u64 = 0;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1000);
+            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
+            // Keys that are no text are not ours.
+            let keys: Vec<String> = keys
+                .into_iter()
+                .filter_map(|key| String::from_utf8(key).ok())
+                .collect();
+            visit(connection, &keys)?;
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
             }
-        })
+        }
     }
+}
+
+fn delete(connection: &mut Connection, keys: &[String]) -> RedisResult<()> {
+    keys.chunks(BATCH)
+        .try_for_each(|keys| redis::cmd("DEL").arg(keys).exec(connection))
 }
 
 impl Cache for RedisCache {
@@ -304,10 +318,15 @@ impl Cache for RedisCache {
     }
 
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        let keys = self.all_keys().into_iter();
-        Ok(keys
-            .map(|key| key[self.prefix.len()..].to_owned())
-            .collect())
+        let found: BTreeSet<String> = self.with(|connection| {
+            let mut found = BTreeSet::new();
+            self.scan(connection, |_, keys| {
+                found.extend(keys.iter().map(|key| key[self.prefix.len()..].to_owned()));
+                Ok(())
+            })?;
+            Ok(found)
+        });
+        Ok(found.into_iter().collect())
     }
 
     fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<String>>> {
