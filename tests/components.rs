@@ -13,7 +13,7 @@ use ftrack_api::accessor::{Accessor, AccessorExt, Content, DiskAccessor};
 use ftrack_api::location::{
     Binding, COMPONENT_ADDED_TO_LOCATION_TOPIC, SERVER_LOCATION_ID, Target,
 };
-use ftrack_api::structure::StandardStructure;
+use ftrack_api::structure::{StandardStructure, Structure, StructureContext};
 use ftrack_api::{Entity, ErrorKind, Location, Request, Response, Result, Session, Transport};
 use ftrack_api::{data, expr};
 use serde_json::json;
@@ -119,6 +119,106 @@ fn a_file_becomes_a_component_of_a_version() {
     let task = other.query("Task").unwrap().first().unwrap().unwrap();
     let wrong = task.create_component(&path, data! {}, Target::Auto);
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
+}
+
+#[test]
+fn names_in_paths_are_those_of_python() {
+    // What `ftrack_api.structure.standard.StandardStructure` of ftrack-python-api 3.1.0 answers.
+    let check = |substitute, expected: &[(&str, &str)]| {
+        let structure = StandardStructure::new().illegal_character_substitute(Some(substitute));
+        for (name, part) in expected {
+            assert_eq!(structure.sanitise_for_filesystem(name), *part, "{name:?}");
+        }
+    };
+    let expected = [
+        ("東京", ""),
+        ("大阪", ""),
+        ("東京 2", "_2"),
+        ("日 本", "_"),
+        ("ä", "a"),
+        ("e\u{301}", "e"),
+        ("Straße", "strae"),
+        ("½", "12"),
+        ("K\u{212a}", "kk"),
+        ("İ", "i"),
+        ("...", "..."),
+        ("a/b", "a_b"),
+        ("a\\b", "a_b"),
+        ("a\nb", "a_b"),
+        (" a ", "_a_"),
+        ("\u{a0}", "_"),
+        ("", ""),
+    ];
+    check("_", &expected);
+    check("X", &[("a/b", "axb"), ("A b.EXR", "axb.exr")]);
+    check(" ", &[(" a ", "a"), ("日 本", "")]);
+    check("", &[("a b", "ab")]);
+}
+
+#[test]
+fn a_name_of_which_nothing_is_left_has_no_place() {
+    let stage = Stage::new();
+    let create = |entity_type: &str, data| stage.session.create(entity_type, data).unwrap();
+    let project = stage.version.get::<Entity>("asset.parent.parent").unwrap();
+    let version = |folder: &str| {
+        let folder = create("Folder", data! { "name": folder, "parent": &project });
+        let asset = create("Asset", data! { "name": "Plate", "parent": &folder });
+        let version = create("AssetVersion", data! { "asset": &asset });
+        stage.session.commit().unwrap();
+        version
+    };
+    let place = |structure: &StandardStructure, entity_type, version: &Entity, name: &str| {
+        let component = create(entity_type, data! { "name": name, "version": version });
+        structure
+            .get_resource_identifier(&component, &StructureContext::default())
+            .map_err(|error| error.downcast::<ftrack_api::Error>().unwrap())
+    };
+    let strict = StandardStructure::new();
+    let check_refused = |version: &Entity, name: &str, bad: &str| {
+        for entity_type in ["FileComponent", "ContainerComponent"] {
+            let error = place(&strict, entity_type, version, name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Validation);
+            let text = error.to_string();
+            assert!(text.contains(&format!("{bad:?}")), "{text}");
+            assert!(text.contains("character_substitute(None)"), "{text}");
+        }
+    };
+    let names = ["東京", ".", "..", "..."];
+    for name in names {
+        check_refused(&version(name), "main", name);
+    }
+    let good = version("Tōkyō");
+    for name in names {
+        check_refused(&good, name, name);
+    }
+    let below = "test/tokyo/plate/v001";
+    let sequence = place(&strict, "SequenceComponent", &good, "東京").unwrap();
+    assert_eq!(sequence, format!("{below}/.%d"));
+    let file = place(&strict, "FileComponent", &good, "東京.1").unwrap();
+    assert_eq!(file, format!("{below}/.1"));
+
+    let kept = StandardStructure::new().illegal_character_substitute(None);
+    let version = version("大阪/b");
+    let file = place(&kept, "FileComponent", &version, "東京").unwrap();
+    assert_eq!(file, "test/大阪_b/Plate/v001/東京");
+    assert!(place(&kept, "FileComponent", &version, "..").is_err());
+}
+
+#[test]
+fn an_empty_folder_for_versions_below_a_project_is_none() {
+    let stage = Stage::new();
+    let create = |entity_type: &str, data| stage.session.create(entity_type, data).unwrap();
+    let project = stage.version.get::<Entity>("asset.parent.parent").unwrap();
+    let asset = create("Asset", data! { "name": "Brief", "parent": &project });
+    let version = create("AssetVersion", data! { "asset": &asset });
+    stage.session.commit().unwrap();
+    let data = data! { "name": "main", "file_type": ".pdf", "version": &version };
+    let file = create("FileComponent", data);
+    for (folder, expected) in [("", "test/brief"), ("All", "test/all/brief")] {
+        let structure = StandardStructure::new().project_versions_prefix(folder);
+        let place = structure.get_resource_identifier(&file, &StructureContext::default());
+        assert_eq!(place.unwrap(), format!("{expected}/v001/main.pdf"));
+    }
 }
 
 #[test]

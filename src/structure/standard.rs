@@ -11,10 +11,12 @@ use crate::value::{EntityKey, Value};
 /// Paths that follow the project's hierarchy: `project/folder/asset/v003/name.exr`.
 ///
 /// A sequence is `…/v003/name.%04d.exr` and its members `…/v003/name.0001.exr`; a container is
-/// the folder `…/v003/name`, with its members inside. Letters become lower case and those beyond
-/// ASCII lose what makes them so; what is left of other signs becomes `_`.
+/// the folder `…/v003/name`, with its members inside. Names are changed as
+/// [`sanitise_for_filesystem`](Self::sanitise_for_filesystem) says.
 ///
-/// A component must belong to a version that is committed.
+/// A component must belong to a version that is committed, and something must be left of each name
+/// that makes a folder or file of its own: else there is an [`ErrorKind::Validation`] error, as the
+/// data would lie among that of others.
 #[derive(Clone, Debug)]
 pub struct StandardStructure {
     project_versions_prefix: Option<String>,
@@ -36,7 +38,7 @@ impl StandardStructure {
         }
     }
 
-    /// A folder for versions that are published right below a project.
+    /// A folder for versions that are published right below a project; none if it is empty.
     #[must_use]
     pub fn project_versions_prefix(mut self, folder: impl Into<String>) -> Self {
         self.project_versions_prefix = Some(folder.into());
@@ -51,7 +53,23 @@ impl StandardStructure {
         self
     }
 
-    /// `name` as it appears in a path.
+    /// `name` as it appears in a path, the same as in the Python client: letters become lower case
+    /// and lose their accents, other characters of ASCII than `_`, `.` and `-` become the
+    /// substitute, and all others vanish.
+    ///
+    /// Different names may become the same: folders `Ä` and `a` are one. Studios whose names are
+    /// not written in Latin letters want
+    /// [`illegal_character_substitute(None)`](Self::illegal_character_substitute).
+    ///
+    /// ```
+    /// use ftrack_api::structure::StandardStructure;
+    ///
+    /// let structure = StandardStructure::new();
+    /// assert_eq!(structure.sanitise_for_filesystem("Épée 2/b"), "epee_2_b");
+    /// assert_eq!(structure.sanitise_for_filesystem("東京"), "");
+    /// let structure = structure.illegal_character_substitute(None);
+    /// assert_eq!(structure.sanitise_for_filesystem("東京/b"), "東京_b");
+    /// ```
     pub fn sanitise_for_filesystem(&self, name: &str) -> String {
         let Some(substitute) = &self.illegal_character_substitute else {
             return name.replace(['/', '\\'], "_");
@@ -60,11 +78,26 @@ impl StandardStructure {
         for letter in name.nfkd().filter(char::is_ascii) {
             match letter {
                 '_' | '.' | '-' => clean.push(letter),
-                _ if letter.is_ascii_alphanumeric() => clean.push(letter.to_ascii_lowercase()),
+                _ if letter.is_ascii_alphanumeric() => clean.push(letter),
                 _ => clean.push_str(substitute),
             }
         }
-        clean.trim().to_owned()
+        clean.trim().to_lowercase()
+    }
+
+    /// The folder or file that a name of `component`, or above it, makes.
+    fn part(&self, component: &Entity, name: &str) -> Result<String> {
+        let part = self.sanitise_for_filesystem(name);
+        // What is only dots and spaces is nothing on Windows.
+        if part.trim_matches(['.', ' ']).is_empty() {
+            let message = format!(
+                "{component} has no place: the name {name:?} becomes {part:?}, which is no name of \
+                 a folder or file; choose another, or keep names as they are with \
+                 `StandardStructure::illegal_character_substitute(None)`"
+            );
+            return Err(Error::new(ErrorKind::Validation, message));
+        }
+        Ok(part)
     }
 
     /// The folders of a component's version.
@@ -104,12 +137,15 @@ impl StandardStructure {
         let mut parts = vec![project.get::<String>("name")?];
         parts.extend(between.iter().filter_map(|item| named(item, "name")));
         if between.is_empty() {
-            parts.extend(self.project_versions_prefix.clone());
+            let prefix = self.project_versions_prefix.clone();
+            parts.extend(prefix.filter(|folder| !folder.is_empty()));
         }
         parts.push(version.get("asset.name")?);
         parts.push(format!("v{number:03}"));
-        let parts = parts.iter().map(|part| self.sanitise_for_filesystem(part));
-        Ok(parts.collect())
+        parts
+            .iter()
+            .map(|name| self.part(component, name))
+            .collect()
     }
 
     fn file(&self, component: &Entity) -> anyhow::Result<String> {
@@ -117,7 +153,7 @@ impl StandardStructure {
         let container: Option<Entity> = component.get("container")?;
         let Some(container) = container else {
             let mut parts = self.folders(component)?;
-            parts.push(self.sanitise_for_filesystem(&format!("{name}{file_type}")));
+            parts.push(self.part(component, &format!("{name}{file_type}"))?);
             return Ok(parts.join("/"));
         };
         let path = self.get_resource_identifier(&container, &StructureContext::default())?;
@@ -127,7 +163,7 @@ impl StandardStructure {
             let name = self.sanitise_for_filesystem(&format!("{sequence}.{name}{file_type}"));
             format!("{folder}/{name}")
         } else {
-            let name = self.sanitise_for_filesystem(&format!("{name}{file_type}"));
+            let name = self.part(component, &format!("{name}{file_type}"))?;
             format!("{path}/{name}")
         })
     }
@@ -141,7 +177,7 @@ impl Structure for StandardStructure {
     ) -> anyhow::Result<String> {
         let last = match component.entity_type() {
             "FileComponent" => return self.file(component),
-            "ContainerComponent" => self.sanitise_for_filesystem(&component.get::<String>("name")?),
+            "ContainerComponent" => self.part(component, &component.get::<String>("name")?)?,
             "SequenceComponent" => {
                 let (name, file_type) = name_and_type(component)?;
                 let name = self.sanitise_for_filesystem(&name);
