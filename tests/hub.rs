@@ -598,9 +598,11 @@ fn refused_connections_say_why() {
         ),
     ] {
         server.faults(|faults| faults.handshake = handshake);
-        let error = EventHub::new(config(&server)).connect().unwrap_err();
+        let hub = EventHub::new(config(&server));
+        let error = hub.connect().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         let text = error.to_string();
+        assert_eq!(hub.connection_error().unwrap().to_string(), text);
         assert!(
             text.contains(expected) && text.contains(&server.address().to_string()),
             "{text}"

@@ -130,9 +130,9 @@ impl Status {
         again(&self.failure)
     }
 
-    /// Why there is no connection.
+    /// Why there is no connection: that this was the end, or what is tried again.
     pub(super) fn trouble(&self) -> Option<Error> {
-        again(&self.trouble)
+        self.failed().or_else(|| again(&self.trouble))
     }
 
     pub(super) fn state(&self) -> HubState {
