@@ -196,6 +196,14 @@ impl Lost {
         self.session.create("Note", data).unwrap()
     }
 
+    /// A folder that gets a note by the next commit.
+    fn noted(&self) -> Entity {
+        let (folder, note) = (self.folder("noted"), self.note("once"));
+        self.session.commit().unwrap();
+        folder.collection("notes").unwrap().push(&note).unwrap();
+        folder
+    }
+
     /// How many folders of that name the server has.
     fn count(&self, name: &str) -> usize {
         let query = ftrack_api::expr!("Folder where name is {}", name);
@@ -428,10 +436,7 @@ fn a_lost_commit_may_be_sent_again_in_chunks() {
 #[test]
 fn an_extended_collection_is_sent_again_without_harm() {
     let lost = Lost::quick();
-    let folder = lost.folder("noted");
-    let note = lost.note("once");
-    lost.session.commit().unwrap();
-    folder.collection("notes").unwrap().push(&note).unwrap();
+    let folder = lost.noted();
     lost.leave_unanswered(3);
     lost.session.commit().unwrap();
     assert!(lost.is_settled());
@@ -442,10 +447,7 @@ fn an_extended_collection_is_sent_again_without_harm() {
 #[test]
 fn a_lost_question_before_the_commit_leaves_no_doubt() {
     let lost = Lost::new();
-    let folder = lost.folder("noted");
-    let note = lost.note("once");
-    lost.session.commit().unwrap();
-    folder.collection("notes").unwrap().push(&note).unwrap();
+    lost.noted();
     lost.swallow(1);
     let before = lost.changes();
     let error = lost.session.commit().unwrap_err().to_string();

@@ -25,18 +25,26 @@ fn hub(config: HubConfig) -> EventHub {
     hub
 }
 
-/// Subscribes, then lets the thread hear of an acknowledgement that nobody waits for.
-fn resting(hub: &EventHub) {
+fn listen(hub: &EventHub, expression: &str) {
     let options = SubscribeOptions::new().acknowledged(LONG);
-    hub.subscribe_with("topic=t", options, |_| Ok(None))
+    hub.subscribe_with(expression, options, |_| Ok(None))
         .unwrap();
-    hub.publish(Event::new("other")).unwrap();
-    let remote = hub.inner.line.running().unwrap();
+}
+
+fn eventually(what: &str, condition: impl Fn() -> bool) {
     let end = Instant::now() + LONG;
-    while !remote.is_resting() {
-        assert!(Instant::now() < end, "the thread does not rest");
+    while !condition() {
+        assert!(Instant::now() < end, "never happened: {what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Subscribes, then lets the thread hear of an acknowledgement that nobody waits for.
+fn resting(hub: &EventHub) {
+    listen(hub, "topic=t");
+    hub.publish(Event::new("other")).unwrap();
+    let remote = hub.inner.line.running().unwrap();
+    eventually("the thread rests", || remote.is_resting());
 }
 
 fn server() -> Emulator {
@@ -74,11 +82,7 @@ fn polling_and_asking_without_waiting_look_at_the_socket() {
     for look in [polling, asking] {
         resting(&receiver);
         sender.publish(Event::new("t")).unwrap();
-        let end = Instant::now() + LONG;
-        while !look(&receiver) {
-            assert!(Instant::now() < end, "the event did not come");
-            thread::sleep(Duration::from_millis(1));
-        }
+        eventually("the event comes", || look(&receiver));
     }
 }
 
@@ -88,9 +92,7 @@ fn whatever_wants_an_answer_gets_it() {
     let other = hub(config(&server));
     let reply = |_: &Event| Ok(Some(json!("pong")));
     let options = SubscribeOptions::new().acknowledged(LONG);
-    other
-        .subscribe_with("topic=ping", options.clone(), reply)
-        .unwrap();
+    other.subscribe_with("topic=ping", options, reply).unwrap();
     let answering = other.clone();
     let answers = thread::spawn(move || answering.wait(None));
     let hub = hub(config(&server));
@@ -99,8 +101,7 @@ fn whatever_wants_an_answer_gets_it() {
     hub.publish(Event::new("other")).unwrap();
     hub.flush(LONG).unwrap();
     resting(&hub);
-    hub.subscribe_with("topic=u", options, |_| Ok(None))
-        .unwrap();
+    listen(&hub, "topic=u");
     resting(&hub);
     let pong = hub.request(Event::new("ping"), LONG).unwrap();
     assert_eq!(pong.get_data(), "pong");
@@ -126,10 +127,7 @@ fn a_new_connection_does_not_repeat_what_was_acknowledged() {
     const ROUNDS: u64 = 10;
     let server = server();
     let (sender, receiver) = (hub(config(&server)), hub(config(&server)));
-    let options = SubscribeOptions::new().acknowledged(LONG);
-    receiver
-        .subscribe_with("topic=u", options, |_| Ok(None))
-        .unwrap();
+    listen(&receiver, "topic=u");
     for _ in 0..ROUNDS {
         resting(&sender);
         sender.publish(Event::new("u")).unwrap();
