@@ -1020,6 +1020,52 @@ fn silence_is_noticed() {
 }
 
 #[test]
+fn a_packet_may_arrive_slowly() {
+    let server = Server::start();
+    // Three seconds of silence are too many.
+    server.faults(|faults| faults.heartbeat = Some(1));
+    let hub = hub(&server);
+    listen(&hub, "topic=t");
+    let event = json!({"name": "ftrack.event", "args": [Event::new("t").data("slow")]});
+    let packet = format!("5:::{event}");
+    let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    server.send_raw(&[0x81, 126, length[0], length[1]]);
+    for piece in packet.as_bytes().chunks(packet.len() / 20) {
+        server.send_raw(piece);
+        thread::sleep(Duration::from_millis(250));
+    }
+    let received = hub.next(LONG).unwrap().unwrap();
+    assert_eq!(
+        (received.get_data(), hub.counts().reconnects),
+        (&json!("slow"), 0)
+    );
+}
+
+/// A reset may be the end of a server, see `hub/farewell.rs`.
+#[test]
+fn what_is_on_its_way_meets_no_closed_socket() {
+    let server = Server::start();
+    // It does not hear that the hub leaves.
+    server.faults(|faults| faults.unread = true);
+    let leaves = |what: &str, start: &[u8], leave: fn(&EventHub)| {
+        let hub = hub(&server);
+        let bytes = [start, &vec![b'x'; 20_000_000]].concat();
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| server.send_raw(&bytes));
+            leave(&hub);
+            assert!(sending.join().unwrap(), "{what}");
+        });
+        server.cut_all();
+    };
+    let huge = [0x81, 127, 0, 0, 0, 0, 5, 0, 0, 0];
+    leaves("disconnecting", &huge, EventHub::disconnect);
+    leaves("reconnecting", &huge, |hub| hub.reconnect().unwrap());
+    leaves("garbage", b"garbage", |hub| {
+        eventually("another connection", || hub.counts().reconnects > 0);
+    });
+}
+
+#[test]
 fn patience_may_be_endless() {
     let server = Server::start();
     let config = config(&server).connect_timeout(Duration::MAX);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::hub::farewell::Farewell;
 use crate::hub::link::Link;
 use crate::hub::poller::{Poller, Registries, Watcher};
 use crate::hub::shared::{Command, Counters, HubState, Shared, Status};
@@ -22,8 +23,10 @@ const BATCH: usize = 256;
 pub(super) struct Core {
     pub(super) machine: Machine,
     pub(super) link: Option<Link>,
-    /// Whether the socket may have more than was read: it tells only once.
-    pub(super) unread: bool,
+    /// The connection before, until the server has ended it too.
+    pub(super) farewell: Option<Farewell>,
+    /// Whether the socket, if there is one, may have more than was read: it tells only once.
+    unread: bool,
     /// Whether a packet came since the thread slept last.
     heard: bool,
     shared: Arc<Shared>,
@@ -58,6 +61,7 @@ impl Core {
         Self {
             machine,
             link: None,
+            farewell: None,
             unread: false,
             heard: false,
             shared,
@@ -84,6 +88,7 @@ impl Core {
     pub(super) fn turn(&mut self) {
         self.take_commands(BATCH);
         self.read();
+        self.farewell.take_if(Farewell::is_over);
         let now = self.now();
         self.machine.tick(now);
         self.settle();
@@ -123,6 +128,11 @@ impl Core {
         self.unread |= alone;
     }
 
+    /// Takes note of whether a socket may have something: this one, or the one before.
+    pub(super) fn woken(&mut self, ready: bool) {
+        self.unread |= ready && self.link.is_some();
+    }
+
     /// Whether there is more to take.
     pub(super) fn is_busy(&self) -> bool {
         self.unread || !self.commands.is_empty()
@@ -156,7 +166,7 @@ impl Core {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        earlier || self.unread || self.machine.has_output()
+        earlier || self.unread || self.farewell.is_some() || self.machine.has_output()
     }
 
     /// Does the thread's work in its place until something is done, until the deadline, or
@@ -180,7 +190,7 @@ impl Core {
                 [left, tick].into_iter().flatten().min()
             };
             match self.lead.sleep(timeout) {
-                Ok(ready) => self.unread |= ready,
+                Ok(ready) => self.woken(ready),
                 Err(error) => {
                     log::error!("event hub: waiting for the socket failed: {error}");
                     break;
@@ -222,17 +232,24 @@ impl Core {
     }
 
     pub(super) fn close(&mut self) {
-        if let Some(link) = self.link.take() {
-            link.close();
+        if let Some(link) = self.link.as_mut() {
+            link.say_goodbye();
         }
-        self.unread = false;
+        self.leave();
     }
 
     fn lost(&mut self, error: Error) {
-        self.link = None;
-        self.unread = false;
+        self.leave();
         let now = self.now();
         self.machine.lost(now, error);
+    }
+
+    fn leave(&mut self) {
+        if let Some(link) = self.link.take() {
+            // A socket that cannot be watched is closed at once.
+            self.farewell = link.leave(&self.registries).ok();
+        }
+        self.unread = false;
     }
 
     /// Reads what has arrived. Whoever waits for an event gets it before the next is read;
@@ -249,7 +266,13 @@ impl Core {
                     self.machine.received(now, &text);
                     self.act_all();
                 }
-                Ok(None) => self.unread = false,
+                Ok(None) => {
+                    self.unread = false;
+                    if link.has_heard() {
+                        let now = self.now();
+                        self.machine.heard(now);
+                    }
+                }
                 Err(error) => self.lost(error),
             }
         }

@@ -15,6 +15,7 @@ use tungstenite::{Message, Utf8Bytes, WebSocket};
 use crate::config::is_socks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
+use crate::hub::farewell::Farewell;
 use crate::hub::http::{self, Request, Response};
 use crate::hub::poller::{Poller, Registries, Watcher, io_error};
 use crate::hub::shared::after;
@@ -28,7 +29,7 @@ const READ_BYTES: usize = 8 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
-    socket: WebSocket<Stream>,
+    socket: WebSocket<Heard>,
     /// Whether the socket did not take everything.
     blocked: bool,
     /// Who watches it, and whether for being writable too.
@@ -82,7 +83,7 @@ impl Link {
     pub(super) fn watch(&mut self, registries: &Registries, watcher: Watcher) -> Result<()> {
         let (before, wanted) = (self.watched, (watcher, self.blocked));
         if before != wanted {
-            let tcp = self.socket.get_mut().tcp();
+            let tcp = self.socket.get_mut().stream.tcp();
             let moved = registries.transfer(tcp, before.0, watcher, self.blocked);
             moved.map_err(io_error)?;
             self.watched = wanted;
@@ -103,11 +104,22 @@ impl Link {
         }
     }
 
+    /// Whether anything arrived since this was asked last, be it a part of a packet only.
+    pub(super) fn has_heard(&mut self) -> bool {
+        std::mem::take(&mut self.socket.get_mut().heard)
+    }
+
     /// Says goodbye, as far as that goes without waiting.
-    pub(super) fn close(mut self) {
+    pub(super) fn say_goodbye(&mut self) {
         // The connection may be gone already; then there is nobody to say it to.
         let _ = self.socket.close(None);
         let _ = self.socket.flush();
+    }
+
+    /// Gives the connection up; the socket that is left is watched by the thread.
+    pub(super) fn leave(mut self, registries: &Registries) -> Result<Farewell> {
+        self.watch(registries, Watcher::Thread)?;
+        Ok(Farewell::new(self.socket.into_inner().stream.into_tcp()))
     }
 }
 
@@ -164,7 +176,8 @@ impl Opening<'_> {
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES))
             .read_buffer_size(READ_BYTES);
-        let rest = response.rest;
+        let (rest, heard) = (response.rest, true);
+        let stream = Heard { stream, heard };
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
             socket,
@@ -257,7 +270,10 @@ impl Opening<'_> {
     /// Looking the name up is the one step that cannot be broken off.
     fn connect(&mut self, host: &str, port: u16) -> Result<TcpStream> {
         let network = &self.config.network;
-        let found = self.poller.stuck_in(|| look_up(network, host, port));
+        let found = self
+            .poller
+            .signals()
+            .stuck_in(|| look_up(network, host, port));
         self.poller.check_cancelled()?;
         let addresses =
             found.map_err(|error| io_error(error).context("its name cannot be resolved"))?;
@@ -279,6 +295,30 @@ impl Opening<'_> {
     }
 }
 
+/// A stream, and whether anything arrived on it.
+struct Heard {
+    stream: Stream,
+    heard: bool,
+}
+
+impl Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.heard |= count > 0;
+        Ok(count)
+    }
+}
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, Stream>>),
@@ -289,6 +329,13 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.sock.tcp(),
+        }
+    }
+
+    fn into_tcp(self) -> TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.sock.into_tcp(),
         }
     }
 }

@@ -59,6 +59,14 @@ impl Signals {
         fence(Ordering::SeqCst);
     }
 
+    /// Does what cannot be broken off.
+    pub(super) fn stuck_in<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.stuck.store(true, Ordering::Release);
+        let answer = call();
+        self.stuck.store(false, Ordering::Release);
+        answer
+    }
+
     /// Whether the thread does what cannot be broken off.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Acquire)
@@ -187,14 +195,6 @@ impl Poller {
             Ok(()) => {}
         }
         Ok(self.events.iter().any(|event| event.token() == SOCKET))
-    }
-
-    /// Does what cannot be broken off.
-    pub(super) fn stuck_in<T>(&self, call: impl FnOnce() -> T) -> T {
-        self.signals.stuck.store(true, Ordering::Release);
-        let answer = call();
-        self.signals.stuck.store(false, Ordering::Release);
-        answer
     }
 
     /// Repeats an operation of a non-blocking socket until it is through.

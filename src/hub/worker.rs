@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
 use crate::hub::core::Core;
+use crate::hub::farewell::Farewell;
 use crate::hub::link::Link;
 use crate::hub::poller::{Poller, Registries, Watcher};
 use crate::hub::remote::{Line, Remote};
@@ -128,12 +129,16 @@ impl Worker {
     }
 
     fn open(&mut self, core: &mut Core) {
+        if !self.see_off(core) {
+            core.take_commands(usize::MAX);
+            return core.machine.interrupted();
+        }
         let opened = Link::open(&self.config, &mut self.poller);
         let now = core.now();
         match opened {
             Ok((link, handshake)) => {
                 core.link = Some(link);
-                core.unread = true;
+                core.woken(true);
                 core.machine.opened(now, handshake.heartbeat_timeout);
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => {
@@ -154,13 +159,33 @@ impl Worker {
         }
         self.line.stop(&self.remote);
         core.end(error);
+        // All is said and done; who disconnects waits for this only as long as is prompt.
+        self.poller.signals().stuck_in(|| self.see_off(core));
+    }
+
+    /// Waits until the server has ended the connection before, unless there is something else to
+    /// do; answers whether that is through.
+    fn see_off(&mut self, core: &mut Core) -> bool {
+        self.poller.signals().clear();
+        while core.farewell.take_if(Farewell::is_over).is_none()
+            && let Some(farewell) = &core.farewell
+        {
+            if core.is_busy() {
+                return false;
+            }
+            if let Err(error) = farewell.wait(&mut self.poller) {
+                log::error!("event hub: waiting for the socket failed: {error}");
+                core.farewell = None;
+            }
+        }
+        true
     }
 }
 
 /// Takes note of what the poller has answered.
 fn wake(mut core: Box<Core>, ready: std::io::Result<bool>) -> Box<Core> {
     match ready {
-        Ok(ready) => core.unread |= ready,
+        Ok(ready) => core.woken(ready),
         Err(error) => {
             log::error!("event hub: waiting for the socket failed: {error}");
             core.machine.abort();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::socketio::outgoing::{Outgoing, Queue, Wanted};
+use crate::socketio::outgoing::{Cause, Outgoing, Queue, Wanted};
 use crate::socketio::seen::Seen;
 use crate::socketio::settings::Settings;
 
@@ -201,7 +201,7 @@ impl Machine {
 
     /// There is no connection: it could not be opened, or it broke.
     pub(crate) fn lost(&mut self, now: Duration, error: Error) {
-        self.rewind(false);
+        self.rewind(Cause::Broken);
         self.retry(now, error);
     }
 
@@ -218,7 +218,7 @@ impl Machine {
             State::Idle | State::Opening => {}
             State::Closing { .. } => self.end(None),
             State::Waiting { .. } | State::Accepting { .. } | State::Open { .. } => {
-                self.rewind(false);
+                self.rewind(Cause::Asked);
                 self.outputs.push_back(Output::Close);
                 self.open();
             }
@@ -292,7 +292,7 @@ impl Machine {
                 break;
             }
             if wanted.is_event() {
-                self.rewind(true);
+                self.rewind(Cause::Overdue);
                 return self.retry(now, silent("the event server does not acknowledge events"));
             }
             // A connection is not given up for these: events may still pass.
@@ -304,8 +304,8 @@ impl Machine {
         self.pump(now);
     }
 
-    fn rewind(&mut self, overdue: bool) {
-        if let Some(culprit) = self.queue.rewind(overdue, &self.settings) {
+    fn rewind(&mut self, cause: Cause) {
+        if let Some(culprit) = self.queue.rewind(cause, &self.settings) {
             let why = format!(
                 "{} connections broke before it was acknowledged",
                 culprit.strikes
@@ -355,8 +355,7 @@ impl Machine {
             Some(error) => format!("the event hub gave up: {error}"),
             None => "the event hub was closed before it was acknowledged".to_string(),
         };
-        let left: Vec<Outgoing> = self.queue.drain(&self.settings).collect();
-        for event in left {
+        for event in self.queue.drain(&self.settings) {
             self.undelivered(event, &why);
         }
         self.outputs.push_back(Output::End(error));

@@ -24,6 +24,17 @@ pub(crate) enum Wanted {
     Unsubscription,
 }
 
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody wanted it.
+    Asked,
+    /// It broke: maybe over the first event, if none was acknowledged.
+    Broken,
+    /// The first event was not acknowledged in time.
+    Overdue,
+}
+
 /// The packets to send and those in flight, with a window between them.
 ///
 /// The window is small because the server counts the bytes it has buffered again for every
@@ -111,11 +122,14 @@ impl Queue {
         Some((*number, flying.since, &flying.wanted))
     }
 
-    /// The connection is gone: what was in flight goes back to the front, in order. If nothing
-    /// was acknowledged (or `overdue`), the first event may be the cause: it gets a strike, and
-    /// is returned if that was one too many.
-    pub(crate) fn rewind(&mut self, overdue: bool, settings: &Settings) -> Option<Outgoing> {
-        let suspicious = overdue || !self.progress;
+    /// The connection is gone: what was in flight goes back to the front, in order. If the first
+    /// event may be the cause it gets a strike, and is returned if that was one too many.
+    pub(crate) fn rewind(&mut self, cause: Cause, settings: &Settings) -> Option<Outgoing> {
+        let suspicious = match cause {
+            Cause::Asked => false,
+            Cause::Broken => !self.progress,
+            Cause::Overdue => true,
+        };
         let flight = std::mem::take(&mut self.flight);
         let events = flight
             .into_values()
@@ -141,9 +155,9 @@ impl Queue {
     }
 
     /// Takes everything that was never acknowledged.
-    pub(crate) fn drain(&mut self, settings: &Settings) -> impl Iterator<Item = Outgoing> {
-        let culprit = self.rewind(false, settings);
-        culprit.into_iter().chain(std::mem::take(&mut self.waiting))
+    pub(crate) fn drain(&mut self, settings: &Settings) -> VecDeque<Outgoing> {
+        self.rewind(Cause::Asked, settings);
+        std::mem::take(&mut self.waiting)
     }
 
     /// The window grows with the distance to the server: so many packets per millisecond.

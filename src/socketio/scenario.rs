@@ -267,6 +267,19 @@ fn an_event_that_breaks_connections_is_tried_alone_and_handed_back() {
 }
 
 #[test]
+fn a_connection_that_was_to_be_replaced_did_not_break() {
+    let mut s = Scenario::connected();
+    s.publish("one").publish("two").done();
+    for _ in 0..10 {
+        s.machine.reconnect();
+        let log = s.connect().done();
+        assert_eq!(log[..3], ["close", "open", "up"], "{log:?}");
+        assert!(log[3].ends_with("one"), "{log:?}");
+        assert!(log[4].ends_with("two"), "{log:?}");
+    }
+}
+
+#[test]
 fn backs_off_and_recovers() {
     let mut s = Scenario::connected();
     s.receive(&event("x")).cut().done();

@@ -119,26 +119,22 @@ impl Server {
         }
     }
 
-    /// Sends bytes to every connection, framed by the caller.
-    pub(crate) fn send_raw(&self, bytes: &[u8]) {
-        for connection in self.state.connections.lock().unwrap().values() {
-            let _ = (&connection.socket).write_all(bytes);
-        }
+    /// Sends bytes to every connection, framed by the caller; answers whether all took them.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> bool {
+        let mut connections = self.connections().into_iter();
+        connections.all(|connection| (&connection.socket).write_all(bytes).is_ok())
     }
 
     /// Sends a packet to every connection.
     pub(crate) fn send(&self, packet: &str) {
-        let connections: Vec<_> = self
-            .state
-            .connections
-            .lock()
-            .unwrap()
-            .values()
-            .cloned()
-            .collect();
-        for connection in connections {
+        for connection in self.connections() {
             connection.send(packet);
         }
+    }
+
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        let connections = self.state.connections.lock().unwrap();
+        connections.values().cloned().collect()
     }
 
     /// How many websockets have been accepted so far.

@@ -7,12 +7,17 @@ use crate::socketio::outgoing::Wanted;
 use crate::socketio::packet::{self, Packet};
 
 impl Machine {
+    /// Something has arrived, which may be a part of a frame: a large one takes its time.
+    pub(crate) fn heard(&mut self, now: Duration) {
+        self.last_heard = now;
+    }
+
     /// A text frame has arrived.
     pub(crate) fn received(&mut self, now: Duration, text: &str) {
         if !matches!(self.state, State::Accepting { .. }) && !self.is_open() {
             return;
         }
-        self.last_heard = now;
+        self.heard(now);
         if text.is_empty() {
             // The server announces a frame of exactly 65,536 bytes as empty; what follows is
             // not a frame any more (npm socket.io 0.9.19, hybi-16).
