@@ -88,7 +88,6 @@ impl Core {
     pub(super) fn turn(&mut self) {
         self.take_commands(BATCH);
         self.read();
-        self.farewell.take_if(Farewell::is_over);
         let now = self.now();
         self.machine.tick(now);
         self.settle();

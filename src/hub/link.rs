@@ -6,7 +6,7 @@ use std::time::Instant;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mio::net::TcpStream;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::StreamOwned;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -19,8 +19,9 @@ use crate::hub::farewell::Farewell;
 use crate::hub::http::{self, Request, Response};
 use crate::hub::poller::{Poller, Registries, Watcher, io_error};
 use crate::hub::shared::after;
+use crate::hub::stream::{Heard, Stream};
 use crate::socketio::{self, Handshake};
-use crate::transport::{SocksFailure, alert_behind, look_up, open_tunnel};
+use crate::transport::{SocksFailure, look_up, open_tunnel};
 
 /// The most bytes of one packet that is read: a little more than servers take from anybody.
 const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
@@ -293,84 +294,6 @@ impl Opening<'_> {
         })?;
         Ok(Stream::Tls(stream))
     }
-}
-
-/// A stream, and whether anything arrived on it.
-struct Heard {
-    stream: Stream,
-    heard: bool,
-}
-
-impl Read for Heard {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer)?;
-        self.heard |= count > 0;
-        Ok(count)
-    }
-}
-
-impl Write for Heard {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, Stream>>),
-}
-
-impl Stream {
-    fn tcp(&mut self) -> &mut TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.sock.tcp(),
-        }
-    }
-
-    fn into_tcp(self) -> TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.sock.into_tcp(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(stream) => told(stream.write(bytes), stream),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(stream) => told(stream.flush(), stream),
-        }
-    }
-}
-
-/// With the reason that the server gave.
-fn told<T>(
-    outcome: io::Result<T>,
-    stream: &mut StreamOwned<ClientConnection, Stream>,
-) -> io::Result<T> {
-    outcome.map_err(|error| alert_behind(error, &mut stream.conn, &mut stream.sock))
 }
 
 fn check_status(response: &Response, expected: u16, what: &str) -> Result<()> {

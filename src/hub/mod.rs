@@ -12,6 +12,7 @@ mod poller;
 mod publish;
 mod remote;
 mod shared;
+mod stream;
 mod subscribe;
 mod worker;
 

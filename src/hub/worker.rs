@@ -81,6 +81,7 @@ impl Worker {
         core.machine.start();
         loop {
             core.settle();
+            core.farewell.take_if(Farewell::is_over);
             match core.machine.next_output() {
                 Some(Output::Open) => self.open(&mut core),
                 Some(Output::End(error)) => return self.end(&mut core, error),
