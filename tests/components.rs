@@ -259,6 +259,35 @@ fn without_a_location_nothing_is_sent_and_by_itself_it_is_the_first() {
     assert_eq!(picked.get::<String>("name").unwrap(), "ftrack.review");
 }
 
+/// As in Python, the members are there before anything is committed.
+#[test]
+fn a_sequence_that_is_not_committed_has_its_members() {
+    let stage = Stage::new();
+    let (path, frames) = stage.frames();
+    let made = stage
+        .session
+        .create_component(&path, data! {}, Target::Nowhere)
+        .unwrap();
+    let members: Vec<Entity> = made.get("members").unwrap();
+    let names = members.iter().map(|one| one.get::<String>("name").unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["0001", "0002", "0003", "0005"]);
+
+    let (origin, server) = (
+        stage.session.location("ftrack.origin").unwrap(),
+        stage.at_server(),
+    );
+    server.add_component(&made, &origin).unwrap();
+    for (member, frame) in members.iter().zip(&frames) {
+        assert_eq!(&read(&server, member), frame);
+    }
+    let other = open(&stage.server);
+    let seen = other.get("SequenceComponent", made.id()).unwrap().unwrap();
+    assert_eq!(seen.collection("members").unwrap().len().unwrap(), 4);
+    let availability = seen.get_availability(None).unwrap();
+    assert_eq!(availability[SERVER_LOCATION_ID], 100.0);
+    assert_eq!(made.collection("members").unwrap().len().unwrap(), 4);
+}
+
 #[test]
 fn a_sequence_goes_in_and_comes_back() {
     let stage = Stage::new();

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
 use crate::location::{ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, Transfer};
 use crate::sequence::Sequence;
-use crate::value::{Data, Value};
+use crate::value::{Data, EntityKey, Value};
 
 /// The most members of a sequence that components are made of.
 const MAX_MEMBERS: u64 = 100_000;
@@ -177,9 +177,19 @@ impl Made<'_> {
             };
             self.create("FileComponent", &path, data)?;
         }
+        self.join(&container)?;
         // The sequence is complete when its members are.
         self.components.rotate_left(1);
         Ok(container)
+    }
+
+    /// Shows the members in the sequence before they are committed. The server learns of it by
+    /// the `container` of each.
+    fn join(&self, sequence: &Entity) -> Result<()> {
+        let members: Vec<EntityKey> = self.components[1..].iter().map(Entity::key).collect();
+        let (place, recording) = (sequence.handle.place, self.session.record_operations());
+        let mut store = self.session.shared.store.lock();
+        store.extend_along(place, "members", &members, &[], recording)
     }
 
     fn create(&mut self, entity_type: &str, path: &str, data: Data) -> Result<Entity> {

@@ -1,5 +1,7 @@
 //! Collections: who joins and who leaves, without knowing who else is in them.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::NameId;
@@ -157,9 +159,9 @@ impl Store {
     }
 
     fn first_member(&self, place: u32, id: NameId, joining: &[u32]) -> Option<u32> {
-        let twice = |index: usize| joining[..index].contains(&joining[index]);
-        if let Some(index) = (0..joining.len()).find(|&index| twice(index)) {
-            return Some(joining[index]);
+        let mut new = HashSet::with_capacity(joining.len());
+        if let Some(twice) = joining.iter().find(|member| !new.insert(**member)) {
+            return Some(*twice);
         }
         let local = self.record(place).local.as_ref();
         let extension = local.and_then(|local| local.extension(id));
@@ -169,9 +171,6 @@ impl Store {
             (_, Some(extension)) => &extension.added,
             _ => return None,
         };
-        joining
-            .iter()
-            .copied()
-            .find(|member| members.contains(member))
+        members.iter().copied().find(|member| new.contains(member))
     }
 }
