@@ -610,6 +610,70 @@ fn hierarchical_values_say_where_they_come_from() {
 }
 
 #[test]
+fn custom_attributes_can_be_taken_back() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let project = studio.project();
+    let data = data! {
+        "name": "back", "parent": &project,
+        "custom_attributes": json!({"customNumber": 7, "htest": 3}),
+    };
+    let task = session.create("Task", data).unwrap();
+    let of = |entity: &Entity| entity.custom_attributes().unwrap();
+    let both = |entity: &Entity| {
+        let map = of(entity).to_map().unwrap();
+        ["customNumber", "htest"].map(|key| map[key].to_string())
+    };
+    of(&project).set("htest", 1).unwrap();
+    session.commit().unwrap();
+    assert_eq!(both(&task), ["7", "3"]);
+
+    of(&task).remove("customNumber").unwrap();
+    of(&task).remove("htest").unwrap();
+    assert_eq!(both(&task), ["123", "1"]);
+    session.rollback();
+    assert_eq!(both(&task), ["7", "3"]);
+
+    of(&task).remove("customNumber").unwrap();
+    of(&task).remove("htest").unwrap();
+    // Set again, it was never away.
+    of(&task).set("htest", 4).unwrap();
+    assert_eq!(session.recorded_operations().len(), 2);
+    session.commit().unwrap();
+    assert_eq!(both(&task), ["123", "4"]);
+    assert_eq!(both(&same(&studio.other(), &task)), ["123", "4"]);
+    of(&task).set("customNumber", 8).unwrap();
+    session.commit().unwrap();
+    assert_eq!(both(&same(&studio.other(), &task)), ["8", "4"]);
+
+    assert!(of(&task).contains("htest").unwrap());
+    assert!(!of(&task).contains("fstart").unwrap());
+    let unknown = of(&task).remove("fstart").unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::UnknownAttribute);
+}
+
+/// What was set on an entity that nobody knows yet.
+#[test]
+fn custom_attributes_of_a_new_entity_can_be_taken_back() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let data = data! {
+        "name": "new", "parent": &studio.project(),
+        "custom_attributes": json!({"customNumber": 7}),
+    };
+    let task = session.create("Task", data).unwrap();
+    task.custom_attributes()
+        .unwrap()
+        .remove("customNumber")
+        .unwrap();
+    session.commit().unwrap();
+    let seen = same(&studio.other(), &task).custom_attributes().unwrap();
+    assert_eq!(seen.get::<i64>("customNumber").unwrap(), 123);
+    let here = task.custom_attributes().unwrap();
+    assert_eq!(here.get::<i64>("customNumber").unwrap(), 123);
+}
+
+#[test]
 fn ensure_finds_creates_and_updates() {
     let studio = Studio::new();
     let session = &studio.session;

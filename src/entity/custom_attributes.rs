@@ -1,5 +1,6 @@
 //! Custom attributes: what a studio adds to entities, by key.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
@@ -116,6 +117,41 @@ impl CustomAttributes {
         row.set("value", value)
     }
 
+    /// Takes the value of a custom attribute back: the entity has the default again, or what it
+    /// inherits. The server learns of it at the next [`commit`](crate::Session::commit).
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set).
+    pub fn remove(&self, key: &str) -> Result<()> {
+        let Some(row) = self.row(key)? else {
+            return Ok(());
+        };
+        let session = &self.entity.session;
+        session.check_writable()?;
+        self.join(&[], &[row.key()])?;
+        session.delete(&row)
+    }
+
+    /// Whether the entity has a custom attribute of this key, set or not.
+    ///
+    /// # Errors
+    ///
+    /// What kept the server's answer from arriving.
+    pub fn contains(&self, key: &str) -> Result<bool> {
+        Ok(self.keys()?.iter().any(|known| known == key))
+    }
+
+    /// Every custom attribute with its effective value, sorted by key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub fn to_map(&self) -> Result<BTreeMap<String, Value>> {
+        let keys = self.keys()?.into_iter();
+        keys.map(|key| Ok((key.clone(), self.get(&key)?))).collect()
+    }
+
     /// The keys of the custom attributes that this entity has, sorted.
     ///
     /// # Errors
@@ -173,15 +209,23 @@ impl CustomAttributes {
         };
         let configuration = self.configuration(key)?.id;
         let session = &self.entity.session;
-        let row = session.entity(&EntityKey::composite(
-            target,
-            [configuration, self.entity.id()],
-        ))?;
+        let key = EntityKey::composite(target, [configuration, self.entity.id()]);
+        if session.shared.store.lock().revive(&key)? {
+            let place = self.entity.handle.place;
+            session.shared.store.lock().stay(place, ATTRIBUTE, &key)?;
+            return session.entity(&key);
+        }
+        let row = session.entity(&key)?;
+        self.join(&[row.key()], &[])?;
+        Ok(row)
+    }
+
+    /// Changes what this session knows of the rows: the server learns of each by itself.
+    fn join(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
+        let session = &self.entity.session;
         let (place, recording) = (self.entity.handle.place, session.record_operations());
         let mut store = session.shared.store.lock();
-        store.extend_along(place, ATTRIBUTE, &[row.key()], &[], recording)?;
-        drop(store);
-        Ok(row)
+        store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }
 
     fn configuration(&self, key: &str) -> Result<Configuration> {
