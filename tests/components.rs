@@ -286,6 +286,11 @@ fn a_sequence_that_is_not_committed_has_its_members() {
     let availability = seen.get_availability(None).unwrap();
     assert_eq!(availability[SERVER_LOCATION_ID], 100.0);
     assert_eq!(made.collection("members").unwrap().len().unwrap(), 4);
+    let both = [made.clone(), members[0].clone()];
+    server.remove_component(&members[0]).unwrap();
+    let percent = server.get_component_availabilities(&both).unwrap();
+    assert_eq!(percent, [75.0, 0.0]);
+    assert_eq!(server.get_component_availability(&made).unwrap(), 75.0);
 }
 
 #[test]

@@ -132,6 +132,33 @@ impl Session {
     }
 }
 
+impl Location {
+    /// How much of a component is here, in percent; see
+    /// [`Session::get_component_availability`].
+    ///
+    /// # Errors
+    ///
+    /// What kept the server's answer from arriving.
+    pub fn get_component_availability(&self, component: &Entity) -> Result<f64> {
+        let components = std::slice::from_ref(component);
+        Ok(self.get_component_availabilities(components)?[0])
+    }
+
+    /// How much of each component is here, in percent; see
+    /// [`Session::get_component_availabilities`].
+    ///
+    /// # Errors
+    ///
+    /// What kept the server's answer from arriving.
+    pub fn get_component_availabilities(&self, components: &[Entity]) -> Result<Vec<f64>> {
+        let here = std::slice::from_ref(self);
+        let shares = self
+            .session()
+            .get_component_availabilities(components, Some(here))?;
+        Ok(shares.iter().map(|share| share[&self.id()]).collect())
+    }
+}
+
 /// Containers in containers, at most: a ring of them must end.
 const DEEPEST: usize = 32;
 
