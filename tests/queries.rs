@@ -27,7 +27,7 @@ fn a_limit_in_a_text_is_no_limit() {
     let server = emulator();
     let session = open(&server);
     // Names are unique below one parent.
-    for shot in &session.query("Shot limit 4").unwrap() {
+    for shot in session.query("Shot limit 4").unwrap() {
         let shot = shot.unwrap();
         for name in ["time limit 5 frames", "time limit 5 framez"] {
             session

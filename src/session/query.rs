@@ -392,6 +392,15 @@ impl IntoIterator for &Query {
     }
 }
 
+impl IntoIterator for Query {
+    type Item = Result<Entity>;
+    type IntoIter = QueryIter;
+
+    fn into_iter(self) -> QueryIter {
+        self.iter()
+    }
+}
+
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Query")
