@@ -126,6 +126,11 @@ pub(crate) struct Config {
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Config {
+    /// The server's address without a slash at the end, as in the Python client.
+    pub(crate) fn address(&self) -> &str {
+        self.server_url.as_str().trim_end_matches('/')
+    }
+
     /// Completes `settings` from `environment`, which is [`variable`] outside tests.
     ///
     /// # Errors

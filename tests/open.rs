@@ -12,7 +12,7 @@ use support::{Parrot, builder, emulator, open, secret};
 fn a_session_knows_its_server() {
     let server = emulator();
     let session = open(&server);
-    assert_eq!(session.server_url(), format!("{}/", server.url()));
+    assert_eq!(session.server_url(), server.url());
     assert_eq!(session.api_user(), server.api_user());
     assert_eq!(session.schema().entity_types().len(), 116);
     let information = session.server_information();

@@ -195,7 +195,7 @@ impl SessionBuilder {
         let host = plugin::Host {
             hub: &event_hub,
             session: weak.clone(),
-            server_url: api.config().server_url.as_str(),
+            server_url: api.config().address(),
             api_user: &api.config().api_user,
         };
         let paths = match self.plugins.paths.take() {

@@ -19,9 +19,9 @@ impl Session {
         self.shared.api.is_closed()
     }
 
-    /// The server that the session is connected to.
+    /// The server that the session is connected to, without a slash at the end.
     pub fn server_url(&self) -> &str {
-        self.shared.api.config().server_url.as_str()
+        self.shared.api.config().address()
     }
 
     /// The user that the session acts as.

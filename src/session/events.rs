@@ -50,8 +50,7 @@ impl Session {
 
 /// A hub with the session's server, credentials, headers and token.
 pub(crate) fn hub_for(config: &Config, tls: Tls) -> Result<EventHub> {
-    let url = config.server_url.as_str().trim_end_matches('/');
-    let mut hub = HubConfig::new(url, &config.api_user, config.api_key.reveal())?
+    let mut hub = HubConfig::new(config.address(), &config.api_user, config.api_key.reveal())?
         .reached_by(config.network.clone(), tls)
         .client_token(&config.client_token)
         .connect_timeout(config.timeout);
