@@ -33,7 +33,8 @@ impl Farewell {
 
     /// Takes what has arrived; answers whether there is nothing more to wait for.
     pub(super) fn is_over(&mut self) -> bool {
-        let mut thrown_away = [0; 4096];
+        // Large: each read takes long under Wine, and what still comes must be through in time.
+        let mut thrown_away = [0; 64 * 1024];
         while Instant::now() < self.until {
             match self.tcp.read(&mut thrown_away) {
                 Ok(0) => return true,
