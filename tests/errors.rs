@@ -293,3 +293,48 @@ fn wrong_names_and_values_are_named_with_what_was_meant() {
         &["like \"a%\"", "InternalServerError"],
     );
 }
+
+#[test]
+fn habits_of_python_lead_to_the_right_call() {
+    let server = emulator();
+    let session = open(&server);
+    let task = first(&session, "Task");
+    let pairs = || serde_json::json!({"a": "b"});
+    let number = |path: &str| task.get::<i64>(path).map(drop);
+    for (outcome, kind, hint) in [
+        (
+            task.set("metadata", pairs()),
+            ErrorKind::WrongType,
+            "use `metadata()`",
+        ),
+        (
+            task.set("custom_attributes", pairs()),
+            ErrorKind::WrongType,
+            "use `custom_attributes()`",
+        ),
+        (
+            number("custom_attributes.customNumber"),
+            ErrorKind::UnknownAttribute,
+            "use `custom_attributes()`",
+        ),
+        (
+            number("metadata.a"),
+            ErrorKind::UnknownAttribute,
+            "use `metadata()`",
+        ),
+        (
+            task.set("status.name", "x"),
+            ErrorKind::UnknownAttribute,
+            "change \"name\" of what \"status\" refers to",
+        ),
+    ] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().ends_with(hint), "{error}");
+    }
+    task.get::<Vec<Entity>>("metadata").unwrap();
+    let error = number("metadata.a").unwrap_err();
+    assert!(error.to_string().ends_with("use `metadata()`"), "{error}");
+    let error = task.get_availability(None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+}

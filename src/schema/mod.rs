@@ -168,13 +168,16 @@ impl Schema {
     /// [`ErrorKind::UnknownAttribute`] with the nearest name.
     pub(crate) fn check_path(&self, entity_type: &EntityType, path: &str) -> Result<()> {
         let mut types = vec![entity_type];
+        let mut hint = "";
         for name in path.split('.') {
             let found = types.iter().filter_map(|one| one.attribute(name).ok());
             let targets: Vec<&str> = found.clone().filter_map(Attribute::target).collect();
-            if found.count() == 0 {
+            if found.clone().count() == 0 {
                 let first = types.first().copied().unwrap_or(entity_type);
-                return Err(self.unknown_attribute(first, name));
+                return Err(self.unknown_attribute(first, name).and_on_this_line(hint));
             }
+            let hints = found.map(Attribute::pairs_hint);
+            hint = hints.max().unwrap_or_default();
             types = self
                 .types
                 .iter()
@@ -291,7 +294,14 @@ impl EntityType {
 
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let known = self.attributes.iter().map(Attribute::name);
-        let hint = did_you_mean(name, known);
+        let hint = match name.split_once('.') {
+            Some((first, rest)) if self.attribute(first).is_ok() => {
+                format!(
+                    "; only reading follows a path: change {rest:?} of what {first:?} refers to"
+                )
+            }
+            _ => did_you_mean(name, known),
+        };
         Error::new(
             ErrorKind::UnknownAttribute,
             format!("{} has no attribute {name:?}{hint}", self.name),
@@ -317,6 +327,15 @@ impl Attribute {
 
     pub(crate) fn id(&self) -> NameId {
         self.id
+    }
+
+    /// For messages: what reads and changes a collection of pairs by key.
+    pub(crate) fn pairs_hint(&self) -> &'static str {
+        match (&self.kind, self.name()) {
+            (AttributeKind::Mapped(_), "metadata") => "; use `metadata()`",
+            (AttributeKind::Mapped(_), "custom_attributes") => "; use `custom_attributes()`",
+            _ => "",
+        }
     }
 
     /// What it holds.

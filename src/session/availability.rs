@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
 use crate::location::CHUNK;
 use crate::query::{field, select};
@@ -55,7 +55,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
+    /// arriving.
     pub fn get_component_availability(
         &self,
         component: &Entity,
@@ -72,12 +73,18 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
+    /// arriving.
     pub fn get_component_availabilities(
         &self,
         components: &[Entity],
         locations: Option<&[Location]>,
     ) -> Result<Vec<BTreeMap<String, f64>>> {
+        let is_component = |one: &&Entity| self.schema().is_kind_of(one.entity_type(), "Component");
+        if let Some(other) = components.iter().find(|one| !is_component(one)) {
+            let message = format!("{other} is no component, which locations could have");
+            return Err(Error::new(ErrorKind::WrongType, message));
+        }
         let wanted: Vec<String> = match locations {
             Some(locations) => locations.iter().map(|location| location.id()).collect(),
             None => {
@@ -138,7 +145,8 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
+    /// arriving.
     pub fn get_component_availability(&self, component: &Entity) -> Result<f64> {
         let components = std::slice::from_ref(component);
         Ok(self.get_component_availabilities(components)?[0])
@@ -149,7 +157,8 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
+    /// arriving.
     pub fn get_component_availabilities(&self, components: &[Entity]) -> Result<Vec<f64>> {
         let here = std::slice::from_ref(self);
         let shares = self

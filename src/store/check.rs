@@ -146,9 +146,10 @@ pub(super) fn check(
     Err(Error::new(
         ErrorKind::WrongType,
         format!(
-            "{} of {entity} takes {wanted}, not {} ({value})",
+            "{} of {entity} takes {wanted}, not {} ({value}){}",
             attribute.name(),
             value.kind_name(),
+            attribute.pairs_hint(),
         ),
     ))
 }

@@ -4,7 +4,7 @@ use slab::Slab;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::apply;
-use crate::schema::{AttributeKind, NameId};
+use crate::schema::{Attribute, AttributeKind, NameId};
 use crate::value::{Cell, EntityKey, Lent, Slot, Text, Value};
 
 use super::attributes::Local;
@@ -48,10 +48,12 @@ impl Store {
                 (Some(rest), Slot::Link(next)) => (place, path) = (*next, rest),
                 (Some(_), Slot::Null) => return Ok(Read::Known(Value::Null)),
                 (Some(rest), slot) => {
+                    let attribute = self.entity_type(place).by_id(id);
+                    let hint = attribute.map_or("", Attribute::pairs_hint);
                     return Err(Error::new(
                         ErrorKind::WrongType,
                         format!(
-                            "{}.{name} is {} and has no {rest:?}; only references lead on",
+                            "{}.{name} is {} and has no {rest:?}; only references lead on{hint}",
                             self.key(place),
                             self.value(slot).kind_name(),
                         ),
