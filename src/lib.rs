@@ -83,6 +83,11 @@ pub use socketio::fuzz::fuzz_socketio;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The chapter on sessions, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sessions.md")]
+struct Sessions;
+
 /// The chapter on errors, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/errors.md")]
