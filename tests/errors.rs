@@ -335,6 +335,9 @@ fn habits_of_python_lead_to_the_right_call() {
     task.get::<Vec<Entity>>("metadata").unwrap();
     let error = number("metadata.a").unwrap_err();
     assert!(error.to_string().ends_with("use `metadata()`"), "{error}");
+    let error = task.set("start_date", "2026-01-02").unwrap_err();
+    let hint = "takes a date-time such as `jiff::Timestamp`, not a text";
+    assert!(error.to_string().contains(hint), "{error}");
     let error = task.get_availability(None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
 }

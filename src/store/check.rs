@@ -139,7 +139,7 @@ pub(super) fn check(
         Kind::Integer => "an integer".to_owned(),
         Kind::Number if !matches!(value, Value::Number(_)) => "a number".to_owned(),
         Kind::Number | Kind::Variable => "a finite number".to_owned(),
-        Kind::DateTime => "a date-time".to_owned(),
+        Kind::DateTime => "a date-time such as `jiff::Timestamp`".to_owned(),
         Kind::Reference(target) => format!("a reference to {target}"),
         Kind::Collection(target) | Kind::Mapped(target) => format!("a collection of {target}"),
     };
