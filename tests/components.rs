@@ -294,6 +294,20 @@ fn a_sequence_that_is_not_committed_has_its_members() {
 }
 
 #[test]
+fn a_size_that_is_given_is_shared_out_among_the_frames() {
+    let stage = Stage::new();
+    let (path, _) = stage.frames();
+    for data in [data! { "size": 401 }, data! { "size": 401.0 }] {
+        let create = stage.session.create_component(&path, data, Target::Nowhere);
+        let made = create.unwrap();
+        assert_eq!(made.get::<f64>("size").unwrap(), 401.0);
+        for member in made.get::<Vec<Entity>>("members").unwrap() {
+            assert_eq!(member.get::<f64>("size").unwrap(), 100.0);
+        }
+    }
+}
+
+#[test]
 fn a_sequence_goes_in_and_comes_back() {
     let stage = Stage::new();
     let (path, frames) = stage.frames();

@@ -155,12 +155,15 @@ impl Made<'_> {
             return Err(Error::new(ErrorKind::Validation, message));
         }
         let path = sequence.pattern();
-        let sizes: Vec<i64> = match value_of(&data, "size") {
-            Some(Value::Integer(size)) => {
-                let count = i64::try_from(count).unwrap_or(i64::MAX).max(1);
-                vec![(size + count / 2) / count; usize::try_from(count).unwrap_or(0)]
-            }
-            _ => sequence.members().map(|path| size_of_file(&path)).collect(),
+        let given = match value_of(&data, "size") {
+            Some(Value::Integer(size)) => Some(*size as f64),
+            Some(Value::Number(size)) => Some(*size),
+            _ => None,
+        };
+        let share = |size: f64| (size / count as f64).round() as i64;
+        let sizes: Vec<i64> = match given {
+            Some(size) => sequence.members().map(|_| share(size)).collect(),
+            None => sequence.members().map(|path| size_of_file(&path)).collect(),
         };
         default(&mut data, "size", || sizes.iter().sum::<i64>());
         default(&mut data, "padding", || sequence.padding() as i64);
