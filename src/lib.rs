@@ -10,7 +10,7 @@
 //!
 //! // With FTRACK_SERVER, FTRACK_API_KEY and FTRACK_API_USER set: `Session::from_env()?`
 //! let session = Session::builder().server_url(url).api_key(key).api_user(user).open()?;
-//! for task in &session.query(expr!("Task where project.name is {} limit 3", "test"))? {
+//! for task in session.query(expr!("Task where project.name is {} limit 3", "test"))? {
 //!     let task = task?;
 //!     println!("{}: {}", task.get::<String>("name")?, task.get::<String>("status.name")?);
 //!     task.set("bid", 8 * 3600)?;
