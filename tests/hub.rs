@@ -70,7 +70,7 @@ fn handle_until(hub: &EventHub, condition: impl Fn() -> bool) {
 }
 
 /// `disconnect` and `close` are prompt in every state: what they could wait for by mistake takes
-/// five seconds and more.
+/// five seconds and more, and then is said in the log.
 #[track_caller]
 fn disconnects_promptly(hub: &EventHub) {
     let start = Instant::now();
@@ -166,7 +166,14 @@ fn handlers_reply_and_requests_get_the_replies() {
         (reply.topic(), reply.get_data()),
         ("ftrack.meta.reply", &json!(42))
     );
-    let replies = asking.request_all(question(), SHORT).unwrap();
+    let replies = thread::scope(|scope| {
+        eventually("the other answers too", || asking.counts().received == 2);
+        let replies = scope.spawn(|| asking.request_all(question(), LONG).unwrap());
+        eventually("both answer", || asking.counts().received == 4);
+        asking.disconnect();
+        replies.join().unwrap()
+    });
+    asking.connect().unwrap();
     let answers: Vec<&Value> = replies.iter().map(Event::get_data).collect();
     assert_eq!(answers, [&json!(42), &json!(63)]);
     let got = Arc::new(AtomicUsize::new(0));
@@ -664,6 +671,7 @@ fn disconnecting_is_prompt_in_every_state() {
         let hub = EventHub::new(config);
         let connecting = hub.clone();
         let thread = thread::spawn(move || connecting.connect());
+        eventually("it begins", || hub.state() == HubState::Connecting);
         thread::sleep(Duration::from_millis(100));
         disconnects_promptly(&hub);
         let error = thread.join().unwrap().unwrap_err();
@@ -686,6 +694,12 @@ fn disconnecting_is_prompt_in_every_state() {
     connecting(|faults| faults.stall_handshake = true);
     connecting(|faults| faults.stall_upgrade = true);
     connecting(|faults| faults.greeting = Some("8::"));
+    // Before the thread has begun.
+    let hasty = EventHub::new(config_for(&format!("http://{address}")));
+    for _ in 0..20 {
+        hasty.connect_in_background().unwrap();
+        disconnects_promptly(&hasty);
+    }
     server.faults(|faults| *faults = server::Faults::default());
     let connected = hub(&server);
     disconnects_promptly(&connected);
@@ -724,7 +738,8 @@ fn a_host_that_does_not_answer_times_out_or_is_given_up() {
         matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Connection),
         "{error}"
     );
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // The system tries for two minutes.
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
@@ -852,6 +867,7 @@ fn disconnecting_ends_what_others_wait_for() {
             let options = SubscribeOptions::new().acknowledged(forever);
             hub.subscribe_with("topic=t", options, |_| Ok(None))
         });
+        eventually("all is published", || hub.unacknowledged() == 3);
         thread::sleep(SHORT);
         disconnects_promptly(&hub);
         for error in [
@@ -1386,15 +1402,56 @@ mod threads {
         );
     }
 
+    /// A debugger, a shell or a machine that sleeps holds the process up until the time is over;
+    /// what has come by then is there.
+    #[test]
+    fn a_process_that_stood_still_looks_at_what_has_come() {
+        const NAME: &str = "threads::a_process_that_stood_still_looks_at_what_has_come";
+        if let Ok(url) = std::env::var("HUB_TEST_URL") {
+            let hub = EventHub::new(config_for(&url));
+            hub.connect().unwrap();
+            listen(&hub, "topic=t");
+            listen(&hub, "topic=ready");
+            hub.publish(Event::new("ready")).unwrap();
+            hub.next(LONG).unwrap().unwrap();
+            assert!(hub.next(Duration::from_secs(5)).unwrap().is_some());
+            return;
+        }
+        let server = Server::start();
+        let mut still = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env("HUB_TEST_URL", server.url())
+            .spawn()
+            .unwrap();
+        let ready = || {
+            let packets = server.packets();
+            packets
+                .iter()
+                .any(|packet| packet.contains("\"topic\":\"ready\""))
+        };
+        let process = rustix::process::Pid::from_child(&still);
+        let signal = |signal| rustix::process::kill_process(process, signal).unwrap();
+        eventually("it waits", ready);
+        thread::sleep(SHORT);
+        signal(rustix::process::Signal::STOP);
+        hub(&server).publish(Event::new("t")).unwrap();
+        thread::sleep(Duration::from_secs(6));
+        signal(rustix::process::Signal::CONT);
+        assert!(still.wait().unwrap().success());
+    }
+
     #[test]
     fn an_idle_hub_needs_no_processor() {
         alone("threads::an_idle_hub_needs_no_processor", || {
             let server = Server::start();
             let idle = hub(&server);
             listen(&idle, "topic=t");
-            let before = (hub_threads()[0], own_time());
+            let (before, asleep) = ((hub_threads()[0], own_time()), sleeps()[0]);
             idle.wait(Duration::from_secs(3)).unwrap();
-            assert_eq!((hub_threads()[0], own_time()), before);
+            // It would take three hundred, or wake up every few milliseconds.
+            let took = (hub_threads()[0] - before.0, own_time() - before.1);
+            assert!(took.0 < 10 && took.1 < 10, "{took:?}");
+            assert!(sleeps()[0] - asleep < 10);
         });
     }
 }

@@ -88,7 +88,13 @@ impl Core {
     pub(super) fn turn(&mut self) {
         self.take_commands(BATCH);
         self.read();
-        let now = self.now();
+        let mut now = self.now();
+        if self.machine.is_silent(now) {
+            // Not before the socket was looked at: this process may have stood still.
+            self.unread = self.link.is_some();
+            self.read();
+            now = self.now();
+        }
         self.machine.tick(now);
         self.settle();
     }

@@ -14,32 +14,43 @@ use mio::net::TcpStream;
 
 use crate::hub::poller::Poller;
 
-/// So long the server has to end its side.
+/// So long the server may be silent before it has ended its side.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// At most so much of it passes between two looks at the socket, even if this process, or the
+/// whole machine, stood still.
+const STEP: Duration = Duration::from_millis(100);
+/// However much it sends.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// A connection on which nothing more is sent.
 pub(super) struct Farewell {
     tcp: TcpStream,
-    until: Instant,
+    since: Instant,
+    silence: Duration,
 }
 
 impl Farewell {
     pub(super) fn new(tcp: TcpStream) -> Self {
         // If the connection is gone already, reading tells.
         let _ = tcp.shutdown(Shutdown::Write);
-        let until = Instant::now() + PATIENCE;
-        Self { tcp, until }
+        Self {
+            tcp,
+            since: Instant::now(),
+            silence: Duration::ZERO,
+        }
     }
 
     /// Takes what has arrived; answers whether there is nothing more to wait for.
     pub(super) fn is_over(&mut self) -> bool {
         // Large: each read takes long under Wine, and what still comes must be through in time.
         let mut thrown_away = [0; 64 * 1024];
-        while Instant::now() < self.until {
+        while self.since.elapsed() < LONGEST {
             match self.tcp.read(&mut thrown_away) {
                 Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Ok(_) => self.silence = Duration::ZERO,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.silence >= PATIENCE;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return true,
             }
@@ -47,9 +58,11 @@ impl Farewell {
         true
     }
 
-    /// Waits until something has arrived, the time is over, or the sleeper is woken.
-    pub(super) fn wait(&self, poller: &mut Poller) -> std::io::Result<()> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        poller.sleep(Some(left)).map(drop)
+    /// Waits a moment, until something has arrived or the sleeper is woken.
+    pub(super) fn wait(&mut self, poller: &mut Poller) -> std::io::Result<()> {
+        let begun = Instant::now();
+        poller.sleep(Some(STEP))?;
+        self.silence += begun.elapsed().min(STEP);
+        Ok(())
     }
 }

@@ -196,7 +196,7 @@ impl EventHub {
     /// hub is not connected.
     ///
     /// If the thread is waiting for the system to look up a host name, which cannot be broken
-    /// off, or for the server to end its side, a second at most, it ends by itself afterwards.
+    /// off, or for the server to end its side, ten seconds at most, it ends by itself afterwards.
     pub fn disconnect(&self) {
         self.inner.stop();
         self.inner.report_undelivered();

@@ -191,7 +191,8 @@ impl Poller {
     pub(super) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            Err(_) => return Ok(false),
+            // Something may have come while a signal, or a debugger, held this process up.
+            Err(_) => return Ok(true),
             Ok(()) => {}
         }
         Ok(self.events.iter().any(|event| event.token() == SOCKET))

@@ -167,14 +167,14 @@ impl Worker {
     /// Waits until the server has ended the connection before, unless there is something else to
     /// do; answers whether that is through.
     fn see_off(&mut self, core: &mut Core) -> bool {
-        self.poller.signals().clear();
-        while core.farewell.take_if(Farewell::is_over).is_none()
-            && let Some(farewell) = &core.farewell
-        {
+        while core.farewell.take_if(Farewell::is_over).is_none() && core.farewell.is_some() {
+            // Only where commands are looked at: else who breaks off would not be heard.
+            self.poller.signals().clear();
             if core.is_busy() {
                 return false;
             }
-            if let Err(error) = farewell.wait(&mut self.poller) {
+            let farewell = core.farewell.as_mut();
+            if let Some(Err(error)) = farewell.map(|farewell| farewell.wait(&mut self.poller)) {
                 log::error!("event hub: waiting for the socket failed: {error}");
                 core.farewell = None;
             }

@@ -376,6 +376,11 @@ impl Machine {
         matches!(self.state, State::Open { .. } | State::Closing { .. })
     }
 
+    /// Whether the server has said nothing for too long.
+    pub(crate) fn is_silent(&self, now: Duration) -> bool {
+        self.is_open() && now >= self.silent_at()
+    }
+
     fn silent_at(&self) -> Duration {
         self.last_heard + self.heartbeat_timeout
     }

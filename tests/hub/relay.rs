@@ -289,7 +289,9 @@ fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
             Err(error) => {
                 return matches!(
                     error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    io::ErrorKind::WouldBlock
+                        | io::ErrorKind::TimedOut
+                        | io::ErrorKind::Interrupted
                 );
             }
         }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ftrack_api::Event;
@@ -50,6 +50,7 @@ pub(crate) struct Server {
     address: SocketAddr,
     state: Arc<State>,
     running: Arc<AtomicBool>,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -82,7 +83,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let running = Arc::new(AtomicBool::new(true));
         let (state2, running2) = (Arc::clone(&state), Arc::clone(&running));
-        thread::spawn(move || {
+        let acceptor = thread::spawn(move || {
             for stream in listener.incoming() {
                 if !running2.load(Ordering::SeqCst) {
                     break;
@@ -97,6 +98,7 @@ impl Server {
             address,
             state,
             running,
+            acceptor: Mutex::new(Some(acceptor)),
         }
     }
 
@@ -168,13 +170,16 @@ impl Server {
             // Accepting waits for a last connection.
             let _ = TcpStream::connect(self.address);
         }
+        // It closes the port.
+        if let Some(acceptor) = self.acceptor.lock().unwrap().take() {
+            acceptor.join().unwrap();
+        }
         self.cut_all();
     }
 
     /// Listens again on the same port.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        thread::sleep(Duration::from_millis(50));
         *self = Self::bind(self.address, Arc::clone(&self.state));
     }
 }
