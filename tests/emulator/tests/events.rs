@@ -247,7 +247,7 @@ fn a_movie_is_encoded_into_components_of_its_version() {
         if job["status"] == "done" || job["status"] == "failed" {
             break job;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{job}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{job}");
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(statuses, ["queued", "running", "done"], "{job}");

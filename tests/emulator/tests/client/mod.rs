@@ -29,7 +29,7 @@ pub(crate) fn events(site: &Site) -> WebSocket<MaybeTlsStream<TcpStream>> {
         tungstenite::connect(format!("{url}/socket.io/1/websocket/{session}")).unwrap();
     if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
         stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
     }
     assert_eq!(socket.read().unwrap().to_text().unwrap(), "1::");
