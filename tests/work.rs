@@ -297,13 +297,15 @@ fn entities_move_between_sessions_and_to_json() {
         .unwrap()
         .unwrap();
     task.set("name", "changed here").unwrap();
+    let logged: f64 = task.get("time_logged").unwrap();
     let merged = other.merge(&task).unwrap();
     assert_eq!(merged.get::<String>("name").unwrap(), "changed here");
     assert_eq!(merged.state(), Some(EntityState::Modified));
     assert_eq!(
-        requests(&other, || drop(
-            merged.get::<Option<String>>("status.name").unwrap()
-        )),
+        requests(&other, || {
+            merged.get::<Option<String>>("status.name").unwrap();
+            assert_eq!(merged.get::<f64>("time_logged").unwrap(), logged);
+        }),
         0
     );
     let new = session
@@ -318,6 +320,10 @@ fn entities_move_between_sessions_and_to_json() {
     );
     let persisted = session.encode(&task, Strategy::PersistedOnly).unwrap();
     assert_ne!(persisted["name"], "changed here");
+    // As in Python: it is for what is kept, and nobody tells when a computed value changes.
+    assert_eq!(persisted.get("time_logged"), None);
+    let set = session.encode(&task, Strategy::SetOnly).unwrap();
+    assert_eq!(set["time_logged"], logged);
     let all = session.encode(&task, Strategy::All).unwrap();
     assert!(
         all["created_at"]["__type__"] == "datetime" && all.get("bid").is_some(),

@@ -18,7 +18,8 @@ pub enum Strategy {
     SetOnly,
     /// Those that were set here and are not committed.
     ModifiedOnly,
-    /// Those that the server gave, as it gave them.
+    /// Those that the server gave, as it gave them, without computed ones: nobody tells when those
+    /// change.
     PersistedOnly,
 }
 
@@ -46,15 +47,24 @@ impl Session {
         if strategy == Strategy::All {
             self.load_all(entity)?;
         }
+        self.encode_values(entity, |attribute| match strategy {
+            Strategy::All | Strategy::SetOnly => entity.known_value(attribute.name()),
+            Strategy::ModifiedOnly => entity.local_value(attribute.name()),
+            Strategy::PersistedOnly if attribute.is_computed() => None,
+            Strategy::PersistedOnly => entity.remote_value(attribute.name()),
+        })
+    }
+
+    /// An entity as JSON, with the values that `value` gives.
+    pub(super) fn encode_values(
+        &self,
+        entity: &Entity,
+        value: impl Fn(&Attribute) -> Option<Value>,
+    ) -> Result<Json> {
         let mut object = reference(self.schema(), &entity.key())?;
         for attribute in entity.type_info().attributes() {
             let name = attribute.name();
-            let value = match strategy {
-                Strategy::All | Strategy::SetOnly => entity.known_value(name),
-                Strategy::ModifiedOnly => entity.local_value(name),
-                Strategy::PersistedOnly => entity.remote_value(name),
-            };
-            if let Some(value) = value
+            if let Some(value) = value(attribute)
                 && !object.contains_key(name)
             {
                 object.insert(name.to_owned(), value_to_json(self.schema(), &value)?);

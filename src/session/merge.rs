@@ -6,10 +6,9 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
+use crate::schema::Attribute;
 use crate::store::EntityState;
 use crate::value::{EntityKey, Value};
-
-use super::Strategy;
 
 impl Session {
     /// Takes over an entity of another session, with what that session knows of it and of the
@@ -45,7 +44,8 @@ impl Session {
                     format!("{next} is not committed in its own session; commit it first"),
                 ));
             }
-            encoded.push(next.session.encode(&next, Strategy::PersistedOnly)?);
+            let remote = |attribute: &Attribute| next.remote_value(attribute.name());
+            encoded.push(next.session.encode_values(&next, remote)?);
             for attribute in next.type_info().attributes() {
                 let name = attribute.name();
                 let change = Change::of(&next, name);
