@@ -102,8 +102,9 @@ fn whichever_order_the_addresses_come_in_the_one_that_answers_is_taken() {
         vec![localhost, silent, answers],
         vec![silent, silent, silent, localhost, refuses, answers],
     ] {
-        let started = Instant::now();
         let network = Network::new().resolve_to("Studio.example", order.clone());
+        // Who waited for the silent one would fail, or wait for ever.
+        let network = network.connect_timeout(Duration::from_secs(3600));
         let session = builder(&server)
             .server_url(format!("http://studio.example:{}", port(&server)))
             .network(network)
@@ -112,7 +113,6 @@ fn whichever_order_the_addresses_come_in_the_one_that_answers_is_taken() {
         let tasks = session.query("Task limit 3").unwrap().all().unwrap();
         assert_eq!(tasks.len(), 3);
         session.event_hub().connect().unwrap();
-        assert!(started.elapsed() < PROMPT, "{order:?}");
     }
 }
 

@@ -376,7 +376,14 @@ impl Inner {
             let ended = remote.status.ended.recv_timeout(patience);
             ended == Err(crossbeam_channel::RecvTimeoutError::Timeout)
         };
-        if late(PROMPT) && (remote.signals.is_stuck() || late(BUSY)) {
+        let is_late = || {
+            let is_late = late(BUSY);
+            if is_late {
+                log::warn!("event hub: its thread did not end in time and is left to itself");
+            }
+            is_late
+        };
+        if late(PROMPT) && (remote.signals.is_stuck() || is_late()) {
             self.line.stop(&remote);
             remote.status.finish();
         }
