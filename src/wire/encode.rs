@@ -154,11 +154,14 @@ pub(crate) fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<
     if entity.parts().len() == names.len() {
         return Ok(());
     }
+    let given = match entity.parts().len() {
+        1 => "1 key value".to_owned(),
+        several => format!("{several} key values"),
+    };
     Err(Error::new(
         ErrorKind::Validation,
         format!(
-            "{entity} has {} key values, but {} is identified by {}: {}",
-            entity.parts().len(),
+            "{entity} has {given}, but {} is identified by {}: {}",
             entity_type.name(),
             names.len(),
             names.join(", "),
