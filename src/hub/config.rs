@@ -29,6 +29,8 @@ pub struct HubConfig {
     pub(crate) incoming_limit: usize,
     /// How long the thread leaves the socket alone after a packet that nobody waits for.
     pub(crate) rest: Duration,
+    /// How long the server may take to acknowledge an event.
+    pub(crate) ack_timeout: Duration,
 }
 
 /// The most bytes of unacknowledged events that are kept.
@@ -67,6 +69,7 @@ impl HubConfig {
             outgoing_limit: 65_536,
             incoming_limit: 65_536,
             rest: Duration::from_millis(10),
+            ack_timeout: Duration::from_secs(30),
         };
         let api_user = sendable("API user", api_user)?;
         let api_key = ApiKey::new(sendable("API key", api_key)?);

@@ -109,10 +109,11 @@ impl Core {
     pub(super) fn settle(&mut self) {
         loop {
             self.act_all();
-            let Some(Err(error)) = self.link.as_mut().map(Link::flush) else {
-                return;
-            };
-            self.lost(error);
+            match self.link.as_mut().map(Link::flush) {
+                Some(Err(error)) => self.lost(error),
+                Some(Ok(true)) => return self.machine.sent_more(self.now()),
+                _ => return,
+            }
         }
     }
 

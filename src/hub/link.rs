@@ -63,11 +63,15 @@ impl Link {
         pass(self.socket.write(Message::text(packet)))
     }
 
-    /// Sends as much as the socket takes; the rest goes when it is writable again.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    /// Sends as much as the socket takes; the rest goes when it is writable again. Answers whether
+    /// that was something of such a rest.
+    pub(super) fn flush(&mut self) -> Result<bool> {
+        let was_blocked = self.blocked;
+        self.socket.get_mut().told = false;
         let flushed = self.socket.flush();
         self.blocked = flushed.is_err();
-        pass(flushed)
+        pass(flushed)?;
+        Ok(was_blocked && self.socket.get_mut().told)
     }
 
     /// Whether something waits for the socket to be writable.
@@ -177,8 +181,12 @@ impl Opening<'_> {
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES))
             .read_buffer_size(READ_BYTES);
-        let (rest, heard) = (response.rest, true);
-        let stream = Heard { stream, heard };
+        let (rest, heard, told) = (response.rest, true, false);
+        let stream = Heard {
+            stream,
+            heard,
+            told,
+        };
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
             socket,

@@ -11,6 +11,8 @@ use crate::transport::alert_behind;
 pub(super) struct Heard {
     pub(super) stream: Stream,
     pub(super) heard: bool,
+    /// Whether anything was sent.
+    pub(super) told: bool,
 }
 
 impl Read for Heard {
@@ -23,7 +25,9 @@ impl Read for Heard {
 
 impl Write for Heard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
+        let count = self.stream.write(bytes)?;
+        self.told |= count > 0;
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,5 +1,9 @@
 //! A thread that rests for a day: whatever has to be prompt gets along without its end.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -150,5 +154,53 @@ fn a_full_queue_and_a_full_window_empty_themselves() {
             hub.publish(Event::new("other")).unwrap();
         }
         hub.flush(LONG).unwrap();
+    }
+}
+
+/// Passes connections to an emulator on, 100 kB of what goes there in 40 ms; answers where, and with
+/// how many bytes the fullest has carried.
+fn slow_line(server: &Emulator) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&listener)
+        .set_recv_buffer_size(100_000)
+        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let most = Arc::new(AtomicUsize::new(0));
+    let (counted, host) = (Arc::clone(&most), server.url().replace("http://", ""));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let there = TcpStream::connect(&host).unwrap();
+            let (mut from, mut to) = (there.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || {
+                let (mut piece, mut count) = (vec![0; 100_000], 0);
+                while let Ok(length @ 1..) = (&client).read(&mut piece) {
+                    if (&there).write_all(&piece[..length]).is_err() {
+                        break;
+                    }
+                    count += length;
+                    counted.fetch_max(count, Ordering::SeqCst);
+                    thread::sleep(Duration::from_micros(length as u64 * 2 / 5));
+                }
+                let _ = there.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    (url, most)
+}
+
+#[test]
+fn an_event_that_takes_long_to_send_is_sent_whole() {
+    let server = server();
+    let (url, most) = slow_line(&server);
+    let mut config = HubConfig::new(&url, server.api_user(), server.api_key()).unwrap();
+    config.ack_timeout = Duration::from_secs(2);
+    let hub = hub(config);
+    let large = Event::new("large").data("x".repeat(15_000_000));
+    hub.publish(large).unwrap();
+    while most.load(Ordering::SeqCst) < 15_000_000 {
+        assert_eq!(hub.counts().undelivered, 0, "it was given up");
+        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn spawn(line: &Arc<Line>, shared: &Arc<Shared>, start: Start) -> Res
     let registries = Registries::of(&poller, &lead).map_err(io)?;
     let settings = Settings {
         attempts: start.config.attempts,
+        ack_timeout: start.config.ack_timeout,
         ..Settings::default()
     };
     let mut machine = Machine::new(settings, fastrand::u64(..), start.persistent);

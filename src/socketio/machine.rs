@@ -83,6 +83,8 @@ pub(crate) struct Machine {
     attempts: Attempts,
     heartbeat_timeout: Duration,
     last_heard: Duration,
+    /// When a part of what waits to be sent went last.
+    last_sent: Duration,
     /// Whether this connection has been of any use.
     useful: bool,
 }
@@ -104,6 +106,7 @@ impl Machine {
             attempts: Attempts::new(seed, persistent),
             heartbeat_timeout: settings.heartbeat_timeout,
             last_heard: Duration::ZERO,
+            last_sent: Duration::ZERO,
             useful: false,
             settings,
         }
@@ -212,6 +215,11 @@ impl Machine {
         }
     }
 
+    /// A part of what waits has been sent: nobody can have acknowledged the rest.
+    pub(crate) fn sent_more(&mut self, now: Duration) {
+        self.last_sent = now;
+    }
+
     /// The connection has to go although nothing is wrong with it.
     pub(crate) fn reconnect(&mut self) {
         match self.state {
@@ -287,10 +295,9 @@ impl Machine {
 
     /// The oldest packets were not acknowledged in time.
     fn overdue(&mut self, now: Duration) {
-        while let Some((number, since, wanted)) = self.queue.oldest() {
-            if now < since + self.settings.ack_timeout {
-                break;
-            }
+        while now >= self.overdue_at()
+            && let Some((number, _, wanted)) = self.queue.oldest()
+        {
             if wanted.is_event() {
                 self.rewind(Cause::Overdue);
                 return self.retry(now, silent("the event server does not acknowledge events"));
@@ -387,7 +394,7 @@ impl Machine {
 
     fn overdue_at(&self) -> Duration {
         match self.queue.oldest() {
-            Some((_, since, _)) => since + self.settings.ack_timeout,
+            Some((_, since, _)) => since.max(self.last_sent) + self.settings.ack_timeout,
             None => Duration::MAX,
         }
     }

@@ -383,6 +383,22 @@ fn notices_missing_acknowledgements() {
 }
 
 #[test]
+fn what_takes_long_to_send_is_not_overdue() {
+    let mut s = Scenario::connected();
+    s.publish("large").done();
+    for _ in 0..20 {
+        s.pass(5.0).receive("2::");
+        s.machine.sent_more(s.now);
+    }
+    for _ in 0..5 {
+        s.pass(5.9).receive("2::");
+    }
+    assert!(!s.done().iter().any(|line| line.starts_with("down")));
+    let log = s.pass(0.6).done();
+    assert!(log.contains(&"down: the event server does not acknowledge events in time".into()));
+}
+
+#[test]
 fn publishing_needs_no_sleeper_woken() {
     let mut hub = Scenario::connected();
     let before = hub.machine.wake_between_packets_at();
