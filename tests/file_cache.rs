@@ -592,8 +592,9 @@ fn processes_that_are_killed_do_no_harm() {
         "nothing was begun afresh"
     );
     assert!(rounds > 20, "{rounds} rounds");
-    // Half a second is the most that one waits for another; a busy machine adds to it.
-    assert!(longest.0 < 2000, "a call took {longest:?} ms");
+    // Half a second is the most that one waits for another; a busy machine adds to it. SQLite
+    // itself would wait for five.
+    assert!(longest.0 < 4000, "a call took {longest:?} ms");
 }
 
 fn end(mut worker: Worker) -> PathBuf {

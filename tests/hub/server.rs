@@ -350,6 +350,5 @@ impl Connection {
 
 /// Keeps a connection open, silently, until the client goes.
 fn linger(stream: &mut TcpStream) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.read(&mut [0; 64]);
 }
