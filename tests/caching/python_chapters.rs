@@ -152,14 +152,15 @@ impl Cache for Folder {
         let mut new = tempfile::NamedTempFile::new_in(&self.0)?;
         serde_json::to_writer(&new, &(key, value))?;
         // Windows refuses while another thread reads the file.
-        for _ in 0..if cfg!(windows) { 1_000 } else { 0 } {
-            match new.persist(self.file(key)) {
-                Ok(_) => return Ok(()),
-                Err(refused) => new = refused.file,
+        let mut again = if cfg!(windows) { 1_000 } else { 0 };
+        while let Err(refused) = new.persist(self.file(key)) {
+            if again == 0 {
+                return Err(refused.into());
             }
+            again -= 1;
+            new = refused.file;
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        new.persist(self.file(key))?;
         Ok(())
     }
 
