@@ -120,6 +120,20 @@ impl CustomAttributes {
     /// Takes the value of a custom attribute back: the entity has the default again, or what it
     /// inherits. The server learns of it at the next [`commit`](crate::Session::commit).
     ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let shot = session.query("Shot")?.first()?.expect("there are shots");
+    /// let attributes = shot.custom_attributes()?;
+    /// attributes.set("fstart", 1001)?;
+    /// session.commit()?;
+    /// attributes.remove("fstart")?;
+    /// session.commit()?;
+    /// assert_eq!(attributes.get::<Option<i64>>("fstart")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`set`](Self::set).
@@ -210,11 +224,13 @@ impl CustomAttributes {
         let configuration = self.configuration(key)?.id;
         let session = &self.entity.session;
         let key = EntityKey::composite(target, [configuration, self.entity.id()]);
-        if session.shared.store.lock().revive(&key)? {
-            let place = self.entity.handle.place;
-            session.shared.store.lock().stay(place, ATTRIBUTE, &key)?;
+        let mut store = session.shared.store.lock();
+        if store.revive(&key)? {
+            store.stay(self.entity.handle.place, ATTRIBUTE, &key)?;
+            drop(store);
             return session.entity(&key);
         }
+        drop(store);
         let row = session.entity(&key)?;
         self.join(&[row.key()], &[])?;
         Ok(row)
