@@ -197,6 +197,14 @@ fn criteria_find_what_a_look_at_every_row_finds() {
             those(&rows, |row| number(row, "customNumber", &|n| n < 123.0)),
         ),
         (
+            "custom_attributes any (key is customNumber and value in (123, 7))".into(),
+            those(&rows, |row| number(row, "customNumber", &|n| n == 123.0)),
+        ),
+        (
+            "custom_attributes any (key is customNumber and value not_in (\"123\"))".into(),
+            those(&rows, |row| number(row, "customNumber", &|n| n != 123.0)),
+        ),
+        (
             "custom_attributes.configuration.key is customNumber".into(),
             those(&rows, |row| {
                 any(&row["custom_attributes"], |c| c["key"] == "customNumber")
@@ -423,6 +431,61 @@ fn every_attribute_of_every_type_can_be_selected() {
                 "{expression}: {answer}"
             );
         }
+    }
+}
+
+/// Numbers, flags, date-times, choices and texts.
+#[test]
+fn a_list_of_one_custom_value_finds_what_the_value_finds() {
+    let site = Site::with(ftrack_emulator::Emulator::builder().tasks(100));
+    let rows = site.query("select value, configuration.key from CustomAttributeValue");
+    let values: BTreeSet<_> = rows
+        .iter()
+        .filter_map(|row| {
+            let value = match &row["value"] {
+                Value::Array(choices) => choices.first()?.to_string(),
+                Value::Object(instant) => instant["value"].to_string(),
+                Value::Null => return None,
+                other => other.to_string(),
+            };
+            let key = row["configuration"]["key"].as_str()?;
+            Some((key.to_owned(), value))
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    for (key, value) in values.iter().filter(|(_, value)| value.len() < 200) {
+        let value = value.trim_matches('"');
+        let of = |condition: &str| {
+            let all = format!("CustomAttributeValue where configuration.key is {key} and value");
+            let rows = site.query(&format!("{all} {condition}"));
+            rows.into_iter()
+                .map(|row| row.to_string())
+                .collect::<BTreeSet<_>>()
+        };
+        let expected = of(&format!("is \"{value}\""));
+        assert_eq!(
+            of(&format!("in (\"{value}\", \"no such\")")),
+            expected,
+            "{key} {value}"
+        );
+        let others = of(&format!("is_not \"{value}\""));
+        assert_eq!(
+            of(&format!("not_in (\"{value}\")")),
+            others,
+            "{key} {value}"
+        );
+        if !expected.is_empty() {
+            found.insert(key.as_str());
+        }
+    }
+    for key in [
+        "NumberField",
+        "customNumber",
+        "delivery_date",
+        "listbool",
+        "shot_size",
+    ] {
+        assert!(found.contains(key), "{key} {found:?}");
     }
 }
 

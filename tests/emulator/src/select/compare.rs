@@ -83,11 +83,15 @@ impl Compiler<'_> {
             ));
         }
         if !is_size || number.is_none() {
-            let text = instant.unwrap_or_else(|| Sql::Text(text.to_owned()));
-            let text = self.bound.bind(text);
-            forms.push(format!(
-                "(typeof({sql}) = 'text' AND {sql} {sign} {text} COLLATE FOLD)"
-            ));
+            // A day is kept as it is written.
+            let written = instant.is_none() || !is_size;
+            let written = written.then(|| Sql::Text(text.to_owned()));
+            for text in instant.into_iter().chain(written) {
+                let text = self.bound.bind(text);
+                forms.push(format!(
+                    "(typeof({sql}) = 'text' AND {sql} {sign} {text} COLLATE FOLD)"
+                ));
+            }
         }
         if !is_size {
             let choice = serde_json::Value::from(vec![text]).to_string();
@@ -100,6 +104,37 @@ impl Compiler<'_> {
         } else {
             any
         }
+    }
+
+    /// As above, for one literal of several.
+    fn any_form<'t>(&mut self, sql: &str, texts: impl Iterator<Item = &'t str>) -> String {
+        let (mut numbers, mut others) = (Vec::new(), Vec::new());
+        for text in texts {
+            let number = from_literal(&Kind::Number, text);
+            let instant = from_literal(&Kind::DateTime, text).filter(|_| number.is_none());
+            numbers.extend(number.or_else(|| from_literal(&Kind::Boolean, text)));
+            others.extend(instant);
+            others.push(Sql::Text(text.to_owned()));
+            others.push(Sql::Text(serde_json::Value::from(vec![text]).to_string()));
+        }
+        let (numbers, others) = (self.list(numbers), self.list(others));
+        format!(
+            "(typeof({sql}) IN ('integer', 'real') AND {sql} IN {numbers} \
+             OR typeof({sql}) = 'text' AND ({sql} COLLATE FOLD) IN {others})"
+        )
+    }
+
+    /// One bound value holds the whole list, however long it is.
+    fn list(&mut self, members: Vec<Sql>) -> String {
+        let members = members.into_iter().map(|member| match member {
+            Sql::Integer(number) => serde_json::Value::from(number),
+            Sql::Real(number) => serde_json::Value::from(number),
+            Sql::Text(text) => serde_json::Value::from(text),
+            _ => serde_json::Value::Null,
+        });
+        let members = serde_json::Value::from_iter(members).to_string();
+        let members = self.bound.bind(Sql::Text(members));
+        format!("(SELECT value FROM json_each({members}))")
     }
 
     pub(super) fn contained(
@@ -117,26 +152,24 @@ impl Compiler<'_> {
             }
             Set::List(list) => list,
         };
-        let mut members = Vec::new();
-        for literal in list {
-            let Literal::Text(text) = literal else {
-                continue;
-            };
-            let bound =
-                from_literal(&value.kind, text).ok_or_else(|| misfit(name, &value.kind, text))?;
-            members.push(match bound {
-                Sql::Integer(number) => serde_json::Value::from(number),
-                Sql::Real(number) => serde_json::Value::from(number),
-                Sql::Text(text) => serde_json::Value::from(text),
-                _ => serde_json::Value::Null,
-            });
-        }
+        let texts = list.iter().filter_map(|literal| match literal {
+            Literal::Text(text) => Some(text.as_str()),
+            Literal::None => None,
+        });
         let has_none = list.contains(&Literal::None);
-        // One bound value holds the whole list, however long it is.
-        let members = self
-            .bound
-            .bind(Sql::Text(serde_json::Value::from(members).to_string()));
-        let found = format!("{sql} {not}IN (SELECT value FROM json_each({members}))");
+        let found = if value.kind == Kind::Variable {
+            let found = self.any_form(sql, texts);
+            match is_negated {
+                true => format!("({sql} IS NOT NULL AND NOT {found})"),
+                false => found,
+            }
+        } else {
+            let bound = texts.map(|text| {
+                from_literal(&value.kind, text).ok_or_else(|| misfit(name, &value.kind, text))
+            });
+            let members = self.list(bound.collect::<Result<_>>()?);
+            format!("{sql} {not}IN {members}")
+        };
         Ok(match (has_none, is_negated) {
             (false, _) => found,
             (true, false) => format!("({found} OR {sql} IS NULL)"),
