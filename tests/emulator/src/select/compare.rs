@@ -67,46 +67,33 @@ impl Compiler<'_> {
     /// A custom attribute's value may be a number, an instant, a choice or text: the literal is
     /// compared with each form that it can have.
     fn compare_variable(&mut self, sql: &str, comparison: Comparison, text: &str) -> String {
-        let sign = match comparison {
-            Comparison::Unequal => "=",
-            other => self::sign(other),
-        };
+        match comparison {
+            Comparison::Equal => return self.any_form(sql, std::iter::once(text)),
+            Comparison::Unequal => return self.no_form(sql, std::iter::once(text)),
+            _ => {}
+        }
+        let sign = sign(comparison);
         let number = from_literal(&Kind::Number, text);
-        let instant = from_literal(&Kind::DateTime, text).filter(|_| number.is_none());
         let flag = from_literal(&Kind::Boolean, text).filter(|_| number.is_none());
-        let is_size = sign != "=";
         let mut forms = Vec::new();
-        if let Some(number) = number.clone().or(flag) {
+        if number.is_none() {
+            let instant = from_literal(&Kind::DateTime, text);
+            let text = instant.unwrap_or_else(|| Sql::Text(text.to_owned()));
+            let text = self.bound.bind(text);
+            forms.push(format!(
+                "(typeof({sql}) = 'text' AND {sql} {sign} {text} COLLATE FOLD)"
+            ));
+        }
+        if let Some(number) = number.or(flag) {
             let number = self.bound.bind(number);
             forms.push(format!(
                 "(typeof({sql}) IN ('integer', 'real') AND {sql} {sign} {number})"
             ));
         }
-        if !is_size || number.is_none() {
-            // A day is kept as it is written.
-            let written = instant.is_none() || !is_size;
-            let written = written.then(|| Sql::Text(text.to_owned()));
-            for text in instant.into_iter().chain(written) {
-                let text = self.bound.bind(text);
-                forms.push(format!(
-                    "(typeof({sql}) = 'text' AND {sql} {sign} {text} COLLATE FOLD)"
-                ));
-            }
-        }
-        if !is_size {
-            let choice = serde_json::Value::from(vec![text]).to_string();
-            let choice = self.bound.bind(Sql::Text(choice));
-            forms.push(format!("{sql} = {choice} COLLATE FOLD"));
-        }
-        let any = format!("({})", forms.join(" OR "));
-        if comparison == Comparison::Unequal {
-            format!("({sql} IS NOT NULL AND NOT {any})")
-        } else {
-            any
-        }
+        format!("({})", forms.join(" OR "))
     }
 
-    /// As above, for one literal of several.
+    /// Whether it is one of several literals, in any form. A day is kept as it is written.
     fn any_form<'t>(&mut self, sql: &str, texts: impl Iterator<Item = &'t str>) -> String {
         let (mut numbers, mut others) = (Vec::new(), Vec::new());
         for text in texts {
@@ -122,6 +109,12 @@ impl Compiler<'_> {
             "(typeof({sql}) IN ('integer', 'real') AND {sql} IN {numbers} \
              OR typeof({sql}) = 'text' AND ({sql} COLLATE FOLD) IN {others})"
         )
+    }
+
+    /// Whether there is a value that is none of them.
+    fn no_form<'t>(&mut self, sql: &str, texts: impl Iterator<Item = &'t str>) -> String {
+        let any = self.any_form(sql, texts);
+        format!("({sql} IS NOT NULL AND NOT {any})")
     }
 
     /// One bound value holds the whole list, however long it is.
@@ -158,10 +151,9 @@ impl Compiler<'_> {
         });
         let has_none = list.contains(&Literal::None);
         let found = if value.kind == Kind::Variable {
-            let found = self.any_form(sql, texts);
             match is_negated {
-                true => format!("({sql} IS NOT NULL AND NOT {found})"),
-                false => found,
+                true => self.no_form(sql, texts),
+                false => self.any_form(sql, texts),
             }
         } else {
             let bound = texts.map(|text| {
