@@ -19,7 +19,7 @@ use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, HubState, Network, Subsc
 use serde_json::{Value, json};
 
 use server::Server;
-use support::secret;
+use support::{eventually, secret};
 
 /// Long enough for what should come on a busy machine, short enough to wait for what should not.
 const SHORT: Duration = Duration::from_millis(600);
@@ -47,15 +47,6 @@ fn listen(hub: &EventHub, expression: &str) {
     let options = SubscribeOptions::new().acknowledged(LONG);
     hub.subscribe_with(expression, options, |_| Ok(None))
         .unwrap();
-}
-
-#[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !condition() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Runs handlers until `condition` holds, and a little longer for what should not come.

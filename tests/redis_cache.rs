@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::cache::{Cache, RedisCache, conformance};
 use redis::Server;
-use support::{builder, emulator, requests, trace};
+use support::{builder, emulator, eventually, requests, trace};
 
 #[test]
 fn it_keeps_to_the_rules() {
@@ -128,15 +128,6 @@ fn caches_with_other_prefixes_do_not_meet() {
     one.clear(None).unwrap();
     assert_eq!(other.keys().unwrap(), ["x"]);
     assert_eq!(other.get("x").unwrap().as_deref(), Some("2"));
-}
-
-#[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(120);
-    while !condition() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

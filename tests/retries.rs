@@ -15,7 +15,7 @@ use ftrack_api::{
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{Parrot, builder, emulator, secret, upload};
+use support::{Parrot, builder, emulator, eventually, secret, upload};
 
 /// Waits that no test notices.
 const QUICK: Retry = Retry::new()
@@ -317,9 +317,9 @@ fn cancelling_and_closing_end_a_download_that_is_read() {
 
 /// Waits until the server has taken the requests that it answers late.
 fn under_way(server: &Emulator) {
-    while !server.faults().pending().is_empty() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the requests are taken", || {
+        server.faults().pending().is_empty()
+    });
 }
 
 #[test]

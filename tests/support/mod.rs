@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ftrack_api::{Entity, Location, SchemaCache, Session, SessionBuilder, data};
 use ftrack_emulator::Emulator;
@@ -45,6 +46,16 @@ impl Studio {
         let server = emulator();
         let session = open(&server);
         Self { server, session }
+    }
+}
+
+/// Waits for what must happen at last: who waits so long has a fault and not just a busy machine.
+#[track_caller]
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !condition() {
+        assert!(Instant::now() < end, "never happened: {what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
