@@ -1,61 +1,20 @@
-//! What a session can do; one `impl Session` in each file.
+//! What a session can do: a room for each activity, one `impl Session` in each file.
 
-mod availability;
-mod blame;
-mod builder;
-mod bulk;
-mod cache;
-mod call;
-mod close;
-mod commit;
+mod change;
 mod components;
-mod configurations;
-mod count;
-mod edit;
-mod encode;
-mod ensure;
-mod events;
-mod follow;
-mod get;
-mod information;
-mod inspect;
-mod invites;
-mod locations;
-mod lower;
-mod many;
-mod media;
-mod merge;
-mod network;
-mod plugins;
-mod populate;
-mod query;
-mod remote;
-mod rows;
-mod scenario;
-mod scope;
-mod search;
-mod select;
-mod settle;
-mod statistics;
-mod table;
-mod threads;
+mod load;
+mod memory;
+mod open;
+mod server;
 
-pub use builder::SessionBuilder;
-pub(crate) use cache::MemoryCounters;
-pub use cache::SessionCache;
-pub(crate) use configurations::{Configuration, HIGHEST};
-pub use encode::Strategy;
-pub(crate) use events::hub_for;
-pub use follow::FollowUpdates;
-pub use get::IntoKey;
-pub use information::ServerInformation;
-pub(crate) use lower::Lower;
-pub use media::Media;
-pub use query::{Query, QueryIter, QueryPages};
-pub use remote::JOB_SYNC_USERS_LDAP;
-pub use rows::Rows;
-pub use scope::Scope;
-pub use search::Search;
-pub use table::{Column, FromCell, Table, TableRow};
-pub use threads::SettingGuard;
-pub(crate) use threads::ThreadSettings;
+pub use change::Strategy;
+pub use components::Media;
+pub use load::{
+    Column, FromCell, IntoKey, Query, QueryIter, QueryPages, Rows, Search, Table, TableRow,
+};
+pub use memory::{FollowUpdates, Scope, SessionCache, SettingGuard};
+pub(crate) use memory::{Lower, MemoryCounters, ThreadSettings};
+pub(crate) use open::hub_for;
+pub use open::{ServerInformation, SessionBuilder};
+pub use server::JOB_SYNC_USERS_LDAP;
+pub(crate) use server::{Configuration, HIGHEST};

@@ -84,7 +84,7 @@ impl Query {
 
     /// Sends a statement and answers with its rows, where the next page begins, and, for stable
     /// paging, the key of the last row.
-    pub(super) fn ask_rows<T: DeserializeOwned>(
+    pub(crate) fn ask_rows<T: DeserializeOwned>(
         &self,
         statement: &Statement,
     ) -> Result<(Vec<T>, After)> {
@@ -123,7 +123,7 @@ impl Query {
 }
 
 /// What an answer says of the page that follows it.
-pub(super) struct After {
+pub(crate) struct After {
     next_offset: Option<u64>,
     last_key: Option<Vec<Literal>>,
 }

@@ -16,7 +16,7 @@ thread_local! {
 /// that opened it: one that a plugin brings has other statics.
 pub(crate) type ThreadSettings = fn(&mut dyn FnMut(&mut Vec<InForce>));
 
-pub(super) fn thread_settings(call: &mut dyn FnMut(&mut Vec<InForce>)) {
+pub(crate) fn thread_settings(call: &mut dyn FnMut(&mut Vec<InForce>)) {
     SETTINGS.with_borrow_mut(call);
 }
 

@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// The job in which the server does something.
-    pub(super) fn job(&self, id: &Json, does: fmt::Arguments<'_>) -> Result<Entity> {
+    pub(crate) fn job(&self, id: &Json, does: fmt::Arguments<'_>) -> Result<Entity> {
         let job = id.as_str().map(|id| self.get("Job", id)).transpose()?;
         job.flatten().ok_or_else(|| {
             let message = format!("the server {does} in a job that it does not know");

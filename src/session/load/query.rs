@@ -24,8 +24,8 @@ const LONGEST_TEXT: usize = 1000;
 #[must_use = "a query does nothing until its rows are asked for"]
 #[derive(Clone)]
 pub struct Query {
-    pub(super) session: Session,
-    pub(super) statement: Statement,
+    pub(crate) session: Session,
+    pub(crate) statement: Statement,
     page_size: u64,
     is_stable: bool,
 }
@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// Sends expressions in one request.
-    pub(super) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
+    pub(crate) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
         let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
         let body = serde_json::to_vec(&actions).expect("JSON values print");
         let summary = summary(&expressions.join("; "));
@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// Takes the rows of an answer into the store; a page for each reply.
-    pub(super) fn adopt(&self, answer: Answer) -> Vec<Page> {
+    pub(crate) fn adopt(&self, answer: Answer) -> Vec<Page> {
         let news = self.news(&answer);
         let mut store = self.shared.store.lock();
         let places = store.absorb(answer.rows);
@@ -119,14 +119,14 @@ impl Session {
 
 /// The entities of one reply, and where the next page begins.
 #[derive(Default)]
-pub(super) struct Page {
-    pub(super) entities: Vec<Entity>,
-    pub(super) next_offset: Option<u64>,
+pub(crate) struct Page {
+    pub(crate) entities: Vec<Entity>,
+    pub(crate) next_offset: Option<u64>,
 }
 
 impl Page {
     /// Tells the cursor of it, and leaves out what is beyond the query's limit.
-    pub(super) fn kept(self, pages: &mut Pages) -> Result<Vec<Entity>> {
+    pub(crate) fn kept(self, pages: &mut Pages) -> Result<Vec<Entity>> {
         let mut entities = self.entities;
         let last_key: Option<Vec<Literal>> = entities
             .last()
@@ -138,7 +138,7 @@ impl Page {
 }
 
 impl Query {
-    pub(super) fn new(session: &Session, statement: Statement) -> Self {
+    pub(crate) fn new(session: &Session, statement: Statement) -> Self {
         Self {
             session: session.clone(),
             statement,
@@ -303,7 +303,7 @@ impl Query {
     }
 
     /// The cursor over the pages of `statement`, a form of this query.
-    pub(super) fn cursor(&self, statement: &Statement) -> Result<Pages> {
+    pub(crate) fn cursor(&self, statement: &Statement) -> Result<Pages> {
         let schema = self.session.schema();
         statement.check(schema)?;
         let is_single = |path: &_| is_single(schema, &statement.entity_type, path);
@@ -317,7 +317,7 @@ impl Query {
     }
 
     /// The cursor for entities, default projections added.
-    pub(super) fn entity_cursor(&self) -> Result<Pages> {
+    pub(crate) fn entity_cursor(&self) -> Result<Pages> {
         if self.statement.is_grouped() {
             return Err(Error::new(
                 ErrorKind::Validation,
@@ -330,14 +330,14 @@ impl Query {
         self.cursor(&self.with_default_projections()?)
     }
 
-    pub(super) fn with_default_projections(&self) -> Result<Statement> {
+    pub(crate) fn with_default_projections(&self) -> Result<Statement> {
         let schema = self.session.schema();
         let entity_type = schema.entity_type(&self.statement.entity_type)?;
         let defaults = entity_type.default_projections();
         Ok(self.statement.clone().with_projections(defaults))
     }
 
-    pub(super) fn is_stable(&self) -> bool {
+    pub(crate) fn is_stable(&self) -> bool {
         self.is_stable
     }
 
@@ -347,7 +347,7 @@ impl Query {
 }
 
 /// What names a query in errors and in the log.
-pub(super) fn summary(expression: &str) -> String {
+pub(crate) fn summary(expression: &str) -> String {
     format!("query {}", shortened(expression, LONGEST_TEXT))
 }
 

@@ -15,7 +15,7 @@ const CENTRALIZED: &str = "ftrack.centralized-storage";
 impl Session {
     /// Binds the location of the server's storage scenario, if it has one. A scenario that
     /// cannot be used is a warning: whoever needs the files finds the location not accessible.
-    pub(super) fn activate_storage_scenario(&self) {
+    pub(crate) fn activate_storage_scenario(&self) {
         let scenario = self.server_information().get("storage_scenario");
         let Some(scenario) = scenario.filter(|one| one["scenario"].is_string()) else {
             return;

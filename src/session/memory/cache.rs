@@ -10,13 +10,14 @@ use crate::cache::{Cache, CacheStatistics, Counters, KeyMaker, SerialisedCache, 
 use crate::handle::{Entity, Session};
 use crate::value::EntityKey;
 
-use super::{Lower, SessionBuilder, Strategy};
+use super::Lower;
+use crate::session::{SessionBuilder, Strategy};
 
 type Maker = dyn FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send;
 
 /// What a builder was told of caches.
 #[derive(Default)]
-pub(super) struct CacheSettings {
+pub(crate) struct CacheSettings {
     maker: Option<Box<Maker>>,
     key_maker: Option<Box<dyn KeyMaker>>,
     max_age: Option<Duration>,
@@ -141,7 +142,7 @@ impl SessionBuilder {
 
 impl CacheSettings {
     /// Gives an open session what was asked for.
-    pub(super) fn apply(self, session: &Session) {
+    pub(crate) fn apply(self, session: &Session) {
         if let Some(limit) = self.memory_limit {
             session.shared.store.lock().set_limit(limit);
         }
@@ -174,12 +175,12 @@ impl CacheSettings {
 }
 
 impl MemoryCounters {
-    pub(super) fn looked_up(&self, found: bool) {
+    pub(crate) fn looked_up(&self, found: bool) {
         let counter = if found { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn evicted(&self, count: usize) {
+    pub(crate) fn evicted(&self, count: usize) {
         self.evictions.fetch_add(count as u64, Ordering::Relaxed);
     }
 }

@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// An entity as JSON, with the values that `value` gives.
-    pub(super) fn encode_values(
+    pub(crate) fn encode_values(
         &self,
         entity: &Entity,
         value: impl Fn(&Attribute) -> Option<Value>,

@@ -62,7 +62,7 @@ impl Session {
     }
 
     /// Publishes one of the events of a session.
-    pub(super) fn announce(&self, topic: &str) {
+    pub(crate) fn announce(&self, topic: &str) {
         self.event_hub().publish_synchronous(Event::new(topic));
     }
 
@@ -122,7 +122,7 @@ impl WeakSession {
         Some(Session { shared })
     }
 
-    pub(super) fn fill(&self, session: &Session) {
+    pub(crate) fn fill(&self, session: &Session) {
         // Only whoever makes one fills it, and once.
         let _ = self.shared.set(Arc::downgrade(&session.shared));
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
-use super::get::by_keys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::operation::{Action, Operation, Payload, optimise};
 use crate::schema::EntityType;
+use crate::session::load::by_keys;
 use crate::value::{EntityKey, Value};
 use crate::wire::{query_action, same_value, value_to_json};
 
@@ -25,7 +25,7 @@ impl Session {
     /// there, all of the batch is. One that creates nothing is on the server if everything is
     /// there that it sets, and everything gone that it deletes; else it may be sent again,
     /// because updates set the same values and deleting what is gone is no error (SERVER.md D).
-    pub(super) fn is_applied(&self, operations: &[Operation]) -> Result<bool> {
+    pub(crate) fn is_applied(&self, operations: &[Operation]) -> Result<bool> {
         let payloads = optimise(operations);
         if let Some(entity_type) = self.own_keys(&payloads)? {
             let created = payloads.iter().filter(|one| {

@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// Binds the built-in locations and lets subscribers bind others.
-    pub(super) fn configure_locations(&self) -> Result<()> {
+    pub(crate) fn configure_locations(&self) -> Result<()> {
         // A server whose schema has no locations has nothing to configure either.
         if self.schema().entity_type("Location").is_err() {
             return Ok(());

@@ -20,9 +20,8 @@ use crate::store::Store;
 use crate::transport::{Calls, Http, Tls, Transport};
 
 use super::ServerInformation;
-use super::cache::CacheSettings;
 use super::events::hub_for;
-use super::threads::thread_settings;
+use crate::session::memory::{CacheSettings, MemoryCounters, thread_settings};
 
 type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + Send>;
 
@@ -30,12 +29,12 @@ type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + 
 #[must_use = "nothing happens until `open` is called"]
 #[derive(Default)]
 pub struct SessionBuilder {
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     transport: Option<Box<dyn Transport>>,
     wrap_transport: Option<WrapTransport>,
     auto_connect_event_hub: bool,
-    pub(super) plugins: plugin::Settings,
-    pub(super) caching: CacheSettings,
+    pub(crate) plugins: plugin::Settings,
+    pub(crate) caching: CacheSettings,
 }
 
 impl Session {
@@ -208,7 +207,7 @@ impl SessionBuilder {
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
             lower: std::sync::OnceLock::new(),
-            memory_counters: super::MemoryCounters::default(),
+            memory_counters: MemoryCounters::default(),
             event_hub,
             configurations: Mutex::new(None),
             locations: Locations::default(),

@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// Fetches attributes of entities, those of one type together.
-    pub(super) fn fetch_by_type<'a>(
+    pub(crate) fn fetch_by_type<'a>(
         &self,
         wanted: impl IntoIterator<Item = (EntityKey, &'a str)>,
     ) -> Result<()> {
@@ -256,7 +256,7 @@ impl Session {
         self.fetch(entity_type, &keys, &[path])
     }
 
-    pub(super) fn fetch(
+    pub(crate) fn fetch(
         &self,
         entity_type: &EntityType,
         keys: &[EntityKey],
@@ -269,7 +269,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn not_loaded(&self, entity: &EntityKey, path: &str) -> Error {
+    pub(crate) fn not_loaded(&self, entity: &EntityKey, path: &str) -> Error {
         Error::new(
             ErrorKind::NotLoaded,
             format!(
@@ -279,7 +279,7 @@ impl Session {
         )
     }
 
-    pub(super) fn no_answer(&self, entity: &EntityKey, path: &str) -> Error {
+    pub(crate) fn no_answer(&self, entity: &EntityKey, path: &str) -> Error {
         self.remove_from_cache(std::slice::from_ref(entity));
         Error::new(
             ErrorKind::NotFound,

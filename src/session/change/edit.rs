@@ -125,7 +125,7 @@ impl Session {
     }
 
     /// The entity as this session knows it: entities of another session are found by key.
-    pub(super) fn own(&self, entity: &Entity) -> Result<Entity> {
+    pub(crate) fn own(&self, entity: &Entity) -> Result<Entity> {
         if std::sync::Arc::ptr_eq(&self.shared, &entity.session.shared) {
             return Ok(entity.clone());
         }

@@ -8,7 +8,7 @@ use crate::value::Value;
 
 /// Adds the operation, the entity and the attribute, as far as they can be told: the only one that
 /// was sent, else the only one that what the server says fits.
-pub(super) fn blame(
+pub(crate) fn blame(
     error: Error,
     schema: &Schema,
     operations: &[Operation],

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::handle::Session;
 use crate::value::Data;
 
-use super::IntoKey;
+use crate::session::IntoKey;
 
 impl Session {
     /// Records changes to an entity that need not be loaded; the server learns of them at the

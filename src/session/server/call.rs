@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::error::{ErrorKind, Result};
 use crate::handle::Session;
 
-use super::ServerInformation;
+use crate::session::ServerInformation;
 
 impl Session {
     /// Sends actions as they are, in one request and one transaction, and answers with the
@@ -31,13 +31,13 @@ impl Session {
     }
 
     /// The reply to one action that older servers do not know.
-    pub(super) fn call_one(&self, action: Json) -> Result<Json> {
+    pub(crate) fn call_one(&self, action: Json) -> Result<Json> {
         let replies = self.call_if_supported(&[action])?;
         Ok(replies.into_iter().next().unwrap_or_default())
     }
 
     /// [`call`](Self::call) for actions that older servers do not know.
-    pub(super) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Json>> {
+    pub(crate) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.call(actions).map_err(|error| match error.kind() {
             ErrorKind::Unsupported => {
                 let version = ServerInformation::version(self.server_information());

@@ -20,18 +20,18 @@ const CHUNK: usize = 500;
 
 /// The cache below the memory, as a session uses it.
 pub(crate) struct Lower {
-    pub(super) cache: Arc<dyn Cache>,
-    pub(super) key_maker: Box<dyn KeyMaker>,
+    pub(crate) cache: Arc<dyn Cache>,
+    pub(crate) key_maker: Box<dyn KeyMaker>,
     /// What all keys of this session begin with.
-    pub(super) scope: Vec<Json>,
-    pub(super) max_age: Option<Duration>,
+    pub(crate) scope: Vec<Json>,
+    pub(crate) max_age: Option<Duration>,
     /// What was put there before, in seconds since 1970, does not count.
-    pub(super) not_before: AtomicU64,
-    pub(super) counters: Counters,
+    pub(crate) not_before: AtomicU64,
+    pub(crate) counters: Counters,
 }
 
 /// What the cache is to be told once a commit has ended.
-pub(super) enum CommitNews {
+pub(crate) enum CommitNews {
     Nothing,
     Committed {
         effects: Effects,
@@ -43,7 +43,7 @@ pub(super) enum CommitNews {
 }
 
 impl Lower {
-    pub(super) fn key(&self, schema: &Schema, entity_type: TypeId, key: &Key) -> String {
+    pub(crate) fn key(&self, schema: &Schema, entity_type: TypeId, key: &Key) -> String {
         let mut items = self.scope.clone();
         items.push(family(schema, entity_type).name().into());
         items.extend(key.parts().iter().map(|part| Json::String(part.to_text())));
@@ -58,12 +58,12 @@ impl Lower {
     }
 
     /// Takes for unknown what is there now.
-    pub(super) fn distrust(&self) {
+    pub(crate) fn distrust(&self) {
         self.not_before.store(now() + 1, Ordering::Relaxed);
     }
 
     /// What the cache says, or nothing if it fails.
-    pub(super) fn ask<T: Default>(&self, what: &str, answer: anyhow::Result<T>) -> T {
+    pub(crate) fn ask<T: Default>(&self, what: &str, answer: anyhow::Result<T>) -> T {
         answer.unwrap_or_else(|error| {
             self.counters.failed();
             log::warn!("the cache cannot {what}, which costs requests only: {error:#}");
@@ -139,7 +139,7 @@ fn now() -> u64 {
 
 impl Session {
     /// The entity with this key, if the cache below the memory has what a query would bring.
-    pub(super) fn get_from_cache(
+    pub(crate) fn get_from_cache(
         &self,
         entity_type: &EntityType,
         key: &EntityKey,
@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// Takes from the cache what it knows of these entities. Says whether it knew any.
-    pub(super) fn fill_from_cache(&self, fetch: &Fetch) -> bool {
+    pub(crate) fn fill_from_cache(&self, fetch: &Fetch) -> bool {
         let Some(lower) = self.shared.lower.get() else {
             return false;
         };
@@ -184,12 +184,12 @@ impl Session {
         true
     }
 
-    pub(super) fn has_cache(&self) -> bool {
+    pub(crate) fn has_cache(&self) -> bool {
         self.shared.lower.get().is_some()
     }
 
     /// What an answer tells that the cache is to know; nothing without a cache.
-    pub(super) fn news(&self, answer: &Answer) -> Vec<Known> {
+    pub(crate) fn news(&self, answer: &Answer) -> Vec<Known> {
         if !self.has_cache() {
             return Vec::new();
         }
@@ -208,12 +208,12 @@ impl Session {
     }
 
     /// Tells the cache what became known; outside the store's lock.
-    pub(super) fn write_to_cache(&self, known: &[Known]) {
+    pub(crate) fn write_to_cache(&self, known: &[Known]) {
         self.shared.write_to_cache(known);
     }
 
     /// Removes an entity that is not there any more from the cache.
-    pub(super) fn remove_from_cache(&self, entities: &[EntityKey]) {
+    pub(crate) fn remove_from_cache(&self, entities: &[EntityKey]) {
         let schema = self.schema();
         let known = entities.iter().filter_map(|entity| {
             Some((
@@ -241,18 +241,18 @@ fn default_names<'a>(
 }
 
 /// Whether a query for such an entity brings nothing but its key.
-pub(super) fn is_key_enough(schema: &Schema, entity_type: &EntityType) -> bool {
+pub(crate) fn is_key_enough(schema: &Schema, entity_type: &EntityType) -> bool {
     default_names(schema, entity_type).next().is_none()
 }
 
 impl Shared {
-    pub(super) fn write_to_cache(&self, known: &[Known]) {
+    pub(crate) fn write_to_cache(&self, known: &[Known]) {
         if let (Some(lower), false) = (self.lower.get(), known.is_empty()) {
             lower.write(&self.schema, known);
         }
     }
 
-    pub(super) fn remove_from_cache(&self, entities: &[(TypeId, Key)]) {
+    pub(crate) fn remove_from_cache(&self, entities: &[(TypeId, Key)]) {
         if let Some(lower) = self.lower.get() {
             let keys = entities.iter();
             let keys = keys.map(|(entity_type, key)| lower.key(&self.schema, *entity_type, key));
@@ -261,7 +261,7 @@ impl Shared {
     }
 
     /// Ends a commit in the store. Without rows it failed.
-    pub(super) fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
+    pub(crate) fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
         let has_cache = self.lower.get().is_some();
         let answered = match &rows {
             Some(rows) if has_cache => known_in(&self.schema, rows, std::iter::empty()),
@@ -294,7 +294,7 @@ impl Shared {
     }
 
     /// Tells the cache of a commit that has ended; outside the store's lock.
-    pub(super) fn tell_cache(&self, news: &CommitNews) {
+    pub(crate) fn tell_cache(&self, news: &CommitNews) {
         match news {
             CommitNews::Nothing => {}
             CommitNews::Committed { effects, known } => {

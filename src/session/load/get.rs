@@ -7,7 +7,7 @@ use crate::schema::EntityType;
 use crate::value::EntityKey;
 use crate::wire::check_key;
 
-use super::lower::is_key_enough;
+use crate::session::memory::is_key_enough;
 
 impl Session {
     /// The entity with this key: the one that the session knows, else fetched with its default
@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// The entity, if it is in memory or in the cache below it.
-    pub(super) fn get_without_asking(
+    pub(crate) fn get_without_asking(
         &self,
         entity_type: &EntityType,
         key: &EntityKey,
@@ -84,7 +84,7 @@ impl Session {
 }
 
 /// The query for the entities with these keys, which must be of the type's form.
-pub(super) fn by_keys(entity_type: &EntityType, asked: &str, keys: &[EntityKey]) -> Statement {
+pub(crate) fn by_keys(entity_type: &EntityType, asked: &str, keys: &[EntityKey]) -> Statement {
     let names = entity_type.primary_key();
     let criterion = match (names, keys) {
         ([name], [key]) => field(name).eq(key.id()),
