@@ -48,6 +48,9 @@ mod transport;
 mod value;
 mod wire;
 
+/// The crates whose types stand in signatures here, in the versions that fit.
+pub use {anyhow, jiff, serde_json, url, uuid};
+
 pub use api::{CancelToken, Statistics};
 pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
 pub use entity::{Collection, CustomAttributes, FromAttribute, FromAttributes, Metadata, Origin};

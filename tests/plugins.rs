@@ -592,7 +592,7 @@ fn libraries_that_do_not_fit_are_refused_unopened() {
 
 /// The identity says nothing of what lies under this crate: that is asked of the library itself.
 #[test]
-#[ignore = "builds for minutes: cargo test --test plugins -- --ignored"]
+#[ignore = "builds for minutes: cargo test --workspace --test plugins -- --ignored"]
 fn a_library_with_other_features_of_a_dependency_is_refused() {
     let (folder, same) = (Folder::new(), built_with(&[]));
     folder.copy(&same, "same");
@@ -622,7 +622,7 @@ fn built_with(more: &[&str]) -> std::path::PathBuf {
         .chain(more.iter().copied())
         .collect();
     let built = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", "ftrack-api"])
+        .args(["build", "--locked", "--workspace"])
         .args(["--example", "plugin_action", "--features"])
         .arg(features.join(","))
         .arg("--target-dir")

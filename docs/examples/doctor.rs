@@ -1,6 +1,6 @@
 //! Says why a session does not open, or that all is well.
 //!
-//! Run it with `cargo run --example doctor`: it looks at what `FTRACK_SERVER`, `FTRACK_API_KEY`
+//! Run it with `cargo run -p ftrack-examples --bin doctor`: it looks at what `FTRACK_SERVER`, `FTRACK_API_KEY`
 //! and `FTRACK_API_USER` say. Ends with 1 if something does not work.
 #![allow(clippy::print_stdout, reason = "it shows what it finds")]
 

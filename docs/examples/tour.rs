@@ -1,6 +1,6 @@
 //! A small real job from beginning to end, on a server of its own.
 //!
-//! Run it with `cargo run --example tour`. With `FTRACK_SERVER` set it runs against that server,
+//! Run it with `cargo run -p ftrack-examples --bin tour`. With `FTRACK_SERVER` set it runs against that server,
 //! as the user and with the key that the environment names, and creates a shot there.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
@@ -113,7 +113,10 @@ fn list_shots(session: &Session, project: &Entity) -> Result<()> {
 
 fn create_shot(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entity>)> {
     // A name of its own, so that the tour can be taken more than once on one server.
-    let name = format!("tour_{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let name = format!(
+        "tour_{}",
+        &ftrack_api::uuid::Uuid::new_v4().simple().to_string()[..8]
+    );
     let shot = session.create("Shot", data! { "name": name, "parent": project })?;
     let tasks = ["animation", "lighting", "compositing"]
         .map(|name| session.create("Task", data! { "name": name, "parent": &shot }));
@@ -122,7 +125,7 @@ fn create_shot(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entit
 }
 
 fn path_of(entity: &Entity) -> Result<String> {
-    let link: serde_json::Value = entity.get("link")?;
+    let link: ftrack_api::serde_json::Value = entity.get("link")?;
     let names = link.as_array().into_iter().flatten();
     let names: Vec<_> = names
         .filter_map(|element| element["name"].as_str())

@@ -97,7 +97,7 @@ fn example(file: &str) -> PathBuf {
     let path = examples.join(file);
     assert!(
         path.exists(),
-        "{} is not there: `cargo build --examples` makes it",
+        "{} does not exist: `cargo build --workspace --examples` builds it",
         path.display()
     );
     path

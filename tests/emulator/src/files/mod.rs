@@ -12,6 +12,10 @@ pub mod encode;
 mod download;
 mod signing;
 mod store;
+#[cfg(feature = "images")]
+mod thumbnail;
+#[cfg(not(feature = "images"))]
+#[path = "thumbnail_without_images.rs"]
 mod thumbnail;
 mod upload;
 
