@@ -148,7 +148,9 @@ fn attributes(server: &Server) {
         || (),
         |()| {
             let columns = TEXTS.iter().chain(&NUMBERS).chain(&DATES);
-            let table = session.table(&tasks, columns.copied()).expect("loaded");
+            let table = session
+                .table(&tasks, columns.collect::<Vec<_>>())
+                .expect("loaded");
             for row in &table {
                 touch_row(row).expect("loaded");
             }

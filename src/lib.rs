@@ -53,7 +53,9 @@ pub use {anyhow, jiff, serde_json, url, uuid};
 
 pub use api::{CancelToken, Statistics};
 pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
-pub use entity::{Collection, CustomAttributes, FromAttribute, FromAttributes, Metadata, Origin};
+pub use entity::{
+    Collection, CustomAttributes, Entities, FromAttribute, FromAttributes, Metadata, Origin,
+};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
@@ -66,15 +68,18 @@ pub use schema::{
     Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
 };
 pub use session::{
-    Column, FromCell, IntoKey, JOB_SYNC_USERS_LDAP, Media, Query, QueryIter, QueryPages, Rows,
-    Scope, Search, ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
+    Column, FromCell, JOB_SYNC_USERS_LDAP, Media, Query, QueryIter, QueryPages, Rows, Scope,
+    Search, ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
 };
 pub use session::{FollowUpdates, SessionCache};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;
 pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
-pub use value::{Data, EntityKey, FromValue, Mismatch, Value};
+pub use value::{Data, DataIter, EntityKey, FromValue, IntoKey, Mismatch, Paths, Value};
+
+// The crates whose types stand in public signatures.
+pub use {anyhow, jiff, serde_json, url, uuid};
 
 /// For the fuzzer in `tests/fuzz` only: packets have no other way in.
 #[cfg(fuzzing)]

@@ -67,7 +67,7 @@ impl Stage {
 
     fn bound(&self, name: &str, binding: Binding) -> Location {
         let data = data! { "name": name };
-        self.session.ensure("Location", data, &["name"]).unwrap();
+        self.session.ensure("Location", data, "name").unwrap();
         let location = self.session.location(name).unwrap();
         location.bind(binding.structure(StandardStructure::new()));
         location

@@ -633,7 +633,7 @@ fn who_ensures_again_while_it_is_in_doubt_makes_nothing_twice() {
     for arrives in [true, false] {
         let lost = Lost::new();
         let data = data! { "name": "ensured", "parent": lost.first("Project where name is test") };
-        let ensure = || lost.session.ensure("Folder", data.clone(), &["name"]);
+        let ensure = || lost.session.ensure("Folder", data.clone(), "name");
         lost.leave_in_doubt(arrives);
         let error = ensure().unwrap_err();
         assert!(error.to_string().contains("asks first"), "{error}");

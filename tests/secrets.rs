@@ -40,7 +40,7 @@ fn keys_and_cookies_are_in_no_line_of_a_traced_run() {
     let session = open().open().unwrap();
     session.event_hub().connect().unwrap();
     session
-        .ensure("User", data! { "username": "traced" }, &[])
+        .ensure("User", data! { "username": "traced" }, "")
         .unwrap();
     session.query("Task limit 3").unwrap().all().unwrap();
     let file = files(&session);

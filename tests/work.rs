@@ -716,18 +716,18 @@ fn ensure_finds_creates_and_updates() {
 
     // The key can identify as well, and so can what cannot be changed.
     let data = data! { "id": first.id(), "email": "g@h.i" };
-    assert_eq!(session.ensure("User", data, &["id"]).unwrap(), first);
+    assert_eq!(session.ensure("User", data, "id").unwrap(), first);
 
     // A reference can identify too.
     let project = studio.project();
     let data = data! { "name": "shared", "parent": &project };
     let folder = session
-        .ensure("Folder", data.clone(), &["name", "parent"])
+        .ensure("Folder", data.clone(), ["name", "parent"])
         .unwrap();
     assert_eq!(
         studio
             .other()
-            .ensure("Folder", data, &["name", "parent"])
+            .ensure("Folder", data, ["name", "parent"])
             .unwrap()
             .key(),
         folder.key()
@@ -831,13 +831,13 @@ fn populate_and_refresh() {
     same(&other, &mixed[1]).set("bid", 999).unwrap();
     other.commit().unwrap();
     assert_ne!(mixed[1].get::<i64>("bid").unwrap(), 999);
-    session.refresh([&mixed[1]], &[]).unwrap();
+    session.refresh([&mixed[1]]).unwrap();
     assert_eq!(mixed[1].get::<i64>("bid").unwrap(), 999);
     // Entities of another session are known by their keys.
     mixed[1].set("bid", 1000).unwrap();
     session.commit().unwrap();
     let theirs = [&mixed[1], &mixed[2]];
-    other.refresh(theirs, &[]).unwrap();
+    other.refresh(theirs).unwrap();
     assert_eq!(same(&other, &mixed[1]).get::<i64>("bid").unwrap(), 1000);
 }
 
@@ -1243,7 +1243,7 @@ fn custom_attributes_of_many_entities_cost_few_requests() {
     };
     assert_eq!(requests(&other, writing), 1);
     let seen = same(session, &shots[7]);
-    session.refresh([&seen], &["custom_attributes"]).unwrap();
+    session.populate(&seen, "custom_attributes").unwrap();
     assert_eq!(
         seen.custom_attributes()
             .unwrap()

@@ -33,7 +33,7 @@ impl Plugin for LocationPlugin {
     fn register(&self, registrar: &mut Registrar, arguments: &Arguments) -> Result<()> {
         let settings: Settings = arguments.read()?;
         registrar.configure_location(move |session| {
-            session.ensure("Location", data! { "name": "studio.main" }, &["name"])?;
+            session.ensure("Location", data! { "name": "studio.main" }, "name")?;
             session.location("studio.main")?.bind(
                 Binding::new()
                     .accessor(DiskAccessor::new(&settings.studio_mount)?)

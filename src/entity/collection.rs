@@ -7,6 +7,8 @@ use crate::handle::Entity;
 use crate::schema::AttributeKind;
 use crate::value::EntityKey;
 
+use super::Entities;
+
 /// A collection of one entity, such as the notes of a task; made by [`Entity::collection`].
 ///
 /// Reading loads the collection, for all peers of the entity at once. Adding and removing does
@@ -115,8 +117,8 @@ impl Collection {
     /// # Errors
     ///
     /// As for [`push`](Self::push).
-    pub fn extend<'a>(&self, members: impl IntoIterator<Item = &'a Entity>) -> Result<()> {
-        let members: Vec<EntityKey> = members.into_iter().map(Entity::key).collect();
+    pub fn extend(&self, members: impl Entities) -> Result<()> {
+        let members: Vec<EntityKey> = members.to_entities()?.iter().map(Entity::key).collect();
         self.change(&members, &[])
     }
 
@@ -170,9 +172,9 @@ impl Collection {
     /// # Errors
     ///
     /// [`ErrorKind::Duplicate`] if one is given twice, and as for [`Entity::set`].
-    pub fn replace<'a>(&self, members: impl IntoIterator<Item = &'a Entity>) -> Result<()> {
+    pub fn replace(&self, members: impl Entities) -> Result<()> {
         let mut keys: Vec<EntityKey> = Vec::new();
-        for member in members {
+        for member in members.to_entities()?.iter() {
             if keys.contains(&member.key()) {
                 return Err(Error::new(
                     ErrorKind::Duplicate,

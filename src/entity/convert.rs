@@ -3,8 +3,7 @@
 use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{Operand, ToOperand};
-use crate::session::IntoKey;
-use crate::value::{EntityKey, FromValue, Lent, Mismatch, Value};
+use crate::value::{EntityKey, FromValue, IntoKey, Lent, Mismatch, Value};
 
 /// A type that [`Entity::get`] can answer with: everything that is [`FromValue`], and entities
 /// of the same session.
@@ -57,7 +56,7 @@ impl FromAttribute for Vec<Entity> {
 
 /// Keys from the session's own store are always good; those that somebody made up may not be.
 fn known(session: &Session, key: &EntityKey) -> Result<Entity, Mismatch> {
-    session.entity(key).map_err(|error| Mismatch {
+    session.entity_of(key).map_err(|error| Mismatch {
         wanted: "a reference to an entity of the session's server",
         found: error.to_string(),
     })
@@ -105,6 +104,12 @@ impl From<&Entity> for EntityKey {
     }
 }
 
+impl From<Entity> for EntityKey {
+    fn from(entity: Entity) -> Self {
+        entity.key()
+    }
+}
+
 /// In a query, an entity stands for its primary key.
 impl ToOperand for Entity {
     fn to_operand(&self) -> Result<Operand> {
@@ -113,6 +118,12 @@ impl ToOperand for Entity {
 }
 
 impl IntoKey for &Entity {
+    fn into_key(self, _: &str) -> EntityKey {
+        self.key()
+    }
+}
+
+impl IntoKey for Entity {
     fn into_key(self, _: &str) -> EntityKey {
         self.key()
     }

@@ -38,7 +38,7 @@ impl Entity {
             let missing: Vec<&str> = names.iter().copied().filter(is_missing).collect();
             drop(store);
             if !missing.is_empty() {
-                session.populate([self], &missing.join(", "))?;
+                session.populate(self, missing)?;
             }
         }
         let pair = |name| Ok((name, self.value(name)?));

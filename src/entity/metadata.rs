@@ -84,12 +84,12 @@ impl Metadata {
         }
         let row = session.create(
             ROW,
-            vec![
-                ("parent_id".into(), self.entity.id().into()),
-                ("parent_type".into(), self.entity.entity_type().into()),
-                ("key".into(), key.into()),
-                ("value".into(), value.into()),
-            ],
+            crate::data! {
+                "parent_id": self.entity.id(),
+                "parent_type": self.entity.entity_type(),
+                "key": key,
+                "value": value,
+            },
         )?;
         let joined = self.join(&[row.key()], &[]);
         if joined.is_err() {

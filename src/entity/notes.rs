@@ -3,6 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 
+use super::Entities;
+
 impl Entity {
     /// Writes a note on this entity: a task, a version, a project, whatever has `notes`. The
     /// server learns of it at the next [`commit`](crate::Session::commit).
@@ -36,9 +38,10 @@ impl Entity {
         &self,
         content: &str,
         author: &Entity,
-        recipients: &[Entity],
-        labels: &[Entity],
+        recipients: impl Entities,
+        labels: impl Entities,
     ) -> Result<Entity> {
+        let (recipients, labels) = (&*recipients.to_entities()?, &*labels.to_entities()?);
         let session = self.session();
         let notes = self.collection("notes")?;
         let schema = session.schema();
@@ -63,7 +66,7 @@ impl Entity {
         match labels {
             [] => {}
             _ if has_labels => {}
-            [category] => data.push(("category_id".to_owned(), category.id().into())),
+            [category] => data.set("category_id", category.id()),
             _ => {
                 let message = "the server has no note labels; a note has one category there";
                 return Err(Error::new(ErrorKind::Unsupported, message));

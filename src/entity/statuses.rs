@@ -65,7 +65,7 @@ impl Entity {
     fn loaded(&self, path: &str) -> Result<Vec<Entity>> {
         match self.get_with(path, Populate::Off) {
             Err(error) if error.kind() == ErrorKind::NotLoaded => {
-                self.session().populate([self], &format!("{path}.name"))?;
+                self.session().populate(self, format!("{path}.name"))?;
                 self.get(path)
             }
             found => found,
@@ -74,7 +74,7 @@ impl Entity {
 
     fn override_of(&self, type_id: &str) -> Result<Option<Entity>> {
         let projections = "_overrides.type_id, _overrides.workflow_schema.statuses.name";
-        self.session().populate([self], projections)?;
+        self.session().populate(self, projections)?;
         for one in self.get::<Vec<Entity>>("_overrides")? {
             if one.get::<Option<String>>("type_id")?.as_deref() == Some(type_id) {
                 return Ok(Some(one));
@@ -101,7 +101,7 @@ impl Entity {
                 return Err(Error::new(ErrorKind::Validation, message));
             }
         };
-        session.populate([self], "_schemas.type_id")?;
+        session.populate(self, "_schemas.type_id")?;
         for one in self.get::<Vec<Entity>>("_schemas")? {
             if one.get::<String>("type_id")? == *object_type {
                 let rows = select(link)

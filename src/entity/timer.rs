@@ -86,7 +86,7 @@ impl Entity {
         let seconds = now_of_server(session).duration_since(start).as_secs();
         let mut data = crate::data! { "duration": seconds.max(0) };
         for name in names {
-            data.push((name.to_owned(), timer.value(name)?.unwrap_or_default()));
+            data.set(name, timer.value(name)?);
         }
         session.delete(&timer)?;
         let stopped = session.create("Timelog", data);

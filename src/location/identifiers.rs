@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
 use crate::query::{field, select};
@@ -37,7 +38,8 @@ impl Location {
     ///
     /// [`ErrorKind::NotFound`] naming those that are not in this location; else what kept the
     /// server's answer from arriving.
-    pub fn get_resource_identifiers(&self, components: &[Entity]) -> Result<Vec<String>> {
+    pub fn get_resource_identifiers(&self, components: impl Entities) -> Result<Vec<String>> {
+        let components = &*components.to_entities()?;
         let found = self.find_resource_identifiers(components)?;
         let missing = components.iter().zip(&found);
         let missing: Vec<String> = missing
@@ -57,7 +59,11 @@ impl Location {
     /// # Errors
     ///
     /// What kept the server's answer from arriving, or what a transformer says of an identifier.
-    pub fn find_resource_identifiers(&self, components: &[Entity]) -> Result<Vec<Option<String>>> {
+    pub fn find_resource_identifiers(
+        &self,
+        components: impl Entities,
+    ) -> Result<Vec<Option<String>>> {
+        let components = &*components.to_entities()?;
         let binding = self.binding();
         let mut found = HashMap::new();
         if !binding.is_remembered {
@@ -124,7 +130,8 @@ impl Location {
     /// # Errors
     ///
     /// As for [`get_filesystem_path`](Self::get_filesystem_path).
-    pub fn get_filesystem_paths(&self, components: &[Entity]) -> Result<Vec<PathBuf>> {
+    pub fn get_filesystem_paths(&self, components: impl Entities) -> Result<Vec<PathBuf>> {
+        let components = &*components.to_entities()?;
         let accessor = self.need_accessor()?;
         let identifiers = self.get_resource_identifiers(components)?;
         let found = components.iter().zip(identifiers);

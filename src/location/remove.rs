@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::transfer::{is_file, with_members};
+use crate::entity::Entities;
 use crate::error::{Error, Result};
 use crate::handle::{Entity, Location};
 
@@ -26,7 +27,8 @@ impl Location {
     /// # Errors
     ///
     /// As for [`remove_component`](Self::remove_component).
-    pub fn remove_components(&self, components: &[Entity], recursive: bool) -> Result<()> {
+    pub fn remove_components(&self, components: impl Entities, recursive: bool) -> Result<()> {
+        let components = &*components.to_entities()?;
         self.check_writable()?;
         let (mut seen, mut all) = (HashSet::new(), Vec::new());
         for component in components {

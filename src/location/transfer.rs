@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::accessor::{Accessor, Content};
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
 use crate::structure::StructureContext;
@@ -86,10 +87,11 @@ impl Location {
     /// [`add_component`](Self::add_component).
     pub fn add_components(
         &self,
-        components: &[Entity],
+        components: impl Entities,
         sources: &[Location],
         recursive: bool,
     ) -> Result<()> {
+        let components = &*components.to_entities()?;
         self.plan_transfer(components, sources, recursive)?.run()
     }
 
@@ -101,10 +103,11 @@ impl Location {
     /// As for [`add_components`](Self::add_components).
     pub fn plan_transfer(
         &self,
-        components: &[Entity],
+        components: impl Entities,
         sources: &[Location],
         recursive: bool,
     ) -> Result<Transfer> {
+        let components = &*components.to_entities()?;
         if sources.len() != 1 && sources.len() != components.len() {
             let message = format!(
                 "{} components take one source or {0}, not {}",

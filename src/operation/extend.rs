@@ -130,7 +130,7 @@ mod tests {
     fn collections_of_new_entities_begin_empty() {
         let create = Operation::Create {
             entity: EntityKey::new("Task", "t"),
-            entity_data: Vec::new(),
+            entity_data: crate::Data::new(),
         };
         assert_eq!(
             shown(&[create, extend(&["a"], &[])]),

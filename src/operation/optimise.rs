@@ -42,7 +42,7 @@ fn payload((index, operation): (usize, &Operation)) -> Payload<'_> {
     let (action, data) = match operation {
         Operation::Create { entity_data, .. } => {
             let data = entity_data.iter();
-            let data = data.map(|(name, value)| (name.as_str(), value, index));
+            let data = data.map(|(name, value)| (name, value, index));
             (Action::Create, data.collect())
         }
         Operation::Update {
@@ -161,7 +161,7 @@ mod tests {
     fn create(id: u8) -> Operation {
         Operation::Create {
             entity: key(id),
-            entity_data: vec![("a".into(), Value::from(0)), ("b".into(), Value::from(0))],
+            entity_data: crate::data! { "a": 0, "b": 0 },
         }
     }
 

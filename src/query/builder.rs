@@ -7,6 +7,7 @@ use crate::query::operand::{Operand, ToOperand, compare, one_of};
 use crate::query::tree::{
     Aggregate, Criterion, Kind, Operator, Order, Path, Projection, Refusal, Set, Statement,
 };
+use crate::value::Paths;
 
 /// A query for entities of a type; refine it with the methods of [`Statement`].
 ///
@@ -74,9 +75,9 @@ impl Statement {
     /// assert_eq!(statement.to_string(), "select name, status.name from Task");
     /// ```
     #[must_use = "this gives the changed statement"]
-    pub fn fields<T: AsRef<str>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
-        for field in fields {
-            if let Some(projection) = self.understood(field.as_ref().parse::<Projection>())
+    pub fn fields(mut self, fields: impl Paths) -> Self {
+        for field in fields.to_paths() {
+            if let Some(projection) = self.understood(field.parse::<Projection>())
                 && !self.projections.contains(&projection)
             {
                 self.projections.push(projection);
@@ -96,7 +97,7 @@ impl Statement {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     #[must_use = "this gives the changed statement"]
-    pub fn with_projections<T: AsRef<str>>(self, fields: impl IntoIterator<Item = T>) -> Self {
+    pub fn with_projections(self, fields: impl Paths) -> Self {
         if self.projections.is_empty() {
             self.fields(fields)
         } else {
@@ -148,8 +149,8 @@ impl Statement {
     /// assert_eq!(statement.to_string(), "Task order by name, id");
     /// ```
     #[must_use = "this gives the changed statement"]
-    pub fn order_by(self, path: impl AsRef<str>) -> Self {
-        self.ordered(path.as_ref(), false)
+    pub fn order_by(self, paths: impl Paths) -> Self {
+        self.ordered(paths, false)
     }
 
     /// Sorts by the attribute, largest first, within what it is sorted by already.
@@ -159,8 +160,8 @@ impl Statement {
     /// assert_eq!(statement.to_string(), "Task order by bid descending");
     /// ```
     #[must_use = "this gives the changed statement"]
-    pub fn order_by_descending(self, path: impl AsRef<str>) -> Self {
-        self.ordered(path.as_ref(), true)
+    pub fn order_by_descending(self, paths: impl Paths) -> Self {
+        self.ordered(paths, true)
     }
 
     /// Makes one row of all rows that agree in these attributes.
@@ -172,9 +173,9 @@ impl Statement {
     /// assert_eq!(statement.to_string(), "select count(id) from Task group by project_id, status_id");
     /// ```
     #[must_use = "this gives the changed statement"]
-    pub fn group_by<T: AsRef<str>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
-        for path in paths {
-            if let Some(path) = self.understood(path.as_ref().parse()) {
+    pub fn group_by(mut self, paths: impl Paths) -> Self {
+        for path in paths.to_paths() {
+            if let Some(path) = self.understood(path.parse()) {
                 self.group.push(path);
             }
         }
@@ -204,9 +205,11 @@ impl Statement {
         self
     }
 
-    fn ordered(mut self, path: &str, descending: bool) -> Self {
-        if let Some(path) = self.understood(path.parse()) {
-            self.order.push(Order { path, descending });
+    fn ordered(mut self, paths: impl Paths, descending: bool) -> Self {
+        for path in paths.to_paths() {
+            if let Some(path) = self.understood(path.parse()) {
+                self.order.push(Order { path, descending });
+            }
         }
         self
     }

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::Value;
+use crate::value::{Paths, Value};
 
 /// An entity type that a plugin may change, before the session uses it. Other sessions and the
 /// schema on disk do not see it.
@@ -77,10 +77,7 @@ impl<'a> EntityTypeChanges<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::UnknownAttribute`] if a path leads nowhere; then nothing changes.
-    pub fn set_default_projections<T: AsRef<str>>(
-        &mut self,
-        paths: impl IntoIterator<Item = T>,
-    ) -> Result<()> {
+    pub fn set_default_projections(&mut self, paths: impl Paths) -> Result<()> {
         let paths = self.checked(paths)?;
         self.change().default_projections = paths;
         Ok(())
@@ -92,10 +89,7 @@ impl<'a> EntityTypeChanges<'a> {
     /// # Errors
     ///
     /// As for [`set_default_projections`](Self::set_default_projections).
-    pub fn add_default_projections<T: AsRef<str>>(
-        &mut self,
-        paths: impl IntoIterator<Item = T>,
-    ) -> Result<()> {
+    pub fn add_default_projections(&mut self, paths: impl Paths) -> Result<()> {
         let paths = self.checked(paths)?;
         let have = &mut self.change().default_projections;
         for path in paths {
@@ -194,9 +188,8 @@ impl<'a> EntityTypeChanges<'a> {
         Ok(())
     }
 
-    fn checked<T: AsRef<str>>(&self, paths: impl IntoIterator<Item = T>) -> Result<Vec<SmolStr>> {
-        let paths = paths.into_iter().map(|path| {
-            let path = path.as_ref();
+    fn checked(&self, paths: impl Paths) -> Result<Vec<SmolStr>> {
+        let paths = paths.to_paths().into_iter().map(|path| {
             self.schema.check_path(self.entity_type(), path)?;
             Ok(path.into())
         });

@@ -9,9 +9,7 @@ mod server;
 
 pub use change::Strategy;
 pub use components::Media;
-pub use load::{
-    Column, FromCell, IntoKey, Query, QueryIter, QueryPages, Rows, Search, Table, TableRow,
-};
+pub use load::{Column, FromCell, Query, QueryIter, QueryPages, Rows, Search, Table, TableRow};
 pub use memory::{FollowUpdates, Scope, SessionCache, SettingGuard};
 pub(crate) use memory::{Lower, MemoryCounters, ThreadSettings};
 pub(crate) use open::hub_for;

@@ -37,7 +37,7 @@ impl Store {
             ));
         }
         let mut slots = Vec::with_capacity(data.len());
-        let mut entity_data = Vec::with_capacity(data.len());
+        let mut entity_data = Data::with_capacity(data.len());
         let mut later = Vec::new();
         for Given {
             attribute,
@@ -51,7 +51,7 @@ impl Store {
                 later.push((name, value));
             } else {
                 slots.push((attribute, slot));
-                entity_data.push((name, value));
+                entity_data.push_new(name, value);
             }
         }
         if let Some(deleted) = twin {
@@ -198,7 +198,7 @@ impl Store {
                 entity_data,
             } => {
                 if *created == entity {
-                    entity_data.retain(|(present, _)| !is_it(present));
+                    entity_data.retain(|present| !is_it(present));
                 }
                 true
             }

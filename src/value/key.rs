@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
+use uuid::Uuid;
 
 use super::Text;
 
@@ -71,6 +72,86 @@ impl EntityKey {
 
     pub(crate) fn key(&self) -> &Key {
         &self.key
+    }
+}
+
+/// The key of an entity whose type is known: an id, or a whole [`EntityKey`].
+///
+/// Every function that takes an entity type and a key takes the key as `impl IntoKey`.
+///
+/// ```
+/// use ftrack_api::{EntityKey, IntoKey, uuid::Uuid};
+///
+/// let id = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
+/// let key = EntityKey::new("Task", id);
+/// assert_eq!(id.into_key("Task"), key);
+/// assert_eq!(Uuid::parse_str(id)?.into_key("Task"), key);
+/// assert_eq!((&key).into_key("Task"), key);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the key of an entity",
+    label = "expected a key",
+    note = "give an id (`&str`, `String`, `uuid::Uuid`), an `EntityKey`, an entity (`&task`), or a \
+            list of texts for a key with several parts"
+)]
+pub trait IntoKey {
+    /// The key, of type `entity_type` unless it names another.
+    fn into_key(self, entity_type: &str) -> EntityKey;
+}
+
+impl IntoKey for &str {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self)
+    }
+}
+
+impl IntoKey for &String {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self)
+    }
+}
+
+impl IntoKey for String {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self)
+    }
+}
+
+impl IntoKey for Uuid {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        let mut text = Uuid::encode_buffer();
+        EntityKey::new(entity_type, self.hyphenated().encode_lower(&mut text))
+    }
+}
+
+impl IntoKey for &Uuid {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        (*self).into_key(entity_type)
+    }
+}
+
+impl IntoKey for EntityKey {
+    fn into_key(self, _: &str) -> EntityKey {
+        self
+    }
+}
+
+impl IntoKey for &EntityKey {
+    fn into_key(self, _: &str) -> EntityKey {
+        self.clone()
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> IntoKey for [T; N] {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::composite(entity_type, self)
+    }
+}
+
+impl From<&EntityKey> for EntityKey {
+    fn from(key: &EntityKey) -> Self {
+        key.clone()
     }
 }
 

@@ -1,8 +1,10 @@
 //! What attributes hold: scalars, dates, free-form JSON, and references to entities by key.
 
 mod convert;
+mod data;
 mod date;
 mod key;
+mod paths;
 mod slot;
 mod text;
 
@@ -13,9 +15,11 @@ use jiff::civil::{Date, DateTime};
 
 pub use convert::{FromValue, Mismatch};
 pub(crate) use convert::{scalar, whole};
+pub use data::{Data, DataIter};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
-pub use key::EntityKey;
 pub(crate) use key::Key;
+pub use key::{EntityKey, IntoKey};
+pub use paths::Paths;
 pub(crate) use slot::{Cell, Lent, Slot};
 pub(crate) use text::Text;
 
@@ -114,22 +118,3 @@ impl fmt::Display for Value {
         }
     }
 }
-
-/// Builds the attributes of an entity, in order, from names and anything that is a [`Value`].
-///
-/// ```
-/// use ftrack_api::{data, Value};
-///
-/// let shot = data! { "name": "sh010", "description": None::<String>, "bid": 2.5 };
-/// assert_eq!(shot[0], ("name".to_owned(), Value::from("sh010")));
-/// assert_eq!(shot[1].1, Value::Null);
-/// ```
-#[macro_export]
-macro_rules! data {
-    ($($name:literal : $value:expr),* $(,)?) => {
-        ::std::vec![$((::std::string::String::from($name), $crate::Value::from($value))),*]
-    };
-}
-
-/// Attributes by name, in the order given; made by [`data!`](crate::data).
-pub type Data = Vec<(String, Value)>;

@@ -252,7 +252,7 @@ fn managing_what_gets_cached() {
     let new = session.create("Task", data! { "name": "new", "parent": &parent });
     let new = new.unwrap();
     // Something that makes the session write.
-    session.refresh([&task], &["bid"]).unwrap();
+    session.populate(&task, "bid").unwrap();
     assert_eq!(session.get("Task", new.id()).unwrap().unwrap(), new);
     assert_eq!(task.get::<String>("name").unwrap(), "changed");
 

@@ -143,7 +143,7 @@ fn only_what_the_server_said_is_kept() {
         "select name, time_logged, thumbnail_url from Task",
     );
     task.set("name", "not committed").unwrap();
-    session.refresh([&task], &["bid"]).unwrap();
+    session.populate(&task, "bid").unwrap();
     let new = session.create(
         "Task",
         data! { "name": "new", "parent": task.get::<Entity>("parent").unwrap() },
@@ -484,7 +484,7 @@ fn refresh_asks_the_server_whatever_is_cached() {
         .update("Task", task.id(), data! { "bid": 77 })
         .unwrap();
     blind.commit().unwrap();
-    session.refresh([&task], &[]).unwrap();
+    session.refresh([&task]).unwrap();
     assert_eq!(task.get::<f64>("bid").unwrap(), 77.0);
     let other = with(&server, &cache);
     let same = other.get("Task", task.id()).unwrap().unwrap();
@@ -569,7 +569,7 @@ fn who_adds_an_attribute_brings_no_older_ones_back() {
                 let other = with(&server, &cache);
                 let same = other.entity(&task.key()).unwrap();
                 while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                    other.refresh([&same], &["description"]).unwrap();
+                    other.populate(&same, "description").unwrap();
                 }
             });
         }

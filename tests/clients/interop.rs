@@ -555,7 +555,7 @@ fn each_sees_what_the_other_changes_and_deletes() {
     );
     let order = json!([{"key": [kind, id], "set": change, "metadata": metadata, "custom_attributes": custom}]);
     studio.python.tell("update", &order);
-    session.refresh([&task], &[]).unwrap();
+    session.refresh([&task]).unwrap();
     let seen = studio.open().get(&kind, id.as_str()).unwrap().unwrap();
     for (name, given) in change.as_object().unwrap() {
         let expected = dumped(given, &made);
@@ -675,7 +675,7 @@ impl Place {
             return session.location(self.name).unwrap();
         }
         let data = ftrack_api::data! { "name": self.name };
-        session.ensure("Location", data, &["name"]).unwrap();
+        session.ensure("Location", data, "name").unwrap();
         let location = session.location(self.name).unwrap();
         let binding = Binding::new().accessor(DiskAccessor::new(self.folder.path()).unwrap());
         location.bind(match self.structure {

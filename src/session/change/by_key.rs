@@ -2,9 +2,7 @@
 
 use crate::error::Result;
 use crate::handle::Session;
-use crate::value::Data;
-
-use crate::session::IntoKey;
+use crate::value::{Data, IntoKey};
 
 impl Session {
     /// Records changes to an entity that need not be loaded; the server learns of them at the

@@ -44,10 +44,13 @@ impl Session {
         let recording = self.record_operations();
         // Key-value pairs are entities of their own, which refer to this one.
         let mut data = data;
-        let pairs = data.extract_if(.., |(name, value)| {
-            matches!(value, Value::Json(_)) && matches!(name.as_str(), METADATA | CUSTOM_ATTRIBUTES)
-        });
-        let pairs: Data = pairs.collect();
+        let is_json = |name: &&str| matches!(data.get(name), Some(Value::Json(_)));
+        let names = [METADATA, CUSTOM_ATTRIBUTES].into_iter().filter(is_json);
+        let names: Vec<&str> = names.collect();
+        let pairs = names
+            .iter()
+            .filter_map(|name| Some((*name, data.remove(name)?)));
+        let pairs: Vec<(&str, Value)> = pairs.collect();
         let mut store = self.shared.store.lock();
         let mut new_id = || Uuid::new_v4().to_string();
         let place = store.create(entity_type, data, recording, &mut new_id)?;
@@ -135,9 +138,8 @@ impl Session {
 
 /// The server runs jobs of other types itself; a program's own are of one type.
 fn check_job(entity_type: &str, data: &Data) -> Result<()> {
-    let job_type = data.iter().find(|(name, _)| name == "type");
-    match job_type {
-        Some((_, Value::Text(found))) if entity_type == "Job" && found != "api_job" => {
+    match data.get("type") {
+        Some(Value::Text(found)) if entity_type == "Job" && found != "api_job" => {
             let message = format!("a new Job cannot have type {found:?}, only \"api_job\"");
             Err(Error::new(ErrorKind::Validation, message))
         }

@@ -110,7 +110,7 @@ impl Session {
             .collect();
         match missing.is_empty() {
             true => Ok(()),
-            false => self.populate([entity], &missing.join(",")),
+            false => self.populate(entity, missing),
         }
     }
 }

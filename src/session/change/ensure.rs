@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, all_of, field, select};
-use crate::value::{Data, Value};
+use crate::value::{Data, Paths, Value};
 
 impl Session {
     /// The one entity whose `identifying_keys` are as in `data`: created if there is none, and
@@ -20,8 +20,8 @@ impl Session {
     /// use ftrack_api::data;
     ///
     /// let data = data! { "username": "ada", "email": "ada@example.com" };
-    /// let ada = session.ensure("User", data.clone(), &["username"])?;
-    /// assert_eq!(session.ensure("User", data, &["username"])?, ada);
+    /// let ada = session.ensure("User", data.clone(), "username")?;
+    /// assert_eq!(session.ensure("User", data, "username")?, ada);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -36,11 +36,11 @@ impl Session {
         &self,
         entity_type: &str,
         data: Data,
-        identifying_keys: &[&str],
+        identifying_keys: impl Paths,
     ) -> Result<Entity> {
-        let criterion = identity(entity_type, &data, identifying_keys)?;
+        let criterion = identity(entity_type, &data, &identifying_keys.to_paths())?;
         self.settle_doubt()?;
-        let names: Vec<&str> = data.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = data.names().collect();
         let query = self.query(select(entity_type).fields(names).filter(criterion))?;
         let entity = match query.one() {
             Ok(found) => found,
@@ -61,7 +61,7 @@ impl Session {
 fn identity(entity_type: &str, data: &Data, keys: &[&str]) -> Result<Criterion> {
     let mut criteria = Vec::new();
     for key in keys {
-        if !data.iter().any(|(name, _)| name == key) {
+        if !data.contains(key) {
             return Err(Error::new(
                 ErrorKind::Validation,
                 format!("the identifying key {key:?} of {entity_type} is not in the data"),
@@ -69,7 +69,7 @@ fn identity(entity_type: &str, data: &Data, keys: &[&str]) -> Result<Criterion> 
         }
     }
     for (name, value) in data {
-        if keys.is_empty() || keys.contains(&name.as_str()) {
+        if keys.is_empty() || keys.contains(&name) {
             criteria.push(match value {
                 Value::Null => field(name).is_none(),
                 value => field(name).eq(value),

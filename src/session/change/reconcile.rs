@@ -141,7 +141,7 @@ impl Session {
         let wanted = primary_key.iter().map(smol_str::SmolStr::as_str);
         let wanted = wanted.chain(names.iter().copied());
         let statement = by_keys(entity_type, entity_type.name(), keys);
-        let statement = statement.fields(wanted);
+        let statement = statement.fields(wanted.collect::<Vec<_>>());
         let action = query_action(&statement.expression()?);
         let body = serde_json::to_vec(&[action]).expect("JSON values print");
         let summary = format!("a question about {} {}", keys.len(), entity_type.name());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
 use crate::location::CHUNK;
@@ -77,9 +78,10 @@ impl Session {
     /// arriving.
     pub fn get_component_availabilities(
         &self,
-        components: &[Entity],
+        components: impl Entities,
         locations: Option<&[Location]>,
     ) -> Result<Vec<BTreeMap<String, f64>>> {
+        let components = &*components.to_entities()?;
         let is_component = |one: &&Entity| self.schema().is_kind_of(one.entity_type(), "Component");
         if let Some(other) = components.iter().find(|one| !is_component(one)) {
             let message = format!("{other} is no component, which locations could have");
@@ -159,7 +161,8 @@ impl Location {
     ///
     /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
     /// arriving.
-    pub fn get_component_availabilities(&self, components: &[Entity]) -> Result<Vec<f64>> {
+    pub fn get_component_availabilities(&self, components: impl Entities) -> Result<Vec<f64>> {
+        let components = &*components.to_entities()?;
         let here = std::slice::from_ref(self);
         let shares = self
             .session()

@@ -112,8 +112,8 @@ impl Entity {
         location: impl Into<Target>,
     ) -> Result<Entity> {
         self.check_type("AssetVersion", "which components belong to")?;
-        data.retain(|(name, _)| !matches!(name.as_str(), "version" | "version_id"));
-        data.push(("version".to_owned(), self.into()));
+        data.remove("version_id");
+        data.set("version", self);
         self.session().create_component(path, data, location)
     }
 
@@ -155,7 +155,7 @@ impl Made<'_> {
             return Err(Error::new(ErrorKind::Validation, message));
         }
         let path = sequence.pattern();
-        let given = match value_of(&data, "size") {
+        let given = match data.get("size") {
             Some(Value::Integer(size)) => Some(*size as f64),
             Some(Value::Number(size)) => Some(*size),
             _ => None,
@@ -213,20 +213,15 @@ impl Drop for Made<'_> {
 }
 
 fn is_for_review(data: &Data) -> bool {
-    match value_of(data, "name") {
+    match data.get("name") {
         Some(Value::Text(name)) => REVIEW_NAMES.contains(&name.as_str()),
         _ => false,
     }
 }
 
-fn value_of<'a>(data: &'a Data, name: &str) -> Option<&'a Value> {
-    let found = data.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value)
-}
-
 fn default<V: Into<Value>>(data: &mut Data, name: &str, value: impl FnOnce() -> V) {
-    if value_of(data, name).is_none() {
-        data.push((name.to_owned(), value().into()));
+    if !data.contains(name) {
+        data.set(name, value());
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::accessor::{DiskAccessor, ServerAccessor};
+use crate::entity::Entities;
 use crate::error::Result;
 use crate::handle::{Entity, Location, Session};
 use crate::location::{
@@ -77,7 +78,8 @@ impl Session {
     /// # Errors
     ///
     /// What kept the server's answer from arriving.
-    pub fn pick_locations(&self, components: &[Entity]) -> Result<Vec<Option<Location>>> {
+    pub fn pick_locations(&self, components: impl Entities) -> Result<Vec<Option<Location>>> {
+        let components = &*components.to_entities()?;
         let candidates = self.accessible_locations()?;
         let availabilities = self.get_component_availabilities(components, Some(&candidates))?;
         let picked = availabilities.iter().map(|availability| {

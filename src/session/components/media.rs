@@ -140,8 +140,10 @@ impl Entity {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("still.png");
     /// # std::fs::write(&path, "not really an image")?;
+    /// use ftrack_api::data;
+    ///
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
-    /// let thumbnail = task.create_thumbnail(&path, Vec::new())?;
+    /// let thumbnail = task.create_thumbnail(&path, data! {})?;
     /// assert_eq!(task.get::<String>("thumbnail_id")?, thumbnail.id());
     /// let url = session.location("ftrack.server")?.get_thumbnail_url(&thumbnail, Some(100))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,8 +155,8 @@ impl Entity {
     /// [`Session::create_component`].
     pub fn create_thumbnail(&self, path: impl AsRef<Path>, mut data: Data) -> Result<Entity> {
         self.type_info().attribute("thumbnail_id")?;
-        if !data.iter().any(|(name, _)| name == "name") {
-            data.push(("name".to_owned(), "thumbnail".into()));
+        if !data.contains("name") {
+            data.set("name", "thumbnail");
         }
         let session = self.session();
         let server = session.location_by_id(SERVER_LOCATION_ID)?;

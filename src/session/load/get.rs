@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, Statement, all_of, field, select};
 use crate::schema::EntityType;
-use crate::value::EntityKey;
+use crate::value::{EntityKey, IntoKey};
 use crate::wire::check_key;
 
 use crate::session::memory::is_key_enough;
@@ -13,7 +13,8 @@ impl Session {
     /// The entity with this key: the one that the session knows, else fetched with its default
     /// projections. `None` if there is no such entity, or it was deleted.
     ///
-    /// `key` is the id as text, or an [`EntityKey`] for types with several key attributes.
+    /// `key` is an id as text or [`Uuid`](uuid::Uuid), a whole [`EntityKey`], or a list of texts
+    /// for types with several key attributes.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -49,7 +50,12 @@ impl Session {
     /// [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType), and
     /// [`ErrorKind::Validation`](crate::ErrorKind::Validation) for a key with too few or too
     /// many values.
-    pub fn entity(&self, key: &EntityKey) -> Result<Entity> {
+    pub fn entity(&self, key: impl Into<EntityKey>) -> Result<Entity> {
+        self.entity_of(&key.into())
+    }
+
+    /// [`entity`](Self::entity) without a copy of the key.
+    pub(crate) fn entity_of(&self, key: &EntityKey) -> Result<Entity> {
         let mut store = self.shared.store.lock();
         let place = store.place(key)?;
         Ok(Entity {
@@ -95,46 +101,4 @@ pub(crate) fn by_keys(entity_type: &EntityType, asked: &str, keys: &[EntityKey])
         })),
     };
     select(asked).filter(criterion)
-}
-
-/// What [`Session::get`] takes for a key: the id as text, or a whole [`EntityKey`].
-pub trait IntoKey {
-    /// The key, of type `entity_type` unless it says another.
-    fn into_key(self, entity_type: &str) -> EntityKey;
-}
-
-impl IntoKey for &str {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        EntityKey::new(entity_type, self)
-    }
-}
-
-impl IntoKey for &String {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        EntityKey::new(entity_type, self)
-    }
-}
-
-impl IntoKey for String {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        EntityKey::new(entity_type, self)
-    }
-}
-
-impl IntoKey for EntityKey {
-    fn into_key(self, _: &str) -> EntityKey {
-        self
-    }
-}
-
-impl IntoKey for &EntityKey {
-    fn into_key(self, _: &str) -> EntityKey {
-        self.clone()
-    }
-}
-
-impl<T: AsRef<str>, const N: usize> IntoKey for [T; N] {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        EntityKey::composite(entity_type, self)
-    }
 }

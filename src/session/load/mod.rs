@@ -10,7 +10,6 @@ mod search;
 mod select;
 mod table;
 
-pub use get::IntoKey;
 pub(crate) use get::by_keys;
 pub use query::{Query, QueryIter, QueryPages};
 pub use rows::Rows;

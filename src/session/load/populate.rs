@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::Populate;
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::schema::EntityType;
 use crate::store::{EntityState, Fetch, Handle, Read};
-use crate::value::{EntityKey, Value};
+use crate::value::{EntityKey, Paths, Value};
 
 use super::get::by_keys;
 
@@ -16,11 +17,11 @@ use super::get::by_keys;
 const CHUNK: usize = 500;
 
 impl Session {
-    /// Fetches attributes of entities ahead, in few requests: one for every 500 entities of a
-    /// type. `projections` is written as in a query: `"bid, status.name"`.
+    /// Fetches attributes of entities ahead, in one request for every 500 entities of a type.
+    /// What is loaded already is fetched again, so that it is what the server has now.
     ///
-    /// Values that were set here stay. Entities that are not committed yet are passed over. The
-    /// entities may be of several types; each is asked for the projections that its type has.
+    /// Values that were set here stay. Entities that are not committed yet are left out. The
+    /// entities may be of several types; each is asked for those of `paths` that its type has.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -38,15 +39,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if none of the entities' types has a projection; else what
-    /// kept the server's answer from arriving.
-    pub fn populate<'a>(
-        &self,
-        entities: impl IntoIterator<Item = &'a Entity>,
-        projections: &str,
-    ) -> Result<()> {
+    /// - [`ErrorKind::UnknownAttribute`] if none of the entities' types has one of the paths: the
+    ///   others were fetched.
+    /// - Any error of a request: entities asked for by earlier requests were fetched.
+    pub fn populate(&self, entities: impl Entities, paths: impl Paths) -> Result<()> {
+        let entities = entities.to_entities()?;
         let mut by_type: BTreeMap<&str, Vec<EntityKey>> = BTreeMap::new();
-        for entity in entities {
+        for entity in entities.iter() {
             if entity.state() != Some(EntityState::Created) {
                 by_type
                     .entry(entity.entity_type())
@@ -54,7 +53,7 @@ impl Session {
                     .push(entity.key());
             }
         }
-        let wanted: Vec<&str> = projections.split(',').map(str::trim).collect();
+        let wanted = paths.to_paths();
         let mut had = vec![by_type.is_empty(); wanted.len()];
         let mut unknown = None;
         for (name, keys) in by_type {
@@ -79,24 +78,17 @@ impl Session {
         }
     }
 
-    /// Fetches attributes of entities anew, so that they show what is on the server now; without
-    /// `attributes`, all those that are loaded. Values that were set here stay.
+    /// Fetches all loaded attributes of entities again, so that they are what the server has now.
+    /// Values that were set here stay. [`populate`](Self::populate) does it for chosen attributes.
     ///
     /// # Errors
     ///
     /// As for [`populate`](Self::populate).
-    pub fn refresh<'a>(
-        &self,
-        entities: impl IntoIterator<Item = &'a Entity>,
-        attributes: &[&str],
-    ) -> Result<()> {
-        let entities: Vec<&Entity> = entities.into_iter().collect();
-        if !attributes.is_empty() {
-            return self.populate(entities, &attributes.join(","));
-        }
+    pub fn refresh(&self, entities: impl Entities) -> Result<()> {
+        let entities = entities.to_entities()?;
         // Entities with the same attributes loaded are fetched together.
         let mut alike: BTreeMap<String, Vec<&Entity>> = BTreeMap::new();
-        for entity in entities {
+        for entity in entities.iter() {
             let place = self.own(entity)?.handle.place;
             let loaded = self.shared.store.lock().loaded_names(place);
             alike.entry(loaded.join(",")).or_default().push(entity);

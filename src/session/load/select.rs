@@ -2,6 +2,7 @@
 
 use crate::handle::Session;
 use crate::query::{self, Aggregate, Criterion, Statement};
+use crate::value::Paths;
 
 use super::Query;
 
@@ -33,7 +34,7 @@ impl Session {
 /// Refining a query; the methods of [`Statement`] under the same names.
 impl Query {
     /// Loads these attributes too; see [`Statement::fields`].
-    pub fn fields<T: AsRef<str>>(self, fields: impl IntoIterator<Item = T>) -> Self {
+    pub fn fields(self, fields: impl Paths) -> Self {
         self.refined(|statement| statement.fields(fields))
     }
 
@@ -48,17 +49,17 @@ impl Query {
     }
 
     /// Sorts by the attribute, smallest first; see [`Statement::order_by`].
-    pub fn order_by(self, path: impl AsRef<str>) -> Self {
-        self.refined(|statement| statement.order_by(path))
+    pub fn order_by(self, paths: impl Paths) -> Self {
+        self.refined(|statement| statement.order_by(paths))
     }
 
     /// Sorts by the attribute, largest first; see [`Statement::order_by_descending`].
-    pub fn order_by_descending(self, path: impl AsRef<str>) -> Self {
-        self.refined(|statement| statement.order_by_descending(path))
+    pub fn order_by_descending(self, paths: impl Paths) -> Self {
+        self.refined(|statement| statement.order_by_descending(paths))
     }
 
     /// Makes one row of all rows that agree in these; see [`Statement::group_by`].
-    pub fn group_by<T: AsRef<str>>(self, paths: impl IntoIterator<Item = T>) -> Self {
+    pub fn group_by(self, paths: impl Paths) -> Self {
         self.refined(|statement| statement.group_by(paths))
     }
 

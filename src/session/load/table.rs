@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Populate;
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::handle::{Entity, Session};
-use crate::value::{Cell, FromValue, Lent, Mismatch, Slot, Text, Value};
+use crate::handle::Session;
+use crate::value::{Cell, FromValue, Lent, Mismatch, Paths, Slot, Text, Value};
 
 impl Session {
     /// Reads attributes of entities into a table: a row for each entity, a column for each path,
-    /// written as for [`Entity::get`].
+    /// written as for [`Entity::get`](crate::Entity::get).
     ///
     /// What is not loaded is fetched as the session's [`Populate`] says, for all of the entities
     /// in few requests. The table is a copy: it shows one moment, borrows its texts to whoever
@@ -37,17 +38,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::value`].
-    pub fn table<'a, T: Into<String>>(
-        &self,
-        entities: impl IntoIterator<Item = &'a Entity>,
-        columns: impl IntoIterator<Item = T>,
-    ) -> Result<Table> {
-        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
+    /// As for [`Entity::value`](crate::Entity::value).
+    pub fn table(&self, entities: impl Entities, columns: impl Paths) -> Result<Table> {
+        let entities = entities.to_entities()?;
+        let columns: Vec<String> = columns.to_paths().into_iter().map(Into::into).collect();
         // Entities of another session are found by key, and kept while they are read.
         let mut found = Vec::new();
         let mut places = Vec::new();
-        for entity in entities {
+        for entity in entities.iter() {
             if Arc::ptr_eq(&self.shared, &entity.session.shared) {
                 places.push(entity.handle.place);
                 continue;
@@ -158,7 +156,7 @@ impl<'a> TableRow<'a> {
     ///
     /// [`ErrorKind::NotFound`] if there is no such column; [`ErrorKind::WrongType`] if the value
     /// is of another type, or null; [`ErrorKind::NotLoaded`] if it is not set. As for
-    /// [`Entity::get`], an `Option` may be null and not set.
+    /// [`Entity::get`](crate::Entity::get), an `Option` may be null and not set.
     #[inline]
     pub fn get<T: FromCell<'a>>(&self, column: impl Column) -> Result<T> {
         let place = column.place(&self.table.columns);

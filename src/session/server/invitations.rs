@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::store::EntityState;
@@ -14,7 +15,7 @@ impl Session {
     ///
     /// As for [`send_user_invites`](Self::send_user_invites).
     pub fn send_user_invite(&self, user: &Entity) -> Result<()> {
-        self.send_user_invites([user])
+        self.send_user_invites(user)
     }
 
     /// Lets the server send an invitation to each of several users, in one request.
@@ -27,7 +28,7 @@ impl Session {
     ///
     /// let ada = session.create("User", data! { "username": "ada", "email": "ada@example.com" })?;
     /// session.commit()?;
-    /// session.send_user_invites([&ada])?;
+    /// session.send_user_invites(&ada)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -36,7 +37,7 @@ impl Session {
     /// [`ErrorKind::WrongType`] for what is no user; [`ErrorKind::Validation`] for users that are
     /// not committed; [`ErrorKind::Unsupported`] on servers that cannot do it;
     /// [`ErrorKind::ReadOnly`]; else as for [`call`](Self::call). Nobody is invited then.
-    pub fn send_user_invites<'a>(&self, users: impl IntoIterator<Item = &'a Entity>) -> Result<()> {
+    pub fn send_user_invites(&self, users: impl Entities) -> Result<()> {
         self.invite(users, "User", "send_user_invite", "user_id")
     }
 
@@ -47,7 +48,7 @@ impl Session {
     ///
     /// As for [`send_review_session_invites`](Self::send_review_session_invites).
     pub fn send_review_session_invite(&self, invitee: &Entity) -> Result<()> {
-        self.send_review_session_invites([invitee])
+        self.send_review_session_invites(invitee)
     }
 
     /// Lets the server send an invitation to each of several guests of review sessions, which are
@@ -67,17 +68,14 @@ impl Session {
     ///     "name": "Ada", "email": "ada@example.com", "review_session": &review,
     /// })?;
     /// session.commit()?;
-    /// session.send_review_session_invites([&guest])?;
+    /// session.send_review_session_invites(&guest)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// As for [`send_user_invites`](Self::send_user_invites).
-    pub fn send_review_session_invites<'a>(
-        &self,
-        invitees: impl IntoIterator<Item = &'a Entity>,
-    ) -> Result<()> {
+    pub fn send_review_session_invites(&self, invitees: impl Entities) -> Result<()> {
         self.invite(
             invitees,
             "ReviewSessionInvitee",
@@ -86,15 +84,15 @@ impl Session {
         )
     }
 
-    fn invite<'a>(
+    fn invite(
         &self,
-        guests: impl IntoIterator<Item = &'a Entity>,
+        guests: impl Entities,
         entity_type: &str,
         action: &str,
         key: &str,
     ) -> Result<()> {
         let mut actions = Vec::new();
-        for guest in guests {
+        for guest in guests.to_entities()?.iter() {
             guest.check_type(entity_type, "which could be invited")?;
             if guest.state() == Some(EntityState::Created) {
                 let message = format!("{guest} is not committed; commit before inviting");
