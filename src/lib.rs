@@ -28,7 +28,7 @@ pub mod cache;
 pub mod codegen;
 mod config;
 pub mod doctor;
-mod entity;
+pub mod entity;
 mod error;
 pub mod event;
 mod handle;

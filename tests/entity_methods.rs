@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use ftrack_api::entity::{NoteOptions, TimerOptions};
 use ftrack_api::{
     Entity, EntityState, ErrorKind, Populate, Recording, Request, Response, Transport, Value, data,
     expr,
@@ -49,7 +50,12 @@ fn a_timer_becomes_a_time_log() {
     let worker = studio.user("worker");
     let task = studio.first("Task");
     let timer = worker
-        .start_timer(Some(&task), "working", Some("anim"), false)
+        .start_timer(
+            TimerOptions::new()
+                .context(&task)
+                .comment("working")
+                .name("anim"),
+        )
         .unwrap();
     let seen = studio.again(&timer).unwrap();
     assert_eq!(seen.get::<String>("context_id").unwrap(), task.id());
@@ -120,7 +126,7 @@ fn durations_are_right_on_servers_without_time_zones() {
         .get("User", studio.user("worker").id())
         .unwrap()
         .unwrap();
-    let timer = worker.start_timer(None, "", None, false).unwrap();
+    let timer = worker.start_timer(TimerOptions::new()).unwrap();
     let utc = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now());
     let start = utc + jiff::SignedDuration::from_secs(9 * 3600 - 100);
     timer.set("start", start).unwrap();
@@ -133,12 +139,14 @@ fn durations_are_right_on_servers_without_time_zones() {
 fn a_second_timer_is_refused_and_not_left_in_the_queue() {
     let studio = Studio::new();
     let worker = studio.user("worker");
-    let first = worker.start_timer(None, "", None, false).unwrap();
-    let error = worker.start_timer(None, "", None, false).unwrap_err();
+    let first = worker.start_timer(TimerOptions::new()).unwrap();
+    let error = worker.start_timer(TimerOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Duplicate);
     assert!(error.to_string().contains("`force`"), "{error}");
     assert!(studio.session.plan().is_empty());
-    let second = worker.start_timer(None, "again", None, true).unwrap();
+    let second = worker
+        .start_timer(TimerOptions::new().comment("again").force(true))
+        .unwrap();
     assert!(studio.again(&first).is_none());
     assert!(studio.again(&second).is_some());
     let logs: Vec<Entity> = studio.again(&worker).unwrap().get("timelogs").unwrap();
@@ -149,7 +157,7 @@ fn a_second_timer_is_refused_and_not_left_in_the_queue() {
 fn a_timer_whose_stop_is_refused_goes_on() {
     let studio = Studio::new();
     let worker = studio.user("worker");
-    let timer = worker.start_timer(None, "", None, false).unwrap();
+    let timer = worker.start_timer(TimerOptions::new()).unwrap();
     // Something else in the queue that the server refuses: a shot without a parent.
     let data = data! { "name": "lost", "parent_id": "00000000-0000-0000-0000-000000000000" };
     let bad = studio.session.create("Shot", data).unwrap();
@@ -166,7 +174,8 @@ fn only_users_have_timers_and_keys() {
     let studio = Studio::new();
     let task = studio.first("Task");
     let errors = [
-        task.start_timer(None, "", None, true).unwrap_err(),
+        task.start_timer(TimerOptions::new().force(true))
+            .unwrap_err(),
         task.stop_timer().unwrap_err(),
         task.reset_api_key().unwrap_err(),
         task.send_invite().unwrap_err(),
@@ -180,7 +189,7 @@ fn only_users_have_timers_and_keys() {
     ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
-        assert!(error.to_string().starts_with("Task("), "{error}");
+        assert!(error.to_string().contains("got Task("), "{error}");
     }
     assert!(studio.session.plan().is_empty());
 }
@@ -203,8 +212,7 @@ fn notes_with_recipients_and_labels() {
         .create_note(
             "Look \u{1f44d}\n\"here\"",
             &author,
-            &recipients,
-            &[category],
+            NoteOptions::new().recipients(&recipients).labels(category),
         )
         .unwrap();
     assert_eq!(note.state(), Some(EntityState::Created));
@@ -235,7 +243,9 @@ fn replies_belong_to_their_note() {
     let studio = Studio::new();
     let author = studio.user("author");
     let project = studio.first("Project where name is test");
-    let note = project.create_note("why?", &author, &[], &[]).unwrap();
+    let note = project
+        .create_note("why?", &author, NoteOptions::new())
+        .unwrap();
     let first = note.create_reply("because", &author).unwrap();
     studio.session.commit().unwrap();
     let second = note.create_reply("really", &author).unwrap();
@@ -254,33 +264,45 @@ fn a_note_that_cannot_be_is_not_recorded() {
     let studio = Studio::new();
     let author = studio.user("author");
     let task = studio.first("Task");
-    let none: &[Entity] = &[];
-    let wrong = std::slice::from_ref(&task);
+    let note = |entity: &Entity, author: &Entity, options| entity.create_note("x", author, options);
+    let options = NoteOptions::new;
+    let label = studio.first("NoteLabel");
     let cases = [
         (
-            author.create_note("x", &author, none, none),
+            note(&author, &author, options()),
             ErrorKind::UnknownAttribute,
+            "notes",
         ),
         (
-            task.create_note("x", &task, none, none),
+            note(&task, &task, options()),
             ErrorKind::WrongType,
+            "author",
         ),
         (
-            task.create_note("x", &author, wrong, none),
+            note(&task, &author, options().recipients(&task)),
             ErrorKind::WrongType,
+            "recipients are users and groups",
         ),
         (
-            task.create_note("x", &author, none, wrong),
+            note(&task, &author, options().labels(&task)),
             ErrorKind::WrongType,
+            "use a NoteLabel",
         ),
         (
-            task.create_note("x", &author, &[author.clone(), author.clone()], none),
+            note(&task, &author, options().recipients([&author, &author])),
             ErrorKind::Duplicate,
+            "is given twice as a recipient",
+        ),
+        (
+            note(&task, &author, options().labels([&label, &label])),
+            ErrorKind::Duplicate,
+            "is given twice as a label",
         ),
     ];
-    for (outcome, kind) in cases {
+    for (outcome, kind, words) in cases {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
     }
     assert!(studio.session.plan().is_empty());
     assert_eq!(task.state(), None);
@@ -374,7 +396,9 @@ fn users_and_guests_are_invited() {
         1
     );
     assert_eq!(
-        requests(session, || session.send_user_invites([]).unwrap()),
+        requests(session, || session
+            .send_user_invites(Vec::<Entity>::new())
+            .unwrap()),
         0
     );
     let project = studio.first("Project");

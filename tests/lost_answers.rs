@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftrack_api::cache::MemoryCache;
+use ftrack_api::entity::TimerOptions;
 use ftrack_api::query::field;
 use ftrack_api::{
     Entity, Error, ErrorKind, Request, Response, Result, Retry, Session, SessionBuilder, Transport,
@@ -670,7 +671,9 @@ fn a_timer_whose_answer_is_lost_is_found_out_about() {
     let lost = Lost::new();
     let worker = lost.worker();
     lost.leave_change_unanswered();
-    let timer = worker.start_timer(None, "working", None, false).unwrap();
+    let timer = worker
+        .start_timer(TimerOptions::new().comment("working"))
+        .unwrap();
     assert_eq!((timer.state(), lost.timers(&worker)), (None, (1, 0)));
     lost.leave_change_unanswered();
     let timelog = worker.stop_timer().unwrap();
@@ -685,11 +688,11 @@ fn a_timer_in_doubt_is_neither_lost_nor_made_twice() {
         let lost = Lost::new();
         let worker = lost.worker();
         lost.leave_in_doubt(arrives);
-        let error = worker.start_timer(None, "", None, false).unwrap_err();
+        let error = worker.start_timer(TimerOptions::new()).unwrap_err();
         assert!(error.to_string().contains("asks first"), "{error}");
         assert_eq!(lost.session.plan().changes.len(), 1, "it is still recorded");
         // There is one by now, whichever way.
-        let error = worker.start_timer(None, "", None, false).unwrap_err();
+        let error = worker.start_timer(TimerOptions::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
         assert_eq!(lost.timers(&worker), (1, 0));
 

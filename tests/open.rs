@@ -278,7 +278,7 @@ fn a_closed_session_says_so() {
     closed(task.get::<String>("description").unwrap_err());
     closed(task.set("name", "x").unwrap_err());
     closed(session.query("Task").unwrap().all().unwrap_err());
-    closed(session.create("Task", vec![]).unwrap_err());
+    closed(session.create("Task", ftrack_api::Data::new()).unwrap_err());
     closed(session.commit().unwrap_err());
     closed(session.delete(&task).unwrap_err());
     closed(session.get("User", "somebody").unwrap_err());

@@ -189,7 +189,7 @@ fn a_read_only_session_changes_nothing() {
     assert_eq!(session.statistics().requests, count);
     refused(
         session
-            .ensure("User", data! { "username": "nobody" }, &[])
+            .ensure("User", data! { "username": "nobody" }, "")
             .map(drop),
     );
     refused(task.metadata().unwrap().set("a", "b"));

@@ -81,7 +81,7 @@ fn own_changes_can_be_told_apart() {
         .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
         .unwrap();
     session
-        .ensure("User", data! { "username": "new" }, &[])
+        .ensure("User", data! { "username": "new" }, "")
         .unwrap();
     assert!(session.event_hub().is_own(&next_update(&session)));
 }

@@ -708,7 +708,7 @@ fn ensure_finds_creates_and_updates() {
     let unchanged = || {
         drop(
             session
-                .ensure("User", data! { "username": nasty }, &[])
+                .ensure("User", data! { "username": nasty }, "")
                 .unwrap(),
         );
     };
@@ -763,7 +763,7 @@ fn what_fails_half_way_leaves_nothing_recorded() {
     assert!(session.plan().is_empty(), "{}", session.plan());
     // The server refuses it.
     let data = data! { "name": "x", "parent_id": "00000000-0000-0000-0000-000000000000" };
-    session.ensure("Folder", data, &[]).unwrap_err();
+    session.ensure("Folder", data, "").unwrap_err();
     assert!(session.plan().is_empty(), "{}", session.plan());
     // Who is marked for deletion gets no metadata, and loses none.
     let task = studio.task();

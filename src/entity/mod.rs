@@ -1,4 +1,4 @@
-//! What an entity can do: read and write its attributes, say what it is.
+//! What an entity can do: read and write its attributes, and what only entities of one type do.
 
 mod attribute;
 mod collection;
@@ -29,7 +29,9 @@ pub use custom_attributes::{CustomAttributes, Origin};
 pub use entities::Entities;
 pub use metadata::Metadata;
 pub(crate) use metadata::set_all as set_metadata;
+pub use notes::NoteOptions;
 pub use several::FromAttributes;
+pub use timer::TimerOptions;
 
 impl Entity {
     /// The session that the entity belongs to.
@@ -62,16 +64,16 @@ impl Entity {
         self.session.shared.store.lock().state(self.handle.place)
     }
 
-    /// For methods of one entity type; `what` says why another will not do.
+    /// For methods of one entity type.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`].
-    pub(crate) fn check_type(&self, wanted: &str, what: &str) -> Result<()> {
+    pub(crate) fn check_type(&self, wanted: &str) -> Result<()> {
         if self.entity_type() == wanted {
             return Ok(());
         }
-        let message = format!("{self} is no {wanted}, {what}");
+        let message = format!("expected an entity of type {wanted}, got {self}");
         Err(Error::new(ErrorKind::WrongType, message))
     }
 }

@@ -5,23 +5,59 @@ use crate::handle::Entity;
 
 use super::Entities;
 
+/// Who gets a note and how it is labelled, for [`Entity::create_note`].
+#[derive(Debug)]
+#[must_use = "options have no effect until they are passed to `create_note`"]
+#[non_exhaustive]
+pub struct NoteOptions {
+    recipients: Result<Vec<Entity>>,
+    labels: Result<Vec<Entity>>,
+}
+
+impl Default for NoteOptions {
+    fn default() -> Self {
+        Self {
+            recipients: Ok(Vec::new()),
+            labels: Ok(Vec::new()),
+        }
+    }
+}
+
+impl NoteOptions {
+    /// No recipients and no labels.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The users and groups that get the note. The server adds the author.
+    pub fn recipients(mut self, recipients: impl Entities) -> Self {
+        self.recipients = recipients.to_entities().map(std::borrow::Cow::into_owned);
+        self
+    }
+
+    /// The labels of the note: entities of type `NoteLabel` or `NoteCategory`, which are the same.
+    /// Servers without labels take one category.
+    pub fn labels(mut self, labels: impl Entities) -> Self {
+        self.labels = labels.to_entities().map(std::borrow::Cow::into_owned);
+        self
+    }
+}
+
 impl Entity {
-    /// Writes a note on this entity: a task, a version, a project, whatever has `notes`. The
-    /// server learns of it at the next [`commit`](crate::Session::commit).
-    ///
-    /// `recipients` are users and groups; the server adds the user of the session to them. `labels`
-    /// are of type `NoteLabel` or, what is the same, `NoteCategory`; servers without labels take
-    /// one category.
+    /// Writes a note on this entity: a task, a version, a project, anything that has `notes`. The
+    /// note is sent by the next [`commit`](crate::Session::commit).
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// # let own = ftrack_api::expr!("User where username is {}", session.api_user());
+    /// use ftrack_api::entity::NoteOptions;
+    ///
     /// let author = session.query(own)?.one()?;
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// let labels = session.query("NoteLabel limit 1")?.all()?;
-    /// let note = task.create_note("The arm pops.", &author, &[], &labels)?;
+    /// let note = task.create_note("The arm pops.", &author, NoteOptions::new().labels(&labels))?;
     /// let reply = note.create_reply("Fixed.", &author)?;
     /// session.commit()?;
     /// assert_eq!(note.get::<Vec<ftrack_api::Entity>>("replies")?, [reply]);
@@ -30,79 +66,99 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if such entities have no notes; [`ErrorKind::WrongType`] for
-    /// a recipient that is no user or group, and a label that is none;
-    /// [`ErrorKind::Unsupported`] for several labels where the server has none; else as for
-    /// [`Session::create`](crate::Session::create). Nothing is recorded then.
+    /// Nothing is recorded after an error.
+    ///
+    /// - [`ErrorKind::UnknownAttribute`] if such entities have no notes.
+    /// - [`ErrorKind::WrongType`] if a recipient is neither user nor group, or a label is not one.
+    /// - [`ErrorKind::Duplicate`] if a recipient or a label is given twice.
+    /// - [`ErrorKind::Unsupported`] for several labels on a server that has none.
+    /// - Any error of [`Session::create`](crate::Session::create).
     pub fn create_note(
         &self,
         content: &str,
         author: &Entity,
-        recipients: impl Entities,
-        labels: impl Entities,
+        options: NoteOptions,
     ) -> Result<Entity> {
-        let (recipients, labels) = (&*recipients.to_entities()?, &*labels.to_entities()?);
         let session = self.session();
         let notes = self.collection("notes")?;
         let schema = session.schema();
-        let wrong = |message: String| Err(Error::new(ErrorKind::WrongType, message));
-        for one in recipients {
-            if !schema.is_kind_of(one.entity_type(), "Resource") {
-                return wrong(format!(
-                    "{one} cannot get a note: recipients are users and groups"
-                ));
-            }
-        }
-        for label in labels {
-            if !matches!(label.entity_type(), "NoteLabel" | "NoteCategory") {
-                return wrong(format!(
-                    "{label} labels no note: use a NoteLabel or a NoteCategory"
-                ));
-            }
-        }
-
+        let (recipients, labels) = (options.recipients?, options.labels?);
+        check_recipients(&recipients)?;
+        check_labels(&labels)?;
         let mut data = crate::data! { "content": content, "author": author };
         let has_labels = schema.entity_type("NoteLabelLink").is_ok();
-        match labels {
+        match labels.as_slice() {
             [] => {}
             _ if has_labels => {}
             [category] => data.set("category_id", category.id()),
             _ => {
-                let message = "the server has no note labels; a note has one category there";
+                let message = "this server has no note labels; give one category";
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         }
-        let mut made = vec![session.create("Note", data)?];
-        let note = made[0].clone();
+        let mut created = vec![session.create("Note", data)?];
+        let note = created[0].clone();
         let id = note.id();
         let mut rest = || {
-            for one in recipients {
-                let data = crate::data! { "note_id": id.clone(), "resource_id": one.id() };
-                made.push(session.create("Recipient", data)?);
+            for one in &recipients {
+                let data = crate::data! { "note_id": id.as_str(), "resource_id": one.id() };
+                created.push(session.create("Recipient", data)?);
             }
             for one in labels.iter().filter(|_| has_labels) {
-                let data = crate::data! { "note_id": id.clone(), "label_id": one.id() };
-                made.push(session.create("NoteLabelLink", data)?);
+                let data = crate::data! { "note_id": id.as_str(), "label_id": one.id() };
+                created.push(session.create("NoteLabelLink", data)?);
             }
             notes.push(&note)
         };
         if let Err(error) = rest() {
-            session.take_back(&made);
+            session.take_back(&created);
             return Err(error);
         }
         Ok(note)
     }
 
-    /// Replies to this note. The server learns of it at the next
-    /// [`commit`](crate::Session::commit), and `replies` of this note tells of it then.
+    /// Replies to this note. The reply is sent by the next [`commit`](crate::Session::commit), and
+    /// `replies` of this note contains it then.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no note; else as for
-    /// [`Session::create`](crate::Session::create).
+    /// - [`ErrorKind::WrongType`] if this is not a note.
+    /// - Any error of [`Session::create`](crate::Session::create).
     pub fn create_reply(&self, content: &str, author: &Entity) -> Result<Entity> {
-        self.check_type("Note", "which could be replied to")?;
+        self.check_type("Note")?;
         let data = crate::data! { "content": content, "author": author, "in_reply_to": self };
         self.session().create("Note", data)
     }
+}
+
+fn check_recipients(recipients: &[Entity]) -> Result<()> {
+    for (index, one) in recipients.iter().enumerate() {
+        let schema = one.session().schema();
+        if !schema.is_kind_of(one.entity_type(), "Resource") {
+            let message = format!("{one} cannot receive a note: recipients are users and groups");
+            return Err(Error::new(ErrorKind::WrongType, message));
+        }
+        check_once(&recipients[..index], one, "recipient")?;
+    }
+    Ok(())
+}
+
+fn check_labels(labels: &[Entity]) -> Result<()> {
+    for (index, one) in labels.iter().enumerate() {
+        if !matches!(one.entity_type(), "NoteLabel" | "NoteCategory") {
+            let message = format!("{one} cannot label a note: use a NoteLabel or a NoteCategory");
+            return Err(Error::new(ErrorKind::WrongType, message));
+        }
+        check_once(&labels[..index], one, "label")?;
+    }
+    Ok(())
+}
+
+/// Compares ids: a `NoteLabel` and the `NoteCategory` with its id are one label.
+fn check_once(before: &[Entity], one: &Entity, role: &str) -> Result<()> {
+    if before.iter().all(|earlier| earlier.id() != one.id()) {
+        return Ok(());
+    }
+    let message = format!("{one} is given twice as a {role} of the note");
+    Err(Error::new(ErrorKind::Duplicate, message))
 }

@@ -35,7 +35,7 @@ impl Entity {
     /// [`ErrorKind::NotFound`] if this project schema does not offer such entities; and what kept
     /// the server's answer from arriving.
     pub fn get_statuses(&self, schema: &str, type_id: Option<&str>) -> Result<Vec<Entity>> {
-        self.check_type("ProjectSchema", "which offers statuses")?;
+        self.check_type("ProjectSchema")?;
         match (schema, type_id) {
             ("Task", Some(type_id)) => match self.override_of(type_id)? {
                 Some(own) => own.loaded("workflow_schema.statuses"),
@@ -54,7 +54,7 @@ impl Entity {
     ///
     /// As for [`get_statuses`](Self::get_statuses).
     pub fn get_types(&self, schema: &str) -> Result<Vec<Entity>> {
-        self.check_type("ProjectSchema", "which offers types")?;
+        self.check_type("ProjectSchema")?;
         match schema {
             "Task" => self.loaded("_task_type_schema.types"),
             _ => self.offered(schema, "types", "SchemaType", "task_type"),

@@ -9,9 +9,50 @@ use crate::error::{ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{field, select};
 
+/// What a timer measures, for [`Entity::start_timer`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "options have no effect until they are passed to `start_timer`"]
+#[non_exhaustive]
+pub struct TimerOptions {
+    context: Option<Entity>,
+    comment: String,
+    name: Option<String>,
+    is_forced: bool,
+}
+
+impl TimerOptions {
+    /// No context, no comment, no name; a running timer is an error.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The task, or other context, that the user works on.
+    pub fn context(mut self, context: &Entity) -> Self {
+        self.context = Some(context.clone());
+        self
+    }
+
+    /// A comment, which the time log gets as well.
+    pub fn comment(mut self, comment: impl Into<String>) -> Self {
+        self.comment = comment.into();
+        self
+    }
+
+    /// A name, for work that has no context.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether a running timer is stopped first, which makes a time log of it.
+    pub fn force(mut self, is_forced: bool) -> Self {
+        self.is_forced = is_forced;
+        self
+    }
+}
+
 impl Entity {
-    /// Starts this user's timer, on `context` if one is given, and answers with it. A user has one
-    /// timer at most: `force` stops the one that is running, which becomes a time log.
+    /// Starts a timer of this user and returns it. A user has at most one.
     ///
     /// Commits, with everything else that is recorded.
     ///
@@ -20,9 +61,11 @@ impl Entity {
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// # let own = ftrack_api::expr!("User where username is {}", session.api_user());
+    /// use ftrack_api::entity::TimerOptions;
+    ///
     /// let user = session.query(own)?.one()?;
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
-    /// user.start_timer(Some(&task), "animating", None, true)?;
+    /// user.start_timer(TimerOptions::new().context(&task).comment("animating").force(true))?;
     /// let timelog = user.stop_timer()?;
     /// assert_eq!(timelog.get::<String>("comment")?, "animating");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -30,18 +73,14 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no user; [`ErrorKind::Duplicate`] if a timer is running
-    /// and `force` is false; else as for [`Session::create`] and [`Session::commit`]. The timer is
-    /// not recorded any more then, unless nobody knows what became of the commit.
-    pub fn start_timer(
-        &self,
-        context: Option<&Entity>,
-        comment: &str,
-        name: Option<&str>,
-        force: bool,
-    ) -> Result<Entity> {
-        self.check_type("User", "which has timers")?;
-        if force {
+    /// The timer is no longer recorded after an error, unless the commit is in doubt.
+    ///
+    /// - [`ErrorKind::WrongType`] if this is not a user.
+    /// - [`ErrorKind::Duplicate`] if a timer is running and is not to be stopped.
+    /// - Any error of [`Session::create`] and [`Session::commit`].
+    pub fn start_timer(&self, options: TimerOptions) -> Result<Entity> {
+        self.check_type("User")?;
+        if options.is_forced {
             match self.stop_timer() {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -49,7 +88,10 @@ impl Entity {
         }
         let session = self.session();
         let data = crate::data! {
-            "user": self, "context": context, "name": name, "comment": comment,
+            "user": self,
+            "context": options.context,
+            "name": options.name,
+            "comment": options.comment,
         };
         let timer = session.create("Timer", data);
         session.commit_with(timer).map_err(|error| match error.kind() {
@@ -60,19 +102,22 @@ impl Entity {
         })
     }
 
-    /// Stops this user's timer and answers with the time log that comes of it: the same context,
-    /// name, comment and start, and the seconds since as its duration. It is never negative,
-    /// whatever this machine's clock says.
+    /// Stops the timer of this user and returns the time log that replaces it: the same context,
+    /// name, comment and start, and the seconds since then as its duration. The duration is never
+    /// negative, even if this machine's clock is wrong.
     ///
     /// Commits, with everything else that is recorded.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no user; [`ErrorKind::NotFound`] if no timer is running;
-    /// else as for [`Session::query`] and [`Session::commit`]. The timer goes on then, unless nobody
-    /// knows what became of the commit: called again, this finds out first.
+    /// The timer keeps running after an error, unless the commit is in doubt: called again, this
+    /// reconciles first.
+    ///
+    /// - [`ErrorKind::WrongType`] if this is not a user.
+    /// - [`ErrorKind::NotFound`] if no timer is running.
+    /// - Any error of [`Session::query`] and [`Session::commit`].
     pub fn stop_timer(&self) -> Result<Entity> {
-        self.check_type("User", "which has timers")?;
+        self.check_type("User")?;
         let session = self.session();
         session.settle_doubt()?;
         let names = ["user_id", "context_id", "comment", "start", "name"];

@@ -111,7 +111,7 @@ impl Entity {
         mut data: Data,
         location: impl Into<Target>,
     ) -> Result<Entity> {
-        self.check_type("AssetVersion", "which components belong to")?;
+        self.check_type("AssetVersion")?;
         data.remove("version_id");
         data.set("version", self);
         self.session().create_component(path, data, location)

@@ -125,7 +125,7 @@ impl Entity {
         media: impl Into<Media>,
         keep_original: Option<bool>,
     ) -> Result<Entity> {
-        self.check_type("AssetVersion", "which media could belong to")?;
+        self.check_type("AssetVersion")?;
         self.session()
             .encode_media(media, Some(self), keep_original)
     }

@@ -93,7 +93,7 @@ impl Session {
     ) -> Result<()> {
         let mut actions = Vec::new();
         for guest in guests.to_entities()?.iter() {
-            guest.check_type(entity_type, "which could be invited")?;
+            guest.check_type(entity_type)?;
             if guest.state() == Some(EntityState::Created) {
                 let message = format!("{guest} is not committed; commit before inviting");
                 return Err(Error::new(ErrorKind::Validation, message));

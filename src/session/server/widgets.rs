@@ -131,7 +131,7 @@ impl Entity {
     ///
     /// [`ErrorKind::WrongType`] if this is no user; else as for [`Session::reset_remote`].
     pub fn reset_api_key(&self) -> Result<ApiKey> {
-        self.check_type("User", "which has an API key")?;
+        self.check_type("User")?;
         let reply = self.session().reset_remote("api_key", Some(self))?;
         let key = reply["api_key"].as_str().map(ApiKey::new);
         // What the server said instead stays unsaid: a part of it may be the key.
