@@ -78,9 +78,6 @@ pub use store::EntityState;
 pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
 pub use value::{Data, DataIter, EntityKey, FromValue, IntoKey, Mismatch, Paths, Value};
 
-// The crates whose types stand in public signatures.
-pub use {anyhow, jiff, serde_json, url, uuid};
-
 /// For the fuzzer in `tests/fuzz` only: packets have no other way in.
 #[cfg(fuzzing)]
 #[doc(hidden)]
