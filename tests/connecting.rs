@@ -148,12 +148,12 @@ fn when_no_address_answers_the_error_says_so_in_time() {
         (
             vec![silent, refuses],
             ErrorKind::Timeout,
-            "no connection in time",
+            "timed out while connecting",
         ),
         (
             vec![refuses, silent],
             ErrorKind::Timeout,
-            "no connection in time",
+            "timed out while connecting",
         ),
         (vec![], ErrorKind::Connection, "address"),
     ] {

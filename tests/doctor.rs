@@ -183,7 +183,7 @@ fn servers_that_do_not_answer() {
     check(
         somewhere(url).timeout(limit),
         "answer",
-        &["no answer within 300ms"],
+        &["no response within 300ms"],
     );
     assert!(
         started.elapsed() < Duration::from_secs(10),

@@ -202,7 +202,7 @@ fn what_is_no_ftrack_server_is_shown_with_its_first_lines() {
         (
             "401 Unauthorized",
             ErrorKind::Authentication,
-            &["status 401", "wants to know who asks", "Who are you?"],
+            &["status 401", "requires authentication", "Who are you?"],
         ),
         (
             "413 Payload Too Large",

@@ -291,7 +291,7 @@ fn sends_credentials_headers_and_cookies_where_they_belong() {
         "ftrack-user: ada",
         "ftrack-api-key: hub-key-to-keep",
         "x-studio: h3ader-to-keep",
-        "Cookie: own=c00kie-to-keep\r",
+        "cookie: own=c00kie-to-keep\r",
     ] {
         assert!(
             handshakes[0].contains(expected),
@@ -301,7 +301,7 @@ fn sends_credentials_headers_and_cookies_where_they_belong() {
     }
     for expected in [
         "x-studio: h3ader-to-keep",
-        "Cookie: own=c00kie-to-keep; route=7",
+        "cookie: own=c00kie-to-keep; route=7",
     ] {
         assert!(
             upgrades[0].contains(expected),
@@ -579,14 +579,14 @@ fn refused_connections_say_why() {
         ),
         (
             Some(b"\x00\x01\x02".to_vec()),
-            ErrorKind::BadResponse,
+            ErrorKind::Connection,
             "not HTTP",
         ),
-        (Some(Vec::new()), ErrorKind::BadResponse, "ended"),
+        (Some(Vec::new()), ErrorKind::Connection, "closed"),
         (
             Some(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nshort".to_vec()),
-            ErrorKind::BadResponse,
-            "cut short",
+            ErrorKind::Connection,
+            "closed",
         ),
         (
             answer("302 Found\r\nLocation: https://other", ""),

@@ -48,7 +48,7 @@ fn requests_and_events_go_through_the_proxy() {
         asked.iter().all(|head| head.starts_with(&target)),
         "{asked:?}"
     );
-    // The proxy is told who asks, and nothing that is meant for the server.
+    // The proxy receives its own credentials, and nothing that is meant for the server.
     let key = server.api_key();
     assert!(
         asked
@@ -179,7 +179,7 @@ fn a_socks_proxy_that_refuses_says_why() {
             format!("socks5://{locked}"),
             server.url(),
             ErrorKind::Authentication,
-            "who asks",
+            "requires authentication",
         ),
         (
             format!("socks5://{}@{locked}", secret("me:wr0ng-pass")),

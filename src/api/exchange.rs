@@ -10,7 +10,7 @@ use super::Api;
 use super::repeat::Attempt;
 use crate::config;
 use crate::error::{Error, ErrorKind, Result, shortened};
-use crate::transport::{Request, Response};
+use crate::transport::{Request, Response, body_error};
 use crate::wire::failure_of;
 
 /// What came back.
@@ -93,16 +93,8 @@ impl Api {
     }
 
     fn broken(&self, error: std::io::Error) -> Error {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-        let is_late = error.kind() == std::io::ErrorKind::TimedOut
-            || matches!(inner, Some(ureq::Error::Timeout(_)));
-        let kind = if is_late {
-            ErrorKind::Timeout
-        } else {
-            ErrorKind::Connection
-        };
-        let message = format!("the answer of {} broke off: {error}", self.origin());
-        Error::new(kind, message).because(error)
+        let doing = format!("the response of {} broke off", self.origin());
+        body_error(error).context(doing)
     }
 
     /// Takes the body of an answer that is a list of replies, and says what else it is.
@@ -200,8 +192,8 @@ fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
     match status {
         401 | 407 => (
             ErrorKind::Authentication,
-            "Something before the server wants to know who asks: give user and password in the \
-             URL of the proxy, or a cookie or a header with `SessionBuilder`.",
+            "A proxy or gateway before the server requires authentication: give user and password \
+             in the URL of the proxy, or set a cookie or a header with `SessionBuilder`.",
         ),
         413 => (
             ErrorKind::BadResponse,

@@ -34,7 +34,7 @@ use crate::cache::schema as schema_cache;
 use crate::config::{self, ApiKey, Config, Retry, Settings};
 use crate::error::{ErrorKind, Result};
 use crate::session::{ServerInformation, SessionBuilder, hub_for};
-use crate::transport::{Http, Tls, Transport};
+use crate::transport::{Dialer, Http, Transport};
 
 pub use report::{Check, Report, Status};
 
@@ -69,7 +69,7 @@ pub fn examine(builder: SessionBuilder) -> Report {
         exam.skip(&SESSION, "there is no server URL that could be used");
         return exam.report(subject);
     };
-    let tls = Tls::new(&reachable.network);
+    let dialer = Dialer::new(reachable.network.clone());
     let answers = match &transport {
         Some(_) => {
             exam.skip(
@@ -78,12 +78,12 @@ pub fn examine(builder: SessionBuilder) -> Report {
             );
             true
         }
-        None => network::look(&mut exam, &reachable, &tls, limit),
+        None => network::look(&mut exam, &reachable, &dialer, limit),
     };
     match config {
         None => exam.skip(&SESSION, "the configuration is not complete"),
         Some(_) if !answers => exam.skip(&SESSION, "the server does not answer"),
-        Some(config) => session(&mut exam, &config, transport, tls),
+        Some(config) => session(&mut exam, &config, transport, dialer),
     }
     exam.report(subject)
 }
@@ -205,8 +205,13 @@ fn without_credentials(mut settings: Settings) -> Option<Config> {
 }
 
 /// What needs the key.
-fn session(exam: &mut Exam, config: &Config, transport: Option<Box<dyn Transport>>, tls: Tls) {
-    let transport = transport.unwrap_or_else(|| Box::new(Http::new(&config.network, tls.clone())));
+fn session(
+    exam: &mut Exam,
+    config: &Config,
+    transport: Option<Box<dyn Transport>>,
+    dialer: Dialer,
+) {
+    let transport = transport.unwrap_or_else(|| Box::new(Http::new(dialer.clone())));
     let api = Api::new(config.clone(), transport);
     let information = exam.look("credentials", || credentials(&api));
     let Some(information) = information else {
@@ -216,7 +221,7 @@ fn session(exam: &mut Exam, config: &Config, transport: Option<Box<dyn Transport
     exam.look("schema cache", || {
         (schema(config, &information), None::<()>)
     });
-    exam.look("event server", || (events(config, tls), None::<()>));
+    exam.look("event server", || (events(config, dialer), None::<()>));
 }
 
 fn credentials(api: &Api) -> (Finding, Option<ServerInformation>) {
@@ -293,8 +298,8 @@ fn age_in_words(age: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-fn events(config: &Config, tls: Tls) -> Finding {
-    let connected = hub_for(config, tls).and_then(|hub| {
+fn events(config: &Config, dialer: Dialer) -> Finding {
+    let connected = hub_for(config, dialer).and_then(|hub| {
         let connected = hub.connect();
         hub.close();
         connected

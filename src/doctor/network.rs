@@ -10,13 +10,13 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use super::{Exam, Finding, NETWORK, Status};
 use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Http, Request, Response, Tls, Transport};
+use crate::transport::{Dialer, Http, Request, Response, Transport};
 
 /// From this much on a clock is said to be wrong. The date of an answer has whole seconds.
 const SKEW: Duration = Duration::from_secs(30);
 
 /// Looks at all of it, and says whether the server answers.
-pub(super) fn look(exam: &mut Exam, config: &Config, tls: &Tls, limit: Duration) -> bool {
+pub(super) fn look(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Duration) -> bool {
     let (host, port) = first_hop(config);
     let addresses = exam.look("name resolution", || {
         addresses_of(&config.network, &host, port, limit)
@@ -30,7 +30,7 @@ pub(super) fn look(exam: &mut Exam, config: &Config, tls: &Tls, limit: Duration)
         exam.skip(&NETWORK[2..], "there is no connection");
         return false;
     }
-    let http = Http::new(&config.network, tls.clone());
+    let http = Http::new(dialer.clone());
     let started = Instant::now();
     let answer = http.send(&Request {
         method: "GET",

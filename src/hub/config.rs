@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{self, ApiKey, Network, NetworkConfig};
+use crate::config::{self, ApiKey, Network};
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::Tls;
+use crate::transport::Dialer;
 
 /// Where an [`EventHub`](crate::EventHub) connects to, as whom and how.
 ///
@@ -19,8 +19,7 @@ pub struct HubConfig {
     pub(crate) api_key: ApiKey,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) network: NetworkConfig,
-    pub(crate) tls: Tls,
+    pub(crate) dialer: Dialer,
     pub(crate) client_token: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) publish_timeout: Duration,
@@ -60,8 +59,7 @@ impl HubConfig {
             api_key: ApiKey::new(""),
             headers: Vec::new(),
             cookies: Vec::new(),
-            tls: Tls::new(&network),
-            network,
+            dialer: Dialer::new(network),
             client_token: None,
             connect_timeout: Duration::from_secs(30),
             publish_timeout: Duration::from_secs(30),
@@ -116,14 +114,12 @@ impl HubConfig {
     /// `Configuration` for a proxy that cannot be used.
     pub fn network(self, network: Network) -> Result<Self> {
         let network = network.resolve(&config::variable)?;
-        let tls = Tls::new(&network);
-        Ok(self.reached_by(network, tls))
+        Ok(self.dialer(Dialer::new(network)))
     }
 
-    /// The same as another connection that was made with these.
-    pub(crate) fn reached_by(mut self, network: NetworkConfig, tls: Tls) -> Self {
-        self.network = network;
-        self.tls = tls;
+    /// Opens connections with this one.
+    pub(crate) fn dialer(mut self, dialer: Dialer) -> Self {
+        self.dialer = dialer;
         self
     }
 
@@ -182,10 +178,6 @@ impl HubConfig {
     pub(crate) fn port(&self) -> u16 {
         self.server_url.port_or_known_default().unwrap_or(443)
     }
-
-    pub(crate) fn is_secure(&self) -> bool {
-        self.server_url.scheme() == "https"
-    }
 }
 
 impl fmt::Debug for HubConfig {
@@ -193,7 +185,10 @@ impl fmt::Debug for HubConfig {
         f.debug_struct("HubConfig")
             .field("server", &self.authority(true))
             .field("api_user", &self.api_user)
-            .field("proxy", &self.network.proxy_for(&self.server_url).is_some())
+            .field(
+                "proxy",
+                &self.dialer.network().proxy_for(&self.server_url).is_some(),
+            )
             .field("client_token", &self.client_token)
             .finish_non_exhaustive()
     }

@@ -3,30 +3,29 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use mio::net::TcpStream;
-use rustls::StreamOwned;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
-use crate::config::is_socks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::HubConfig;
 use crate::hub::farewell::Farewell;
-use crate::hub::http::{self, Request, Response};
-use crate::hub::poller::{Poller, Registries, Watcher, io_error};
+use crate::hub::poller::{Poller, Registries, Watcher};
 use crate::hub::shared::after;
-use crate::hub::stream::{Heard, Stream};
+use crate::hub::stream::Heard;
 use crate::socketio::{self, Handshake};
-use crate::transport::{SocksFailure, look_up, open_tunnel};
+use crate::transport::{
+    Http, Request, Transport, USER_AGENT, body_error, connect_error, io_error, read_head,
+};
 
 /// The most bytes of one packet that is read: a little more than servers take from anybody.
 const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 /// So much is read at once; `tungstenite` overwrites as much before each read.
 const READ_BYTES: usize = 8 * 1024;
+
+/// The most bytes of the response to the handshake.
+const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
@@ -38,24 +37,32 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Opens a connection: handshake, then websocket, each on a connection of its own.
+    /// Opens a connection: handshake, then websocket, each on a connection of its own. The thread's
+    /// poller watches it from then on.
     ///
     /// # Errors
     ///
     /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
     /// `Unsupported`, or `Cancelled` if it was broken off.
-    pub(super) fn open(config: &HubConfig, poller: &mut Poller) -> Result<(Self, Handshake)> {
+    pub(super) fn open(config: &HubConfig, poller: &Poller) -> Result<(Self, Handshake)> {
         let deadline = after(config.connect_timeout);
-        let mut opening = Opening {
-            config,
-            poller,
-            deadline,
-        };
-        let result = opening.shake_hands().and_then(|(handshake, cookies)| {
-            Ok((opening.upgrade(&handshake, &cookies)?, handshake))
+        let opening = Opening { config, deadline };
+        let call = poller.signals().begin_opening();
+        let result = call.run(|| {
+            let (handshake, cookies) = opening.shake_hands()?;
+            let mut link = opening.upgrade(&handshake, &cookies)?;
+            let tcp = link.socket.get_mut().stream.tcp();
+            poller.watch(tcp).map_err(io_error)?;
+            Ok((link, handshake))
         });
         let server = config.authority(true);
-        result.map_err(|error| error.context(format!("event server {server}")))
+        result.map_err(|error: Error| {
+            let error = match call.interrupted() {
+                Some(kind) => Error::new(kind, "connecting was cancelled").because(error),
+                None => error,
+            };
+            error.context(format!("event server {server}"))
+        })
     }
 
     /// Queues a packet; `flush` sends it.
@@ -131,49 +138,84 @@ impl Link {
 /// What it takes to open a connection.
 struct Opening<'a> {
     config: &'a HubConfig,
-    poller: &'a mut Poller,
     deadline: Instant,
 }
 
 impl Opening<'_> {
-    /// `GET /socket.io/1/` (SERVER.md E1); the cookies are those of the answer, which keep
+    /// `GET /socket.io/1/` (SERVER.md E1); the cookies are those of the response, which keep
     /// the websocket on the same server behind a load balancer.
-    fn shake_hands(&mut self) -> Result<(Handshake, Vec<String>)> {
-        let mut stream = self.stream()?;
-        let mut request = Request::new("GET", "/socket.io/1/", &self.config.authority(false));
-        request.header("Connection", "close");
-        request.header("ftrack-user", &self.config.api_user);
-        request.header("ftrack-api-key", self.config.api_key.reveal());
-        self.add_headers(&mut request, &[]);
-        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, true)?;
-        check_status(&response, 200, "the handshake")?;
-        let handshake = socketio::parse_handshake(&String::from_utf8_lossy(&response.rest))?;
-        let cookie = |value: &str| {
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_string()
-        };
-        Ok((handshake, response.all("set-cookie").map(cookie).collect()))
+    fn shake_hands(&self) -> Result<(Handshake, Vec<String>)> {
+        let mut url = self.config.server_url.clone();
+        url.set_path("/socket.io/1/");
+        let mut headers = self.headers(&[]);
+        headers.extend(
+            [
+                ("connection", "close"),
+                ("ftrack-user", &self.config.api_user),
+                ("ftrack-api-key", self.config.api_key.reveal()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let response = Http::new(self.config.dialer.clone()).send(&Request {
+            method: "GET",
+            url: &url,
+            headers: &headers,
+            body: &[],
+            timeout: self.deadline.saturating_duration_since(Instant::now()),
+        })?;
+        check_status(
+            (response.status, response.header("location")),
+            200,
+            "the handshake",
+        )?;
+        let cookies = response
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "set-cookie")
+            .map(|(_, value)| {
+                value
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
+        let mut body = Vec::new();
+        let mut reader = response.body.take(MAX_HANDSHAKE_BYTES + 1);
+        reader.read_to_end(&mut body).map_err(body_error)?;
+        if body.len() as u64 > MAX_HANDSHAKE_BYTES {
+            let message = "the response to the handshake is larger than 64 KiB";
+            return Err(Error::new(ErrorKind::BadResponse, message));
+        }
+        let handshake = socketio::parse_handshake(&String::from_utf8_lossy(&body))?;
+        Ok((handshake, cookies))
     }
 
     /// The upgrade carries no credentials, as the session id stands for them (SERVER.md E2).
-    fn upgrade(&mut self, handshake: &Handshake, cookies: &[String]) -> Result<Link> {
-        let mut stream = self.stream()?;
-        let path = format!("/socket.io/1/websocket/{}", handshake.session_id);
+    fn upgrade(&self, handshake: &Handshake, cookies: &[String]) -> Result<Link> {
+        let config = self.config;
+        let mut connection = config
+            .dialer
+            .dial(&config.server_url, Some(self.deadline))?;
+        let (path, host) = (&handshake.session_id, config.authority(false));
         let key = generate_key();
-        let mut request = Request::new("GET", &path, &self.config.authority(false));
-        request.header("Connection", "Upgrade");
-        request.header("Upgrade", "websocket");
-        request.header("Sec-WebSocket-Version", "13");
-        request.header("Sec-WebSocket-Key", &key);
-        self.add_headers(&mut request, cookies);
-        // Nothing may be sent before the answer: the server would drop it.
-        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, false)?;
-        check_status(&response, 101, "the websocket")?;
-        if response.all("sec-websocket-accept").next() != Some(&derive_accept_key(key.as_bytes())) {
+        let mut request = format!(
+            "GET /socket.io/1/websocket/{path} HTTP/1.1\r\nHost: {host}\r\n\
+             User-Agent: {USER_AGENT}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+        );
+        for (name, value) in self.headers(cookies) {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += "\r\n";
+        // Nothing may be sent before the response: the server would drop it.
+        let sent = connection.write_all(request.as_bytes());
+        sent.and_then(|()| connection.flush())
+            .map_err(connect_error)?;
+        let (head, rest) = read_head(&mut connection)?;
+        check_status((head.status, head.header("location")), 101, "the websocket")?;
+        if head.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
             let message = "what answers is not a websocket server, maybe a proxy in between";
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
@@ -181,9 +223,9 @@ impl Opening<'_> {
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES))
             .read_buffer_size(READ_BYTES);
-        let (rest, heard, told) = (response.rest, true, false);
+        let (heard, told) = (true, false);
         let stream = Heard {
-            stream,
+            stream: connection.into_stream().map_err(io_error)?,
             heard,
             told,
         };
@@ -191,15 +233,13 @@ impl Opening<'_> {
         Ok(Link {
             socket,
             blocked: false,
-            // See `Poller::connect`.
             watched: (Watcher::Thread, true),
         })
     }
 
-    fn add_headers(&self, request: &mut Request, cookies: &[String]) {
-        for (name, value) in &self.config.headers {
-            request.header(name, value);
-        }
+    /// The configured headers, and one with all cookies.
+    fn headers(&self, cookies: &[String]) -> Vec<(String, String)> {
+        let mut headers = self.config.headers.clone();
         let own = self
             .config
             .cookies
@@ -207,116 +247,25 @@ impl Opening<'_> {
             .map(|(name, value)| format!("{name}={value}"));
         let all: Vec<String> = own.chain(cookies.iter().cloned()).collect();
         if !all.is_empty() {
-            request.header("Cookie", &all.join("; "));
+            headers.push(("cookie".to_owned(), all.join("; ")));
         }
-    }
-
-    /// A connection to the server, through the proxy and with TLS where asked for.
-    fn stream(&mut self) -> Result<Stream> {
-        let config = self.config;
-        let stream = match config.network.proxy_for(&config.server_url) {
-            Some(proxy) => {
-                let doing = format!("proxy {}:{}", proxy.host(), proxy.port());
-                let through = self.pass_proxy(proxy);
-                through.map_err(|error| error.context(doing))?
-            }
-            None => {
-                let host = config.server_url.host_str().unwrap_or_default();
-                Stream::Plain(self.connect(host, config.port())?)
-            }
-        };
-        match config.is_secure() {
-            true => self.encrypt(config.server_url.host_str().unwrap_or_default(), stream),
-            false => Ok(stream),
-        }
-    }
-
-    /// A tunnel to the server.
-    fn pass_proxy(&mut self, proxy: &ureq::Proxy) -> Result<Stream> {
-        let mut stream = Stream::Plain(self.connect(proxy.host(), proxy.port())?);
-        if is_socks(proxy) {
-            self.pass_socks(proxy, &mut stream)?;
-            return Ok(stream);
-        }
-        if proxy.protocol() == ureq::ProxyProtocol::Https {
-            stream = self.encrypt(proxy.host(), stream)?;
-        }
-        let target = self.config.authority(true);
-        let mut request = Request::new("CONNECT", &target, &target);
-        if let Some(user) = proxy.username() {
-            let pair = format!("{user}:{}", proxy.password().unwrap_or_default());
-            let basic = format!("Basic {}", BASE64_STANDARD.encode(pair));
-            request.header("Proxy-Authorization", &basic);
-        }
-        let response = http::exchange(&mut stream, self.poller, self.deadline, &request, false)?;
-        check_status(&response, 200, "the connection to the event server")?;
-        Ok(stream)
-    }
-
-    fn pass_socks(&mut self, proxy: &ureq::Proxy, stream: &mut Stream) -> Result<()> {
-        let host = self.config.server_url.host_str().unwrap_or_default();
-        let (poller, deadline) = (&mut *self.poller, self.deadline);
-        let mut exchange = |mut sent: &[u8], answer: &mut [u8]| {
-            while !sent.is_empty() {
-                let count = poller.until(deadline, || stream.write(sent))?;
-                sent = &sent[count..];
-            }
-            let mut got = 0;
-            while got < answer.len() {
-                match poller.until(deadline, || stream.read(&mut answer[got..]))? {
-                    0 => return Err(ended("the proxy closed the connection")),
-                    count => got += count,
-                }
-            }
-            Ok(())
-        };
-        let opened = open_tunnel(proxy, host, self.config.port(), &mut exchange);
-        opened.map_err(|failure| match failure {
-            SocksFailure::Broken(error) | SocksFailure::Refused(error) => error,
-        })
-    }
-
-    /// Looking the name up is the one step that cannot be broken off.
-    fn connect(&mut self, host: &str, port: u16) -> Result<TcpStream> {
-        let network = &self.config.network;
-        let found = self
-            .poller
-            .signals()
-            .stuck_in(|| look_up(network, host, port));
-        self.poller.check_cancelled()?;
-        let addresses =
-            found.map_err(|error| io_error(error).context("its name cannot be resolved"))?;
-        let tcp = self.poller.connect(&addresses, self.deadline)?;
-        tcp.set_nodelay(true).map_err(io_error)?;
-        Ok(tcp)
-    }
-
-    fn encrypt(&mut self, host: &str, inner: Stream) -> Result<Stream> {
-        let connection = self.config.tls.client(host)?;
-        let mut stream = Box::new(StreamOwned::new(connection, inner));
-        self.poller.until(self.deadline, || {
-            while stream.conn.is_handshaking() {
-                stream.conn.complete_io(&mut stream.sock)?;
-            }
-            Ok(())
-        })?;
-        Ok(Stream::Tls(stream))
+        headers
     }
 }
 
-fn check_status(response: &Response, expected: u16, what: &str) -> Result<()> {
-    let kind = match response.status {
+fn check_status((status, location): (u16, Option<&str>), expected: u16, what: &str) -> Result<()> {
+    let kind = match status {
         status if status == expected => return Ok(()),
         401 | 403 | 407 => ErrorKind::Authentication,
         _ => ErrorKind::Connection,
     };
-    let mut message = format!("{what} was refused with status {}", response.status);
-    match response.status {
+    let mut message = format!("{what} was refused with status {status}");
+    match status {
         401 | 403 => message += "; check the API user and the API key",
         407 => message += "; check user and password of the proxy",
         _ => {}
     }
-    if let Some(location) = response.all("location").next() {
+    if let Some(location) = location {
         message += &format!(" and a redirection; use the server URL it leads to: {location}");
     }
     Err(Error::new(kind, message))

@@ -6,7 +6,6 @@ mod config;
 mod core;
 mod dispatch;
 mod farewell;
-mod http;
 mod link;
 mod poller;
 mod publish;

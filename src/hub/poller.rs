@@ -1,17 +1,17 @@
 //! Sleeping until the socket or somebody else has something to do.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{connect, tls_failure, tls_hint};
+use crate::error::ErrorKind;
+use crate::lock::Mutex;
+use crate::transport::Call;
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
@@ -25,6 +25,8 @@ pub(super) struct Signals {
     pending: AtomicBool,
     /// Set when opening a connection is to be broken off.
     cancel: AtomicBool,
+    /// The latest attempt to open a connection.
+    opening: Mutex<Option<Arc<Call>>>,
     /// Set while the thread does what cannot be broken off.
     stuck: AtomicBool,
 }
@@ -47,8 +49,22 @@ impl Signals {
     /// Breaks off what the thread waits for. The command that says why must be sent before.
     pub(super) fn cancel(&self) {
         self.cancel.store(true, Ordering::Release);
+        if let Some(opening) = self.opening.lock().clone() {
+            opening.interrupt(ErrorKind::Cancelled);
+        }
         self.pending.store(false, Ordering::Release);
         self.wake();
+    }
+
+    /// The call as a part of which the thread opens a connection; `cancel` interrupts it.
+    pub(super) fn begin_opening(&self) -> Arc<Call> {
+        let call = Arc::new(Call::default());
+        *self.opening.lock() = Some(Arc::clone(&call));
+        // A `cancel` before that did not find the call.
+        if self.cancel.load(Ordering::Acquire) {
+            call.interrupt(ErrorKind::Cancelled);
+        }
+        call
     }
 
     /// To be called before commands are looked for.
@@ -69,7 +85,8 @@ impl Signals {
 
     /// Whether the thread does what cannot be broken off.
     pub(super) fn is_stuck(&self) -> bool {
-        self.stuck.load(Ordering::Acquire)
+        let opening = self.opening.lock().clone();
+        self.stuck.load(Ordering::Acquire) || opening.is_some_and(|call| call.is_looking_up())
     }
 
     /// There is nobody to wake until the next `clear`.
@@ -147,6 +164,7 @@ impl Poller {
             waker,
             pending: AtomicBool::new(false),
             cancel: AtomicBool::new(false),
+            opening: Mutex::default(),
             stuck: AtomicBool::new(false),
         });
         Ok(Self {
@@ -160,30 +178,9 @@ impl Poller {
         Arc::clone(&self.signals)
     }
 
-    /// Connects to the first of a host's addresses that answers, and watches the connection.
-    ///
-    /// # Errors
-    ///
-    /// As for [`until`](Self::until).
-    pub(super) fn connect(
-        &mut self,
-        addresses: &[SocketAddr],
-        deadline: Instant,
-    ) -> Result<TcpStream> {
-        let signals = self.signals();
-        let is_cancelled = || signals.cancel.load(Ordering::Acquire);
-        let (poll, events) = (&mut self.poll, &mut self.events);
-        let connected = connect(poll, events, addresses, Some(deadline), &is_cancelled);
-        let mut socket = connected.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => late("the event server accepts no connection in time"),
-            _ => self
-                .check_cancelled()
-                .err()
-                .unwrap_or_else(|| io_error(error)),
-        })?;
-        let watched = self.poll.registry().register(&mut socket, SOCKET, BOTH);
-        watched.map_err(io_error)?;
-        Ok(socket)
+    /// Watches a connection that was just opened.
+    pub(super) fn watch(&self, socket: &mut TcpStream) -> io::Result<()> {
+        self.poll.registry().register(socket, SOCKET, BOTH)
     }
 
     /// Sleeps until something happens, or for so long; answers whether the socket may have
@@ -197,55 +194,4 @@ impl Poller {
         }
         Ok(self.events.iter().any(|event| event.token() == SOCKET))
     }
-
-    /// Repeats an operation of a non-blocking socket until it is through.
-    ///
-    /// # Errors
-    ///
-    /// The operation's own; `Timeout` at the deadline; `Cancelled` if told so.
-    pub(super) fn until<T>(
-        &mut self,
-        deadline: Instant,
-        mut operation: impl FnMut() -> io::Result<T>,
-    ) -> Result<T> {
-        loop {
-            match operation() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.pause(deadline)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(io_error(error)),
-                Ok(value) => return Ok(value),
-            }
-        }
-    }
-
-    /// Says that opening a connection was broken off.
-    pub(super) fn check_cancelled(&self) -> Result<()> {
-        if self.signals.cancel.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Cancelled, "connecting was cancelled"));
-        }
-        Ok(())
-    }
-
-    fn pause(&mut self, deadline: Instant) -> Result<()> {
-        self.check_cancelled()?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late("the event server did not answer in time"));
-        }
-        self.sleep(Some(left)).map_err(io_error)?;
-        self.check_cancelled()
-    }
-}
-
-fn late(message: &str) -> Error {
-    Error::new(ErrorKind::Timeout, message)
-}
-
-/// Tells trouble with certificates from trouble with the connection.
-pub(super) fn io_error(error: io::Error) -> Error {
-    let (kind, hint) = match tls_failure(&error) {
-        Some(failure) => (ErrorKind::Tls, tls_hint(failure)),
-        None => (ErrorKind::Connection, ""),
-    };
-    Error::new(kind, format!("{error}{hint}")).because(error)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::ShutdownHandle;
 
-use super::seal::Secrets;
+use super::interrupt::Interrupt;
 use crate::config::LONGEST;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
@@ -25,8 +25,8 @@ pub(crate) struct Call {
     interruption: Condvar,
     /// Whether a part of the request has left this process.
     sent: AtomicBool,
-    /// What is put into the next request as it leaves this process.
-    secrets: Mutex<Option<Secrets>>,
+    /// Whether it waits for the system to look a name up, which nothing can interrupt.
+    looking_up: AtomicBool,
 }
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ struct State {
     /// Whether what it waits for in [`wait`](Call::wait) has happened.
     is_woken: bool,
     /// The connection that it uses.
-    socket: Option<Weak<dyn ShutdownHandle>>,
+    connection: Option<Weak<Interrupt>>,
 }
 
 impl Call {
@@ -57,7 +57,7 @@ impl Call {
         let _leave = Leave;
         let done = work();
         // What was the call's connection may soon be another's.
-        self.state.lock().socket = None;
+        self.state.lock().connection = None;
         done
     }
 
@@ -65,11 +65,11 @@ impl Call {
     pub(crate) fn interrupt(&self, why: ErrorKind) {
         let mut state = self.state.lock();
         state.why.get_or_insert(why);
-        let socket = state.socket.take();
+        let connection = state.connection.take();
         drop(state);
         self.interruption.notify_all();
-        if let Some(socket) = socket.and_then(|socket| socket.upgrade()) {
-            socket.shutdown();
+        if let Some(connection) = connection.and_then(|connection| connection.upgrade()) {
+            connection.shutdown();
         }
     }
 
@@ -103,31 +103,41 @@ impl Call {
         }
     }
 
-    /// Notes the connection that is used from now on.
-    pub(super) fn attach(&self, socket: &Weak<dyn ShutdownHandle>) -> Result<(), ureq::Error> {
+    /// Does `look_up`, during which [`interrupt`](Self::interrupt) has no effect.
+    pub(super) fn while_looking_up<T>(&self, look_up: impl FnOnce() -> T) -> T {
+        self.looking_up.store(true, Ordering::Release);
+        let found = look_up();
+        self.looking_up.store(false, Ordering::Release);
+        found
+    }
+
+    /// Whether the call waits for the system's name look-up, which goes on when it is interrupted.
+    pub(crate) fn is_looking_up(&self) -> bool {
+        self.looking_up.load(Ordering::Acquire)
+    }
+
+    /// Lets [`interrupt`](Self::interrupt) end what the call waits for on this connection.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::ConnectionAborted`] if the call was interrupted before.
+    pub(super) fn attach(&self, connection: &Weak<Interrupt>) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.why.is_some() {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, "broken off").into());
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        state.socket = Some(socket.clone());
+        state.connection = Some(connection.clone());
         Ok(())
     }
 
-    pub(super) fn socket(&self) -> Option<Weak<dyn ShutdownHandle>> {
-        self.state.lock().socket.clone()
+    /// The connection that it uses.
+    pub(super) fn connection(&self) -> Option<Weak<Interrupt>> {
+        self.state.lock().connection.clone()
     }
 
-    /// Notes whether a part of the request has left this process.
-    pub(super) fn set_sent(&self, sent: bool) {
-        self.sent.store(sent, Ordering::Relaxed);
-    }
-
-    pub(super) fn keep_secrets(&self, secrets: Secrets) {
-        *self.secrets.lock() = Some(secrets);
-    }
-
-    pub(super) fn take_secrets(&self) -> Option<Secrets> {
-        self.secrets.lock().take()
+    /// Notes whether a part of the request has left this process; returns what was noted before.
+    pub(super) fn set_sent(&self, sent: bool) -> bool {
+        self.sent.swap(sent, Ordering::Relaxed)
     }
 
     pub(super) fn was_sent(&self) -> bool {

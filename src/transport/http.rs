@@ -1,76 +1,69 @@
 //! HTTP by `ureq`.
 
+mod socket;
+
 use std::io::{self, Read};
 use std::sync::{Arc, Weak};
 
 use cookie_store::{CookieStore, RawCookie};
 use ureq::http;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, ShutdownHandle};
 use ureq::{Agent, Timeout};
 use url::Url;
 
 use super::call::Call;
-use super::resolve::Later;
-use super::seal::{Secrets, Unsealing};
-use super::socket::Sockets;
-use super::tls::{Tls, tls_failure, tls_hint};
-use super::veil::Kept;
-use super::{Request, Response, Transport};
-use crate::config::{NetworkConfig, is_socks};
+use super::dial::Dialer;
+use super::interrupt::Interrupt;
+use super::redact::redact;
+use super::{Request, Response, Transport, USER_AGENT, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
+use socket::NoLookUp;
 
 /// Connections to a server, kept open between requests.
 pub(crate) struct Http {
-    /// The process that made the connections, and they.
+    /// The process that opened the connections, and the connections.
     agent: Mutex<(u32, Agent)>,
-    network: NetworkConfig,
-    tls: Tls,
-    /// What servers have set; `ureq` would print it.
+    dialer: Dialer,
+    /// Those that servers set. `ureq` would log them.
     cookies: Mutex<CookieStore>,
 }
 
 impl Http {
-    pub(crate) fn new(network: &NetworkConfig, tls: Tls) -> Self {
+    pub(crate) fn new(dialer: Dialer) -> Self {
         Self {
-            agent: Mutex::new((std::process::id(), agent_for(network, &tls))),
-            network: network.clone(),
-            tls,
+            agent: Mutex::new((std::process::id(), agent_for(&dialer))),
+            dialer,
             cookies: Mutex::default(),
         }
     }
 
-    /// The connections of this process. One that was forked has none: those that it inherited
-    /// are its parent's, and two processes that talk on one would read each other's answers.
+    /// The connections of this process. A forked process starts without any: those that it inherited
+    /// belong to its parent, and two processes on one connection would read each other's responses.
     fn agent(&self) -> Agent {
         let process = std::process::id();
         let mut agent = self.agent.lock();
         if agent.0 != process {
-            *agent = (process, agent_for(&self.network, &self.tls));
+            *agent = (process, agent_for(&self.dialer));
         }
         agent.1.clone()
     }
 }
 
-fn agent_for(network: &NetworkConfig, tls: &Tls) -> Agent {
+fn agent_for(dialer: &Dialer) -> Agent {
+    let network = dialer.network();
     let settings = Agent::config_builder()
-        // Error answers have bodies that say what is wrong.
+        // The body of a failure says what is wrong.
         .http_status_as_error(false)
         // A redirect would carry the API key to wherever it leads.
         .max_redirects(0)
         .max_redirects_will_error(false)
-        // Each request has its own.
+        // The dialer knows the proxy.
         .proxy(None)
         .timeout_connect(Some(network.connect_timeout))
         .timeout_per_read(network.idle_timeout)
         .timeout_per_write(network.idle_timeout)
-        .user_agent(concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION")));
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(Sockets::new(network))
-            .chain(tls.clone())
-            .chain(Unsealing);
-    Agent::with_parts(settings.build(), connector, Later)
+        .user_agent(USER_AGENT);
+    Agent::with_parts(settings.build(), dialer.clone(), NoLookUp)
 }
 
 impl Transport for Http {
@@ -95,45 +88,39 @@ impl Http {
     fn exchange(&self, request: &Request<'_>, call: &Call) -> Result<Response> {
         let (mut url, mut headers) = (request.url.clone(), request.headers.to_vec());
         self.add_cookies(&url, &mut headers);
-        // `cookie_store` within `ureq` and `ureq` itself print at these levels.
-        let kept = (log::max_level() >= log::LevelFilter::Debug).then(Kept::default);
-        call.keep_secrets(Secrets::seal(&mut url, &mut headers, kept.clone()));
+        let original = redact(&mut url, &mut headers);
         let mut builder = http::Request::builder()
             .method(request.method)
             .uri(url.as_str());
         for (name, value) in &headers {
             builder = builder.header(name, value);
         }
-        // Those that speak SOCKS are the sockets' business.
-        let proxy = self.network.proxy_for(request.url);
-        let proxy = proxy.filter(|proxy| !is_socks(proxy)).cloned();
-        let answer = builder
+        let response = builder
             .body(request.body)
             .map_err(ureq::Error::from)
             .and_then(|prepared| {
                 let agent = self.agent();
                 let configured = agent
                     .configure_request(prepared)
-                    .proxy(proxy)
                     .timeout_global(Some(request.timeout))
                     .build();
                 agent.run(configured)
             })
-            .map_err(|error| self.no_answer(request, error))?;
-        let (parts, body) = answer.into_parts();
+            .map_err(|error| self.failure(request, error))?;
+        let (parts, body) = response.into_parts();
         let shown = parts.headers.iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.as_str().to_owned(), value.into_owned())
         });
         let reader = Arriving {
             body: body.into_reader(),
-            socket: call.socket(),
+            connection: call.connection(),
         };
-        let (headers, body): (_, Box<dyn Read + Send>) = match kept {
-            Some(kept) => kept.reveal(reader),
+        let (headers, body): (_, Box<dyn Read + Send>) = match original {
+            Some(original) => original.reveal(reader),
             None => (shown.collect(), Box::new(reader)),
         };
-        self.keep_cookies(request.url, &headers);
+        self.store_cookies(request.url, &headers);
         Ok(Response {
             status: parts.status.as_u16(),
             headers,
@@ -149,29 +136,24 @@ impl Http {
             return;
         }
         let set = set.join("; ");
-        // A request has one such header (RFC 6265, 5.4).
+        // A request has one such header at most (RFC 6265, section 5.4).
         match headers.iter_mut().find(|(name, _)| name == "cookie") {
             Some((_, own)) => *own = format!("{own}; {set}"),
             None => headers.push(("cookie".to_owned(), set)),
         }
     }
 
-    fn keep_cookies(&self, url: &Url, headers: &[(String, String)]) {
+    fn store_cookies(&self, url: &Url, headers: &[(String, String)]) {
         let set = headers.iter().filter(|(name, _)| name == "set-cookie");
         for cookie in set.filter_map(|(_, value)| RawCookie::parse(value).ok()) {
-            // One that is not for this host is not kept.
+            // One that is for another host is refused.
             let _ = self.cookies.lock().insert_raw(&cookie, url);
         }
     }
 
-    fn no_answer(&self, request: &Request<'_>, error: ureq::Error) -> Error {
-        let mut doing = format!(
-            "cannot reach {}",
-            request.url.origin().ascii_serialization()
-        );
-        if let Some(proxy) = self.network.proxy_for(request.url) {
-            doing += &format!(" through the proxy {}:{}", proxy.host(), proxy.port());
-        }
+    /// Why there is no response.
+    fn failure(&self, request: &Request<'_>, error: ureq::Error) -> Error {
+        let doing = self.dialer.cannot_reach(request.url);
         match error {
             ureq::Error::Other(ours) => match ours.downcast::<Error>() {
                 Ok(ours) => ours.context(doing),
@@ -185,57 +167,45 @@ impl Http {
     }
 }
 
-/// The body of an answer. Whichever call reads it can be told to break that off.
+/// The body of a response. Interrupting the call that reads it ends the read.
 struct Arriving<R> {
     body: R,
-    socket: Option<Weak<dyn ShutdownHandle>>,
+    connection: Option<Weak<Interrupt>>,
 }
 
 impl<R: Read> Read for Arriving<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let (Some(call), Some(socket)) = (Call::current(), &self.socket) {
-            call.attach(socket).map_err(ureq::Error::into_io)?;
+        if let (Some(call), Some(connection)) = (Call::current(), &self.connection) {
+            call.attach(connection)?;
         }
         self.body.read(buffer)
     }
 }
 
-/// What kind of failure it is, and what to do about it.
+/// The kind of a failure, and what to do about it.
 fn explain(error: &ureq::Error, request: &Request<'_>) -> (ErrorKind, String) {
-    let connection = |why: &str| (ErrorKind::Connection, why.to_owned());
+    let timeout = |why: &str| (ErrorKind::Timeout, why.to_owned());
     match error {
-        ureq::Error::Timeout(Timeout::Connect) => (
-            ErrorKind::Timeout,
-            "it accepts no connection in time".to_owned(),
-        ),
+        ureq::Error::Timeout(Timeout::Connect) => timeout("timed out while connecting"),
         ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-            (ErrorKind::Timeout, "it was silent for too long".to_owned())
+            timeout("it was silent for too long")
         }
         ureq::Error::Timeout(_) => late(request),
-        ureq::Error::HostNotFound => connection(
-            "there is no such host; check the server URL (or the proxy's) and the network",
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => late(request),
+        ureq::Error::Io(error) => failure::explain(error),
+        // Possibly damaged on its way, so that the request may be repeated.
+        ureq::Error::Protocol(error) => (
+            ErrorKind::Connection,
+            format!("the response is not HTTP: {error}"),
         ),
-        ureq::Error::ConnectProxyFailed(reason) if reason.contains("407") => (
-            ErrorKind::Authentication,
-            "the proxy wants to know who asks; give user and password in its URL, \
-             percent-encoded"
-                .to_owned(),
-        ),
-        ureq::Error::Io(error) => match (tls_failure(error), error.kind()) {
-            (Some(failure), _) => (ErrorKind::Tls, format!("{failure}{}", tls_hint(failure))),
-            (_, io::ErrorKind::ConnectionRefused) => connection(
-                "nothing listens there; check the server URL (or the proxy's) and its port",
-            ),
-            (_, io::ErrorKind::TimedOut) => late(request),
-            _ => connection(&error.to_string()),
-        },
-        other => connection(&other.to_string()),
+        other => (ErrorKind::Connection, other.to_string()),
     }
 }
 
 fn late(request: &Request<'_>) -> (ErrorKind, String) {
     let why = format!(
-        "no answer within {:?}; ask for less at once, or allow more with `SessionBuilder::timeout`",
+        "no response within {:?}; ask for less at once, or allow more with \
+         `SessionBuilder::timeout`",
         request.timeout
     );
     (ErrorKind::Timeout, why)

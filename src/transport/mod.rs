@@ -2,15 +2,19 @@
 
 mod call;
 mod canned;
-mod connect;
+mod connection;
+mod dial;
+mod failure;
+mod head;
 mod http;
+mod interrupt;
+mod race;
 mod recording;
+mod redact;
 mod resolve;
-mod seal;
-mod socket;
 mod socks;
+mod stream;
 mod tls;
-mod veil;
 
 use std::fmt;
 use std::io::Read;
@@ -22,12 +26,15 @@ use crate::error::Result;
 
 pub(crate) use call::{Call, Calls};
 pub use canned::Canned;
-pub(crate) use connect::connect;
+pub(crate) use dial::Dialer;
+pub(crate) use failure::{body_error, connect_error, io_error};
+pub(crate) use head::read_head;
 pub(crate) use http::Http;
 pub use recording::{Player, Recorder, Recording};
-pub(crate) use resolve::look_up;
-pub(crate) use socks::{Failure as SocksFailure, open_tunnel};
-pub(crate) use tls::{Tls, alert_behind, tls_failure, tls_hint};
+pub(crate) use stream::Stream;
+
+/// Names this crate in requests.
+pub(crate) const USER_AGENT: &str = concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION"));
 
 /// Sends requests and brings answers.
 ///

@@ -1,26 +1,20 @@
-//! Looking up host names, in the caller's thread and only where a connection is opened: `ureq`
-//! would do it for every request, and start a thread for each.
+//! Name look-up, in the caller's thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
-
 use crate::config::NetworkConfig;
 
 /// The most addresses of a host that are tried.
-const MOST: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
-/// The addresses of a host, a name or an address with brackets or without, in the order in which
-/// they are tried: those that the configuration gives, else the system's, which may take its time
-/// and cannot be told to hurry.
+/// The addresses of a host in the order in which they are tried: those that the configuration
+/// gives, else the system's, whose look-up cannot be interrupted. `host` is a name or an address,
+/// with or without brackets.
 ///
 /// # Errors
 ///
-/// The system's; one of its own if there is no address.
+/// That of the system; [`io::ErrorKind::NotFound`] if there is no address.
 pub(crate) fn look_up(
     network: &NetworkConfig,
     host: &str,
@@ -34,24 +28,12 @@ pub(crate) fn look_up(
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let found: Vec<_> = (bare, port).to_socket_addrs()?.take(MOST).collect();
+    let found: Vec<_> = (bare, port)
+        .to_socket_addrs()?
+        .take(MAX_ADDRESSES)
+        .collect();
     match found.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
         false => Ok(found),
-    }
-}
-
-/// Leaves it to who opens the connection.
-#[derive(Debug)]
-pub(super) struct Later;
-
-impl Resolver for Later {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        Ok(self.empty())
     }
 }

@@ -1,8 +1,11 @@
 //! Asking a SOCKS proxy for a connection (RFC 1928, RFC 1929).
 
+use std::io::{Read, Write};
+
 use ureq::Proxy;
 
-use crate::error::{Error, ErrorKind};
+use super::failure::connect_error;
+use crate::error::{Error, ErrorKind, Result};
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;
@@ -13,26 +16,26 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Why there is no connection.
-pub(crate) enum Failure<E> {
-    /// That to the proxy broke.
-    Broken(E),
-    /// The proxy said no.
-    Refused(Error),
-}
-
-/// Sends all of the first argument and fills all of the second one.
-pub(crate) type Exchange<'a, E> = dyn FnMut(&[u8], &mut [u8]) -> Result<(), E> + 'a;
-
 /// Asks `proxy` for a connection to `host`, a name, which the proxy looks up, or an address.
-pub(crate) fn open_tunnel<E>(
+///
+/// # Errors
+///
+/// - [`ErrorKind::Authentication`] if the proxy requires (other) credentials
+/// - [`ErrorKind::Connection`] if it cannot connect, or its connection breaks
+/// - [`ErrorKind::BadResponse`] if it is no SOCKS 5 proxy
+/// - [`ErrorKind::Configuration`] for texts that are too long for the protocol
+pub(super) fn open_tunnel(
+    connection: &mut (impl Read + Write),
     proxy: &Proxy,
     host: &str,
     port: u16,
-    exchange: &mut Exchange<'_, E>,
-) -> Result<(), Failure<E>> {
-    let mut exchange =
-        |sent: &[u8], answer: &mut [u8]| exchange(sent, answer).map_err(Failure::Broken);
+) -> Result<()> {
+    let mut exchange = |sent: &[u8], received: &mut [u8]| {
+        let sent = connection.write_all(sent);
+        let sent = sent.and_then(|()| connection.flush());
+        sent.and_then(|()| connection.read_exact(received))
+            .map_err(connect_error)
+    };
     let login = proxy
         .username()
         .map(|user| (user, proxy.password().unwrap_or_default()));
@@ -47,16 +50,16 @@ pub(crate) fn open_tunnel<E>(
         ([VERSION, LOGIN], Some((user, password))) => {
             let mut request = vec![LOGIN_VERSION];
             for text in [user, password] {
-                request.extend(counted(text, "user and password of the proxy")?);
+                request.extend(with_length(text, "user and password of the proxy")?);
             }
-            let mut answer = [0; 2];
-            exchange(&request, &mut answer)?;
-            if answer[1] != 0 {
+            let mut reply = [0; 2];
+            exchange(&request, &mut reply)?;
+            if reply[1] != 0 {
                 return refused(ErrorKind::Authentication, "refuses its user and password");
             }
         }
         ([VERSION, _], _) => {
-            let why = "wants to know who asks; give user and password in its URL, percent-encoded";
+            let why = "requires authentication; give user and password in its URL, percent-encoded";
             return refused(ErrorKind::Authentication, why);
         }
         _ => return refused(ErrorKind::BadResponse, "does not speak SOCKS 5"),
@@ -64,13 +67,13 @@ pub(crate) fn open_tunnel<E>(
     let mut request = vec![VERSION, CONNECT, 0];
     request.extend(address(host)?);
     request.extend(port.to_be_bytes());
-    let mut answer = [0; 4];
-    exchange(&request, &mut answer)?;
-    if answer[1] != 0 {
-        return refused(ErrorKind::Connection, reason(answer[1]));
+    let mut reply = [0; 4];
+    exchange(&request, &mut reply)?;
+    if reply[1] != 0 {
+        return refused(ErrorKind::Connection, reason(reply[1]));
     }
-    // The address from which it connects, and its port.
-    let length = match answer[3] {
+    // The address from which the proxy connects, and its port.
+    let length = match reply[3] {
         IPV4 => 4,
         IPV6 => 16,
         _ => {
@@ -82,33 +85,29 @@ pub(crate) fn open_tunnel<E>(
     exchange(&[], &mut vec![0; length + 2])
 }
 
-fn address<E>(host: &str) -> Result<Vec<u8>, Failure<E>> {
+fn address(host: &str) -> Result<Vec<u8>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let with = |kind: u8, bytes: &[u8]| [&[kind], bytes].concat();
     match bare.parse() {
         Ok(std::net::IpAddr::V4(ip)) => Ok(with(IPV4, &ip.octets())),
         Ok(std::net::IpAddr::V6(ip)) => Ok(with(IPV6, &ip.octets())),
-        Err(_) => Ok(with(NAME, &counted(bare, "the host name")?)),
+        Err(_) => Ok(with(NAME, &with_length(bare, "the host name")?)),
     }
 }
 
-/// A text behind its length.
-fn counted<E>(text: &str, what: &str) -> Result<Vec<u8>, Failure<E>> {
+/// A text after its length.
+fn with_length(text: &str, what: &str) -> Result<Vec<u8>> {
     match u8::try_from(text.len()) {
         Ok(length) => Ok([&[length], text.as_bytes()].concat()),
         Err(_) => {
-            let message = format!("{what}: SOCKS takes 255 bytes at most");
-            Err(Failure::Refused(Error::new(
-                ErrorKind::Configuration,
-                message,
-            )))
+            let message = format!("{what}: SOCKS allows 255 bytes at most");
+            Err(Error::new(ErrorKind::Configuration, message))
         }
     }
 }
 
-fn refused<E>(kind: ErrorKind, why: &str) -> Result<(), Failure<E>> {
-    let message = format!("the SOCKS proxy {why}");
-    Err(Failure::Refused(Error::new(kind, message)))
+fn refused(kind: ErrorKind, why: &str) -> Result<()> {
+    Err(Error::new(kind, format!("the SOCKS proxy {why}")))
 }
 
 /// The reply codes of RFC 1928, section 6.
@@ -116,8 +115,8 @@ fn reason(code: u8) -> &'static str {
     match code {
         2 => "does not allow connections to it",
         3 => "cannot reach its network",
-        4 => "cannot reach it, or does not know its name",
-        5 => "says that nothing listens there; check the server URL and its port",
+        4 => "cannot reach it, or cannot resolve its name",
+        5 => "reports that nothing listens there; check the server URL and its port",
         6 | 1 => "could not connect to it",
         7 | 8 => "cannot make such connections",
         _ => "failed",

@@ -17,7 +17,7 @@ use crate::lock::Mutex;
 use crate::plugin::{self, Plugins};
 use crate::schema::Schema;
 use crate::store::Store;
-use crate::transport::{Calls, Http, Tls, Transport};
+use crate::transport::{Calls, Dialer, Http, Transport};
 
 use super::ServerInformation;
 use super::events::hub_for;
@@ -178,15 +178,15 @@ impl SessionBuilder {
     /// cannot be reached; [`ErrorKind::BadResponse`] if something else answers.
     pub fn open(mut self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
-        let tls = Tls::new(&config.network);
+        let dialer = Dialer::new(config.network.clone());
         let transport = self
             .transport
-            .unwrap_or_else(|| Box::new(Http::new(&config.network, tls.clone())));
+            .unwrap_or_else(|| Box::new(Http::new(dialer.clone())));
         let transport = match self.wrap_transport {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        let event_hub = hub_for(&config, tls)?;
+        let event_hub = hub_for(&config, dialer)?;
         let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
         let api = Arc::new(Api::new(config, transport));
         let (server_information, mut schema) = introduce(&api)?;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::event::{Event, Update};
 use crate::handle::Session;
 use crate::hub::{EventHub, HubConfig};
-use crate::transport::Tls;
+use crate::transport::Dialer;
 
 impl Session {
     /// The event hub of this session. It is not connected until
@@ -49,9 +49,9 @@ impl Session {
 }
 
 /// A hub with the session's server, credentials, headers and token.
-pub(crate) fn hub_for(config: &Config, tls: Tls) -> Result<EventHub> {
+pub(crate) fn hub_for(config: &Config, dialer: Dialer) -> Result<EventHub> {
     let mut hub = HubConfig::new(config.address(), &config.api_user, config.api_key.reveal())?
-        .reached_by(config.network.clone(), tls)
+        .dialer(dialer)
         .client_token(&config.client_token)
         .connect_timeout(config.timeout);
     for (name, value) in &config.headers {

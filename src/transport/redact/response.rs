@@ -1,49 +1,55 @@
-//! Keeps answers out of the log of `ureq`: at trace level it prints every byte that it receives.
-//!
-//! While somebody may listen, `ureq` is shown an answer of the same shape, with fillers for all
-//! but what says how long it is. What came is kept here, and put in place of the fillers once they
-//! have come out of `ureq`.
+//! The content of a response.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use ureq::unversioned::transport::{Buffers, LazyBuffers};
 
-use super::seal::is_framing;
 use crate::lock::Mutex;
+use crate::transport::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 
-/// As many headers as `ureq` allows, and as many bytes of them.
-const MOST_HEADERS: usize = 128;
-const LONGEST_HEAD: usize = 1 << 16;
+/// Whether `ureq` must see the value of a header: how long a message is, and what follows it.
+pub(super) fn is_framing(name: &str) -> bool {
+    let names = [
+        "connection",
+        "content-length",
+        "expect",
+        "transfer-encoding",
+    ];
+    names
+        .iter()
+        .any(|framing| framing.eq_ignore_ascii_case(name))
+}
 
-/// An answer as it comes in.
+/// A response as it is received.
 #[derive(Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Answer>>);
+pub(in crate::transport) struct OriginalResponse(Arc<Mutex<Parts>>);
 
 #[derive(Default)]
-struct Answer {
+struct Parts {
     headers: Vec<(String, String)>,
     body: VecDeque<u8>,
 }
 
-impl Kept {
-    /// What came, as far as `fillers` for the body come. `ureq` has not unpacked it: it was not
-    /// shown how it is packed.
-    pub(super) fn reveal(
+impl OriginalResponse {
+    /// The headers, and the body as far as `ureq` returns `placeholders` for it. `ureq` has not
+    /// decompressed it, because it was not shown that it is compressed.
+    pub(in crate::transport) fn reveal(
         self,
-        fillers: impl Read + Send + 'static,
+        placeholders: impl Read + Send + 'static,
     ) -> (Vec<(String, String)>, Box<dyn Read + Send>) {
         let headers = std::mem::take(&mut self.0.lock().headers);
-        let is_packed = headers
+        let is_compressed = headers
             .iter()
             .any(|(name, value)| name == "content-encoding" && value.eq_ignore_ascii_case("gzip"));
         let body = Body {
-            fillers,
-            kept: self,
+            placeholders,
+            original: self,
         };
-        match is_packed {
+        match is_compressed {
             true => (headers, Box::new(MultiGzDecoder::new(body))),
             false => (headers, Box::new(body)),
         }
@@ -51,81 +57,84 @@ impl Kept {
 }
 
 struct Body<R> {
-    fillers: R,
-    kept: Kept,
+    placeholders: R,
+    original: OriginalResponse,
 }
 
 impl<R: Read> Read for Body<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.fillers.read(buffer)?;
-        let mut answer = self.kept.0.lock();
-        answer.body.read_exact(&mut buffer[..count])?;
+        let count = self.placeholders.read(buffer)?;
+        let mut original = self.original.0.lock();
+        original.body.read_exact(&mut buffer[..count])?;
         Ok(count)
     }
 }
 
-/// What stands between a connection and `ureq` while an answer comes in.
-pub(super) struct Veil {
-    kept: Kept,
+/// Stands between a connection and `ureq` while a response is received.
+pub(in crate::transport) struct RedactedResponse {
+    original: OriginalResponse,
     expected: Expected,
     /// A part of a head, or of a line between chunks.
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     buffers: LazyBuffers,
 }
 
 enum Expected {
     Head,
-    /// So much of the body, and then nothing.
+    /// This much of the body, and then nothing.
     Body(u64),
-    /// The line with a chunk's size.
+    /// The line with the size of a chunk.
     Size,
     Chunk(u64),
-    /// The end of a chunk's last line.
+    /// The line break after a chunk.
     ChunkEnd,
     /// Headers after the last chunk.
     Trailers,
     Nothing,
 }
 
-impl Veil {
-    /// With buffers of these sizes for what comes in and what goes out.
-    pub(super) fn new(kept: Kept, (input, output): (usize, usize)) -> Self {
+impl RedactedResponse {
+    /// With buffers of these sizes for input and output.
+    pub(in crate::transport) fn new(
+        original: OriginalResponse,
+        (input, output): (usize, usize),
+    ) -> Self {
         Self {
-            kept,
+            original,
             expected: Expected::Head,
-            begun: Vec::new(),
-            // A head is shown when all of it is there, and `ureq` may leave bytes in the buffer.
-            buffers: LazyBuffers::new(2 * input + LONGEST_HEAD, output),
+            partial: Vec::new(),
+            // A head is shown once it is complete, and `ureq` may leave bytes in the buffer.
+            buffers: LazyBuffers::new(2 * input + MAX_HEAD_BYTES, output),
         }
     }
 
-    pub(super) fn buffers(&mut self) -> &mut LazyBuffers {
+    pub(in crate::transport) fn buffers(&mut self) -> &mut LazyBuffers {
         &mut self.buffers
     }
 
-    /// Keeps what came, and shows something of the same shape.
-    pub(super) fn cover(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Stores what was received, and shows `ureq` something of the same shape.
+    pub(in crate::transport) fn receive(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let (shown, taken) = match self.expected {
                 Expected::Head => self.head(bytes),
                 Expected::Body(left) => {
-                    let taken = self.keep(bytes, left);
+                    let taken = self.store(bytes, left);
                     self.expected = match left - taken as u64 {
                         0 => Expected::Nothing,
                         left => Expected::Body(left),
                     };
-                    (fillers(taken), taken)
+                    (placeholders(taken), taken)
                 }
                 Expected::Chunk(left) => {
-                    let taken = self.keep(bytes, left);
+                    let taken = self.store(bytes, left);
                     self.expected = match left - taken as u64 {
                         0 => Expected::ChunkEnd,
                         left => Expected::Chunk(left),
                     };
-                    (fillers(taken), taken)
+                    (placeholders(taken), taken)
                 }
                 Expected::Size | Expected::ChunkEnd | Expected::Trailers => self.line(bytes),
-                Expected::Nothing => (fillers(bytes.len()), bytes.len()),
+                Expected::Nothing => (placeholders(bytes.len()), bytes.len()),
             };
             self.show(&shown)?;
             bytes = &bytes[taken..];
@@ -133,9 +142,9 @@ impl Veil {
         Ok(())
     }
 
-    fn keep(&self, bytes: &[u8], most: u64) -> usize {
+    fn store(&self, bytes: &[u8], most: u64) -> usize {
         let count = usize::try_from(most).map_or(bytes.len(), |most| bytes.len().min(most));
-        self.kept.0.lock().body.extend(&bytes[..count]);
+        self.original.0.lock().body.extend(&bytes[..count]);
         count
     }
 
@@ -144,7 +153,7 @@ impl Veil {
             let room = self.buffers.input_append_buf();
             let count = bytes.len().min(room.len());
             if count == 0 {
-                return Err(io::Error::other("more came than there is room for"));
+                return Err(io::Error::other("more was received than fits"));
             }
             room[..count].copy_from_slice(&bytes[..count]);
             self.buffers.input_appended(count);
@@ -153,35 +162,37 @@ impl Veil {
         Ok(())
     }
 
-    /// Shows a head once it is there as a whole.
+    /// Shows a head once it is complete.
     fn head(&mut self, bytes: &[u8]) -> (Vec<u8>, usize) {
-        let before = self.begun.len();
-        self.begun.extend_from_slice(bytes);
-        let head = std::mem::take(&mut self.begun);
-        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-        let mut answer = httparse::Response::new(&mut headers);
-        match answer.parse(&head) {
-            Ok(httparse::Status::Complete(length)) => (self.covered_head(&answer), length - before),
-            Ok(httparse::Status::Partial) if head.len() <= LONGEST_HEAD => {
-                self.begun = head;
+        let before = self.partial.len();
+        self.partial.extend_from_slice(bytes);
+        let head = std::mem::take(&mut self.partial);
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        match response.parse(&head) {
+            Ok(httparse::Status::Complete(length)) => {
+                (self.redacted_head(&response), length - before)
+            }
+            Ok(httparse::Status::Partial) if head.len() <= MAX_HEAD_BYTES => {
+                self.partial = head;
                 (Vec::new(), bytes.len())
             }
-            // Fillers are no more an answer than what came is.
+            // Placeholders are as little a response as the original.
             _ => {
                 self.expected = Expected::Nothing;
-                (fillers(head.len()), bytes.len())
+                (placeholders(head.len()), bytes.len())
             }
         }
     }
 
-    fn covered_head(&mut self, answer: &httparse::Response<'_, '_>) -> Vec<u8> {
+    fn redacted_head(&mut self, response: &httparse::Response<'_, '_>) -> Vec<u8> {
         let (version, status) = (
-            answer.version.unwrap_or_default(),
-            answer.code.unwrap_or_default(),
+            response.version.unwrap_or_default(),
+            response.code.unwrap_or_default(),
         );
         let mut shown = format!("HTTP/1.{version} {status} \r\n").into_bytes();
-        let mut kept = Vec::new();
-        for header in answer.headers.iter() {
+        let mut headers = Vec::new();
+        for header in response.headers.iter() {
             shown.extend_from_slice(header.name.as_bytes());
             shown.extend_from_slice(b": ");
             if is_framing(header.name) {
@@ -191,15 +202,15 @@ impl Veil {
             }
             shown.extend_from_slice(b"\r\n");
             let value = String::from_utf8_lossy(header.value).into_owned();
-            kept.push((header.name.to_ascii_lowercase(), value));
+            headers.push((header.name.to_ascii_lowercase(), value));
         }
         shown.extend_from_slice(b"\r\n");
         self.expected = match status {
             100..200 => Expected::Head,
             204 | 304 => Expected::Nothing,
-            _ => body_of(&kept, version),
+            _ => body_of(&headers, version),
         };
-        self.kept.0.lock().headers = kept;
+        self.original.0.lock().headers = headers;
         shown
     }
 
@@ -209,8 +220,8 @@ impl Veil {
         let taken = end.map_or(bytes.len(), |end| end + 1);
         let is_size = matches!(self.expected, Expected::Size);
         let shown = bytes[..taken].iter().map(|byte| {
-            self.begun.push(*byte);
-            let is_plain = is_size && !self.begun.contains(&b';');
+            self.partial.push(*byte);
+            let is_plain = is_size && !self.partial.contains(&b';');
             match byte {
                 b'\r' | b'\n' | b':' | b';' => *byte,
                 digit if is_plain && digit.is_ascii_hexdigit() => *digit,
@@ -219,7 +230,7 @@ impl Veil {
         });
         let shown = shown.collect();
         if end.is_some() {
-            let line = std::mem::take(&mut self.begun);
+            let line = std::mem::take(&mut self.partial);
             let digits = line.split(|byte| !byte.is_ascii_hexdigit()).next();
             self.expected = match self.expected {
                 Expected::ChunkEnd => Expected::Size,
@@ -236,7 +247,7 @@ impl Veil {
     }
 }
 
-/// How long the body is after these headers (RFC 9112, 6.3).
+/// The body that follows these headers (RFC 9112, section 6.3).
 fn body_of(headers: &[(String, String)], version: u8) -> Expected {
     let values = |name| {
         headers
@@ -256,12 +267,18 @@ fn body_of(headers: &[(String, String)], version: u8) -> Expected {
     }
 }
 
+impl fmt::Debug for RedactedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactedResponse").finish_non_exhaustive()
+    }
+}
+
 fn hexadecimal(digits: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(digits).ok()?;
     u64::from_str_radix(text, 16).ok()
 }
 
-fn fillers(count: usize) -> Vec<u8> {
+fn placeholders(count: usize) -> Vec<u8> {
     vec![b'x'; count]
 }
 
@@ -269,24 +286,24 @@ fn fillers(count: usize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// What `ureq` sees of an answer that comes in parts of this length, and what is kept.
-    fn covered(answer: &str, part: usize) -> (String, Vec<(String, String)>, String) {
-        let kept = Kept::default();
-        let mut veil = Veil::new(kept.clone(), (1 << 16, 1));
-        for part in answer.as_bytes().chunks(part) {
-            veil.cover(part).unwrap();
+    /// What `ureq` sees of a response that is received in parts of this length, and what is stored.
+    fn received(response: &str, part: usize) -> (String, Vec<(String, String)>, String) {
+        let original = OriginalResponse::default();
+        let mut redacted = RedactedResponse::new(original.clone(), (1 << 16, 1));
+        for part in response.as_bytes().chunks(part) {
+            redacted.receive(part).unwrap();
         }
-        let shown = String::from_utf8(veil.buffers.input().to_vec()).unwrap();
+        let shown = String::from_utf8(redacted.buffers.input().to_vec()).unwrap();
         let mut body = String::new();
-        let length = kept.0.lock().body.len() as u64;
-        let (headers, mut reader) = kept.reveal(io::repeat(b'x').take(length));
+        let length = original.0.lock().body.len() as u64;
+        let (headers, mut reader) = original.reveal(io::repeat(b'x').take(length));
         reader.read_to_string(&mut body).unwrap();
         (shown, headers, body)
     }
 
     #[test]
-    fn what_is_shown_has_the_same_shape_however_it_comes() {
-        for (answer, shown, body) in [
+    fn the_shown_response_has_the_shape_of_the_original() {
+        for (response, shown, body) in [
             (
                 "HTTP/1.1 200 OK\r\nSet-Cookie:a=b\r\nContent-Length: 3\r\n\r\nabcZZ",
                 "HTTP/1.1 200 \r\nSet-Cookie: xxx\r\nContent-Length: 3\r\n\r\nxxxxx",
@@ -307,19 +324,19 @@ mod tests {
             ("HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 204 \r\n\r\n", ""),
             ("garbage", "xxxxxxx", ""),
         ] {
-            for part in [1, 2, 5, answer.len()] {
-                let (seen, _, kept) = covered(answer, part);
-                assert_eq!((&*seen, &*kept), (shown, body), "{part} bytes at once");
+            for part in [1, 2, 5, response.len()] {
+                let (seen, _, stored) = received(response, part);
+                assert_eq!((&*seen, &*stored), (shown, body), "{part} bytes at once");
             }
         }
-        let (_, headers, _) = covered("HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\n", 100);
+        let (_, headers, _) = received("HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\n", 100);
         assert_eq!(headers, [("etag".to_owned(), "\"a\"".to_owned())]);
     }
 
     #[test]
-    fn a_head_without_an_end_is_not_kept_for_ever() {
-        let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(LONGEST_HEAD));
-        let (shown, ..) = covered(&endless, 1000);
+    fn a_head_without_an_end_is_not_stored_for_ever() {
+        let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_HEAD_BYTES));
+        let (shown, ..) = received(&endless, 1000);
         assert!(shown.starts_with("xxxx"));
     }
 }

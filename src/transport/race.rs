@@ -1,4 +1,4 @@
-//! Connecting to a host that may have several addresses: the first that answers is taken.
+//! Connecting to a host that may have several addresses: the first that accepts wins.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-/// How long an address is waited for before the next one is tried as well (RFC 8305, section 5).
+/// How long to wait for an address before the next one is tried as well (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The first of the tokens that are used here; those below are the caller's.
-const FIRST: usize = 16;
+/// The lowest of the tokens that are used here; those below belong to the caller.
+const FIRST_TOKEN: usize = 16;
 
-/// Tries the addresses in their order, each a moment after the one before or as soon as that has
-/// failed, and takes the connection that is there first. What arrives at the caller's own tokens
-/// makes it look at `is_broken_off`.
+/// Tries the addresses in order, each a moment after the one before or as soon as that has failed,
+/// and returns the first connection that is open. An event at one of the caller's own tokens has
+/// `is_interrupted` called.
 ///
 /// # Errors
 ///
 /// That of the last address to fail; [`io::ErrorKind::TimedOut`] at the deadline;
-/// [`io::ErrorKind::ConnectionAborted`] if it was broken off.
-pub(crate) fn connect(
+/// [`io::ErrorKind::ConnectionAborted`] if it was interrupted.
+pub(super) fn connect(
     poll: &mut Poll,
     events: &mut Events,
     addresses: &[SocketAddr],
     deadline: Option<Instant>,
-    is_broken_off: &dyn Fn() -> bool,
+    is_interrupted: &dyn Fn() -> bool,
 ) -> io::Result<TcpStream> {
     let mut race = Race {
         waiting: addresses,
@@ -35,7 +35,7 @@ pub(crate) fn connect(
         last_error: io::Error::new(io::ErrorKind::NotFound, "the host has no address"),
     };
     loop {
-        if is_broken_off() {
+        if is_interrupted() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         race.start(poll);
@@ -62,22 +62,22 @@ pub(crate) fn connect(
     }
 }
 
-/// Who was started, and who waits for it.
+/// Attempts under way, and addresses that were not tried yet.
 struct Race<'a> {
     waiting: &'a [SocketAddr],
     started: Vec<(Token, TcpStream)>,
-    /// When the next one starts whatever the others do.
+    /// When the next attempt starts, even if no other has failed.
     next: Instant,
     last_error: io::Error,
 }
 
 impl Race<'_> {
-    /// Starts the next one if it is time, and those behind it if it fails at once.
+    /// Starts the next attempt if it is time, and those after it if it fails at once.
     fn start(&mut self, poll: &Poll) {
         while let [address, waiting @ ..] = self.waiting
             && (self.started.is_empty() || self.next <= Instant::now())
         {
-            let token = Token(FIRST + waiting.len());
+            let token = Token(FIRST_TOKEN + waiting.len());
             self.waiting = waiting;
             let opened = TcpStream::connect(*address).and_then(|mut stream| {
                 let both = Interest::READABLE | Interest::WRITABLE;
@@ -94,14 +94,14 @@ impl Race<'_> {
         }
     }
 
-    /// What became of the one that something happened to, if it is connected.
+    /// The connection of `token`, if it is open now.
     fn outcome(&mut self, token: Token) -> Option<TcpStream> {
         let index = self.started.iter().position(|(of, _)| *of == token)?;
         let (_, stream) = &self.started[index];
         match stream.take_error() {
             Ok(None) => match stream.peer_addr() {
                 Ok(_) => return Some(self.started.swap_remove(index).1),
-                // Not connected yet, whatever the system calls it while it still tries.
+                // Not connected yet: some systems report events while they still try.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => return None,
                 Err(error) => self.last_error = error,
             },
