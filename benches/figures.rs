@@ -11,7 +11,8 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
-use ftrack_api::{Entity, FromValue, SchemaCache, SmolStr, TableRow};
+use ftrack_api::entity::FromValue;
+use ftrack_api::{Entity, SchemaCache, SmolStr, TableRow};
 use jiff::civil::DateTime;
 use serde_json::Value as Json;
 

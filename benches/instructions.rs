@@ -23,9 +23,10 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
+use ftrack_api::entity::FromValue;
 use ftrack_api::event::Expression;
 use ftrack_api::query::Statement;
-use ftrack_api::{Event, FromValue, SchemaCache, SmolStr};
+use ftrack_api::{Event, SchemaCache, SmolStr};
 
 use support::{DATES, NUMBERS, PAGE, PATHS, Server, TEXTS, created, deleted, page, updated};
 

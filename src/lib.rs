@@ -53,9 +53,7 @@ pub use {anyhow, jiff, serde_json, url, uuid};
 
 pub use api::{CancelToken, Statistics};
 pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
-pub use entity::{
-    Collection, CustomAttributes, Entities, FromAttribute, FromAttributes, Metadata, Origin,
-};
+pub use entity::{Collection, CustomAttributes, Entities, Metadata};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
@@ -76,7 +74,7 @@ pub use session::{FollowUpdates, SessionCache};
 pub use smol_str::SmolStr;
 pub use store::EntityState;
 pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
-pub use value::{Data, DataIter, EntityKey, FromValue, IntoKey, Mismatch, Paths, Value};
+pub use value::{Data, EntityKey, IntoKey, Paths, Value};
 
 /// For the fuzzer in `tests/fuzz` only: packets have no other way in.
 #[cfg(fuzzing)]

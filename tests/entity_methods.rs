@@ -518,7 +518,7 @@ fn items_are_all_attributes_in_one_request() {
     assert_eq!(requests(session, || drop(task.items().unwrap())), 0);
     // Of this one only.
     let peer = peers.iter().find(|one| **one != task).unwrap();
-    assert_eq!(peer.remote_value("description"), None);
+    assert_eq!(peer.remote_value("description").unwrap(), None);
     let _off = session.auto_populating(Populate::Off);
     let items = peer.items().unwrap();
     assert!(items.contains(&("description", None)), "{items:?}");

@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
+use ftrack_api::entity::FromAttribute;
 use ftrack_api::{
-    Data, Entity, FromAttribute, Request, Response, SchemaCache, Session, SessionBuilder,
-    Transport, data,
+    Data, Entity, Request, Response, SchemaCache, Session, SessionBuilder, Transport, data,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};

@@ -3,6 +3,7 @@
 use crate::config::Populate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
+use crate::store::Store;
 use crate::value::{FromValue, Lent, Value};
 
 use super::FromAttribute;
@@ -10,8 +11,8 @@ use super::FromAttribute;
 impl Entity {
     /// Reads an attribute, or follows references to one: `"status.state.short"`.
     ///
-    /// What is not loaded is fetched, as the session's [`Populate`](crate::Populate) says. Ask
-    /// for an `Option` where the value may be null, for an [`Entity`] to follow a reference, for
+    /// A value that is not loaded is fetched, as the session's [`Populate`](crate::Populate) says.
+    /// Ask for an `Option` if the value may be null, for an [`Entity`] to follow a reference, for
     /// a `Vec<Entity>` to read a collection.
     ///
     /// ```
@@ -30,10 +31,11 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name; [`ErrorKind::WrongType`] if the
-    /// value is of another type, or null; [`ErrorKind::NotLoaded`] if it is not loaded and may
-    /// not be; [`ErrorKind::NotFound`] if the entity is gone; and what kept the server's answer
-    /// from arriving.
+    /// - [`ErrorKind::UnknownAttribute`] with the nearest name if the path does not exist.
+    /// - [`ErrorKind::WrongType`] if the value is null or of another type.
+    /// - [`ErrorKind::NotLoaded`] if the value is not loaded and must not be fetched.
+    /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
+    /// - Any error of a request.
     pub fn get<T: FromAttribute>(&self, path: &str) -> Result<T> {
         if let Some(value) = self.lent(path, T::read_lent) {
             return Ok(value);
@@ -55,8 +57,8 @@ impl Entity {
         })
     }
 
-    /// Reads an attribute as [`get`](Self::get) does, with `populate` saying for this one call
-    /// what happens if it is not loaded.
+    /// Reads an attribute as [`get`](Self::get) does. For this call, `populate` says what happens
+    /// if it is not loaded.
     ///
     /// # Errors
     ///
@@ -66,12 +68,11 @@ impl Entity {
         self.get(path)
     }
 
-    /// The value of an attribute, or of what references lead to; `None` if it is not set, which
-    /// is not the same as null.
+    /// The value at a path; `None` if it is not set, which is not the same as null.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), but no value is of a wrong type.
+    /// As for [`get`](Self::get), but a value is never of a wrong type.
     pub fn value(&self, path: &str) -> Result<Option<Value>> {
         match self.lent(path, Value::from_lent) {
             Some(value) => Ok(Some(value)),
@@ -79,16 +80,16 @@ impl Entity {
         }
     }
 
-    /// What `read` makes of a loaded value, without a [`Value`] between. It may not call anything
-    /// outside this crate: the store is locked.
+    /// Converts a loaded value in place, without a [`Value`] in between. `read` must not call
+    /// anything outside this crate: the store is locked.
     fn lent<T>(&self, path: &str, read: impl FnOnce(Lent<'_>) -> Option<T>) -> Option<T> {
         let mut store = self.session.shared.store.lock();
         store.lend(self.handle.place, path, read)
     }
 
-    /// Sets an attribute; the server learns of it at the next
-    /// [`commit`](crate::Session::commit). Setting what it is already does nothing. Scalars given as
-    /// JSON are taken as what they are; a text attribute takes other JSON as its text.
+    /// Sets an attribute; the next [`commit`](crate::Session::commit) sends it. Setting the value
+    /// that it already has does nothing. JSON scalars are taken as the scalars that they are; a
+    /// text attribute takes other JSON as its text.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -106,11 +107,15 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name; [`ErrorKind::Immutable`];
-    /// [`ErrorKind::WrongType`], also for numbers that are not finite or too large for an integer;
-    /// [`ErrorKind::Validation`] for a reference with too few or too many key values;
-    /// [`ErrorKind::NotFound`] if the entity is deleted; [`ErrorKind::ReadOnly`] and
-    /// [`ErrorKind::Closed`].
+    /// Nothing is recorded after an error.
+    ///
+    /// - [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
+    /// - [`ErrorKind::Immutable`] if the attribute cannot be changed.
+    /// - [`ErrorKind::WrongType`] if the value is of another type, or is a number that is not
+    ///   finite or too large for an integer.
+    /// - [`ErrorKind::Validation`] for a reference with too few or too many key values.
+    /// - [`ErrorKind::NotFound`] if the entity is deleted.
+    /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session is.
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.session.check_writable()?;
         let recording = self.session.record_operations();
@@ -118,13 +123,13 @@ impl Entity {
         store.set(self.handle.place, name, value.into(), recording)
     }
 
-    /// Takes back what was set on an attribute since the last commit; `del entity[name]` in
-    /// Python. A reference and its key are one: `status` takes back `status_id` as well. What a
-    /// commit is sending at this moment stays.
+    /// Discards the value that was set on an attribute since the last commit; `del entity[name]` in
+    /// Python. A reference and its key belong together: `status` discards `status_id` too. Values
+    /// that a commit is sending at this moment stay.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name.
+    /// [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
     pub fn unset(&self, name: &str) -> Result<()> {
         self.session
             .shared
@@ -133,21 +138,41 @@ impl Entity {
             .unset(self.handle.place, name)
     }
 
-    /// The value as the server last gave it, whatever was set since; nothing is fetched.
-    pub fn remote_value(&self, name: &str) -> Option<Value> {
-        self.session
-            .shared
-            .store
-            .lock()
-            .remote(self.handle.place, name)
+    /// The value that is set locally or loaded, without a request; `None` if there is neither.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
+    pub fn known_value(&self, name: &str) -> Result<Option<Value>> {
+        self.without_request(name, Store::known)
     }
 
-    /// The value that was set and not yet committed; nothing is fetched.
-    pub fn local_value(&self, name: &str) -> Option<Value> {
-        self.session
-            .shared
-            .store
-            .lock()
-            .local(self.handle.place, name)
+    /// The value that the server had when it was loaded, whatever was set since; nothing is
+    /// fetched.
+    ///
+    /// # Errors
+    ///
+    /// As for [`known_value`](Self::known_value).
+    pub fn remote_value(&self, name: &str) -> Result<Option<Value>> {
+        self.without_request(name, Store::remote)
+    }
+
+    /// The value that was set and is not committed yet.
+    ///
+    /// # Errors
+    ///
+    /// As for [`known_value`](Self::known_value).
+    pub fn local_value(&self, name: &str) -> Result<Option<Value>> {
+        self.without_request(name, Store::local)
+    }
+
+    fn without_request(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Store, u32, &str) -> Option<Value>,
+    ) -> Result<Option<Value>> {
+        self.session.schema().attribute_of(self.type_info(), name)?;
+        let store = self.session.shared.store.lock();
+        Ok(read(&store, self.handle.place, name))
     }
 }

@@ -5,15 +5,15 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
-use crate::value::EntityKey;
+use crate::value::{EntityKey, Value};
 
 use super::Entities;
 
 /// A collection of one entity, such as the notes of a task; made by [`Entity::collection`].
 ///
 /// Reading loads the collection, for all peers of the entity at once. Adding and removing does
-/// not: the commit asks the server who is in the collection by then, so that members whom
-/// somebody else added meanwhile stay.
+/// not: a commit asks the server for the members at that time, so that members added by others
+/// in the meantime stay.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Collection {
     entity: Entity,
@@ -34,16 +34,19 @@ impl Entity {
     /// let scopes = task.collection("scopes")?;
     /// scopes.push(&scope)?;
     /// assert!(scopes.contains(&scope)?);
+    /// for scope in &scopes {
+    ///     println!("{}", scope?.get::<String>("name")?);
+    /// }
     /// session.commit()?;
-    /// scopes.remove(&scope)?;
+    /// assert!(scopes.remove(&scope)?);
     /// session.commit()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name, and [`ErrorKind::WrongType`] if the
-    /// attribute is no collection.
+    /// - [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
+    /// - [`ErrorKind::WrongType`] if the attribute is not a collection.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let schema = self.session.schema();
         let attribute = schema.attribute_of(self.type_info(), name)?;
@@ -54,16 +57,21 @@ impl Entity {
             }),
             _ => Err(Error::new(
                 ErrorKind::WrongType,
-                format!("{name:?} of {self} is no collection"),
+                format!("{name:?} of {self} is not a collection; read it with `get`"),
             )),
         }
     }
 }
 
 impl Collection {
-    /// The entity whose collection it is.
+    /// The entity that has the collection.
     pub fn entity(&self) -> &Entity {
         &self.entity
+    }
+
+    /// The name of the attribute.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The members.
@@ -75,7 +83,12 @@ impl Collection {
         self.entity.get(&self.name)
     }
 
-    /// How many members there are.
+    /// The members, loaded when the first one is asked for. An error is the only item.
+    pub fn iter(&self) -> CollectionIter {
+        CollectionIter(State::Unread(self.clone()))
+    }
+
+    /// The number of members.
     ///
     /// # Errors
     ///
@@ -106,8 +119,9 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Duplicate`] if it is known to be a member, [`ErrorKind::WrongType`] for an
-    /// entity of another type, and as for [`Entity::set`].
+    /// - [`ErrorKind::Duplicate`] if it is known to be a member.
+    /// - [`ErrorKind::WrongType`] if it is of a type that the collection does not take.
+    /// - Any error of [`Entity::set`].
     pub fn push(&self, member: &Entity) -> Result<()> {
         self.change(&[member.key()], &[])
     }
@@ -116,62 +130,62 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`push`](Self::push).
+    /// As for [`push`](Self::push); no member is added then.
     pub fn extend(&self, members: impl Entities) -> Result<()> {
         let members: Vec<EntityKey> = members.to_entities()?.iter().map(Entity::key).collect();
         self.change(&members, &[])
     }
 
-    /// Adds a member before the one at `index`. The server keeps no order; until the collection
-    /// is loaded again, this session does.
+    /// Adds a member before the one at `index`. The server does not store an order: this session
+    /// shows it until the collection is loaded again.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Duplicate`] if it is a member, [`ErrorKind::NotFound`] if `index` is beyond
-    /// the end, and as for [`Entity::set`].
+    /// - [`ErrorKind::Duplicate`] if it is a member.
+    /// - [`ErrorKind::NotFound`] if `index` is beyond the end.
+    /// - Any error of [`Entity::set`].
     pub fn insert(&self, index: usize, member: &Entity) -> Result<()> {
         let mut members = self.keys()?;
         if members.contains(&member.key()) {
             return Err(Error::new(
                 ErrorKind::Duplicate,
-                format!("{member} is in {self} already"),
+                format!("{member} is already in {self}"),
             ));
         }
         if index > members.len() {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("{self} has {} members and no place {index}", members.len()),
+                format!("{self} has {} members and no index {index}", members.len()),
             ));
         }
         members.insert(index, member.key());
         self.entity.set(&self.name, members)
     }
 
-    /// Removes a member. Unless the collection is loaded, nobody checks that it was one.
+    /// Removes a member. Returns false, and records nothing, if it is known not to be one.
+    ///
+    /// A collection that is not loaded stays so: the removal is recorded, this returns true, and
+    /// the commit changes nothing on the server if the entity is not a member there.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if it is known to be no member, and as for [`Entity::set`].
-    pub fn remove(&self, member: &Entity) -> Result<()> {
-        let store = self.entity.session.shared.store.lock();
-        let known = store.known(self.entity.handle.place, &self.name);
-        drop(store);
-        if let Some(crate::Value::Collection(members)) = known
+    /// As for [`Entity::set`].
+    pub fn remove(&self, member: &Entity) -> Result<bool> {
+        if let Some(Value::Collection(members)) = self.entity.known_value(&self.name)?
             && !members.contains(&member.key())
         {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("{member} is not in {self}"),
-            ));
+            return Ok(false);
         }
-        self.change(&[], &[member.key()])
+        self.change(&[], &[member.key()])?;
+        Ok(true)
     }
 
     /// Makes these the only members.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Duplicate`] if one is given twice, and as for [`Entity::set`].
+    /// - [`ErrorKind::Duplicate`] if a member is given twice.
+    /// - Any error of [`Entity::set`].
     pub fn replace(&self, members: impl Entities) -> Result<()> {
         let mut keys: Vec<EntityKey> = Vec::new();
         for member in members.to_entities()?.iter() {
@@ -202,6 +216,56 @@ impl Collection {
 
     fn keys(&self) -> Result<Vec<EntityKey>> {
         self.entity.get(&self.name)
+    }
+}
+
+/// The members of a [`Collection`]. An error is the only item.
+#[derive(Debug)]
+pub struct CollectionIter(State);
+
+#[derive(Debug)]
+enum State {
+    Unread(Collection),
+    Read(std::vec::IntoIter<Entity>),
+}
+
+impl Iterator for CollectionIter {
+    type Item = Result<Entity>;
+
+    fn next(&mut self) -> Option<Result<Entity>> {
+        if let State::Unread(collection) = &self.0 {
+            let members = collection.all();
+            let (members, error) = match members {
+                Ok(members) => (members, None),
+                Err(error) => (Vec::new(), Some(Err(error))),
+            };
+            self.0 = State::Read(members.into_iter());
+            if error.is_some() {
+                return error;
+            }
+        }
+        match &mut self.0 {
+            State::Read(members) => members.next().map(Ok),
+            State::Unread(_) => None,
+        }
+    }
+}
+
+impl IntoIterator for &Collection {
+    type Item = Result<Entity>;
+    type IntoIter = CollectionIter;
+
+    fn into_iter(self) -> CollectionIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Collection {
+    type Item = Result<Entity>;
+    type IntoIter = CollectionIter;
+
+    fn into_iter(self) -> CollectionIter {
+        CollectionIter(State::Unread(self))
     }
 }
 

@@ -5,19 +5,24 @@ use crate::handle::{Entity, Session};
 use crate::query::{Operand, ToOperand};
 use crate::value::{EntityKey, FromValue, IntoKey, Lent, Mismatch, Value};
 
-/// A type that [`Entity::get`] can answer with: everything that is [`FromValue`], and entities
-/// of the same session.
+/// A type that [`Entity::get`] can return: every [`FromValue`], and entities of the session.
+#[diagnostic::on_unimplemented(
+    message = "an attribute cannot be read as `{Self}`",
+    label = "expected a type that implements `FromAttribute`",
+    note = "read it as a text, number, boolean, date, `Value`, `Entity`, an `Option` of these, or a \
+            `Vec` of entities; implement `FromValue` for types of your own"
+)]
 pub trait FromAttribute: Sized {
-    /// Reads `value`; `session` is the one that it comes from.
+    /// Reads `value`, which comes from `session`.
     ///
     /// # Errors
     ///
     /// [`Mismatch`] if the value is of another type.
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch>;
 
-    /// Reads a value where it lies. `None` wherever
-    /// [`from_attribute`](Self::from_attribute) should have the word. Not for implementing: it
-    /// runs while the session is locked.
+    /// Reads a value in place, or returns `None` to fall back to
+    /// [`from_attribute`](Self::from_attribute). It runs while the session is locked; other crates
+    /// cannot name its argument and so cannot implement it.
     #[doc(hidden)]
     fn read_lent(_: Lent<'_>) -> Option<Self> {
         None
@@ -54,7 +59,7 @@ impl FromAttribute for Vec<Entity> {
     }
 }
 
-/// Keys from the session's own store are always good; those that somebody made up may not be.
+/// Keys from the session's own store are always valid; keys in values of other origin may not be.
 fn known(session: &Session, key: &EntityKey) -> Result<Entity, Mismatch> {
     session.entity_of(key).map_err(|error| Mismatch {
         wanted: "a reference to an entity of the session's server",

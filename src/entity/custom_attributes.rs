@@ -19,7 +19,8 @@ pub struct CustomAttributes {
 
 /// Where the value of a hierarchical custom attribute comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+#[non_exhaustive]
+pub enum ValueOrigin {
     /// It is set on the entity itself.
     Own,
     /// It is set on this entity, further up.
@@ -79,11 +80,11 @@ impl CustomAttributes {
     /// # Errors
     ///
     /// As for [`get`](Self::get).
-    pub fn effective(&self, key: &str) -> Result<(Value, Origin)> {
+    pub fn effective(&self, key: &str) -> Result<(Value, ValueOrigin)> {
         let own = self.own(key)?;
         let configuration = self.configuration(key)?;
         if !configuration.is_hierarchical || !own.is_null() {
-            return Ok((own, Origin::Own));
+            return Ok((own, ValueOrigin::Own));
         }
         let mut above = self.clone();
         for _ in 0..HIGHEST {
@@ -96,10 +97,10 @@ impl CustomAttributes {
                 found => found?,
             };
             if !value.is_null() {
-                return Ok((value, Origin::Inherited(above.entity)));
+                return Ok((value, ValueOrigin::Inherited(above.entity)));
             }
         }
-        Ok((configuration.default, Origin::Default))
+        Ok((configuration.default, ValueOrigin::Default))
     }
 
     /// Sets the value of a custom attribute on this entity; the server learns of it at the next

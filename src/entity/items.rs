@@ -7,11 +7,11 @@ use crate::schema::Attribute;
 use crate::value::Value;
 
 impl Entity {
-    /// The name and value of each attribute, in the order of the schema. What is not loaded is
-    /// fetched, of this entity only and in one request; with [`Populate::Off`] its value is `None`.
+    /// The name and value of each attribute, in the order of the schema. Missing values are fetched
+    /// in one request, for this entity only; with [`Populate::Off`] they are `None`.
     ///
-    /// That is a lot: an entity has dozens of attributes, and collections with many members.
-    /// [`read`](Self::read) and [`get`](Self::get) fetch what is needed.
+    /// An entity has dozens of attributes, and collections may be large: prefer
+    /// [`read`](Self::read) and [`get`](Self::get), which fetch only what is needed.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -45,8 +45,8 @@ impl Entity {
         names.into_iter().map(pair).collect()
     }
 
-    /// Takes back everything that was set on this entity since the last commit; of a new entity,
-    /// all but its key. [`rollback`](crate::Session::rollback) does it for the session.
+    /// Discards all values that were set on this entity since the last commit; a new entity keeps
+    /// only its key. [`rollback`](crate::Session::rollback) does it for the whole session.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;

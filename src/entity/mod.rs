@@ -23,9 +23,10 @@ use crate::schema::EntityType;
 use crate::store::EntityState;
 use crate::value::EntityKey;
 
-pub use collection::Collection;
+pub use crate::value::{DataIter, FromValue, Mismatch};
+pub use collection::{Collection, CollectionIter};
 pub use convert::FromAttribute;
-pub use custom_attributes::{CustomAttributes, Origin};
+pub use custom_attributes::{CustomAttributes, ValueOrigin};
 pub use entities::Entities;
 pub use metadata::Metadata;
 pub(crate) use metadata::set_all as set_metadata;
@@ -54,12 +55,12 @@ impl Entity {
         self.type_info().name()
     }
 
-    /// What the schema says of the entity type.
+    /// The entity type in the schema.
     pub fn type_info(&self) -> &EntityType {
         self.session.schema().by_id(self.handle.type_id())
     }
 
-    /// What was done to the entity since the last commit, if anything.
+    /// Whether the entity was created, changed or deleted since the last commit.
     pub fn state(&self) -> Option<EntityState> {
         self.session.shared.store.lock().state(self.handle.place)
     }

@@ -7,11 +7,10 @@ use crate::store::Store;
 use super::FromAttribute;
 
 impl Entity {
-    /// Reads several attributes, each as [`get`](Self::get) would, into a tuple of 2 to 16.
+    /// Reads several attributes, each as [`get`](Self::get) does, into a tuple of 2 to 16.
     ///
-    /// What is not loaded is fetched in one request rather than one by one, and where all of it is
-    /// loaded this is twice as fast as single calls, with texts as [`SmolStr`](crate::SmolStr)
-    /// even more.
+    /// Values that are not loaded are fetched in one request. If all are loaded, this takes half the
+    /// time of single calls, and less with texts as [`SmolStr`](crate::SmolStr).
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -28,13 +27,14 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get). A path that leads nowhere is the first to be one, before
-    /// anything is asked; then what cannot be loaded; then the first value that does not fit.
+    /// - [`ErrorKind::UnknownAttribute`](crate::ErrorKind::UnknownAttribute) if a path does not
+    ///   exist: nothing is requested.
+    /// - Any error of [`get`](Self::get), for the first path that fails.
     pub fn get_many<T: FromAttributes>(&self, paths: T::Paths<'_>) -> Result<T> {
         let mut store = self.session.shared.store.lock();
-        let kept = T::read_kept(paths, Kept(&mut store, self.handle.place));
+        let loaded = T::read_loaded(paths, Loaded(&mut store, self.handle.place));
         drop(store);
-        if let Some(values) = kept {
+        if let Some(values) = loaded {
             return Ok(values);
         }
         let texts = paths.as_ref().iter().map(|path| (*path).to_owned());
@@ -44,38 +44,52 @@ impl Entity {
     }
 }
 
-/// Tuples that [`Entity::get_many`] can answer with: of 2 to 16 types that are [`FromAttribute`].
-pub trait FromAttributes: Sized {
-    /// As many paths as the tuple has members: `[&str; N]`.
-    type Paths<'a>: Copy + AsRef<[&'a str]>;
-
-    /// What is loaded already, if all of it is.
-    #[doc(hidden)]
-    fn read_kept(paths: Self::Paths<'_>, kept: Kept<'_>) -> Option<Self>;
-
-    #[doc(hidden)]
-    fn read_each(paths: Self::Paths<'_>, entity: &Entity) -> Result<Self>;
-}
+/// Tuples that [`Entity::get_many`] can return: of 2 to 16 types that are [`FromAttribute`]. It
+/// cannot be implemented for other types.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read by `get_many`",
+    label = "expected a tuple of 2 to 16 types that implement `FromAttribute`"
+)]
+pub trait FromAttributes: sealed::ReadTuple {}
 
 /// The loaded values of an entity, while the session is locked.
-#[doc(hidden)]
-pub struct Kept<'a>(&'a mut Store, u32);
+#[allow(
+    missing_debug_implementations,
+    reason = "outside this crate it has no name"
+)]
+pub struct Loaded<'a>(&'a mut Store, u32);
 
-impl Kept<'_> {
+impl Loaded<'_> {
     #[inline]
     fn get<T: FromAttribute>(&mut self, path: &str) -> Option<T> {
         self.0.lend(self.1, path, T::read_lent)
     }
 }
 
+mod sealed {
+    use super::{Entity, Loaded, Result};
+
+    pub trait ReadTuple: Sized {
+        /// As many paths as the tuple has members: `[&str; N]`.
+        type Paths<'a>: Copy + AsRef<[&'a str]>;
+
+        /// The values, if all are loaded.
+        fn read_loaded(paths: Self::Paths<'_>, loaded: Loaded<'_>) -> Option<Self>;
+
+        fn read_each(paths: Self::Paths<'_>, entity: &Entity) -> Result<Self>;
+    }
+}
+
 macro_rules! tuple {
     ($count:literal: $($member:ident $path:ident),*) => {
-        impl<$($member: FromAttribute),*> FromAttributes for ($($member,)*) {
+        impl<$($member: FromAttribute),*> FromAttributes for ($($member,)*) {}
+
+        impl<$($member: FromAttribute),*> sealed::ReadTuple for ($($member,)*) {
             type Paths<'a> = [&'a str; $count];
 
             #[inline]
-            fn read_kept([$($path),*]: [&str; $count], mut kept: Kept<'_>) -> Option<Self> {
-                Some(($(kept.get::<$member>($path)?,)*))
+            fn read_loaded([$($path),*]: [&str; $count], mut loaded: Loaded<'_>) -> Option<Self> {
+                Some(($(loaded.get::<$member>($path)?,)*))
             }
 
             fn read_each([$($path),*]: [&str; $count], entity: &Entity) -> Result<Self> {

@@ -149,7 +149,7 @@ impl From<&Location> for Value {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.known_value("name") {
-            Some(Value::Text(name)) => write!(f, "Location({name})"),
+            Ok(Some(Value::Text(name))) => write!(f, "Location({name})"),
             _ => write!(f, "{}", self.entity),
         }
     }

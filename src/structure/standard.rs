@@ -117,7 +117,7 @@ impl StandardStructure {
             return Err(detached());
         }
         // The members of a sequence share their version: only the first of them has to ask.
-        if version.known_value("link").is_none() {
+        if version.known_value("link")?.is_none() {
             let needed = "link, version, asset.name";
             version.session().populate([&version], needed)?;
         }

@@ -11,10 +11,10 @@ use smol_str::SmolStr;
 
 use super::{EntityKey, Lent, Slot, Text, Value};
 
-/// A value is of another type than was asked for.
+/// The error of a conversion: the value is of another type.
 ///
-/// Reading an attribute turns this into an [`Error`](crate::Error) that also names the entity
-/// and the attribute.
+/// Reading an attribute turns it into an [`Error`](crate::Error) that also names the entity and the
+/// attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     pub(crate) wanted: &'static str,
@@ -22,7 +22,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    /// `wanted` says what was asked for, with its article: "an integer".
+    /// `wanted` is the expected type with its article: "an integer".
     pub fn new(wanted: &'static str, found: &Value) -> Self {
         let found = match found {
             Value::Null => "null; ask for an Option to allow it".to_owned(),
@@ -47,7 +47,8 @@ impl std::error::Error for Mismatch {}
 /// Implement it for your own types to read them with [`Entity::get`](crate::Entity::get):
 ///
 /// ```
-/// use ftrack_api::{FromValue, Mismatch, Value};
+/// use ftrack_api::Value;
+/// use ftrack_api::entity::{FromValue, Mismatch};
 ///
 /// struct Frames(u32);
 /// impl FromValue for Frames {
@@ -58,6 +59,11 @@ impl std::error::Error for Mismatch {}
 /// assert_eq!(Frames::from_value(Value::from(24))?.0, 24);
 /// # Ok::<(), Mismatch>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a value cannot be read as `{Self}`",
+    label = "expected a type that implements `FromValue`",
+    note = "read it as a text, number, boolean, date or `Value`, or implement `FromValue`"
+)]
 pub trait FromValue: Sized {
     /// Reads `value`.
     ///
@@ -66,8 +72,9 @@ pub trait FromValue: Sized {
     /// [`Mismatch`] if the value is of another type, or does not fit into this one.
     fn from_value(value: Value) -> Result<Self, Mismatch>;
 
-    /// Reads a value where it lies. `None` wherever [`from_value`](Self::from_value) should have
-    /// the word. Not for implementing: it runs while the session is locked.
+    /// Reads a value in place, or returns `None` to fall back to [`from_value`](Self::from_value).
+    /// It runs while the session is locked; other crates cannot name its argument and so cannot
+    /// implement it.
     #[doc(hidden)]
     fn from_lent(_: Lent<'_>) -> Option<Self> {
         None
@@ -144,8 +151,8 @@ from_variant! {
     Vec<EntityKey>, "a collection", Collection;
 }
 
-/// A text that is copied without allocating if it has fewer than 24 bytes, and shared if it has
-/// more: several times cheaper than a `String`.
+/// A text of fewer than 24 bytes is copied without an allocation, a longer one is shared: several
+/// times cheaper than a `String`.
 impl FromValue for SmolStr {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         String::from_value(value).map(Self::from)
@@ -160,12 +167,12 @@ impl FromValue for SmolStr {
     }
 }
 
-/// The integer that a number is, unless it has a fraction or is too large to be sure of.
+/// A number as an integer, unless it has a fraction or is too large to be exact.
 pub(crate) fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
-/// Numbers of the server are integers or fractions as it pleases: `1.0` reads as an integer.
+/// The server writes whole numbers with or without a fraction, so `1.0` reads as an integer.
 macro_rules! from_number {
     ($($type:ty),*) => {$(
         impl FromValue for $type {
@@ -228,7 +235,7 @@ impl FromValue for f32 {
     }
 }
 
-/// Reads a date-time as UTC, which it is where the server supports time zones.
+/// Reads a date-time as UTC, which it is if the server supports time zones.
 impl FromValue for Timestamp {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         let datetime = DateTime::from_value(value)?;
@@ -256,7 +263,7 @@ impl From<Value> for serde_json::Value {
     }
 }
 
-/// As JSON has it; references are the ids of their keys.
+/// As [`From<Value>`](From) converts; references become the ids of their keys.
 impl FromValue for serde_json::Value {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         Ok(value.into())
@@ -288,7 +295,7 @@ into_variant! {
     serde_json::Value => Json;
 }
 
-/// A scalar of JSON as the scalar that it is; `None` for lists and objects.
+/// A JSON scalar as the scalar that it is; `None` for lists and objects.
 pub(crate) fn scalar(json: &serde_json::Value) -> Option<Value> {
     Some(match json {
         serde_json::Value::Null => Value::Null,

@@ -35,13 +35,13 @@ pub(crate) type HashSet<T> = hashbrown::HashSet<T, Hasher>;
 /// made from Rust's own types with `From`, and turned back with [`FromValue`].
 ///
 /// ```
-/// use ftrack_api::{FromValue, Value};
+/// use ftrack_api::{Value, entity::FromValue};
 ///
 /// let bid = Value::from(3600.0);
 /// assert_eq!(f64::from_value(bid)?, 3600.0);
 /// assert_eq!(Option::<String>::from_value(Value::Null)?, None);
 /// assert!(i64::from_value(Value::from("ten")).is_err());
-/// # Ok::<(), ftrack_api::Mismatch>(())
+/// # Ok::<(), ftrack_api::entity::Mismatch>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

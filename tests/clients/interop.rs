@@ -11,10 +11,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use ftrack_api::accessor::DiskAccessor;
+use ftrack_api::entity::ValueOrigin;
 use ftrack_api::location::Binding;
 use ftrack_api::structure::{IdStructure, StandardStructure};
 use ftrack_api::{
-    AttributeKind, Data, Entity, Location, Origin, SchemaCache, Session, SessionBuilder, Value,
+    AttributeKind, Data, Entity, Location, SchemaCache, Session, SessionBuilder, Value,
 };
 use ftrack_emulator::Emulator;
 use serde_json::{Map, Value as Json, json};
@@ -351,7 +352,7 @@ fn value(given: &Json, made: &Made) -> Value {
 
 /// The form that a value has in both clients' dumps.
 fn dumped(given: &Json, made: &Made) -> Json {
-    let mut plain: Json = ftrack_api::FromValue::from_value(value(given, made)).unwrap();
+    let mut plain: Json = ftrack_api::entity::FromValue::from_value(value(given, made)).unwrap();
     normalise(&mut plain);
     plain
 }
@@ -398,7 +399,7 @@ fn custom_attributes(entity: &Entity) -> Json {
     let mut all = Map::new();
     for key in attributes.keys().unwrap() {
         let own = match attributes.effective(&key).unwrap() {
-            (value, Origin::Own) => ftrack_api::FromValue::from_value(value).unwrap(),
+            (value, ValueOrigin::Own) => ftrack_api::entity::FromValue::from_value(value).unwrap(),
             _ => Json::Null,
         };
         all.insert(key, own);

@@ -72,7 +72,7 @@ impl Session {
     /// Forgets the key-value pairs of a new entity.
     fn take_back_pairs(&self, entity: &Entity) {
         for name in [METADATA, CUSTOM_ATTRIBUTES] {
-            let Some(Value::Collection(rows)) = entity.known_value(name) else {
+            let Some(Value::Collection(rows)) = entity.known_value(name).ok().flatten() else {
                 continue;
             };
             for row in rows.iter().filter_map(|row| self.entity(row).ok()) {

@@ -50,7 +50,7 @@ impl Session {
         self.encode_values(entity, |attribute| match strategy {
             Strategy::All | Strategy::SetOnly => entity.known_value(attribute.name()),
             Strategy::ModifiedOnly => entity.local_value(attribute.name()),
-            Strategy::PersistedOnly if attribute.is_computed() => None,
+            Strategy::PersistedOnly if attribute.is_computed() => Ok(None),
             Strategy::PersistedOnly => entity.remote_value(attribute.name()),
         })
     }
@@ -59,12 +59,12 @@ impl Session {
     pub(crate) fn encode_values(
         &self,
         entity: &Entity,
-        value: impl Fn(&Attribute) -> Option<Value>,
+        value: impl Fn(&Attribute) -> Result<Option<Value>>,
     ) -> Result<Json> {
         let mut object = reference(self.schema(), &entity.key())?;
         for attribute in entity.type_info().attributes() {
             let name = attribute.name();
-            if let Some(value) = value(attribute)
+            if let Some(value) = value(attribute)?
                 && !object.contains_key(name)
             {
                 object.insert(name.to_owned(), value_to_json(self.schema(), &value)?);
@@ -102,26 +102,15 @@ impl Session {
     }
 
     fn load_all(&self, entity: &Entity) -> Result<()> {
-        let attributes = entity.type_info().attributes().iter();
-        let missing: Vec<&str> = attributes
-            .filter(|attribute| !attribute.is_restricted())
-            .map(Attribute::name)
-            .filter(|name| entity.known_value(name).is_none())
-            .collect();
+        let mut missing = Vec::new();
+        for attribute in entity.type_info().attributes() {
+            if !attribute.is_restricted() && entity.known_value(attribute.name())?.is_none() {
+                missing.push(attribute.name());
+            }
+        }
         match missing.is_empty() {
             true => Ok(()),
             false => self.populate(entity, missing),
         }
-    }
-}
-
-impl Entity {
-    /// The value that is known, set here or loaded; nothing is fetched.
-    pub fn known_value(&self, name: &str) -> Option<Value> {
-        self.session
-            .shared
-            .store
-            .lock()
-            .known(self.handle.place, name)
     }
 }

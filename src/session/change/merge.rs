@@ -49,7 +49,7 @@ impl Session {
             for attribute in next.type_info().attributes() {
                 let name = attribute.name();
                 let change = Change::of(&next, name);
-                let remote = next.remote_value(name).into_iter();
+                let remote = next.remote_value(name)?.into_iter();
                 for key in remote
                     .flat_map(references)
                     .chain(change.iter().flat_map(Change::keys))
@@ -98,7 +98,8 @@ impl Change {
             Self::Extended(added, removed) => (added, removed),
         };
         let collection = entity.collection(name)?;
-        let has = |key: &EntityKey| match entity.known_value(name) {
+        let known = entity.known_value(name)?;
+        let has = |key: &EntityKey| match &known {
             Some(Value::Collection(known)) => Some(known.contains(key)),
             _ => None,
         };
