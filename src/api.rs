@@ -2,29 +2,31 @@
 
 mod budget;
 mod buffer;
-mod cancel;
 mod exchange;
 mod files;
 mod repeat;
 mod statistics;
-mod threads;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::Value as Json;
 use url::Url;
 
+use crate::calls::{Call, Calls, WithScopes, tokens_of, with_scopes};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{Calls, Transport};
+use crate::lock;
+use crate::transport::Transport;
 use buffer::Spare;
 use repeat::Tokens;
 use statistics::Counters;
-use threads::Threads;
 
-pub use cancel::CancelToken;
+pub use budget::RequestBudget;
 pub(crate) use repeat::{Pace, Repeat};
 pub use statistics::Statistics;
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// A server, as seen by one user.
 pub(crate) struct Api {
@@ -40,7 +42,11 @@ pub(crate) struct Api {
     calls: Calls,
     tokens: Tokens,
     spare: Spare,
-    threads: Threads,
+    /// Tells its scopes from those of other sessions.
+    number: u64,
+    /// The scopes of the library that opened the session, and the library.
+    scopes: WithScopes,
+    home: lock::Home,
 }
 
 impl Api {
@@ -72,7 +78,9 @@ impl Api {
             calls: Calls::default(),
             tokens: Tokens::default(),
             spare: Spare::default(),
-            threads: Threads::here(),
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            scopes: with_scopes,
+            home: lock::here(),
         }
     }
 
@@ -148,6 +156,29 @@ impl Api {
         self.repeating(Repeat::Always, summary, |attempt| {
             self.exchange(&self.strict_headers, body, summary, attempt)
         })
+    }
+
+    /// The scopes in force in this thread: those of this session have [its number](Self::number).
+    pub(crate) fn scopes(&self) -> WithScopes {
+        self.scopes
+    }
+
+    /// The number of this session in [`Scope`](crate::calls::Scope)s.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// A call of this thread, which the end of the session and the thread's tokens interrupt.
+    fn begin_call(&self) -> Arc<Call> {
+        let call = Arc::new(Call::default());
+        self.calls.add(&call);
+        let mut tokens = tokens_of(self.scopes);
+        if !lock::is_here(self.home) {
+            // A plugin's library has its own.
+            tokens.extend(tokens_of(with_scopes));
+        }
+        tokens.iter().for_each(|token| token.watch(&call));
+        call
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -3,14 +3,14 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::api::Api;
+use crate::calls::Calls;
 use crate::hub::EventHub;
 use crate::location::Locations;
 use crate::lock::Mutex;
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
-use crate::session::{Configuration, Lower, MemoryCounters, ServerInformation, ThreadSettings};
+use crate::session::{Configuration, Lower, MemoryCounters, ServerInformation};
 use crate::store::{Handle, Store};
-use crate::transport::Calls;
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
 ///
@@ -80,7 +80,6 @@ pub(crate) struct Shared {
     pub(crate) locations: Locations,
     /// Who waits for the end of another's commit, without holding the lock.
     pub(crate) committers: Calls,
-    pub(crate) thread_settings: ThreadSettings,
     /// What was found when it was opened.
     pub(crate) plugins: Vec<PluginInfo>,
 }

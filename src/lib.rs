@@ -25,6 +25,7 @@
 pub mod accessor;
 mod api;
 pub mod cache;
+mod calls;
 pub mod codegen;
 mod config;
 pub mod doctor;
@@ -51,7 +52,8 @@ mod wire;
 /// The crates whose types stand in signatures here, in the versions that fit.
 pub use {anyhow, jiff, serde_json, url, uuid};
 
-pub use api::{CancelToken, Statistics};
+pub use api::{RequestBudget, Statistics};
+pub use calls::{CancelToken, ThreadScope};
 pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
 pub use entity::{Collection, CustomAttributes, Entities, Metadata};
 pub use error::{Error, ErrorKind, Result, ServerError};
@@ -67,7 +69,7 @@ pub use schema::{
 };
 pub use session::{
     Column, FromCell, JOB_SYNC_USERS_LDAP, Media, Query, QueryIter, QueryPages, Rows, Scope,
-    Search, ServerInformation, SessionBuilder, SettingGuard, Strategy, Table, TableRow,
+    Search, ServerInformation, SessionBuilder, Strategy, Table, TableRow,
 };
 pub use session::{FollowUpdates, SessionCache};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.

@@ -598,10 +598,10 @@ fn configurations_are_found_by_key() {
 fn whether_operations_are_recorded_can_be_asked() {
     let studio = Studio::new();
     let session = &studio.session;
-    assert!(session.record_operations());
+    assert!(session.is_recording());
     {
         let _off = session.operation_recording(false);
-        assert!(!session.record_operations());
+        assert!(!session.is_recording());
     }
-    assert!(session.record_operations());
+    assert!(session.is_recording());
 }

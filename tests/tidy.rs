@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "store",
     "lock",
     "config",
+    "calls",
     "transport",
     "api",
     "cache",

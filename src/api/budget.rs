@@ -1,58 +1,31 @@
 //! Request budgets: how many requests a thread may still send.
 
-use std::cell::RefCell;
-use std::marker::PhantomData;
+use std::fmt;
 
 use super::Api;
-use super::threads::Budgets;
+use crate::calls::{Budget, Scope, ThreadScope, WithScopes};
 use crate::error::{Error, ErrorKind, Result};
 
-thread_local! {
-    /// The budgets in force in this thread, the innermost last.
-    static BUDGETS: RefCell<Vec<Spending>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Calls with the budgets of the current thread.
-pub(super) fn of_thread(call: &mut dyn FnMut(&mut Vec<Spending>)) {
-    BUDGETS.with_borrow_mut(call);
-}
-
-pub(super) struct Spending {
-    /// The server connection it is about, by address.
-    api: usize,
-    allowed: u64,
-    spent: u64,
-    /// Whether a request was refused.
-    is_over: bool,
-}
-
-/// A budget in force until it is dropped, in the thread that made it.
-pub(crate) struct Budget {
-    /// Its place among the thread's budgets.
-    depth: usize,
-    budgets: Budgets,
-    /// Not `Send`: the budget belongs to this thread.
-    thread: PhantomData<*const ()>,
+/// Limits the requests that a thread sends through a session, until it is dropped; see
+/// [`Session::request_budget`](crate::Session::request_budget).
+#[must_use = "bind it: `let budget = …`; it ends when it is dropped"]
+pub struct RequestBudget {
+    scope: ThreadScope,
+    scopes: WithScopes,
 }
 
 impl Api {
     /// Allows this thread `requests` requests until the budget is dropped. Budgets nest: each
     /// request counts in all of them.
-    pub(crate) fn budget(&self, requests: u64) -> Budget {
-        let mut depth = 0;
-        (self.threads.budgets)(&mut |budgets| {
-            depth = budgets.len();
-            budgets.push(Spending {
-                api: self.address(),
-                allowed: requests,
-                spent: 0,
-                is_over: false,
-            });
-        });
-        Budget {
-            depth,
-            budgets: self.threads.budgets,
-            thread: PhantomData,
+    pub(crate) fn budget(&self, requests: u64) -> RequestBudget {
+        let budget = Budget {
+            allowed: requests,
+            spent: 0,
+            is_exceeded: false,
+        };
+        RequestBudget {
+            scope: ThreadScope::enter(self.scopes, Scope::Budget(self.number, budget)),
+            scopes: self.scopes,
         }
     }
 
@@ -62,55 +35,72 @@ impl Api {
     ///
     /// [`ErrorKind::OverBudget`] if one is used up; then nothing is taken.
     pub(super) fn spend(&self, summary: &str) -> Result<()> {
-        let address = self.address();
         let mut result = Ok(());
-        (self.threads.budgets)(&mut |budgets| {
-            let mut mine: Vec<_> = budgets
+        (self.scopes)(&mut |scopes| {
+            let mut budgets: Vec<&mut Budget> = scopes
                 .iter_mut()
-                .filter(|budget| budget.api == address)
+                .filter_map(|(_, scope)| match scope {
+                    Scope::Budget(session, budget) if *session == self.number => Some(budget),
+                    _ => None,
+                })
                 .collect();
-            if let Some(over) = mine.iter_mut().find(|one| one.spent >= one.allowed) {
-                over.is_over = true;
-                result = Err(too_many(over.allowed, summary));
+            if let Some(full) = budgets.iter_mut().find(|one| one.spent >= one.allowed) {
+                full.is_exceeded = true;
+                result = Err(exceeded(full.allowed, summary));
                 return;
             }
-            for budget in mine {
-                budget.spent += 1;
-            }
+            budgets.iter_mut().for_each(|budget| budget.spent += 1);
         });
         result
     }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
 }
 
-impl Budget {
+impl RequestBudget {
+    /// How many requests were sent so far.
+    pub fn spent(&self) -> u64 {
+        self.read().spent
+    }
+
+    /// Whether the budget was enough so far.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::OverBudget`] if a request was refused.
-    pub(crate) fn check(&self) -> Result<()> {
-        let mut over = None;
-        (self.budgets)(&mut |budgets| {
-            let mine = budgets.get(self.depth).filter(|budget| budget.is_over);
-            over = mine.map(|budget| budget.allowed);
+    /// - [`ErrorKind::OverBudget`] if a request was refused, even if its error was ignored
+    pub fn check(&self) -> Result<()> {
+        let budget = self.read();
+        match budget.is_exceeded {
+            true => Err(exceeded(budget.allowed, "a request")),
+            false => Ok(()),
+        }
+    }
+
+    fn read(&self) -> Budget {
+        let mut found = None;
+        (self.scopes)(&mut |scopes| {
+            found = scopes.iter_mut().find_map(|(number, scope)| match scope {
+                Scope::Budget(_, budget) if number == self.scope.number() => Some(*budget),
+                _ => None,
+            });
         });
-        over.map_or(Ok(()), |allowed| Err(too_many(allowed, "a request")))
+        found.expect("it is in force until it is dropped")
     }
 }
 
-impl Drop for Budget {
-    fn drop(&mut self) {
-        (self.budgets)(&mut |budgets| budgets.truncate(self.depth));
+impl fmt::Debug for RequestBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let budget = self.read();
+        f.debug_struct("RequestBudget")
+            .field("allowed", &budget.allowed)
+            .field("spent", &budget.spent)
+            .finish()
     }
 }
 
-fn too_many(allowed: u64, summary: &str) -> Error {
+fn exceeded(allowed: u64, summary: &str) -> Error {
     Error::new(
         ErrorKind::OverBudget,
         format!(
-            "{summary}: not sent, because the budget of {allowed} requests is used up; project \
+            "{summary}: not sent, because the budget of {allowed} requests is used up; select \
              what is read in the query, or populate it before the loop"
         ),
     )

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Api;
+use crate::calls::Call;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::Call;
 
 /// Which failures allow to send something again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Api {
             pace.check(summary)?;
             self.spend(summary)?;
             let attempt = pace.attempt();
-            let error = match self.threads.run(&pace.call, || work(&attempt)) {
+            let error = match pace.call.run_in(self.scopes, || work(&attempt)) {
                 Ok(done) => {
                     self.tokens.earn();
                     return Ok(done);
@@ -80,7 +80,7 @@ impl Api {
         let pace = self.pace();
         self.check_open()?;
         pace.check(summary)?;
-        let outcome = self.threads.run(&pace.call, read);
+        let outcome = pace.call.run_in(self.scopes, read);
         match pace.call.interrupted() {
             None => Ok(outcome),
             Some(why) => {
@@ -92,12 +92,9 @@ impl Api {
 
     /// The pace at which something may be tried again, from now on.
     pub(crate) fn pace(&self) -> Pace<'_> {
-        let call = Arc::new(Call::default());
-        self.calls.add(&call);
-        self.threads.watch(&call);
         Pace {
             api: self,
-            call,
+            call: self.begin_call(),
             started: Instant::now(),
             number: 1,
         }

@@ -118,7 +118,7 @@ impl Entity {
     /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session is.
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.session.check_writable()?;
-        let recording = self.session.record_operations();
+        let recording = self.session.is_recording();
         let mut store = self.session.shared.store.lock();
         store.set(self.handle.place, name, value.into(), recording)
     }

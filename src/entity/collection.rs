@@ -203,7 +203,7 @@ impl Collection {
     fn change(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
         session.check_writable()?;
-        let recording = session.record_operations();
+        let recording = session.is_recording();
         let mut store = session.shared.store.lock();
         store.extend(
             self.entity.handle.place,

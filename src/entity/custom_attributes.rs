@@ -240,7 +240,7 @@ impl CustomAttributes {
     /// Changes what this session knows of the rows: the server learns of each by itself.
     fn join(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
-        let (place, recording) = (self.entity.handle.place, session.record_operations());
+        let (place, recording) = (self.entity.handle.place, session.is_recording());
         let mut store = session.shared.store.lock();
         store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }

@@ -175,7 +175,7 @@ impl Metadata {
     /// the whole list it would delete what others added meanwhile.
     fn join(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
-        let (place, recording) = (self.entity.handle.place, session.record_operations());
+        let (place, recording) = (self.entity.handle.place, session.is_recording());
         let mut store = session.shared.store.lock();
         store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }

@@ -9,9 +9,9 @@ use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
+use crate::calls::Call;
 use crate::error::ErrorKind;
 use crate::lock::Mutex;
-use crate::transport::Call;
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use rustls::ClientConnection;
 
-use super::call::Call;
-use super::interrupt::Interrupt;
 use super::race;
 use super::stream::Stream;
+use crate::calls::{Call, Interrupt};
 
 const INTERRUPT: Token = Token(0);
 const SOCKET: Token = Token(1);

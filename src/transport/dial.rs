@@ -12,13 +12,13 @@ use ureq::{Proxy, ProxyProtocol};
 use url::Url;
 
 use super::USER_AGENT;
-use super::call::Call;
 use super::connection::Connection;
 use super::failure::connect_error;
 use super::head::read_head;
 use super::resolve::look_up;
 use super::socks;
 use super::tls;
+use crate::calls::Call;
 use crate::config::{NetworkConfig, is_socks};
 use crate::error::{Error, ErrorKind, Result};
 

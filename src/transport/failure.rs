@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::call::Call;
 use super::tls::{tls_failure, tls_hint};
+use crate::calls::Call;
 use crate::error::{Error, ErrorKind};
 
 /// The error of a connection, or of an attempt to open one.

@@ -10,11 +10,10 @@ use ureq::http;
 use ureq::{Agent, Timeout};
 use url::Url;
 
-use super::call::Call;
 use super::dial::Dialer;
-use super::interrupt::Interrupt;
 use super::redact::redact;
 use super::{Request, Response, Transport, USER_AGENT, failure};
+use crate::calls::{Call, Interrupt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 use socket::NoLookUp;

@@ -1,13 +1,11 @@
 //! How requests reach a server: over HTTP, or by whatever the user hands in.
 
-mod call;
 mod canned;
 mod connection;
 mod dial;
 mod failure;
 mod head;
 mod http;
-mod interrupt;
 mod race;
 mod recording;
 mod redact;
@@ -22,9 +20,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::calls::Call;
 use crate::error::Result;
 
-pub(crate) use call::{Call, Calls};
 pub use canned::Canned;
 pub(crate) use dial::Dialer;
 pub(crate) use failure::{body_error, connect_error, io_error};

@@ -28,7 +28,7 @@ impl Session {
         let entity_type = self.schema().entity_type(entity_type)?;
         let entity = self.entity(&key.into_key(entity_type.name()))?;
         self.check_writable()?;
-        let recording = self.record_operations();
+        let recording = self.is_recording();
         let mut store = self.shared.store.lock();
         store.update(entity.handle.place, data, recording)
     }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::api::Pace;
+use crate::calls::Call;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
 use crate::lock::MutexGuard;
 use crate::operation::{Operation, Plan, optimise, resolve};
 use crate::store::Store;
-use crate::transport::Call;
 use crate::value::EntityKey;
 use crate::wire::{Rows, decode, encode_commit};
 

@@ -41,7 +41,7 @@ impl Session {
     pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
         self.check_writable()?;
         check_job(entity_type, &data)?;
-        let recording = self.record_operations();
+        let recording = self.is_recording();
         // Key-value pairs are entities of their own, which refer to this one.
         let mut data = data;
         let is_json = |name: &&str| matches!(data.get(name), Some(Value::Json(_)));
@@ -91,7 +91,7 @@ impl Session {
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn delete(&self, entity: &Entity) -> Result<()> {
         self.check_writable()?;
-        if !self.record_operations() {
+        if !self.is_recording() {
             return Ok(());
         }
         let entity = self.own(entity)?;

@@ -190,7 +190,7 @@ impl Made<'_> {
     /// the `container` of each.
     fn join(&self, sequence: &Entity) -> Result<()> {
         let members: Vec<EntityKey> = self.components[1..].iter().map(Entity::key).collect();
-        let (place, recording) = (sequence.handle.place, self.session.record_operations());
+        let (place, recording) = (sequence.handle.place, self.session.is_recording());
         let mut store = self.session.shared.store.lock();
         store.extend_along(place, "members", &members, &[], recording)
     }

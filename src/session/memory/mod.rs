@@ -4,13 +4,11 @@ mod backing;
 mod cache;
 mod follow;
 mod scope;
+mod settings;
 mod statistics;
-mod threads;
 
 pub(crate) use backing::{Lower, is_key_enough};
 pub use cache::SessionCache;
 pub(crate) use cache::{CacheSettings, MemoryCounters};
 pub use follow::FollowUpdates;
 pub use scope::Scope;
-pub use threads::SettingGuard;
-pub(crate) use threads::{ThreadSettings, thread_settings};

@@ -1,6 +1,6 @@
 //! What a session costs, and how to keep it from costing more.
 
-use crate::api::Statistics;
+use crate::api::{RequestBudget, Statistics};
 use crate::error::Result;
 use crate::handle::Session;
 
@@ -23,10 +23,11 @@ impl Session {
         self.shared.api.counters().read()
     }
 
-    /// Runs `work`, in which this thread may send at most so many requests through the session.
-    /// In a test, it keeps a loop from becoming slow unnoticed.
+    /// Limits the requests that this thread may send through the session until the budget is
+    /// dropped. In a test, it keeps a loop from becoming slow unnoticed.
     ///
-    /// Budgets nest. The session's other threads are not counted.
+    /// Budgets nest. The session's other threads are not counted. A request beyond the budget is an
+    /// error of kind [`OverBudget`](crate::ErrorKind::OverBudget) and is not sent.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -34,29 +35,44 @@ impl Session {
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// use ftrack_api::ErrorKind;
     ///
+    /// let budget = session.request_budget(2);
+    /// for task in session.query("select name from Task limit 20")?.all()? {
+    ///     task.get::<String>("status.name")?;
+    /// }
+    /// assert_eq!(budget.spent(), 2);
+    /// let error = session.query("Project")?.all().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::OverBudget);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request_budget(&self, requests: u64) -> RequestBudget {
+        self.shared.api.budget(requests)
+    }
+
+    /// Does `work` with a [budget](Self::request_budget).
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// let names = session.with_request_budget(2, || {
     ///     let tasks = session.query("select name from Task limit 20")?.all()?;
     ///     tasks.iter().map(|task| task.get::<String>("status.name")).collect::<Result<Vec<_>, _>>()
     /// })?;
     /// assert_eq!(names.len(), 20);
-    ///
-    /// let error = session.with_request_budget(1, || {
-    ///     session.query("Task")?.page_size(10).all()
-    /// }).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::OverBudget);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) if more would be needed, even if
-    /// `work` ignores the error that it got for it; else what `work` fails with.
+    /// - [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) if `work` needed more requests, even
+    ///   if it ignored the error
+    /// - that of `work`
     pub fn with_request_budget<T>(
         &self,
         requests: u64,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let budget = self.shared.api.budget(requests);
+        let budget = self.request_budget(requests);
         let done = work()?;
         budget.check().map(|()| done)
     }

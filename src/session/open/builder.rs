@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::api::Api;
 use crate::cache::schema as schema_cache;
+use crate::calls::Calls;
 use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared, WeakSession};
@@ -17,11 +18,11 @@ use crate::lock::Mutex;
 use crate::plugin::{self, Plugins};
 use crate::schema::Schema;
 use crate::store::Store;
-use crate::transport::{Calls, Dialer, Http, Transport};
+use crate::transport::{Dialer, Http, Transport};
 
 use super::ServerInformation;
 use super::events::hub_for;
-use crate::session::memory::{CacheSettings, MemoryCounters, thread_settings};
+use crate::session::memory::{CacheSettings, MemoryCounters};
 
 type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + Send>;
 
@@ -212,7 +213,6 @@ impl SessionBuilder {
             configurations: Mutex::new(None),
             locations: Locations::default(),
             committers: Calls::default(),
-            thread_settings,
             plugins: plugins.found,
             api,
             schema,

@@ -12,8 +12,8 @@ use ureq::unversioned::transport::{
 };
 use url::Url;
 
+use crate::calls::Call;
 use crate::error::ErrorKind;
-use crate::transport::call::Call;
 use crate::transport::connection::Connection;
 use crate::transport::dial::Dialer;
 use crate::transport::redact::{self, RedactedResponse};

@@ -1,6 +1,5 @@
-//! A call to a server as other threads see it: something that can be broken off.
+//! A call to a server as other threads see it: something that they can interrupt.
 
-use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,11 +11,6 @@ use super::interrupt::Interrupt;
 use crate::config::LONGEST;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
-
-thread_local! {
-    /// The calls under way in this thread, the innermost last.
-    static CURRENT: RefCell<Vec<Arc<Call>>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A call under way, with all its attempts.
 #[derive(Default)]
@@ -31,7 +25,7 @@ pub(crate) struct Call {
 
 #[derive(Default)]
 struct State {
-    /// Why it was broken off.
+    /// Why it was interrupted.
     why: Option<ErrorKind>,
     /// Whether what it waits for in [`wait`](Call::wait) has happened.
     is_woken: bool,
@@ -40,28 +34,7 @@ struct State {
 }
 
 impl Call {
-    /// The call that this thread is in.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        CURRENT.with_borrow(|calls| calls.last().cloned())
-    }
-
-    /// Does `work` as a part of this call.
-    pub(crate) fn run<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                CURRENT.with_borrow_mut(|calls| drop(calls.pop()));
-            }
-        }
-        CURRENT.with_borrow_mut(|calls| calls.push(self.clone()));
-        let _leave = Leave;
-        let done = work();
-        // What was the call's connection may soon be another's.
-        self.state.lock().connection = None;
-        done
-    }
-
-    /// Breaks it off: what it waits for ends at once.
+    /// Ends at once whatever it waits for, now and later.
     pub(crate) fn interrupt(&self, why: ErrorKind) {
         let mut state = self.state.lock();
         state.why.get_or_insert(why);
@@ -73,12 +46,12 @@ impl Call {
         }
     }
 
-    /// Why it was broken off, if it was.
+    /// Why it was interrupted, if it was.
     pub(crate) fn interrupted(&self) -> Option<ErrorKind> {
         self.state.lock().why
     }
 
-    /// Waits until it is woken, since the last time that it waited, or broken off.
+    /// Waits until it was woken since its last wait, or was interrupted.
     pub(crate) fn wait(&self) {
         let mut state = self.state.lock();
         while state.why.is_none() && !state.is_woken {
@@ -92,7 +65,7 @@ impl Call {
         self.interruption.notify_all();
     }
 
-    /// Waits so long, or until it is broken off.
+    /// Waits for this long, or until it is interrupted.
     pub(crate) fn sleep(&self, time: Duration) {
         let until = Instant::now() + time.min(LONGEST);
         let mut state = self.state.lock();
@@ -104,7 +77,7 @@ impl Call {
     }
 
     /// Does `look_up`, during which [`interrupt`](Self::interrupt) has no effect.
-    pub(super) fn while_looking_up<T>(&self, look_up: impl FnOnce() -> T) -> T {
+    pub(crate) fn while_looking_up<T>(&self, look_up: impl FnOnce() -> T) -> T {
         self.looking_up.store(true, Ordering::Release);
         let found = look_up();
         self.looking_up.store(false, Ordering::Release);
@@ -121,7 +94,7 @@ impl Call {
     /// # Errors
     ///
     /// [`io::ErrorKind::ConnectionAborted`] if the call was interrupted before.
-    pub(super) fn attach(&self, connection: &Weak<Interrupt>) -> io::Result<()> {
+    pub(crate) fn attach(&self, connection: &Weak<Interrupt>) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.why.is_some() {
             return Err(io::ErrorKind::ConnectionAborted.into());
@@ -130,22 +103,27 @@ impl Call {
         Ok(())
     }
 
+    /// Forgets the connection, which another call may use soon.
+    pub(super) fn detach(&self) {
+        self.state.lock().connection = None;
+    }
+
     /// The connection that it uses.
-    pub(super) fn connection(&self) -> Option<Weak<Interrupt>> {
+    pub(crate) fn connection(&self) -> Option<Weak<Interrupt>> {
         self.state.lock().connection.clone()
     }
 
     /// Notes whether a part of the request has left this process; returns what was noted before.
-    pub(super) fn set_sent(&self, sent: bool) -> bool {
+    pub(crate) fn set_sent(&self, sent: bool) -> bool {
         self.sent.swap(sent, Ordering::Relaxed)
     }
 
-    pub(super) fn was_sent(&self) -> bool {
+    pub(crate) fn was_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
     }
 }
 
-/// Calls that can be broken off, or woken, together.
+/// Calls that can be interrupted, or woken, together.
 #[derive(Default)]
 pub(crate) struct Calls(Mutex<Vec<Weak<Call>>>);
 

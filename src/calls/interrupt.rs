@@ -8,14 +8,14 @@ use ureq::unversioned::transport::ShutdownHandle;
 
 /// Ends every wait on one connection, the present and all later ones. Shutting the socket down would
 /// not: on Windows that does not end a blocked read (rust-lang/rust#121594).
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     waker: Waker,
     is_set: AtomicBool,
 }
 
 impl Interrupt {
     /// `token` is what the poller of `registry` reports when this is used.
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         Ok(Self {
             waker: Waker::new(registry, token)?,
             is_set: AtomicBool::new(false),
@@ -25,7 +25,7 @@ impl Interrupt {
     /// # Errors
     ///
     /// [`io::ErrorKind::ConnectionAborted`] once it was used.
-    pub(super) fn check(&self) -> io::Result<()> {
+    pub(crate) fn check(&self) -> io::Result<()> {
         match self.is_set.load(Ordering::Acquire) {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
             false => Ok(()),

@@ -1,0 +1,12 @@
+//! Calls under way: what other threads can interrupt, and what is in force in a thread.
+
+mod call;
+mod cancel;
+mod interrupt;
+mod scopes;
+
+pub(crate) use call::{Call, Calls};
+pub use cancel::CancelToken;
+pub(crate) use interrupt::Interrupt;
+pub use scopes::ThreadScope;
+pub(crate) use scopes::{Budget, Scope, WithScopes, tokens_of, with_scopes};
