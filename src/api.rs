@@ -34,7 +34,7 @@ pub(crate) struct Api {
     config: Config,
     url: Url,
     headers: Vec<(String, String)>,
-    /// The headers that ask for rows as they were selected, nothing added and nothing left out.
+    /// The headers of [`Intent::ReadAsSelected`].
     strict_headers: Vec<(String, String)>,
     closed: AtomicBool,
     counters: Counters,
@@ -88,73 +88,71 @@ impl Api {
         &self.config
     }
 
-    /// Sends `actions` in one request and answers with one value for each.
+    /// Sends `actions` in one request and returns one reply for each.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send), and [`ErrorKind::BadResponse`] if the answer is not a list
-    /// with a value for each action.
+    /// As for [`exchange`](Self::exchange), and [`ErrorKind::BadResponse`] if the response is not a
+    /// list with a reply for each action.
     pub(crate) fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
-        let body = serde_json::to_vec(actions).expect("JSON values print");
-        let summary = summary(actions);
-        let answer = match actions.iter().all(only_reads) {
-            true => self.send(&body, &summary)?,
-            false => self.send_changes(&body, &summary)?,
+        let intent = match actions.iter().all(only_reads) {
+            true => Intent::Read,
+            false => Intent::Change,
         };
-        let replies: Vec<Json> = serde_json::from_slice(&answer).map_err(|error| {
-            Error::new(
-                ErrorKind::BadResponse,
-                format!("the server's answer cannot be read: {error}"),
-            )
-        })?;
-        if replies.len() != actions.len() {
-            let (got, asked) = (replies.len(), actions.len());
-            return Err(Error::new(
-                ErrorKind::BadResponse,
-                format!("the server gave {got} answers to {asked} actions"),
-            ));
+        self.exchange(intent, actions, &summary(actions), |response| {
+            let replies: Vec<Json> = serde_json::from_slice(response).map_err(|error| {
+                let message = format!("the server's response cannot be read: {error}");
+                Error::new(ErrorKind::BadResponse, message)
+            })?;
+            check_count(replies.len(), actions.len())?;
+            Ok(replies)
+        })
+    }
+
+    /// Sends `actions` in one request, and makes of the response, a JSON array, what `decode` does.
+    /// `summary` names the request in the log and in errors.
+    ///
+    /// # Errors
+    ///
+    /// - as for [`send`](Self::send)
+    /// - that of `decode`
+    pub(crate) fn exchange<T>(
+        &self,
+        intent: Intent,
+        actions: &[Json],
+        summary: &str,
+        decode: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(actions).expect("JSON values print");
+        let doing = |error: Error| error.about(summary);
+        let response = self.send(intent, &body, summary).map_err(doing)?;
+        let decoded = decode(&response).map_err(doing);
+        self.done_with(response);
+        decoded
+    }
+
+    /// Sends the body of a request, a JSON array of actions, and returns the bytes of a JSON array,
+    /// which [`done_with`](Self::done_with) takes once they are read. `summary` names it in the log.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`], [`ErrorKind::Tls`] without a response
+    /// - [`ErrorKind::Unavailable`] from a server that is overloaded
+    /// - [`ErrorKind::BadResponse`] for anything but a JSON array
+    /// - the server's own failure under its kind
+    pub(crate) fn send(&self, intent: Intent, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+        let (headers, repeat) = match intent {
+            Intent::Read => (&self.headers, Repeat::Always),
+            Intent::ReadAsSelected => (&self.strict_headers, Repeat::Always),
+            Intent::Change => (&self.headers, Repeat::IfUnsent),
+        };
+        if intent == Intent::Change {
+            self.check_writable()?;
         }
-        Ok(replies)
-    }
-
-    /// Sends the body of a request that only reads, a JSON array of actions, and answers with
-    /// the bytes of a JSON array. `summary` describes it in the log. It is sent again when it
-    /// fails.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; [`ErrorKind::Connection`],
-    /// [`ErrorKind::Timeout`] or [`ErrorKind::Tls`] without an answer;
-    /// [`ErrorKind::Unavailable`] from a server that is overloaded; the server's own failure
-    /// under its kind; and [`ErrorKind::BadResponse`] for an answer that is no JSON array.
-    pub(crate) fn send(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        self.repeating(Repeat::Always, summary, |attempt| {
-            self.exchange(&self.headers, body, summary, attempt)
-        })
-    }
-
-    /// Sends the body of a request that may change something. It is sent again only if nothing
-    /// of it can have reached the server.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send), and [`ErrorKind::ReadOnly`].
-    pub(crate) fn send_changes(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        self.check_writable()?;
-        self.repeating(Repeat::IfUnsent, summary, |attempt| {
-            self.exchange(&self.headers, body, summary, attempt)
-        })
-    }
-
-    /// Sends the body of a request and asks for rows as they were selected: without attributes
-    /// that the server adds, and with every entity in full wherever it occurs.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub(crate) fn send_strict(&self, body: &[u8], summary: &str) -> Result<Vec<u8>> {
-        self.repeating(Repeat::Always, summary, |attempt| {
-            self.exchange(&self.strict_headers, body, summary, attempt)
+        self.repeating(repeat, summary, |attempt| {
+            self.attempt(headers, body, summary, attempt)
         })
     }
 
@@ -236,6 +234,29 @@ impl Api {
         }
         Ok(())
     }
+}
+
+/// What a request is for, which says whether it may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// It only reads: sent again if it fails.
+    Read,
+    /// It reads rows exactly as they were selected: without attributes that the server adds, and
+    /// with every entity in full wherever it occurs.
+    ReadAsSelected,
+    /// It may change something: sent again only if nothing of it can have reached the server.
+    Change,
+}
+
+/// # Errors
+///
+/// [`ErrorKind::BadResponse`] unless there is a reply for each action.
+pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
+    if replies == actions {
+        return Ok(());
+    }
+    let message = format!("the server sent {replies} replies to {actions} actions");
+    Err(Error::new(ErrorKind::BadResponse, message))
 }
 
 /// Whether an action changes nothing (WIRE.md, Actions); one that is not known may.

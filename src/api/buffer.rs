@@ -31,7 +31,7 @@ impl Spare {
 }
 
 impl Api {
-    /// Takes back the bytes of an answer that was read.
+    /// Reuses the memory of a response that was read.
     pub(crate) fn done_with(&self, answer: Vec<u8>) {
         self.spare.give(answer);
     }

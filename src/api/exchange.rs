@@ -21,8 +21,8 @@ struct Answer {
 }
 
 impl Api {
-    /// Sends the body of a request once, and answers with the bytes of a JSON array.
-    pub(super) fn exchange(
+    /// Sends the body of a request once, and returns the bytes of a JSON array.
+    pub(super) fn attempt(
         &self,
         headers: &[(String, String)],
         body: &[u8],

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::api::Pace;
+use crate::api::{Intent, Pace};
 use crate::calls::Call;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
@@ -154,7 +154,7 @@ impl Session {
         let summary = format!("commit of {}", changes(payloads.len()));
         let doing = |error| stays(error, payloads.len());
         let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
-        let answer = self.shared.api.send_changes(&body, &summary);
+        let answer = self.shared.api.send(Intent::Change, &body, &summary);
         let answer =
             answer.map_err(|error| doing(blame(error, self.schema(), operations, &payloads)))?;
         let rows = decode(self.schema(), &answer).map_err(doing)?.rows;

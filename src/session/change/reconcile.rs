@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value as Json};
 
+use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::operation::{Action, Operation, Payload, optimise};
@@ -143,13 +144,15 @@ impl Session {
         let statement = by_keys(entity_type, entity_type.name(), keys);
         let statement = statement.fields(wanted.collect::<Vec<_>>());
         let action = query_action(&statement.expression()?);
-        let body = serde_json::to_vec(&[action]).expect("JSON values print");
         let summary = format!("a question about {} {}", keys.len(), entity_type.name());
-        let answer = self.shared.api.send_strict(&body, &summary)?;
-        let (rows,): (Rows,) = serde_json::from_slice(&answer).map_err(|error| {
-            let message = format!("{summary}: the answer cannot be read: {error}");
-            Error::new(ErrorKind::BadResponse, message)
-        })?;
+        let api = &self.shared.api;
+        let (rows,): (Rows,) =
+            api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
+                serde_json::from_slice(response).map_err(|error| {
+                    let message = format!("the response cannot be read: {error}");
+                    Error::new(ErrorKind::BadResponse, message)
+                })
+            })?;
         let rows = rows.data.into_iter().map(|row| {
             let parts = primary_key.iter().map(|name| match row.get(name.as_str()) {
                 Some(Json::String(text)) => text.clone(),

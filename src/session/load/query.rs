@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
+use crate::api::{Intent, check_count};
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
@@ -75,20 +76,14 @@ impl Session {
     /// Sends expressions in one request.
     pub(crate) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
         let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
-        let body = serde_json::to_vec(&actions).expect("JSON values print");
         let summary = summary(&expressions.join("; "));
-        let doing = |error: Error| error.about(&summary);
-        let bytes = self.shared.api.send(&body, &summary).map_err(doing)?;
-        let answer = decode(self.schema(), &bytes).map_err(doing)?;
-        self.shared.api.done_with(bytes);
-        self.shared.api.counters().decoded(answer.rows.rows.len());
-        let (got, asked) = (answer.replies.len(), expressions.len());
-        if got != asked {
-            return Err(doing(Error::new(
-                ErrorKind::BadResponse,
-                format!("the server gave {got} answers to {asked} actions"),
-            )));
-        }
+        let api = &self.shared.api;
+        let answer = api.exchange(Intent::Read, &actions, &summary, |response| {
+            let answer = decode(self.schema(), response)?;
+            check_count(answer.replies.len(), actions.len())?;
+            Ok(answer)
+        })?;
+        api.counters().decoded(answer.rows.rows.len());
         Ok(answer)
     }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
+use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::query::{Literal, Pages, Statement};
@@ -89,24 +90,23 @@ impl Query {
         statement: &Statement,
     ) -> Result<(Vec<T>, After)> {
         let expression = statement.expression()?;
-        let body = serde_json::to_vec(&[query_action(&expression)]).expect("JSON values print");
-        let summary = summary(&expression);
-        let doing = |error: Error| error.about(&summary);
+        let action = query_action(&expression);
         let api = &self.session.shared.api;
-        let bytes = api.send_strict(&body, &summary).map_err(doing)?;
-        let mut reply: TypedReply<T> = decode_rows(&bytes).map_err(doing)?;
-        api.counters().read_rows(reply.rows.len());
-        let next_offset = reply.next_offset();
-        let last_key = match next_offset.is_some() && self.is_stable() {
-            true => last_key(&self.session, &statement.entity_type, &bytes)?,
-            false => None,
-        };
-        api.done_with(bytes);
-        let after = After {
-            next_offset,
-            last_key,
-        };
-        Ok((reply.rows, after))
+        let summary = summary(&expression);
+        api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
+            let mut reply: TypedReply<T> = decode_rows(response)?;
+            api.counters().read_rows(reply.rows.len());
+            let next_offset = reply.next_offset();
+            let last_key = match next_offset.is_some() && self.is_stable() {
+                true => last_key(&self.session, &statement.entity_type, response)?,
+                false => None,
+            };
+            let after = After {
+                next_offset,
+                last_key,
+            };
+            Ok((reply.rows, after))
+        })
     }
 
     fn row_cursor<T: DeserializeOwned>(&self) -> Result<Pages> {

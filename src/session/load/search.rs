@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::error::{Error, Result};
+use crate::api::{Intent, check_count};
+use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Statement};
 use crate::value::EntityKey;
@@ -77,12 +78,14 @@ impl Search {
         let Some(statement) = self.statement.simplified() else {
             return Ok(Vec::new());
         };
-        let body = serde_json::to_vec(&[self.action(&statement)?]).expect("JSON values print");
+        let action = self.action(&statement)?;
         let summary = format!("search {:?} in {statement}", self.terms);
-        let doing = |error: Error| error.about(&summary);
         let api = &self.session.shared.api;
-        let bytes = api.send(&body, &summary).map_err(doing)?;
-        let answer = decode(self.session.schema(), &bytes).map_err(doing)?;
+        let answer = api.exchange(Intent::Read, &[action], &summary, |response| {
+            let answer = decode(self.session.schema(), response)?;
+            check_count(answer.replies.len(), 1)?;
+            Ok(answer)
+        })?;
         api.counters().decoded(answer.rows.rows.len());
         let page = self.session.adopt(answer).into_iter().next();
         Ok(page.unwrap_or_default().entities)
