@@ -36,7 +36,7 @@ mod handle;
 mod hub;
 pub mod location;
 mod lock;
-mod operation;
+pub mod operation;
 pub mod plugin;
 pub mod query;
 mod schema;
@@ -63,7 +63,7 @@ pub use hub::{
     ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
     SubscribeOptions, SubscriberId, SubscriberInfo,
 };
-pub use operation::{Change, Operation, Plan};
+
 pub use schema::{
     Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
 };

@@ -3,7 +3,8 @@
 
 mod support;
 
-use ftrack_api::{Entity, Error, ErrorKind, Operation, Result, Retry, Session, data};
+use ftrack_api::operation::Operation;
+use ftrack_api::{Entity, Error, ErrorKind, Result, Retry, Session, data};
 use ftrack_emulator::faults::Fault;
 use support::{Parrot, builder, emulator, open};
 

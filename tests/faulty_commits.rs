@@ -10,26 +10,27 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ftrack_api::operation::Operation;
 use ftrack_api::query::field;
-use ftrack_api::{Entity, EntityKey, Error, ErrorKind, Operation, Session, data};
+use ftrack_api::{Entity, EntityKey, Error, ErrorKind, Session, data};
 use ftrack_emulator::Emulator;
 use support::proxy::{Break, Harm, Proxy, Way};
 use support::{builder, emulator, open};
 
-/// How long the server may take. Stalls cost so much, so it is short; a busy machine that takes
-/// longer is one fault more.
+/// The timeout of requests. It is short because every stall costs as much; if a busy machine takes
+/// longer, that is one more fault.
 const TIMEOUT: Duration = Duration::from_millis(250);
-/// How often a commit is tried again before its faults are taken away.
+/// How often a commit is tried before its remaining faults are removed.
 const ATTEMPTS: usize = 6;
 
 struct Run {
     server: Emulator,
     proxy: Proxy,
     session: Session,
-    /// Sees the server without faults.
+    /// A session without faults.
     witness: Session,
     project: Entity,
-    /// Notes that join and leave the collection of a folder which stays.
+    /// Notes that are added to and removed from the collection of a folder.
     noted: Entity,
     notes: Vec<Entity>,
     random: fastrand::Rng,
@@ -50,7 +51,7 @@ struct Counts {
     at_once: usize,
     after_errors: usize,
     rolled_back: usize,
-    on_the_server_though_rolled_back: usize,
+    applied_though_rolled_back: usize,
 }
 
 impl Run {
@@ -77,7 +78,7 @@ impl Run {
         }
     }
 
-    /// Plans up to four faults, at any point of what goes to and fro.
+    /// Plans up to four faults at random points of both directions.
     fn plan_faults(&mut self) {
         let count = self.random.usize(0..=4);
         for _ in 0..count {
@@ -102,7 +103,7 @@ impl Run {
         self.counts.faults_planned += count;
     }
 
-    /// Records a few changes, and says what the server holds once they are there.
+    /// Records a few changes, and returns what the server holds once they are applied.
     fn record(&mut self, number: usize) -> Next {
         let mut next = Next {
             expected: self.expected.clone(),
@@ -160,7 +161,7 @@ impl Run {
         next.expected.remove(&name);
     }
 
-    /// One batch: committed, tried again as often as it takes, or rolled back.
+    /// One batch: committed, if necessary again and again, or rolled back.
     fn round(&mut self, number: usize) {
         let next = self.record(number);
         let recorded = self.session.recorded_operations();
@@ -178,7 +179,7 @@ impl Run {
             }
             outcome = self.attempt(&recorded);
         }
-        self.forget_faults();
+        self.clear_faults();
         if outcome.is_err() {
             patiently(|| self.attempt(&recorded));
         }
@@ -188,12 +189,12 @@ impl Run {
         self.compare();
     }
 
-    /// Commits once: either nothing is recorded any more, or everything still is.
+    /// Commits once: afterwards either nothing is recorded, or everything still is.
     fn attempt(&mut self, recorded: &[Operation]) -> Result<(), Error> {
         let outcome = self.session.commit();
         let left = self.session.recorded_operations();
         match &outcome {
-            Ok(()) => assert!(left.is_empty(), "committed, and still recorded: {left:?}"),
+            Ok(()) => assert!(left.is_empty(), "committed, but still recorded: {left:?}"),
             Err(error) => {
                 assert_eq!(left.len(), recorded.len(), "lost after {error}");
                 self.note(error);
@@ -202,8 +203,7 @@ impl Run {
         outcome
     }
 
-    /// The connection is to blame for every error; where half a request arrived, the server says
-    /// so.
+    /// Every error must come from the connection, or from the server about half a request.
     fn note(&mut self, error: &Error) {
         let kind = error.kind();
         let is_broken = [
@@ -218,21 +218,24 @@ impl Run {
         *self.counts.errors.entry(format!("{kind:?}")).or_default() += 1;
     }
 
-    /// Rolls back after an error: the server holds the batch as a whole, or nothing of it.
+    /// Rolls back after an error: the server has the whole batch or nothing of it.
     fn give_up(&mut self, next: Next) {
         self.session.rollback();
-        self.forget_faults();
+        self.clear_faults();
         assert!(self.session.recorded_operations().is_empty());
-        // A request that was stalled may be at the server still.
-        let rows = self.rows_when_settled(&next.expected);
-        let is_there = rows == next.expected && rows != self.expected;
-        assert!(is_there || rows == self.expected, "half a batch is there");
+        // The server may still be working on a stalled request.
+        let rows = self.rows_when_done(&next.expected);
+        let is_applied = rows == next.expected && rows != self.expected;
+        assert!(
+            is_applied || rows == self.expected,
+            "half a batch was applied"
+        );
         self.counts.rolled_back += 1;
-        if is_there {
-            self.counts.on_the_server_though_rolled_back += 1;
+        if is_applied {
+            self.counts.applied_though_rolled_back += 1;
             (self.expected, self.folders) = (next.expected, next.folders);
         }
-        // What was rolled back here may be there, and what is here may be gone: look anew.
+        // The session may differ from the server in either direction: fetch everything again.
         self.session.reset();
         self.project = project(&self.session);
         let known = |key: EntityKey| patiently(|| self.session.get(key.entity_type(), key.clone()));
@@ -241,11 +244,11 @@ impl Run {
         self.notes = notes.collect();
         for (name, folder) in &mut self.folders {
             let found = patiently(|| self.session.get("Folder", folder.key()));
-            *folder = found.unwrap_or_else(|| panic!("{name} is gone"));
+            *folder = found.unwrap_or_else(|| panic!("{name} is missing"));
         }
     }
 
-    fn forget_faults(&mut self) {
+    fn clear_faults(&mut self) {
         let left = self.proxy.clear().len();
         self.counts.faults_that_happened += self.counts.faults_planned - left;
         self.counts.faults_planned = 0;
@@ -253,8 +256,8 @@ impl Run {
         self.proxy.hang_up();
     }
 
-    /// The description of every folder of this run, by name; a name that is there twice is an
-    /// entity that was created twice.
+    /// The description of every folder of this run by name. A name that occurs twice means an entity
+    /// that was created twice.
     fn rows(&self) -> BTreeMap<String, String> {
         let query = "select name, description from Folder where name like \"faulty %\"";
         let rows = self.witness.query(query).unwrap();
@@ -265,7 +268,7 @@ impl Run {
             .iter()
             .map(|row| (text(row, "name"), text(row, "description")));
         let mut rows: BTreeMap<_, _> = rows.collect();
-        assert_eq!(rows.len(), count, "a folder is there twice");
+        assert_eq!(rows.len(), count, "a folder was created twice");
         let joined = self.witness.select("Note").fields(["content"]);
         let joined = joined.filter(field("parent_id").eq(self.noted.key().id()));
         for row in joined.rows::<serde_json::Value>() {
@@ -274,7 +277,7 @@ impl Run {
         rows
     }
 
-    fn rows_when_settled(&self, next: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    fn rows_when_done(&self, next: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let end = Instant::now() + Duration::from_millis(20);
         loop {
             let rows = self.rows();
@@ -286,7 +289,7 @@ impl Run {
 
     fn compare(&self) {
         let rows = self.rows();
-        assert_eq!(rows, self.expected, "the server holds something else");
+        assert_eq!(rows, self.expected, "the server has something else");
     }
 
     /// Keeps the number of folders small, so that comparing stays quick.
@@ -305,7 +308,7 @@ struct Next {
     folders: Vec<(String, Entity)>,
 }
 
-/// Does what nothing breaks; only a machine that is too busy to answer in time is in the way.
+/// Repeats what only a timeout on a busy machine can make fail.
 fn patiently<T>(mut work: impl FnMut() -> Result<T, Error>) -> T {
     for _ in 0..50 {
         match work() {
@@ -313,7 +316,7 @@ fn patiently<T>(mut work: impl FnMut() -> Result<T, Error>) -> T {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}"),
         }
     }
-    panic!("the server does not answer");
+    panic!("the server does not respond");
 }
 
 fn make_notes(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entity>), Error> {

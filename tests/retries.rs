@@ -393,7 +393,10 @@ fn a_cancelled_commit_is_settled_by_the_next() {
     button.cancel();
     let error = committing.join().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    assert!(error.to_string().contains("next commit asks"), "{error}");
+    assert!(
+        error.to_string().contains("next commit finds out"),
+        "{error}"
+    );
     assert_eq!(session.recorded_operations().len(), 1);
     // The server does what it has begun.
     thread::sleep(Duration::from_millis(1200));

@@ -227,7 +227,7 @@ impl CustomAttributes {
         let key = EntityKey::composite(target, [configuration, self.entity.id()]);
         let mut store = session.shared.store.lock();
         if store.revive(&key)? {
-            store.stay(self.entity.handle.place, ATTRIBUTE, &key)?;
+            store.cancel_removal(self.entity.handle.place, ATTRIBUTE, &key)?;
             drop(store);
             return session.entity(&key);
         }

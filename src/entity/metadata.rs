@@ -79,7 +79,11 @@ impl Metadata {
         let session = &self.entity.session;
         if session.shared.store.lock().revive(&self.row_key(key))? {
             let (row, place) = (self.row_key(key), self.entity.handle.place);
-            session.shared.store.lock().stay(place, ATTRIBUTE, &row)?;
+            session
+                .shared
+                .store
+                .lock()
+                .cancel_removal(place, ATTRIBUTE, &row)?;
             return session.entity(&row)?.set("value", value);
         }
         let row = session.create(
@@ -93,7 +97,7 @@ impl Metadata {
         )?;
         let joined = self.join(&[row.key()], &[]);
         if joined.is_err() {
-            session.take_back(&[row]);
+            session.discard(&[row]);
         }
         joined
     }

@@ -111,7 +111,7 @@ impl Entity {
             notes.push(&note)
         };
         if let Err(error) = rest() {
-            session.take_back(&created);
+            session.discard(&created);
             return Err(error);
         }
         Ok(note)

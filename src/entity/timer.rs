@@ -119,7 +119,7 @@ impl Entity {
     pub fn stop_timer(&self) -> Result<Entity> {
         self.check_type("User")?;
         let session = self.session();
-        session.settle_doubt()?;
+        session.resolve_doubt()?;
         let names = ["user_id", "context_id", "comment", "start", "name"];
         let own = field("user_id").eq(self.id());
         let running = session.query(select("Timer").fields(names).filter(own))?;

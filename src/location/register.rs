@@ -94,11 +94,9 @@ impl Location {
         });
         if let Err(error) = recorded.and_then(|()| session.commit()) {
             if !session.is_in_doubt() {
-                // Nothing of the commit happened: the rows are taken back, so that a later
-                // commit does not tell of data that is not there any more.
-                for row in &created {
-                    session.delete(row)?;
-                }
+                // Nothing was applied. Without the rows a later commit cannot register data that the
+                // caller has removed by then.
+                session.discard(&created);
             }
             return Err(error.context(format!("registering components in {self}")));
         }

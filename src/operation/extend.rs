@@ -1,15 +1,15 @@
-//! Additions to collections: from what joins and leaves to the whole list that a server takes.
+//! Changes to collections: from added and removed members to the whole list that a server takes.
 
 use std::collections::HashMap;
 
 use super::Operation;
 use crate::value::{EntityKey, Value};
 
-/// The members of a collection after some left and some joined. Order is kept; nobody is in it
-/// twice.
+/// The members of a collection without `removed` and with `added`, in order and without
+/// duplicates.
 pub(crate) fn apply<T: Clone + PartialEq>(members: &[T], added: &[T], removed: &[T]) -> Vec<T> {
-    let stay = members.iter().filter(|member| !removed.contains(member));
-    let mut result: Vec<T> = stay.cloned().collect();
+    let remaining = members.iter().filter(|member| !removed.contains(member));
+    let mut result: Vec<T> = remaining.cloned().collect();
     for member in added {
         if !result.contains(member) {
             result.push(member.clone());
@@ -18,12 +18,12 @@ pub(crate) fn apply<T: Clone + PartialEq>(members: &[T], added: &[T], removed: &
     result
 }
 
-/// Turns every `Extend` into an update with the whole list, in its own place.
+/// Replaces every `Extend` by an update with the whole list.
 ///
-/// `members` gives what a collection has on the server; it is not asked for collections of
-/// entities that `operations` create, nor for those that they set before. Of several changes to
-/// one collection only the last becomes an update, because it holds them all; the others stay, so
-/// that each operation keeps its index, and are not sent.
+/// `members` returns the members that a collection has on the server. It is not called for
+/// collections of entities that `operations` create, nor for collections that they set earlier. Of
+/// several changes to one collection only the last becomes an update, because it includes the
+/// others. Those stay in the list, so that each operation keeps its index, but are not sent.
 pub(crate) fn resolve(
     operations: &[Operation],
     mut members: impl FnMut(&EntityKey, &str) -> Vec<EntityKey>,

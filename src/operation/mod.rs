@@ -1,4 +1,4 @@
-//! What was done to entities and is not yet on the server.
+//! Recorded changes that the server does not have yet, and what a commit makes of them.
 
 mod extend;
 mod optimise;
@@ -9,17 +9,19 @@ use std::fmt;
 use crate::value::{Data, EntityKey, Value};
 
 pub(crate) use extend::{apply, resolve};
-pub(crate) use optimise::{Action, Payload, optimise};
-pub use plan::{Change, Plan};
+pub use optimise::OperationKind;
+pub(crate) use optimise::{Payload, optimise};
+pub use plan::{Plan, PlannedChange, PlannedValue};
 
 /// One recorded operation.
 ///
 /// A session keeps its operations in the order in which they were made, until a commit sends
-/// them or a rollback forgets them.
+/// them or a rollback discards them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
     /// An entity was created.
+    #[non_exhaustive]
     Create {
         /// The new entity.
         entity: EntityKey,
@@ -27,31 +29,34 @@ pub enum Operation {
         entity_data: Data,
     },
     /// An attribute was set.
+    #[non_exhaustive]
     Update {
         /// The changed entity.
         entity: EntityKey,
         /// The attribute.
         attribute_name: String,
-        /// What it was before, if that was loaded.
+        /// The value before, if it was loaded.
         old_value: Option<Value>,
-        /// What it is now.
+        /// The value that was set.
         new_value: Value,
     },
-    /// Members were added to a collection, or taken out of it.
+    /// Members were added to a collection or removed from it.
     ///
-    /// The server takes only whole collections: when this is committed, what is added and
-    /// removed is applied to the members that the collection has by then.
+    /// The server takes only whole collections: a commit applies `added` and `removed` to the
+    /// members that the collection has by then.
+    #[non_exhaustive]
     Extend {
         /// The entity that has the collection.
         entity: EntityKey,
         /// The collection.
         attribute_name: String,
-        /// Who joins it.
+        /// The new members.
         added: Vec<EntityKey>,
-        /// Who leaves it.
+        /// The members that leave.
         removed: Vec<EntityKey>,
     },
     /// An entity was deleted.
+    #[non_exhaustive]
     Delete {
         /// The deleted entity.
         entity: EntityKey,
@@ -59,7 +64,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The entity that it is about.
+    /// The entity that was created, changed or deleted.
     pub fn entity(&self) -> &EntityKey {
         match self {
             Self::Create { entity, .. }
@@ -70,7 +75,7 @@ impl Operation {
     }
 }
 
-/// For people, on one line.
+/// One line, for logs and error messages.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,31 +1,36 @@
-//! From recorded operations to the fewest payloads that have the same effect.
+//! Reduces recorded operations to the fewest payloads with the same effect.
 //!
-//! Each step is a function from payloads to payloads that leaves the server in the same state;
-//! the tests at the end check that law on random operations.
+//! Each step is a function from payloads to payloads that does not change the effect on the
+//! server; the property test at the end checks that with random operations.
 
 use super::Operation;
 use crate::value::{EntityKey, HashMap, HashSet, Value};
 
-/// What one action of a commit carries.
+/// The content of one action of a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Payload<'a> {
-    pub(crate) action: Action,
+    pub(crate) kind: OperationKind,
     pub(crate) entity: &'a EntityKey,
-    /// Attribute, value, and the operation that it came from.
+    /// Attribute, value, and the index of the operation that set it.
     pub(crate) data: Vec<(&'a str, &'a Value, usize)>,
-    /// The first operation that it came from.
+    /// The index of the first operation that went into this payload.
     pub(crate) operation: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+/// What a commit does with an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OperationKind {
+    /// It is created.
     Create,
+    /// Attributes of it change.
     Update,
+    /// It is deleted.
     Delete,
 }
 
-/// The payloads to send for `operations`, of whose every collection that is extended
-/// [`resolve`](super::resolve) has made an update.
+/// The payloads to send for `operations`, in which [`resolve`](super::resolve) has replaced the
+/// extensions of collections by updates.
 pub(crate) fn optimise(operations: &[Operation]) -> Vec<Payload<'_>> {
     let payloads = payloads(operations);
     let payloads = drop_short_lived(payloads);
@@ -39,56 +44,53 @@ fn payloads(operations: &[Operation]) -> Vec<Payload<'_>> {
 }
 
 fn payload((index, operation): (usize, &Operation)) -> Payload<'_> {
-    let (action, data) = match operation {
+    let (kind, data) = match operation {
         Operation::Create { entity_data, .. } => {
             let data = entity_data.iter();
             let data = data.map(|(name, value)| (name, value, index));
-            (Action::Create, data.collect())
+            (OperationKind::Create, data.collect())
         }
         Operation::Update {
             attribute_name,
             new_value,
             ..
         } => (
-            Action::Update,
+            OperationKind::Update,
             vec![(attribute_name.as_str(), new_value, index)],
         ),
-        // Sent as the update that `resolve` makes of it.
-        Operation::Extend { .. } => (Action::Update, Vec::new()),
-        Operation::Delete { .. } => (Action::Delete, Vec::new()),
+        // `resolve` has made an update of the last of them.
+        Operation::Extend { .. } => (OperationKind::Update, Vec::new()),
+        Operation::Delete { .. } => (OperationKind::Delete, Vec::new()),
     };
     Payload {
-        action,
+        kind,
         entity: operation.entity(),
         data,
         operation: index,
     }
 }
 
-/// An entity that is created and later deleted never needs to exist, and what is set on an
-/// entity before it is deleted need not be sent.
+/// Drops entities that are created and later deleted, and updates of entities that are deleted
+/// afterwards.
 fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
-    /// What comes after a payload, for its entity.
-    #[derive(PartialEq)]
-    enum Fate {
-        Deleted { at: usize },
-        Stays,
-    }
-    let mut fates: HashMap<&EntityKey, Fate> = HashMap::default();
+    // By entity, walking backwards: the index of the deletion that ends its current life.
+    let mut deletions: HashMap<&EntityKey, usize> = HashMap::default();
     let mut dropped = HashSet::default();
     for (index, payload) in payloads.iter().enumerate().rev() {
-        match (payload.action, fates.get(payload.entity)) {
-            (Action::Delete, _) => {
-                fates.insert(payload.entity, Fate::Deleted { at: index });
+        match payload.kind {
+            OperationKind::Delete => {
+                deletions.insert(payload.entity, index);
             }
-            (Action::Update, Some(Fate::Deleted { .. })) => {
-                dropped.insert(index);
+            OperationKind::Update => {
+                if deletions.contains_key(payload.entity) {
+                    dropped.insert(index);
+                }
             }
-            (Action::Create, Some(&Fate::Deleted { at })) => {
-                dropped.extend([index, at]);
-                fates.insert(payload.entity, Fate::Stays);
+            OperationKind::Create => {
+                if let Some(deletion) = deletions.remove(payload.entity) {
+                    dropped.extend([index, deletion]);
+                }
             }
-            (Action::Create | Action::Update, _) => {}
         }
     }
     let mut index = 0;
@@ -99,40 +101,37 @@ fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
     payloads
 }
 
-/// Of several updates of one attribute only the last is sent, in its own place. A create or a
-/// delete of the entity between them ends the search: what comes before it is another life.
+/// Keeps only the last of several updates of one attribute, in its place. Updates before and after
+/// a create or delete of the entity are not compared: they concern different entities of that key.
 fn keep_last_updates(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
-    // How many lives of an entity come later, where that matters.
-    let mut lives: HashMap<&EntityKey, u32> = HashMap::default();
-    let mut later: HashSet<(&EntityKey, u32, &str)> = HashSet::default();
+    let mut later: HashMap<&EntityKey, HashSet<&str>> = HashMap::default();
     for payload in payloads.iter_mut().rev() {
-        let entity = payload.entity;
-        match payload.action {
-            Action::Update => {
-                let life = lives.get(entity).copied().unwrap_or(0);
-                let data = &mut payload.data;
-                data.retain(|(name, ..)| later.insert((entity, life, name)));
+        match payload.kind {
+            OperationKind::Update => {
+                let names = later.entry(payload.entity).or_default();
+                payload.data.retain(|(name, ..)| names.insert(name));
             }
-            Action::Create | Action::Delete if later.is_empty() => {}
-            Action::Create | Action::Delete => *lives.entry(entity).or_default() += 1,
+            OperationKind::Create | OperationKind::Delete => {
+                later.remove(payload.entity);
+            }
         }
     }
     payloads
 }
 
 fn drop_empty_updates(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
-    payloads.retain(|payload| payload.action != Action::Update || !payload.data.is_empty());
+    payloads.retain(|payload| payload.kind != OperationKind::Update || !payload.data.is_empty());
     payloads
 }
 
-/// An update goes into the create or update of the same entity right before it.
+/// Merges an update into the create or update of the same entity right before it.
 fn fold_neighbours(payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
     let mut folded: Vec<Payload<'_>> = Vec::with_capacity(payloads.len());
     for payload in payloads {
         match folded.last_mut() {
             Some(last)
-                if payload.action == Action::Update
-                    && last.action != Action::Delete
+                if payload.kind == OperationKind::Update
+                    && last.kind != OperationKind::Delete
                     && last.entity == payload.entity =>
             {
                 for (name, value, operation) in payload.data {
@@ -188,7 +187,7 @@ mod tests {
                     .collect();
                 format!(
                     "{:?} {} {}",
-                    payload.action,
+                    payload.kind,
                     payload.entity.id(),
                     data.join(" ")
                 )
@@ -232,8 +231,8 @@ mod tests {
         }
     }
 
-    /// A server in small: rows by key; creating what exists and changing what does not are
-    /// errors, deleting what is gone is not (SERVER.md D).
+    /// A minimal server: creating an existing row and changing a missing one are errors, deleting
+    /// a missing one is not.
     fn apply(operations: &[Operation]) -> BTreeMap<EntityKey, BTreeMap<String, String>> {
         let mut rows = BTreeMap::from([(key(8), BTreeMap::new()), (key(9), BTreeMap::new())]);
         run(&mut rows, &payloads(operations));
@@ -242,24 +241,22 @@ mod tests {
 
     fn run(rows: &mut BTreeMap<EntityKey, BTreeMap<String, String>>, payloads: &[Payload<'_>]) {
         for payload in payloads {
-            if payload.action == Action::Delete {
+            if payload.kind == OperationKind::Delete {
                 rows.remove(payload.entity);
                 continue;
             }
-            if payload.action == Action::Create {
+            if payload.kind == OperationKind::Create {
                 assert!(!rows.contains_key(payload.entity), "created twice");
                 rows.insert(payload.entity.clone(), BTreeMap::new());
             }
-            let row = rows
-                .get_mut(payload.entity)
-                .expect("changed what is not there");
+            let row = rows.get_mut(payload.entity).expect("changed a missing row");
             for (name, value, _) in &payload.data {
                 row.insert((*name).to_owned(), value.to_string());
             }
         }
     }
 
-    /// Only operations that make sense one after another: a session refuses the others.
+    /// Only sequences that a session can record.
     fn sensible(choices: Vec<(u8, u8, u8, i64)>) -> Vec<Operation> {
         let mut alive: HashSet<u8> = HashSet::from_iter([8, 9]);
         let mut operations = Vec::new();

@@ -1,81 +1,169 @@
-//! What a commit would do, as a value and as text for people.
+//! What a commit would do, as data and as text for people.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::optimise::{Action, optimise};
+use super::optimise::{OperationKind, optimise};
 use super::{Operation, apply};
 use crate::value::{EntityKey, Value};
 
-/// What a commit would send, in order.
+/// What a commit would send; made by [`Session::plan`](crate::Session::plan).
 ///
-/// Its text has one line for each entity and one for each attribute:
+/// It prints as one line for each entity, with the name of the entity where that is loaded:
 ///
 /// ```text
-/// create Task(5d1f…)
-///   name: "compositing"
-/// update Shot(bad9…)
-///   description: "" -> "crane up"
+/// create Task "compositing" (5d1f…): name: "compositing", parent: Shot "sh010" (bad9…)
+/// update Shot "sh010" (bad9…): description: "" -> "crane up", notes: + Note(77ab…)
 /// delete Note(77aa…)
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
-    /// One for each action.
-    pub changes: Vec<Change>,
+    /// The changes, in the order in which they are sent.
+    pub changes: Vec<PlannedChange>,
+    names: HashMap<EntityKey, String>,
 }
 
-/// One action of a [`Plan`].
+/// What a commit would do with one entity.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Change {
-    /// An entity will be created with these attributes.
-    Create(EntityKey, Vec<(String, Value)>),
-    /// Attributes of an entity will change: name, value before if that is known, value after.
-    Update(EntityKey, Vec<(String, Option<Value>, Value)>),
-    /// Members will join a collection, and others leave it: entity, attribute, who joins, who
-    /// leaves.
-    Extend(EntityKey, String, Vec<EntityKey>, Vec<EntityKey>),
-    /// An entity will be deleted.
-    Delete(EntityKey),
+pub struct PlannedChange {
+    /// Whether the entity is created, changed or deleted.
+    pub kind: OperationKind,
+    /// The entity.
+    pub entity: EntityKey,
+    /// Its attributes and their new values; empty for a deletion.
+    pub values: Vec<(String, PlannedValue)>,
+}
+
+/// What a commit would do with one attribute.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PlannedValue {
+    /// It gets a value.
+    #[non_exhaustive]
+    Set {
+        /// The value before; `None` if it is not loaded, or the entity is new.
+        before: Option<Value>,
+        /// The value after the commit.
+        after: Value,
+    },
+    /// Members are added to the collection and removed from it.
+    #[non_exhaustive]
+    Extend {
+        /// The new members.
+        added: Vec<EntityKey>,
+        /// The members that leave.
+        removed: Vec<EntityKey>,
+    },
 }
 
 impl Plan {
-    pub(crate) fn new(operations: &[Operation]) -> Self {
+    /// The plan of a commit of `operations`. `describe` names an entity for people.
+    pub(crate) fn new(
+        operations: &[Operation],
+        describe: impl Fn(&EntityKey) -> Option<String>,
+    ) -> Self {
         let before = values_before(operations);
-        let changes = optimise(operations).into_iter().map(|payload| {
-            let entity = payload.entity.clone();
-            let data = payload.data.into_iter();
-            match payload.action {
-                Action::Create => Change::Create(
-                    entity,
-                    data.map(|(name, value, _)| (name.to_owned(), value.clone()))
-                        .collect(),
-                ),
-                Action::Update => Change::Update(
-                    entity,
-                    data.map(|(name, value, _)| {
-                        let before = before.get(&(payload.entity, name)).copied();
-                        (name.to_owned(), before.flatten().cloned(), value.clone())
-                    })
-                    .collect(),
-                ),
-                Action::Delete => Change::Delete(entity),
+        let mut plan = Self::default();
+        let mut latest: HashMap<&EntityKey, usize> = HashMap::new();
+        let mut add = |kind, entity, values: Vec<(String, PlannedValue)>| {
+            let present = latest
+                .get(entity)
+                .map(|&index: &usize| &mut plan.changes[index]);
+            let present = present.filter(|one: &&mut PlannedChange| {
+                kind == OperationKind::Update && one.kind != OperationKind::Delete
+            });
+            if let Some(present) = present {
+                present.values.extend(values);
+                return;
             }
-        });
-        let mut changes: Vec<Change> = changes.collect();
-        changes.extend(extensions(operations));
-        Self { changes }
+            latest.insert(entity, plan.changes.len());
+            plan.changes.push(PlannedChange {
+                kind,
+                entity: entity.clone(),
+                values,
+            });
+        };
+        for payload in optimise(operations) {
+            let values = payload.data.iter().map(|&(name, value, _)| {
+                let before = match payload.kind {
+                    OperationKind::Update => before.get(&(payload.entity, name)).copied(),
+                    _ => None,
+                };
+                let value = PlannedValue::Set {
+                    before: before.flatten().cloned(),
+                    after: value.clone(),
+                };
+                (name.to_owned(), value)
+            });
+            let values = values.collect();
+            add(payload.kind, payload.entity, values);
+        }
+        for ((entity, name), (added, removed)) in extensions(operations) {
+            let value = PlannedValue::Extend { added, removed };
+            let values = vec![(name.to_owned(), value)];
+            add(OperationKind::Update, entity, values);
+        }
+        let names = plan.entities();
+        let names = names.filter_map(|entity| Some((entity.clone(), describe(entity)?)));
+        plan.names = names.collect();
+        plan
     }
 
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+
+    /// The entity as people know it, such as `Shot "sh010" (bad9…)`: with its name, if that is
+    /// loaded.
+    pub fn describe(&self, entity: &EntityKey) -> String {
+        let known = self.names.get(entity);
+        known.cloned().unwrap_or_else(|| entity.to_string())
+    }
+
+    /// All entities that the plan names.
+    fn entities(&self) -> impl Iterator<Item = &EntityKey> {
+        self.changes.iter().flat_map(|change| {
+            let values = change.values.iter();
+            let values = values.flat_map(|(_, value)| match value {
+                PlannedValue::Set { before, after } => {
+                    let both = before.iter().chain([after]);
+                    both.flat_map(references).collect::<Vec<_>>()
+                }
+                PlannedValue::Extend { added, removed } => added.iter().chain(removed).collect(),
+            });
+            [&change.entity].into_iter().chain(values)
+        })
+    }
+
+    fn value(&self, value: &Value) -> String {
+        match value {
+            Value::Reference(entity) => self.describe(entity),
+            Value::Collection(entities) => {
+                let members: Vec<String> = entities.iter().map(|one| self.describe(one)).collect();
+                format!("[{}]", members.join(", "))
+            }
+            value => value.to_string(),
+        }
+    }
 }
 
-/// The changes to collections, one for each, of entities that stay.
-fn extensions(operations: &[Operation]) -> Vec<Change> {
-    let mut changes: Vec<Change> = Vec::new();
+fn references(value: &Value) -> &[EntityKey] {
+    match value {
+        Value::Reference(entity) => std::slice::from_ref(entity),
+        Value::Collection(entities) => entities,
+        _ => &[],
+    }
+}
+
+type Extensions<'a> = Vec<((&'a EntityKey, &'a str), (Vec<EntityKey>, Vec<EntityKey>))>;
+
+/// The members that are added to and removed from each collection, without those of entities that
+/// are deleted.
+fn extensions(operations: &[Operation]) -> Extensions<'_> {
+    let mut all = Extensions::new();
     for operation in operations {
         match operation {
             Operation::Extend {
@@ -84,32 +172,23 @@ fn extensions(operations: &[Operation]) -> Vec<Change> {
                 added,
                 removed,
             } => {
-                let same = |change: &&mut Change| matches!(change, Change::Extend(known, name, ..) if known == entity && name == attribute_name);
-                match changes.iter_mut().find(same) {
-                    Some(Change::Extend(_, _, joining, leaving)) => {
+                let collection = (entity, attribute_name.as_str());
+                match all.iter_mut().find(|(known, _)| *known == collection) {
+                    Some((_, (joining, leaving))) => {
                         *joining = apply(joining, added, removed);
                         *leaving = apply(leaving, removed, added);
                     }
-                    _ => changes.push(Change::Extend(
-                        entity.clone(),
-                        attribute_name.clone(),
-                        added.clone(),
-                        removed.clone(),
-                    )),
+                    None => all.push((collection, (added.clone(), removed.clone()))),
                 }
             }
-            Operation::Delete { entity } => {
-                changes.retain(
-                    |change| !matches!(change, Change::Extend(known, ..) if known == entity),
-                );
-            }
+            Operation::Delete { entity } => all.retain(|((known, _), _)| *known != entity),
             Operation::Create { .. } | Operation::Update { .. } => {}
         }
     }
-    changes
+    all
 }
 
-/// What each attribute was before the first of its updates.
+/// The value of each attribute before the first of its updates.
 fn values_before(operations: &[Operation]) -> HashMap<(&EntityKey, &str), Option<&Value>> {
     let mut before = HashMap::new();
     for operation in operations {
@@ -131,34 +210,38 @@ fn values_before(operations: &[Operation]) -> HashMap<(&EntityKey, &str), Option
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
-            match change {
-                Change::Create(entity, data) => {
-                    writeln!(f, "create {entity}")?;
-                    for (name, value) in data {
-                        writeln!(f, "  {name}: {value}")?;
-                    }
-                }
-                Change::Update(entity, data) => {
-                    writeln!(f, "update {entity}")?;
-                    for (name, before, after) in data {
+            let verb = match change.kind {
+                OperationKind::Create => "create",
+                OperationKind::Update => "update",
+                OperationKind::Delete => "delete",
+            };
+            write!(f, "{verb} {}", self.describe(&change.entity))?;
+            let mut separator = ":";
+            for (name, value) in &change.values {
+                write!(f, "{separator} {name}:")?;
+                separator = ",";
+                match value {
+                    PlannedValue::Set { before, after } => {
                         match before {
-                            Some(before) => writeln!(f, "  {name}: {before} -> {after}")?,
-                            None => writeln!(f, "  {name}: (not loaded) -> {after}")?,
+                            Some(before) => write!(f, " {} ->", self.value(before))?,
+                            None if change.kind == OperationKind::Update => {
+                                f.write_str(" (not loaded) ->")?;
+                            }
+                            None => {}
+                        }
+                        write!(f, " {}", self.value(after))?;
+                    }
+                    PlannedValue::Extend { added, removed } => {
+                        for member in added {
+                            write!(f, " + {}", self.describe(member))?;
+                        }
+                        for member in removed {
+                            write!(f, " - {}", self.describe(member))?;
                         }
                     }
                 }
-                Change::Extend(entity, name, added, removed) => {
-                    write!(f, "extend {entity}\n  {name}:")?;
-                    added
-                        .iter()
-                        .try_for_each(|member| write!(f, " + {member}"))?;
-                    removed
-                        .iter()
-                        .try_for_each(|member| write!(f, " - {member}"))?;
-                    writeln!(f)?;
-                }
-                Change::Delete(entity) => writeln!(f, "delete {entity}")?,
             }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -170,12 +253,12 @@ mod tests {
     use crate::data;
 
     #[test]
-    fn shows_the_value_before_the_first_change() {
+    fn one_line_for_each_entity_with_the_value_before_the_first_change() {
         let shot = EntityKey::new("Shot", "s");
-        let change = |old: &str, new: &str| Operation::Update {
+        let change = |name: &str, old: &str, new: &str| Operation::Update {
             entity: shot.clone(),
-            attribute_name: "name".into(),
-            old_value: Some(old.into()),
+            attribute_name: name.into(),
+            old_value: (!old.is_empty()).then(|| old.into()),
             new_value: new.into(),
         };
         let note = |id: &str| EntityKey::new("Note", id);
@@ -185,24 +268,56 @@ mod tests {
             added: vec![note(added)],
             removed: removed.map(note).into_iter().collect(),
         };
-        let plan = Plan::new(&[
+        let operations = [
             Operation::Create {
                 entity: EntityKey::new("Task", "t"),
                 entity_data: data! { "name": "anim", "parent": &shot },
             },
-            change("one", "two"),
-            change("two", "three"),
+            change("name", "one", "two"),
+            change("name", "two", "three"),
             extend("a", None),
             extend("b", Some("a")),
-            Operation::Delete {
-                entity: EntityKey::new("Note", "n"),
-            },
-        ]);
+            Operation::Delete { entity: note("n") },
+            change("description", "", "crane up"),
+        ];
+        let describe = |entity: &EntityKey| {
+            (entity.entity_type() == "Shot").then(|| "Shot \"sh010\" (s)".to_owned())
+        };
+        let plan = Plan::new(&operations, describe);
         assert_eq!(
             plan.to_string(),
-            "create Task(t)\n  name: \"anim\"\n  parent: Shot(s)\n\
-             update Shot(s)\n  name: \"one\" -> \"three\"\ndelete Note(n)\n\
-             extend Shot(s)\n  notes: + Note(b) - Note(a)\n"
+            "create Task(t): name: \"anim\", parent: Shot \"sh010\" (s)\n\
+             update Shot \"sh010\" (s): name: \"one\" -> \"three\", \
+             description: (not loaded) -> \"crane up\", notes: + Note(b) - Note(a)\n\
+             delete Note(n)\n"
         );
+        assert!(!plan.is_empty());
+        assert!(Plan::default().is_empty());
+    }
+
+    #[test]
+    fn an_entity_that_takes_over_a_key_has_a_line_of_its_own() {
+        let task = EntityKey::new("Task", "t");
+        let extend = Operation::Extend {
+            entity: task.clone(),
+            attribute_name: "notes".into(),
+            added: vec![EntityKey::new("Note", "a")],
+            removed: Vec::new(),
+        };
+        let plan = Plan::new(
+            &[
+                extend,
+                Operation::Delete {
+                    entity: task.clone(),
+                },
+                Operation::Create {
+                    entity: task.clone(),
+                    entity_data: data! { "name": "new" },
+                },
+            ],
+            |_| None,
+        );
+        let expected = "delete Task(t)\ncreate Task(t): name: \"new\"\n";
+        assert_eq!(plan.to_string(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Takes the rows of an answer into the records.
+//! Merges the rows of a response into the records.
 
 use crate::value::Slot;
 use crate::wire::{Row, Rows};
@@ -7,14 +7,12 @@ use super::attributes::Attributes;
 use super::{Life, Store};
 
 impl Store {
-    /// Merges `rows` and answers with the place of each.
-    ///
-    /// What was set here stays and keeps hiding the server's value.
+    /// Merges `rows` and returns the place of each. Local values stay in force.
     pub(crate) fn absorb(&mut self, rows: Rows) -> Vec<u32> {
         self.absorb_expecting(rows, &[])
     }
 
-    /// The same for rows that come, most of them, in the order of the records at `expected`.
+    /// The same for rows that are mostly in the order of the records at `expected`.
     pub(super) fn absorb_expecting(&mut self, rows: Rows, expected: &[u32]) -> Vec<u32> {
         let mut expected = expected;
         let places: Vec<u32> = rows
@@ -27,7 +25,7 @@ impl Store {
                     return place;
                 }
                 let place = self.find_or_insert(row.entity_type, &row.key);
-                // Some that were expected do not come: optimised away, or changed twice.
+                // Some are missing: optimised away, or changed twice.
                 let ahead = expected.iter().take(8);
                 if let Some(passed) = ahead.copied().position(|next| next == place) {
                     expected = &expected[passed + 1..];
@@ -53,8 +51,8 @@ impl Store {
         places
     }
 
-    /// Whether the row is about the record at `place`: a look there spares one into the index of
-    /// all keys, which is seldom in the processor's cache.
+    /// Whether the row is about the record at `place`. This avoids a look-up in the index of all keys,
+    /// which is seldom in the processor's cache.
     fn is_at(&self, row: &Row, place: u32) -> bool {
         self.records.get(place as usize).is_some_and(|record| {
             record.state == Life::Persisted
@@ -75,8 +73,8 @@ impl Store {
         debug_assert_eq!(record.key, row.key);
         debug_assert_ne!(
             record.state,
-            Life::Gone,
-            "what is gone is not found by its key"
+            Life::Missing,
+            "missing entities are not in the identity map"
         );
         if record.remote.len() == 0 {
             record.remote = Attributes::new(shape, values.collect());

@@ -1,13 +1,13 @@
-//! The attributes of one record: what the server said, and what was set here.
+//! The attributes of one record: remote values, and local values and extensions.
 
 use crate::schema::NameId;
-use crate::value::Slot;
+use crate::value::{HashSet, Slot};
 
 use super::shapes::Shapes;
 
-/// What the server said: values, and the number of the list of their names.
+/// Remote values, and the number of the list of their names.
 ///
-/// Entities of one page have the same names in the same order, so the list is kept once.
+/// Entities of one page have the same names in the same order, so that they share the list.
 #[derive(Default)]
 pub(super) struct Attributes {
     shape: u32,
@@ -31,7 +31,7 @@ impl Attributes {
         self.values.get(shapes.position(self.shape, name)?)
     }
 
-    /// The values, and by `NameId` one more than the place of the name's value, or zero.
+    /// The index plus one of each name's value by `NameId`, or zero; and the values.
     #[inline]
     pub(super) fn open<'a>(&'a self, shapes: &'a Shapes) -> (&'a [u16], &'a [Slot]) {
         (shapes.places(self.shape), &self.values)
@@ -44,7 +44,7 @@ impl Attributes {
         self.names(shapes).iter().copied().zip(&self.values)
     }
 
-    /// Takes over `values`; those of names that are here already replace the old ones.
+    /// Adds `values` or replaces present ones.
     pub(super) fn merge(
         &mut self,
         shapes: &mut Shapes,
@@ -70,7 +70,7 @@ impl Attributes {
         self.shape = shapes.number(&names);
     }
 
-    /// Forgets what `keep` does not want.
+    /// Removes the values for which `keep` is false.
     pub(super) fn retain(&mut self, shapes: &mut Shapes, keep: impl Fn(NameId, &Slot) -> bool) {
         let names = shapes.names(self.shape).clone();
         if names
@@ -88,14 +88,14 @@ impl Attributes {
     }
 }
 
-/// What was set here and is not yet on the server.
+/// What was set here and is not committed.
 #[derive(Default)]
 pub(super) struct Local {
     settings: Vec<Setting>,
     extensions: Vec<Extension>,
 }
 
-/// Who joins and who leaves a collection; what it has besides is the server's business.
+/// Members that are added to a collection and removed from it, whatever else is in it.
 pub(super) struct Extension {
     pub(super) name: NameId,
     pub(super) added: Vec<u32>,
@@ -119,7 +119,7 @@ impl Local {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
-    /// Makes room for so many settings, since one by one they would take more than they need.
+    /// Reserves memory for exactly `more` settings.
     pub(super) fn reserve(&mut self, more: usize) {
         self.settings.reserve_exact(more);
     }
@@ -140,8 +140,7 @@ impl Local {
         }
     }
 
-    /// Whether what is set, or extends a collection, was recorded before the operation with this
-    /// number.
+    /// Whether the setting or extension was recorded before the operation with this number.
     pub(super) fn is_recorded_before(&self, name: NameId, operation: u64) -> bool {
         let recorded = match self.setting(name) {
             Some(setting) => setting.operation,
@@ -208,25 +207,38 @@ impl Local {
         self.extensions.iter()
     }
 
-    /// Takes it back that `member` leaves a collection.
-    pub(super) fn stay(&mut self, name: NameId, member: u32) {
+    /// Cancels the removal of `member` from a collection.
+    pub(super) fn cancel_removal(&mut self, name: NameId, member: u32) {
         for extension in &mut self.extensions {
             if extension.name == name {
                 extension.removed.retain(|leaving| *leaving != member);
             }
         }
+        self.drop_empty_extensions();
+    }
+
+    /// Removes `members` from what is added to and removed from collections.
+    pub(super) fn remove_members(&mut self, members: &HashSet<u32>) {
+        for extension in &mut self.extensions {
+            extension.added.retain(|one| !members.contains(one));
+            extension.removed.retain(|one| !members.contains(one));
+        }
+        self.drop_empty_extensions();
+    }
+
+    fn drop_empty_extensions(&mut self) {
         self.extensions
             .retain(|extension| !(extension.added.is_empty() && extension.removed.is_empty()));
     }
 
-    /// Takes the extension of a collection out, whole.
+    /// Removes the extension of a collection. Returns whether there was one.
     pub(super) fn remove_extension(&mut self, name: NameId) -> bool {
         let before = self.extensions.len();
         self.extensions.retain(|extension| extension.name != name);
         self.extensions.len() < before
     }
 
-    /// Lets `added` join a collection and `removed` leave it.
+    /// Adds members to a collection and removes others.
     pub(super) fn extend(
         &mut self,
         name: NameId,

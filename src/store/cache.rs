@@ -1,4 +1,4 @@
-//! What goes between the store and the caches below it, and the store's own limit.
+//! The exchange of values with a backing cache, and the limit of the number of records.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use crate::wire::{Known, Rows};
 
 use super::{Life, Store};
 
-/// When each record was last used, in uses of the store; only where there is a limit.
+/// When each record was last used, counted in uses of the store.
 #[derive(Default)]
 pub(super) struct Recency {
     limit: usize,
@@ -35,11 +35,11 @@ impl Recency {
     }
 }
 
-/// What a commit means for the caches, as far as it must be found out before the commit ends.
+/// What a commit changes in a cache, as far as it must be found out before the commit ends.
 pub(crate) struct Effects {
     operations: Vec<(u32, Effect)>,
     pub(crate) deleted: Vec<(TypeId, Key)>,
-    /// Whose collections may have changed, and by entities of which type.
+    /// Entities whose collections may have changed, and the type of the member.
     owners: Vec<(u32, TypeId)>,
 }
 
@@ -50,7 +50,7 @@ enum Effect {
 }
 
 impl Effects {
-    /// Leaves only whose collections may have changed.
+    /// Keeps only the effects on collections.
     pub(crate) fn on_collections(mut self) -> Self {
         self.operations.clear();
         self
@@ -58,7 +58,7 @@ impl Effects {
 }
 
 impl Store {
-    /// Keeps at most so many records, if that many are not in use.
+    /// Limits the number of records that are not in use.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.recency = Some(Recency {
             limit,
@@ -66,8 +66,8 @@ impl Store {
         });
     }
 
-    /// Forgets records that were used least recently, if there are more than the limit, and says
-    /// how many. Those that somebody holds or that pending changes need stay.
+    /// Evicts the least recently used records if there are more than the limit, and returns their
+    /// number. Records with live handles and those that pending changes need stay.
     pub(crate) fn evict(&mut self) -> usize {
         let Some(recency) = &self.recency else {
             return 0;
@@ -75,7 +75,7 @@ impl Store {
         if self.records.len() <= recency.limit {
             return 0;
         }
-        // A tenth more than needed, so that the next page need not do this again.
+        // A tenth below the limit, so that not every page evicts.
         let excess = self.records.len() - recency.limit / 10 * 9;
         let needed = self.needed_by_changes();
         let mut free: Vec<(u64, u32)> = self
@@ -90,23 +90,23 @@ impl Store {
             free.select_nth_unstable(excess);
             free.truncate(excess);
         }
-        let dying: HashSet<u32> = free.into_iter().map(|(_, place)| place).collect();
-        self.forget(&dying);
-        dying.len()
+        let evicted: HashSet<u32> = free.into_iter().map(|(_, place)| place).collect();
+        self.evict_records(&evicted);
+        evicted.len()
     }
 
-    /// The places of entities of which anything is known, and which are not deleted.
+    /// The places of entities that are loaded and not deleted.
     pub(crate) fn loaded(&self) -> impl Iterator<Item = u32> {
         let places = self.records.iter().map(|(place, _)| place);
         let places = places.map(|place| u32::try_from(place).expect("places are 32 bits"));
         places.filter(|&place| {
-            let is_there = matches!(self.record(place).state, Life::Persisted | Life::Created);
-            is_there && self.is_loaded(place)
+            let exists = matches!(self.record(place).state, Life::Persisted | Life::Created);
+            exists && self.is_loaded(place)
         })
     }
 
-    /// Takes in what a cache knows, as far as it is lacking here: what a server said in this
-    /// session is newer. Answers with the place of each row.
+    /// Adds values from a cache that are not loaded; those of the server are newer. Returns the place
+    /// of each row.
     pub(crate) fn fill_in(&mut self, rows: Rows) -> Vec<u32> {
         let places: Vec<u32> = rows
             .rows
@@ -126,7 +126,7 @@ impl Store {
             let entity_type = schema.by_id(record.entity_type);
             let lacks = |name: NameId| record.remote.get(&self.shapes, name).is_none();
             let is_lacking = |name: NameId| {
-                // `status` and `status_id` are two faces of one fact: one may be newer here.
+                // `status` and `status_id` are one fact, and the loaded one is newer.
                 let counterpart = entity_type.by_id(name);
                 let counterpart = counterpart.and_then(|one| schema.counterpart(entity_type, one));
                 lacks(name) && counterpart.is_none_or(|other| lacks(other.id()))
@@ -145,43 +145,43 @@ impl Store {
         places
     }
 
-    /// Whether the entity was in an answer, if only by name.
+    /// Whether a response contained the entity, if only by reference.
     pub(crate) fn has_arrived(&self, place: u32) -> bool {
         self.record(place).group != super::peers::NO_GROUP
     }
 
-    /// Forgets what the server said of an entity, so that the next read asks again.
-    pub(crate) fn forget_values(&mut self, entity: &EntityKey) {
+    /// Invalidates all values of an entity, so that the next read fetches them.
+    pub(crate) fn invalidate(&mut self, entity: &EntityKey) {
         if let Some(place) = self.find_key(entity) {
             self.leave_group(place);
             self.records[place as usize].remote = super::Attributes::default();
         }
     }
 
-    /// Takes note that an entity is not on the server any more. With changes that are not
-    /// committed it stays: the commit will tell.
+    /// Marks an entity as missing that another session has deleted. With uncommitted changes it is only
+    /// invalidated: the commit will report it.
     pub(crate) fn deleted_elsewhere(&mut self, entity: &EntityKey) {
         let Some(place) = self.find_key(entity) else {
             return;
         };
         if self.changed.contains(&place) {
-            self.forget_values(entity);
+            self.invalidate(entity);
         } else {
             for owner in self.linked(place) {
-                self.forget_collections_of(owner, entity.entity_type());
+                self.invalidate_collections(owner, entity.entity_type());
             }
-            self.bury(place);
+            self.mark_missing(place);
         }
     }
 
-    /// Forgets the collections of an entity that may hold entities of type `member`.
-    pub(crate) fn forget_members(&mut self, owner: &EntityKey, member: &str) {
+    /// Invalidates the collections of an entity that may contain entities of type `member`.
+    pub(crate) fn invalidate_collections_of_key(&mut self, owner: &EntityKey, member: &str) {
         if let Some(place) = self.find_key(owner) {
-            self.forget_collections_of(place, member);
+            self.invalidate_collections(place, member);
         }
     }
 
-    /// What the commit under way means for the caches; to be asked before it ends.
+    /// The effects of the commit under way; to be called before it ends.
     pub(crate) fn effects(&mut self, operations: &[Operation]) -> Effects {
         let mut effects = Effects {
             operations: Vec::new(),
@@ -224,12 +224,12 @@ impl Store {
         effects
     }
 
-    /// What is known after a commit that had these effects.
+    /// What is known after a commit with these effects.
     pub(crate) fn known_after(&self, effects: &Effects) -> Vec<Known> {
         let mut known: Vec<Known> = Vec::new();
         let mut numbers: HashMap<u32, usize> = HashMap::default();
         let mut of = |place: u32, change: &dyn Fn(&mut Known)| {
-            // It may be gone by now.
+            // It may have been evicted.
             let Some(record) = self.records.get(place as usize) else {
                 return;
             };
@@ -243,7 +243,7 @@ impl Store {
             let Some(record) = self.records.get(*place as usize) else {
                 continue;
             };
-            if record.state == Life::Gone {
+            if record.state == Life::Missing {
                 continue;
             }
             of(*place, &|known| match effect {
@@ -265,14 +265,14 @@ impl Store {
         known
     }
 
-    /// Forgets what is known of entities and collections that these operations may have changed.
-    pub(super) fn distrust(&mut self, operations: &[Operation], effects: &Effects) {
+    /// Invalidates entities and collections that these operations may have changed.
+    pub(super) fn invalidate_affected(&mut self, operations: &[Operation], effects: &Effects) {
         for operation in operations {
-            self.forget_values(operation.entity());
+            self.invalidate(operation.entity());
         }
         let schema = self.schema.clone();
         for (owner, member) in &effects.owners {
-            self.forget_collections_of(*owner, schema.by_id(*member).name());
+            self.invalidate_collections(*owner, schema.by_id(*member).name());
         }
     }
 
@@ -281,10 +281,8 @@ impl Store {
         (record.entity_type, &record.key)
     }
 
-    /// Whose collections an operation may change: that of the parent, old and new. To be asked
-    /// while the old one is known.
-    ///
-    /// `place` is that of the operation's entity.
+    /// The entities whose collections an operation on the entity at `place` may change, such as its
+    /// old and new parent. To be called while the old one is known.
     pub(super) fn owners(&mut self, place: Option<u32>, operation: &Operation) -> Vec<u32> {
         match (place, operation) {
             (
@@ -302,8 +300,8 @@ impl Store {
         }
     }
 
-    /// What a reference refers to on the server, and what with this value, given under its own
-    /// name or that of its foreign key.
+    /// The remote target of a reference, and the one with this new value. `name` is that of the
+    /// reference or of its foreign key.
     fn referred(&mut self, place: u32, name: &str, new: &Value) -> Vec<u32> {
         let schema = self.schema.clone();
         let entity_type = schema.by_id(self.type_of(place));
@@ -327,8 +325,8 @@ impl Store {
         keys.filter_map(|key| self.place(&key).ok()).collect()
     }
 
-    /// About how many bytes the records take, what is outside of them not counted.
-    pub(crate) fn weigh(&self) -> usize {
+    /// The approximate size of all records in bytes, without JSON values.
+    pub(crate) fn memory_estimate(&self) -> usize {
         let values = |slot: &Slot| {
             size_of::<Slot>()
                 + match slot {

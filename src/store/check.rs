@@ -1,13 +1,13 @@
-//! What the schema says of values before they are kept: defaults, keys, kinds.
+//! Checks of values against the schema before they are stored; defaults and keys of new entities.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 use crate::value::{Data, EntityKey, Key, Text, Value, scalar, whole};
 
-/// An attribute that a new entity gets.
+/// An attribute of a new entity.
 pub(super) struct Given<'a> {
     pub(super) attribute: &'a Attribute,
-    /// The attribute's name, as it was given.
+    /// The attribute's name as the caller gave it.
     pub(super) name: String,
     pub(super) value: Value,
 }
@@ -18,7 +18,7 @@ impl Given<'_> {
     }
 }
 
-/// The attributes that a new entity gets, in the order given, defaults last.
+/// The attributes of a new entity in the given order, then defaults.
 pub(super) fn with_defaults<'a>(
     schema: &Schema,
     entity_type: &'a EntityType,
@@ -53,7 +53,7 @@ pub(super) fn with_defaults<'a>(
     Ok(all)
 }
 
-/// The key of a new entity; where a part is not given, the reference it belongs to is.
+/// The key of a new entity. A part that is not given is that of the reference with its name.
 pub(super) fn key_from(entity_type: &EntityType, data: &[Given<'_>]) -> Result<EntityKey> {
     let given = |name: &str| {
         let found = data.iter().find(|have| have.name == name);
@@ -72,7 +72,7 @@ pub(super) fn key_from(entity_type: &EntityType, data: &[Given<'_>]) -> Result<E
                 return Err(Error::new(
                     ErrorKind::Validation,
                     format!(
-                        "a new {} needs {name:?}; it is identified by {}",
+                        "a new {} needs {name:?}: its key is {}",
                         entity_type.name(),
                         entity_type.primary_key().join(", "),
                     ),
@@ -87,7 +87,7 @@ pub(super) fn key_from(entity_type: &EntityType, data: &[Given<'_>]) -> Result<E
     ))
 }
 
-/// The value as the attribute takes it.
+/// The value, converted where the attribute allows it.
 pub(super) fn check(
     schema: &Schema,
     entity: &EntityKey,

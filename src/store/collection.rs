@@ -1,4 +1,4 @@
-//! Collections: who joins and who leaves, without knowing who else is in them.
+//! Changes to collections, which need not be loaded for it.
 
 use std::collections::HashSet;
 
@@ -10,12 +10,12 @@ use crate::value::{EntityKey, Slot};
 use super::{Life, Store};
 
 impl Store {
-    /// Lets entities join a collection and others leave it. The collection need not be loaded.
+    /// Adds entities to a collection and removes others. The collection need not be loaded.
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set), and [`ErrorKind::Duplicate`] if somebody who joins is known to
-    /// be a member.
+    /// - [`ErrorKind::Duplicate`] if one of `added` is known to be a member.
+    /// - As for [`set`](Self::set).
     pub(crate) fn extend(
         &mut self,
         place: u32,
@@ -38,7 +38,8 @@ impl Store {
         Ok(())
     }
 
-    /// The same where the server learns of it by what was recorded last.
+    /// The same for a change that the server makes itself when it applies the operation that was
+    /// recorded last.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Store {
         Ok(())
     }
 
-    /// Who was let join a collection here, and who leave it.
+    /// The members that were added to a collection and removed from it here.
     pub(crate) fn extension(
         &self,
         place: u32,
@@ -100,19 +101,24 @@ impl Store {
         Some((keys(&extension.added), keys(&extension.removed)))
     }
 
-    /// Takes it back that a member leaves a collection.
-    pub(crate) fn stay(&mut self, place: u32, name: &str, member: &EntityKey) -> Result<()> {
+    /// Cancels the removal of a member from a collection.
+    pub(crate) fn cancel_removal(
+        &mut self,
+        place: u32,
+        name: &str,
+        member: &EntityKey,
+    ) -> Result<()> {
         let member = self.place(member)?;
         let id = self.attribute_id(place, name)?;
         if let Some(local) = &mut self.records[place as usize].local {
-            local.stay(id, member);
+            local.cancel_removal(id, member);
         }
-        self.settle(place);
+        self.tidy(place);
         Ok(())
     }
 
-    /// The collections that `operations` extend and whose members the server knows better than
-    /// we do: the entity and the attribute. Somebody else may have joined meanwhile.
+    /// The collections that `operations` extend, except those of new entities: others may have changed
+    /// them, so that their members must be fetched.
     pub(crate) fn extended_collections<'a>(
         &self,
         operations: &'a [Operation],
@@ -124,15 +130,15 @@ impl Store {
                 ..
             } => {
                 let place = self.find_key(entity)?;
-                let is_there = self.record(place).state != Life::Created;
-                is_there.then(|| (self.key(place), attribute_name.as_str()))
+                let is_persisted = self.record(place).state != Life::Created;
+                is_persisted.then(|| (self.key(place), attribute_name.as_str()))
             }
             _ => None,
         });
         extended.collect()
     }
 
-    /// The members that a collection has on the server, as far as that is known.
+    /// The members that a collection has on the server, if it is loaded.
     pub(crate) fn remote_members(&self, entity: &EntityKey, name: &str) -> Vec<EntityKey> {
         let place = self.find_key(entity);
         let slot = place

@@ -1,4 +1,4 @@
-//! Commit and rollback: what happens to records when operations reach the server, or do not.
+//! The begin and end of commits, and rollback: their effect on records and the queue.
 
 use std::sync::Arc;
 
@@ -10,23 +10,31 @@ use crate::wire::Rows;
 use super::attributes::Attributes;
 use super::{Life, Store};
 
-/// What a commit is sending at this moment.
+/// The operations that a commit is sending.
 pub(super) struct InFlight {
     operations: Arc<Vec<Operation>>,
     notes: Vec<Note>,
+    /// Whether an earlier request with these operations may have been applied.
+    in_doubt: bool,
 }
 
-/// What is noted of an operation besides itself.
+impl InFlight {
+    pub(super) fn operations(&self) -> impl Iterator<Item = (&Operation, &Note)> {
+        self.operations.iter().zip(&self.notes)
+    }
+}
+
+/// What else is known of a recorded operation.
 #[derive(Clone, Copy)]
 pub(super) struct Note {
-    /// Counted over the store's whole life.
+    /// Its number among all operations that were ever recorded.
     pub(super) number: u64,
-    /// Where its entity was when it was recorded.
+    /// The place of its entity when it was recorded.
     pub(super) place: u32,
 }
 
 impl Store {
-    /// The operations that are not yet on the server, in order.
+    /// The operations that are not committed, in order.
     pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
         let in_flight = self
             .in_flight
@@ -40,33 +48,33 @@ impl Store {
         self.recorded
     }
 
-    /// Whether a commit has sent operations and does not know their fate yet.
+    /// Whether a commit is under way.
     pub(crate) fn is_committing(&self) -> bool {
         self.in_flight.is_some()
     }
 
-    /// What a commit is sending at this moment.
+    /// The operations of the commit under way.
     pub(crate) fn operations_in_flight(&self) -> Arc<Vec<Operation>> {
         let sent = self.in_flight.as_ref();
         sent.map(|sent| sent.operations.clone()).unwrap_or_default()
     }
 
-    /// Marks the first `count` operations of the queue as being sent, and hands them out; fewer if
-    /// the answer to a commit of fewer was lost, because that has a fate of its own.
+    /// Begins a commit of the first `count` operations of the queue and returns them. They are fewer
+    /// if a commit of fewer is in doubt, because operations recorded later must not share a request
+    /// with it.
     ///
-    /// `None` if there is nothing. What is recorded from now on waits for the next commit.
+    /// `None` if nothing is recorded. Operations recorded from now on wait for the next commit.
     pub(crate) fn begin_commit(&mut self, count: usize) -> Option<Arc<Vec<Operation>>> {
-        debug_assert!(self.in_flight.is_none(), "commits wait for each other");
+        debug_assert!(self.in_flight.is_none(), "another commit is under way");
         if self.queued.is_empty() {
             return None;
         }
         let mut count = count.min(self.queued.len());
-        if let Some(doubtful) = self.in_doubt.front_mut() {
-            count = count.min(*doubtful);
-            let rest = *doubtful - count;
-            *doubtful = count;
-            if rest > 0 {
-                self.in_doubt.insert(1, rest);
+        let doubtful = self.in_doubt.pop_front();
+        if let Some(doubtful) = doubtful {
+            count = count.min(doubtful);
+            if doubtful > count {
+                self.in_doubt.push_front(doubtful - count);
             }
         }
         let later = self.queued.split_off(count);
@@ -78,15 +86,15 @@ impl Store {
         self.in_flight = Some(InFlight {
             operations: operations.clone(),
             notes,
+            in_doubt: doubtful.is_some(),
         });
         Some(operations)
     }
 
-    /// The server did not take the operations, or did not say: the queue is as if nothing had
-    /// been sent. With `in_doubt` they may be on the server all the same.
+    /// Ends a commit that failed: its operations are back in the queue. `in_doubt` says that they may
+    /// have been applied all the same.
     pub(crate) fn commit_failed(&mut self, in_doubt: bool) {
         if let Some(sent) = self.in_flight.take() {
-            self.in_doubt.pop_front();
             if in_doubt {
                 self.in_doubt.push_front(sent.operations.len());
             }
@@ -98,26 +106,30 @@ impl Store {
         }
     }
 
-    /// How many operations the first of the commits had whose answers were lost; 0 if none is.
+    /// The number of operations of the first commit in doubt; 0 if none is.
     pub(crate) fn in_doubt(&self) -> usize {
-        self.in_doubt.front().copied().unwrap_or(0)
+        let sent = self.in_flight.as_ref().filter(|sent| sent.in_doubt);
+        let sent = sent.map(|sent| sent.operations.len());
+        sent.or_else(|| self.in_doubt.front().copied()).unwrap_or(0)
     }
 
-    /// The first of the commits whose answers were lost did not reach the server.
-    pub(crate) fn is_settled(&mut self) {
+    /// The first commit in doubt was not applied, and the lost request cannot arrive any more.
+    pub(crate) fn clear_doubt(&mut self) {
         self.in_doubt.pop_front();
     }
 
-    /// The server took the operations and answered with `rows`.
+    /// Ends a commit that was applied; `rows` are those of the response.
     pub(crate) fn commit_succeeded(&mut self, rows: Rows) {
-        let Some(InFlight { operations, notes }) = self.in_flight.take() else {
+        let Some(InFlight {
+            operations, notes, ..
+        }) = self.in_flight.take()
+        else {
             return;
         };
-        self.in_doubt.pop_front();
         let mut sent: Vec<u32> = Vec::with_capacity(notes.len());
         for (operation, note) in operations.iter().zip(&notes) {
             let place = self.place_of(operation, note);
-            self.forget_stale_collections(place, operation);
+            self.invalidate_stale_collections(place, operation);
             let Some(place) = place else {
                 continue;
             };
@@ -126,7 +138,7 @@ impl Store {
                 Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
                 Operation::Delete { .. } => {
                     if let Some(deleted) = self.deleted_under_key_of(place) {
-                        self.bury(deleted);
+                        self.mark_missing(deleted);
                     }
                 }
                 Operation::Update { .. } | Operation::Extend { .. } => {}
@@ -134,15 +146,14 @@ impl Store {
         }
         for place in self.changed.iter().copied().collect::<Vec<_>>() {
             self.promote(place, self.sent_before);
-            self.settle(place);
+            self.tidy(place);
         }
         sent.dedup();
         self.absorb_expecting(rows, &sent);
     }
 
-    /// Forgets every operation and every local value. Entities that were never committed go
-    /// away; deleted ones are there again. What may be on the server all the same is asked for
-    /// when it is next read.
+    /// Discards every operation and every local value. Entities that were never committed become
+    /// missing; deletions are undone. Values that a commit in doubt may have changed are invalidated.
     pub(crate) fn rollback(&mut self) {
         let mut doubtful = std::mem::take(&mut self.queued);
         doubtful.truncate(self.in_doubt.iter().sum());
@@ -153,7 +164,7 @@ impl Store {
         for &place in &changed {
             self.records[place as usize].local = None;
             if self.record(place).state == Life::Created {
-                self.bury(place);
+                self.mark_missing(place);
             }
         }
         for &place in &changed {
@@ -162,27 +173,27 @@ impl Store {
                 self.index_again(place);
             }
         }
-        self.distrust(&doubtful, &effects);
+        self.invalidate_affected(&doubtful, &effects);
     }
 
-    /// Where the entity of an operation is now: mostly where it was. The index of all keys is large
-    /// and seldom in the processor's cache.
+    /// The present place of an operation's entity. The place at which it was recorded is tried first,
+    /// because the index of all keys is large and seldom in the processor's cache.
     fn place_of(&self, operation: &Operation, note: &Note) -> Option<u32> {
         let entity = operation.entity();
-        let is_there = self.records.get(note.place as usize).is_some_and(|record| {
+        let is_unchanged = self.records.get(note.place as usize).is_some_and(|record| {
             matches!(record.state, Life::Persisted | Life::Created)
                 && record.key == *entity.key()
                 && self.schema.by_id(record.entity_type).name() == entity.entity_type()
         });
-        if is_there {
+        if is_unchanged {
             return Some(note.place);
         }
         self.find_key(entity)
     }
 
-    /// The deleted entity with the key of the one at `place`: that one itself, unless a new entity
-    /// has taken the key over.
-    fn deleted_under_key_of(&self, place: u32) -> Option<u32> {
+    /// The deleted entity with the key of the one at `place`: not that one itself if a new entity has
+    /// taken over the key.
+    pub(super) fn deleted_under_key_of(&self, place: u32) -> Option<u32> {
         let new = self.record(place);
         if new.state == Life::Deleted {
             return Some(place);
@@ -201,13 +212,13 @@ impl Store {
         }
     }
 
-    pub(super) fn bury(&mut self, place: u32) {
-        self.records[place as usize].state = Life::Gone;
+    pub(super) fn mark_missing(&mut self, place: u32) {
+        self.records[place as usize].state = Life::Missing;
         self.unindex(place);
         self.leave_group(place);
     }
 
-    /// What was sent is what the server has now; its answer may correct it afterwards.
+    /// Makes local values that were sent remote ones; the response may correct them afterwards.
     fn promote(&mut self, place: u32, sent_before: u64) {
         let record = &mut self.records[place as usize];
         let Some(local) = &mut record.local else {
@@ -217,7 +228,7 @@ impl Store {
         let sent = sent.map(|setting| (setting.name, setting.value));
         let extended = local.take_extensions_before(sent_before);
         record.remote.merge(&mut self.shapes, sent);
-        // What a collection has besides what joined is known only if it was loaded.
+        // The other members of a collection are known only if it is loaded.
         for extension in extended {
             if let Some(Slot::Links(members)) = record.remote.get(&self.shapes, extension.name) {
                 let members = apply(members, &extension.added, &extension.removed);
@@ -229,10 +240,11 @@ impl Store {
         }
     }
 
-    /// A new child makes the parent's loaded list of children stale; so does one that left.
-    fn forget_stale_collections(&mut self, place: Option<u32>, operation: &Operation) {
+    /// Invalidates loaded collections that an operation on a member has changed, such as the children
+    /// of the parent of a new entity.
+    fn invalidate_stale_collections(&mut self, place: Option<u32>, operation: &Operation) {
         for owner in self.owners(place, operation) {
-            self.forget_collections_of(owner, operation.entity().entity_type());
+            self.invalidate_collections(owner, operation.entity().entity_type());
         }
     }
 
@@ -249,7 +261,7 @@ impl Store {
         links.collect()
     }
 
-    pub(super) fn forget_collections_of(&mut self, owner: u32, member: &str) {
+    pub(super) fn invalidate_collections(&mut self, owner: u32, member: &str) {
         let schema = self.schema.clone();
         let record = &mut self.records[owner as usize];
         let entity_type = schema.by_id(record.entity_type);

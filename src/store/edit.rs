@@ -1,23 +1,24 @@
-//! Writes: create, set, unset, delete, each recorded as an operation.
+//! Changes: create, set, unset, delete, discard. Most are recorded as operations.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
-use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
+use crate::value::{Data, EntityKey, HashSet, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
 use super::check::{Given, check, key_from, with_defaults};
-use super::commit::Note;
+use super::commit::{InFlight, Note};
 use super::{Life, Store};
 
 impl Store {
-    /// Makes a new entity from `data` and the schema's defaults; `new_id` makes keys.
+    /// Creates an entity from `data` and the schema's defaults; `new_id` generates keys.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownType`], [`ErrorKind::UnknownAttribute`] and [`ErrorKind::WrongType`]
-    /// for what does not fit the schema, [`ErrorKind::Validation`] if a part of the key is
-    /// missing, and [`ErrorKind::Duplicate`] if the session knows an entity with this key.
+    /// - [`ErrorKind::UnknownType`], [`ErrorKind::UnknownAttribute`] or [`ErrorKind::WrongType`] if
+    ///   `data` does not fit the schema.
+    /// - [`ErrorKind::Validation`] if a part of the key is missing.
+    /// - [`ErrorKind::Duplicate`] if the session knows an entity with this key.
     pub(crate) fn create(
         &mut self,
         entity_type: &str,
@@ -33,7 +34,7 @@ impl Store {
         if twin.is_some_and(|twin| self.record(twin).state != Life::Deleted) {
             return Err(Error::new(
                 ErrorKind::Duplicate,
-                format!("the session knows {entity} already; use it, or pick another key"),
+                format!("the session knows {entity} already; use that entity, or another key"),
             ));
         }
         let mut slots = Vec::with_capacity(data.len());
@@ -55,7 +56,7 @@ impl Store {
             }
         }
         if let Some(deleted) = twin {
-            // The new entity takes the key over; the old one is as good as gone.
+            // The new entity takes over the key of one that is marked for deletion.
             self.unindex(deleted);
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);
@@ -71,7 +72,7 @@ impl Store {
         local.reserve(count);
         self.changed.insert(place);
         for ((attribute, slot), mirror) in slots.into_iter().zip(mirrors) {
-            self.keep_local(place, attribute, slot, number, mirror)?;
+            self.set_local(place, attribute, slot, number, mirror)?;
         }
         if record {
             let operation = Operation::Create {
@@ -80,24 +81,24 @@ impl Store {
             };
             self.push(place, operation);
         }
-        // Collections go into updates of their own after the create, because what they list may
-        // refer to the new entity.
+        // Collections become updates after the create, because their members may refer to the new
+        // entity.
         for (name, value) in later {
             self.set(place, &name, value, record)?;
         }
         Ok(place)
     }
 
-    /// Sets an attribute. Setting what it already is does nothing.
+    /// Sets an attribute. Setting the present value has no effect.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`],
-    /// [`ErrorKind::NotFound`] if the entity is deleted, and [`ErrorKind::Validation`] for keys
-    /// with too few or too many values.
+    /// - [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`]
+    /// - [`ErrorKind::NotFound`] if the entity is deleted.
+    /// - [`ErrorKind::Validation`] for a reference with too few or too many key values.
     pub(crate) fn set(&mut self, place: u32, name: &str, value: Value, record: bool) -> Result<()> {
         let schema = self.schema.clone();
-        let fitting = self.fitting(&schema, place, name, value, record)?;
+        let fitting = self.check_value(&schema, place, name, value, record)?;
         let Some((attribute, value, slot)) = fitting else {
             return Ok(());
         };
@@ -105,7 +106,7 @@ impl Store {
         let old_value = self.slot(place, attribute.id());
         let old_value = old_value.map(|old| self.value(&old));
         let counterpart = schema.counterpart(schema.by_id(self.type_of(place)), attribute);
-        self.keep_local(place, attribute, slot, number, counterpart)?;
+        self.set_local(place, attribute, slot, number, counterpart)?;
         self.changed.insert(place);
         if record {
             let operation = Operation::Update {
@@ -127,7 +128,7 @@ impl Store {
     pub(crate) fn update(&mut self, place: u32, data: Data, record: bool) -> Result<()> {
         let schema = self.schema.clone();
         for (name, value) in &data {
-            self.fitting(&schema, place, name, value.clone(), record)?;
+            self.check_value(&schema, place, name, value.clone(), record)?;
         }
         for (name, value) in data {
             self.set(place, &name, value, record)?;
@@ -135,9 +136,9 @@ impl Store {
         Ok(())
     }
 
-    /// An attribute, and a value for it as the schema has it and as records keep it; nothing if it
-    /// is that already, unless only without a record.
-    fn fitting<'a>(
+    /// The attribute, and the value as the schema has it and as records store it. `None` if it has
+    /// this value already, unless the value was set without being recorded and now is.
+    fn check_value<'a>(
         &mut self,
         schema: &'a Schema,
         place: u32,
@@ -162,12 +163,12 @@ impl Store {
         Ok(Some((attribute, value, slot)))
     }
 
-    /// Takes back what was set on an attribute since the last commit, under either of its names.
-    /// What a commit is sending at this moment stays.
+    /// Discards the local value of an attribute, under either of its names. A value that a commit is
+    /// sending stays.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`].
+    /// - [`ErrorKind::UnknownAttribute`]
     pub(crate) fn unset(&mut self, place: u32, name: &str) -> Result<()> {
         let id = self.attribute_id(place, name)?;
         let entity = self.key(place);
@@ -192,7 +193,7 @@ impl Store {
         let is_it = |present: &str| {
             present == name || counterpart.is_some_and(|other| other.name() == present)
         };
-        let was_in_doubt = self.retain_queued(|operation| match operation {
+        let was_in_doubt = self.retain_queued(|operation, _| match operation {
             Operation::Create {
                 entity: created,
                 entity_data,
@@ -215,23 +216,27 @@ impl Store {
             Operation::Delete { .. } => true,
         });
         if was_in_doubt {
-            self.forget_values(&entity);
+            self.invalidate(&entity);
         }
-        self.settle(place);
+        self.tidy(place);
         Ok(())
     }
 
-    /// Marks the entity for deletion. One that was never committed goes away at once.
+    /// Marks the entity for deletion. An entity that was never committed is discarded at once.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if it is gone already.
+    /// - [`ErrorKind::NotFound`] if it does not exist any more.
     pub(crate) fn delete(&mut self, place: u32) -> Result<()> {
         match self.record(place).state {
-            Life::Gone => return Err(self.gone(place)),
+            Life::Missing => return Err(self.missing_error(place)),
             Life::Deleted => return Ok(()),
+            Life::Created if !self.may_be_created(place) => {
+                self.discard(&[place]);
+                return Ok(());
+            }
             Life::Created => {
-                self.records[place as usize].state = Life::Gone;
+                self.records[place as usize].state = Life::Missing;
                 self.unindex(place);
             }
             Life::Persisted => self.records[place as usize].state = Life::Deleted,
@@ -242,8 +247,54 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the deletion of an entity back that was not committed, and says whether there was
-    /// one.
+    /// Discards entities that are not committed, with everything recorded about them, so that the
+    /// queue is as if they had never been created. Others are not touched.
+    pub(crate) fn discard(&mut self, places: &[u32]) {
+        let is_discardable = |place: &u32| {
+            self.record(*place).state == Life::Created && !self.may_be_created(*place)
+        };
+        let discarded: HashSet<u32> = places.iter().copied().filter(is_discardable).collect();
+        if discarded.is_empty() {
+            return;
+        }
+        let keys: HashSet<EntityKey> = discarded.iter().map(|&place| self.key(place)).collect();
+        self.retain_queued(|operation, note| {
+            if let Operation::Extend { added, removed, .. } = operation {
+                added.retain(|member| !keys.contains(member));
+                removed.retain(|member| !keys.contains(member));
+                if added.is_empty() && removed.is_empty() {
+                    return false;
+                }
+            }
+            !discarded.contains(&note.place)
+        });
+        for &place in &discarded {
+            self.records[place as usize].local = None;
+            self.mark_missing(place);
+            if let Some(replaced) = self.deleted_under_key_of(place) {
+                self.index_again(replaced);
+            }
+        }
+        for place in self.changed.iter().copied().collect::<Vec<_>>() {
+            if let Some(local) = &mut self.records[place as usize].local {
+                local.remove_members(&discarded);
+            }
+            self.tidy(place);
+        }
+    }
+
+    /// Whether the creation of an entity has been sent, so that the server may have it.
+    fn may_be_created(&self, place: u32) -> bool {
+        let is_it = |(operation, note): (&Operation, &Note)| {
+            note.place == place && matches!(operation, Operation::Create { .. })
+        };
+        let doubtful: usize = self.in_doubt.iter().sum();
+        let mut doubtful = self.queued.iter().zip(&self.queued_notes).take(doubtful);
+        let mut in_flight = self.in_flight.iter().flat_map(InFlight::operations);
+        doubtful.any(is_it) || in_flight.any(is_it)
+    }
+
+    /// Cancels a deletion that is not committed. Returns whether there was one.
     ///
     /// # Errors
     ///
@@ -258,21 +309,21 @@ impl Store {
         }
         record.state = Life::Persisted;
         let was_in_doubt = self.retain_queued(
-            |one| !matches!(one, Operation::Delete { entity: gone } if gone == entity),
+            |one, _| !matches!(one, Operation::Delete { entity: deleted } if deleted == entity),
         );
         if was_in_doubt {
-            self.forget_values(entity);
+            self.invalidate(entity);
         }
-        self.settle(place);
+        self.tidy(place);
         Ok(true)
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the entity is deleted.
+    /// - [`ErrorKind::NotFound`] if the entity is deleted.
     pub(super) fn check_alive(&self, place: u32) -> Result<()> {
         match self.record(place).state {
-            Life::Gone => Err(self.gone(place)),
+            Life::Missing => Err(self.missing_error(place)),
             Life::Deleted => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("{} is marked for deletion", self.key(place)),
@@ -283,7 +334,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Immutable`].
+    /// - [`ErrorKind::Immutable`]
     pub(super) fn check_mutable(
         &self,
         place: u32,
@@ -302,8 +353,9 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a value that was set here, and the same fact under the name of `counterpart`.
-    fn keep_local(
+    /// Stores a local value, also under the name of `counterpart`: `status` and `status_id` are one
+    /// fact.
+    fn set_local(
         &mut self,
         place: u32,
         attribute: &Attribute,
@@ -332,7 +384,7 @@ impl Store {
         Ok(())
     }
 
-    /// What the counterpart `other` of an attribute is when that is `value`.
+    /// The value of the counterpart `other` of an attribute with `value`.
     fn mirrored(&mut self, other: &Attribute, value: &Slot) -> Result<Option<Slot>> {
         Ok(match (value, other.kind()) {
             (Slot::Null, _) => Some(Slot::Null),
@@ -348,7 +400,7 @@ impl Store {
         })
     }
 
-    /// A value as records keep it; entities that are only named get a record.
+    /// A value in the form of records. Entities that it refers to get records.
     fn slot_of(&mut self, value: &Value) -> Result<Slot> {
         Ok(match value {
             Value::Null => Slot::Null,
@@ -374,10 +426,11 @@ impl Store {
         self.queued.push(operation);
     }
 
-    /// Drops operations from the queue, and says whether one of them was in doubt: then the server
-    /// may have it.
-    fn retain_queued(&mut self, keep: impl FnMut(&mut Operation) -> bool) -> bool {
-        let kept: Vec<bool> = self.queued.iter_mut().map(keep).collect();
+    /// Removes operations from the queue. Returns whether one of them was in doubt, so that the server
+    /// may have applied it.
+    fn retain_queued(&mut self, mut keep: impl FnMut(&mut Operation, &Note) -> bool) -> bool {
+        let queued = self.queued.iter_mut().zip(&self.queued_notes);
+        let kept: Vec<bool> = queued.map(|(one, note)| keep(one, note)).collect();
         let mut rest = kept.iter();
         let doubtful: usize = self.in_doubt.iter().sum();
         for count in &mut self.in_doubt {
@@ -391,13 +444,13 @@ impl Store {
         self.in_doubt.iter().sum::<usize>() < doubtful
     }
 
-    /// Drops an empty set of local values, and the mark of change if nothing is left of it.
-    pub(super) fn settle(&mut self, place: u32) {
+    /// Removes an empty set of local values, and the record from `changed` if no change is left.
+    pub(super) fn tidy(&mut self, place: u32) {
         let record = &mut self.records[place as usize];
         if record.local.as_ref().is_some_and(|local| local.is_empty()) {
             record.local = None;
         }
-        if record.local.is_none() && matches!(record.state, Life::Persisted | Life::Gone) {
+        if record.local.is_none() && matches!(record.state, Life::Persisted | Life::Missing) {
             self.changed.remove(&place);
         }
     }

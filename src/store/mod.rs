@@ -1,7 +1,7 @@
-//! The unit of work: every entity that a session knows, once, and what was done to it.
+//! The unit of work: one record for every entity that a session knows, and the changes to it.
 //!
-//! The store does no I/O. A read that it cannot answer says what is missing; the session
-//! fetches that and asks again.
+//! The store does no I/O. A read of a value that is not loaded says what to fetch; the session
+//! fetches it and reads again.
 
 mod absorb;
 mod attributes;
@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod collection;
 mod commit;
+mod describe;
 mod edit;
 mod paths;
 mod peers;
@@ -39,33 +40,33 @@ pub(crate) use peers::Fetch;
 pub(crate) use read::Read;
 pub(crate) use scope::Mark;
 
-/// Every entity that a session knows, and the operations that are not yet on the server.
+/// Every entity that a session knows, and the operations that are not committed.
 pub(crate) struct Store {
     schema: Arc<Schema>,
     records: Slab<Record>,
-    /// Places of records, by the hash of their keys.
+    /// The identity map: places of records by the hash of their keys.
     index: HashTable<u32>,
     hasher: Hasher,
     shapes: Shapes,
     paths: Paths,
     groups: Groups,
-    /// Records with local values, or that were created or deleted.
+    /// Records with local values, and those that were created or deleted here.
     changed: HashSet<u32>,
-    /// What a commit is sending at this moment.
+    /// The commit that is under way.
     in_flight: Option<commit::InFlight>,
     queued: Vec<Operation>,
     /// For each queued operation.
     queued_notes: Vec<commit::Note>,
-    /// The commits whose answers were lost: how many operations each had. They stand at the head
-    /// of the queue, in this order.
+    /// The number of operations of each commit in doubt. These operations are the first of the
+    /// queue, in this order.
     in_doubt: VecDeque<usize>,
-    /// How many operations were ever recorded: the number of the next one.
+    /// The number of the next operation: how many were ever recorded.
     recorded: u64,
-    /// The number of the first operation that the commit under way does not send.
+    /// The number of the first operation that is not part of the commit under way.
     sent_before: u64,
-    /// How many records were ever made: tells a scope's records from older ones.
-    born: u64,
-    /// Which records were used lately, where there is a limit to their number.
+    /// How many records were ever made, so that a scope can tell its records from older ones.
+    made: u64,
+    /// When records were last used, if their number is limited.
     recency: Option<cache::Recency>,
 }
 
@@ -74,25 +75,26 @@ struct Record {
     entity_type: TypeId,
     state: Life,
     group: u32,
-    born: u64,
+    /// Its number among all records that were ever made.
+    number: u64,
     remote: Attributes,
     local: Option<Box<Local>>,
     handle: Weak<Handle>,
 }
 
-/// Where an entity stands in its life.
+/// Where an entity stands between its creation and its deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Persisted,
-    /// Made here, not yet on the server.
+    /// Created here and not committed.
     Created,
-    /// Deleted here, still on the server.
+    /// Marked for deletion here, still on the server.
     Deleted,
-    /// Not there any more: deleted on the server, or its creation was rolled back.
-    Gone,
+    /// Does not exist: deleted on the server, or its creation was discarded.
+    Missing,
 }
 
-/// What was done to an entity since the last commit; the states of the Python client.
+/// What was done to an entity since the last commit, as in the Python client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntityState {
@@ -104,7 +106,7 @@ pub enum EntityState {
     Deleted,
 }
 
-/// What an entity outside the store holds: while one is alive its record stays.
+/// The part of an entity outside the store. A record is not evicted while its handle is alive.
 pub(crate) struct Handle {
     pub(crate) place: u32,
     entity_type: AtomicU16,
@@ -134,12 +136,12 @@ impl Store {
             in_doubt: VecDeque::new(),
             recorded: 0,
             sent_before: 0,
-            born: 0,
+            made: 0,
             recency: None,
         }
     }
 
-    /// The handle of the record at `place`, made if nobody holds one.
+    /// The handle of the record at `place`.
     pub(crate) fn handle(&mut self, place: u32) -> Arc<Handle> {
         if let Some(recency) = &self.recency {
             recency.touch(place);
@@ -157,7 +159,7 @@ impl Store {
         handle
     }
 
-    /// The place of a known entity of this type, or of one that is a kind of it.
+    /// The place of a known entity of this type or a related one.
     pub(crate) fn find(&self, entity_type: TypeId, key: &Key) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
         let found = self.index.find(hash, |&place| {
@@ -173,12 +175,13 @@ impl Store {
         self.find(entity_type.id(), entity.key())
     }
 
-    /// The place of an entity by its key, whether it was known or not.
+    /// The place of an entity by its key. It gets a record if it has none.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownType`] and, if the number of key values is wrong,
-    /// [`ErrorKind::Validation`].
+    /// - [`ErrorKind::UnknownType`](crate::error::ErrorKind::UnknownType)
+    /// - [`ErrorKind::Validation`](crate::error::ErrorKind::Validation) if the number of key values
+    ///   is wrong.
     pub(crate) fn place(&mut self, entity: &EntityKey) -> Result<u32> {
         let entity_type = self.schema.entity_type(entity.entity_type())?;
         check_key(entity_type, entity)?;
@@ -195,7 +198,7 @@ impl Store {
         self.records[place as usize].entity_type
     }
 
-    /// Whether anything but the key is known of it.
+    /// Whether anything but its key is known.
     pub(crate) fn is_loaded(&self, place: u32) -> bool {
         let record = &self.records[place as usize];
         record.state == Life::Created || record.remote.len() > 0
@@ -214,7 +217,7 @@ impl Store {
             {
                 Some(EntityState::Modified)
             }
-            Life::Persisted | Life::Gone => None,
+            Life::Persisted | Life::Missing => None,
         }
     }
 
@@ -236,13 +239,13 @@ impl Store {
 
     fn insert(&mut self, entity_type: TypeId, key: Key, state: Life) -> u32 {
         let hash = self.hasher.hash_one(&key);
-        self.born += 1;
+        self.made += 1;
         let record = Record {
             key,
             entity_type,
             state,
             group: peers::NO_GROUP,
-            born: self.born,
+            number: self.made,
             remote: Attributes::default(),
             local: None,
             handle: Weak::new(),
@@ -262,7 +265,7 @@ impl Store {
         });
     }
 
-    /// Puts a record back into the identity map, if another one had taken its place.
+    /// Puts a record back into the identity map, unless another one with its key is there.
     fn index_again(&mut self, place: u32) {
         let record = self.record(place);
         if self.find(record.entity_type, &record.key).is_none() {
@@ -271,7 +274,7 @@ impl Store {
         }
     }
 
-    /// Takes the record out of the identity map; handles that are alive keep it readable.
+    /// Removes the record from the identity map. It stays readable through handles.
     fn unindex(&mut self, place: u32) {
         let hash = self.hasher.hash_one(&self.records[place as usize].key);
         if let Ok(entry) = self.index.find_entry(hash, |&found| found == place) {
@@ -279,7 +282,7 @@ impl Store {
         }
     }
 
-    /// A reference may name a base type (`Context`); the first answer names the real one.
+    /// Replaces a base type, which references may name (`Context`), by the concrete one.
     fn refine_type(&mut self, place: u32, entity_type: TypeId) {
         let record = &mut self.records[place as usize];
         let is_base = record.entity_type != entity_type
@@ -303,7 +306,7 @@ impl Store {
             || schema.is_kind_of(other_name, one_name)
     }
 
-    /// A kept value as the outside sees it.
+    /// The public form of a value.
     fn value(&self, slot: &Slot) -> Value {
         match slot {
             Slot::Null => Value::Null,

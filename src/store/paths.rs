@@ -1,51 +1,52 @@
-//! Paths that were read lately, already taken apart into names.
+//! A cache of parsed attribute paths.
 
 use hashbrown::HashTable;
 
 use crate::schema::{NameId, Schema, quick_hash};
 
-/// When there are more they are all forgotten: programs read few paths, generated ones are many.
-const MOST: u16 = 1000;
+/// The most paths that are cached; one more clears the cache. Programs read few paths, unless they
+/// generate them.
+const MAX_PATHS: u16 = 1000;
 
-/// How many guesses there are; a power of two.
-const SPOTS: usize = 256;
+/// The number of slots in the guess table; a power of two.
+const GUESSES: usize = 256;
 
-/// Paths of more names are taken apart at each read.
-const LONGEST: usize = 6;
+/// Paths of more names are not cached.
+const MAX_NAMES: usize = 6;
 
-/// Finds the names of a path by its text, since programs read the same paths again and again.
+/// Finds the names of a path by its text: programs read the same paths again and again.
 pub(super) struct Paths {
     known: Vec<Steps>,
-    /// Places in `known`, by some bits of the hash: of paths that agree in them the one that was
-    /// read last. Mostly right, and cheaper than asking the index: without them reading a loaded
-    /// value takes 6 to 8 % longer (`value` and `texts` of `benches/paths.rs`).
-    guesses: [u16; SPOTS],
-    /// Places in `known`, by the hash of the path.
+    /// By some bits of the hash, the place in `known` of the path that was read last. Mostly right,
+    /// and cheaper than the index: without guesses, reading a loaded value takes 6 to 8 % longer
+    /// (`value` and `texts` of `benches/paths.rs`).
+    guesses: [u16; GUESSES],
+    /// Places in `known` by the hash of the path.
     index: HashTable<u16>,
 }
 
 struct Steps {
     path: Box<str>,
     count: u8,
-    names: [NameId; LONGEST],
+    names: [NameId; MAX_NAMES],
 }
 
 impl Default for Paths {
     fn default() -> Self {
         Self {
             known: Vec::new(),
-            guesses: [0; SPOTS],
+            guesses: [0; GUESSES],
             index: HashTable::new(),
         }
     }
 }
 
 impl Paths {
-    /// The names of `path`; `None` if one of them is not in the schema, or there are too many.
+    /// The names of `path`; `None` if the schema does not have one of them, or there are too many.
     #[inline]
     pub(super) fn names(&mut self, schema: &Schema, path: &str) -> Option<&[NameId]> {
         let hash = quick_hash(path);
-        let guess = usize::from(self.guesses[hash as usize % SPOTS]);
+        let guess = usize::from(self.guesses[hash as usize % GUESSES]);
         let is_it = |steps: &Steps| *steps.path == *path;
         let place = match self.known.get(guess).is_some_and(is_it) {
             true => guess,
@@ -61,14 +62,14 @@ impl Paths {
             Some(place) => usize::from(*place),
             None => self.add(hash, Steps::new(schema, path)?),
         };
-        // There are at most `MOST`.
-        self.guesses[hash as usize % SPOTS] = place as u16;
+        // At most `MAX_PATHS`.
+        self.guesses[hash as usize % GUESSES] = place as u16;
         Some(place)
     }
 
     #[cold]
     fn add(&mut self, hash: u64, steps: Steps) -> usize {
-        if self.known.len() >= usize::from(MOST) {
+        if self.known.len() >= usize::from(MAX_PATHS) {
             self.known.clear();
             self.index.clear();
         }
@@ -76,7 +77,7 @@ impl Paths {
         self.known.push(steps);
         let known = &self.known;
         let hash_of = |place: &u16| quick_hash(&known[usize::from(*place)].path);
-        // There are at most `MOST`.
+        // At most `MAX_PATHS`.
         self.index.insert_unique(hash, place as u16, hash_of);
         place
     }
@@ -87,7 +88,7 @@ impl Steps {
         let mut steps = Self {
             path: path.into(),
             count: 0,
-            names: [NameId(0); LONGEST],
+            names: [NameId(0); MAX_NAMES],
         };
         for name in path.split('.') {
             *steps.names.get_mut(usize::from(steps.count))? = schema.name_id(name)?;
@@ -115,7 +116,7 @@ mod tests {
             for unknown in ["", "status.", "nonsense", "status.nonsense"] {
                 assert_eq!(paths.names(&schema, unknown), None, "{unknown}");
             }
-            let long = ["parent"; LONGEST + 1].join(".");
+            let long = ["parent"; MAX_NAMES + 1].join(".");
             assert_eq!(paths.names(&schema, &long), None);
             assert!(paths.names(&schema, &long[7..]).is_some());
         }
@@ -135,7 +136,7 @@ mod tests {
                 let path = format!("{}.{}", first.name(), second.name());
                 let expected = [first.id(), second.id()];
                 assert_eq!(paths.names(&schema, &path).unwrap(), expected, "{path}");
-                assert!(paths.known.len() <= usize::from(MOST));
+                assert!(paths.known.len() <= usize::from(MAX_PATHS));
             }
         }
     }

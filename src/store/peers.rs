@@ -1,4 +1,4 @@
-//! Peers: entities that arrived together, so that what one lacks is fetched for all.
+//! Peers: entities that arrived together, so that an attribute is fetched for all of them at once.
 
 use slab::Slab;
 
@@ -8,32 +8,32 @@ use crate::wire::Rows;
 
 use super::{Life, Store};
 
-/// The group of a record that did not arrive in an answer.
+/// The group of a record that no response contained.
 pub(super) const NO_GROUP: u32 = u32::MAX;
 
-/// Who arrived together, by group.
+/// The records that arrived together, by group.
 #[derive(Default)]
 pub(super) struct Groups(Slab<Group>);
 
 struct Group {
     members: Box<[u32]>,
-    /// How many of them have not joined a later group since.
+    /// How many of them have not joined a later group.
     live: u32,
 }
 
 /// What to ask the server for.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fetch {
-    /// The type to query: that of the entities, or a base type that they share.
+    /// The type to query: that of the entities, or a common base type.
     pub(crate) entity_type: String,
     pub(crate) keys: Vec<EntityKey>,
 }
 
-/// The role of each row in its answer: the rows at the top have one, the statuses of those rows
-/// another, the states of these statuses a third.
+/// The role of each row in its response: the rows at the top have one, their statuses another, the
+/// states of these statuses a third.
 ///
-/// A row comes after the rows that it links to, so one walk from the end knows each row's role
-/// before those of the rows below it.
+/// A row comes after the rows that it links to, so that one walk from the end finds each row's role
+/// before those of the rows below.
 fn roles(rows: &Rows) -> Vec<u32> {
     let mut roles = vec![0; rows.rows.len()];
     let mut numbers: HashMap<(u32, NameId), u32> = HashMap::default();
@@ -56,8 +56,8 @@ fn roles(rows: &Rows) -> Vec<u32> {
 }
 
 impl Store {
-    /// Entities that arrive in one answer and in one role become peers, and leave the groups
-    /// they were in before.
+    /// Makes entities that arrive in one response and in one role peers; they leave their earlier
+    /// groups.
     pub(super) fn join_groups(&mut self, rows: &Rows, places: &[u32]) {
         let mut members: Vec<Vec<u32>> = Vec::new();
         for (role, &place) in roles(rows).into_iter().zip(places) {
@@ -74,8 +74,8 @@ impl Store {
         }
     }
 
-    /// Like [`join_groups`](Self::join_groups), for those only that are in no group: what a cache
-    /// gave does not part those who came from the server together.
+    /// Like [`join_groups`](Self::join_groups), but only for entities without a group: rows from a
+    /// cache do not separate entities that arrived from the server together.
     pub(super) fn join_lone_groups(&mut self, rows: &Rows, places: &[u32]) {
         let mut members: HashMap<u32, Vec<u32>> = HashMap::default();
         for (role, &place) in roles(rows).into_iter().zip(places) {
@@ -116,7 +116,7 @@ impl Store {
         }
     }
 
-    /// The entity at `place`, and its peers that lack the attribute too.
+    /// The entity at `place` and, with `peers`, those peers for which the attribute is not loaded either.
     pub(crate) fn lacking(&self, place: u32, name: &str, peers: bool) -> Fetch {
         let mut places = vec![place];
         let id = self.schema.name_id(name);
@@ -156,7 +156,7 @@ impl Store {
             && self.schema.by_id(record.entity_type).by_id(id).is_some()
     }
 
-    /// The most general type above `own` that still has the attribute.
+    /// The most general base type of `own` that has the attribute.
     fn shared_base(&self, own: TypeId, id: NameId) -> TypeId {
         let mut best = own;
         let mut current = self.schema.by_id(own);

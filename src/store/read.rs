@@ -1,4 +1,4 @@
-//! Reads: a value, or what would have to be fetched to know it.
+//! Reads: a value, or what to fetch first.
 
 use slab::Slab;
 
@@ -11,14 +11,14 @@ use super::attributes::Local;
 use super::shapes::Shapes;
 use super::{Life, Record, Store};
 
-/// The answer to a read.
+/// The result of a read.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Read {
     Known(Value),
-    /// Nobody ever said what it is, and asking the server would not help.
+    /// A new entity has no value for it, so that there is nothing to fetch.
     NotSet,
-    /// The entity at `place` lacks the first attribute of `path`.
-    Missing {
+    /// The first attribute of `path` is not loaded for the entity at `place`.
+    NotLoaded {
         place: u32,
         path: String,
     },
@@ -29,8 +29,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`], [`ErrorKind::WrongType`] if the path goes through what
-    /// is no reference, and [`ErrorKind::NotFound`] if the entity is gone.
+    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::WrongType`] if the path leads through something that is not a reference.
+    /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Read> {
         let mut place = place;
         let mut path = path;
@@ -41,7 +42,7 @@ impl Store {
             };
             let id = self.attribute_id(place, name)?;
             let Some(slot) = self.slot(place, id) else {
-                return self.missing(place, id, path);
+                return self.not_loaded(place, id, path);
             };
             match (rest, slot.as_ref()) {
                 (None, slot) => return Ok(Read::Known(self.value(slot))),
@@ -53,7 +54,7 @@ impl Store {
                     return Err(Error::new(
                         ErrorKind::WrongType,
                         format!(
-                            "{}.{name} is {} and has no {rest:?}; only references lead on{hint}",
+                            "{}.{name} is {}, which has no {rest:?}: a path can only go through references{hint}",
                             self.key(place),
                             self.value(slot).kind_name(),
                         ),
@@ -63,8 +64,8 @@ impl Store {
         }
     }
 
-    /// Hands what lies at `path` to `read`, if it is loaded and kept as a value of its own. For
-    /// anything else, mistakes included, there is [`read`](Self::read).
+    /// Calls `read` with the value at `path`, if it is loaded and stored as it is. Everything else,
+    /// errors included, needs [`read`](Self::read).
     #[inline]
     pub(crate) fn lend<T>(
         &mut self,
@@ -82,8 +83,8 @@ impl Store {
         read(Lent(&Slot::Text(part)))
     }
 
-    /// Adds what lies at each of `paths` from each of `places` to `cells`, place by place. What is
-    /// missing is a cell that is not set, and named.
+    /// Adds the value at each of `paths` from each of `places` to `cells`, place by place. Values that
+    /// are not loaded become empty cells, and are returned.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl Store {
                 cells.push(match self.read(place, path)? {
                     Read::Known(value) => value.into(),
                     Read::NotSet => Cell::NotSet,
-                    Read::Missing { place, path } => {
+                    Read::NotLoaded { place, path } => {
                         missing.push((self.key(place), path));
                         Cell::NotSet
                     }
@@ -122,13 +123,13 @@ impl Store {
         Ok(missing)
     }
 
-    /// The value that is known without asking anybody, local ones first.
+    /// The local value, else the remote one as far as it is loaded.
     pub(crate) fn known(&self, place: u32, name: &str) -> Option<Value> {
         let id = self.schema.name_id(name)?;
         self.slot(place, id).map(|slot| self.value(&slot))
     }
 
-    /// The value as the server last gave it, whatever was set here.
+    /// The remote value as far as it is loaded.
     pub(crate) fn remote(&self, place: u32, name: &str) -> Option<Value> {
         let id = self.schema.name_id(name)?;
         let record = self.record(place);
@@ -141,14 +142,14 @@ impl Store {
             .map(|slot| self.value(slot))
     }
 
-    /// The value that was set here and is not yet on the server.
+    /// The local value.
     pub(crate) fn local(&self, place: u32, name: &str) -> Option<Value> {
         let id = self.schema.name_id(name)?;
         let local = self.record(place).local.as_ref()?;
         local.get(id).map(|slot| self.value(slot))
     }
 
-    /// The names of what is known, in the schema's order.
+    /// The names of attributes with known values, in the schema's order.
     pub(crate) fn known_names(&self, place: u32) -> Vec<&str> {
         let attributes = self.entity_type(place).attributes().iter();
         attributes
@@ -157,7 +158,7 @@ impl Store {
             .collect()
     }
 
-    /// The names of what the server gave, key attributes excepted.
+    /// The names of loaded attributes except those of the key.
     pub(crate) fn loaded_names(&self, place: u32) -> Vec<String> {
         let names = self.record(place).remote.names(&self.shapes);
         names
@@ -168,7 +169,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`].
+    /// - [`ErrorKind::UnknownAttribute`]
     pub(super) fn attribute_id(&self, place: u32, name: &str) -> Result<NameId> {
         let entity_type = self.entity_type(place);
         self.schema
@@ -179,7 +180,7 @@ impl Store {
             .ok_or_else(|| self.schema.unknown_attribute(entity_type, name))
     }
 
-    /// What is known of an attribute: what was set here, else what the server said.
+    /// The local value of an attribute, else the remote one as far as it is loaded.
     pub(super) fn slot(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
         use std::borrow::Cow;
 
@@ -212,9 +213,9 @@ impl Store {
         record.key.parts().get(position).cloned()
     }
 
-    fn missing(&self, place: u32, id: NameId, path: &str) -> Result<Read> {
+    fn not_loaded(&self, place: u32, id: NameId, path: &str) -> Result<Read> {
         match self.record(place).state {
-            // What is not on the server yet has nothing to fetch, and nothing in its collections.
+            // There is nothing to fetch of a new entity, and its collections are empty.
             Life::Created => Ok(
                 match self
                     .entity_type(place)
@@ -227,26 +228,26 @@ impl Store {
                     _ => Read::NotSet,
                 },
             ),
-            Life::Gone => Err(self.gone(place)),
-            Life::Persisted | Life::Deleted => Ok(Read::Missing {
+            Life::Missing => Err(self.missing_error(place)),
+            Life::Persisted | Life::Deleted => Ok(Read::NotLoaded {
                 place,
                 path: path.to_owned(),
             }),
         }
     }
 
-    pub(super) fn gone(&self, place: u32) -> Error {
+    pub(super) fn missing_error(&self, place: u32) -> Error {
         Error::new(
             ErrorKind::NotFound,
             format!(
-                "{} is not there any more: it was deleted, or its creation was rolled back",
+                "{} does not exist any more: it was deleted, or its creation was discarded",
                 self.key(place)
             ),
         )
     }
 }
 
-/// What is loaded of one record, laid open for several looks.
+/// The values of one record, prepared for several look-ups.
 #[derive(Clone, Copy)]
 struct View<'a> {
     local: Option<&'a Local>,
@@ -266,8 +267,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The value of an attribute that need not be put together first, local ones before the
-    /// server's.
+    /// The local value, else the remote one. `None` also for an extended collection, whose members
+    /// must be computed.
     #[inline]
     fn get(self, name: NameId) -> Option<&'a Slot> {
         if let Some(local) = self.local {
@@ -278,12 +279,12 @@ impl<'a> View<'a> {
                 return None;
             }
         }
-        // The places count from one.
+        // Places count from one.
         let place = usize::from(*self.places.get(usize::from(name.0))?);
         self.remote.get(place.wrapping_sub(1))
     }
 
-    /// What lies at the end of a path of references.
+    /// The value at the end of a path of references.
     #[inline]
     fn follow(
         mut self,

@@ -1,58 +1,58 @@
-//! Scopes: entities that are forgotten together, so that a long-lived process stays small.
+//! Eviction of all entities of a scope, so that the memory of a long-lived process is bounded.
 
 use crate::value::{HashSet, Slot};
 
 use super::Store;
 
-/// A moment in the life of a store.
+/// The begin of a scope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(u64);
 
 impl Store {
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.born)
+        Mark(self.made)
     }
 
-    /// Forgets the entities that came since `mark`, except those that somebody holds, that have
-    /// pending changes, or that pending changes refer to. Attributes of others that led to them
-    /// are forgotten too, and fetched again when they are read.
-    pub(crate) fn forget_since(&mut self, mark: Mark) {
+    /// Evicts entities that were added since `mark`, except those with live handles, those with
+    /// pending changes, and those to which pending changes refer. Attributes of others that refer to
+    /// them are invalidated.
+    pub(crate) fn evict_since(&mut self, mark: Mark) {
         let needed = self.needed_by_changes();
-        let dying: HashSet<u32> = self
+        let evicted: HashSet<u32> = self
             .records
             .iter()
-            .filter(|(_, record)| record.born > mark.0 && record.handle.strong_count() == 0)
+            .filter(|(_, record)| record.number > mark.0 && record.handle.strong_count() == 0)
             .map(|(place, _)| u32::try_from(place).expect("places are 32 bits"))
             .filter(|place| !needed.contains(place))
             .collect();
-        self.forget(&dying);
+        self.evict_records(&evicted);
     }
 
-    /// Forgets these entities, and attributes of others that lead to them.
-    pub(super) fn forget(&mut self, dying: &HashSet<u32>) {
-        if dying.is_empty() {
+    /// Evicts these entities, and invalidates attributes of others that refer to them.
+    pub(super) fn evict_records(&mut self, evicted: &HashSet<u32>) {
+        if evicted.is_empty() {
             return;
         }
-        for &place in dying {
+        for &place in evicted {
             self.leave_group(place);
             self.unindex(place);
             self.records.remove(place as usize);
         }
-        let leads_to_dying = |slot: &Slot| match slot {
-            Slot::Link(place) => dying.contains(place),
-            Slot::Links(places) => places.iter().any(|place| dying.contains(place)),
+        let refers_to_evicted = |slot: &Slot| match slot {
+            Slot::Link(place) => evicted.contains(place),
+            Slot::Links(places) => places.iter().any(|place| evicted.contains(place)),
             _ => false,
         };
         for (_, record) in &mut self.records {
             record
                 .remote
-                .retain(&mut self.shapes, |_, slot| !leads_to_dying(slot));
+                .retain(&mut self.shapes, |_, slot| !refers_to_evicted(slot));
         }
     }
 
-    /// Forgets every value, and every entity that nobody holds.
-    pub(crate) fn forget_all(&mut self) {
-        self.forget_since(Mark(0));
+    /// Invalidates every value, and evicts every entity without a live handle.
+    pub(crate) fn invalidate_all(&mut self) {
+        self.evict_since(Mark(0));
         for (_, record) in &mut self.records {
             record.remote = super::Attributes::default();
         }
@@ -60,7 +60,7 @@ impl Store {
 
     /// How many records were ever made.
     pub(crate) fn records_made(&self) -> u64 {
-        self.born
+        self.made
     }
 
     /// How many entities are known.
@@ -68,7 +68,7 @@ impl Store {
         self.index.len()
     }
 
-    /// Places with pending changes, and those that local values lead to.
+    /// The places of records with pending changes, and of those to which local values refer.
     pub(super) fn needed_by_changes(&self) -> HashSet<u32> {
         let mut needed = self.changed.clone();
         for &place in &self.changed {

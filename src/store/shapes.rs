@@ -1,11 +1,11 @@
-//! Lists of attribute names, each kept once, and where in them a name stands.
+//! Lists of attribute names, shared by records, with the position of each name.
 
 use std::sync::Arc;
 
 use crate::schema::NameId;
 use crate::value::HashMap;
 
-/// Every list of names that a record has, each once. The first is empty.
+/// All lists of attribute names of records. The first is empty.
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
     numbers: HashMap<Arc<[NameId]>, u32>,
@@ -13,8 +13,8 @@ pub(super) struct Shapes {
 
 struct Shape {
     names: Arc<[NameId]>,
-    /// By `NameId`: one more than the place in `names`, or zero. A read looks here instead of
-    /// walking the names; there are far fewer shapes than records.
+    /// By `NameId`: the position in `names` plus one, or zero. This makes reads fast and costs little,
+    /// because there are far fewer shapes than records.
     places: Box<[u16]>,
 }
 
@@ -45,13 +45,13 @@ impl Shapes {
         &self.shapes[shape as usize].names
     }
 
-    /// Where `name` stands in the shape's list.
+    /// The position of `name` in the shape's list.
     pub(super) fn position(&self, shape: u32, name: NameId) -> Option<usize> {
         let place = *self.places(shape).get(usize::from(name.0))?;
         usize::from(place).checked_sub(1)
     }
 
-    /// By `NameId`: one more than where the name stands, or zero.
+    /// By `NameId`: the position plus one, or zero.
     #[inline]
     pub(super) fn places(&self, shape: u32) -> &[u16] {
         &self.shapes[shape as usize].places
@@ -62,9 +62,9 @@ impl Shape {
     fn new(names: Arc<[NameId]>) -> Self {
         let last = names.iter().map(|name| usize::from(name.0) + 1).max();
         let mut places = vec![0; last.unwrap_or(0)];
-        // Backwards, so that of a name that came twice the first is found.
+        // Backwards, so that the first of equal names wins.
         for (place, name) in names.iter().enumerate().rev() {
-            // There are no more places than names, and a name is 16 bits.
+            // There are no more positions than names, and a name is 16 bits.
             places[usize::from(name.0)] = u16::try_from(place + 1).unwrap_or(0);
         }
         let places = places.into();

@@ -89,7 +89,7 @@ fn what_is_missing_is_named_with_the_rest_of_the_path() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
     let status = f.absorb(TASK)[0];
-    let missing = |place, path: &str| Read::Missing {
+    let missing = |place, path: &str| Read::NotLoaded {
         place,
         path: path.into(),
     };
@@ -265,7 +265,7 @@ fn create_takes_defaults_and_makes_keys() {
     assert_eq!(f.text(task, "parent.name"), "\"sh010\"");
     assert!(matches!(
         f.store.read(task, "description"),
-        Ok(Read::Missing { .. })
+        Ok(Read::NotLoaded { .. })
     ));
 }
 
@@ -544,14 +544,14 @@ fn what_is_taken_back_in_doubt_is_asked_for() {
     f.store.unset(task, "name").unwrap();
     assert_eq!(f.store.in_doubt(), 0);
     let read = f.store.read(task, "name").unwrap();
-    assert!(matches!(read, Read::Missing { .. }));
+    assert!(matches!(read, Read::NotLoaded { .. }));
     f.absorb(TASK);
     f.store.delete(task).unwrap();
     f.store.begin_commit(usize::MAX).unwrap();
     f.store.commit_failed(true);
     f.store.revive(&EntityKey::new("Task", "t")).unwrap();
     let read = f.store.read(task, "name").unwrap();
-    assert!(matches!(read, Read::Missing { .. }));
+    assert!(matches!(read, Read::NotLoaded { .. }));
 }
 
 #[test]
@@ -579,7 +579,7 @@ fn who_moves_makes_both_lists_of_children_stale() {
             f.commit("true");
             for shot in shots {
                 let read = f.store.read(shot, "children").unwrap();
-                assert!(matches!(read, Read::Missing { .. }), "{name} {is_loaded}");
+                assert!(matches!(read, Read::NotLoaded { .. }), "{name} {is_loaded}");
             }
         }
     }
@@ -594,7 +594,7 @@ fn a_new_child_makes_the_loaded_list_of_children_stale() {
     f.commit("true");
     assert!(matches!(
         f.store.read(shot, "children"),
-        Ok(Read::Missing { .. })
+        Ok(Read::NotLoaded { .. })
     ));
     assert_eq!(f.text(shot, "assignments"), "[]");
 }
@@ -639,7 +639,7 @@ fn a_scope_forgets_what_nobody_holds() {
     );
     let held = f.store.handle(places[2]);
     f.set(places[3], "status_id", "needed").unwrap();
-    f.store.forget_since(mark);
+    f.store.evict_since(mark);
     let places = f.store.index.iter();
     let mut left: Vec<String> = places.map(|&place| f.store.key(place).id()).collect();
     left.sort();
@@ -647,7 +647,7 @@ fn a_scope_forgets_what_nobody_holds() {
     assert_eq!(f.text(old, "name"), "\"p\"");
     assert!(matches!(
         f.store.read(old, "children"),
-        Ok(Read::Missing { .. })
+        Ok(Read::NotLoaded { .. })
     ));
     drop(held);
 }
@@ -665,7 +665,7 @@ fn joining_a_collection_needs_not_know_who_is_in_it() {
         .unwrap();
     assert!(matches!(
         f.store.read(task, "assignments"),
-        Ok(Read::Missing { .. })
+        Ok(Read::NotLoaded { .. })
     ));
     let operations: Vec<_> = f.store.operations().cloned().collect();
     let extended = f.store.extended_collections(&operations);
@@ -770,6 +770,6 @@ fn what_is_created_deleted_and_created_again_is_there_after_the_commit() {
     );
     assert!(matches!(
         f.store.read(second, "bid"),
-        Ok(Read::Missing { .. })
+        Ok(Read::NotLoaded { .. })
     ));
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::{Action, Payload};
+use crate::operation::{OperationKind, Payload};
 use crate::schema::{EntityType, Schema};
 use crate::value::{EntityKey, Value};
 
@@ -31,10 +31,10 @@ pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result
 fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<()> {
     let entity = payload.entity;
     let entity_type = schema.entity_type(entity.entity_type())?;
-    let name = match payload.action {
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Delete => {
+    let name = match payload.kind {
+        OperationKind::Create => "create",
+        OperationKind::Update => "update",
+        OperationKind::Delete => {
             write(body, &super::delete_action(entity));
             return Ok(());
         }
@@ -54,7 +54,7 @@ fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<
     body.extend_from_slice(b"],\"entity_data\":{\"__entity_type__\":");
     write(body, entity_type.name());
     let names = entity_type.primary_key();
-    if payload.action == Action::Create {
+    if payload.kind == OperationKind::Create {
         check_key(entity_type, entity)?;
         for (name, part) in names.iter().zip(parts) {
             member(body, name);
@@ -62,7 +62,7 @@ fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<
         }
     }
     for (attribute, value, _) in &payload.data {
-        if payload.action == Action::Create && names.iter().any(|name| name == attribute) {
+        if payload.kind == OperationKind::Create && names.iter().any(|name| name == attribute) {
             continue;
         }
         member(body, attribute);

@@ -5,8 +5,8 @@ use crate::handle::Session;
 use crate::value::{Data, IntoKey};
 
 impl Session {
-    /// Records changes to an entity that need not be loaded; the server learns of them at the
-    /// next [`commit`](Self::commit). Good for thousands at a time.
+    /// Records changes to an entity that need not be loaded. The next [`commit`](Self::commit) sends
+    /// them. Suitable for thousands of entities.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -22,8 +22,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::set`](crate::Entity::set) and [`get`](Self::get); nothing is recorded
-    /// then. Whether the entity exists is the server's to say when it is committed.
+    /// As for [`Entity::set`](crate::Entity::set) and [`get`](Self::get): nothing is recorded. If
+    /// the entity does not exist, the commit fails.
     pub fn update(&self, entity_type: &str, key: impl IntoKey, data: Data) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
         let entity = self.entity(&key.into_key(entity_type.name()))?;
@@ -37,7 +37,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get). Servers take the deletion of what is not there for done.
+    /// As for [`get`](Self::get). Deleting a missing entity is not an error.
     pub fn delete_by_key(&self, entity_type: &str, key: impl IntoKey) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
         self.delete(&self.entity(&key.into_key(entity_type.name()))?)

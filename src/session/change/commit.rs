@@ -1,4 +1,4 @@
-//! Sending recorded operations, or forgetting them.
+//! Commits: sending recorded operations, and what their end means for the store and the cache.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,30 +8,63 @@ use crate::calls::Call;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
 use crate::lock::MutexGuard;
-use crate::operation::{Operation, Plan, optimise, resolve};
-use crate::store::Store;
+use crate::operation::{Operation, optimise, resolve};
+use crate::store::{Effects, Store};
 use crate::value::EntityKey;
-use crate::wire::{Rows, decode, encode_commit};
+use crate::wire::{Known, Rows, decode, encode_commit, known_in};
 
 use super::blame::blame;
 
 impl Session {
-    /// Sends everything that was recorded, in one request and one transaction: either all of it
-    /// is on the server afterwards, or nothing.
+    /// Sends everything that is recorded in one request. The request is one transaction: the server
+    /// applies either all of it or nothing.
     ///
-    /// What other threads record meanwhile waits for the next commit. When nothing is recorded,
-    /// nothing is sent.
+    /// Operations that other threads record during the commit wait for the next one. If nothing is
+    /// recorded, nothing is sent.
+    ///
+    /// If the response is lost, this asks the server whether it applied the batch, and sends the
+    /// batch again if not, as often as [`Retry`](crate::Retry) allows. While the question cannot be
+    /// answered, the next commit asks it first, so that nothing is applied twice.
     ///
     /// # Errors
     ///
-    /// The server's failure under its kind, or what kept its answer from arriving; then every
-    /// operation is still recorded: commit again, change something, or
-    /// [`rollback`](Self::rollback). When the answer of the server is lost, this asks whether it
-    /// took the batch, and if it did not sends it again, as [`Retry`](crate::Retry) allows; while
-    /// that cannot be told, the next commit asks first, so that nothing is applied twice.
+    /// After any error every operation is still recorded: commit again, change something, or
+    /// [`rollback`](Self::rollback).
+    ///
+    /// - [`ErrorKind::Validation`], [`ErrorKind::Permission`], [`ErrorKind::Duplicate`] or
+    ///   [`ErrorKind::Server`] if the server refuses a change: nothing was applied.
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`], [`ErrorKind::Unavailable`] or
+    ///   [`ErrorKind::Cancelled`] if no response arrives: the message says whether the batch may
+    ///   have been applied.
+    /// - [`ErrorKind::BadResponse`] if the response does not confirm what was sent: the batch may
+    ///   have been applied.
+    /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session cannot commit: nothing was
+    ///   sent.
     pub fn commit(&self) -> Result<()> {
         self.check_writable()?;
         self.commit_all(usize::MAX, |_, _| {})
+    }
+
+    /// Sends what is recorded in several requests of at most `size` operations each, for batches
+    /// that are too large for one. After each request `progress` gets the number of operations that
+    /// are on the server and the number of all.
+    ///
+    /// Each request is a transaction of its own. If one fails, the earlier ones stay applied, and
+    /// the rest stays recorded. Prefer [`commit`](Self::commit) where it works.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Validation`] if `size` is zero: nothing was sent.
+    /// - As for [`commit`](Self::commit), for the request that failed.
+    pub fn commit_in_chunks(&self, size: usize, progress: impl FnMut(usize, usize)) -> Result<()> {
+        if size == 0 {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                "a chunk needs room for at least one operation",
+            ));
+        }
+        self.check_writable()?;
+        self.commit_all(size, progress)
     }
 
     /// Commits what is recorded by now, at most `size` operations in a request.
@@ -45,49 +78,49 @@ impl Session {
         Ok(())
     }
 
-    /// Commits the first operations of the queue, and says how many: not more than `count`.
+    /// Commits the first operations of the queue, at most `count`, and returns their number.
     ///
-    /// What is not on the server although its answer was lost is sent again. While the lost
-    /// request is still under way that may make the server refuse the second one, as a duplicate:
-    /// then it is asked about once more.
+    /// A batch that was not applied although its response is lost is sent again. If the lost
+    /// request arrives late, the server may refuse the second one as a duplicate; then the batch is
+    /// reconciled once more.
     fn commit_first(&self, count: usize) -> Result<usize> {
         let mut pace = self.shared.api.pace();
-        let mut in_doubt = match self.settle(&pace)? {
-            Fate::Applied(settled) => return Ok(settled),
+        let mut in_doubt = match self.reconcile(&pace)? {
+            Fate::Applied(operations) => return Ok(operations),
             Fate::NotApplied => true,
-            Fate::Known => false,
+            Fate::NoDoubt => false,
         };
         loop {
             let failure = match self.commit_once(count, in_doubt, &pace) {
                 Ok(sent) => return Ok(sent),
                 Err(failure) => failure,
             };
-            let unclear = failure.leaves_doubt();
-            if !unclear && !in_doubt {
+            let leaves_doubt = failure.leaves_doubt();
+            if !leaves_doubt && !in_doubt {
                 return Err(failure);
             }
-            if may_be_at_work(&failure) {
-                return Err(failure.and(UNSETTLED));
+            if may_still_be_applied(&failure) {
+                return Err(failure.and(IN_DOUBT));
             }
-            match self.settle(&pace) {
-                Ok(Fate::Applied(settled)) => return Ok(settled),
-                Ok(_) if unclear => {}
-                // The server has refused what it does not have: that was no duplicate.
+            match self.reconcile(&pace) {
+                Ok(Fate::Applied(operations)) => return Ok(operations),
+                Ok(_) if leaves_doubt => {}
+                // The server refused the batch and does not have it, so it was no duplicate.
                 Ok(_) => {
-                    self.shared.store.lock().is_settled();
+                    self.shared.store.lock().clear_doubt();
                     return Err(failure);
                 }
-                Err(_) => return Err(failure.and(UNSETTLED)),
+                Err(_) => return Err(failure.and(IN_DOUBT)),
             }
             if !pace.goes_on(&failure, "commit") {
-                return Err(failure.and("It is not on the server, or may safely be sent again."));
+                return Err(failure.and("It was not applied, or can safely be sent again."));
             }
             in_doubt = true;
         }
     }
 
-    /// Sends the first operations of the queue once. With `in_doubt`, an earlier request with
-    /// them may have arrived, so that whatever goes wrong now leaves them so.
+    /// Sends the first operations of the queue once. `in_doubt` says that an earlier request with
+    /// them may have been applied; then they are in doubt after any failure.
     fn commit_once(&self, count: usize, in_doubt: bool, pace: &Pace<'_>) -> Result<usize> {
         let Some(operations) = self.shared.begin_commit(count, pace)? else {
             return Ok(count);
@@ -103,14 +136,14 @@ impl Session {
         Ok(operations.len())
     }
 
-    /// Finds out about a commit whose answer was lost.
+    /// Finds out whether the first commit in doubt was applied, and ends it if so.
     ///
     /// # Errors
     ///
-    /// What kept the server from telling; the commit is in doubt as before.
-    fn settle(&self, pace: &Pace<'_>) -> Result<Fate> {
-        let Some(operations) = self.shared.begin_settling(pace)? else {
-            return Ok(Fate::Known);
+    /// Those of the request: the commit stays in doubt.
+    fn reconcile(&self, pace: &Pace<'_>) -> Result<Fate> {
+        let Some(operations) = self.shared.begin_reconciliation(pace)? else {
+            return Ok(Fate::NoDoubt);
         };
         let mut ending = CommitEnding {
             shared: &self.shared,
@@ -118,25 +151,25 @@ impl Session {
             in_doubt: true,
         };
         let is_applied = self.is_applied(&operations).map_err(|error| {
-            error.context("a commit whose answer was lost, and which stays recorded")
+            error.context("a commit whose response was lost and which stays recorded")
         })?;
-        // What is not there may still be under way: until it is sent again the doubt remains.
+        // The lost request may still arrive: the doubt remains until the batch is sent again.
         if !is_applied {
             return Ok(Fate::NotApplied);
         }
-        log::info!("a commit whose answer was lost is on the server");
+        log::info!("the commit whose response was lost has been applied");
         ending.rows = Some(Rows::default());
         Ok(Fate::Applied(operations.len()))
     }
 
-    /// Whether the answer to a commit was lost, and nobody knows what became of it.
+    /// Whether a commit is in doubt.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.shared.store.lock().in_doubt() > 0
     }
 
-    /// Finds out what became of a commit whose answer was lost, by committing: who looks for what it
-    /// may have made before that, and does not find it, would make it a second time.
-    pub(crate) fn settle_doubt(&self) -> Result<()> {
+    /// Commits if a commit is in doubt. To be called before a search for something that the commit
+    /// may have created: otherwise it might be created a second time.
+    pub(crate) fn resolve_doubt(&self) -> Result<()> {
         match self.is_in_doubt() {
             true => self.commit(),
             false => Ok(()),
@@ -144,47 +177,26 @@ impl Session {
     }
 
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
-        // Nothing is sent before it is known who is in them.
+        // Nothing is sent before the members of extended collections are known.
         let whole = self.with_whole_collections(operations);
-        let whole = whole.map_err(|error| stays(error.unsent(), operations.len()))?;
+        let whole = whole.map_err(|error| still_recorded(error.unsent(), operations.len()))?;
         let payloads = optimise(&whole);
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
         let summary = format!("commit of {}", changes(payloads.len()));
-        let doing = |error| stays(error, payloads.len());
-        let body = encode_commit(self.schema(), &payloads).map_err(doing)?;
-        let answer = self.shared.api.send(Intent::Change, &body, &summary);
-        let answer =
-            answer.map_err(|error| doing(blame(error, self.schema(), operations, &payloads)))?;
-        let rows = decode(self.schema(), &answer).map_err(doing)?.rows;
-        self.shared.api.done_with(answer);
+        let failed = |error| still_recorded(error, payloads.len());
+        let body = encode_commit(self.schema(), &payloads).map_err(failed)?;
+        let response = self.shared.api.send(Intent::Change, &body, &summary);
+        let response =
+            response.map_err(|error| failed(blame(error, self, operations, &payloads)))?;
+        let rows = decode(self.schema(), &response).map_err(failed)?.rows;
+        self.shared.api.done_with(response);
         Ok(rows)
     }
 
-    /// Sends what is recorded in several requests of at most `size` operations each, for batches
-    /// that are too large for one. `progress` is told how many operations are on the server, and
-    /// how many there are, after each request.
-    ///
-    /// Each request is a transaction of its own: when one fails, those before it stay on the
-    /// server, and what is not on it stays recorded. Prefer [`commit`](Self::commit) where it
-    /// works.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Validation`] for a size of zero, else as for [`commit`](Self::commit).
-    pub fn commit_in_chunks(&self, size: usize, progress: impl FnMut(usize, usize)) -> Result<()> {
-        if size == 0 {
-            return Err(Error::new(
-                ErrorKind::Validation,
-                "a chunk holds at least one operation",
-            ));
-        }
-        self.check_writable()?;
-        self.commit_all(size, progress)
-    }
-
-    /// The server takes only whole collections: asks it who is in those that are extended.
+    /// Replaces extensions of collections by whole collections, which is what the server takes.
+    /// Fetches their present members first.
     fn with_whole_collections<'a>(
         &self,
         operations: &'a [Operation],
@@ -199,54 +211,19 @@ impl Session {
         let members = |entity: &EntityKey, name: &str| store.remote_members(entity, name);
         Ok(Cow::Owned(resolve(operations, members)))
     }
-
-    /// Forgets everything that was recorded and every value that was set. Entities that were
-    /// created and not committed are gone afterwards; deleted ones are there again.
-    ///
-    /// Waits for a commit that another thread has begun.
-    pub fn rollback(&self) {
-        let call = Arc::new(Call::default());
-        loop {
-            if let Some(mut store) = self.shared.idle_store(&call) {
-                return store.rollback();
-            }
-        }
-    }
-
-    /// What a commit would send now: each change with the value before and after, as data and,
-    /// printed, as text for people.
-    ///
-    /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-    /// let task = session.query("select description from Task")?.first()?.expect("a task");
-    /// task.set("description", "two")?;
-    /// task.set("description", "three")?;
-    /// assert!(session.plan().to_string().ends_with("-> \"three\"\n"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn plan(&self) -> Plan {
-        Plan::new(&self.recorded_operations())
-    }
-
-    /// The operations that no commit has brought to the server yet, oldest first.
-    pub fn recorded_operations(&self) -> Vec<Operation> {
-        self.shared.store.lock().operations().cloned().collect()
-    }
 }
 
-/// What became of a commit whose answer was lost.
+/// What reconciliation found out.
 enum Fate {
-    /// There is none.
-    Known,
-    /// So many operations are on the server.
+    /// No commit is in doubt.
+    NoDoubt,
+    /// The commit, of this number of operations, was applied.
     Applied(usize),
-    /// Nothing of it is on the server, or doing it again does no harm.
+    /// The commit was not applied, or can safely be applied again.
     NotApplied,
 }
 
-const UNSETTLED: &str = "It may be on the server all the same; the next commit asks first.";
+const IN_DOUBT: &str = "It may have been applied all the same; the next commit finds out first.";
 
 fn changes(count: usize) -> String {
     match count {
@@ -255,8 +232,8 @@ fn changes(count: usize) -> String {
     }
 }
 
-/// The error of a commit that failed, with what becomes of its changes.
-fn stays(error: Error, count: usize) -> Error {
+/// The error of a failed commit of `count` changes.
+fn still_recorded(error: Error, count: usize) -> Error {
     let stay = if count == 1 { "stays" } else { "stay" };
     error.context(format_args!(
         "commit of {}, which {stay} recorded",
@@ -264,39 +241,39 @@ fn stays(error: Error, count: usize) -> Error {
     ))
 }
 
-/// Whether the server may go on with what it was sent, so that asking it now tells nothing.
-fn may_be_at_work(failure: &Error) -> bool {
-    let is_late = failure.status() == Some(504);
+/// Whether the server may still be working on the request, so that asking now tells nothing.
+fn may_still_be_applied(failure: &Error) -> bool {
+    let is_gateway_timeout = failure.status() == Some(504);
     let kinds = [ErrorKind::Timeout, ErrorKind::Cancelled, ErrorKind::Closed];
-    failure.leaves_doubt() && (is_late || kinds.contains(&failure.kind()))
+    failure.leaves_doubt() && (is_gateway_timeout || kinds.contains(&failure.kind()))
 }
 
 impl Shared {
-    /// Takes what is in doubt as a commit of its own, so that no other thread touches it.
-    fn begin_settling(&self, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
-        let mut store = self.without_commit(pace)?;
+    /// Begins the first commit in doubt as a commit, so that no other thread touches it.
+    fn begin_reconciliation(&self, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
+        let mut store = self.wait_for_commits(pace)?;
         let count = store.in_doubt();
         Ok((count > 0).then(|| store.begin_commit(count)).flatten())
     }
 
     /// Waits until no commit is under way, then begins one of at most `count` operations.
     fn begin_commit(&self, count: usize, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
-        Ok(self.without_commit(pace)?.begin_commit(count))
+        Ok(self.wait_for_commits(pace)?.begin_commit(count))
     }
 
-    /// The store, once no commit of another thread is under way.
-    fn without_commit(&self, pace: &Pace<'_>) -> Result<MutexGuard<'_, Store>> {
+    /// The store, once no other thread is committing.
+    fn wait_for_commits(&self, pace: &Pace<'_>) -> Result<MutexGuard<'_, Store>> {
         loop {
             if let Some(store) = self.idle_store(pace.call()) {
                 return Ok(store);
             }
-            pace.check("commit, which waited for another one")?;
+            pace.check("commit, while waiting for another thread's commit")?;
         }
     }
 
-    /// The store, or nothing after waiting for the end of a commit that is under way.
-    fn idle_store(&self, call: &Arc<Call>) -> Option<MutexGuard<'_, Store>> {
-        // Before the look, so that the end of a commit cannot pass it by.
+    /// The store, or `None` after waiting for a commit that is under way.
+    pub(super) fn idle_store(&self, call: &Arc<Call>) -> Option<MutexGuard<'_, Store>> {
+        // Registered before the check, so that a commit that ends in between wakes the call.
         self.committers.add(call);
         let store = self.store.lock();
         if !store.is_committing() {
@@ -306,14 +283,79 @@ impl Shared {
         call.wait();
         None
     }
+
+    /// Ends a commit in the store; without rows it failed. Returns what the cache must learn.
+    fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
+        let has_cache = self.lower.get().is_some();
+        let answered = match &rows {
+            Some(rows) if has_cache => known_in(&self.schema, rows, std::iter::empty()),
+            _ => Vec::new(),
+        };
+        let mut store = self.store.lock();
+        let operations = store.operations_in_flight();
+        match rows {
+            Some(rows) if has_cache => {
+                let effects = store.effects(&operations);
+                drop(operations);
+                store.commit_succeeded(rows);
+                let known = [store.known_after(&effects), answered];
+                CommitNews::Committed { effects, known }
+            }
+            Some(rows) => {
+                store.commit_succeeded(rows);
+                CommitNews::Nothing
+            }
+            None if has_cache && in_doubt => {
+                let effects = store.effects(&operations).on_collections();
+                store.commit_failed(in_doubt);
+                CommitNews::InDoubt(operations, store.known_after(&effects))
+            }
+            None => {
+                store.commit_failed(in_doubt);
+                CommitNews::Nothing
+            }
+        }
+    }
+
+    /// Updates the cache after a commit. Called without the store's lock.
+    fn tell_cache(&self, news: &CommitNews) {
+        match news {
+            CommitNews::Nothing => {}
+            CommitNews::Committed { effects, known } => {
+                known.iter().for_each(|known| self.write_to_cache(known));
+                self.remove_from_cache(&effects.deleted);
+            }
+            CommitNews::InDoubt(operations, moved) => {
+                self.write_to_cache(moved);
+                let entities = operations.iter().filter_map(|operation| {
+                    let entity = operation.entity();
+                    let entity_type = self.schema.find(entity.entity_type())?;
+                    Some((entity_type.id(), entity.key().clone()))
+                });
+                self.remove_from_cache(&entities.collect::<Vec<_>>());
+            }
+        }
+    }
 }
 
-/// Ends a commit however the sending ended, a panic included: otherwise every later commit would
-/// wait for ever.
+/// What the cache must learn after a commit.
+enum CommitNews {
+    Nothing,
+    Committed {
+        effects: Effects,
+        /// What the commit set, then what the server responded.
+        known: [Vec<Known>; 2],
+    },
+    /// These operations may have been applied, and these collections may have changed.
+    InDoubt(Arc<Vec<Operation>>, Vec<Known>),
+}
+
+/// Ends a commit when it is dropped, so that a panic while sending cannot make later commits wait
+/// for ever.
 struct CommitEnding<'a> {
     shared: &'a Shared,
     rows: Option<Rows>,
-    /// Whether the operations may be on the server although no answer says so.
+    /// Whether the operations may have been applied although no response confirms it.
     in_doubt: bool,
 }
 
@@ -321,7 +363,7 @@ impl Drop for CommitEnding<'_> {
     fn drop(&mut self) {
         let news = self.shared.end_commit(self.rows.take(), self.in_doubt);
         self.shared.committers.wake();
-        // A cache may take its time: nobody waits for it.
+        // After waking the others: a cache may be slow.
         self.shared.tell_cache(&news);
     }
 }

@@ -1,19 +1,18 @@
-//! Creating and deleting entities.
+//! Creating, deleting and discarding entities.
 
 use uuid::Uuid;
 
 use crate::entity::set_metadata;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
-use crate::store::EntityState;
 use crate::value::{Data, Value};
 
 impl Session {
-    /// Creates an entity; the server learns of it at the next [`commit`](Self::commit).
+    /// Creates an entity. The next [`commit`](Self::commit) sends it to the server.
     ///
-    /// Attributes that `data` does not give get the schema's defaults; the key is made here, so
-    /// that other new entities can refer to this one at once. `metadata` and
-    /// `custom_attributes` are given as JSON objects.
+    /// Attributes that are not in `data` get the schema's defaults. The key is made here, so that
+    /// other new entities can refer to this one at once. `metadata` and `custom_attributes` are
+    /// given as JSON objects.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -31,13 +30,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`UnknownType`](crate::ErrorKind::UnknownType),
-    /// [`UnknownAttribute`](crate::ErrorKind::UnknownAttribute) and
-    /// [`WrongType`](crate::ErrorKind::WrongType) for what does not fit the schema;
-    /// [`Validation`](crate::ErrorKind::Validation) if a part of the key is missing, and for a `Job`
-    /// of another type than `api_job`;
-    /// [`Duplicate`](crate::ErrorKind::Duplicate) for a key that the session knows already;
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// After any error nothing is recorded.
+    ///
+    /// - [`ErrorKind::UnknownType`], [`ErrorKind::UnknownAttribute`] or [`ErrorKind::WrongType`] if
+    ///   `data` does not fit the schema.
+    /// - [`ErrorKind::Validation`] if a part of the key is missing, or for a `Job` of another type
+    ///   than `api_job`.
+    /// - [`ErrorKind::Duplicate`] if the session knows an entity with this key.
+    /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session cannot change anything.
     pub fn create(&self, entity_type: &str, data: Data) -> Result<Entity> {
         self.check_writable()?;
         check_job(entity_type, &data)?;
@@ -61,34 +61,34 @@ impl Session {
         drop(store);
         for (name, value) in &pairs {
             if let Err(error) = set_pairs(&entity, name, value) {
-                self.take_back_pairs(&entity);
-                self.take_back(&[entity]);
+                self.discard_pairs(&entity);
+                self.discard(&[entity]);
                 return Err(error);
             }
         }
         Ok(entity)
     }
 
-    /// Forgets the key-value pairs of a new entity.
-    fn take_back_pairs(&self, entity: &Entity) {
+    /// Discards the key-value pairs of a new entity.
+    fn discard_pairs(&self, entity: &Entity) {
         for name in [METADATA, CUSTOM_ATTRIBUTES] {
             let Some(Value::Collection(rows)) = entity.known_value(name).ok().flatten() else {
                 continue;
             };
             for row in rows.iter().filter_map(|row| self.entity(row).ok()) {
                 row.clear();
-                self.take_back(&[row]);
+                self.discard(&[row]);
             }
         }
     }
 
-    /// Marks an entity for deletion; the server deletes it at the next
-    /// [`commit`](Self::commit). One that was never committed goes away at once.
+    /// Marks an entity for deletion. The next [`commit`](Self::commit) deletes it on the server. An
+    /// entity that was never committed is discarded at once, with everything recorded about it.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if it is gone already,
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
+    /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session cannot change anything.
     pub fn delete(&self, entity: &Entity) -> Result<()> {
         self.check_writable()?;
         if !self.is_recording() {
@@ -98,36 +98,35 @@ impl Session {
         self.shared.store.lock().delete(entity.handle.place)
     }
 
-    /// Commits with a new entity, or takes it back.
+    /// Commits a new entity together with everything else that is recorded; discards it if the
+    /// commit fails.
     pub(crate) fn commit_with(&self, created: Result<Entity>) -> Result<Entity> {
         let created = created?;
         if let Err(error) = self.commit() {
             if !self.is_in_doubt() {
-                self.take_back(std::slice::from_ref(&created));
+                self.discard(std::slice::from_ref(&created));
             }
             return Err(error);
         }
         Ok(created)
     }
 
-    /// Deletes those that are still new, the last first: when what they were made for has failed.
-    pub(crate) fn take_back(&self, made: &[Entity]) {
-        let new = |one: &&Entity| one.state() == Some(EntityState::Created);
-        for one in made.iter().rev().filter(new) {
-            // Nobody has heard of it, so it only has to be forgotten.
-            let _ = self.delete(one);
-        }
+    /// Discards those entities that are not committed, with everything recorded about them: the
+    /// clean-up after an error.
+    pub(crate) fn discard(&self, created: &[Entity]) {
+        let places: Vec<u32> = created.iter().map(|entity| entity.handle.place).collect();
+        self.shared.store.lock().discard(&places);
     }
 
     /// # Errors
     ///
-    /// [`Closed`](crate::ErrorKind::Closed) and [`ReadOnly`](crate::ErrorKind::ReadOnly).
+    /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session cannot change anything.
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.shared.api.check_open()?;
         self.shared.api.check_writable()
     }
 
-    /// The entity as this session knows it: entities of another session are found by key.
+    /// This session's entity: entities of another session are found by key.
     pub(crate) fn own(&self, entity: &Entity) -> Result<Entity> {
         if std::sync::Arc::ptr_eq(&self.shared, &entity.session.shared) {
             return Ok(entity.clone());
@@ -136,7 +135,7 @@ impl Session {
     }
 }
 
-/// The server runs jobs of other types itself; a program's own are of one type.
+/// Programs can create jobs of one type only; the server runs all others itself.
 fn check_job(entity_type: &str, data: &Data) -> Result<()> {
     match data.get("type") {
         Some(Value::Text(found)) if entity_type == "Job" && found != "api_job" => {
@@ -155,13 +154,11 @@ fn set_pairs(entity: &Entity, name: &str, value: &Value) -> Result<()> {
         return Ok(());
     };
     let Some(pairs) = json.as_object() else {
-        return Err(Error::new(
-            ErrorKind::WrongType,
-            format!(
-                "{name} of a new {} takes a JSON object",
-                entity.entity_type()
-            ),
-        ));
+        let message = format!(
+            "{name} of a new {} must be a JSON object",
+            entity.entity_type()
+        );
+        return Err(Error::new(ErrorKind::WrongType, message));
     };
     if name == METADATA {
         return set_metadata(entity, pairs);

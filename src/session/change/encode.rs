@@ -1,4 +1,4 @@
-//! Entities as JSON in the wire's form, and back.
+//! Entities as JSON in the form of the wire, and back.
 
 use serde_json::Value as Json;
 
@@ -8,24 +8,24 @@ use crate::schema::Attribute;
 use crate::value::Value;
 use crate::wire::{Answer, decode, reference, value_to_json};
 
-/// Which attributes of an entity are encoded; the strategies of the Python client.
+/// The attributes of an entity that [`Session::encode`] includes, as in the Python client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// All of them, loading those that are not loaded. Restricted ones are left out.
+    /// All of them except restricted ones; those that are not loaded are fetched.
     All,
-    /// Those that are loaded or were set, without loading any.
+    /// Those that are loaded or were set; nothing is fetched.
     SetOnly,
-    /// Those that were set here and are not committed.
+    /// Those that were set and are not committed.
     ModifiedOnly,
-    /// Those that the server gave, as it gave them, without computed ones: nobody tells when those
-    /// change.
+    /// The values that the server has, as far as they are loaded. Computed attributes are left out,
+    /// because they change without notice.
     PersistedOnly,
 }
 
 impl Session {
-    /// An entity as JSON: its type, its key and the attributes that `strategy` chooses;
-    /// references as type and key.
+    /// An entity as JSON: its type, its key and the attributes that `strategy` selects. References
+    /// are encoded as type and key.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -42,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// With [`Strategy::All`], what kept the server's answer from arriving.
+    /// With [`Strategy::All`], as for [`populate`](Self::populate).
     pub fn encode(&self, entity: &Entity, strategy: Strategy) -> Result<Json> {
         if strategy == Strategy::All {
             self.load_all(entity)?;
@@ -55,7 +55,7 @@ impl Session {
         })
     }
 
-    /// An entity as JSON, with the values that `value` gives.
+    /// An entity as JSON, with the values that `value` returns.
     pub(crate) fn encode_values(
         &self,
         entity: &Entity,
@@ -73,12 +73,13 @@ impl Session {
         Ok(Json::Object(object))
     }
 
-    /// Takes entities in the wire's form into the session: one object, or a list of them. They
-    /// merge into what is known as a server's answer would.
+    /// Merges entities in the form of the wire, one object or a list of them, into the session, as a
+    /// response of the server would be.
     ///
     /// # Errors
     ///
-    /// [`BadResponse`](crate::ErrorKind::BadResponse) if it is not of that form.
+    /// - [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if `json` is not of that form:
+    ///   nothing is merged.
     pub fn decode(&self, json: &Json) -> Result<Vec<Entity>> {
         let body = serde_json::to_vec(&[serde_json::json!({"data": json})]);
         let Answer { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
@@ -92,11 +93,12 @@ impl Session {
         Ok(entities.collect())
     }
 
-    /// An entity's type and key as JSON, which is how actions refer to it.
+    /// An entity's type and key as JSON: the form in which actions refer to it.
     ///
     /// # Errors
     ///
-    /// [`Validation`](crate::ErrorKind::Validation) for a key with too few or too many values.
+    /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if the key has too few or too many
+    ///   values.
     pub fn entity_reference(&self, entity: &Entity) -> Result<Json> {
         reference(self.schema(), &entity.key()).map(Json::Object)
     }

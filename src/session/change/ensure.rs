@@ -1,4 +1,4 @@
-//! Getting an entity that is known by its data, created if it is not there.
+//! Getting an entity by its data, or creating it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
@@ -6,12 +6,12 @@ use crate::query::{Criterion, all_of, field, select};
 use crate::value::{Data, Paths, Value};
 
 impl Session {
-    /// The one entity whose `identifying_keys` are as in `data`: created if there is none, and
-    /// changed where the rest of `data` differs. Without identifying keys, all of `data` has to
-    /// match.
+    /// The only entity with the values that `data` has for `identifying_keys`. It is created if it
+    /// does not exist, and updated where the rest of `data` differs. Without identifying keys, all of
+    /// `data` must match.
     ///
-    /// As in Python, what is created or changed is committed at once, together with everything
-    /// else that is recorded.
+    /// As in Python, the change is committed at once, together with everything else that is
+    /// recorded.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -27,11 +27,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
-    /// identify by; [`ErrorKind::MultipleFound`] if several entities match; else as for
-    /// [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit). What was created is
-    /// not recorded any more then, unless nobody knows what became of the commit: called again,
-    /// this finds out first.
+    /// A new entity is discarded after an error, unless the commit is in doubt: then the next call
+    /// finds out first whether it was created.
+    ///
+    /// - [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
+    ///   identify the entity by.
+    /// - [`ErrorKind::MultipleFound`] if several entities match: nothing is changed.
+    /// - As for [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit).
     pub fn ensure(
         &self,
         entity_type: &str,
@@ -39,7 +41,7 @@ impl Session {
         identifying_keys: impl Paths,
     ) -> Result<Entity> {
         let criterion = identity(entity_type, &data, &identifying_keys.to_paths())?;
-        self.settle_doubt()?;
+        self.resolve_doubt()?;
         let names: Vec<&str> = data.names().collect();
         let query = self.query(select(entity_type).fields(names).filter(criterion))?;
         let entity = match query.one() {
@@ -79,7 +81,7 @@ fn identity(entity_type: &str, data: &Data, keys: &[&str]) -> Result<Criterion> 
     if criteria.is_empty() {
         return Err(Error::new(
             ErrorKind::Validation,
-            format!("there is nothing to identify the {entity_type} by"),
+            format!("there is nothing to identify the {entity_type} by: the data is empty"),
         ));
     }
     Ok(all_of(criteria))

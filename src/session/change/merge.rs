@@ -1,4 +1,4 @@
-//! Entities of another session.
+//! Taking over entities of another session.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use crate::store::EntityState;
 use crate::value::{EntityKey, Value};
 
 impl Session {
-    /// Takes over an entity of another session, with what that session knows of it and of the
-    /// entities that it leads to. What was set there and not committed is set here too. Answers
-    /// with this session's entity; the other one stays as it is.
+    /// Takes over an entity of another session, with everything that is loaded there of it and of
+    /// the entities that it refers to. Values that were set there and not committed are set here
+    /// too. Returns this session's entity; the other session is not changed.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -30,13 +30,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if the entity, or one that it leads to, is not committed there;
-    /// [`ErrorKind::UnknownType`] if this session's server has no such type.
+    /// - [`ErrorKind::Validation`] if the entity, or one that it refers to, is not committed there.
+    /// - [`ErrorKind::UnknownType`] if this session's server has no such type.
     pub fn merge(&self, entity: &Entity) -> Result<Entity> {
         let mut seen = HashSet::from([entity.key()]);
         let mut waiting = vec![entity.clone()];
         let mut encoded: Vec<Json> = Vec::new();
-        let mut changes: Vec<(EntityKey, String, Change)> = Vec::new();
+        let mut changes: Vec<(EntityKey, String, LocalChange)> = Vec::new();
         while let Some(next) = waiting.pop() {
             if next.state() == Some(EntityState::Created) {
                 return Err(Error::new(
@@ -48,11 +48,11 @@ impl Session {
             encoded.push(next.session.encode_values(&next, remote)?);
             for attribute in next.type_info().attributes() {
                 let name = attribute.name();
-                let change = Change::of(&next, name);
+                let change = LocalChange::of(&next, name);
                 let remote = next.remote_value(name)?.into_iter();
                 for key in remote
                     .flat_map(references)
-                    .chain(change.iter().flat_map(Change::keys))
+                    .chain(change.iter().flat_map(LocalChange::keys))
                 {
                     if seen.insert(key.clone()) {
                         waiting.push(next.session.entity(&key)?);
@@ -63,20 +63,20 @@ impl Session {
         }
         self.decode(&Json::Array(encoded))?;
         for (key, name, change) in changes {
-            change.make(&self.entity(&key)?, &name)?;
+            change.apply(&self.entity(&key)?, &name)?;
         }
         self.entity(&entity.key())
     }
 }
 
-/// What was changed of an attribute and not committed.
-enum Change {
+/// A change of an attribute that is not committed.
+enum LocalChange {
     Set(Value),
-    /// Who joins the collection, and who leaves it.
+    /// The members that are added to the collection and removed from it.
     Extended(Vec<EntityKey>, Vec<EntityKey>),
 }
 
-impl Change {
+impl LocalChange {
     fn of(entity: &Entity, name: &str) -> Option<Self> {
         let store = entity.session.shared.store.lock();
         let place = entity.handle.place;
@@ -92,7 +92,7 @@ impl Change {
         }
     }
 
-    fn make(self, entity: &Entity, name: &str) -> Result<()> {
+    fn apply(self, entity: &Entity, name: &str) -> Result<()> {
         let (added, removed) = match self {
             Self::Set(value) => return entity.set(name, value),
             Self::Extended(added, removed) => (added, removed),

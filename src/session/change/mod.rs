@@ -1,4 +1,5 @@
-//! The unit of work: recording changes, committing them, finding out about lost responses.
+//! The unit of work: recording changes, committing them, reconciling commits whose response was
+//! lost.
 
 mod blame;
 mod by_key;
@@ -7,7 +8,7 @@ mod edit;
 mod encode;
 mod ensure;
 mod merge;
-mod pending;
 mod reconcile;
+mod recorded;
 
 pub use encode::Strategy;

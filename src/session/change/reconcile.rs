@@ -1,4 +1,4 @@
-//! What became of a commit whose answer was lost: the questions to the server.
+//! Reconciliation: asking the server whether a commit whose response was lost has been applied.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,47 +7,55 @@ use serde_json::{Map, Value as Json};
 use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
-use crate::operation::{Action, Operation, Payload, optimise};
+use crate::operation::{Operation, OperationKind, Payload, optimise};
 use crate::schema::EntityType;
 use crate::session::load::by_keys;
 use crate::value::{EntityKey, Value};
 use crate::wire::{query_action, same_value, value_to_json};
 
-/// How many entities one question is about.
-const MOST: usize = 200;
+/// The most entities that one request asks for.
+const MAX_KEYS: usize = 200;
 
-/// What the server has of an entity, by the names of its attributes.
+/// The attributes of an entity on the server.
 type Row = Map<String, Json>;
 
 impl Session {
-    /// Whether the server has what a batch was to bring about.
+    /// Whether a batch has been applied.
     ///
-    /// A batch is one transaction, and the keys of new entities are made here: if one of them is
-    /// there, all of the batch is. One that creates nothing is on the server if everything is
-    /// there that it sets, and everything gone that it deletes; else it may be sent again,
-    /// because updates set the same values and deleting what is gone is no error (SERVER.md D).
+    /// A batch is one transaction, and the keys of new entities are made here: if one of them
+    /// exists, the whole batch has been applied. A batch that creates nothing has been applied if
+    /// every value that it sets is on the server and every entity that it deletes is not; otherwise
+    /// it can safely be sent again, because updates set the same values and deleting a missing
+    /// entity is not an error.
     pub(crate) fn is_applied(&self, operations: &[Operation]) -> Result<bool> {
         let payloads = optimise(operations);
-        if let Some(entity_type) = self.own_keys(&payloads)? {
+        if let Some(entity_type) = self.type_with_new_keys(&payloads)? {
             let created = payloads.iter().filter(|one| {
-                one.action == Action::Create && one.entity.entity_type() == entity_type.name()
+                one.kind == OperationKind::Create && one.entity.entity_type() == entity_type.name()
             });
-            let keys: Vec<EntityKey> = created.map(|one| one.entity.clone()).take(MOST).collect();
+            let keys: Vec<EntityKey> = created
+                .map(|one| one.entity.clone())
+                .take(MAX_KEYS)
+                .collect();
             return Ok(!self.rows_of(entity_type, &keys, &[])?.is_empty());
         }
-        let as_wanted = self
-            .is_as_wanted(&payloads)
-            .and_then(|as_wanted| Ok(as_wanted && self.are_extended(&extended(operations))?));
-        match as_wanted {
-            // A question that the server refuses is refused the next time too.
-            Err(error) if !is_passing(&error) => Ok(false),
-            answer => answer,
+        let is_applied = self
+            .has_values(&payloads)
+            .and_then(|has| Ok(has && self.has_members(&extensions(operations))?));
+        match is_applied {
+            // The server would refuse the same question every time.
+            Err(error) if is_refusal(&error) => Ok(false),
+            result => result,
         }
     }
 
-    /// A type of which the batch creates entities under keys that nobody else can have made.
-    fn own_keys(&self, payloads: &[Payload<'_>]) -> Result<Option<&EntityType>> {
-        for one in payloads.iter().filter(|one| one.action == Action::Create) {
+    /// A type of which the batch creates entities under keys that are unique to it. Keys of several
+    /// parts consist of the keys of other entities, so others can create the same.
+    fn type_with_new_keys(&self, payloads: &[Payload<'_>]) -> Result<Option<&EntityType>> {
+        for one in payloads
+            .iter()
+            .filter(|one| one.kind == OperationKind::Create)
+        {
             let entity_type = self.schema().entity_type(one.entity.entity_type())?;
             if entity_type.primary_key().len() == 1 {
                 return Ok(Some(entity_type));
@@ -56,7 +64,8 @@ impl Session {
         Ok(None)
     }
 
-    fn is_as_wanted(&self, payloads: &[Payload<'_>]) -> Result<bool> {
+    /// Whether the server has what these payloads set, and not what they delete.
+    fn has_values(&self, payloads: &[Payload<'_>]) -> Result<bool> {
         let mut by_type: HashMap<&str, Vec<&Payload<'_>>> = HashMap::new();
         for one in payloads {
             by_type
@@ -66,8 +75,8 @@ impl Session {
         }
         for (name, payloads) in by_type {
             let entity_type = self.schema().entity_type(name)?;
-            for some in payloads.chunks(MOST) {
-                if !self.are_as_wanted(entity_type, some)? {
+            for some in payloads.chunks(MAX_KEYS) {
+                if !self.have_values(entity_type, some)? {
                     return Ok(false);
                 }
             }
@@ -75,7 +84,7 @@ impl Session {
         Ok(true)
     }
 
-    fn are_as_wanted(&self, entity_type: &EntityType, payloads: &[&Payload<'_>]) -> Result<bool> {
+    fn have_values(&self, entity_type: &EntityType, payloads: &[&Payload<'_>]) -> Result<bool> {
         let keys: Vec<EntityKey> = payloads.iter().map(|one| one.entity.clone()).collect();
         let mut names: Vec<&str> = payloads.iter().flat_map(|one| names_of(one)).collect();
         names.sort_unstable();
@@ -83,12 +92,12 @@ impl Session {
         let rows = self.rows_of(entity_type, &keys, &names)?;
         for one in payloads {
             let row = rows.get(&one.entity.parts().collect::<Vec<_>>());
-            let is_as_wanted = match (one.action, row) {
-                (Action::Delete, row) => row.is_none(),
+            let is_applied = match (one.kind, row) {
+                (OperationKind::Delete, row) => row.is_none(),
                 (_, None) => false,
                 (_, Some(row)) => self.has(row, one)?,
             };
-            if !is_as_wanted {
+            if !is_applied {
                 return Ok(false);
             }
         }
@@ -105,23 +114,23 @@ impl Session {
         Ok(true)
     }
 
-    /// Whether everybody is in a collection who joined it, and nobody who left it: who else is in
-    /// it was not this batch's business.
-    fn are_extended(&self, collections: &Extended<'_>) -> Result<bool> {
+    /// Whether collections have the members that were added and not those that were removed. Other
+    /// members do not matter.
+    fn has_members(&self, collections: &Extensions<'_>) -> Result<bool> {
         for ((type_name, name), changes) in collections {
             let entity_type = self.schema().entity_type(type_name)?;
             let keys: Vec<EntityKey> = changes.keys().map(|key| (*key).clone()).collect();
-            for some in keys.chunks(MOST) {
+            for some in keys.chunks(MAX_KEYS) {
                 let rows = self.rows_of(entity_type, some, &[name])?;
                 for entity in some {
                     let row = rows.get(&entity.parts().collect::<Vec<_>>());
                     let Some(Json::Array(found)) = row.and_then(|row| row.get(*name)) else {
                         return Ok(false);
                     };
-                    for (member, joins) in &changes[entity] {
+                    for (member, is_added) in &changes[entity] {
                         let member = Value::Reference((*member).clone());
                         let member = value_to_json(self.schema(), &member)?;
-                        if found.iter().any(|one| same_value(&member, one)) != *joins {
+                        if found.iter().any(|one| same_value(&member, one)) != *is_added {
                             return Ok(false);
                         }
                     }
@@ -131,7 +140,7 @@ impl Session {
         Ok(true)
     }
 
-    /// What the server has of these entities, by the parts of their keys.
+    /// The attributes of these entities on the server, by the parts of their keys.
     fn rows_of(
         &self,
         entity_type: &EntityType,
@@ -144,7 +153,7 @@ impl Session {
         let statement = by_keys(entity_type, entity_type.name(), keys);
         let statement = statement.fields(wanted.collect::<Vec<_>>());
         let action = query_action(&statement.expression()?);
-        let summary = format!("a question about {} {}", keys.len(), entity_type.name());
+        let summary = format!("reconciliation of {} {}", keys.len(), entity_type.name());
         let api = &self.shared.api;
         let (rows,): (Rows,) =
             api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
@@ -173,14 +182,15 @@ fn names_of<'a>(payload: &Payload<'a>) -> Vec<&'a str> {
     payload.data.iter().map(|(name, _, _)| *name).collect()
 }
 
-/// By entity type and name of a collection: for each entity, who joined or left it in the end.
-type Extended<'a> =
+/// By entity type and name of a collection: for each entity, the members that were changed last, and
+/// whether they were added.
+type Extensions<'a> =
     BTreeMap<(&'a str, &'a str), BTreeMap<&'a EntityKey, HashMap<&'a EntityKey, bool>>>;
 
-/// A collection that is set as a whole too seldom fits both: then it is sent again, which does no
-/// harm.
-fn extended(operations: &[Operation]) -> Extended<'_> {
-    let mut collections = Extended::new();
+/// The changes to collections. If the same collection is also set as a whole, the values seldom
+/// match; then the batch is sent again, which is safe.
+fn extensions(operations: &[Operation]) -> Extensions<'_> {
+    let mut collections = Extensions::new();
     for operation in operations {
         if let Operation::Extend {
             entity,
@@ -200,16 +210,17 @@ fn extended(operations: &[Operation]) -> Extended<'_> {
     collections
 }
 
-/// Whether the same question may be answered another time.
-fn is_passing(error: &Error) -> bool {
-    let refused = [
-        ErrorKind::Server,
-        ErrorKind::Validation,
-        ErrorKind::Permission,
-        ErrorKind::Syntax,
-        ErrorKind::UnknownAttribute,
-        ErrorKind::UnknownType,
-        ErrorKind::NotFound,
-    ];
-    !refused.contains(&error.kind())
+/// Whether the server refused the question itself, so that asking again is useless. Any other failure
+/// leaves the commit in doubt.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server
+            | ErrorKind::Validation
+            | ErrorKind::Permission
+            | ErrorKind::Syntax
+            | ErrorKind::UnknownAttribute
+            | ErrorKind::UnknownType
+            | ErrorKind::NotFound
+    )
 }

@@ -207,7 +207,7 @@ impl Made<'_> {
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.session.take_back(&self.components);
+            self.session.discard(&self.components);
         }
     }
 }

@@ -116,7 +116,7 @@ impl Session {
             let missing = match store.read(place, path)? {
                 Read::Known(value) => return Ok(Some(value)),
                 Read::NotSet => return Ok(None),
-                Read::Missing { place, path } => Missing {
+                Read::NotLoaded { place, path } => Missing {
                     entity: store.handle(place),
                     path,
                 },
@@ -165,14 +165,14 @@ impl Session {
             self.schema().check_path(self.schema().by_id(own), path)?;
             let name = path.split('.').next().unwrap_or(path);
             let mut store = self.shared.store.lock();
-            if !matches!(store.read(place, name)?, Read::Missing { .. }) {
+            if !matches!(store.read(place, name)?, Read::NotLoaded { .. }) {
                 continue;
             }
             if matches!(mode, Populate::Peers | Populate::One) && self.has_cache() {
                 drop(store);
                 self.look_up(place, name, mode == Populate::Peers);
                 store = self.shared.store.lock();
-                if !matches!(store.read(place, name)?, Read::Missing { .. }) {
+                if !matches!(store.read(place, name)?, Read::NotLoaded { .. }) {
                     continue;
                 }
             }

@@ -9,9 +9,8 @@ use serde_json::Value as Json;
 
 use crate::cache::{Cache, Counters, KeyMaker};
 use crate::handle::{Entity, Session, Shared};
-use crate::operation::Operation;
 use crate::schema::{Attribute, EntityType, NameId, Schema, TypeId};
-use crate::store::{Effects, Fetch};
+use crate::store::Fetch;
 use crate::value::{EntityKey, Key};
 use crate::wire::{Answer, Known, Rows, family, join, kept, known_in, read_kept};
 
@@ -28,18 +27,6 @@ pub(crate) struct Lower {
     /// What was put there before, in seconds since 1970, does not count.
     pub(crate) not_before: AtomicU64,
     pub(crate) counters: Counters,
-}
-
-/// What the cache is to be told once a commit has ended.
-pub(crate) enum CommitNews {
-    Nothing,
-    Committed {
-        effects: Effects,
-        /// What the commit set, then what the server answered.
-        known: [Vec<Known>; 2],
-    },
-    /// The server may have taken these, or not, and these collections may have changed.
-    InDoubt(Arc<Vec<Operation>>, Vec<Known>),
 }
 
 impl Lower {
@@ -257,59 +244,6 @@ impl Shared {
             let keys = entities.iter();
             let keys = keys.map(|(entity_type, key)| lower.key(&self.schema, *entity_type, key));
             lower.remove(&keys.collect::<Vec<_>>());
-        }
-    }
-
-    /// Ends a commit in the store. Without rows it failed.
-    pub(crate) fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
-        let has_cache = self.lower.get().is_some();
-        let answered = match &rows {
-            Some(rows) if has_cache => known_in(&self.schema, rows, std::iter::empty()),
-            _ => Vec::new(),
-        };
-        let mut store = self.store.lock();
-        let operations = store.operations_in_flight();
-        match rows {
-            Some(rows) if has_cache => {
-                let effects = store.effects(&operations);
-                drop(operations);
-                store.commit_succeeded(rows);
-                let known = [store.known_after(&effects), answered];
-                CommitNews::Committed { effects, known }
-            }
-            Some(rows) => {
-                store.commit_succeeded(rows);
-                CommitNews::Nothing
-            }
-            None if has_cache && in_doubt => {
-                let effects = store.effects(&operations).on_collections();
-                store.commit_failed(in_doubt);
-                CommitNews::InDoubt(operations, store.known_after(&effects))
-            }
-            None => {
-                store.commit_failed(in_doubt);
-                CommitNews::Nothing
-            }
-        }
-    }
-
-    /// Tells the cache of a commit that has ended; outside the store's lock.
-    pub(crate) fn tell_cache(&self, news: &CommitNews) {
-        match news {
-            CommitNews::Nothing => {}
-            CommitNews::Committed { effects, known } => {
-                known.iter().for_each(|known| self.write_to_cache(known));
-                self.remove_from_cache(&effects.deleted);
-            }
-            CommitNews::InDoubt(operations, moved) => {
-                self.write_to_cache(moved);
-                let entities = operations.iter().filter_map(|operation| {
-                    let entity = operation.entity();
-                    let entity_type = self.schema.find(entity.entity_type())?;
-                    Some((entity_type.id(), entity.key().clone()))
-                });
-                self.remove_from_cache(&entities.collect::<Vec<_>>());
-            }
         }
     }
 }

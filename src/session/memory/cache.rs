@@ -252,7 +252,7 @@ impl SessionCache<'_> {
     /// Forgets in every layer what the server said of an entity, so that the next read asks
     /// again. What was set here and is not yet committed stays.
     pub fn remove(&self, entity: &EntityKey) {
-        self.session.shared.store.lock().forget_values(entity);
+        self.session.shared.store.lock().invalidate(entity);
         self.session.remove_from_cache(std::slice::from_ref(entity));
     }
 
@@ -262,7 +262,7 @@ impl SessionCache<'_> {
     ///
     /// The layers below are not asked one by one: every key is looked at.
     pub fn clear(&self) {
-        self.session.shared.store.lock().forget_all();
+        self.session.shared.store.lock().invalidate_all();
         if let Some(lower) = self.session.shared.lower.get() {
             let start = lower.key_maker.key(&lower.scope);
             let pattern = format!("^{}", regex_lite::escape(&start));
@@ -299,7 +299,7 @@ impl SessionCache<'_> {
             evictions: read(&counters.evictions),
             writes: store.records_made(),
             entries: Some(store.len() as u64),
-            bytes: Some(store.weigh() as u64),
+            bytes: Some(store.memory_estimate() as u64),
             ..CacheStatistics::default()
         };
         drop(store);

@@ -185,10 +185,10 @@ impl Shared {
         let mut store = self.store.lock();
         match changed.action {
             UpdateAction::Remove => store.deleted_elsewhere(key),
-            _ => store.forget_values(key),
+            _ => store.invalidate(key),
         }
         for owner in &owners {
-            store.forget_members(owner, entity_type.name());
+            store.invalidate_collections_of_key(owner, entity_type.name());
         }
         drop(store);
         if self.lower.get().is_none() {
@@ -206,7 +206,7 @@ impl Shared {
 
     /// Nothing is told of what happened while there was no connection.
     fn take_in_gap(&self) {
-        self.store.lock().forget_all();
+        self.store.lock().invalidate_all();
         if let Some(lower) = self.lower.get() {
             lower.distrust();
         }

@@ -58,7 +58,7 @@ impl Session {
             log::warn!("a session is reset with {pending} operations that were not committed");
         }
         self.rollback();
-        self.shared.store.lock().forget_all();
+        self.shared.store.lock().invalidate_all();
         // Bindings may hang on what was forgotten.
         if let Err(error) = self.configure_locations() {
             log::error!("locations are not configured again: {error}");
@@ -69,7 +69,7 @@ impl Session {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        self.session.shared.store.lock().forget_since(self.mark);
+        self.session.shared.store.lock().evict_since(self.mark);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commits whose answer is lost: applied once, or still recorded.
+//! Commits whose response is lost: applied once, or still recorded.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -19,7 +19,7 @@ use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 use support::{builder, emulator, open};
 
-/// Forwards requests, and loses some: which ones, the test says by number.
+/// Forwards requests and loses some of them, as the test plans.
 #[derive(Clone, Default)]
 struct Lossy {
     plan: Arc<Plan>,
@@ -27,15 +27,15 @@ struct Lossy {
 
 #[derive(Default)]
 struct Plan {
-    /// Requests from now on that never reach the server.
+    /// How many of the next requests do not reach the server.
     swallowed: AtomicU32,
-    /// Requests from now on that reach it and whose answers are lost.
+    /// How many of the next requests reach the server and lose their response.
     unanswered: AtomicU32,
-    /// Requests with changes from now on that reach it only when the next one is sent.
+    /// How many of the next requests with changes reach the server only when another one is sent.
     late: AtomicU32,
     under_way: Mutex<Vec<Vec<u8>>>,
-    /// What begins at the next request with changes: whether it and those after it arrive, and how
-    /// many of them, or of their answers, are lost.
+    /// From the next request with changes on: whether requests arrive, and how many requests, or
+    /// their responses, are lost.
     from_change: Mutex<Option<(bool, u32)>>,
     /// How many requests with changes have reached it.
     changes: AtomicU32,
@@ -112,7 +112,7 @@ fn is_change(request: &Request<'_>) -> bool {
     actions.any(|action| text.contains(&format!("\"action\":\"{action}\"")))
 }
 
-/// Waits that no test notices.
+/// Waits too short to slow down a test.
 const QUICK: Retry = Retry::new()
     .first_wait(Duration::from_millis(1))
     .longest_wait(Duration::from_millis(2));
@@ -125,12 +125,12 @@ struct Lost {
 }
 
 impl Lost {
-    /// It sends nothing again by itself.
+    /// A session that sends nothing again by itself.
     fn new() -> Self {
         Self::with(|builder| builder.retry(Retry::off()))
     }
 
-    /// It sends again.
+    /// A session that sends again.
     fn quick() -> Self {
         Self::with(|builder| builder.retry(QUICK))
     }
@@ -147,7 +147,7 @@ impl Lost {
         }
     }
 
-    /// Over HTTP, which only the server's faults break.
+    /// A session over HTTP, for faults of the emulator.
     fn over_http() -> Self {
         let server = emulator();
         let session = builder(&server).retry(QUICK).open().unwrap();
@@ -163,16 +163,16 @@ impl Lost {
         self.plan.swallowed.store(requests, Ordering::SeqCst);
     }
 
-    /// Loses the answers to the next requests.
-    fn leave_unanswered(&self, requests: u32) {
+    /// Loses the responses to the next requests.
+    fn lose_responses(&self, requests: u32) {
         self.plan.unanswered.store(requests, Ordering::SeqCst);
     }
 
-    fn leave_change_unanswered(&self) {
+    fn lose_response_to_change(&self) {
         *self.plan.from_change.lock().unwrap() = Some((true, 1));
     }
 
-    /// Loses the next request with changes, or its answer, and the question after it.
+    /// Loses the next request with changes, or its response, and the reconciliation after it.
     fn leave_in_doubt(&self, arrives: bool) {
         *self.plan.from_change.lock().unwrap() = Some((arrives, 2));
     }
@@ -197,7 +197,7 @@ impl Lost {
         self.session.create("Note", data).unwrap()
     }
 
-    /// A folder that gets a note by the next commit.
+    /// A folder to which the next commit adds a note.
     fn noted(&self) -> Entity {
         let (folder, note) = (self.folder("noted"), self.note("once"));
         self.session.commit().unwrap();
@@ -212,26 +212,26 @@ impl Lost {
         found.unwrap().len()
     }
 
-    /// The entity as a session sees it that loses nothing.
+    /// The entity in a session that loses nothing.
     fn seen(&self, entity: &Entity) -> Entity {
         let found = open(&self.server).get(entity.entity_type(), entity.key());
         found.unwrap().unwrap()
     }
 
-    fn is_settled(&self) -> bool {
+    fn nothing_recorded(&self) -> bool {
         self.session.recorded_operations().is_empty()
     }
 }
 
 #[test]
-fn an_applied_commit_is_found_out_at_once() {
+fn an_applied_commit_is_reconciled_at_once() {
     let lost = Lost::new();
-    let folder = lost.folder("lost answer");
-    lost.leave_unanswered(1);
+    let folder = lost.folder("lost response");
+    lost.lose_responses(1);
     lost.session.commit().unwrap();
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     assert_eq!(folder.state(), None);
-    assert_eq!(lost.count("lost answer"), 1);
+    assert_eq!(lost.count("lost response"), 1);
     assert!(!folder.get::<String>("project_id").unwrap().is_empty());
 }
 
@@ -242,7 +242,7 @@ fn a_commit_that_never_arrived_is_sent_again_by_the_next() {
     lost.swallow(1);
     let error = lost.session.commit().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
-    assert!(error.to_string().contains("not on the server"), "{error}");
+    assert!(error.to_string().contains("was not applied"), "{error}");
     assert_eq!(
         (
             lost.session.recorded_operations().len(),
@@ -255,28 +255,30 @@ fn a_commit_that_never_arrived_is_sent_again_by_the_next() {
 }
 
 #[test]
-fn while_it_cannot_be_told_the_queue_is_kept_and_the_next_commit_asks() {
+fn a_commit_in_doubt_stays_recorded_and_is_reconciled_by_the_next() {
     let lost = Lost::new();
     let folder = lost.folder("in doubt");
-    // The answer to the commit is lost, and so is the question after it.
-    lost.leave_unanswered(2);
+    // The response to the commit is lost, and so is that to the reconciliation.
+    lost.lose_responses(2);
     let error = lost.session.commit().unwrap_err();
     assert!(
-        error.to_string().contains("the next commit asks first"),
+        error
+            .to_string()
+            .contains("the next commit finds out first"),
         "{error}"
     );
     assert_eq!(lost.session.recorded_operations().len(), 1);
-    // What is recorded meanwhile is sent too.
+    // Operations that are recorded later are sent too.
     folder.set("description", "later").unwrap();
     lost.session.commit().unwrap();
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     assert_eq!(lost.count("in doubt"), 1);
     let seen = lost.seen(&folder);
     assert_eq!(seen.get::<String>("description").unwrap(), "later");
 }
 
 #[test]
-fn updates_and_deletions_are_settled_by_their_values() {
+fn updates_and_deletions_are_reconciled_by_their_values() {
     let lost = Lost::new();
     let folder = lost.folder("twice");
     let (user, task, status) = (lost.first("User"), lost.first("Task"), lost.first("Status"));
@@ -295,13 +297,13 @@ fn updates_and_deletions_are_settled_by_their_values() {
         task.set("status", &status).unwrap();
         user.set("first_name", "Ada").unwrap();
     };
-    // The answer is lost, and the values are there: nothing is sent a second time.
+    // The response is lost, and the values are on the server: nothing is sent a second time.
     changes();
-    lost.leave_unanswered(1);
+    lost.lose_responses(1);
     let (outcome, requests) = commit();
     outcome.unwrap();
     assert_eq!(requests, 1);
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     assert_eq!(folder.state(), None);
     // The request is lost.
     user.set("first_name", "Bob").unwrap();
@@ -317,16 +319,16 @@ fn updates_and_deletions_are_settled_by_their_values() {
     assert_eq!(requests, 1);
     // The same with a deletion.
     lost.session.delete(&folder).unwrap();
-    lost.leave_unanswered(1);
+    lost.lose_responses(1);
     let (outcome, requests) = commit();
     outcome.unwrap();
     assert_eq!(requests, 1);
     assert_eq!(lost.count("twice"), 0);
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
 }
 
 #[test]
-fn rows_with_keys_that_others_may_have_made_are_settled_by_their_values() {
+fn rows_with_keys_that_others_may_have_made_are_reconciled_by_their_values() {
     let lost = Lost::new();
     let folder = lost.folder("with data");
     lost.session.commit().unwrap();
@@ -334,11 +336,11 @@ fn rows_with_keys_that_others_may_have_made_are_settled_by_their_values() {
     let metadata = folder.metadata().unwrap();
     metadata.to_map().unwrap();
     metadata.set("shared", "ours").unwrap();
-    // Somebody else makes the same row, while our request does not arrive.
+    // Another session creates the same row, while our request does not arrive.
     other.metadata().unwrap().set("shared", "theirs").unwrap();
     other.session().commit().unwrap();
     lost.swallow(1);
-    // Whatever becomes of it, ours is either there or still recorded.
+    // Our row is either on the server or still recorded.
     let outcome = lost.session.commit();
     let value = || {
         let seen = lost.seen(&folder);
@@ -350,7 +352,7 @@ fn rows_with_keys_that_others_may_have_made_are_settled_by_their_values() {
 }
 
 #[test]
-fn what_did_not_arrive_is_sent_again_within_the_commit() {
+fn a_lost_request_is_sent_again_within_the_commit() {
     let lost = Lost::quick();
     let folder = lost.folder("persistent");
     lost.swallow(1);
@@ -359,22 +361,22 @@ fn what_did_not_arrive_is_sent_again_within_the_commit() {
     folder.set("description", "again").unwrap();
     lost.swallow(1);
     lost.session.commit().unwrap();
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     let seen = lost.seen(&folder);
     assert_eq!(seen.get::<String>("description").unwrap(), "again");
     assert_eq!(lost.changes(), 2);
 }
 
 #[test]
-fn a_request_that_arrives_after_all_is_not_applied_twice() {
+fn a_request_that_arrives_late_is_not_applied_twice() {
     let lost = Lost::quick();
     let folder = lost.folder("late");
-    // Asked about, it is not there; sent again, it has arrived just before.
+    // The first request arrives after the reconciliation and before the second request.
     lost.plan.late.store(1, Ordering::SeqCst);
     lost.session.commit().unwrap();
     assert_eq!(lost.changes(), 2);
     assert_eq!(lost.count("late"), 1);
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     assert_eq!(folder.state(), None);
     // The same over two commits.
     let lost = Lost::new();
@@ -383,19 +385,19 @@ fn a_request_that_arrives_after_all_is_not_applied_twice() {
     lost.session.commit().unwrap_err();
     lost.session.commit().unwrap();
     assert_eq!(lost.count("later"), 1);
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
 }
 
 #[test]
-fn what_is_recorded_after_a_lost_commit_has_a_fate_of_its_own() {
+fn later_operations_do_not_share_a_request_with_a_lost_commit() {
     let lost = Lost::new();
     lost.folder("first");
     lost.plan.late.store(1, Ordering::SeqCst);
     lost.session.commit().unwrap_err();
-    // The first is still under way when the second comes to it.
+    // The first request is still under way when the second commit begins.
     lost.folder("second");
     lost.session.commit().unwrap();
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     assert_eq!((lost.count("first"), lost.count("second")), (1, 1));
 }
 
@@ -407,22 +409,22 @@ fn a_lost_commit_may_be_sent_again_in_chunks() {
         for name in &names {
             lost.folder(&format!("{name} {arrives}"));
         }
-        // Neither the answer comes nor that to the question.
+        // The response to the commit and that to the reconciliation are lost.
         lost.leave_in_doubt(arrives);
         lost.session.commit().unwrap_err();
         lost.folder(&format!("one more {arrives}"));
-        // In the middle of it another answer is lost.
+        // Another response is lost between the chunks.
         let mut left = Vec::new();
         let mut chunks = || {
             lost.session.commit_in_chunks(2, |done, all| {
                 left.push(all - done);
                 if left.len() == 1 {
-                    lost.leave_unanswered(1);
+                    lost.lose_responses(1);
                 }
             })
         };
         while chunks().is_err() {}
-        assert!(lost.is_settled());
+        assert!(lost.nothing_recorded());
         assert_eq!(left.last(), Some(&0));
         for name in names.iter().map(String::as_str).chain(["one more"]) {
             assert_eq!(
@@ -435,18 +437,18 @@ fn a_lost_commit_may_be_sent_again_in_chunks() {
 }
 
 #[test]
-fn an_extended_collection_is_sent_again_without_harm() {
+fn an_extended_collection_can_be_sent_twice() {
     let lost = Lost::quick();
     let folder = lost.noted();
-    lost.leave_unanswered(3);
+    lost.lose_responses(3);
     lost.session.commit().unwrap();
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     let seen = lost.seen(&folder);
     assert_eq!(seen.collection("notes").unwrap().len().unwrap(), 1);
 }
 
 #[test]
-fn a_lost_question_before_the_commit_leaves_no_doubt() {
+fn a_lost_request_for_members_leaves_no_doubt() {
     let lost = Lost::new();
     lost.noted();
     lost.swallow(1);
@@ -456,7 +458,7 @@ fn a_lost_question_before_the_commit_leaves_no_doubt() {
         error.contains("commit of 1 change, which stays recorded"),
         "{error}"
     );
-    assert!(!error.contains("may be on the server"), "{error}");
+    assert!(!error.contains("may have been applied"), "{error}");
     assert!(!error.contains("safely"), "{error}");
     assert_eq!(lost.changes(), before);
     lost.session.commit().unwrap();
@@ -464,7 +466,7 @@ fn a_lost_question_before_the_commit_leaves_no_doubt() {
 }
 
 #[test]
-fn an_extended_collection_is_settled_by_who_is_in_it() {
+fn an_extended_collection_is_reconciled_by_its_members() {
     let lost = Lost::over_http();
     let folder = lost.folder("noted");
     let (one, two) = (lost.note("one"), lost.note("two"));
@@ -474,17 +476,17 @@ fn an_extended_collection_is_settled_by_who_is_in_it() {
         let faults = lost.server.faults();
         faults.push(fault.only("update"));
         let count = support::requests(&lost.session, || lost.session.commit().unwrap());
-        assert!(lost.is_settled());
+        assert!(lost.nothing_recorded());
         assert!(faults.pending().is_empty());
         count
     };
-    // Who is in it by now, the change, and what became of it.
+    // Three requests: the present members, the change, the reconciliation.
     notes.push(&one).unwrap();
     assert_eq!(requests_of_commit(Fault::unanswered()), 3);
     notes.push(&two).unwrap();
     notes.remove(&one).unwrap();
     assert_eq!(requests_of_commit(Fault::unanswered()), 3);
-    // What has not arrived is sent again, with the question before it.
+    // Five requests: the first two are sent again after the reconciliation.
     notes.push(&one).unwrap();
     assert_eq!(requests_of_commit(Fault::bad_gateway()), 5);
     let seen = lost.seen(&folder);
@@ -494,7 +496,7 @@ fn an_extended_collection_is_settled_by_who_is_in_it() {
 #[test]
 fn random_losses_apply_everything_exactly_once() {
     let lost = Lost::new();
-    // A fixed sequence of faults: neither seed nor clock decides whether this passes.
+    // A fixed sequence of faults, so that the test does not depend on a seed or a clock.
     let mut state = 12345_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -503,10 +505,10 @@ fn random_losses_apply_everything_exactly_once() {
     for n in 0..100 {
         lost.folder(&format!("faulty {n}"));
         lost.swallow(next() % 3);
-        lost.leave_unanswered(next() % 3);
+        lost.lose_responses(next() % 3);
         while lost.session.commit().is_err() {}
     }
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
     let found = open(&lost.server).query("Folder where name like \"faulty %\"");
     assert_eq!(found.unwrap().count().unwrap(), 100);
 }
@@ -535,7 +537,7 @@ fn caching() -> (Lost, Arc<MemoryCache>, Entity) {
     (lost, cache, shot)
 }
 
-/// What a session reads that has nothing but this cache, and how many requests it takes.
+/// What a session with nothing but this cache reads, and how many requests that takes.
 fn seen_by_another(
     lost: &Lost,
     cache: &Arc<MemoryCache>,
@@ -555,29 +557,29 @@ fn seen_by_another(
 }
 
 #[test]
-fn a_lost_answer_leaves_nothing_old_in_the_cache() {
+fn a_lost_response_leaves_nothing_stale_in_the_cache() {
     let (lost, cache, shot) = caching();
     let (_, children, asked) = seen_by_another(&lost, &cache, &shot);
     assert_eq!(asked, 0, "it is in the cache");
     let mut more = children.clone();
     more.push("zz new".to_owned());
 
-    // The commit is found out about at once.
+    // The commit is reconciled at once.
     shot.set("description", "one").unwrap();
     let new = data! { "name": "zz new", "parent": &shot };
     lost.session.create("Task", new).unwrap();
-    lost.leave_unanswered(1);
+    lost.lose_responses(1);
     lost.session.commit().unwrap();
     let (description, names, _) = seen_by_another(&lost, &cache, &shot);
     assert_eq!((description.as_deref(), &names), (Some("one"), &more));
 
-    // It stays in doubt: neither list of children may be taken for the server's.
-    let gone = shot.collection("children").unwrap().all().unwrap();
-    let gone = gone
+    // The commit stays in doubt, so that neither list of children is valid.
+    let removed = shot.collection("children").unwrap().all().unwrap();
+    let removed = removed
         .iter()
         .find(|one| one.get::<String>("name").unwrap() == "zz new");
-    lost.session.delete(gone.unwrap()).unwrap();
-    lost.leave_unanswered(2);
+    lost.session.delete(removed.unwrap()).unwrap();
+    lost.lose_responses(2);
     lost.session.commit().unwrap_err();
     let (description, names, asked) = seen_by_another(&lost, &cache, &shot);
     assert_eq!((description.as_deref(), &names), (Some("one"), &children));
@@ -585,7 +587,7 @@ fn a_lost_answer_leaves_nothing_old_in_the_cache() {
 }
 
 #[test]
-fn what_was_rolled_back_in_doubt_is_asked_for() {
+fn values_that_were_rolled_back_in_doubt_are_fetched() {
     for is_applied in [true, false] {
         let (lost, cache, shot) = caching();
         let (_, before, _) = seen_by_another(&lost, &cache, &shot);
@@ -598,7 +600,7 @@ fn what_was_rolled_back_in_doubt_is_asked_for() {
         let new = lost.session.create("Task", new).unwrap();
         lost.leave_in_doubt(is_applied);
         let error = lost.session.commit().unwrap_err();
-        assert!(error.to_string().contains("asks first"), "{error}");
+        assert!(error.to_string().contains("finds out first"), "{error}");
         lost.session.rollback();
 
         let description: Option<String> = shot.get("description").unwrap();
@@ -630,16 +632,16 @@ fn what_was_rolled_back_in_doubt_is_asked_for() {
 }
 
 #[test]
-fn who_ensures_again_while_it_is_in_doubt_makes_nothing_twice() {
+fn ensure_after_a_commit_in_doubt_creates_nothing_twice() {
     for arrives in [true, false] {
         let lost = Lost::new();
         let data = data! { "name": "ensured", "parent": lost.first("Project where name is test") };
         let ensure = || lost.session.ensure("Folder", data.clone(), "name");
         lost.leave_in_doubt(arrives);
         let error = ensure().unwrap_err();
-        assert!(error.to_string().contains("asks first"), "{error}");
+        assert!(error.to_string().contains("finds out first"), "{error}");
         let folder = ensure().unwrap();
-        assert!(lost.is_settled());
+        assert!(lost.nothing_recorded());
         assert_eq!(lost.count("ensured"), 1, "{arrives}");
         assert_eq!(lost.seen(&folder).state(), None);
     }
@@ -667,29 +669,29 @@ impl Lost {
 }
 
 #[test]
-fn a_timer_whose_answer_is_lost_is_found_out_about() {
+fn a_timer_whose_response_is_lost_is_reconciled() {
     let lost = Lost::new();
     let worker = lost.worker();
-    lost.leave_change_unanswered();
+    lost.lose_response_to_change();
     let timer = worker
         .start_timer(TimerOptions::new().comment("working"))
         .unwrap();
     assert_eq!((timer.state(), lost.timers(&worker)), (None, (1, 0)));
-    lost.leave_change_unanswered();
+    lost.lose_response_to_change();
     let timelog = worker.stop_timer().unwrap();
     assert_eq!(timelog.get::<String>("comment").unwrap(), "working");
     assert_eq!((timelog.state(), lost.timers(&worker)), (None, (0, 1)));
-    assert!(lost.is_settled());
+    assert!(lost.nothing_recorded());
 }
 
 #[test]
-fn a_timer_in_doubt_is_neither_lost_nor_made_twice() {
+fn a_timer_in_doubt_is_neither_lost_nor_created_twice() {
     for arrives in [true, false] {
         let lost = Lost::new();
         let worker = lost.worker();
         lost.leave_in_doubt(arrives);
         let error = worker.start_timer(TimerOptions::new()).unwrap_err();
-        assert!(error.to_string().contains("asks first"), "{error}");
+        assert!(error.to_string().contains("finds out first"), "{error}");
         assert_eq!(lost.session.plan().changes.len(), 1, "it is still recorded");
         // There is one by now, whichever way.
         let error = worker.start_timer(TimerOptions::new()).unwrap_err();
@@ -698,10 +700,10 @@ fn a_timer_in_doubt_is_neither_lost_nor_made_twice() {
 
         lost.leave_in_doubt(arrives);
         worker.stop_timer().unwrap_err();
-        // It has been stopped by now, and is not stopped again.
+        // It has been stopped by now and is not stopped again.
         let error = worker.stop_timer().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert_eq!(lost.timers(&worker), (0, 1), "{arrives}");
-        assert!(lost.is_settled());
+        assert!(lost.nothing_recorded());
     }
 }

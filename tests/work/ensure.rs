@@ -1,0 +1,104 @@
+//! Creating or updating by data, and what an error leaves behind.
+
+use ftrack_api::{ErrorKind, data};
+use serde_json::json;
+
+use crate::same;
+use crate::support::{Studio, requests};
+
+#[test]
+fn ensure_finds_creates_and_updates() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let nasty = "o'\"Brien\\";
+    let first = session
+        .ensure(
+            "User",
+            data! { "username": nasty, "email": "a@b.c" },
+            &["username"],
+        )
+        .unwrap();
+    let again = session
+        .ensure(
+            "User",
+            data! { "username": nasty, "email": "d@e.f" },
+            &["username"],
+        )
+        .unwrap();
+    assert_eq!(first, again);
+    assert_eq!(
+        same(&studio.other(), &first)
+            .get::<String>("email")
+            .unwrap(),
+        "d@e.f"
+    );
+    let unchanged = || {
+        drop(
+            session
+                .ensure("User", data! { "username": nasty }, "")
+                .unwrap(),
+        );
+    };
+    assert_eq!(requests(session, unchanged), 1);
+
+    // The key can identify as well, and so can what cannot be changed.
+    let data = data! { "id": first.id(), "email": "g@h.i" };
+    assert_eq!(session.ensure("User", data, "id").unwrap(), first);
+
+    // A reference can identify too.
+    let project = studio.project();
+    let data = data! { "name": "shared", "parent": &project };
+    let folder = session
+        .ensure("Folder", data.clone(), ["name", "parent"])
+        .unwrap();
+    assert_eq!(
+        studio
+            .other()
+            .ensure("Folder", data, ["name", "parent"])
+            .unwrap()
+            .key(),
+        folder.key()
+    );
+
+    for (data, keys, kind) in [
+        (data! { "name": "x" }, vec!["nmae"], ErrorKind::Validation),
+        (data! {}, vec![], ErrorKind::Validation),
+        (
+            data! { "status": "active" },
+            vec!["status"],
+            ErrorKind::MultipleFound,
+        ),
+    ] {
+        assert_eq!(
+            session.ensure("Project", data, &keys).unwrap_err().kind(),
+            kind
+        );
+    }
+}
+
+#[test]
+fn a_failed_creation_leaves_nothing_recorded() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    // Some of the pairs are good.
+    let data = data! {
+        "name": "x", "parent": &studio.project(), "metadata": json!({"a": "1"}),
+        "custom_attributes": json!({"fstart": 1, "nonsense": 2}),
+    };
+    let error = session.create("Shot", data).unwrap_err();
+    assert!(error.to_string().contains("; it has: fstart"), "{error}");
+    assert!(session.plan().is_empty(), "{}", session.plan());
+    // The server refuses it.
+    let data = data! { "name": "x", "parent_id": "00000000-0000-0000-0000-000000000000" };
+    session.ensure("Folder", data, "").unwrap_err();
+    assert!(session.plan().is_empty(), "{}", session.plan());
+    // Who is marked for deletion gets no metadata, and loses none.
+    let task = studio.task();
+    let metadata = task.metadata().unwrap();
+    metadata.set("a", "b").unwrap();
+    session.commit().unwrap();
+    session.delete(&task).unwrap();
+    metadata.set("new", "c").unwrap_err();
+    metadata.remove("a").unwrap_err();
+    assert_eq!(session.plan().changes.len(), 1, "{}", session.plan());
+}

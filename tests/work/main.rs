@@ -1,0 +1,56 @@
+//! The unit of work against a server: what is created, changed and deleted, and what other sessions
+//! see of it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod collections;
+mod commits;
+mod custom_attributes;
+mod ensure;
+mod reading;
+mod sessions;
+#[path = "../support/mod.rs"]
+mod support;
+
+use ftrack_api::{Entity, Session};
+use support::{Studio, open};
+
+impl Studio {
+    /// A session in which nothing is loaded.
+    fn other(&self) -> Session {
+        open(&self.server)
+    }
+
+    fn project(&self) -> Entity {
+        self.session
+            .query("Project where name is test")
+            .unwrap()
+            .one()
+            .unwrap()
+    }
+
+    fn task(&self) -> Entity {
+        self.session
+            .query("select name, bid from Task")
+            .unwrap()
+            .first()
+            .unwrap()
+            .unwrap()
+    }
+
+    fn shot(&self) -> Entity {
+        self.session
+            .query("select name from Shot")
+            .unwrap()
+            .first()
+            .unwrap()
+            .unwrap()
+    }
+}
+
+/// The same entity in another session.
+fn same(session: &Session, entity: &Entity) -> Entity {
+    session
+        .get(entity.entity_type(), entity.key())
+        .unwrap()
+        .unwrap()
+}
