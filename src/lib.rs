@@ -32,6 +32,7 @@ pub mod doctor;
 pub mod entity;
 mod error;
 pub mod event;
+mod files;
 mod handle;
 mod hub;
 pub mod location;

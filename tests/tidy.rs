@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "sequence",
     "store",
     "lock",
+    "files",
     "config",
     "calls",
     "transport",

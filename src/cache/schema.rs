@@ -1,8 +1,8 @@
-//! The schema on disk: found by the folder, trusted by its hash.
+//! The schema on disk: one file in a folder, accepted if its hash is the server's.
 //!
-//! The file is the Python client's, by name and format: a JSON list of schemas. We write the very
-//! text whose MD5 the server tells, so that checking our own file takes one pass over its bytes;
-//! any other JSON text of the same schemas is good as well.
+//! Name and format are those of the Python client: a JSON list of schemas. What is written is the
+//! text whose MD5 the server reports, so that checking it takes one pass over the bytes. Any other
+//! JSON text of the same schemas is accepted as well.
 
 use std::io::{ErrorKind as IoErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,15 @@ use serde_json::Value as Json;
 
 use crate::config::{Config, SchemaCache};
 use crate::error::Result;
+use crate::files;
 use crate::schema::{Schema, WireSchema, md5_hex, schema_hash};
 
 const FILE_NAME: &str = "ftrack_api_schema_cache.json";
 
-/// The file for this configuration, if there is to be one.
+/// The largest file that is read. Schemas of large studios have about 3 MB.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// The file for this configuration; `None` if the schema is not cached.
 pub(crate) fn file_for(config: &Config) -> Option<PathBuf> {
     match &config.schema_cache {
         SchemaCache::Off => None,
@@ -34,9 +38,9 @@ pub(crate) fn file_for(config: &Config) -> Option<PathBuf> {
     }
 }
 
-/// The schema in `file`, if it is the one with this hash. Anything else is a miss.
+/// The schema in `file` if it has this hash. Anything else is a miss.
 pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
-    let bytes = match std::fs::read(file) {
+    let bytes = match files::read_regular(file, MAX_FILE_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => {
             if error.kind() != IoErrorKind::NotFound {
@@ -48,7 +52,10 @@ pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
     match parse(&bytes, hash) {
         Ok(Some(schema)) => Some(schema),
         Ok(None) => {
-            log::debug!("the schema cache {} is of another schema", file.display());
+            log::debug!(
+                "the schema cache {} holds a different schema",
+                file.display()
+            );
             None
         }
         Err(error) => {
@@ -61,11 +68,11 @@ pub(crate) fn read(file: &Path, hash: &str) -> Option<Schema> {
     }
 }
 
-/// The schema in `file`, whatever the server has now.
+/// The schema in `file`, whatever its hash.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is none.
+/// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if no schema can be read from it.
 pub(crate) fn read_offline(file: Option<&Path>) -> Result<Schema> {
     let refuse = |why: String| {
         crate::Error::new(
@@ -82,13 +89,13 @@ pub(crate) fn read_offline(file: Option<&Path>) -> Result<Schema> {
             "the schema cache {name} cannot be used offline: {error}"
         ))
     };
-    let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let bytes = files::read_regular(file, MAX_FILE_BYTES).map_err(|error| unusable(&error))?;
     let schemas: Json = serde_json::from_slice(&bytes).map_err(|error| unusable(&error))?;
     let (schema, _) = from_server(schemas).map_err(|error| unusable(&error))?;
     Ok(schema)
 }
 
-/// `None` for a good text of another schema.
+/// `None` for the valid text of a different schema.
 fn parse(bytes: &[u8], hash: &str) -> std::result::Result<Option<Schema>, crate::Error> {
     let bad = |error: serde_json::Error| {
         crate::Error::new(crate::ErrorKind::BadResponse, error.to_string())
@@ -105,11 +112,11 @@ fn parse(bytes: &[u8], hash: &str) -> std::result::Result<Option<Schema>, crate:
     Schema::from_wire(wire, hash.to_owned()).map(Some)
 }
 
-/// The schema that a server sent, and the text to keep of it.
+/// The schema that a server sent, and its text for the file.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if it is no schema.
+/// - [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if it is no schema.
 pub(crate) fn from_server(schemas: Json) -> Result<(Schema, Vec<u8>)> {
     let (hash, text) = schema_hash(&schemas);
     let wire = serde_json::from_value(schemas).map_err(|error| {
@@ -121,8 +128,8 @@ pub(crate) fn from_server(schemas: Json) -> Result<(Schema, Vec<u8>)> {
     Ok((Schema::from_wire(wire, hash)?, text))
 }
 
-/// Replaces the file in one step, so that readers see the old text or the new one. A failure
-/// costs the next session a fetch, and this one a line in the log.
+/// Replaces the file in one step, so that readers see the old text or the new one. A failure is
+/// logged; the next session then fetches the schema again.
 pub(crate) fn write(file: &Path, text: &[u8]) {
     if let Err(error) = replace(file, text) {
         log::warn!("cannot write the schema cache {}: {error}", file.display());
@@ -139,7 +146,7 @@ fn replace(file: &Path, text: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Temporary files are for their owner alone; a studio's shared cache folder is for everybody.
+/// Temporary files are readable by their owner only, but a studio may share its cache folder.
 #[cfg(unix)]
 fn readable_by_all(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -152,8 +159,8 @@ fn readable_by_all(_: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A folder in `parent` that belongs to this user and that nobody else can write: otherwise
-/// somebody could hand us a schema of their own making.
+/// A folder in `parent` that belongs to this user and is not writable by others, who could
+/// replace the schema otherwise.
 #[cfg(unix)]
 fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -164,17 +171,17 @@ fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
     if let Err(error) = made
         && error.kind() != IoErrorKind::AlreadyExists
     {
-        return Err(format!("cannot make {}: {error}", folder.display()));
+        return Err(format!("cannot create {}: {error}", folder.display()));
     }
     // The link itself, not what it leads to.
     let found = std::fs::symlink_metadata(&folder)
-        .map_err(|error| format!("cannot look at {}: {error}", folder.display()))?;
+        .map_err(|error| format!("cannot inspect {}: {error}", folder.display()))?;
     let problem = if !found.is_dir() {
-        "is no folder"
+        "is not a folder"
     } else if found.uid() != user {
-        "belongs to somebody else"
+        "belongs to another user"
     } else if found.mode() & 0o022 != 0 {
-        "can be written by others"
+        "is writable by other users"
     } else {
         return Ok(folder);
     };
@@ -184,13 +191,13 @@ fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
     ))
 }
 
-/// The temporary folder of Windows lies in the user's own profile already.
+/// On Windows the temporary folder is inside the user's profile already.
 #[cfg(not(unix))]
 fn private_folder(parent: &Path) -> std::result::Result<PathBuf, String> {
     let folder = parent.join("ftrack-api");
     std::fs::create_dir_all(&folder)
         .map(|()| folder.clone())
-        .map_err(|error| format!("cannot make {}: {error}", folder.display()))
+        .map_err(|error| format!("cannot create {}: {error}", folder.display()))
 }
 
 #[cfg(test)]
@@ -210,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_written_schema_is_read_back() {
         let (_folder, file, hash) = stored();
         assert_eq!(read(&file, &hash).unwrap().hash(), hash);
     }
 
     #[test]
-    fn the_text_may_be_laid_out_otherwise() {
+    fn the_text_may_have_another_layout() {
         let (_folder, file, hash) = stored();
         let value: Json = serde_json::from_str(SCHEMAS).unwrap();
         std::fs::write(&file, serde_json::to_string_pretty(&value).unwrap()).unwrap();
@@ -245,8 +252,29 @@ mod tests {
         assert!(read(&file, &hash).is_none());
     }
 
+    #[cfg(unix)]
     #[test]
-    fn a_folder_that_cannot_be_written_is_no_failure() {
+    fn pipes_and_devices_are_misses_and_are_replaced() {
+        let (_folder, file, hash) = stored();
+        let good = std::fs::read(&file).unwrap();
+        let pipe = |file: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(file).status();
+            assert!(made.unwrap().success());
+        };
+        let endless = |file: &Path| std::os::unix::fs::symlink("/dev/zero", file).unwrap();
+        for put in [&pipe as &dyn Fn(&Path), &endless] {
+            std::fs::remove_file(&file).unwrap();
+            put(&file);
+            assert!(read(&file, &hash).is_none());
+            let error = read_offline(Some(&file)).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{error}");
+            write(&file, &good);
+            assert!(read(&file, &hash).is_some());
+        }
+    }
+
+    #[test]
+    fn an_unwritable_folder_is_no_failure() {
         let folder = tempfile::tempdir().unwrap();
         let occupied = folder.path().join("file");
         std::fs::write(&occupied, "").unwrap();
@@ -263,10 +291,10 @@ mod tests {
         assert_eq!(private_folder(parent.path()).unwrap(), folder);
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
         let why = private_folder(parent.path()).unwrap_err();
-        assert!(why.contains("written by others"), "{why}");
+        assert!(why.contains("writable by other users"), "{why}");
         std::fs::remove_dir(&folder).unwrap();
         std::os::unix::fs::symlink(parent.path(), &folder).unwrap();
         let why = private_folder(parent.path()).unwrap_err();
-        assert!(why.contains("no folder"), "{why}");
+        assert!(why.contains("not a folder"), "{why}");
     }
 }
