@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use ftrack_api::entity::FromValue;
-use ftrack_api::{Entity, SchemaCache, SmolStr, TableRow};
+use ftrack_api::{Entity, SchemaCache, SmolStr};
 use jiff::civil::DateTime;
 use serde_json::Value as Json;
 
@@ -91,7 +91,7 @@ fn query(server: &Server) {
 
 /// Thirteen attributes of ten thousand tasks.
 fn attributes(server: &Server) {
-    let (session, _, tasks) = server.loaded(TASKS);
+    let (_session, _, tasks) = server.loaded(TASKS);
     println!("attributes of {TASKS} tasks");
     let texts = median(
         || (),
@@ -145,22 +145,9 @@ fn attributes(server: &Server) {
             }
         },
     );
-    let tabled = median(
-        || (),
-        |()| {
-            let columns = TEXTS.iter().chain(&NUMBERS).chain(&DATES);
-            let table = session
-                .table(&tasks, columns.collect::<Vec<_>>())
-                .expect("loaded");
-            for row in &table {
-                touch_row(row).expect("loaded");
-            }
-        },
-    );
     alone("8 texts with `get`", texts);
     alone("13 values with `get_many`, texts as `String`", many);
     alone("13 values with `get_many`, texts as `SmolStr`", many_short);
-    alone("13 values with `table`, texts borrowed", tabled);
     alone("13 values with `get`, texts as `String`", typed);
     alone("13 values with `get`, texts as `SmolStr`", short);
     alone("13 values with `value`", values);
@@ -176,21 +163,6 @@ fn touch<Text: FromValue>(task: &Entity) -> ftrack_api::Result<()> {
     }
     for path in DATES {
         black_box(task.get::<DateTime>(path)?);
-    }
-    Ok(())
-}
-
-/// The same from a table whose columns are in the same order.
-fn touch_row(row: TableRow<'_>) -> ftrack_api::Result<()> {
-    let (texts, numbers) = (TEXTS.len(), TEXTS.len() + NUMBERS.len());
-    for column in 0..texts {
-        black_box(row.get::<&str>(column)?);
-    }
-    for column in texts..numbers {
-        black_box(row.get::<f64>(column)?);
-    }
-    for column in numbers..numbers + DATES.len() {
-        black_box(row.get::<DateTime>(column)?);
     }
     Ok(())
 }

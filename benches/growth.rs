@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
-use ftrack_api::AttributeKind;
+use ftrack_api::schema::AttributeKind;
 use ftrack_api::{Entity, Session};
 
 use support::{Bytes, PAGE, Server, id, median, pages, updated};

@@ -51,7 +51,6 @@ const MAIN_PATHS: [Path; 16] = [
     ("get 13 attributes of 500 entities", attributes::<String>),
     ("get the same, texts as SmolStr", attributes::<SmolStr>),
     ("get them in one call for each", attributes_at_once),
-    ("table of 13 attributes of 500 entities", table),
     ("get 500 cached entities", get),
     ("create 500", create),
     ("commit 500 created", commit_created),
@@ -218,11 +217,6 @@ fn attributes_at_once(server: &Server) {
             support::touch_all::<SmolStr>(task).expect("loaded");
         }
     });
-}
-
-fn table(server: &Server) {
-    let (session, _, tasks) = server.loaded(PAGE);
-    measured(|| session.table(&tasks, PATHS).expect("loaded"));
 }
 
 fn get(server: &Server) {

@@ -40,9 +40,9 @@ mod lock;
 pub mod operation;
 pub mod plugin;
 pub mod query;
-mod schema;
+pub mod schema;
 pub mod sequence;
-mod session;
+pub mod session;
 mod socketio;
 mod store;
 pub mod structure;
@@ -64,15 +64,10 @@ pub use hub::{
     ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
     SubscribeOptions, SubscriberId, SubscriberInfo,
 };
-
-pub use schema::{
-    Attribute, AttributeDefault, AttributeKind, EntityType, EntityTypeChanges, Schema,
-};
-pub use session::{
-    Column, FromCell, JOB_SYNC_USERS_LDAP, Media, Query, QueryIter, QueryPages, Rows, Scope,
-    Search, ServerInformation, SessionBuilder, Strategy, Table, TableRow,
-};
 pub use session::{FollowUpdates, SessionCache};
+pub use session::{
+    JOB_SYNC_USERS_LDAP, Media, Query, Scope, ServerInformation, SessionBuilder, Strategy,
+};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;

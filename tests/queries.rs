@@ -179,7 +179,7 @@ fn stable_paging_neither_skips_nor_repeats() {
         .select("Task")
         .fields(["name"])
         .page_size(20)
-        .stable();
+        .stable(true);
     let mut seen = Vec::new();
     let mut deleted = HashSet::new();
     for page in query.pages() {
@@ -206,17 +206,20 @@ fn stable_paging_neither_skips_nor_repeats() {
         session
             .select("Task")
             .page_size(7)
-            .stable()
+            .stable(true)
             .rows::<Named>()
             .count(),
         left
     );
-    let several_keys = session.select("CustomAttributeValue").page_size(3).stable();
+    let several_keys = session
+        .select("CustomAttributeValue")
+        .page_size(3)
+        .stable(true);
     assert_eq!(
         several_keys.all().unwrap().len() as u64,
         several_keys.count().unwrap()
     );
-    let ordered = session.query("Task order by name").unwrap().stable();
+    let ordered = session.query("Task order by name").unwrap().stable(true);
     assert_eq!(ordered.all().unwrap_err().kind(), ErrorKind::Validation);
 }
 
@@ -235,7 +238,7 @@ fn long_lists_are_split() {
     );
     assert_eq!(query.count().unwrap(), all.len() as u64);
     assert_eq!(query.clone().limit(3).count().unwrap(), 3);
-    assert_eq!(query.clone().stable().all().unwrap().len(), all.len());
+    assert_eq!(query.clone().stable(true).all().unwrap().len(), all.len());
     assert_eq!(query.rows::<serde::de::IgnoredAny>().count(), all.len());
 
     // A group must see all values at once.
@@ -857,130 +860,4 @@ fn servers_that_answer_nonsense() {
     canned.answer(200, r#"[{"data":[]}]"#);
     let error = session.query_many(["Task", "User"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadResponse);
-}
-
-#[test]
-fn a_table_loads_what_it_lacks_for_all_its_rows() {
-    let server = emulator();
-    let session = open(&server);
-    let tasks = session
-        .query("select name from Task limit 30")
-        .unwrap()
-        .all()
-        .unwrap();
-    let columns = [
-        "name",
-        "bid",
-        "status.name",
-        "id",
-        "parent",
-        "status.state.short",
-    ];
-    let mut table = None;
-    let sent = requests(&session, || {
-        table = Some(session.table(&tasks, columns).unwrap());
-    });
-    let table = table.unwrap();
-    assert_eq!((sent, table.len()), (1, 30));
-    let again = requests(&session, || {
-        for (row, task) in table.rows().zip(&tasks) {
-            assert_eq!(
-                row.get::<&str>("name").unwrap(),
-                task.get::<String>("name").unwrap()
-            );
-            assert_eq!(row.get::<&str>(3).unwrap(), task.id());
-            for (column, path) in columns.iter().enumerate() {
-                let value = row.get::<ftrack_api::Value>(column).unwrap();
-                assert_eq!(Some(value), task.value(path).unwrap(), "{path}");
-            }
-        }
-    });
-    assert_eq!(again, 0);
-}
-
-#[test]
-fn a_table_shows_what_was_set_and_says_what_is_wrong() {
-    let server = emulator();
-    let session = open(&server);
-    let task = session
-        .query("select name, bid from Task")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
-    task.set("description", None::<String>).unwrap();
-    task.set("name", "a name that is longer than twenty-three bytes")
-        .unwrap();
-    let new = session
-        .create(
-            "Task",
-            ftrack_api::data! { "name": "new", "parent": &task.get::<Entity>("parent").unwrap() },
-        )
-        .unwrap();
-    let table = session
-        .table([&task, &new], ["name", "description"])
-        .unwrap();
-    let row = table.row(0).unwrap();
-    assert_eq!(
-        row.get::<&str>("name").unwrap(),
-        "a name that is longer than twenty-three bytes"
-    );
-    assert_eq!(row.get::<Option<&str>>("description").unwrap(), None);
-    assert!(table.row(2).is_none());
-    let fails = |error: ftrack_api::Error, kind, says: &str| {
-        assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.to_string().contains(says), "{error}");
-    };
-    fails(
-        row.get::<&str>("description").unwrap_err(),
-        ErrorKind::WrongType,
-        "\"description\": expected a text, found null",
-    );
-    fails(
-        row.get::<f64>("name").unwrap_err(),
-        ErrorKind::WrongType,
-        "\"name\": expected a number",
-    );
-    fails(
-        row.get::<&str>("nam").unwrap_err(),
-        ErrorKind::NotFound,
-        "did you mean \"name\"?",
-    );
-    fails(
-        row.get::<&str>(2).unwrap_err(),
-        ErrorKind::NotFound,
-        "2 columns and no column 2",
-    );
-    fails(
-        session.table([&task], ["nme"]).unwrap_err(),
-        ErrorKind::UnknownAttribute,
-        "\"name\"",
-    );
-    let strict = session.auto_populating(Populate::Raise);
-    fails(
-        session.table([&task], ["sort"]).unwrap_err(),
-        ErrorKind::NotLoaded,
-        "\"sort\"",
-    );
-    drop(strict);
-    let quiet = session.auto_populating(Populate::Off);
-    let unset = session.table([&task], ["sort"]).unwrap();
-    fails(
-        unset.row(0).unwrap().get::<f64>("sort").unwrap_err(),
-        ErrorKind::NotLoaded,
-        "not set; ask for an Option",
-    );
-    let row = unset.row(0).unwrap();
-    assert_eq!(row.get::<Option<f64>>("sort").unwrap(), None);
-    assert_eq!(task.get::<Option<f64>>("sort").unwrap(), None);
-    assert_eq!(format!("{row:?}"), r#"{"sort": not set}"#);
-    drop(quiet);
-    // Entities of another session are found by their keys.
-    let other = open(&server);
-    let table = other.table([&task], ["id"]).unwrap();
-    assert_eq!(
-        table.row(0).unwrap().get::<String>("id").unwrap(),
-        task.id()
-    );
-    assert_eq!(session.table([&task], [""; 0]).unwrap().len(), 0);
 }

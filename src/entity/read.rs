@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::value::{EntityKey, Value};
-use crate::wire::{Field, fields_of, reference};
+use crate::wire::{StructField, fields_of, reference};
 
 impl Entity {
     /// Fills a struct that derives [`serde::Deserialize`] from the entity. What is not loaded is
@@ -63,7 +63,7 @@ impl Entity {
                 ),
             ));
         }
-        let paths = Field::paths(&fields, self.session.schema(), self.entity_type());
+        let paths = StructField::paths(&fields, self.session.schema(), self.entity_type());
         self.session.load_paths(self.handle.place, &paths)?;
         let json = self.object(&fields)?;
         T::deserialize(json).map_err(|error| {
@@ -78,7 +78,7 @@ impl Entity {
     }
 
     /// The values of these fields, structs for references; what is not set is left out.
-    fn object(&self, fields: &[Field]) -> Result<Json> {
+    fn object(&self, fields: &[StructField]) -> Result<Json> {
         let mut object = Map::with_capacity(fields.len());
         for field in fields {
             if field.name == "__entity_type__" {
@@ -92,7 +92,7 @@ impl Entity {
         Ok(Json::Object(object))
     }
 
-    fn json(&self, value: Value, fields: &[Field]) -> Result<Json> {
+    fn json(&self, value: Value, fields: &[StructField]) -> Result<Json> {
         Ok(match value {
             Value::Reference(key) => self.referred(&key, fields)?,
             Value::Collection(keys) => {
@@ -104,7 +104,7 @@ impl Entity {
     }
 
     /// What a field of a struct, or an [`EntityKey`], is read from.
-    fn referred(&self, key: &EntityKey, fields: &[Field]) -> Result<Json> {
+    fn referred(&self, key: &EntityKey, fields: &[StructField]) -> Result<Json> {
         if !fields.is_empty() {
             return self.session.entity(key)?.object(fields);
         }

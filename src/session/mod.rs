@@ -9,7 +9,7 @@ mod server;
 
 pub use change::Strategy;
 pub use components::Media;
-pub use load::{Column, FromCell, Query, QueryIter, QueryPages, Rows, Search, Table, TableRow};
+pub use load::{Query, QueryIter, QueryPages, Rows, Search};
 pub use memory::{FollowUpdates, Scope, SessionCache};
 pub(crate) use memory::{Lower, MemoryCounters};
 pub(crate) use open::hub_for;

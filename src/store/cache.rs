@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::operation::Operation;
 use crate::schema::{Attribute, AttributeKind, NameId, TypeId};
 use crate::value::{EntityKey, HashMap, HashSet, Key, Slot, Value};
-use crate::wire::{Known, Rows};
+use crate::wire::{EntityDelta, Rows};
 
 use super::{Life, Store};
 
@@ -225,16 +225,16 @@ impl Store {
     }
 
     /// What is known after a commit with these effects.
-    pub(crate) fn known_after(&self, effects: &Effects) -> Vec<Known> {
-        let mut known: Vec<Known> = Vec::new();
+    pub(crate) fn known_after(&self, effects: &Effects) -> Vec<EntityDelta> {
+        let mut known: Vec<EntityDelta> = Vec::new();
         let mut numbers: HashMap<u32, usize> = HashMap::default();
-        let mut of = |place: u32, change: &dyn Fn(&mut Known)| {
+        let mut of = |place: u32, change: &dyn Fn(&mut EntityDelta)| {
             // It may have been evicted.
             let Some(record) = self.records.get(place as usize) else {
                 return;
             };
             let number = *numbers.entry(place).or_insert_with(|| {
-                known.push(Known::new(record.entity_type, record.key.clone()));
+                known.push(EntityDelta::new(record.entity_type, record.key.clone()));
                 known.len() - 1
             });
             change(&mut known[number]);
@@ -249,18 +249,18 @@ impl Store {
             of(*place, &|known| match effect {
                 Effect::Created => {
                     for (name, slot) in record.remote.iter(&self.shapes) {
-                        known.learn(&self.schema, name, slot, |to| self.target(to));
+                        known.record(&self.schema, name, slot, |to| self.target(to));
                     }
                 }
                 Effect::Set(name) => match record.remote.get(&self.shapes, *name) {
-                    Some(slot) => known.learn(&self.schema, *name, slot, |to| self.target(to)),
-                    None => known.forgotten.push(*name),
+                    Some(slot) => known.record(&self.schema, *name, slot, |to| self.target(to)),
+                    None => known.stale.push(*name),
                 },
-                Effect::Extended(name) => known.forgotten.push(*name),
+                Effect::Extended(name) => known.stale.push(*name),
             });
         }
         for (owner, member) in &effects.owners {
-            of(*owner, &|known| known.moved.push(*member));
+            of(*owner, &|known| known.changed_types.push(*member));
         }
         known
     }

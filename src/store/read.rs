@@ -5,7 +5,7 @@ use slab::Slab;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::apply;
 use crate::schema::{Attribute, AttributeKind, NameId};
-use crate::value::{Cell, EntityKey, Lent, Slot, Text, Value};
+use crate::value::{Lent, Slot, Text, Value};
 
 use super::attributes::Local;
 use super::shapes::Shapes;
@@ -81,46 +81,6 @@ impl Store {
         let &[name] = names else { return None };
         let part = self.key_part(place, name)?;
         read(Lent(&Slot::Text(part)))
-    }
-
-    /// Adds the value at each of `paths` from each of `places` to `cells`, place by place. Values that
-    /// are not loaded become empty cells, and are returned.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read).
-    pub(crate) fn fill(
-        &self,
-        places: &[u32],
-        paths: &[String],
-        cells: &mut Vec<Cell>,
-    ) -> Result<Vec<(EntityKey, String)>> {
-        let mut missing = Vec::new();
-        let names = paths.iter().map(|path| {
-            let names = path.split('.').map(|name| self.schema.name_id(name));
-            names.collect::<Option<Vec<NameId>>>().unwrap_or_default()
-        });
-        let names: Vec<Vec<NameId>> = names.collect();
-        cells.reserve(places.len() * paths.len());
-        for &place in places {
-            let view = View::new(&self.records, &self.shapes, place);
-            for (path, names) in paths.iter().zip(&names) {
-                let kept = view.follow(&self.records, &self.shapes, names);
-                if let Some(cell) = kept.and_then(Cell::of) {
-                    cells.push(cell);
-                    continue;
-                }
-                cells.push(match self.read(place, path)? {
-                    Read::Known(value) => value.into(),
-                    Read::NotSet => Cell::NotSet,
-                    Read::NotLoaded { place, path } => {
-                        missing.push((self.key(place), path));
-                        Cell::NotSet
-                    }
-                });
-            }
-        }
-        Ok(missing)
     }
 
     /// The local value, else the remote one as far as it is loaded.

@@ -20,7 +20,7 @@ pub(crate) use date::{date_from_wire, datetime_from_wire};
 pub(crate) use key::Key;
 pub use key::{EntityKey, IntoKey};
 pub use paths::Paths;
-pub(crate) use slot::{Cell, Lent, Slot};
+pub(crate) use slot::{Lent, Slot};
 pub(crate) use text::Text;
 
 /// The hash of maps that live in a session. Its seed is in the value: that of `hashbrown`'s own is

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
 
-use super::{Text, Value};
+use super::Text;
 
 /// The compact twin of [`Value`](super::Value).
 ///
@@ -45,39 +45,6 @@ impl Slot {
 #[derive(Clone, Copy, Debug)]
 pub struct Lent<'a>(pub(crate) &'a Slot);
 
-/// A value outside the store: a copy that knows no records.
-#[derive(Clone, Debug)]
-pub(crate) enum Cell {
-    NotSet,
-    /// Never links, and never a UUID: its text can be borrowed.
-    Plain(Slot),
-    Value(Box<Value>),
-}
-
-impl Cell {
-    /// `None` for references, which only the store can name.
-    #[inline]
-    pub(crate) fn of(slot: &Slot) -> Option<Self> {
-        Some(Self::Plain(match slot {
-            Slot::Link(_) | Slot::Links(_) => return None,
-            Slot::Text(text @ Text::Uuid(_)) => {
-                Slot::Text(Text::Str(text.with(|text| text.into())))
-            }
-            slot => slot.clone(),
-        }))
-    }
-}
-
-impl From<Value> for Cell {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Plain(Slot::Null),
-            Value::Text(text) => Self::Plain(Slot::Text(Text::Str(text.into()))),
-            other => Self::Value(Box::new(other)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +52,5 @@ mod tests {
     #[test]
     fn is_three_words() {
         assert_eq!(size_of::<Slot>(), 24);
-        assert_eq!(size_of::<Cell>(), 24);
     }
 }

@@ -1,8 +1,8 @@
-//! From the bytes of an answer to flat records, in one pass and without a tree between.
+//! Decodes a response into flat rows, in one pass and without an intermediate tree.
 //!
-//! Answers nest entities in entities. Each occurrence becomes a row; an attribute that held one
-//! links to its row by number. The entity type may come last in an object (WIRE.md), so values
-//! wait on a stack until their object ends.
+//! Responses nest entities in entities. Each occurrence becomes a row, and an attribute that held
+//! one links to its row by number. The entity type may come last in an object (WIRE.md), so
+//! values wait on a stack until their object ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,20 +16,55 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EntityType, NameId, Schema, TypeId};
 use crate::value::{HashMap, Key, Slot, Text, date_from_wire, datetime_from_wire};
 
-/// The answers to a batch of actions: what each one says, and the entities of all of them.
+/// The replies to the actions of one request, and the rows of all of them.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Batch {
     pub(crate) replies: Vec<Reply>,
     pub(crate) rows: Rows,
 }
 
-/// The answer to one action.
+/// The reply to one action.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
-    /// The rows that stand at the top, in order.
+    /// What stood under `data`.
+    pub(crate) data: ReplyData,
+    /// The rows of the entities that `data` consists of, in order.
     pub(crate) roots: Vec<u32>,
-    /// Where the next page begins, if there is one.
+    /// The offset of the next page, if there is one.
     pub(crate) next_offset: Option<u64>,
+}
+
+/// The kind of value that a reply has under `data`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReplyData {
+    /// The reply has no `data`.
+    #[default]
+    Missing,
+    Null,
+    /// What a deletion returns is `true`.
+    Bool(bool),
+    /// What a creation or an update returns.
+    Entity,
+    /// What a query or a search returns.
+    Entities,
+}
+
+impl Batch {
+    /// Checks that there is a list of entities in every reply, as for queries.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BadResponse`]
+    pub(crate) fn with_entities(self) -> Result<Self> {
+        let is_list = |reply: &Reply| reply.data == ReplyData::Entities;
+        match self.replies.iter().position(|reply| !is_list(reply)) {
+            None => Ok(self),
+            Some(number) => {
+                let message = format!("reply {} has no list of entities", number + 1);
+                Err(Error::new(ErrorKind::BadResponse, message))
+            }
+        }
+    }
 }
 
 /// Entities as they arrived.
@@ -45,20 +80,20 @@ pub(crate) struct Rows {
 pub(crate) struct Row {
     pub(crate) entity_type: TypeId,
     pub(crate) key: Key,
-    /// The names of its attributes: a place in `Rows::shapes`.
+    /// The names of its attributes, as an index into `Rows::shapes`.
     pub(crate) shape: u32,
-    /// The first of its values in `Rows::slots`; there are as many as there are names.
+    /// The index of its first value in `Rows::slots`; it has as many values as names.
     pub(crate) start: u32,
 }
 
-/// Decodes the answer to queries, creates, updates and deletes.
+/// Decodes the response to queries, creations, updates and deletions.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, or holds an entity
-/// without its key or of a type that the schema does not have.
-pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Answer> {
-    // Checked in one go: text by text it costs a tenth of all the decoding.
+/// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, has an exception in
+/// place of a reply, or has an entity without its key or of a type that the schema lacks.
+pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Batch> {
+    // One check of the whole is cheaper than one for each text: a tenth of the decoding.
     let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
     let mut decoder = Decoder::new(schema);
     let mut json = serde_json::Deserializer::from_str(text);
@@ -66,29 +101,30 @@ pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Answer> {
         .deserialize(&mut json)
         .and_then(|replies| json.end().map(|()| replies))
         .map_err(|error| unreadable(&error))?;
-    Ok(Answer {
+    Ok(Batch {
         replies,
         rows: decoder.rows,
     })
 }
 
-fn unreadable(error: &dyn fmt::Display) -> Error {
+/// The error for a response that is not what the protocol says.
+pub(super) fn unreadable(error: &dyn fmt::Display) -> Error {
     Error::new(
         ErrorKind::BadResponse,
-        format!("the server's answer cannot be read: {error}"),
+        format!("the server's response cannot be read: {error}"),
     )
 }
 
-/// What grows while an answer is read.
+/// What grows while a response is decoded.
 struct Decoder<'a> {
     schema: &'a Schema,
     rows: Rows,
     shape_ids: HashMap<Arc<[NameId]>, u32>,
-    /// By entity type: the shape of its latest row, which is mostly that of the next one too.
+    /// By entity type: the shape of its latest row, which mostly fits the next one too.
     latest_shapes: Vec<Option<u32>>,
-    /// The attributes of the objects that are not yet complete, innermost last.
+    /// The attributes of the unfinished objects, innermost last.
     pending: Vec<(NameId, Slot)>,
-    /// Names in the order of `pending`'s end: reused for each object.
+    /// The names of the object that ends; reused.
     names: Vec<NameId>,
 }
 
@@ -104,7 +140,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Turns what is pending since `start` into a row, and gives its number.
+    /// Turns the pending attributes from `start` on into a row and returns its number.
     fn finish_row(&mut self, entity_type: &EntityType, start: usize) -> Result<u32, String> {
         let key = self.take_key(entity_type, start)?;
         self.names.clear();
@@ -122,7 +158,7 @@ impl<'a> Decoder<'a> {
         number(self.rows.rows.len() - 1)
     }
 
-    /// The number of the list in `names`, which are those of an entity of this type.
+    /// The shape with the names in `names`, those of an entity of this type.
     fn shape(&mut self, of: TypeId) -> Result<u32, String> {
         let latest = self.latest_shapes[usize::from(of.0)];
         if let Some(shape) = latest
@@ -144,7 +180,7 @@ impl<'a> Decoder<'a> {
         Ok(shape)
     }
 
-    /// Removes the primary key from what is pending: it is kept in the row, not among the values.
+    /// Removes the primary key from the pending attributes: a row has it apart from its values.
     fn take_key(&mut self, entity_type: &EntityType, start: usize) -> Result<Key, String> {
         let mut parts = Vec::new();
         for &id in entity_type.primary_key_ids() {
@@ -157,7 +193,7 @@ impl<'a> Decoder<'a> {
                 Some(Slot::Integer(value)) => Text::new(&value.to_string()),
                 _ => {
                     return Err(format!(
-                        "a {} came without its key attribute {:?}",
+                        "a {} has no key attribute {:?}",
                         entity_type.name(),
                         self.schema.name(id),
                     ));
@@ -174,7 +210,7 @@ impl<'a> Decoder<'a> {
 
 /// Rows and values are counted in 32 bits.
 fn number(count: usize) -> Result<u32, String> {
-    u32::try_from(count).map_err(|_| "it holds more than 4,294,967,295 values".to_owned())
+    u32::try_from(count).map_err(|_| "it has more than 4,294,967,295 values".to_owned())
 }
 
 macro_rules! seed {
@@ -198,7 +234,7 @@ impl<'de> Visitor<'de> for ReplyList<'_, '_> {
     type Value = Vec<Reply>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list with an answer for each action")
+        f.write_str("a list with a reply for each action")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Reply>, A::Error> {
@@ -236,14 +272,22 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
     type Value = Reply;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer to an action, an object with `data`")
+        f.write_str("a reply, which is an object with `data`")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
         let mut reply = Reply::default();
         while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
-                "data" => reply.roots = map.next_value_seed(RootSeed(self.0))?,
+                "data" => {
+                    (reply.data, reply.roots) = map.next_value_seed(RootSeed(self.0))?;
+                }
+                "exception" => {
+                    let name = map.next_value::<Json>()?;
+                    return Err(serde::de::Error::custom(format!(
+                        "a reply is an exception: {name}"
+                    )));
+                }
                 "metadata" => {
                     let metadata: Option<Metadata> = map.next_value()?;
                     reply.next_offset = metadata.and_then(Metadata::next_offset);
@@ -260,33 +304,36 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
 /// `data`: entities, one entity, or `true`.
 struct RootSeed<'d, 'a>(&'d mut Decoder<'a>);
 
-seed!(RootSeed => Vec<u32>, deserialize_any);
+type Roots = (ReplyData, Vec<u32>);
+
+seed!(RootSeed => Roots, deserialize_any);
 
 impl<'de> Visitor<'de> for RootSeed<'_, '_> {
-    type Value = Vec<u32>;
+    type Value = Roots;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("entities")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Vec<u32>, E> {
-        Ok(Vec::new())
+    fn visit_bool<E>(self, value: bool) -> Result<Roots, E> {
+        Ok((ReplyData::Bool(value), Vec::new()))
     }
 
-    fn visit_unit<E>(self) -> Result<Vec<u32>, E> {
-        Ok(Vec::new())
+    fn visit_unit<E>(self) -> Result<Roots, E> {
+        Ok((ReplyData::Null, Vec::new()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<u32>, A::Error> {
-        Ok(vec![root(&ObjectVisitor(self.0).visit_map(map)?)?])
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Roots, A::Error> {
+        let root = root(&ObjectVisitor(self.0).visit_map(map)?)?;
+        Ok((ReplyData::Entity, vec![root]))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u32>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Roots, A::Error> {
         let mut roots = Vec::with_capacity(list.size_hint().unwrap_or(0));
         while let Some(slot) = list.next_element_seed(ObjectVisitor(self.0))? {
             roots.push(root(&slot)?);
         }
-        Ok(roots)
+        Ok((ReplyData::Entities, roots))
     }
 }
 
@@ -294,7 +341,7 @@ fn root<E: serde::de::Error>(slot: &Slot) -> Result<u32, E> {
     match slot {
         Slot::Link(row) => Ok(*row),
         _ => Err(E::custom(
-            "a row has no entity type; read rows of values with `rows`",
+            "a row has no entity type; read rows of values with `Query::rows`",
         )),
     }
 }
@@ -349,7 +396,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         let start = decoder.pending.len();
         let mut entity_type = None;
         let mut typed = None;
-        // Members that no entity type has. They matter only if this turns out to be plain JSON.
+        // Members that no entity type has: they count only if this turns out to be plain JSON.
         let mut unknown: Vec<(String, Json)> = Vec::new();
         while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
@@ -388,7 +435,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
 /// The value of an attribute.
 struct ValueVisitor<'d, 'a> {
     decoder: &'d mut Decoder<'a>,
-    /// Whether some type keeps plain JSON under this name: then it is read as such.
+    /// Whether an entity type has plain JSON under this name; then it is read as such.
     free_form: bool,
 }
 
@@ -472,12 +519,12 @@ fn typed_value(name: &str, value: Option<&Json>) -> Result<Slot, String> {
     let slot = match name {
         "datetime" => datetime_from_wire(text).map(Slot::DateTime),
         "date" => date_from_wire(text).map(Slot::Date),
-        _ => return Err(format!("a value is of unknown type {name:?}")),
+        _ => return Err(format!("a value has the unknown type {name:?}")),
     };
-    slot.ok_or_else(|| format!("{text:?} is no {name}"))
+    slot.ok_or_else(|| format!("{text:?} is not a {name}"))
 }
 
-/// The JSON of a value that turned out to stand in plain JSON.
+/// A value that turned out to be part of plain JSON.
 fn plain(slot: Slot) -> Json {
     match slot {
         Slot::Null | Slot::Link(_) => Json::Null,

@@ -1,4 +1,4 @@
-//! What is known of an entity as texts in the wire's form: what caches keep.
+//! Entities as caches store them: text in the form of the wire.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -7,38 +7,37 @@ use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Rows, decode};
+use super::{Batch, Rows, decode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeKind, EntityType, NameId, Schema, TypeId};
 use crate::value::{HashMap, Key, Slot};
 
-/// What became known of an entity, or what is not true of it any more.
-pub(crate) struct Known {
+/// What a response, a commit or an event says about one entity.
+pub(crate) struct EntityDelta {
     pub(crate) entity_type: TypeId,
     pub(crate) key: Key,
-    /// Attributes, each with its value in the wire's form.
+    /// New values, in the form of the wire.
     pub(crate) attributes: BTreeMap<NameId, String>,
-    /// Attributes whose value is not known any more.
-    pub(crate) forgotten: Vec<NameId>,
-    /// Types of which entities came or went: collections that may hold such are not known any
-    /// more.
-    pub(crate) moved: Vec<TypeId>,
+    /// Attributes whose value is no longer known.
+    pub(crate) stale: Vec<NameId>,
+    /// Types of which entities were created or deleted: collections of such are no longer known.
+    pub(crate) changed_types: Vec<TypeId>,
 }
 
-impl Known {
+impl EntityDelta {
     pub(crate) fn new(entity_type: TypeId, key: Key) -> Self {
         Self {
             entity_type,
             key,
             attributes: BTreeMap::new(),
-            forgotten: Vec::new(),
-            moved: Vec::new(),
+            stale: Vec::new(),
+            changed_types: Vec::new(),
         }
     }
 
-    /// Notes the value of an attribute, unless it is one that is not kept: computed ones depend
-    /// on others, and nobody tells when they change.
-    pub(crate) fn learn<'k>(
+    /// Records the value of an attribute unless it is computed: nothing reports when a computed
+    /// value changes.
+    pub(crate) fn record<'k>(
         &mut self,
         schema: &Schema,
         name: NameId,
@@ -55,9 +54,9 @@ impl Known {
     }
 }
 
-/// The type under which caches keep an entity: the most general one, because references may name
-/// any on the way there.
-pub(crate) fn family(schema: &Schema, entity_type: TypeId) -> &EntityType {
+/// The most general type of an entity, under which caches store it: a reference may name any of
+/// its base types.
+pub(crate) fn root_type(schema: &Schema, entity_type: TypeId) -> &EntityType {
     let mut current = schema.by_id(entity_type);
     while let Some(base) = current.base().and_then(|base| schema.find(base)) {
         current = base;
@@ -65,13 +64,13 @@ pub(crate) fn family(schema: &Schema, entity_type: TypeId) -> &EntityType {
     current
 }
 
-/// What an answer tells of each entity in it, those excepted that are only named.
-pub(crate) fn known_in(
+/// What a response says about each entity in it, except those that it only refers to.
+pub(crate) fn deltas_in(
     schema: &Schema,
     rows: &Rows,
     roots: impl Iterator<Item = u32>,
-) -> Vec<Known> {
-    let mut found: Vec<Known> = Vec::new();
+) -> Vec<EntityDelta> {
+    let mut found: Vec<EntityDelta> = Vec::new();
     let mut places: HashMap<(TypeId, &Key), usize> = HashMap::default();
     let target = |row: u32| {
         let row = &rows.rows[row as usize];
@@ -87,18 +86,18 @@ pub(crate) fn known_in(
         let place = match places.entry((row.entity_type, &row.key)) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
-                found.push(Known::new(row.entity_type, row.key.clone()));
+                found.push(EntityDelta::new(row.entity_type, row.key.clone()));
                 *entry.insert(found.len() - 1)
             }
         };
         for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {
-            found[place].learn(schema, *name, slot, target);
+            found[place].record(schema, *name, slot, target);
         }
     }
     found
 }
 
-/// Writes a value in the wire's form.
+/// Writes a value in the form of the wire.
 fn write<'k>(
     schema: &Schema,
     slot: &Slot,
@@ -142,7 +141,7 @@ fn typed(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(b'}');
 }
 
-/// An object with type and key, without its end.
+/// An object with type and key, without the closing brace.
 fn reference(schema: &Schema, entity_type: TypeId, key: &Key, out: &mut Vec<u8>) {
     let entity_type = schema.by_id(entity_type);
     out.extend_from_slice(b"{\"__entity_type__\":");
@@ -159,39 +158,39 @@ fn print(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     serde_json::to_writer(out, value).expect("JSON values print, and memory takes all");
 }
 
-/// What a cache keeps of an entity: since when it is so, and the entity in the wire's form.
+/// What a cache stores of an entity.
 #[derive(Deserialize)]
-struct Kept<'a> {
-    /// Seconds since 1970. Of attributes that became known one after another, the earliest.
+struct CachedEntity<'a> {
+    /// Seconds since 1970 of the oldest value in it.
     at: u64,
     #[serde(borrow)]
     entity: &'a RawValue,
 }
 
-/// The text that a cache is to keep of an entity, given what it has kept so far and from when on
-/// that counts; `None` if it should keep nothing.
-pub(crate) fn kept(
+/// The text that a cache is to store of an entity, which completes its present text `before`
+/// unless that is older than `oldest`; `None` if there is nothing to store.
+pub(crate) fn merge_cached(
     schema: &Schema,
-    known: &Known,
+    delta: &EntityDelta,
     before: Option<&str>,
     oldest: u64,
     now: u64,
 ) -> Option<String> {
-    let entity_type = schema.by_id(known.entity_type);
-    let before = before.and_then(|text| serde_json::from_str::<Kept<'_>>(text).ok());
+    let entity_type = schema.by_id(delta.entity_type);
+    let before = before.and_then(|text| serde_json::from_str::<CachedEntity<'_>>(text).ok());
     let before = before.filter(|before| before.at >= oldest);
     let had = before.is_some();
     let mut at = now;
     let mut out = Vec::with_capacity(512);
     out.extend_from_slice(b",\"entity\":");
-    reference(schema, known.entity_type, &known.key, &mut out);
+    reference(schema, delta.entity_type, &delta.key, &mut out);
     let mut member = |name: &str, value: &str| {
         out.push(b',');
         print(&mut out, name);
         out.push(b':');
         out.extend_from_slice(value.as_bytes());
     };
-    for (name, value) in &known.attributes {
+    for (name, value) in &delta.attributes {
         member(schema.name(*name), value);
     }
     if let Some(before) = before {
@@ -200,15 +199,15 @@ pub(crate) fn kept(
         for (name, value) in members {
             if entity_type
                 .attribute(&name)
-                .is_ok_and(|old| stays(schema, known, entity_type, old))
+                .is_ok_and(|old| stays(schema, delta, entity_type, old))
             {
                 member(&name, value.get());
                 at = at.min(before.at);
             }
         }
     }
-    let is_news = known.forgotten.is_empty() && known.moved.is_empty();
-    if !had && !is_news && known.attributes.is_empty() {
+    let is_news = delta.stale.is_empty() && delta.changed_types.is_empty();
+    if !had && !is_news && delta.attributes.is_empty() {
         return None;
     }
     out.extend_from_slice(b"}}");
@@ -216,57 +215,60 @@ pub(crate) fn kept(
     Some(format!("{{\"at\":{at}{rest}"))
 }
 
-/// Whether what was known of an attribute is still true.
-fn stays(schema: &Schema, known: &Known, entity_type: &EntityType, old: &Attribute) -> bool {
+/// Whether a cached value of an attribute is still valid.
+fn stays(schema: &Schema, delta: &EntityDelta, entity_type: &EntityType, old: &Attribute) -> bool {
     let is_replaced =
-        |name: NameId| known.attributes.contains_key(&name) || known.forgotten.contains(&name);
+        |name: NameId| delta.attributes.contains_key(&name) || delta.stale.contains(&name);
     // `status` and `status_id` are two faces of one fact.
     let counterpart = schema.counterpart(entity_type, old);
-    let holds_moved = match old.kind() {
+    let may_differ = match old.kind() {
         AttributeKind::Collection(target) | AttributeKind::Mapped(target) => {
-            let mut moved = known.moved.iter().map(|moved| schema.by_id(*moved).name());
-            moved.any(|moved| schema.is_kind_of(moved, target) || schema.is_kind_of(target, moved))
+            let mut changed = delta.changed_types.iter();
+            changed.any(|&changed| {
+                let changed = schema.by_id(changed).name();
+                schema.is_kind_of(changed, target) || schema.is_kind_of(target, changed)
+            })
         }
         _ => false,
     };
     let is_key = entity_type.primary_key_ids().contains(&old.id());
     !is_key
-        && !holds_moved
+        && !may_differ
         && !is_replaced(old.id())
         && !counterpart.is_some_and(|other| is_replaced(other.id()))
 }
 
-/// Reads what a cache has kept of an entity of this type and with this key, if that is so since
-/// `oldest`.
+/// Reads a cached entity with this type and key; `None` if it is older than `oldest`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if it is something else.
-pub(crate) fn read_kept(
+/// [`ErrorKind::BadResponse`] if the text is anything else.
+pub(crate) fn read_cached(
     schema: &Schema,
     (entity_type, key): (TypeId, &Key),
     text: &str,
     oldest: u64,
 ) -> Result<Option<Rows>> {
     let bad = |why: &str| Error::new(ErrorKind::BadResponse, why.to_owned());
-    let kept: Kept<'_> = serde_json::from_str(text).map_err(|error| bad(&error.to_string()))?;
+    let kept: CachedEntity<'_> =
+        serde_json::from_str(text).map_err(|error| bad(&error.to_string()))?;
     if kept.at < oldest {
         return Ok(None);
     }
     let body = format!("[{{\"data\":{}}}]", kept.entity.get());
-    let Answer { replies, rows } = decode(schema, body.as_bytes())?;
+    let Batch { replies, rows } = decode(schema, body.as_bytes())?;
     let root = replies.first().and_then(|reply| reply.roots.first());
     let root = root.map(|&row| &rows.rows[row as usize]);
-    let root = root.ok_or_else(|| bad("it holds no entity"))?;
-    let same = family(schema, root.entity_type).id() == family(schema, entity_type).id();
+    let root = root.ok_or_else(|| bad("it has no entity"))?;
+    let same = root_type(schema, root.entity_type).id() == root_type(schema, entity_type).id();
     if !same || root.key != *key {
-        return Err(bad("it holds another entity"));
+        return Err(bad("it has another entity"));
     }
     Ok(Some(rows))
 }
 
-/// Joins rows that were read one by one.
-pub(crate) fn join(all: Vec<Rows>) -> Rows {
+/// Concatenates rows that were read one by one.
+pub(crate) fn join_rows(all: Vec<Rows>) -> Rows {
     let mut joined = Rows::default();
     let mut shapes: BTreeMap<std::sync::Arc<[NameId]>, u32> = BTreeMap::new();
     for rows in all {

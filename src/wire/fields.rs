@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 6;
 
 /// One field of a struct.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Field {
+pub(crate) struct StructField {
     pub(crate) name: &'static str,
     /// The fields of the struct in it; none for values.
     pub(crate) fields: Vec<Self>,
@@ -30,12 +30,12 @@ pub(crate) struct Field {
 /// # Errors
 ///
 /// [`ErrorKind::Validation`] if `T` contains itself.
-pub(crate) fn fields_of<T: DeserializeOwned>() -> Result<Vec<Field>> {
+pub(crate) fn fields_of<T: DeserializeOwned>() -> Result<Vec<StructField>> {
     below::<T>(&mut Vec::new())
 }
 
 /// The fields of what lies at `path` in `T`.
-fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Field>> {
+fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<StructField>> {
     if path.len() > MAX_DEPTH {
         return Err(Error::new(
             ErrorKind::Validation,
@@ -56,7 +56,7 @@ fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Field>
     let mut fields = Vec::with_capacity(names.len());
     for &name in names {
         path.push(name);
-        fields.push(Field {
+        fields.push(StructField {
             name,
             fields: below::<T>(path)?,
         });
@@ -65,7 +65,7 @@ fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Field>
     Ok(fields)
 }
 
-impl Field {
+impl StructField {
     /// The paths of the values of these fields of an entity type, as a query selects them; names
     /// that begin with two underscores are the protocol's own. A struct in a value that is no
     /// entity, such as `link`, comes with the value.
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn fields_at_any_depth() {
         assert_eq!(
-            Field::paths(&fields_of::<Task>().unwrap(), &schema(), "Task"),
+            StructField::paths(&fields_of::<Task>().unwrap(), &schema(), "Task"),
             [
                 "id",
                 "bid",

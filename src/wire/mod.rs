@@ -1,4 +1,4 @@
-//! The forms in which requests and answers travel (WIRE.md).
+//! The forms of requests and responses on the wire (WIRE.md).
 
 mod action;
 mod decode;
@@ -10,10 +10,10 @@ mod same;
 mod typed;
 
 pub(crate) use action::{delete_action, query_action};
-pub(crate) use decode::{Answer, Reply, Row, Rows, decode};
+pub(crate) use decode::{Batch, Reply, Row, Rows, decode};
 pub(crate) use encode::{check_key, encode_commit, reference, value_to_json};
-pub(crate) use entry::{Known, family, join, kept, known_in, read_kept};
+pub(crate) use entry::{EntityDelta, deltas_in, join_rows, merge_cached, read_cached, root_type};
 pub(crate) use failure::failure_of;
-pub(crate) use fields::{Field, fields_of};
+pub(crate) use fields::{StructField, fields_of};
 pub(crate) use same::same_value;
-pub(crate) use typed::{TypedReply, decode_rows};
+pub(crate) use typed::decode_rows;

@@ -1,8 +1,8 @@
-//! From the bytes of an answer to rows of any type, in one pass and without a tree between.
+//! Decodes a response into rows of any type, in one pass and without an intermediate tree.
 //!
 //! Date-times and dates are wrapped on the wire: `{"__type__": "datetime", "value": …}`. A
-//! deserializer around that of `serde_json` hands on what is inside, so that a field may be a
-//! text or a date, at any depth of the row.
+//! deserializer around that of `serde_json` unwraps them, so that a field may be a text or a
+//! date, at any depth of the row.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,11 +14,11 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 
-use super::decode::{Metadata, TextBuf};
+use super::decode::{Metadata, TextBuf, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
 
-/// The rows of the answer to one query.
+/// The rows of the reply to one query.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 pub(crate) struct TypedReply<T> {
@@ -28,51 +28,53 @@ pub(crate) struct TypedReply<T> {
 }
 
 impl<T> TypedReply<T> {
-    /// Where the next page begins, if there is one.
+    /// The offset of the next page, if there is one.
     pub(crate) fn next_offset(&mut self) -> Option<u64> {
         self.metadata.take().and_then(Metadata::next_offset)
     }
 }
 
-/// Reads the answer to one query as rows of type `T`.
+/// Decodes the response to one query into rows of type `T`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::WrongType`] if a row does not fit, [`ErrorKind::BadResponse`] if the answer is
-/// not that of one query.
+/// [`ErrorKind::WrongType`] if a row does not deserialise into `T`, and
+/// [`ErrorKind::BadResponse`] if the response is not that of one query.
 pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply<T>> {
-    let unreadable = |error: &dyn fmt::Display| {
-        Error::new(
-            ErrorKind::BadResponse,
-            format!("the server's answer cannot be read: {error}"),
-        )
-    };
-    // Checked in one go, which is cheaper than text by text.
+    // One check of the whole is cheaper than one for each text.
     let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let replies = <[TypedReply<T>; 1]>::deserialize(Typed(&mut json))
         .and_then(|replies| json.end().map(|()| replies));
     match replies {
         Ok([reply]) => Ok(reply),
-        Err(error) if error.is_data() => Err(Error::new(
+        Err(error) if error.is_data() && has_rows(text) => Err(Error::new(
             ErrorKind::WrongType,
-            format!("a row does not fit {}: {error}", std::any::type_name::<T>()),
+            format!(
+                "a row does not deserialise into {}: {error}",
+                std::any::type_name::<T>()
+            ),
         )),
         Err(error) => Err(unreadable(&error)),
     }
 }
 
+/// Whether the response is that of one query, so that an error is about its rows.
+fn has_rows(text: &str) -> bool {
+    serde_json::from_str::<[TypedReply<IgnoredAny>; 1]>(text).is_ok()
+}
+
 /// A deserializer that unwraps typed values.
 struct Typed<D>(D);
 
-/// What a type asked for, and so what may stand in the place of a typed value.
+/// What a type asks its deserializer for, which says what an object in its place can be.
 #[derive(Clone, Copy, PartialEq)]
 enum Asked {
     /// A scalar: an object can only be a typed value.
     Scalar,
-    /// Whatever there is.
+    /// Anything: an object is a typed value if it begins like one.
     Any,
-    /// An object, a list or an option: it is handed on.
+    /// An object, a list or an option: objects are passed on.
     Other,
 }
 
@@ -183,7 +185,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
             return self.visitor.visit_map(Members { map, first: None });
         }
         let first: Option<TextBuf<'de>> = map.next_key()?;
-        // Servers write `__type__` first; where only a scalar can stand the order does not matter.
+        // Servers write `__type__` first; where only a scalar fits, the order does not matter.
         if self.asked == Asked::Scalar || first.as_ref().map(TextBuf::as_str) == Some("__type__") {
             return unwrap(first, map, self.visitor);
         }
@@ -191,7 +193,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
     }
 }
 
-/// Hands on the value of a typed value whose first name was read.
+/// Passes on the content of a typed value, whose first member name was read.
 fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
     first: Option<TextBuf<'de>>,
     mut map: A,
@@ -212,7 +214,7 @@ fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
         let found = serde::de::Unexpected::Map;
         return Err(A::Error::invalid_type(found, &visitor));
     };
-    // The usual form needs no reading; others, with fractions or an offset, are brought to it.
+    // Fractions and offsets are normalised; the usual form needs no parsing.
     if name.as_str() == "datetime"
         && value.as_str().len() != "2026-01-02T03:04:05".len()
         && let Some(plain) = datetime_from_wire(value.as_str())
@@ -240,7 +242,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
     }
 }
 
-/// The members of an object, of which the first name may have been read.
+/// The members of an object; the first name may have been read already.
 struct Members<'de, A> {
     map: A,
     first: Option<TextBuf<'de>>,
@@ -371,7 +373,6 @@ mod tests {
             ),
             (r#"[{"name":null}]"#, "invalid type: null"),
             (r#"[{}]"#, "missing field `name`"),
-            ("true", "expected a sequence"),
         ] {
             let body = format!(r#"[{{"data":{data}}}]"#);
             let error = decode_rows::<Wrong>(body.as_bytes()).err().unwrap();
@@ -379,11 +380,24 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
         }
         let deep = format!(r#"[{{"data":[{}"#, r#"{"name":"#.repeat(10_000));
-        for body in ["", "[", r#"[{"data":[{"name":"x"}]}"#, "[{}] x", &deep] {
-            let error = decode_rows::<Wrong>(body.as_bytes()).err();
-            assert!(error.is_some(), "{body}");
+        for body in [
+            "",
+            "[",
+            r#"[{"data":[{"name":"x"}]}"#,
+            "[{}] x",
+            "[]",
+            "[{}]",
+            r#"[{"data":null}]"#,
+            r#"[{"data":true}]"#,
+            r#"[{"data":[]},{"data":[]}]"#,
+            r#"[{"exception":"ServerError","content":"no"}]"#,
+            "[true]",
+            &deep,
+        ] {
+            let error = decode_rows::<Wrong>(body.as_bytes()).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
+            let error = decode_rows::<Json>(body.as_bytes()).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
         }
-        let error = decode_rows::<Json>(deep.as_bytes()).err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::BadResponse);
     }
 }

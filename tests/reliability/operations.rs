@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Entity, Event, EventHub, Network, Query, QueryPages, Result, Session, data};
+use ftrack_api::{
+    Entity, Event, EventHub, Network, Query, Result, Session, data, session::QueryPages,
+};
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault as Failure;
 

@@ -11,7 +11,7 @@ use crate::lock::MutexGuard;
 use crate::operation::{Operation, optimise, resolve};
 use crate::store::{Effects, Store};
 use crate::value::EntityKey;
-use crate::wire::{Known, Rows, decode, encode_commit, known_in};
+use crate::wire::{EntityDelta, Rows, decode, deltas_in, encode_commit};
 
 use super::blame::blame;
 
@@ -288,7 +288,7 @@ impl Shared {
     fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
         let has_cache = self.lower.get().is_some();
         let answered = match &rows {
-            Some(rows) if has_cache => known_in(&self.schema, rows, std::iter::empty()),
+            Some(rows) if has_cache => deltas_in(&self.schema, rows, std::iter::empty()),
             _ => Vec::new(),
         };
         let mut store = self.store.lock();
@@ -344,10 +344,10 @@ enum CommitNews {
     Committed {
         effects: Effects,
         /// What the commit set, then what the server responded.
-        known: [Vec<Known>; 2],
+        known: [Vec<EntityDelta>; 2],
     },
     /// These operations may have been applied, and these collections may have changed.
-    InDoubt(Arc<Vec<Operation>>, Vec<Known>),
+    InDoubt(Arc<Vec<Operation>>, Vec<EntityDelta>),
 }
 
 /// Ends a commit when it is dropped, so that a panic while sending cannot make later commits wait

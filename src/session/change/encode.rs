@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::schema::Attribute;
 use crate::value::Value;
-use crate::wire::{Answer, decode, reference, value_to_json};
+use crate::wire::{Batch, decode, reference, value_to_json};
 
 /// The attributes of an entity that [`Session::encode`] includes, as in the Python client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Session {
     ///   nothing is merged.
     pub fn decode(&self, json: &Json) -> Result<Vec<Entity>> {
         let body = serde_json::to_vec(&[serde_json::json!({"data": json})]);
-        let Answer { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
+        let Batch { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
         let roots = replies.into_iter().flat_map(|reply| reply.roots);
         let mut store = self.shared.store.lock();
         let places = store.absorb(rows);

@@ -1,4 +1,4 @@
-//! How many rows a query has, without fetching them.
+//! Counting the rows of a query without fetching them.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::query::{Aggregate, Pages, Statement};
 
 use super::Query;
 
-/// The row that a count answers with; its one column is called after the key that is counted.
+/// The row of a count; its only member is named after the attribute that is counted.
 #[derive(Deserialize)]
 struct Count(BTreeMap<String, u64>);
 
 impl Query {
-    /// How many rows the query has, its offset and limit honoured. The server counts them.
+    /// The number of rows, within the query's offset and limit. The server counts them.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -29,7 +29,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As for [`all`](Self::all).
+    /// Those of [`all`](Self::all).
     pub fn count(&self) -> Result<u64> {
         if self.statement.is_grouped() {
             let mut groups = self.rows::<IgnoredAny>();
@@ -43,11 +43,11 @@ impl Query {
         let entity_type = self.session.schema().entity_type(&plain.entity_type)?;
         let key = entity_type.primary_key().first().map_or("id", |key| key);
         let mut total: u64 = 0;
-        // The cursor tells the parts that a long list is split into.
+        // The cursor yields a part for each part of a long list.
         let mut parts = self.unordered_cursor(&plain)?;
         while let Some(part) = parts.request() {
             let counted = unpaged(part).aggregate(Aggregate::Count, key);
-            let (rows, _) = self.ask_rows::<Count>(&counted)?;
+            let (rows, _) = self.fetch_rows::<Count>(&counted)?;
             total += rows.iter().flat_map(|Count(row)| row.values()).sum::<u64>();
             parts.received(0, None, None)?;
         }
@@ -55,7 +55,7 @@ impl Query {
         Ok(after_offset.min(statement.limit.unwrap_or(u64::MAX)))
     }
 
-    /// Whether the query has a row. The server looks for one; nothing is taken into the session.
+    /// Whether the query has a row. It fetches the key of one at most, past the session's cache.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -68,7 +68,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As for [`all`](Self::all).
+    /// Those of [`all`](Self::all).
     pub fn exists(&self) -> Result<bool> {
         let mut first = self.slice(..1);
         if !first.statement.is_grouped() {
@@ -81,7 +81,7 @@ impl Query {
         Ok(first.rows::<IgnoredAny>().next().transpose()?.is_some())
     }
 
-    /// A cursor that is not sorted by key, whatever the query says.
+    /// A cursor that pages by offset even if the query is stable.
     fn unordered_cursor(&self, statement: &Statement) -> Result<Pages> {
         Query::new(&self.session, statement.clone()).cursor(statement)
     }

@@ -4,25 +4,23 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
-use crate::api::{Intent, check_count};
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
 use crate::schema::{AttributeKind, Schema};
-use crate::wire::{Answer, Reply, decode, query_action};
+use crate::wire::{Batch, Reply};
 
-/// How many values a list after `in` may have in one request; longer ones are split.
-const LONGEST_LIST: usize = 500;
+use super::exchange::MAX_SUMMARY_CHARS;
 
-/// How many characters of a query errors show: keys that are looked up may be hundreds.
-const LONGEST_TEXT: usize = 1000;
+/// How many values of a list after `in` go into one request; longer lists are split.
+const MAX_LIST_VALUES: usize = 500;
 
-/// A query that has not been sent yet; made by [`Session::query`] and [`Session::select`].
+/// A lazy query, made by [`Session::query`] or [`Session::select`].
 ///
-/// Nothing is fetched until rows are asked for, and then a page at a time. A query can be run as
-/// often as needed; each run asks the server anew. Lists of more than 500 values after `in` go
-/// out in several requests where that cannot change the rows.
-#[must_use = "a query does nothing until its rows are asked for"]
+/// Nothing is fetched until the query is iterated, and then a page at a time. A query can be run
+/// any number of times; every run fetches again. A list of more than 500 values after `in` is
+/// split over several requests where that cannot change the result.
+#[must_use = "a query does nothing until it is iterated"]
 #[derive(Clone)]
 pub struct Query {
     pub(crate) session: Session,
@@ -32,10 +30,10 @@ pub struct Query {
 }
 
 impl Session {
-    /// Prepares a query, in the query language or as a built [`Statement`]. Without projections
-    /// it fetches the default ones of its entity type.
+    /// Prepares a query from the query language or from a [`Statement`]. Without projections it
+    /// fetches the default projections of its entity type.
     ///
-    /// Put values into a query with [`expr!`](crate::expr), which quotes them.
+    /// Insert values with [`expr!`](crate::expr), which quotes them.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -53,56 +51,50 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`] with the place; [`ErrorKind::UnknownType`] and
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name.
+    /// - [`ErrorKind::Syntax`] if the expression cannot be parsed: the message shows the position.
+    /// - [`ErrorKind::UnknownType`] or [`ErrorKind::UnknownAttribute`] if the schema lacks a name:
+    ///   the message suggests the nearest.
+    /// - [`ErrorKind::Validation`] if a value cannot be expressed in a query.
     pub fn query(&self, expression: impl IntoStatement) -> Result<Query> {
         let statement = expression.into_statement()?;
         statement.check(self.schema())?;
         Ok(Query::new(self, statement))
     }
 
-    /// Sends an expression exactly as it is, in one request, and answers with all its entities.
-    /// For what this crate's reader of the language does not know.
+    /// Sends an expression exactly as it is, in one request, and returns its entities. For
+    /// expressions that this crate's parser does not support.
     ///
     /// # Errors
     ///
-    /// The server's failure under its kind, or what kept its answer from arriving.
+    /// - The kind of the server's failure if it rejects the expression.
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like if no response arrived.
+    /// - [`ErrorKind::BadResponse`] if the response is not that of a query.
     pub fn query_raw(&self, expression: &str) -> Result<Vec<Entity>> {
-        let answer = self.ask(&[expression])?;
-        let first = self.adopt(answer).into_iter().next();
+        let batch = self.run_queries(&[expression])?;
+        let first = self.absorb(batch).into_iter().next();
         Ok(first.map(|page| page.entities).unwrap_or_default())
     }
 
-    /// Sends expressions in one request.
-    pub(crate) fn ask(&self, expressions: &[&str]) -> Result<Answer> {
-        let actions: Vec<_> = expressions.iter().copied().map(query_action).collect();
-        let summary = summary(&expressions.join("; "));
-        let api = &self.shared.api;
-        let answer = api.exchange(Intent::Read, &actions, &summary, |response| {
-            let answer = decode(self.schema(), response)?;
-            check_count(answer.replies.len(), actions.len())?;
-            Ok(answer)
-        })?;
-        api.counters().decoded(answer.rows.rows.len());
-        Ok(answer)
-    }
-
-    /// Takes the rows of an answer into the store; a page for each reply.
-    pub(crate) fn adopt(&self, answer: Answer) -> Vec<Page> {
-        let news = self.news(&answer);
+    /// Merges the rows of a response into the store; a page for each reply.
+    pub(crate) fn absorb(&self, batch: Batch) -> Vec<Page> {
+        let news = self.news(&batch);
         let mut store = self.shared.store.lock();
-        let places = store.absorb(answer.rows);
-        let replies = answer.replies.into_iter();
-        let pages = replies.map(|Reply { roots, next_offset }| Page {
-            entities: roots
-                .iter()
-                .map(|&row| Entity {
-                    session: self.clone(),
-                    handle: store.handle(places[row as usize]),
-                })
-                .collect(),
-            next_offset,
-        });
+        let places = store.absorb(batch.rows);
+        let replies = batch.replies.into_iter();
+        let pages = replies.map(
+            |Reply {
+                 roots, next_offset, ..
+             }| Page {
+                entities: roots
+                    .iter()
+                    .map(|&row| Entity {
+                        session: self.clone(),
+                        handle: store.handle(places[row as usize]),
+                    })
+                    .collect(),
+                next_offset,
+            },
+        );
         let pages: Vec<Page> = pages.collect();
         let evicted = store.evict();
         drop(store);
@@ -112,7 +104,7 @@ impl Session {
     }
 }
 
-/// The entities of one reply, and where the next page begins.
+/// The entities of one reply and the offset of the next page.
 #[derive(Default)]
 pub(crate) struct Page {
     pub(crate) entities: Vec<Entity>,
@@ -120,8 +112,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Tells the cursor of it, and leaves out what is beyond the query's limit.
-    pub(crate) fn kept(self, pages: &mut Pages) -> Result<Vec<Entity>> {
+    /// Advances the cursor and drops the entities beyond the query's limit.
+    pub(crate) fn advance(self, pages: &mut Pages) -> Result<Vec<Entity>> {
         let mut entities = self.entities;
         let last_key: Option<Vec<Literal>> = entities
             .last()
@@ -142,37 +134,36 @@ impl Query {
         }
     }
 
-    /// How many entities one request asks for; 500 unless set. 0 is an error when the query
-    /// runs.
+    /// Sets how many entities a page has; 500 by default. 0 is an error when the query runs.
     pub fn page_size(mut self, rows: u64) -> Self {
         self.page_size = rows;
         self
     }
 
-    /// Pages by key instead of by offset, so that rows that others create or delete meanwhile
-    /// make it neither skip nor repeat a row. The rows come sorted by key; a query with an order
-    /// of its own, or a group, is an error when it runs.
+    /// Sets whether to page by key instead of by offset, so that rows created or deleted during
+    /// the iteration cause no row to be skipped or repeated. The rows are then sorted by key; a
+    /// query with `order by` or `group by` is an error when it runs.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-    /// for page in session.query("select name from Task")?.page_size(100).stable().pages() {
+    /// for page in session.query("select name from Task")?.page_size(100).stable(true).pages() {
     ///     assert!(page?.len() <= 100);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn stable(mut self) -> Self {
-        self.is_stable = true;
+    pub fn stable(mut self, stable: bool) -> Self {
+        self.is_stable = stable;
         self
     }
 
-    /// The query as it was given, and refined since.
+    /// The query as a statement.
     pub fn statement(&self) -> &Statement {
         &self.statement
     }
 
-    /// Every entity, fetched page by page when the iteration gets there.
+    /// Iterates over the entities; each page is fetched when the iteration reaches it.
     pub fn iter(&self) -> QueryIter {
         QueryIter {
             pages: self.pages(),
@@ -180,7 +171,7 @@ impl Query {
         }
     }
 
-    /// Every entity, a page at a time: one request for each.
+    /// Iterates over the pages of entities, with one request for each.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -199,32 +190,36 @@ impl Query {
         }
     }
 
-    /// Every entity, in a list.
+    /// Fetches all entities.
     ///
     /// # Errors
     ///
-    /// The server's failure under its kind, or what kept its answer from arriving. A query that
-    /// was made by [`Session::select`] or refined is checked when it runs, and fails as
-    /// [`Session::query`] does.
+    /// - Those of [`Session::query`], for a query that was built or refined by methods: it is
+    ///   checked when it runs.
+    /// - The kind of the server's failure if it rejects the query.
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like if no response arrived.
+    /// - [`ErrorKind::BadResponse`] if the response is not that of the query, such as a page
+    ///   without rows that announces another.
     pub fn all(&self) -> Result<Vec<Entity>> {
         self.iter().collect()
     }
 
-    /// The first entity, if there is one.
+    /// Fetches the first entity; `None` if nothing matches.
     ///
     /// # Errors
     ///
-    /// As for [`all`](Self::all).
+    /// Those of [`all`](Self::all).
     pub fn first(&self) -> Result<Option<Entity>> {
         self.nth(0)
     }
 
-    /// The only entity.
+    /// Fetches the only entity that matches.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::MultipleFound`] if there are
-    /// several; else as for [`all`](Self::all).
+    /// - [`ErrorKind::NotFound`] if nothing matches.
+    /// - [`ErrorKind::MultipleFound`] if several entities match: the message names two.
+    /// - Those of [`all`](Self::all).
     pub fn one(&self) -> Result<Entity> {
         let mut found = self.slice(..2).iter();
         let first = found.next().transpose()?.ok_or_else(|| {
@@ -246,18 +241,17 @@ impl Query {
         }
     }
 
-    /// The entity at `index`, counted from 0; only that one is fetched.
+    /// Fetches the entity at `index`, counted from 0, and no other; `None` beyond the end.
     ///
     /// # Errors
     ///
-    /// As for [`all`](Self::all).
+    /// Those of [`all`](Self::all).
     pub fn nth(&self, index: u64) -> Result<Option<Entity>> {
         let end = index.saturating_add(1);
         self.slice(index..end).iter().next().transpose()
     }
 
-    /// The same query for some of its rows, counted from 0; `query[3:10]` in Python. Only they
-    /// are fetched, when they are asked for.
+    /// The query restricted to a range of its rows, counted from 0; `query[3:10]` in Python.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -289,7 +283,7 @@ impl Query {
             statement.offset = Some(offset);
         }
         if i64::try_from(offset).is_err() {
-            // Servers count in 63 bits: so far out there is nothing, and asking is an error.
+            // Servers reject offsets of more than 63 bits, and no result is that long.
             statement.limit = Some(0);
         } else if end < u64::MAX {
             statement.limit = Some(end.saturating_sub(start));
@@ -297,12 +291,12 @@ impl Query {
         slice
     }
 
-    /// The cursor over the pages of `statement`, a form of this query.
+    /// A cursor over the pages of `statement`, which is this query with projections.
     pub(crate) fn cursor(&self, statement: &Statement) -> Result<Pages> {
         let schema = self.session.schema();
         statement.check(schema)?;
         let is_single = |path: &_| is_single(schema, &statement.entity_type, path);
-        let mut pages = Pages::new(statement, self.page_size)?.split(LONGEST_LIST, is_single);
+        let mut pages = Pages::new(statement, self.page_size)?.split(MAX_LIST_VALUES, is_single);
         if self.is_stable {
             let key = schema.entity_type(&statement.entity_type)?.primary_key();
             let key: Vec<&str> = key.iter().map(AsRef::as_ref).collect();
@@ -311,13 +305,13 @@ impl Query {
         Ok(pages)
     }
 
-    /// The cursor for entities, default projections added.
+    /// A cursor over pages of entities, with the default projections.
     pub(crate) fn entity_cursor(&self) -> Result<Pages> {
         if self.statement.is_grouped() {
             return Err(Error::new(
                 ErrorKind::Validation,
                 format!(
-                    "the rows of {:?} are groups, not entities; read them with `rows`",
+                    "the rows of {:?} are groups, not entities; read them with `Query::rows`",
                     self.text()
                 ),
             ));
@@ -337,16 +331,11 @@ impl Query {
     }
 
     fn text(&self) -> String {
-        shortened(&self.statement.to_string(), LONGEST_TEXT).into_owned()
+        shortened(&self.statement.to_string(), MAX_SUMMARY_CHARS).into_owned()
     }
 }
 
-/// What names a query in errors and in the log.
-pub(crate) fn summary(expression: &str) -> String {
-    format!("query {}", shortened(expression, LONGEST_TEXT))
-}
-
-/// Whether the path leads to one value for each entity: through references only.
+/// Whether the path has one value for each entity: it passes through references only.
 fn is_single(schema: &Schema, entity_type: &str, path: &crate::query::Path) -> bool {
     let mut current = schema.entity_type(entity_type).ok();
     for segment in path.segments() {
@@ -365,7 +354,7 @@ fn is_single(schema: &Schema, entity_type: &str, path: &crate::query::Path) -> b
     true
 }
 
-/// A prepared query as part of another call; how it pages is not taken over.
+/// The statement of a query; its paging options are dropped.
 impl IntoStatement for Query {
     fn into_statement(self) -> Result<Statement> {
         self.statement.into_statement()
@@ -406,10 +395,10 @@ impl fmt::Debug for Query {
     }
 }
 
-/// The pages of a [`Query`]; after an error it ends.
+/// Iterator over the pages of a [`Query`]; it ends after an error.
 pub struct QueryPages {
     session: Session,
-    /// The cursor, until it is finished; or why there is none.
+    /// The cursor until it is finished, or the error that the iteration starts with.
     state: Result<Option<Pages>>,
 }
 
@@ -421,20 +410,20 @@ impl QueryPages {
         let Some(statement) = pages.request() else {
             return Ok(None);
         };
-        let answer = self.session.ask(&[&statement.expression()?])?;
-        let page = self.session.adopt(answer).into_iter().next();
-        let entities = page.unwrap_or_default().kept(&mut pages)?;
+        let batch = self.session.run_queries(&[&statement.expression()?])?;
+        let page = self.session.absorb(batch).into_iter().next();
+        let entities = page.unwrap_or_default().advance(&mut pages)?;
         self.state = Ok(Some(pages));
         Ok(Some(entities))
     }
 }
 
-/// Pages without entities are passed over.
 impl Iterator for QueryPages {
     type Item = Result<Vec<Entity>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            // Only the last page of a statement may be empty; another statement may follow.
             match self.next_page().transpose()? {
                 Ok(page) if page.is_empty() => {}
                 page => return Some(page),
@@ -449,7 +438,7 @@ impl fmt::Debug for QueryPages {
     }
 }
 
-/// The entities of a [`Query`]; after an error it ends.
+/// Iterator over the entities of a [`Query`]; it ends after an error.
 #[derive(Debug)]
 pub struct QueryIter {
     pages: QueryPages,

@@ -5,11 +5,11 @@ use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Pages};
 
 impl Session {
-    /// Runs several queries and answers with the entities of each, in the same order.
+    /// Runs several queries together and returns the entities of each, in the same order.
     ///
-    /// They go out in one request. What has more than one page goes on in a further request, in
-    /// which the queries share as well: as many as the longest has pages. A request is one
-    /// transaction, so what came in one shows the data of one moment.
+    /// One request carries the first page of every query, the next one every second page, and so
+    /// on: there are as many requests as the longest result has pages. A request is one
+    /// transaction, so the pages in it show the data at one moment.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -26,8 +26,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`query`](Self::query) and [`Query::all`](crate::Query::all); one query that fails
-    /// fails them all.
+    /// Those of [`query`](Self::query) and [`Query::all`](crate::Query::all); if one query fails,
+    /// none returns anything.
     pub fn query_many<Q: IntoStatement>(
         &self,
         queries: impl IntoIterator<Item = Q>,
@@ -38,21 +38,21 @@ impl Session {
         let mut cursors: Vec<Pages> = cursors.collect::<Result<_>>()?;
         let mut found = vec![Vec::new(); cursors.len()];
         loop {
-            let mut asked = Vec::new();
+            let mut unfinished = Vec::new();
             let mut expressions = Vec::new();
             for (number, cursor) in cursors.iter().enumerate() {
                 if let Some(statement) = cursor.request() {
-                    asked.push(number);
+                    unfinished.push(number);
                     expressions.push(statement.expression()?);
                 }
             }
-            if asked.is_empty() {
+            if unfinished.is_empty() {
                 return Ok(found);
             }
             let expressions: Vec<&str> = expressions.iter().map(String::as_str).collect();
-            let pages = self.adopt(self.ask(&expressions)?);
-            for (number, page) in asked.into_iter().zip(pages) {
-                found[number].extend(page.kept(&mut cursors[number])?);
+            let pages = self.absorb(self.run_queries(&expressions)?);
+            for (number, page) in unfinished.into_iter().zip(pages) {
+                found[number].extend(page.advance(&mut cursors[number])?);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Rows of a query as values of any type, straight from the answers.
+//! Rows of a query deserialised into any type, straight from the response.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::query::{Literal, Pages, Statement};
-use crate::wire::{Field, TypedReply, decode_rows, fields_of, query_action};
+use crate::wire::{StructField, decode_rows, fields_of, query_action};
 
 use super::Query;
-use super::query::summary;
+use super::exchange::summary;
 
 impl Query {
-    /// The rows as values of `T`, which derives [`serde::Deserialize`]. They come straight from
-    /// the answers and are not taken into the session: nothing is kept but the page at hand,
+    /// Iterates over the rows as values of `T`, which derives [`serde::Deserialize`]. They are read
+    /// straight from the response and do not enter the session's cache: memory holds one page,
     /// however many rows there are.
     ///
-    /// Without projections, what is loaded are the fields of `T`; a struct in it stands for a
-    /// reference, a list of structs for a collection. Use `Option` where a value may be null.
-    /// Date-times, which are UTC, may be read as text or as
-    /// [`jiff::civil::DateTime`]; dates as text or [`jiff::civil::Date`].
+    /// Without projections, the fields of `T` are fetched; a struct in it stands for a reference,
+    /// a list of structs for a collection. Use `Option` where a value may be null. Date-times,
+    /// which are UTC, deserialise into text or [`jiff::civil::DateTime`]; dates into text or
+    /// [`jiff::civil::Date`].
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -49,8 +49,8 @@ impl Query {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The rows of a query with `group by`, or with aggregates, have a field for what they are
-    /// grouped by and one for each aggregate, such as `count_id`:
+    /// The rows of a query with `group by` or aggregates have a field for each attribute that they
+    /// are grouped by and one for each aggregate, such as `count_id`:
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -72,9 +72,11 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// Each item may be one: [`ErrorKind::WrongType`] if a row does not fit `T`,
-    /// [`ErrorKind::Validation`] if `T` contains itself; else as for [`all`](Self::all). After an
-    /// error the iteration ends.
+    /// The iteration ends with the first error:
+    ///
+    /// - [`ErrorKind::WrongType`] if a row does not deserialise into `T`.
+    /// - [`ErrorKind::Validation`] if `T` contains itself and the query has no projections.
+    /// - Those of [`all`](Self::all).
     pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
         Rows {
             state: self.row_cursor::<T>().map(Some),
@@ -83,19 +85,15 @@ impl Query {
         }
     }
 
-    /// Sends a statement and answers with its rows, where the next page begins, and, for stable
-    /// paging, the key of the last row.
-    pub(crate) fn ask_rows<T: DeserializeOwned>(
+    /// Sends a statement and returns its rows and what the cursor needs to know.
+    pub(crate) fn fetch_rows<T: DeserializeOwned>(
         &self,
         statement: &Statement,
     ) -> Result<(Vec<T>, After)> {
         let expression = statement.expression()?;
-        let action = query_action(&expression);
-        let api = &self.session.shared.api;
-        let summary = summary(&expression);
-        api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
-            let mut reply: TypedReply<T> = decode_rows(response)?;
-            api.counters().read_rows(reply.rows.len());
+        let actions = [query_action(&expression)];
+        let read = |response: &[u8]| {
+            let mut reply = decode_rows::<T>(response)?;
             let next_offset = reply.next_offset();
             let last_key = match next_offset.is_some() && self.is_stable() {
                 true => last_key(&self.session, &statement.entity_type, response)?,
@@ -106,7 +104,12 @@ impl Query {
                 last_key,
             };
             Ok((reply.rows, after))
-        })
+        };
+        let api = &self.session.shared.api;
+        let summary = summary(&expression);
+        let (rows, after) = api.exchange(Intent::ReadAsSelected, &actions, &summary, read)?;
+        api.counters().read_rows(rows.len());
+        Ok((rows, after))
     }
 
     fn row_cursor<T: DeserializeOwned>(&self) -> Result<Pages> {
@@ -114,7 +117,7 @@ impl Query {
             return self.cursor(&self.statement);
         }
         let schema = self.session.schema();
-        let paths = Field::paths(&fields_of::<T>()?, schema, &self.statement.entity_type);
+        let paths = StructField::paths(&fields_of::<T>()?, schema, &self.statement.entity_type);
         if self.statement.group.is_empty() && paths.is_empty() {
             return self.cursor(&self.with_default_projections()?);
         }
@@ -122,14 +125,14 @@ impl Query {
     }
 }
 
-/// What an answer says of the page that follows it.
+/// Where the page after this one begins.
 pub(crate) struct After {
     next_offset: Option<u64>,
     last_key: Option<Vec<Literal>>,
 }
 
-/// The primary key of the last row. The rows were read as a type that need not keep it, so it is
-/// read once more, past everything else.
+/// The primary key of the last row. The type of the rows need not have it, so the response is
+/// parsed again, skipping everything else.
 fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<Vec<Literal>>> {
     #[derive(Deserialize)]
     struct Unread<'a> {
@@ -139,12 +142,13 @@ fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<
     let unreadable = |error| {
         Error::new(
             ErrorKind::BadResponse,
-            format!("the last row has no key: {error}"),
+            format!("the primary key of the last row cannot be read: {error}"),
         )
     };
     let names = session.schema().entity_type(entity_type)?.primary_key();
     let replies: [Unread<'_>; 1] = serde_json::from_slice(body).map_err(unreadable)?;
-    let Some(last) = replies[0].data.last() else {
+    let [reply] = &replies;
+    let Some(last) = reply.data.last() else {
         return Ok(None);
     };
     let last: Map<String, Json> = serde_json::from_str(last.get()).map_err(unreadable)?;
@@ -156,16 +160,16 @@ fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<
     Ok(parts.collect())
 }
 
-/// The rows of a [`Query`] as values of `T`; after an error it ends.
+/// Iterator over the rows of a [`Query`] as values of `T`; it ends after an error.
 pub struct Rows<T> {
     query: Query,
-    /// The cursor, until it is finished; or why there is none.
+    /// The cursor until it is finished, or the error that the iteration starts with.
     state: Result<Option<Pages>>,
     buffer: std::vec::IntoIter<T>,
 }
 
 impl<T: DeserializeOwned> Rows<T> {
-    /// Whether there was another page.
+    /// Fetches the next page, if there is one.
     fn next_page(&mut self) -> Result<bool> {
         let Some(mut pages) = std::mem::replace(&mut self.state, Ok(None))? else {
             return Ok(false);
@@ -173,7 +177,7 @@ impl<T: DeserializeOwned> Rows<T> {
         let Some(statement) = pages.request() else {
             return Ok(false);
         };
-        let (mut rows, after) = self.query.ask_rows(&statement)?;
+        let (mut rows, after) = self.query.fetch_rows(&statement)?;
         let kept = pages.received(rows.len(), after.next_offset, after.last_key.as_deref())?;
         rows.truncate(kept);
         self.buffer = rows.into_iter();

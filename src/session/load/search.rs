@@ -2,14 +2,12 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::api::{Intent, check_count};
 use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Statement};
 use crate::value::EntityKey;
-use crate::wire::decode;
 
-/// A full-text search that has not been sent yet; made by [`Session::search`].
+/// A full-text search, made by [`Session::search`].
 #[must_use = "a search does nothing until it is run"]
 #[derive(Clone)]
 pub struct Search {
@@ -21,9 +19,9 @@ pub struct Search {
 }
 
 impl Session {
-    /// Prepares a search for words in the texts of entities: names, descriptions, contents of
-    /// notes; the server decides which. `expression` is a query that says what to search
-    /// through and what to load; every term must occur.
+    /// Prepares a search for words in the texts of entities, such as names, descriptions and the
+    /// content of notes; the server decides which. `expression` is a query that selects where to
+    /// search and what to load; all terms must match.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -37,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`query`](Self::query).
+    /// Those of [`query`](Self::query).
     pub fn search<T: Into<String>>(
         &self,
         expression: impl IntoStatement,
@@ -55,39 +53,34 @@ impl Session {
 }
 
 impl Search {
-    /// Only what lies in this project, or below this folder, sequence or shot.
+    /// Restricts the search to a project, or to what lies below a folder, sequence or shot.
     pub fn below(mut self, context: impl Into<EntityKey>) -> Self {
         self.context_id = Some(context.into().id());
         self
     }
 
-    /// Only contexts of these object types; the ids of `ObjectType`s.
+    /// Restricts the search to contexts of these object types, given by id.
     pub fn object_types<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
         self.object_type_ids = ids.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Every entity that was found, in one request; give the query a limit where that may be
+    /// Fetches all matching entities in one request; give the query a limit where there may be
     /// many.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server cannot search;
-    /// else as for [`Query::all`](crate::Query::all).
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server has no search.
+    /// - Those of [`Query::all`](crate::Query::all).
     pub fn all(&self) -> Result<Vec<Entity>> {
         let Some(statement) = self.statement.simplified() else {
             return Ok(Vec::new());
         };
-        let action = self.action(&statement)?;
         let summary = format!("search {:?} in {statement}", self.terms);
-        let api = &self.session.shared.api;
-        let answer = api.exchange(Intent::Read, &[action], &summary, |response| {
-            let answer = decode(self.session.schema(), response)?;
-            check_count(answer.replies.len(), 1)?;
-            Ok(answer)
-        })?;
-        api.counters().decoded(answer.rows.rows.len());
-        let page = self.session.adopt(answer).into_iter().next();
+        let batch = self
+            .session
+            .entities_from(&[self.action(&statement)?], &summary)?;
+        let page = self.session.absorb(batch).into_iter().next();
         Ok(page.unwrap_or_default().entities)
     }
 

@@ -1,4 +1,4 @@
-//! Queries built step by step.
+//! Building a query by methods.
 
 use crate::handle::Session;
 use crate::query::{self, Aggregate, Criterion, Statement};
@@ -7,7 +7,7 @@ use crate::value::Paths;
 use super::Query;
 
 impl Session {
-    /// Begins a query for entities of a type; refine it with the methods of [`Query`].
+    /// Starts a query for entities of a type; refine it with the methods of [`Query`].
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -25,50 +25,50 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// What cannot be expressed, and what the server does not have, is an error when it runs.
+    /// Mistakes, such as an unknown attribute, are errors when the query runs.
     pub fn select(&self, entity_type: impl Into<String>) -> Query {
         Query::new(self, query::select(entity_type))
     }
 }
 
-/// Refining a query; the methods of [`Statement`] under the same names.
+/// Refining a query: the methods of [`Statement`] of the same names.
 impl Query {
-    /// Loads these attributes too; see [`Statement::fields`].
+    /// Adds attributes to fetch; see [`Statement::fields`].
     pub fn fields(self, fields: impl Paths) -> Self {
         self.refined(|statement| statement.fields(fields))
     }
 
-    /// Computes `function` over the rows of each group; see [`Statement::aggregate`].
+    /// Adds an aggregate over the rows of each group; see [`Statement::aggregate`].
     pub fn aggregate(self, function: Aggregate, path: impl AsRef<str>) -> Self {
         self.refined(|statement| statement.aggregate(function, path))
     }
 
-    /// Keeps rows that satisfy `criterion` as well; see [`Statement::filter`].
+    /// Adds a condition that rows must satisfy; see [`Statement::filter`].
     pub fn filter(self, criterion: impl Into<Criterion>) -> Self {
         self.refined(|statement| statement.filter(criterion))
     }
 
-    /// Sorts by the attribute, smallest first; see [`Statement::order_by`].
+    /// Sorts by attributes, ascending; see [`Statement::order_by`].
     pub fn order_by(self, paths: impl Paths) -> Self {
         self.refined(|statement| statement.order_by(paths))
     }
 
-    /// Sorts by the attribute, largest first; see [`Statement::order_by_descending`].
+    /// Sorts by attributes, descending; see [`Statement::order_by_descending`].
     pub fn order_by_descending(self, paths: impl Paths) -> Self {
         self.refined(|statement| statement.order_by_descending(paths))
     }
 
-    /// Makes one row of all rows that agree in these; see [`Statement::group_by`].
+    /// Groups rows by attributes; see [`Statement::group_by`].
     pub fn group_by(self, paths: impl Paths) -> Self {
         self.refined(|statement| statement.group_by(paths))
     }
 
-    /// Leaves out the first `rows`.
+    /// Skips the first `rows`.
     pub fn offset(self, rows: u64) -> Self {
         self.refined(|statement| statement.offset(rows))
     }
 
-    /// Gives at most so many rows; 0 gives none.
+    /// Limits the result to `rows`; 0 sends no request.
     pub fn limit(self, rows: u64) -> Self {
         self.refined(|statement| statement.limit(rows))
     }

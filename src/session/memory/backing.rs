@@ -12,7 +12,9 @@ use crate::handle::{Entity, Session, Shared};
 use crate::schema::{Attribute, EntityType, NameId, Schema, TypeId};
 use crate::store::Fetch;
 use crate::value::{EntityKey, Key};
-use crate::wire::{Answer, Known, Rows, family, join, kept, known_in, read_kept};
+use crate::wire::{
+    Batch, EntityDelta, Rows, deltas_in, join_rows, merge_cached, read_cached, root_type,
+};
 
 /// How many entities are looked up or written at once.
 const CHUNK: usize = 500;
@@ -32,7 +34,7 @@ pub(crate) struct Lower {
 impl Lower {
     pub(crate) fn key(&self, schema: &Schema, entity_type: TypeId, key: &Key) -> String {
         let mut items = self.scope.clone();
-        items.push(family(schema, entity_type).name().into());
+        items.push(root_type(schema, entity_type).name().into());
         items.extend(key.parts().iter().map(|part| Json::String(part.to_text())));
         self.key_maker.key(&items)
     }
@@ -75,7 +77,7 @@ impl Lower {
                 .map(|(entity_type, key)| self.key(schema, *entity_type, key));
             let keys: Vec<String> = keys.collect();
             for ((entity, key), text) in entities.iter().zip(&keys).zip(self.get_many(&keys)) {
-                match text.map(|text| read_kept(schema, *entity, &text, oldest)) {
+                match text.map(|text| read_cached(schema, *entity, &text, oldest)) {
                     Some(Ok(Some(rows))) => all.push(rows),
                     Some(Err(error)) => {
                         log::warn!("what is cached under {key} is unusable: {error}");
@@ -88,7 +90,7 @@ impl Lower {
     }
 
     /// Writes what became known, with what was known before and is still true.
-    fn write(&self, schema: &Schema, known: &[Known]) {
+    fn write(&self, schema: &Schema, known: &[EntityDelta]) {
         let (oldest, now) = (self.oldest(), now());
         for known in known.chunks(CHUNK) {
             let keys = known
@@ -97,7 +99,7 @@ impl Lower {
             let keys: Vec<String> = keys.collect();
             let mut sizes: Vec<Option<usize>> = vec![None; keys.len()];
             let written = self.cache.update_many(&keys, &mut |number, before| {
-                let text = kept(schema, &known[number], before.as_deref(), oldest, now);
+                let text = merge_cached(schema, &known[number], before.as_deref(), oldest, now);
                 sizes[number] = text.as_ref().map(String::len);
                 text
             });
@@ -167,7 +169,7 @@ impl Session {
         if found.is_empty() {
             return false;
         }
-        self.shared.store.lock().fill_in(join(found));
+        self.shared.store.lock().fill_in(join_rows(found));
         true
     }
 
@@ -176,7 +178,7 @@ impl Session {
     }
 
     /// What an answer tells that the cache is to know; nothing without a cache.
-    pub(crate) fn news(&self, answer: &Answer) -> Vec<Known> {
+    pub(crate) fn news(&self, answer: &Batch) -> Vec<EntityDelta> {
         if !self.has_cache() {
             return Vec::new();
         }
@@ -185,7 +187,7 @@ impl Session {
             .replies
             .iter()
             .flat_map(|reply| reply.roots.iter().copied());
-        let mut news = known_in(schema, &answer.rows, roots);
+        let mut news = deltas_in(schema, &answer.rows, roots);
         // That an entity exists is worth keeping where nothing more is asked of it.
         news.retain(|one| {
             let entity_type = schema.by_id(one.entity_type);
@@ -195,7 +197,7 @@ impl Session {
     }
 
     /// Tells the cache what became known; outside the store's lock.
-    pub(crate) fn write_to_cache(&self, known: &[Known]) {
+    pub(crate) fn write_to_cache(&self, known: &[EntityDelta]) {
         self.shared.write_to_cache(known);
     }
 
@@ -233,7 +235,7 @@ pub(crate) fn is_key_enough(schema: &Schema, entity_type: &EntityType) -> bool {
 }
 
 impl Shared {
-    pub(crate) fn write_to_cache(&self, known: &[Known]) {
+    pub(crate) fn write_to_cache(&self, known: &[EntityDelta]) {
         if let (Some(lower), false) = (self.lower.get(), known.is_empty()) {
             lower.write(&self.schema, known);
         }

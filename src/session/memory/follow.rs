@@ -13,7 +13,7 @@ use crate::handle::{Session, Shared};
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema, TypeId};
 use crate::value::{EntityKey, Value};
-use crate::wire::{Known, family, same_value, value_to_json};
+use crate::wire::{EntityDelta, root_type, same_value, value_to_json};
 
 /// How long the server may take to confirm the subscription.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -197,8 +197,8 @@ impl Shared {
         self.remove_from_cache(&[(entity_type.id(), key.key().clone())]);
         let owners = owners.iter().filter_map(|owner| {
             let owner_type = schema.find(owner.entity_type())?.id();
-            let mut known = Known::new(owner_type, owner.key().clone());
-            known.moved.push(entity_type.id());
+            let mut known = EntityDelta::new(owner_type, owner.key().clone());
+            known.changed_types.push(entity_type.id());
             Some(known)
         });
         self.write_to_cache(&owners.collect::<Vec<_>>());
@@ -272,7 +272,9 @@ fn families_with(schema: &Schema, member: &EntityType) -> BTreeSet<TypeId> {
         })
     };
     let holding = schema.entity_types().iter().filter(holds);
-    holding.map(|one| family(schema, one.id()).id()).collect()
+    holding
+        .map(|one| root_type(schema, one.id()).id())
+        .collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
     rows.rows.iter().map(line).collect()
 }
 
-fn check(body: &str, expected: &[&str]) -> Answer {
+fn check(body: &str, expected: &[&str]) -> Batch {
     let schema = schema();
     let answer = decode(&schema, body.as_bytes()).unwrap();
     assert_eq!(shown(&answer.rows, &schema), expected);
