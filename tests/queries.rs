@@ -642,7 +642,7 @@ fn aggregates_are_typed_rows() {
     }
     let error = query.all().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation);
-    assert!(error.to_string().contains("`rows`"), "{error}");
+    assert!(error.to_string().contains("`Query::rows`"), "{error}");
 }
 
 #[test]

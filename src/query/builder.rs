@@ -3,9 +3,11 @@
 use std::ops;
 
 use crate::error::Result;
+use crate::query::literal::Operator;
 use crate::query::operand::{Operand, ToOperand, compare, one_of};
+use crate::query::path::Path;
 use crate::query::tree::{
-    Aggregate, Criterion, Kind, Operator, Order, Path, Projection, Refusal, Set, Statement,
+    Aggregate, BuildError, Criterion, Kind, Order, Projection, Set, Statement,
 };
 use crate::value::Paths;
 
@@ -40,7 +42,7 @@ pub fn select(entity_type: impl Into<String>) -> Statement {
 /// assert_eq!(field("status.name").eq("Done").to_string(), "status.name is \"Done\"");
 /// ```
 pub fn field(path: impl AsRef<str>) -> Field {
-    Field(path.as_ref().parse().map_err(Refusal::from))
+    Field(path.as_ref().parse().map_err(BuildError::from))
 }
 
 /// All of the conditions hold; without any, it always holds.
@@ -216,7 +218,7 @@ impl Statement {
 
     /// Keeps the error for [`expression`](Self::expression).
     fn understood<T>(&mut self, read: Result<T>) -> Option<T> {
-        read.map_err(|error| self.refuse(error.into())).ok()
+        read.map_err(|error| self.invalidate(error.into())).ok()
     }
 }
 
@@ -277,9 +279,9 @@ impl ops::Not for Criterion {
     }
 }
 
-impl From<Refusal> for Criterion {
-    fn from(refusal: Refusal) -> Self {
-        Kind::Refused(refusal).into()
+impl From<BuildError> for Criterion {
+    fn from(error: BuildError) -> Self {
+        Kind::Invalid(error).into()
     }
 }
 
@@ -289,7 +291,7 @@ impl From<Refusal> for Criterion {
 /// [`Statement::expression`].
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a field alone is no condition"]
-pub struct Field(Result<Path, Refusal>);
+pub struct Field(Result<Path, BuildError>);
 
 /// The methods that compare with one value differ in their operator only.
 macro_rules! comparisons {
@@ -474,7 +476,7 @@ impl Field {
     /// assert_eq!(folder.to_string(), "parent[Folder].name is \"assets\"");
     /// ```
     pub fn of_type(self, entity_type: impl AsRef<str>) -> Self {
-        let cast = |path: Path| path.cast(entity_type.as_ref()).map_err(Refusal::from);
+        let cast = |path: Path| path.cast(entity_type.as_ref()).map_err(BuildError::from);
         Self(self.0.and_then(cast))
     }
 
@@ -485,7 +487,7 @@ impl Field {
     /// assert_eq!(field("status").field("name"), field("status.name"));
     /// ```
     pub fn field(self, path: impl AsRef<str>) -> Self {
-        let join = |before: Path| before.join(path.as_ref()).map_err(Refusal::from);
+        let join = |before: Path| before.join(path.as_ref()).map_err(BuildError::from);
         Self(self.0.and_then(join))
     }
 
@@ -507,7 +509,7 @@ impl Field {
     /// The condition, or why there is none.
     fn on(self, build: impl FnOnce(Path) -> Result<Criterion>) -> Criterion {
         self.0
-            .and_then(|path| build(path).map_err(Refusal::from))
+            .and_then(|path| build(path).map_err(BuildError::from))
             .unwrap_or_else(Criterion::from)
     }
 }

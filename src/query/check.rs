@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, ErrorKind, Result, nearest};
-use crate::query::tree::{Criterion, Kind, Path, Projection, Set, Statement};
+use crate::query::path::Path;
+use crate::query::tree::{Criterion, Kind, Projection, Set, Statement};
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
 
 impl Statement {
@@ -85,7 +86,7 @@ impl<'a> Checker<'a> {
                 let reached = self.follow(start, path)?;
                 self.criterion(&reached, inner)
             }
-            Kind::Refused(refusal) => Err(refusal.clone().into()),
+            Kind::Invalid(error) => Err(error.clone().into()),
         }
     }
 

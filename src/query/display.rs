@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use crate::query::tree::{
-    Aggregate, Criterion, Kind, Literal, Operator, Order, Path, Projection, Segment, Set, Statement,
-};
+use crate::query::literal::{Literal, Operator};
+use crate::query::path::{Path, Segment};
+use crate::query::tree::{Aggregate, Criterion, Kind, Order, Projection, Set, Statement};
 
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -69,7 +69,7 @@ impl Display for Criterion {
             Kind::Has { path, inner } => related(f, path, "has", inner),
             Kind::Any { path, inner } => related(f, path, "any", inner),
             // Not the language, and never sent: `Statement::expression` refuses it.
-            Kind::Refused(refusal) => write!(f, "<{refusal}>"),
+            Kind::Invalid(error) => write!(f, "<{error}>"),
         }
     }
 }

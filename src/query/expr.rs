@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::query::operand::{Operand, ToOperand};
 use crate::query::parse::{criterion_of, statement_of};
-use crate::query::tree::{Criterion, Refusal, Statement};
+use crate::query::tree::{BuildError, Criterion, Statement};
 
 /// A query, or a condition, with values in the holes `{}` of a template.
 ///
@@ -70,7 +70,7 @@ macro_rules! expr {
 #[must_use = "an expression does nothing until a session runs it"]
 pub struct Expression {
     template: &'static str,
-    operands: Vec<Result<Operand, Refusal>>,
+    operands: Vec<Result<Operand, BuildError>>,
 }
 
 impl Expression {
@@ -87,7 +87,7 @@ impl Expression {
     pub fn new(template: &'static str, values: &[&dyn ToOperand]) -> Self {
         let operands = values
             .iter()
-            .map(|value| value.to_operand().map_err(Refusal::from))
+            .map(|value| value.to_operand().map_err(BuildError::from))
             .collect();
         Self { template, operands }
     }
@@ -129,7 +129,7 @@ impl From<Expression> for Criterion {
     fn from(expression: Expression) -> Self {
         expression
             .criterion()
-            .unwrap_or_else(|error| Refusal::from(error).into())
+            .unwrap_or_else(|error| BuildError::from(error).into())
     }
 }
 

@@ -93,7 +93,7 @@ impl Criterion {
                 },
                 None => return Folded::Never,
             },
-            kind @ (Kind::Compare { .. } | Kind::In { .. } | Kind::Refused(_)) => kind.clone(),
+            kind @ (Kind::Compare { .. } | Kind::In { .. } | Kind::Invalid(_)) => kind.clone(),
         };
         Folded::Depends(kind.into())
     }

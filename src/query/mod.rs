@@ -4,12 +4,15 @@
 
 mod builder;
 mod check;
+mod criterion;
 mod display;
 mod expr;
 mod fold;
+mod literal;
 mod operand;
 mod page;
 mod parse;
+mod path;
 mod place;
 mod split;
 mod token;
@@ -19,9 +22,10 @@ pub use builder::{Field, all_of, any_of, field, select};
 #[doc(hidden)]
 pub use expr::holes;
 pub use expr::{Expression, IntoStatement};
+pub use literal::{Literal, Operator, Word};
 pub use operand::{Operand, ToOperand};
 pub use page::{PAGE_SIZE, Pages};
+pub use path::{Path, Segment};
 pub use tree::{
-    Aggregate, Criterion, Kind, Literal, MAX_DEPTH, Operator, Order, Path, Projection, Refusal,
-    Segment, Set, Statement, Word,
+    Aggregate, BuildError, Criterion, Kind, MAX_DEPTH, Order, Projection, Set, Statement,
 };

@@ -8,7 +8,9 @@ use jiff::{Timestamp, ZonedDateTime};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::tree::{Criterion, Kind, Literal, Operator, Path, Segment, Set, Statement, Word};
+use crate::query::literal::{Literal, Operator, Word};
+use crate::query::path::{Path, Segment};
+use crate::query::tree::{Criterion, Kind, Set, Statement};
 use crate::value::{EntityKey, Value};
 
 /// What a hole of [`expr!`](crate::expr) or a method of [`Field`](crate::query::Field) takes.

@@ -6,8 +6,10 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::query::literal::{Literal, Operator};
+use crate::query::path::Path;
 use crate::query::split::split;
-use crate::query::tree::{Criterion, Kind, Literal, Operator, Order, Path, Projection, Statement};
+use crate::query::tree::{Criterion, Kind, Order, Projection, Statement};
 
 /// How many rows one request asks for unless something else is said; the Python client's number.
 pub const PAGE_SIZE: u64 = 500;

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::operand::Operand;
 use crate::query::place::syntax_error;
 use crate::query::token::{Braces, Lexeme, Token, tokenize};
-use crate::query::tree::{Criterion, MAX_DEPTH, Projection, Refusal, Statement};
+use crate::query::tree::{BuildError, Criterion, MAX_DEPTH, Projection, Statement};
 
 impl FromStr for Statement {
     type Err = Error;
@@ -59,7 +59,7 @@ impl FromStr for Projection {
 /// A template, as a statement, with `operands` in its holes.
 pub(super) fn statement_of(
     template: &str,
-    operands: &[Result<Operand, Refusal>],
+    operands: &[Result<Operand, BuildError>],
 ) -> Result<Statement> {
     parse(template, Braces::Holes, operands, Parser::whole_statement)
 }
@@ -67,7 +67,7 @@ pub(super) fn statement_of(
 /// A template, as a condition, with `operands` in its holes.
 pub(super) fn criterion_of(
     template: &str,
-    operands: &[Result<Operand, Refusal>],
+    operands: &[Result<Operand, BuildError>],
 ) -> Result<Criterion> {
     parse(template, Braces::Holes, operands, Parser::whole_criterion)
 }
@@ -76,7 +76,7 @@ pub(super) fn criterion_of(
 fn parse<'a, T>(
     text: &'a str,
     braces: Braces,
-    operands: &'a [Result<Operand, Refusal>],
+    operands: &'a [Result<Operand, BuildError>],
     read: fn(&mut Parser<'a>) -> Result<T>,
 ) -> Result<T> {
     let tokens = tokenize(text, braces)?;
@@ -105,7 +105,7 @@ struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
     depth: usize,
-    operands: &'a [Result<Operand, Refusal>],
+    operands: &'a [Result<Operand, BuildError>],
     filled: usize,
 }
 

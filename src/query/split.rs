@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::query::tree::{Criterion, Kind, Literal, Path, Set, Statement};
+use crate::query::literal::Literal;
+use crate::query::path::Path;
+use crate::query::tree::{Criterion, Kind, Set, Statement};
 
 /// The statements that together have the rows of `statement`, none of them twice.
 ///

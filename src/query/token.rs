@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::query::literal::Operator;
 use crate::query::place::syntax_error;
-use crate::query::tree::Operator;
 
 /// A token and the bytes of the text that it was read from.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,9 +2,11 @@
 
 use super::Parser;
 use crate::error::Result;
+use crate::query::literal::Operator;
 use crate::query::operand::{Operand, compare, one_of};
+use crate::query::path::Path;
 use crate::query::token::Lexeme;
-use crate::query::tree::{Criterion, Kind, Operator, Path};
+use crate::query::tree::{Criterion, Kind};
 
 impl Parser<'_> {
     pub(super) fn any_of(&mut self) -> Result<Criterion> {
@@ -170,7 +172,7 @@ impl Parser<'_> {
     /// Nothing is built that could not be taken apart again.
     fn built(&self, criterion: Criterion) -> Result<Criterion> {
         match criterion.kind() {
-            Kind::Refused(refusal) => Err(self.error(&refusal.to_string())),
+            Kind::Invalid(error) => Err(self.error(&error.to_string())),
             _ => Ok(criterion),
         }
     }

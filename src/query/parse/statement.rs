@@ -2,8 +2,10 @@
 
 use super::Parser;
 use crate::error::Result;
+use crate::query::literal::Literal;
+use crate::query::path::is_name;
 use crate::query::token::Lexeme;
-use crate::query::tree::{Aggregate, Literal, Order, Projection, Statement, is_name};
+use crate::query::tree::{Aggregate, Order, Projection, Statement};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {

@@ -2,9 +2,10 @@
 
 use super::Parser;
 use crate::error::Result;
+use crate::query::literal::{Literal, Word};
 use crate::query::operand::Operand;
+use crate::query::path::Path;
 use crate::query::token::Lexeme;
-use crate::query::tree::{Literal, Path, Word};
 
 impl Parser<'_> {
     pub(super) fn operand(&mut self) -> Result<Operand> {
@@ -55,7 +56,7 @@ impl Parser<'_> {
         self.advance();
         operand
             .clone()
-            .map_err(|refusal| self.at_value(place, refusal.into()))
+            .map_err(|error| self.at_value(place, error.into()))
     }
 }
 

@@ -80,13 +80,13 @@ fn plain_json_keeps_its_empty_lists() {
 }
 
 #[test]
-fn deletes_answer_true() {
+fn a_deletion_replies_with_true() {
     let answer = check(r#"[{"action":"delete","data":true}]"#, &[]);
     assert!(answer.replies[0].roots.is_empty());
 }
 
 #[test]
-fn bad_answers_are_errors_that_say_what_is_wrong() {
+fn bad_responses_are_errors_that_say_what_is_wrong() {
     let schema = schema();
     let deep = format!(r#"[{{"data":{}"#, "[".repeat(100_000));
     for (body, says) in [
@@ -99,7 +99,7 @@ fn bad_answers_are_errors_that_say_what_is_wrong() {
         ),
         (
             r#"[{"data":[{"__entity_type__":"Task"}]}]"#,
-            "without its key attribute \"id\"",
+            "no key attribute \"id\"",
         ),
         (r#"[{"data":[{"id":"t"}]}]"#, "no entity type"),
         (r#"[{"data":[1]}]"#, "an entity"),
@@ -107,7 +107,11 @@ fn bad_answers_are_errors_that_say_what_is_wrong() {
         (r#"[] trailing"#, "trailing"),
         (
             r#"[{"data":[{"__entity_type__":"Task","id":"t","start_date":{"__type__":"datetime","value":"soon"}}]}]"#,
-            "\"soon\" is no datetime",
+            "\"soon\" is not a datetime",
+        ),
+        (
+            r#"[{"exception":"ServerError","content":"no"}]"#,
+            "a reply is an exception: \"ServerError\"",
         ),
         (&deep, "expected an entity"),
     ] {
