@@ -1,4 +1,4 @@
-//! Building statements and conditions from Rust.
+//! Building statements and conditions in Rust.
 
 use std::ops;
 
@@ -11,7 +11,7 @@ use crate::query::tree::{
 };
 use crate::value::Paths;
 
-/// A query for entities of a type; refine it with the methods of [`Statement`].
+/// Starts a query for entities of a type; refine it with the methods of [`Statement`].
 ///
 /// ```
 /// use ftrack_api::query::{field, select};
@@ -45,7 +45,7 @@ pub fn field(path: impl AsRef<str>) -> Field {
     Field(path.as_ref().parse().map_err(BuildError::from))
 }
 
-/// All of the conditions hold; without any, it always holds.
+/// Joins conditions by `and`; without any, the result always holds.
 ///
 /// ```
 /// use ftrack_api::query::{all_of, field};
@@ -57,7 +57,7 @@ pub fn all_of(criteria: impl IntoIterator<Item = Criterion>) -> Criterion {
     Criterion::all_of(criteria)
 }
 
-/// At least one of the conditions holds; without any, it never holds.
+/// Joins conditions by `or`; without any, the result never holds.
 ///
 /// ```
 /// use ftrack_api::query::{any_of, field};
@@ -70,16 +70,15 @@ pub fn any_of(criteria: impl IntoIterator<Item = Criterion>) -> Criterion {
 }
 
 impl Statement {
-    /// Loads these attributes too: `name`, `status.name`, `count(id)`.
+    /// Adds attributes to fetch: `name`, `status.name`, `count(id)`.
     ///
     /// ```
     /// let statement = ftrack_api::query::select("Task").fields(["name", "status.name"]);
     /// assert_eq!(statement.to_string(), "select name, status.name from Task");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn fields(mut self, fields: impl Paths) -> Self {
         for field in fields.to_paths() {
-            if let Some(projection) = self.understood(field.parse::<Projection>())
+            if let Some(projection) = self.valid(field.parse::<Projection>())
                 && !self.projections.contains(&projection)
             {
                 self.projections.push(projection);
@@ -88,7 +87,7 @@ impl Statement {
         self
     }
 
-    /// Loads these attributes if the statement names none.
+    /// Sets the attributes to fetch if the statement has none.
     ///
     /// ```
     /// use ftrack_api::query::Statement;
@@ -98,7 +97,6 @@ impl Statement {
     /// assert_eq!(text, "select id, name from Task where bid > 3");
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn with_projections(self, fields: impl Paths) -> Self {
         if self.projections.is_empty() {
             self.fields(fields)
@@ -107,7 +105,7 @@ impl Statement {
         }
     }
 
-    /// Computes `function` over the rows of each group.
+    /// Adds an aggregate over the rows of each group.
     ///
     /// ```
     /// use ftrack_api::query::{Aggregate, select};
@@ -118,15 +116,14 @@ impl Statement {
     ///     "select status_id, sum(bid) from Task group by status_id"
     /// );
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn aggregate(mut self, function: Aggregate, path: impl AsRef<str>) -> Self {
-        if let Some(path) = self.understood(path.as_ref().parse()) {
+        if let Some(path) = self.valid(path.as_ref().parse()) {
             self.projections.push(Projection::Aggregate(function, path));
         }
         self
     }
 
-    /// Keeps rows that satisfy `criterion` as well as those conditions that are there already.
+    /// Adds a condition that rows must satisfy besides those added before.
     ///
     /// ```
     /// use ftrack_api::query::{field, select};
@@ -134,7 +131,6 @@ impl Statement {
     /// let statement = select("Task").filter(field("bid").gt(3)).filter(field("name").ne("anim"));
     /// assert_eq!(statement.to_string(), "Task where bid > 3 and name is_not \"anim\"");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn filter(mut self, criterion: impl Into<Criterion>) -> Self {
         let criterion = criterion.into();
         self.filter = Some(match self.filter.take() {
@@ -144,29 +140,27 @@ impl Statement {
         self
     }
 
-    /// Sorts by the attribute, smallest first, within what it is sorted by already.
+    /// Sorts by attributes, ascending, after those added before.
     ///
     /// ```
     /// let statement = ftrack_api::query::select("Task").order_by("name").order_by("id");
     /// assert_eq!(statement.to_string(), "Task order by name, id");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn order_by(self, paths: impl Paths) -> Self {
         self.ordered(paths, false)
     }
 
-    /// Sorts by the attribute, largest first, within what it is sorted by already.
+    /// Sorts by attributes, descending, after those added before.
     ///
     /// ```
     /// let statement = ftrack_api::query::select("Task").order_by_descending("bid");
     /// assert_eq!(statement.to_string(), "Task order by bid descending");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn order_by_descending(self, paths: impl Paths) -> Self {
         self.ordered(paths, true)
     }
 
-    /// Makes one row of all rows that agree in these attributes.
+    /// Groups the rows with equal values of these attributes into one.
     ///
     /// ```
     /// let statement = ftrack_api::query::select("Task")
@@ -174,34 +168,31 @@ impl Statement {
     ///     .group_by(["project_id", "status_id"]);
     /// assert_eq!(statement.to_string(), "select count(id) from Task group by project_id, status_id");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn group_by(mut self, paths: impl Paths) -> Self {
         for path in paths.to_paths() {
-            if let Some(path) = self.understood(path.parse()) {
+            if let Some(path) = self.valid(path.parse()) {
                 self.group.push(path);
             }
         }
         self
     }
 
-    /// Leaves out the first `rows`.
+    /// Skips the first `rows`.
     ///
     /// ```
     /// let statement = ftrack_api::query::select("Task").offset(20).limit(10);
     /// assert_eq!(statement.to_string(), "Task offset 20 limit 10");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn offset(mut self, rows: u64) -> Self {
         self.offset = Some(rows);
         self
     }
 
-    /// Gives at most so many rows; 0 gives none.
+    /// Limits the result to `rows`; a statement limited to 0 is not sent.
     ///
     /// ```
     /// assert_eq!(ftrack_api::query::select("Task").limit(1).to_string(), "Task limit 1");
     /// ```
-    #[must_use = "this gives the changed statement"]
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
         self
@@ -209,21 +200,21 @@ impl Statement {
 
     fn ordered(mut self, paths: impl Paths, descending: bool) -> Self {
         for path in paths.to_paths() {
-            if let Some(path) = self.understood(path.parse()) {
+            if let Some(path) = self.valid(path.parse()) {
                 self.order.push(Order { path, descending });
             }
         }
         self
     }
 
-    /// Keeps the error for [`expression`](Self::expression).
-    fn understood<T>(&mut self, read: Result<T>) -> Option<T> {
+    /// Stores an error for [`expression`](Self::expression).
+    fn valid<T>(&mut self, read: Result<T>) -> Option<T> {
         read.map_err(|error| self.invalidate(error.into())).ok()
     }
 }
 
 impl Criterion {
-    /// Both hold.
+    /// Joins two conditions by `and`.
     ///
     /// ```
     /// use ftrack_api::query::field;
@@ -231,12 +222,11 @@ impl Criterion {
     /// let both = field("bid").gt(3).and(field("name").eq("anim"));
     /// assert_eq!(both.to_string(), "bid > 3 and name is \"anim\"");
     /// ```
-    #[must_use = "this gives the combined condition"]
     pub fn and(self, other: impl Into<Self>) -> Self {
         Self::all_of([self, other.into()])
     }
 
-    /// At least one of both holds.
+    /// Joins two conditions by `or`.
     ///
     /// ```
     /// use ftrack_api::query::field;
@@ -245,12 +235,11 @@ impl Criterion {
     /// assert_eq!(either.and(field("id").ne("x")).to_string(),
     ///     "(bid > 3 or name is \"anim\") and id is_not \"x\"");
     /// ```
-    #[must_use = "this gives the combined condition"]
     pub fn or(self, other: impl Into<Self>) -> Self {
         Self::any_of([self, other.into()])
     }
 
-    /// It does not hold; `!criterion` is the same.
+    /// Negates the condition, as `!criterion` does.
     ///
     /// ```
     /// use ftrack_api::query::field;
@@ -258,10 +247,9 @@ impl Criterion {
     /// assert_eq!(field("bid").gt(3).not().to_string(), "not bid > 3");
     /// assert_eq!(!!field("bid").gt(3), field("bid").gt(3));
     /// ```
-    #[must_use = "this gives the opposite condition"]
     #[expect(
         clippy::should_implement_trait,
-        reason = "it does; this needs no import"
+        reason = "the trait is implemented; the method needs no import"
     )]
     pub fn not(self) -> Self {
         match self.into_kind() {
@@ -305,21 +293,21 @@ macro_rules! comparisons {
 
 impl Field {
     comparisons! {
-        /// It is the value; texts compare without regard to case.
+        /// Equal to the value; texts are compared without regard to case.
         ///
         /// ```
         /// # use ftrack_api::query::field;
         /// assert_eq!(field("name").eq("a \"b\"").to_string(), r#"name is "a \"b\"""#);
         /// ```
         eq: Is
-        /// It is not the value.
+        /// Not equal to the value.
         ///
         /// ```
         /// # use ftrack_api::query::field;
         /// assert_eq!(field("bid").ne(3).to_string(), "bid is_not 3");
         /// ```
         ne: IsNot
-        /// It is less than, or before, the value.
+        /// Less than, or before, the value.
         ///
         /// ```
         /// # use ftrack_api::query::field;
@@ -327,14 +315,14 @@ impl Field {
         /// assert_eq!(field("start_date").lt(day).to_string(), "start_date < \"2026-01-02\"");
         /// ```
         lt: Less
-        /// It is not greater than, or after, the value.
+        /// Less than or equal to the value, or not after it.
         ///
         /// ```
         /// # use ftrack_api::query::field;
         /// assert_eq!(field("bid").le(2.5).to_string(), "bid <= 2.5");
         /// ```
         le: LessOrEqual
-        /// It is greater than, or after, the value.
+        /// Greater than, or after, the value.
         ///
         /// ```
         /// # use ftrack_api::query::field;
@@ -342,21 +330,21 @@ impl Field {
         /// assert_eq!(field("date").gt(noon).to_string(), "date > \"2026-01-02T12:00:00\"");
         /// ```
         gt: Greater
-        /// It is not less than, or before, the value.
+        /// Greater than or equal to the value, or not before it.
         ///
         /// ```
         /// # use ftrack_api::query::field;
         /// assert_eq!(field("bid").ge(-1).to_string(), "bid >= -1");
         /// ```
         ge: GreaterOrEqual
-        /// It matches the pattern: `%` stands for any text and `_` for any character.
+        /// Matches the pattern, in which `%` matches any text and `_` any character.
         ///
         /// ```
         /// # use ftrack_api::query::field;
         /// assert_eq!(field("name").like("sh%").to_string(), "name like \"sh%\"");
         /// ```
         like: Like
-        /// It does not match the pattern.
+        /// Does not match the pattern.
         ///
         /// ```
         /// # use ftrack_api::query::field;
@@ -365,7 +353,7 @@ impl Field {
         not_like: NotLike
     }
 
-    /// It is one of the values; of no values, nothing matches.
+    /// Equal to one of the values; an empty list matches nothing.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -375,7 +363,7 @@ impl Field {
         self.looked_up(values, false)
     }
 
-    /// It is none of the values; of no values, everything matches.
+    /// Equal to none of the values; an empty list matches everything.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -385,8 +373,7 @@ impl Field {
         self.looked_up(values, true)
     }
 
-    /// It is one of those that another query selects; that query selects `id` unless it says
-    /// otherwise.
+    /// One of the values that another query selects: its `id`s unless it selects another attribute.
     ///
     /// ```
     /// # use ftrack_api::query::{field, select};
@@ -408,7 +395,7 @@ impl Field {
         })
     }
 
-    /// It is not set.
+    /// Not set.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -418,7 +405,7 @@ impl Field {
         self.eq(None::<bool>)
     }
 
-    /// It is set.
+    /// Set.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -428,7 +415,7 @@ impl Field {
         self.ne(None::<bool>)
     }
 
-    /// The entity that is referred to satisfies the condition.
+    /// The referenced entity satisfies the condition.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -468,7 +455,7 @@ impl Field {
         self.any(Criterion::all_of([])).not()
     }
 
-    /// What is reached, if it is of that entity type.
+    /// The referenced entity if it has that entity type.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -480,7 +467,7 @@ impl Field {
         Self(self.0.and_then(cast))
     }
 
-    /// An attribute of what is reached.
+    /// An attribute of the referenced entity.
     ///
     /// ```
     /// # use ftrack_api::query::field;
@@ -506,7 +493,7 @@ impl Field {
         })
     }
 
-    /// The condition, or why there is none.
+    /// The condition, or the mistake in it.
     fn on(self, build: impl FnOnce(Path) -> Result<Criterion>) -> Criterion {
         self.0
             .and_then(|path| build(path).map_err(BuildError::from))

@@ -1,7 +1,7 @@
-//! Checking the names in a query against the schema, before the server does.
+//! Checks the names in a query against the schema.
 //!
-//! A name is refused only when no entity that the path can reach has it. A base type has every
-//! attribute that a kind of it has: `assignments any (resource.username is "ada")` asks for an
+//! A name is an error only if no entity that the path can reach has it. A base type has the
+//! attributes of all its subtypes: `assignments any (resource.username is "ada")` names an
 //! attribute that only some resources have (SERVER.md C2).
 
 use std::collections::BTreeSet;
@@ -16,10 +16,10 @@ impl Statement {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownType`]: there is no such entity type.
-    /// - [`ErrorKind::UnknownAttribute`]: nothing that the path can reach has such an attribute.
+    /// - [`ErrorKind::UnknownType`] if the schema has no such entity type.
+    /// - [`ErrorKind::UnknownAttribute`] if no entity that the path can reach has the attribute.
     ///
-    /// Both name the nearest known name.
+    /// Both suggest the nearest known name.
     ///
     /// ```no_run
     /// use ftrack_api::query::Statement;
@@ -42,12 +42,12 @@ struct Checker<'a> {
     schema: &'a Schema,
 }
 
-/// The types that what a path leads to may have.
+/// What a path can lead to.
 enum Reach<'a> {
     Types(Vec<&'a EntityType>),
-    /// A plain value: nothing lies beyond.
+    /// A plain value, which has no attributes.
     Value,
-    /// Free-form data, whose names no schema knows.
+    /// Free-form data, which may have any attribute.
     Anything,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Where the attribute `name` of what was reached leads.
+    /// What the attribute `name` of `from` leads to.
     fn step(&self, from: &Reach<'a>, path: &Path, name: &str) -> Result<Reach<'a>> {
         let bases = match from {
             Reach::Types(bases) => bases,
@@ -112,19 +112,19 @@ impl<'a> Checker<'a> {
             Reach::Value => {
                 return Err(Error::new(
                     ErrorKind::UnknownAttribute,
-                    format!("`{name}` in `{path}` is looked up in a plain value"),
+                    format!("`{path}` looks up `{name}` in a plain value"),
                 ));
             }
         };
         if let Some(reached) = self.attribute(bases, name)? {
             return Ok(reached);
         }
-        let kinds = self.with_kinds(bases);
-        let reached = self.attribute(&kinds, name)?;
-        reached.ok_or_else(|| unknown(self.schema, bases, &kinds, path, name))
+        let subtypes = self.with_subtypes(bases);
+        let reached = self.attribute(&subtypes, name)?;
+        reached.ok_or_else(|| unknown(self.schema, bases, &subtypes, path, name))
     }
 
-    /// Where the attribute `name` of these types leads, if one of them has it.
+    /// What the attribute `name` of these types leads to, if one of them has it.
     fn attribute(&self, types: &[&'a EntityType], name: &str) -> Result<Option<Reach<'a>>> {
         let mut targets = BTreeSet::new();
         let mut found = None;
@@ -145,8 +145,8 @@ impl<'a> Checker<'a> {
         Ok(Some(Reach::Types(targets.collect::<Result<_>>()?)))
     }
 
-    /// The types themselves and all kinds of them.
-    fn with_kinds(&self, bases: &[&'a EntityType]) -> Vec<&'a EntityType> {
+    /// The types and all their subtypes.
+    fn with_subtypes(&self, bases: &[&'a EntityType]) -> Vec<&'a EntityType> {
         let is_kind = |one: &&EntityType| {
             bases
                 .iter()

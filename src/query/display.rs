@@ -1,4 +1,4 @@
-//! Printing trees. All quoting lives here.
+//! Prints trees; the only place that quotes values.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -68,14 +68,14 @@ impl Display for Criterion {
             }
             Kind::Has { path, inner } => related(f, path, "has", inner),
             Kind::Any { path, inner } => related(f, path, "any", inner),
-            // Not the language, and never sent: `Statement::expression` refuses it.
+            // Not part of the language and never sent: `Statement::expression` returns the error.
             Kind::Invalid(error) => write!(f, "<{error}>"),
         }
     }
 }
 
 impl Criterion {
-    /// What prints: a part on its own prints as if it stood alone.
+    /// What is printed: a single part of `and` or `or` is printed as itself.
     fn unwrapped(&self) -> &Kind {
         match self.kind() {
             Kind::And(parts) | Kind::Or(parts) if parts.len() == 1 => parts[0].unwrapped(),
@@ -104,7 +104,7 @@ impl Display for Literal {
     }
 }
 
-/// Only quotes and backslashes need escaping; line breaks, control characters and everything else
+/// Only quotes and backslashes are escaped: line breaks, control characters and everything else
 /// stand for themselves between quotes.
 fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;

@@ -1,12 +1,12 @@
-//! Conditions that always or never hold, worked out before anything is sent.
+//! Constant folding of conditions that always or never hold.
 //!
-//! The language cannot say "nothing matches", and an empty list after `in` is not part of it. So
-//! they are taken out of the tree, and a query that can match nothing is answered without asking.
+//! The language has neither a constant for "nothing matches" nor an empty list after `in`. So such
+//! conditions are folded, and a query that cannot match anything is not sent.
 
 use crate::query::tree::{Criterion, Kind, Set, Statement};
 
 impl Statement {
-    /// The statement without conditions that always hold, or [`None`] when no row can match.
+    /// The statement without conditions that always hold; [`None`] if no row can match.
     ///
     /// ```
     /// use ftrack_api::query::{field, select};

@@ -1,4 +1,4 @@
-//! Rust values to values of the query language.
+//! Converts Rust values to values of the query language.
 
 use std::borrow::Cow;
 
@@ -13,28 +13,28 @@ use crate::query::path::{Path, Segment};
 use crate::query::tree::{Criterion, Kind, Set, Statement};
 use crate::value::{EntityKey, Value};
 
-/// What a hole of [`expr!`](crate::expr) or a method of [`Field`](crate::query::Field) takes.
+/// A value for a placeholder of [`expr!`](crate::expr) or a method of [`Field`](crate::query::Field).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Operand {
     /// One value.
     Value(Literal),
     /// An entity. `parent is {}` becomes `parent.id is "…"`; `id in {}` and `parent_id is {}`
-    /// take its id as it is.
+    /// use its id directly.
     Reference(EntityKey),
     /// Several values, or several entities, for `in`.
     List(Vec<Operand>),
     /// A sub-query, for `in`.
     Statement(Box<Statement>),
-    /// A condition, where a condition stands.
+    /// A condition, in place of one.
     Criterion(Box<Criterion>),
 }
 
-/// A Rust value that can stand in a query.
+/// A Rust value that can be inserted into a query.
 ///
-/// Texts are quoted when printed, whatever is in them. Date-times lose their fraction of a second
-/// and, where they have a time zone, are converted to UTC, as the server compares. An empty list
-/// after `in` matches nothing.
+/// Texts are printed in quotes, whatever they contain. Date-times are cut to whole seconds and, if
+/// they have a time zone, converted to UTC, in which the server compares. An empty list after `in`
+/// matches nothing.
 ///
 /// ```
 /// use ftrack_api::query::{Literal, Operand, ToOperand};
@@ -50,16 +50,15 @@ pub enum Operand {
 /// assert_eq!(criterion.to_string(), "frame is 7");
 /// ```
 pub trait ToOperand {
-    /// The value as it stands in a query.
+    /// The value in the query language.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`]: the language has no such value, as for a number that is not
-    /// finite.
+    /// - [`ErrorKind::Validation`] if the language has no such value, such as an infinite number.
     fn to_operand(&self) -> Result<Operand>;
 }
 
-/// The condition that `operand` compares so with what is at `path`.
+/// The condition that compares `path` with `operand`.
 pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Result<Criterion> {
     let (path, value) = match operand {
         Operand::Value(value) => (path, value),
@@ -67,7 +66,7 @@ pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Resul
             referred(path, &key)?
         }
         Operand::Reference(_) => {
-            return Err(refused(format!(
+            return Err(invalid(format!(
                 "an entity cannot be compared by `{path} {operator}`"
             )));
         }
@@ -78,10 +77,10 @@ pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Resul
                 "in"
             };
             let message = format!("`{path} {operator}` takes one value: use `{path} {instead}`");
-            return Err(refused(message));
+            return Err(invalid(message));
         }
         Operand::Criterion(_) => {
-            return Err(refused(format!(
+            return Err(invalid(format!(
                 "`{path} {operator}` takes a value, not a condition"
             )));
         }
@@ -94,12 +93,12 @@ pub(super) fn compare(path: Path, operator: Operator, operand: Operand) -> Resul
     .into())
 }
 
-/// The condition that what is at `path` is in the set.
+/// The condition that `path` is in a set.
 pub(super) fn one_of(path: Path, operand: Operand, negated: bool) -> Result<Criterion> {
     let (path, set) = match operand {
         Operand::List(items) => listed(path, items)?,
         Operand::Statement(statement) => (path, Set::Select(statement)),
-        _ => return Err(refused(format!("`{path} in` takes a list or a sub-query"))),
+        _ => return Err(invalid(format!("`{path} in` takes a list or a sub-query"))),
     };
     Ok(Kind::In { path, set, negated }.into())
 }
@@ -112,13 +111,13 @@ fn listed(path: Path, items: Vec<Operand>) -> Result<(Path, Set)> {
             Operand::Value(value) => (path.clone(), value),
             Operand::Reference(key) => referred(path.clone(), &key)?,
             _ => {
-                return Err(refused(format!(
-                    "a list for `{path} in` holds plain values"
+                return Err(invalid(format!(
+                    "a list for `{path} in` takes plain values and entities only"
                 )));
             }
         };
         if through.as_ref().is_some_and(|through| *through != reached) {
-            return Err(refused(format!(
+            return Err(invalid(format!(
                 "a list for `{path} in` mixes entities and values"
             )));
         }
@@ -129,10 +128,10 @@ fn listed(path: Path, items: Vec<Operand>) -> Result<(Path, Set)> {
 }
 
 /// The path to the id of the entity that `path` refers to, and that id. A foreign key is such a
-/// path already. Every type whose key is one attribute calls it `id`.
+/// path already. A key that is one attribute is always called `id`.
 fn referred(path: Path, key: &EntityKey) -> Result<(Path, Literal)> {
     if key.parts().len() != 1 {
-        return Err(refused(format!(
+        return Err(invalid(format!(
             "`{path}` cannot be compared with {key}, whose key has several parts: compare the \
              parts one by one"
         )));
@@ -146,7 +145,7 @@ fn referred(path: Path, key: &EntityKey) -> Result<(Path, Literal)> {
     Ok((path, Literal::Text(key.id())))
 }
 
-fn refused(message: String) -> Error {
+fn invalid(message: String) -> Error {
     Error::new(ErrorKind::Validation, message)
 }
 
@@ -196,7 +195,7 @@ macro_rules! numbers {
             fn to_operand(&self) -> Result<Operand> {
                 let word = Word::new(&self.to_string()).filter(|_| $finite(*self));
                 word.map(|word| Operand::Value(Literal::Word(word)))
-                    .ok_or_else(|| refused(format!("{self} is not a number that can be compared")))
+                    .ok_or_else(|| invalid(format!("{self} is not a number that can be compared")))
             }
         }
     )*};
@@ -268,7 +267,7 @@ fn in_range(date: Date) -> Result<()> {
     if (0..=9999).contains(&date.year()) {
         return Ok(());
     }
-    Err(refused(format!(
+    Err(invalid(format!(
         "the date {date} cannot stand in a query: its year is below zero"
     )))
 }
@@ -291,7 +290,7 @@ impl ToOperand for Value {
             Self::Date(value) => value.to_operand(),
             Self::Reference(key) => key.to_operand(),
             Self::Collection(keys) => keys.to_operand(),
-            Self::Json(_) => Err(refused(
+            Self::Json(_) => Err(invalid(
                 "JSON data cannot be compared in a query".to_owned(),
             )),
         }

@@ -1,7 +1,7 @@
-//! The page cursor: which statements to send, one after the other, for the rows of one query.
+//! The page cursor: the statements to send, one after the other, for the rows of one query.
 //!
-//! It sends nothing itself. [`Pages::request`] is the statement to send now; tell the answer to
-//! [`Pages::received`], which says how many of its rows belong to the result, and ask again.
+//! It performs no I/O. [`Pages::request`] returns the next statement to send; report the result to
+//! [`Pages::received`], which returns how many of the rows belong to the result.
 
 use std::collections::VecDeque;
 
@@ -11,21 +11,21 @@ use crate::query::path::Path;
 use crate::query::split::split;
 use crate::query::tree::{Criterion, Kind, Order, Projection, Statement};
 
-/// How many rows one request asks for unless something else is said; the Python client's number.
+/// The default number of rows in a page, as in the Python client.
 pub const PAGE_SIZE: u64 = 500;
 
 /// A cursor over the pages of a query.
 ///
-/// The offset and the limit of the query are honoured and the limit is never overshot. A query
-/// that can match nothing is finished before it began. One with `group by` or an aggregate is
-/// sent once, as it is: its rows are not pages of entities.
+/// The cursor respects the offset and the limit of the query. A query that cannot match anything
+/// has no pages. One with `group by` or an aggregate is sent once and unchanged, because its rows
+/// are not entities.
 ///
 /// ```
 /// use ftrack_api::query::{Pages, select};
 ///
 /// let mut pages = Pages::new(&select("Task").limit(700), 500)?;
 /// assert_eq!(pages.request().unwrap().to_string(), "Task offset 0 limit 500");
-/// // 500 rows came, and the server says that the next one is at 500.
+/// // The response had 500 rows and announced the next one at 500.
 /// assert_eq!(pages.received(500, Some(500), None)?, 500);
 /// assert_eq!(pages.request().unwrap().to_string(), "Task offset 500 limit 200");
 /// assert_eq!(pages.received(200, Some(700), None)?, 200);
@@ -33,17 +33,18 @@ pub const PAGE_SIZE: u64 = 500;
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a cursor does nothing by itself"]
 pub struct Pages {
-    /// The query being paged and those after it: one, unless a long list was split.
+    /// The current statement and those after it: one, unless a long list was split.
     statements: VecDeque<Statement>,
     page_size: u64,
-    /// Where the next page of the first statement begins.
+    /// The offset of the next page of the first statement.
     offset: u64,
-    /// How many rows may still come.
+    /// How many rows are left within the limit.
     remaining: Option<u64>,
-    /// The attributes of the primary key, when paging by key; else empty.
+    /// The attributes of the primary key if paging by key, else empty.
     key: Vec<Path>,
-    /// The key of the last row, when paging by key.
+    /// The key of the last row.
     last: Option<Vec<Literal>>,
 }
 
@@ -52,8 +53,8 @@ impl Pages {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Validation`]: the page size is 0.
-    /// - [`ErrorKind::Syntax`], [`ErrorKind::Validation`]: as [`Statement::expression`].
+    /// - [`ErrorKind::Validation`] if the page size is 0.
+    /// - Those of [`Statement::expression`].
     pub fn new(statement: &Statement, page_size: u64) -> Result<Self> {
         statement.verify()?;
         if page_size == 0 {
@@ -71,16 +72,16 @@ impl Pages {
         })
     }
 
-    /// Pages by key instead of by offset: sorted by the primary key, each page begins after the
-    /// last row of the page before it. Rows that others create or delete meanwhile make it
-    /// neither skip nor repeat a row.
+    /// Pages by key instead of by offset: rows are sorted by the primary key, and each page begins
+    /// after the last row of the page before. Rows created or deleted in the meantime cause no row
+    /// to be skipped or repeated.
     ///
-    /// `primary_key` names the attributes of the key in order. They are loaded too.
+    /// `primary_key` names the attributes of the key in order. They are fetched too.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`]: the query has an order of its own, or a group, or paging has
-    /// begun.
+    /// - [`ErrorKind::Validation`] if the query has `order by` or `group by`, or the first page was
+    ///   received already.
     ///
     /// ```
     /// use ftrack_api::query::{Literal, Pages, select};
@@ -139,8 +140,8 @@ impl Pages {
     ///
     /// A query is split only where that cannot change its rows: it has no order, group, offset
     /// or limit; the list stands alone or under `and`; each value is an id or a plain name, so
-    /// that equal ones are recognised; and `single` says that the path reaches one value for
-    /// each row, not those of a collection. The order of the rows is that of the list's parts.
+    /// that equal values are recognised; and `single` confirms that the path has one value for
+    /// each row, not those of a collection. The rows come in the order of the list's parts.
     ///
     /// ```
     /// use ftrack_api::query::{Pages, field, select};
@@ -154,7 +155,6 @@ impl Pages {
     /// assert_eq!(text, "Task where name in (\"c\") offset 0 limit 500");
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
-    #[must_use = "this gives the changed cursor"]
     pub fn split(mut self, at_most: usize, single: impl Fn(&Path) -> bool) -> Self {
         let whole = std::mem::take(&mut self.statements);
         self.statements = whole
@@ -164,7 +164,7 @@ impl Pages {
         self
     }
 
-    /// The statement to send now, or [`None`] when all rows have come.
+    /// The next statement to send, or [`None`] after the last page.
     pub fn request(&self) -> Option<Statement> {
         let mut statement = self.statements.front()?.clone();
         if statement.is_grouped() {
@@ -179,15 +179,16 @@ impl Pages {
         Some(statement)
     }
 
-    /// Takes note of an answer and says how many of its rows belong to the result.
+    /// Advances past a page and returns how many of its rows belong to the result.
     ///
-    /// `next_offset` is what the server said under `metadata.next.offset`; `last_key` is the
-    /// primary key of the last row, for [`stable`](Self::stable) paging.
+    /// `next_offset` is `metadata.next.offset` of the reply; `last_key` is the primary key of the
+    /// last row, for [`stable`](Self::stable) paging.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::BadResponse`]: the server announces a next page that begins no later than
-    /// this one, or rows without a key. The cursor is finished then.
+    /// - [`ErrorKind::BadResponse`] if the page brings nothing new although the server announces
+    ///   another: it has no rows, the next one begins no later, or the last row is that of the page
+    ///   before or has no key. The cursor is finished then.
     pub fn received(
         &mut self,
         rows: usize,
@@ -209,6 +210,13 @@ impl Pages {
         }
         match next_offset {
             _ if self.remaining == Some(0) => self.statements.clear(),
+            Some(next) if rows == 0 => {
+                self.statements.clear();
+                return Err(bad(format!(
+                    "the server sent no rows at offset {}, but announces more at {next}",
+                    self.offset
+                )));
+            }
             None => self.next_statement(),
             Some(next) => self
                 .advance(next, last_key)
@@ -232,7 +240,7 @@ impl Pages {
         if self.key.is_empty() {
             if next <= self.offset {
                 return Err(bad(format!(
-                    "the server says that the page after the one at {} begins at {next}",
+                    "the server announces that the page after the one at offset {} begins at {next}",
                     self.offset
                 )));
             }
@@ -240,10 +248,9 @@ impl Pages {
             return Ok(());
         }
         let key = last_key.filter(|key| key.len() == self.key.len());
-        let key =
-            key.ok_or_else(|| bad("a page ends in a row without a primary key".to_owned()))?;
+        let key = key.ok_or_else(|| bad("the last row of a page has no primary key".to_owned()))?;
         if self.last.as_deref() == Some(key) {
-            return Err(bad("two pages end in the same row".to_owned()));
+            return Err(bad("two pages end with the same row".to_owned()));
         }
         self.last = Some(key.to_vec());
         self.offset = 0;
@@ -259,7 +266,7 @@ impl Statement {
     }
 }
 
-/// The rows after the one with the key `last`, when sorted by key: `a > x or (a is x and b > y)`.
+/// The condition for rows after the one with the key `last`, in the order of the key: `a > x or (a is x and b > y)`.
 fn beyond(key: &[Path], last: &[Literal]) -> Criterion {
     let compare = |index: usize, operator| {
         let (path, value) = (key[index].clone(), last[index].clone());

@@ -1,7 +1,7 @@
-//! Tokens to a tree, by recursive descent.
+//! Parses tokens into a tree, by recursive descent.
 //!
-//! `or` is read by a function that reads `and`, which reads `not`, parentheses and comparisons.
-//! Keywords are told from attributes and values by their place, whatever their case.
+//! Keywords are case-insensitive. Whether a word is a keyword, an attribute or a value depends on
+//! its position only.
 
 mod criterion;
 mod statement;
@@ -19,12 +19,12 @@ use crate::query::tree::{BuildError, Criterion, MAX_DEPTH, Projection, Statement
 impl FromStr for Statement {
     type Err = Error;
 
-    /// Reads `select a, b from Type where … order by … group by … offset N limit N`; everything
-    /// but the type may be left out, and the clauses after `where` may stand in any order.
+    /// Parses `select a, b from Type where … order by … group by … offset N limit N`. Everything but
+    /// the type is optional, and the clauses after `where` may have any order.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax): the message shows the position.
     fn from_str(text: &str) -> Result<Self> {
         parse(text, Braces::Plain, &[], Parser::whole_statement)
     }
@@ -33,11 +33,11 @@ impl FromStr for Statement {
 impl FromStr for Criterion {
     type Err = Error;
 
-    /// Reads what stands after `where`.
+    /// Parses a condition, which is what follows `where`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax): the message shows the position.
     fn from_str(text: &str) -> Result<Self> {
         parse(text, Braces::Plain, &[], Parser::whole_criterion)
     }
@@ -46,17 +46,17 @@ impl FromStr for Criterion {
 impl FromStr for Projection {
     type Err = Error;
 
-    /// Reads `name`, `status.name` or `count(id)`.
+    /// Parses `name`, `status.name` or `count(id)`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax), showing the place.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax): the message shows the position.
     fn from_str(text: &str) -> Result<Self> {
         parse(text, Braces::Plain, &[], Parser::whole_projection)
     }
 }
 
-/// A template, as a statement, with `operands` in its holes.
+/// Parses a template of a statement, with `operands` for its placeholders.
 pub(super) fn statement_of(
     template: &str,
     operands: &[Result<Operand, BuildError>],
@@ -64,7 +64,7 @@ pub(super) fn statement_of(
     parse(template, Braces::Holes, operands, Parser::whole_statement)
 }
 
-/// A template, as a condition, with `operands` in its holes.
+/// Parses a template of a condition, with `operands` for its placeholders.
 pub(super) fn criterion_of(
     template: &str,
     operands: &[Result<Operand, BuildError>],
@@ -138,7 +138,7 @@ impl Parser<'_> {
     }
 }
 
-/// Reading on, and saying why not.
+/// Advancing, and reporting errors.
 impl<'a> Parser<'a> {
     fn peek(&self) -> &Lexeme<'a> {
         &self.tokens[self.at].lexeme

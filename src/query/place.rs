@@ -1,11 +1,11 @@
-//! Errors that show the place in the text where reading it failed.
+//! Syntax errors that show the position in the text.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::error::{Error, ErrorKind};
 
-/// How many characters of the line are shown on each side of the place.
+/// How many characters of the line are shown on each side of the error.
 const CONTEXT: usize = 40;
 
 /// `message`, and below it the line of `text` with the characters of `span` underlined.
@@ -29,7 +29,7 @@ pub(super) fn syntax_error(text: &str, span: Range<usize>, message: &str) -> Err
         .min(excerpt.chars().count().saturating_sub(indent))
         .max(1);
 
-    let mut full = format!("cannot read the query: {message}, at ");
+    let mut full = format!("cannot parse the query: {message}, at ");
     let row = text[..line_start].matches('\n').count() + 1;
     if row > 1 {
         // Writing to a string does not fail.
@@ -45,7 +45,7 @@ pub(super) fn syntax_error(text: &str, span: Range<usize>, message: &str) -> Err
     Error::new(ErrorKind::Syntax, full)
 }
 
-/// One column wide, whatever it is, so that the marks stand below their characters.
+/// Replaces control characters by one of one column, so that the underline is aligned.
 fn visible(c: char) -> char {
     if c.is_control() { '·' } else { c }
 }
@@ -64,18 +64,18 @@ mod tests {
         check(
             "a bc d",
             2..4,
-            "cannot read the query: no, at column 3\n  a bc d\n    ^^",
+            "cannot parse the query: no, at column 3\n  a bc d\n    ^^",
         );
-        check("", 0..0, "cannot read the query: no, at column 1\n  \n  ^");
+        check("", 0..0, "cannot parse the query: no, at column 1\n  \n  ^");
         check(
             "åå bb",
             5..7,
-            "cannot read the query: no, at column 4\n  åå bb\n     ^^",
+            "cannot parse the query: no, at column 4\n  åå bb\n     ^^",
         );
         check(
             "one\ntwo\tx\nthree",
             8..9,
-            "cannot read the query: no, at line 2, column 5\n  two·x\n      ^",
+            "cannot parse the query: no, at line 2, column 5\n  two·x\n      ^",
         );
     }
 
@@ -83,7 +83,7 @@ mod tests {
     fn shortens_long_lines() {
         let text = format!("{}X{}", "a".repeat(100), "b".repeat(100));
         let expected = format!(
-            "cannot read the query: no, at column 101\n  …{}X{}…\n  {}^",
+            "cannot parse the query: no, at column 101\n  …{}X{}…\n  {}^",
             "a".repeat(40),
             "b".repeat(39),
             " ".repeat(41)
@@ -96,7 +96,7 @@ mod tests {
         check(
             "\"ab\ncd",
             0..6,
-            "cannot read the query: no, at column 1\n  \"ab\n  ^^^",
+            "cannot parse the query: no, at column 1\n  \"ab\n  ^^^",
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Splitting a long list after `in` into several statements with the same rows.
+//! Splits a long list after `in` over several statements that together have the same rows.
 
 use std::collections::HashSet;
 
@@ -10,9 +10,9 @@ use crate::query::tree::{Criterion, Kind, Set, Statement};
 
 /// The statements that together have the rows of `statement`, none of them twice.
 ///
-/// Each row must match the list in one part only, so its values must be told apart as the server
-/// tells them apart, and the path must reach one value for each row. Of several long lists only
-/// the longest is split: splitting all would multiply their parts.
+/// No row may match two parts, so values must be compared as the server compares them, and the
+/// path must have one value for each row. Of several long lists only the longest is split:
+/// splitting all would multiply their parts.
 pub(super) fn split(
     mut statement: Statement,
     at_most: usize,
@@ -39,8 +39,8 @@ pub(super) fn split(
     parts.collect()
 }
 
-/// The longest of the lists that are too long and may be split: its place under `and`, its path,
-/// and its values without repetitions.
+/// The longest list that is too long and may be split: its index under `and`, its path, and its
+/// distinct values.
 fn longest(
     statement: &Statement,
     at_most: usize,
@@ -71,7 +71,7 @@ fn longest(
     lists.max_by_key(|(_, _, values)| values.len())
 }
 
-/// The values without repetitions; [`None`] when the server might see two of them as equal.
+/// The distinct values; [`None`] if the server might treat two of them as equal.
 fn distinct(values: &[Literal]) -> Option<Vec<Literal>> {
     let mut seen = HashSet::with_capacity(values.len());
     let mut kept = Vec::with_capacity(values.len());
@@ -83,9 +83,9 @@ fn distinct(values: &[Literal]) -> Option<Vec<Literal>> {
     Some(kept)
 }
 
-/// What two values have in common when the server takes them for equal, where that is certain:
-/// for ids, and for names, which are compared without regard to case. Numbers and dates have
-/// several spellings, and collations see some letters outside ASCII as equal.
+/// A text that is equal for two values if and only if the server treats them as equal; [`None`] if
+/// that is uncertain. Ids and names are compared without regard to case; numbers and dates have
+/// several spellings, and collations treat some letters outside ASCII as equal.
 fn identity(value: &Literal) -> Option<String> {
     let text = match value {
         Literal::Word(word) => word.as_str(),

@@ -1,7 +1,6 @@
-//! Text to tokens, each with its place.
+//! Splits text into tokens, each with its position.
 //!
-//! What a word means is left to the parser: `order` is a keyword in one place, an attribute in
-//! another and a value in a third.
+//! The parser decides what a word means: `order` may be a keyword, an attribute or a value.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,7 +9,7 @@ use crate::error::Result;
 use crate::query::literal::Operator;
 use crate::query::place::syntax_error;
 
-/// A token and the bytes of the text that it was read from.
+/// A token and the range of the text that it was read from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token<'a> {
     pub(super) lexeme: Lexeme<'a>,
@@ -21,20 +20,20 @@ pub(super) struct Token<'a> {
 pub(super) enum Lexeme<'a> {
     /// A keyword, a path or a bare value.
     Word(&'a str),
-    /// What stands between quotes, escapes resolved.
+    /// The text between quotes, with escapes resolved.
     Quoted(Cow<'a, str>),
-    /// An operator written with signs.
+    /// An operator that consists of signs.
     Sign(Operator),
     Open,
     Close,
     Comma,
-    /// `{}` in a template.
+    /// A placeholder, `{}`, in a template.
     Hole,
     /// After the last token.
     End,
 }
 
-/// Whether `{}` is a hole for a value, and `{{` and `}}` stand for braces.
+/// Whether `{}` is a placeholder, and `{{` and `}}` stand for braces.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Braces {
     Plain,
@@ -108,7 +107,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// A word ends where anything else can begin: `key=value`, `(a,b)`, `"x"and`.
+    /// A word ends where another token can begin: `key=value`, `(a,b)`, `"x"and`.
     fn word_length(&self, rest: &str) -> usize {
         let ends = |c: char| {
             c.is_whitespace()
@@ -116,7 +115,7 @@ impl<'a> Lexer<'a> {
                 || (matches!(c, '{' | '}') && self.braces == Braces::Holes)
         };
         let length = rest.find(ends).unwrap_or(rest.len());
-        // The `!` of `name!=x` is not part of the word before it; that of `hello!` is.
+        // `!` belongs to the operator in `name!=x`, but to the word in `hello!`.
         if length > 1 && rest[length..].starts_with('=') && rest[..length].ends_with('!') {
             length - 1
         } else {
@@ -124,8 +123,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A backslash escapes a quote or a backslash. Before any other character it is itself: the
-    /// official clients send Windows paths that way.
+    /// A backslash escapes a quote or a backslash. Before any other character it stands for itself,
+    /// because the official clients send Windows paths that way.
     fn quoted(&self, quote: char) -> Result<(Lexeme<'a>, usize)> {
         let rest = &self.text[self.at..];
         let mut value = Cow::Borrowed("");
@@ -167,7 +166,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Adds `piece`, copying only when there is something before it.
+/// Appends `piece`, copying only if `value` is not empty.
 fn append<'a>(value: &mut Cow<'a, str>, piece: &'a str) {
     if value.is_empty() {
         *value = Cow::Borrowed(piece);

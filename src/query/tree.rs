@@ -32,6 +32,7 @@ pub const MAX_DEPTH: usize = 100;
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a statement does nothing until a session runs it"]
 pub struct Statement {
     /// What to fetch; if empty, the session adds the default projections of the entity type.
     pub projections: Vec<Projection>,
@@ -109,6 +110,7 @@ pub struct Order {
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a condition does nothing until it filters a query"]
 pub struct Criterion {
     pub(super) depth: u16,
     pub(super) kind: Kind,

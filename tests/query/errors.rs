@@ -11,7 +11,7 @@ fn fails(text: &str, message: &str) {
     let error = text.parse::<Statement>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Syntax);
     let shown = error.to_string();
-    let shown = shown.strip_prefix("cannot read the query: ").unwrap();
+    let shown = shown.strip_prefix("cannot parse the query: ").unwrap();
     assert!(shown.starts_with(message), "{text}: {shown}");
 }
 
@@ -32,7 +32,7 @@ fn errors_underline_the_place() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot read the query: expected `and`, `or`, `order by`, `group by`, `offset`, `limit` \
+        "cannot parse the query: expected `and`, `or`, `order by`, `group by`, `offset`, `limit` \
          or the end, found `nmae`, at column 22\n  \
          Task where name is x nmae is y\n                       ^^^^"
     );
