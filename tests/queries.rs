@@ -844,6 +844,22 @@ fn servers_that_answer_nonsense() {
         ("[{}, {}]", ErrorKind::BadResponse),
         (r#"[{"data": [{"#, ErrorKind::BadResponse),
         (endless, ErrorKind::BadResponse),
+        (
+            r#"[{"data":[],"metadata":{"next":{"offset":500}}}]"#,
+            ErrorKind::BadResponse,
+        ),
+        ("[true]", ErrorKind::BadResponse),
+        ("[null]", ErrorKind::BadResponse),
+        (r#"[{"data":null}]"#, ErrorKind::BadResponse),
+        (r#"[{"data":true}]"#, ErrorKind::BadResponse),
+        (
+            r#"[{"data":{"__entity_type__":"Task","id":"a"}}]"#,
+            ErrorKind::BadResponse,
+        ),
+        (
+            r#"[{"exception":"ServerError","content":"no"}]"#,
+            ErrorKind::BadResponse,
+        ),
         ("<html>", ErrorKind::BadResponse),
     ] {
         canned.answer(200, answer);

@@ -366,10 +366,16 @@ mod tests {
 
     #[test]
     fn a_server_that_stands_still_is_not_followed_for_ever() {
-        let mut pages = Pages::new(&select("T"), 2).unwrap();
-        let error = pages.received(2, Some(0), None).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::BadResponse);
-        assert_eq!(pages.request(), None);
+        for (rows, next, says) in [
+            (2, 0, "the one at offset 0 begins at 0"),
+            (0, 2, "no rows at offset 0, but announces more at 2"),
+        ] {
+            let mut pages = Pages::new(&select("T"), 2).unwrap();
+            let error = pages.received(rows, Some(next), None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadResponse);
+            assert!(error.to_string().contains(says), "{error}");
+            assert_eq!(pages.request(), None);
+        }
     }
 
     #[test]
