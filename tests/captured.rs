@@ -9,7 +9,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use ftrack_api::{Canned, Entity, SchemaCache, Session};
+use ftrack_api::{Canned, Entity, EntityKey, SchemaCache, Session, data};
 use support::secret;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference");
@@ -144,5 +144,44 @@ fn created_and_updated_entities() {
         let entity = session.decode(&answer["data"]).unwrap().remove(0);
         assert_eq!(entity.id(), id);
         assert_eq!(entity.get::<String>(attribute).unwrap(), value);
+    }
+}
+
+#[test]
+fn replies_to_commits_confirm_them() {
+    let Some((session, canned)) = session() else {
+        return;
+    };
+    let update = |id: &str| session.entity(&EntityKey::new("User", id)).unwrap();
+    for (name, entity_type, id) in [
+        (
+            "create_componentlocation",
+            "ComponentLocation",
+            "beedc0e5-95f1-4902-a43e-6df5cc0ccf48",
+        ),
+        (
+            "create_filecomponent",
+            "FileComponent",
+            "ebc0ace8-fe6f-497b-bf87-54f6f318014a",
+        ),
+        (
+            "create_user",
+            "User",
+            "5c6060d1-2dc7-11ec-b3b6-1e00da110726",
+        ),
+        (
+            "update_user",
+            "User",
+            "8b0cabd6-2b93-4a6e-9aff-e163bea8844e",
+        ),
+    ] {
+        let data = data! { "id": id };
+        match name.starts_with("update") {
+            true => update(id).set("username", "new").unwrap(),
+            false => drop(session.create(entity_type, data).unwrap()),
+        }
+        canned.answer(200, format!("[{}]", captured(name).unwrap()));
+        session.commit().unwrap();
+        assert!(session.recorded_operations().is_empty(), "{name}");
     }
 }

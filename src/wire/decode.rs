@@ -26,6 +26,8 @@ pub(crate) struct Batch {
 /// The reply to one action.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
+    /// The action to which this is the reply, if the server names it.
+    pub(crate) action: Option<SmolStr>,
     /// What stood under `data`.
     pub(crate) data: ReplyData,
     /// The rows of the entities that `data` consists of, in order.
@@ -47,6 +49,18 @@ pub(crate) enum ReplyData {
     Entity,
     /// What a query or a search returns.
     Entities,
+}
+
+impl fmt::Display for ReplyData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no data"),
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Entity => f.write_str("an entity"),
+            Self::Entities => f.write_str("a list of entities"),
+        }
+    }
 }
 
 impl Batch {
@@ -282,11 +296,12 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
                 "data" => {
                     (reply.data, reply.roots) = map.next_value_seed(RootSeed(self.0))?;
                 }
+                "action" => reply.action = map.next_value()?,
                 "exception" => {
-                    let name = map.next_value::<Json>()?;
-                    return Err(serde::de::Error::custom(format!(
-                        "a reply is an exception: {name}"
-                    )));
+                    if let Some(name) = map.next_value::<Option<Json>>()? {
+                        let message = format!("a reply is an exception: {name}");
+                        return Err(serde::de::Error::custom(message));
+                    }
                 }
                 "metadata" => {
                     let metadata: Option<Metadata> = map.next_value()?;

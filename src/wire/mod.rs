@@ -1,6 +1,7 @@
 //! The forms of requests and responses on the wire (WIRE.md).
 
 mod action;
+mod confirm;
 mod decode;
 mod encode;
 mod entry;
@@ -10,6 +11,7 @@ mod same;
 mod typed;
 
 pub(crate) use action::{delete_action, query_action};
+pub(crate) use confirm::check_commit;
 pub(crate) use decode::{Batch, Reply, Row, Rows, decode};
 pub(crate) use encode::{check_key, encode_commit, reference, value_to_json};
 pub(crate) use entry::{EntityDelta, deltas_in, join_rows, merge_cached, read_cached, root_type};

@@ -7,6 +7,7 @@ mod commits;
 mod custom_attributes;
 mod ensure;
 mod reading;
+mod responses;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,7 +11,7 @@ use crate::lock::MutexGuard;
 use crate::operation::{Operation, optimise, resolve};
 use crate::store::{Effects, Store};
 use crate::value::EntityKey;
-use crate::wire::{EntityDelta, Rows, decode, deltas_in, encode_commit};
+use crate::wire::{EntityDelta, Rows, check_commit, decode, deltas_in, encode_commit};
 
 use super::blame::blame;
 
@@ -190,9 +190,10 @@ impl Session {
         let response = self.shared.api.send(Intent::Change, &body, &summary);
         let response =
             response.map_err(|error| failed(blame(error, self, operations, &payloads)))?;
-        let rows = decode(self.schema(), &response).map_err(failed)?.rows;
+        let answer = decode(self.schema(), &response).map_err(failed)?;
+        check_commit(self.schema(), &payloads, &answer).map_err(failed)?;
         self.shared.api.done_with(response);
-        Ok(rows)
+        Ok(answer.rows)
     }
 
     /// Replaces extensions of collections by whole collections, which is what the server takes.
