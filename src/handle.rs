@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::api::Api;
+use crate::cache::{BackingCache, MemoryCounters};
 use crate::calls::Calls;
 use crate::hub::EventHub;
 use crate::location::Locations;
 use crate::lock::Mutex;
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
-use crate::session::{Configuration, Lower, MemoryCounters, ServerInformation};
+use crate::session::{Configuration, ServerInformation};
 use crate::store::{Handle, Store};
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
@@ -71,8 +72,8 @@ pub(crate) struct Shared {
     pub(crate) server_information: ServerInformation,
     /// Locked for one call to the store at a time, never across I/O.
     pub(crate) store: Mutex<Store>,
-    /// The cache below the store, given once the session is open.
-    pub(crate) lower: OnceLock<Lower>,
+    /// The cache that the user gave, set once the session is open.
+    pub(crate) backing: OnceLock<BackingCache>,
     pub(crate) memory_counters: MemoryCounters,
     pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.

@@ -64,10 +64,7 @@ pub use hub::{
     ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
     SubscribeOptions, SubscriberId, SubscriberInfo,
 };
-pub use session::{FollowUpdates, SessionCache};
-pub use session::{
-    JOB_SYNC_USERS_LDAP, Media, Query, Scope, ServerInformation, SessionBuilder, Strategy,
-};
+pub use session::{JOB_SYNC_USERS_LDAP, Media, Query, ServerInformation, SessionBuilder, Strategy};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;

@@ -13,15 +13,15 @@ mod support;
 
 use std::sync::Arc;
 
-use ftrack_api::cache::{
-    Cache, LayeredCache, Memoiser, MemoryCache, ProxyCache, SerialisedCache, StringKeyMaker,
-    Update, conformance,
+use ftrack_api::cache::python::{
+    LayeredCache, Memoiser, ProxyCache, SerialisedCache, StringKeyMaker,
 };
+use ftrack_api::cache::{Cache, MemoryCache, Update, conformance};
 
 #[test]
 fn every_cache_keeps_to_the_rules() {
     conformance::check(MemoryCache::new).unwrap();
-    conformance::check(|| MemoryCache::new().limit(5000)).unwrap();
+    conformance::check(|| MemoryCache::new().max_entries(5000)).unwrap();
     conformance::check(|| ProxyCache::new(MemoryCache::new())).unwrap();
     conformance::check(|| Arc::new(MemoryCache::new()) as Arc<dyn Cache>).unwrap();
     conformance::check(|| {
@@ -146,7 +146,7 @@ fn the_suite_sees_what_is_wrong() {
 
 #[test]
 fn a_limit_lets_the_least_recently_used_go() {
-    let cache = MemoryCache::new().limit(100);
+    let cache = MemoryCache::new().max_entries(100);
     for number in 0..250 {
         cache.set(&number.to_string(), String::new()).unwrap();
         cache.get("0").unwrap();

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftrack_api::ErrorKind;
-use ftrack_api::cache::{Cache, FileCache, LayeredCache, MemoryCache, conformance};
+use ftrack_api::cache::python::LayeredCache;
+use ftrack_api::cache::{Cache, FileCache, MemoryCache, conformance};
 use support::{builder, emulator, requests};
 
 fn text(value: &str) -> String {

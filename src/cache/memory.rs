@@ -7,13 +7,13 @@ use crate::lock::Mutex;
 use super::statistics::text_bytes;
 use super::{Cache, CacheStatistics, Counters, Update};
 
-/// Keeps values in memory, until it goes. With a [`limit`](Self::limit), those that were used
+/// Keeps values in memory, until it goes. With a [`max_entries`](Self::max_entries), those that were used
 /// least recently go before.
 ///
 /// ```
 /// use ftrack_api::cache::{Cache, MemoryCache};
 ///
-/// let cache = MemoryCache::new().limit(2);
+/// let cache = MemoryCache::new().max_entries(2);
 /// for number in ["1", "2", "3"] {
 ///     cache.set(number, number.to_owned())?;
 ///     cache.get("1")?;
@@ -60,8 +60,8 @@ impl<V: Clone + Send + Sync + 'static> MemoryCache<V> {
     /// Keeps at most so many values. When there are more, the tenth of them goes that was used
     /// least recently.
     #[must_use]
-    pub fn limit(mut self, values: usize) -> Self {
-        self.limit = values;
+    pub fn max_entries(mut self, entries: usize) -> Self {
+        self.limit = entries;
         self
     }
 }

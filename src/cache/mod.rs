@@ -2,38 +2,31 @@
 #![doc = ""]
 #![doc = include_str!("../../docs/caching.md")]
 
+mod backing;
 pub mod conformance;
 #[cfg(feature = "file-cache")]
 mod file;
-mod key_maker;
-mod layered;
-mod memoiser;
 mod memory;
 mod owed;
 mod pool;
-mod proxy;
+pub mod python;
 #[cfg(feature = "redis")]
 mod redis;
 pub(crate) mod schema;
-mod serialised;
 mod statistics;
 
 use std::sync::Arc;
 
 use regex_lite::Regex;
 
+pub(crate) use backing::BackingCache;
 #[cfg(feature = "file-cache")]
 pub use file::FileCache;
-pub use key_maker::{KeyMaker, ObjectKeyMaker, StringKeyMaker};
-pub use layered::LayeredCache;
-pub use memoiser::Memoiser;
 pub use memory::MemoryCache;
-pub use proxy::ProxyCache;
 #[cfg(feature = "redis")]
 pub use redis::RedisCache;
-pub use serialised::SerialisedCache;
 pub use statistics::CacheStatistics;
-pub(crate) use statistics::Counters;
+pub(crate) use statistics::{Counters, MemoryCounters};
 
 /// Values under keys, kept so that they need not be made or fetched again.
 ///

@@ -1,9 +1,9 @@
-//! What happened to a cache: counters.
+//! Counters of caches.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to one layer of caching so far, as far as this process knows.
+/// Counters of one layer of caching, for this process.
 ///
 /// ```
 /// use ftrack_api::cache::{Cache, MemoryCache};
@@ -20,30 +20,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStatistics {
-    /// Which layer: the name of its type.
+    /// The name of the layer's type.
     pub layer: String,
-    /// Values that were asked for and there.
+    /// Look-ups that found a value.
     pub hits: u64,
-    /// Values that were asked for and not there.
+    /// Look-ups that found none.
     pub misses: u64,
-    /// Values that were put there.
+    /// Values written.
     pub writes: u64,
-    /// Values that were removed because they were in the way or too old; not those that a Redis
-    /// server lets go by itself.
+    /// Values evicted for their age or for lack of space; a Redis server's own evictions are not
+    /// counted.
     pub evictions: u64,
     /// Calls that failed.
     pub errors: u64,
-    /// Bytes of the values that were found; of values that are texts.
+    /// Bytes of the values found, where they are texts.
     pub bytes_read: u64,
-    /// Bytes of the values that were put there; of values that are texts.
+    /// Bytes of the values written, where they are texts.
     pub bytes_written: u64,
-    /// How many values there are, where that can be told at little cost.
+    /// The number of values, where it is cheap to count.
     pub entries: Option<u64>,
-    /// How many bytes keys and values take now, where that can be told at little cost.
+    /// The bytes of keys and values, where they are cheap to count.
     pub bytes: Option<u64>,
 }
 
-/// Counters that any thread may turn.
+/// Counters that several threads may increase.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: AtomicU64,
@@ -101,7 +101,37 @@ impl Counters {
     }
 }
 
-/// The bytes of a value that is a text.
+/// Counts what happens in the memory of a session.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryCounters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evictions: AtomicU64,
+}
+
+impl MemoryCounters {
+    pub(crate) fn looked_up(&self, found: bool) {
+        let counter = if found { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn evicted(&self, count: usize) {
+        self.evictions.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> CacheStatistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheStatistics {
+            layer: "memory".to_owned(),
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            evictions: read(&self.evictions),
+            ..CacheStatistics::default()
+        }
+    }
+}
+
+/// The length of a value that is a text.
 pub(super) fn text_bytes<V: 'static>(value: &V) -> Option<usize> {
     (value as &dyn Any).downcast_ref().map(String::len)
 }

@@ -6,12 +6,12 @@ mod arguments;
 mod declaration;
 mod executable;
 mod identity;
+mod info;
 mod library;
 mod path;
 mod process;
 mod registrar;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -23,6 +23,7 @@ use crate::hub::{EventHub, SubscriberId};
 use crate::schema::{EntityTypeChanges, Schema};
 
 pub use arguments::Arguments;
+pub use info::{PluginInfo, PluginOrigin, PluginState};
 #[doc(hidden)]
 pub use library::{Descriptor, HostAllocator, contain};
 pub use registrar::Registrar;
@@ -90,66 +91,6 @@ pub trait Plugin: Send + Sync + 'static {
     /// Any; it is logged with the plugin's name, and nothing of the plugin takes effect. The
     /// session opens without it.
     fn register(&self, registrar: &mut Registrar, arguments: &Arguments) -> anyhow::Result<()>;
-}
-
-/// A plugin that a session has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PluginInfo {
-    /// Its name, or that of its file if it did not get so far as to say it.
-    pub name: String,
-    /// Its version, if it got so far as to say it.
-    pub version: Option<String>,
-    /// Where it comes from.
-    pub origin: PluginOrigin,
-    /// What became of it.
-    pub state: PluginState,
-}
-
-/// Where a plugin comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PluginOrigin {
-    /// It was given to the builder.
-    Code,
-    /// A dynamic library on the plugin path.
-    Library(PathBuf),
-    /// An executable on the plugin path.
-    Executable(PathBuf),
-    /// A folder of the plugin path, or in it, in which nothing could be looked for.
-    Folder(PathBuf),
-}
-
-/// What became of a plugin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PluginState {
-    /// It is registered.
-    Loaded,
-    /// It is not used, for this reason.
-    Refused(String),
-    /// It was asked to register, and failed so.
-    Failed(String),
-}
-
-impl PluginOrigin {
-    /// The file or folder, unless the plugin was given in code.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Code => None,
-            Self::Library(path) | Self::Executable(path) | Self::Folder(path) => Some(path),
-        }
-    }
-}
-
-/// `studio.locations (/studio/plugins/liblocations.so)`.
-impl fmt::Display for PluginInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.origin.path() {
-            Some(path) => write!(f, "{} ({})", self.name, path.display()),
-            None => f.write_str(&self.name),
-        }
-    }
 }
 
 /// What a session was told about plugins.

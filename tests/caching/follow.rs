@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftrack_api::cache::MemoryCache;
-use ftrack_api::{Entity, ErrorKind, FollowUpdates, Session, data};
+use ftrack_api::session::FollowUpdates;
+use ftrack_api::{Entity, ErrorKind, Session, data};
 use ftrack_emulator::Emulator;
 
 use crate::support::proxy::Proxy;
@@ -87,19 +88,19 @@ struct Below(Session);
 
 impl ftrack_api::cache::Cache for Below {
     fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
-        self.0.cache().below().unwrap().get(key)
+        self.0.cache().backing().unwrap().get(key)
     }
 
     fn set(&self, key: &str, value: String) -> anyhow::Result<()> {
-        self.0.cache().below().unwrap().set(key, value)
+        self.0.cache().backing().unwrap().set(key, value)
     }
 
     fn remove(&self, key: &str) -> anyhow::Result<bool> {
-        self.0.cache().below().unwrap().remove(key)
+        self.0.cache().backing().unwrap().remove(key)
     }
 
     fn keys(&self) -> anyhow::Result<Vec<String>> {
-        self.0.cache().below().unwrap().keys()
+        self.0.cache().backing().unwrap().keys()
     }
 }
 
@@ -211,8 +212,8 @@ fn what_the_server_does_in_the_wake_of_a_commit_arrives() {
     session.commit().unwrap();
     until_told(&session, &open(&server));
     assert!(session.get("Task", task.id()).unwrap().is_none());
-    let key = session.cache().key(&task.key()).unwrap();
-    assert_eq!(session.cache().below().unwrap().get(&key).unwrap(), None);
+    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    assert_eq!(session.cache().backing().unwrap().get(&key).unwrap(), None);
 }
 
 /// A session behind a proxy, so that it can be cut off, and one that is not.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ftrack_api::cache::{
-    Cache, KeyMaker, LayeredCache, Memoiser, MemoryCache, ObjectKeyMaker, ProxyCache,
-    SerialisedCache, StringKeyMaker, conformance,
+use ftrack_api::cache::python::{
+    KeyMaker, LayeredCache, Memoiser, ObjectKeyMaker, ProxyCache, SerialisedCache, StringKeyMaker,
 };
+use ftrack_api::cache::{Cache, MemoryCache, conformance};
 use ftrack_api::{Entity, Populate, SchemaCache, Session, Strategy, data, expr};
 use ftrack_emulator::Emulator;
 use serde_json::json;
@@ -69,7 +69,7 @@ fn by_default_the_memory_ends_with_the_session() {
     let server = emulator();
     let id = first(&open(&server), "Task").id();
     let session = open(&server);
-    assert!(session.cache().below().is_none());
+    assert!(session.cache().backing().is_none());
     assert_eq!(
         requests(&session, || drop(session.get("Task", &id).unwrap())),
         1
@@ -260,7 +260,7 @@ fn managing_what_gets_cached() {
     let same = other.get("Task", task.id()).unwrap().unwrap();
     assert_eq!(same.get::<String>("name").unwrap(), name);
     assert!(other.get("Task", new.id()).unwrap().is_none());
-    let key = |session: &Session| session.cache().key(&new.key()).unwrap();
+    let key = |session: &Session| session.cache().key(&new.key()).unwrap().unwrap();
     assert!(cache.get(&key(&session)).unwrap().is_none());
 
     session.commit().unwrap();
@@ -288,7 +288,7 @@ fn cache_key_makers() {
     let server = emulator();
     let key = |session: &Session| {
         let task = first(session, "Task");
-        session.cache().key(&task.key()).unwrap()
+        session.cache().key(&task.key()).unwrap().unwrap()
     };
     let cached = || builder(&server).cache(MemoryCache::new());
     let plain = key(&cached().open().unwrap());

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ftrack_api::cache::{Cache, MemoryCache, ObjectKeyMaker};
+use ftrack_api::cache::python::ObjectKeyMaker;
+use ftrack_api::cache::{Cache, MemoryCache};
 use ftrack_api::{Entity, EntityKey, ErrorKind, Populate, Session, data};
 use ftrack_emulator::Emulator;
 
@@ -22,7 +23,9 @@ fn first(session: &Session, query: &str) -> Entity {
 
 /// The text that is kept of an entity.
 fn kept(session: &Session, cache: &Shared, entity: &EntityKey) -> Option<String> {
-    cache.get(&session.cache().key(entity).unwrap()).unwrap()
+    cache
+        .get(&session.cache().key(entity).unwrap().unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -225,7 +228,7 @@ fn what_is_in_memory_is_newer_than_what_is_cached() {
     let name: String = same.get("name").unwrap();
     cache
         .set(
-            &other.cache().key(&same.key()).unwrap(),
+            &other.cache().key(&same.key()).unwrap().unwrap(),
             text.replace(&name, "older"),
         )
         .unwrap();
@@ -331,7 +334,7 @@ fn a_cache_that_fails_costs_requests_only() {
         .cache_maker(|_| anyhow::bail!("no disk"))
         .open()
         .unwrap();
-    assert!(none.cache().below().is_none());
+    assert!(none.cache().backing().is_none());
 }
 
 #[test]
@@ -343,7 +346,7 @@ fn what_is_no_entity_is_a_miss() {
         .unwrap()
         .all()
         .unwrap();
-    let key = session.cache().key(&tasks[0].key()).unwrap();
+    let key = session.cache().key(&tasks[0].key()).unwrap().unwrap();
     let good = cache.get(&key).unwrap().unwrap();
     let other = kept(&session, &cache, &tasks[1].key()).unwrap();
     for bad in [
@@ -390,7 +393,7 @@ fn what_is_too_old_does_not_count() {
         |session: &Session| requests(session, || drop(session.get("Task", task.id()).unwrap()));
     assert_eq!(asked(&open()), 0);
     let session = open();
-    let key = session.cache().key(&task.key()).unwrap();
+    let key = session.cache().key(&task.key()).unwrap().unwrap();
     let text = cache.get(&key).unwrap().unwrap();
     let (_, rest) = text.split_once(',').unwrap();
     cache.set(&key, format!("{{\"at\":1000,{rest}")).unwrap();
@@ -419,7 +422,7 @@ fn users_share_nothing_unless_they_are_meant_to() {
     let (server, cache) = (emulator(), Shared::default());
     let session = with(&server, &cache);
     let task = first(&session, "Task");
-    let key = session.cache().key(&task.key()).unwrap();
+    let key = session.cache().key(&task.key()).unwrap().unwrap();
     assert!(
         key.contains(session.api_user()) && key.contains(session.schema().hash()),
         "{key}"
@@ -429,10 +432,10 @@ fn users_share_nothing_unless_they_are_meant_to() {
         .cache_for_all_users(true)
         .open()
         .unwrap();
-    assert_ne!(everybody.cache().key(&task.key()).unwrap(), key);
+    assert_ne!(everybody.cache().key(&task.key()).unwrap().unwrap(), key);
     let other = emulator();
     let session = with(&other, &cache);
-    assert_ne!(session.cache().key(&task.key()).unwrap(), key);
+    assert_ne!(session.cache().key(&task.key()).unwrap().unwrap(), key);
     let keyed = builder(&server)
         .cache(cache.clone())
         .cache_key_maker(ObjectKeyMaker);
@@ -442,6 +445,7 @@ fn users_share_nothing_unless_they_are_meant_to() {
             .unwrap()
             .cache()
             .key(&task.key())
+            .unwrap()
             .unwrap()
             .contains('\0')
     );
@@ -454,7 +458,13 @@ fn clearing_and_removing_reach_every_layer() {
     let session = with(&server, &cache);
     let task = first(&session, "select name from Task");
     task.set("description", "mine").unwrap();
-    session.cache().remove(&task.key());
+    assert!(session.cache().remove(&task.key()).unwrap());
+    assert!(!session.cache().remove(&task.key()).unwrap());
+    let misspelt = EntityKey::new("Taks", "1");
+    let error = session.cache().remove(&misspelt).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownType);
+    let error = session.cache().get(&misspelt).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownType);
     assert_eq!(
         requests(&session, || drop(task.get::<String>("name").unwrap())),
         1

@@ -287,7 +287,7 @@ impl Shared {
 
     /// Ends a commit in the store; without rows it failed. Returns what the cache must learn.
     fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
-        let has_cache = self.lower.get().is_some();
+        let has_cache = self.backing.get().is_some();
         let answered = match &rows {
             Some(rows) if has_cache => deltas_in(&self.schema, rows, std::iter::empty()),
             _ => Vec::new(),

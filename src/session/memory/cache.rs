@@ -1,21 +1,20 @@
-//! The caches of a session: what the builder is told of them, and what a program sees of them.
+//! The caches of a session: its settings in the builder, and [`SessionCache`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cache::{Cache, CacheStatistics, Counters, KeyMaker, SerialisedCache, StringKeyMaker};
+use crate::cache::python::{KeyMaker, SerialisedCache, StringKeyMaker};
+use crate::cache::{BackingCache, Cache, CacheStatistics};
+use crate::error::Result;
 use crate::handle::{Entity, Session};
-use crate::value::EntityKey;
-
-use super::Lower;
 use crate::session::{SessionBuilder, Strategy};
+use crate::value::EntityKey;
 
 type Maker = dyn FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send;
 
-/// What a builder was told of caches.
+/// The caching settings of a builder.
 #[derive(Default)]
 pub(crate) struct CacheSettings {
     maker: Option<Box<Maker>>,
@@ -25,17 +24,9 @@ pub(crate) struct CacheSettings {
     memory_limit: Option<usize>,
 }
 
-/// Counts what the memory did.
-#[derive(Default)]
-pub(crate) struct MemoryCounters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    evictions: AtomicU64,
-}
-
 impl SessionBuilder {
-    /// Keeps what the server says in `cache` too, below the memory of the session: it is looked
-    /// there before the server is asked.
+    /// Sets the backing cache: the session looks in it before it asks the server, and writes to it
+    /// what the server sends.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -56,8 +47,8 @@ impl SessionBuilder {
         self.cache_maker(|_| Ok(Some(Arc::new(cache))))
     }
 
-    /// Keeps what the server says in the cache that `make` makes for the session once it is open;
-    /// with `None` there is none. An error is logged, and the session goes on without a cache.
+    /// Sets a function that makes the [backing cache](Self::cache) once the session is open; `None`
+    /// means no cache. An error is logged, and the session has no backing cache then.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -83,32 +74,33 @@ impl SessionBuilder {
         self
     }
 
-    /// Makes the keys of the cache from: the server, the hash of its schema, the user, the entity
-    /// type and the values of the entity's key. A [`StringKeyMaker`] unless set.
+    /// Sets how the keys of the backing cache are made from these items: the server's URL, the hash
+    /// of its schema, the user, the entity type and the values of the entity's key. A
+    /// [`StringKeyMaker`] unless set.
     pub fn cache_key_maker(mut self, key_maker: impl KeyMaker) -> Self {
         self.caching.key_maker = Some(Box::new(key_maker));
         self
     }
 
-    /// Takes for unknown what the server said longer ago than this, whatever the cache's own time
-    /// to live. It is counted from the answer, in whole seconds, by the clocks of those who share
-    /// the cache. Values in the session's memory do not age; see [`Session::refresh`].
+    /// Ignores values in the backing cache that are older than this, whatever its own time to live.
+    /// The age counts from the server's response, in whole seconds, by the clocks of the machines
+    /// that share the cache. Values in the session's memory do not age; see [`Session::refresh`].
     pub fn cache_max_age(mut self, age: Duration) -> Self {
         self.caching.max_age = Some(age);
         self
     }
 
-    /// Shares the cache between users. Do so only where every user of the cache may see
-    /// everything: else one user's session gives what the server told another one.
+    /// Whether all users share the entries of the backing cache; off unless set. Only for users who
+    /// may all see the same: one user's session returns what the server sent to another user.
     pub fn cache_for_all_users(mut self, shared: bool) -> Self {
         self.caching.is_shared = shared;
         self
     }
 
-    /// Opens the session without asking the server, with the schema that an earlier session has
-    /// cached: to read what is cached, and to build operations. Everything that needs the server
-    /// is an error of kind [`Connection`](crate::ErrorKind::Connection). Nothing but the schema's
-    /// hash is known of the server then.
+    /// Opens the session without a connection, with the cached schema of an earlier session: to read
+    /// cached entities and to record operations. Everything that needs the server fails with
+    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection). Of the server's information only the
+    /// schema's hash is known.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -132,8 +124,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Keeps at most so many entities in memory. When there are more, those go that were used
-    /// least recently, are not held by anybody, and have no changes that pending commits need.
+    /// Limits memory to this number of entities. The least recently used are evicted, unless they
+    /// have a live handle or are needed for uncommitted changes.
     pub fn memory_limit(mut self, entities: usize) -> Self {
         self.caching.memory_limit = Some(entities);
         self
@@ -141,7 +133,7 @@ impl SessionBuilder {
 }
 
 impl CacheSettings {
-    /// Gives an open session what was asked for.
+    /// Applies the settings to an open session.
     pub(crate) fn apply(self, session: &Session) {
         if let Some(limit) = self.memory_limit {
             session.shared.store.lock().set_limit(limit);
@@ -153,7 +145,7 @@ impl CacheSettings {
             Ok(Some(cache)) => cache,
             Ok(None) => return,
             Err(error) => {
-                log::warn!("no cache can be used: {error:#}");
+                log::warn!("the session has no backing cache: {error:#}");
                 return;
             }
         };
@@ -162,37 +154,21 @@ impl CacheSettings {
             false => session.api_user(),
         };
         let scope = [session.server_url(), session.schema().hash(), user];
-        let lower = Lower {
-            cache,
-            key_maker: self.key_maker.unwrap_or_else(|| Box::new(StringKeyMaker)),
-            scope: scope.into_iter().map(Json::from).collect(),
-            max_age: self.max_age,
-            not_before: AtomicU64::new(0),
-            counters: Counters::default(),
-        };
-        let _ = session.shared.lower.set(lower);
-    }
-}
-
-impl MemoryCounters {
-    pub(crate) fn looked_up(&self, found: bool) {
-        let counter = if found { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn evicted(&self, count: usize) {
-        self.evictions.fetch_add(count as u64, Ordering::Relaxed);
+        let key_maker = self.key_maker.unwrap_or_else(|| Box::new(StringKeyMaker));
+        let scope = scope.into_iter().map(Json::from).collect();
+        let backing = BackingCache::new(cache, key_maker, scope, self.max_age);
+        let _ = session.shared.backing.set(backing);
     }
 }
 
 impl Session {
-    /// The caches of this session: its memory, and the cache below it.
+    /// The caches of this session: its memory and its backing cache.
     pub fn cache(&self) -> SessionCache<'_> {
         SessionCache { session: self }
     }
 }
 
-/// The caches of a session: its memory, and the cache below it if there is one. Made by
+/// The caches of a session: its memory, and its backing cache if it has one. Made by
 /// [`Session::cache`].
 ///
 /// ```
@@ -200,7 +176,7 @@ impl Session {
 /// # let session = ftrack_api::Session::builder()
 /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
 /// let task = session.query("select name from Task")?.first()?.expect("a task");
-/// session.cache().remove(&task.key());
+/// assert!(session.cache().remove(&task.key())?);
 /// let before = session.statistics().requests;
 /// task.get::<String>("name")?;
 /// assert_eq!(session.statistics().requests, before + 1);
@@ -212,33 +188,37 @@ pub struct SessionCache<'a> {
 }
 
 impl SessionCache<'_> {
-    /// The entity, if it is in memory or in the cache below; the server is never asked. As with
-    /// [`Session::get`], the cache below must have all that a query would bring.
+    /// The entity, if it is in memory or in the backing cache. No request is sent. As for
+    /// [`Session::get`], the backing cache must have all default projections of the type.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// let task = session.query("Task")?.first()?.expect("a task");
-    /// assert_eq!(session.cache().get(&task.key()), Some(task.clone()));
+    /// assert_eq!(session.cache().get(&task.key())?, Some(task.clone()));
     /// assert!(session.cache().values().contains(&task));
     /// session.reset();
-    /// assert_eq!(session.cache().get(&task.key()), None);
+    /// assert_eq!(session.cache().get(&task.key())?, None);
     /// assert!(!session.cache().keys().contains(&task.key()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn get(&self, entity: &EntityKey) -> Option<Entity> {
-        let entity_type = self.session.schema().find(entity.entity_type())?;
-        self.session.get_without_asking(entity_type, entity)
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
+    pub fn get(&self, entity: &EntityKey) -> Result<Option<Entity>> {
+        let entity_type = self.session.schema().entity_type(entity.entity_type())?;
+        Ok(self.session.get_without_asking(entity_type, entity))
     }
 
-    /// The keys of the entities in memory of which anything is known, in no particular order.
+    /// The keys of the entities in memory that have a loaded value, in no particular order.
     pub fn keys(&self) -> Vec<EntityKey> {
         let store = self.session.shared.store.lock();
         store.loaded().map(|place| store.key(place)).collect()
     }
 
-    /// The entities in memory of which anything is known, in no particular order.
+    /// The entities in memory that have a loaded value, in no particular order.
     pub fn values(&self) -> Vec<Entity> {
         let mut store = self.session.shared.store.lock();
         let places: Vec<u32> = store.loaded().collect();
@@ -249,67 +229,67 @@ impl SessionCache<'_> {
         handles.collect()
     }
 
-    /// Forgets in every layer what the server said of an entity, so that the next read asks
-    /// again. What was set here and is not yet committed stays.
-    pub fn remove(&self, entity: &EntityKey) {
-        self.session.shared.store.lock().invalidate(entity);
-        self.session.remove_from_cache(std::slice::from_ref(entity));
+    /// Removes the remote values of an entity from memory and from the backing cache, so that the
+    /// next read fetches them. Uncommitted local values stay. Returns whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
+    pub fn remove(&self, entity: &EntityKey) -> Result<bool> {
+        self.session.schema().entity_type(entity.entity_type())?;
+        let mut store = self.session.shared.store.lock();
+        let place = store.find_key(entity);
+        let was_loaded = place.is_some_and(|place| store.is_loaded(place));
+        store.invalidate(entity);
+        drop(store);
+        let removed = self.session.remove_from_cache(std::slice::from_ref(entity));
+        Ok(was_loaded || removed > 0)
     }
 
-    /// Forgets in every layer everything that the server said: in the layers below the memory
-    /// what sessions like this one have put there, on the same server, schema and user. What was
-    /// set here and is not yet committed stays.
+    /// Removes all remote values from memory, and from the backing cache the entries of sessions
+    /// with the same server, schema and user. Uncommitted local values stay.
     ///
-    /// The layers below are not asked one by one: every key is looked at.
+    /// The backing cache goes through all of its keys for this.
     pub fn clear(&self) {
         self.session.shared.store.lock().invalidate_all();
-        if let Some(lower) = self.session.shared.lower.get() {
-            let start = lower.key_maker.key(&lower.scope);
-            let pattern = format!("^{}", regex_lite::escape(&start));
-            lower.ask("be cleared", lower.cache.clear(Some(&pattern)));
+        if let Some(backing) = self.session.shared.backing.get() {
+            backing.clear();
         }
     }
 
-    /// Under which key the cache below the memory keeps an entity; `None` without such a cache,
-    /// or if the server has no such type.
-    pub fn key(&self, entity: &EntityKey) -> Option<String> {
+    /// The key of an entity in the backing cache; `None` without a backing cache.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
+    pub fn key(&self, entity: &EntityKey) -> Result<Option<String>> {
         let schema = self.session.schema();
-        let entity_type = schema.find(entity.entity_type())?;
-        let lower = self.session.shared.lower.get()?;
-        Some(lower.key(schema, entity_type.id(), entity.key()))
+        let entity_type = schema.entity_type(entity.entity_type())?;
+        let backing = self.session.shared.backing.get();
+        Ok(backing.map(|backing| backing.key(schema, entity_type.id(), entity.key())))
     }
 
-    /// The cache below the memory, as it was given to the builder.
-    pub fn below(&self) -> Option<&dyn Cache> {
-        Some(self.session.shared.lower.get()?.cache.as_ref())
+    /// The backing cache, as it was given to the builder.
+    pub fn backing(&self) -> Option<&dyn Cache> {
+        Some(self.session.shared.backing.get()?.cache())
     }
 
-    /// What happened in each layer, the memory first. In the memory, hits and misses are those of
+    /// Counters of each layer, the memory first. The hits and misses of the memory are those of
     /// [`Session::get`]; for attributes see [`Statistics::loads_on_access`].
     ///
     /// [`Statistics::loads_on_access`]: crate::Statistics::loads_on_access
     pub fn statistics(&self) -> Vec<CacheStatistics> {
-        let counters = &self.session.shared.memory_counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let store = self.session.shared.store.lock();
         let memory = CacheStatistics {
-            layer: "memory".to_owned(),
-            hits: read(&counters.hits),
-            misses: read(&counters.misses),
-            evictions: read(&counters.evictions),
             writes: store.records_made(),
             entries: Some(store.len() as u64),
             bytes: Some(store.memory_estimate() as u64),
-            ..CacheStatistics::default()
+            ..self.session.shared.memory_counters.read()
         };
         drop(store);
         let mut all = vec![memory];
-        if let Some(lower) = self.session.shared.lower.get() {
-            let counted = lower.cache.statistics();
-            match counted.is_empty() {
-                true => all.push(lower.counters.read("cache")),
-                false => all.extend(counted),
-            }
+        if let Some(backing) = self.session.shared.backing.get() {
+            all.extend(backing.statistics());
         }
         all
     }
@@ -324,16 +304,16 @@ impl std::fmt::Debug for SessionCache<'_> {
 }
 
 impl<C: Cache> SerialisedCache<Entity, C> {
-    /// Keeps entities of a session in a cache of texts, encoded and decoded by the session.
+    /// Caches entities of a session as texts, encoded and decoded by the session.
     ///
-    /// The session itself needs no such cache: it keeps what the server said as texts.
+    /// The backing cache of a session needs no such layer: its values are texts already.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// use ftrack_api::Strategy;
-    /// use ftrack_api::cache::{Cache, MemoryCache, SerialisedCache};
+    /// use ftrack_api::cache::{Cache, MemoryCache, python::SerialisedCache};
     ///
     /// let favourites = SerialisedCache::entities(&session, MemoryCache::new(), Strategy::SetOnly);
     /// let task = session.query("select name from Task")?.first()?.expect("a task");
@@ -347,7 +327,7 @@ impl<C: Cache> SerialisedCache<Entity, C> {
         let decode = move |text: &str| {
             let decoded = decoder.decode(&serde_json::from_str(text)?)?;
             let first = decoded.into_iter().next();
-            first.ok_or_else(|| anyhow::anyhow!("it holds no entity"))
+            first.ok_or_else(|| anyhow::anyhow!("the text has no entity"))
         };
         Self::new(proxied, encode, decode)
     }

@@ -191,7 +191,7 @@ impl Shared {
             store.invalidate_collections_of_key(owner, entity_type.name());
         }
         drop(store);
-        if self.lower.get().is_none() {
+        if self.backing.get().is_none() {
             return;
         }
         self.remove_from_cache(&[(entity_type.id(), key.key().clone())]);
@@ -207,8 +207,8 @@ impl Shared {
     /// Nothing is told of what happened while there was no connection.
     fn take_in_gap(&self) {
         self.store.lock().invalidate_all();
-        if let Some(lower) = self.lower.get() {
-            lower.distrust();
+        if let Some(backing) = self.backing.get() {
+            backing.invalidate_all();
         }
     }
 }

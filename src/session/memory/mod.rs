@@ -1,4 +1,4 @@
-//! What a session remembers, and for how long: backing cache, scopes, settings of a thread.
+//! The memory of a session: backing cache, scopes, settings of a thread, updates by events.
 
 mod backing;
 mod cache;
@@ -7,8 +7,8 @@ mod scope;
 mod settings;
 mod statistics;
 
-pub(crate) use backing::{Lower, is_key_enough};
+pub(crate) use backing::is_key_enough;
+pub(crate) use cache::CacheSettings;
 pub use cache::SessionCache;
-pub(crate) use cache::{CacheSettings, MemoryCounters};
 pub use follow::FollowUpdates;
-pub use scope::Scope;
+pub use scope::MemoryScope;

@@ -1,4 +1,4 @@
-//! Forgetting: scopes for long-lived processes, and starting over.
+//! Evicting entities: scopes for long-lived processes, and the reset of a session.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use crate::handle::Session;
 use crate::plugin;
 use crate::store::Mark;
 
-/// Forgets, when dropped, the entities that a session met since it was made.
-#[must_use = "the scope ends when this is dropped"]
-pub struct Scope {
+/// Evicts, when dropped, the entities that a session has loaded since. Made by
+/// [`Session::scope`].
+#[must_use = "the scope ends when this is dropped; bind it: `let _scope = …`"]
+pub struct MemoryScope {
     session: Session,
     mark: Mark,
 }
 
 impl Session {
-    /// Begins a scope. When it is dropped, the session forgets the entities that it met since,
-    /// so that the memory of a process that lives for days stays flat.
+    /// Begins a scope. When it is dropped, the session evicts the entities that it has loaded
+    /// since, so that the memory of a process that runs for days stays flat.
     ///
-    /// Entities that are still held somewhere stay, and so do those with changes that are not
-    /// committed.
+    /// Entities with a live handle stay, and so do those with uncommitted changes.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -33,48 +33,48 @@ impl Session {
     /// assert_eq!(session.entity_count(), before);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn scope(&self) -> Scope {
-        Scope {
+    pub fn scope(&self) -> MemoryScope {
+        MemoryScope {
             session: self.clone(),
             mark: self.shared.store.lock().mark(),
         }
     }
 
-    /// How many entities the session knows.
+    /// The number of entities in memory.
     pub fn entity_count(&self) -> usize {
         self.shared.store.lock().len()
     }
 
-    /// Forgets everything: operations that were not committed, values that were set, entities.
-    /// Those that are still held stay usable and are fetched again when they are read.
+    /// Discards everything in memory: uncommitted operations, local values, entities. Entities
+    /// with a live handle stay usable; the next read fetches them again.
     ///
-    /// Then the local events `ftrack.api.session.configure-location` and
-    /// `ftrack.api.session.reset` are published. Plugins do not register again.
+    /// Publishes the local events `ftrack.api.session.configure-location` and
+    /// `ftrack.api.session.reset` afterwards. Plugins do not register again.
     ///
-    /// Waits for a commit that another thread has begun.
+    /// If another thread is committing, this waits until it has finished.
     pub fn reset(&self) {
         let pending = self.recorded_operations().len();
         if pending > 0 {
-            log::warn!("a session is reset with {pending} operations that were not committed");
+            log::warn!("reset discards {pending} uncommitted operations");
         }
         self.rollback();
         self.shared.store.lock().invalidate_all();
-        // Bindings may hang on what was forgotten.
+        // Bindings may depend on entities that were discarded.
         if let Err(error) = self.configure_locations() {
-            log::error!("locations are not configured again: {error}");
+            log::error!("cannot configure the locations after a reset: {error}");
         }
         self.announce(plugin::RESET);
     }
 }
 
-impl Drop for Scope {
+impl Drop for MemoryScope {
     fn drop(&mut self) {
         self.session.shared.store.lock().evict_since(self.mark);
     }
 }
 
-impl fmt::Debug for Scope {
+impl fmt::Debug for MemoryScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
+        f.debug_struct("MemoryScope").finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
+use crate::cache::MemoryCounters;
 use crate::cache::schema as schema_cache;
 use crate::calls::Calls;
 use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
@@ -22,7 +23,7 @@ use crate::transport::{Dialer, Http, Transport};
 
 use super::ServerInformation;
 use super::events::hub_for;
-use crate::session::memory::{CacheSettings, MemoryCounters};
+use crate::session::memory::CacheSettings;
 
 type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + Send>;
 
@@ -207,7 +208,7 @@ impl SessionBuilder {
         let schema = Arc::new(schema);
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
-            lower: std::sync::OnceLock::new(),
+            backing: std::sync::OnceLock::new(),
             memory_counters: MemoryCounters::default(),
             event_hub,
             configurations: Mutex::new(None),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Cache, CacheStatistics, Update};
+use crate::cache::{Cache, CacheStatistics, Update};
 
 type Encode<V> = dyn Fn(&V) -> anyhow::Result<String> + Send + Sync;
 type Decode<V> = dyn Fn(&str) -> anyhow::Result<V> + Send + Sync;
@@ -15,7 +15,7 @@ type Decode<V> = dyn Fn(&str) -> anyhow::Result<V> + Send + Sync;
 /// A text that cannot be decoded counts as not there.
 ///
 /// ```
-/// use ftrack_api::cache::{Cache, MemoryCache, SerialisedCache};
+/// use ftrack_api::cache::{Cache, MemoryCache, python::SerialisedCache};
 ///
 /// let ranges = SerialisedCache::json(MemoryCache::new());
 /// ranges.set("sh010", (1001, 1096))?;

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 /// Makes the key of a cache from the things that identify a value.
 ///
 /// ```
-/// use ftrack_api::cache::{KeyMaker, ObjectKeyMaker, StringKeyMaker};
+/// use ftrack_api::cache::python::{KeyMaker, ObjectKeyMaker, StringKeyMaker};
 /// use serde_json::json;
 ///
 /// let items = [json!("Task"), json!("a:b")];

@@ -1,6 +1,6 @@
 //! A cache in front of another one.
 
-use super::{Cache, forward};
+use crate::cache::{Cache, forward};
 
 /// Passes everything on to another cache. It is a beginning for caches that do one thing
 /// differently: hold one, replace a method, and pass on the others.

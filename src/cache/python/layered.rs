@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Cache, CacheStatistics, Update};
+use crate::cache::{Cache, CacheStatistics, Update};
 
 /// Several caches in layers, the quickest first. What is found in one layer is put into those
 /// above it; what is set is set in all of them.
@@ -13,7 +13,7 @@ use super::{Cache, CacheStatistics, Update};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use ftrack_api::cache::{Cache, LayeredCache, MemoryCache};
+/// use ftrack_api::cache::{Cache, MemoryCache, python::LayeredCache};
 ///
 /// let (near, far) = (Arc::new(MemoryCache::new()), Arc::new(MemoryCache::new()));
 /// far.set("key", "value".to_owned())?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Cache, KeyMaker, MemoryCache, ObjectKeyMaker};
+use super::{KeyMaker, ObjectKeyMaker};
+use crate::cache::{Cache, MemoryCache};
 
 /// Remembers what functions gave, by their names and arguments.
 ///
 /// ```
-/// use ftrack_api::cache::Memoiser;
+/// use ftrack_api::cache::python::Memoiser;
 ///
 /// let memoiser = Memoiser::new();
 /// let mut calls = 0;
