@@ -1,24 +1,25 @@
-//! Templates with holes: a value is put into the tree, never into the text.
+//! Templates: a value goes into the syntax tree, never into the text.
 
 use crate::error::Result;
 use crate::query::operand::{Operand, ToOperand};
 use crate::query::parse::{criterion_of, statement_of};
 use crate::query::tree::{BuildError, Criterion, Statement};
 
-/// A query, or a condition, with values in the holes `{}` of a template.
+/// A query, or a condition, with values for the placeholders of a template: `{}` for the next value
+/// after the template, `{name}` for a variable, as in [`format!`].
 ///
 /// ```
 /// use ftrack_api::expr;
 /// use ftrack_api::query::{field, select};
 ///
 /// let name = r#"say "hi""#;
-/// let query = expr!("Task where name is {} and bid in {}", name, [1, 2]);
+/// let query = expr!("Task where name is {name} and bid in {}", [1, 2]);
 /// assert_eq!(
 ///     query.statement()?.to_string(),
 ///     r#"Task where name is "say \"hi\"" and bid in (1, 2)"#
 /// );
 ///
-/// // A condition, for the builder; and a condition in a hole.
+/// // A condition, for the builder; and a condition as a value.
 /// let late = expr!("end_date < {} and not {}", jiff::civil::date(2026, 1, 2), field("bid").eq(0));
 /// let statement = select("Task").filter(late).limit(5);
 /// assert_eq!(
@@ -28,44 +29,44 @@ use crate::query::tree::{BuildError, Criterion, Statement};
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 ///
-/// A hole stands where a value can stand: after an operator, in the list of `in`, in place of
-/// that list, after `offset` and `limit`; or where a condition can stand. The text around it is
-/// read as it is written, so that no value can change what the query means. Values are anything
-/// that is [`ToOperand`](crate::query::ToOperand): texts, numbers, booleans, options, dates,
-/// UUIDs, entities, lists, sub-queries, conditions.
+/// A placeholder stands in place of a value (after an operator, in the list of `in` or in place of
+/// that list, after `offset` and `limit`) or of a condition. Only the template is parsed, so no
+/// value can change what the query means. A value is anything that implements
+/// [`ToOperand`](crate::query::ToOperand): texts, numbers, booleans, options, dates, UUIDs,
+/// entities, lists, sub-queries, conditions.
 ///
-/// Holes do not stand in quotes: a text that is partly fixed is put together before,
-/// `expr!("name like {}", format!("{prefix}%"))`. Between quotes, `{{` and `}}` stand for braces.
+/// # Compile errors
 ///
-/// The template is a literal, so a text put together by `format!` does not compile, nor do too
-/// few or too many values:
+/// The template is a literal and is checked by the compiler:
+///
+/// - A placeholder between quotes: remove the quotes. If only a part of the text varies, pass the
+///   whole text: `expr!("name like {}", format!("{prefix}%"))`. Between quotes, `{{` and `}}` stand
+///   for braces.
+/// - Too few or too many values.
+/// - A text made by `format!` in place of the template.
 ///
 /// ```compile_fail
-/// ftrack_api::expr!(format!("Task where name is {}", "x"));
+/// ftrack_api::expr!("Task where name is '{}'", "x");
 /// ```
 /// ```compile_fail
 /// ftrack_api::expr!("Task where name is {} and bid is {}", "x");
 /// ```
+/// ```compile_fail
+/// ftrack_api::expr!("Task where name is {name}");
+/// ```
+/// ```compile_fail
+/// ftrack_api::expr!(format!("Task where name is {}", "x"));
+/// ```
 #[macro_export]
 macro_rules! expr {
-    ($template:literal $(, $value:expr)* $(,)?) => {{
-        const {
-            let values: &[&str] = &[$(stringify!($value)),*];
-            assert!(
-                $crate::query::holes($template) == values.len(),
-                "the number of values differs from the number of holes in the template"
-            );
-        }
-        $crate::query::Expression::new(
-            $template,
-            &[$(&$value as &dyn $crate::query::ToOperand),*],
-        )
-    }};
+    ($template:literal $(, $value:expr)* $(,)?) => {
+        $crate::query::fill_template!($crate, $template, $($value),*)
+    };
 }
 
-/// What [`expr!`](crate::expr) gives: a template and its values, not yet read.
+/// The result of [`expr!`](crate::expr): a template and its values.
 ///
-/// It is read as a statement or as a condition, whichever is asked for.
+/// It is parsed when it is used, as a statement or as a condition.
 #[derive(Clone, Debug)]
 #[must_use = "an expression does nothing until a session runs it"]
 pub struct Expression {
@@ -74,8 +75,8 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// The template with these values; [`expr!`](crate::expr) also checks their number when the
-    /// program is compiled.
+    /// A template with one value for each placeholder, named or not, in order. Prefer
+    /// [`expr!`](crate::expr), whose template is checked by the compiler.
     ///
     /// ```
     /// use ftrack_api::query::Expression;
@@ -96,9 +97,10 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax): the template cannot be read, or a value
-    ///   stands where none can; the message shows the place.
-    /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation): a value cannot stand in a query.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the template cannot be parsed, or a
+    ///   placeholder stands where no value is allowed: the message shows the position.
+    /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if a value cannot be expressed in a
+    ///   query.
     ///
     /// ```
     /// let error = ftrack_api::expr!("Task where name {}", 1).statement().unwrap_err();
@@ -112,7 +114,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// As [`statement`](Self::statement).
+    /// Those of [`statement`](Self::statement).
     ///
     /// ```
     /// let criterion = ftrack_api::expr!("name is {}", "anim").criterion()?;
@@ -125,7 +127,7 @@ impl Expression {
 }
 
 impl From<Expression> for Criterion {
-    /// An error is kept for [`Statement::expression`].
+    /// An error is stored for [`Statement::expression`].
     fn from(expression: Expression) -> Self {
         expression
             .criterion()
@@ -133,7 +135,7 @@ impl From<Expression> for Criterion {
     }
 }
 
-/// Anything that is a query: text, an [`Expression`], a [`Statement`].
+/// Anything that is a query: a text, an [`Expression`], a [`Statement`].
 ///
 /// ```
 /// use ftrack_api::query::{IntoStatement, select};
@@ -143,11 +145,11 @@ impl From<Expression> for Criterion {
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 pub trait IntoStatement {
-    /// The statement.
+    /// Converts into a statement.
     ///
     /// # Errors
     ///
-    /// As [`Expression::statement`].
+    /// Those of [`Expression::statement`].
     fn into_statement(self) -> Result<Statement>;
 }
 
@@ -191,28 +193,4 @@ impl IntoStatement for &String {
     fn into_statement(self) -> Result<Statement> {
         self.parse()
     }
-}
-
-/// How many `{}` the template has outside quotes. For [`expr!`](crate::expr), when compiling.
-#[doc(hidden)]
-pub const fn holes(template: &str) -> usize {
-    let bytes = template.as_bytes();
-    let (mut at, mut quote, mut holes) = (0, 0, 0);
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if quote == 0 {
-            if byte == b'"' || byte == b'\'' {
-                quote = byte;
-            } else if byte == b'{' && at + 1 < bytes.len() && bytes[at + 1] == b'}' {
-                holes += 1;
-            }
-        } else if byte == quote {
-            quote = 0;
-        } else if byte == b'\\' {
-            // Whatever is escaped does not end the quotes.
-            at += 1;
-        }
-        at += 1;
-    }
-    holes
 }

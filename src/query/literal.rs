@@ -37,7 +37,10 @@ pub enum Literal {
     Text(String),
 }
 
-/// A value that needs no quotes: letters, digits and `_-.@+:*%/`, and not a keyword.
+/// What values without quotes consist of, besides letters and digits.
+pub(super) const PUNCTUATION: &str = "_-.@+:*%/";
+
+/// A value that needs no quotes: ASCII letters, digits and `_-.@+:*%/`, and not a keyword.
 ///
 /// ```
 /// use ftrack_api::query::Word;
@@ -51,7 +54,7 @@ pub struct Word(String);
 impl Word {
     /// The word; `None` if `text` needs quotes or has another meaning without them.
     pub fn new(text: &str) -> Option<Self> {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.@+:*%/".contains(&c);
+        let plain = |c: u8| c.is_ascii_alphanumeric() || PUNCTUATION.as_bytes().contains(&c);
         let free = !text.is_empty() && text.bytes().all(plain) && !is_reserved(text);
         free.then(|| Self(text.to_owned()))
     }

@@ -19,9 +19,9 @@ mod token;
 mod tree;
 
 pub use builder::{Field, all_of, any_of, field, select};
-#[doc(hidden)]
-pub use expr::holes;
 pub use expr::{Expression, IntoStatement};
+#[doc(hidden)]
+pub use ftrack_api_macros::fill_template;
 pub use literal::{Literal, Operator, Word};
 pub use operand::{Operand, ToOperand};
 pub use page::{PAGE_SIZE, Pages};

@@ -27,7 +27,7 @@ pub(super) enum Lexeme<'a> {
     Open,
     Close,
     Comma,
-    /// A placeholder, `{}`, in a template.
+    /// A placeholder in a template: `{}` or `{name}`.
     Hole,
     /// After the last token.
     End,
@@ -76,7 +76,8 @@ impl<'a> Lexer<'a> {
             (Some('('), _) => (Lexeme::Open, 1),
             (Some(')'), _) => (Lexeme::Close, 1),
             (Some(','), _) => (Lexeme::Comma, 1),
-            (Some('='), Some('=')) => return self.error(2, "write `==` as `=` or `is`"),
+            // Not documented, but accepted by servers.
+            (Some('='), Some('=')) => (Lexeme::Sign(Operator::Is), 2),
             (Some('<'), Some('>')) => return self.error(2, "write `<>` as `!=` or `is_not`"),
             (Some('='), _) => (Lexeme::Sign(Operator::Is), 1),
             (Some('!'), Some('=')) => (Lexeme::Sign(Operator::IsNot), 2),
@@ -88,13 +89,14 @@ impl<'a> Lexer<'a> {
             (Some('\\'), _) => {
                 return self.error(1, "a value with a backslash must stand in quotes");
             }
-            (Some('{'), Some('}')) if self.braces == Braces::Holes => (Lexeme::Hole, 2),
-            (Some('{' | '}'), _) if self.braces == Braces::Holes => {
-                return self.error(
-                    1,
-                    "only `{}` marks a value; braces of a text must stand in quotes",
-                );
-            }
+            (Some('{' | '}'), _) if self.braces == Braces::Holes => match hole_length(rest) {
+                Some(length) => (Lexeme::Hole, length),
+                None => {
+                    let message = "a value is written as `{}`, a variable as `{name}`; a text with \
+                         braces must be quoted";
+                    return self.error(1, message);
+                }
+            },
             _ => {
                 let length = self.word_length(rest);
                 (Lexeme::Word(&rest[..length]), length)
@@ -140,8 +142,8 @@ impl<'a> Lexer<'a> {
                 '\\' => matches!(next, Some('"' | '\'' | '\\')),
                 '{' | '}' if self.braces == Braces::Holes => {
                     if next != Some(c) {
-                        let message = "a value cannot be put between quotes: leave the quotes \
-                             out and put the whole text in `{}`; a brace is written `{{` or `}}`";
+                        let message = "a placeholder is between quotes: remove the quotes, because \
+                             values are quoted as needed; a brace is written `{{` or `}}`";
                         let start = self.at + at;
                         return Err(syntax_error(self.text, start..start + 1, message));
                     }
@@ -164,6 +166,13 @@ impl<'a> Lexer<'a> {
     fn error<T>(&self, length: usize, message: &str) -> Result<T> {
         Err(syntax_error(self.text, self.at..self.at + length, message))
     }
+}
+
+/// The length of the placeholder at the beginning of `text`: `{}` or `{name}`.
+fn hole_length(text: &str) -> Option<usize> {
+    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_name.then_some(name.len() + 2)
 }
 
 /// Appends `piece`, copying only if `value` is not empty.
@@ -235,10 +244,17 @@ mod tests {
             ("x={}and", "x <is> {} and $"),
             (r#"a is "{{}}" "#, "a is «{}» $"),
             (r#"a is "x{{""#, "a is «x{» $"),
+            ("a is {name}and", "a is {} and $"),
         ] {
             assert_eq!(show(text, Braces::Holes), expected, "{text}");
         }
-        for text in ["name is \"{}\"", "name is '{x}'", "name is {x}", "{{", "}"] {
+        for text in [
+            "name is \"{}\"",
+            "name is '{x}'",
+            "name is {a.b}",
+            "{{",
+            "}",
+        ] {
             tokenize(text, Braces::Holes).unwrap_err();
         }
     }

@@ -11,6 +11,7 @@ fn holes_take_values_of_every_kind() {
     let shot = EntityKey::new("Shot", "ab12");
     let other = EntityKey::new("Shot", "cd34");
     let none: [&str; 0] = [];
+    let others = [&shot, &other];
     let moment = "2026-01-02T03:04:05.678+02:00"
         .parse::<jiff::Timestamp>()
         .unwrap();
@@ -90,6 +91,14 @@ fn holes_take_values_of_every_kind() {
             "name is \"{}\" and bid is 1",
         ),
         (expr!("name is 'a \\' {{'"), "name is \"a ' {\""),
+        (
+            expr!("id is {id} and parent is {shot}"),
+            "id is \"00000000-0000-0000-0000-000000000001\" and parent.id is \"ab12\"",
+        ),
+        (
+            expr!("a is {} and parent in {others} and b is {}", 1, 2),
+            "a is 1 and parent.id in (\"ab12\", \"cd34\") and b is 2",
+        ),
     ] {
         assert_eq!(expression.criterion().unwrap().to_string(), expected);
         let text = select("T").filter(expression).expression().unwrap();
@@ -181,14 +190,14 @@ fn holes_refuse_what_cannot_stand_there() {
             "expected a number after `limit`",
         ),
         (
-            expr!("T where a is \"{}\""),
+            Expression::new("T where a is \"{}\"", &[]),
             ErrorKind::Syntax,
-            "a value cannot be put between quotes",
+            "a placeholder is between quotes: remove the quotes",
         ),
         (
-            expr!("T where a is {{"),
+            Expression::new("T where a is {{", &[]),
             ErrorKind::Syntax,
-            "only `{}` marks a value",
+            "a value is written as `{}`, a variable as `{name}`",
         ),
         (
             expr!("T where a is {})", 1),
@@ -211,9 +220,9 @@ fn holes_refuse_what_cannot_stand_there() {
             "expected the end, found `c`",
         ),
         (
-            expr!("T where a is {x}"),
+            Expression::new("T where a is {x.y}", &[]),
             ErrorKind::Syntax,
-            "only `{}` marks a value",
+            "a value is written as `{}`, a variable as `{name}`",
         ),
     ] {
         let error = expression.statement().unwrap_err();
@@ -226,14 +235,14 @@ fn holes_refuse_what_cannot_stand_there() {
             .statement()
             .unwrap_err()
             .to_string()
-            .contains("no value for this `{}`")
+            .contains("no value for this placeholder")
     );
     let many = Expression::new("T", &[&1, &2]);
     assert!(
         many.statement()
             .unwrap_err()
             .to_string()
-            .contains("2 values are given for 0 places")
+            .contains("2 values are given for 0 placeholders")
     );
 }
 

@@ -1,8 +1,8 @@
-//! Paths and values, those in holes included.
+//! Paths and values, also those of placeholders.
 
 use super::Parser;
 use crate::error::Result;
-use crate::query::literal::{Literal, Word};
+use crate::query::literal::{Literal, PUNCTUATION, Word};
 use crate::query::operand::Operand;
 use crate::query::path::Path;
 use crate::query::token::Lexeme;
@@ -17,7 +17,12 @@ impl Parser<'_> {
 
     pub(super) fn literal(&mut self) -> Result<Literal> {
         let literal = match self.peek() {
-            Lexeme::Word(word) => bare(word),
+            Lexeme::Word(word) => bare(word).map_err(|other| {
+                self.error(&format!(
+                    "a value with {other:?} must be quoted; without quotes, values consist of \
+                     letters, digits and {PUNCTUATION}"
+                ))
+            })?,
             Lexeme::Quoted(value) => Literal::Text(value.clone().into_owned()),
             Lexeme::Hole => return self.filled_literal(),
             _ => return Err(self.expected("a value")),
@@ -46,11 +51,11 @@ impl Parser<'_> {
         }
     }
 
-    /// The next value that was given.
+    /// The value of the next placeholder.
     pub(super) fn fill(&mut self) -> Result<Operand> {
         let place = self.at;
         let Some(operand) = self.operands.get(self.filled) else {
-            return Err(self.error("there is no value for this `{}`"));
+            return Err(self.error("there is no value for this placeholder"));
         };
         self.filled += 1;
         self.advance();
@@ -60,14 +65,21 @@ impl Parser<'_> {
     }
 }
 
-/// A value without quotes. What is neither a constant nor a plain word is as good as quoted.
-fn bare(word: &str) -> Literal {
+/// A value without quotes, or the first character that needs them. Keywords are values here, and
+/// printed in quotes, as are letters outside ASCII.
+fn bare(word: &str) -> Result<Literal, char> {
     let is = |other: &str| word.eq_ignore_ascii_case(other);
+    let needs_quotes = |c: &char| !c.is_alphanumeric() && !PUNCTUATION.contains(*c);
     if is("none") || is("null") {
-        Literal::Null
+        Ok(Literal::Null)
     } else if is("true") || is("false") {
-        Literal::Bool(is("true"))
+        Ok(Literal::Bool(is("true")))
+    } else if let Some(word) = Word::new(word) {
+        Ok(Literal::Word(word))
     } else {
-        Word::new(word).map_or_else(|| Literal::Text(word.to_owned()), Literal::Word)
+        match word.chars().find(needs_quotes) {
+            Some(other) => Err(other),
+            None => Ok(Literal::Text(word.to_owned())),
+        }
     }
 }
