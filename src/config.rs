@@ -1,60 +1,43 @@
-//! What a session is opened with. The only reader of the environment.
+//! The configuration of a session. The only reader of the environment.
 
+mod direct;
+mod headers;
 mod network;
+mod problems;
+mod proxy;
+mod redact;
 mod retry;
+mod server_url;
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use regex_lite::Regex;
-use ureq::http::HeaderName;
-use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use url::Url;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
+pub(crate) use headers::{check_headers, check_value, cookie_header};
 pub use network::Network;
-pub(crate) use network::{NetworkConfig, is_socks};
+pub(crate) use network::NetworkConfig;
+pub(crate) use problems::Problems;
+pub(crate) use proxy::is_socks;
+pub use redact::ApiKey;
+pub(crate) use redact::{Redactor, redact_bearer_secrets};
 pub use retry::Retry;
 pub(crate) use retry::retry_after;
+pub(crate) use server_url::{looks_like_url, parse_server_url};
 
-/// The longest time that is waited; clocks cannot say what is much further away.
-pub(crate) const LONGEST: Duration = Duration::from_secs(1 << 32);
+/// The longest wait; clocks cannot express times that are much further away.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(1 << 32);
 
 /// The variables that may hold the API key; the first is the newer one.
 pub(crate) const KEY_VARIABLES: [&str; 2] = ["FTRACK_API_KEY", "FTRACK_APIKEY"];
 
-/// An API key: usable in a request, and nowhere else. It cannot be printed.
-#[derive(Clone)]
-pub struct ApiKey(String);
+/// How long a server may take to respond, unless set: as in the Python client.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-impl ApiKey {
-    /// Wraps the text of a key.
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into())
-    }
-
-    /// The text, to hand it to whom the key belongs to.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// `text` with the key cut out, for texts that go into errors and logs.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "(api key)")
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(hidden)")
-    }
-}
-
-/// Where a session keeps the schema between runs.
+/// Where a session caches the schema between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SchemaCache {
@@ -72,8 +55,8 @@ pub enum SchemaCache {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Populate {
-    /// It is fetched, in one request, for every entity that arrived with this one and lacks it
-    /// too.
+    /// It is fetched, in one request, for every entity that was loaded together with this one and
+    /// lacks it too.
     #[default]
     Peers,
     /// It is fetched for this entity only.
@@ -102,6 +85,20 @@ pub(crate) struct Settings {
     pub(crate) offline: bool,
 }
 
+impl Settings {
+    /// The API key that is set, if it is one.
+    pub(crate) fn api_key(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<ApiKey> {
+        let set = self.api_key.clone();
+        set.or_else(|| {
+            KEY_VARIABLES
+                .into_iter()
+                .find_map(environment)
+                .map(ApiKey::new)
+        })
+        .filter(|key| !key.reveal().trim().is_empty())
+    }
+}
+
 /// Settings that are complete and were checked. Not `Debug`: headers and cookies hold secrets.
 #[derive(Clone)]
 pub(crate) struct Config {
@@ -114,75 +111,84 @@ pub(crate) struct Config {
     pub(crate) network: NetworkConfig,
     pub(crate) retry: Retry,
     pub(crate) read_only: bool,
+    /// Those that were added, cookies included.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
-    /// Whether the server is never asked.
+    /// Whether no requests are sent.
     pub(crate) offline: bool,
-    /// Tells the changes of one session from those of another.
+    /// Distinguishes the changes of one session from those of another.
     pub(crate) client_token: String,
+    redactor: Redactor,
 }
 
-/// How long a server may take to answer, unless told otherwise: as in the Python client.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
 impl Config {
-    /// The server's address without a slash at the end, as in the Python client.
-    pub(crate) fn address(&self) -> &str {
+    /// The server's URL without a slash at the end, as in the Python client.
+    pub(crate) fn base_url(&self) -> &str {
         self.server_url.as_str().trim_end_matches('/')
+    }
+
+    /// Removes the secrets of this session from texts.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Completes `settings` from `environment`, which is [`variable`] outside tests.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`], naming what is missing or cannot be used.
+    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the message names everything
+    ///   that is missing or cannot be used
     pub(crate) fn resolve(
         settings: Settings,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        let server_url = settings
-            .server_url
-            .or_else(|| environment("FTRACK_SERVER"))
-            .ok_or_else(|| missing("server URL", "server_url", "FTRACK_SERVER"))?;
-        let server_url = parse_server_url(&server_url)?;
-        let api_key = settings
-            .api_key
-            .or_else(|| KEY_VARIABLES.into_iter().find_map(environment).map(ApiKey))
-            .filter(|key| !key.0.trim().is_empty())
-            .ok_or_else(|| missing("API key", "api_key", "FTRACK_API_KEY"))?;
+        let mut problems = Problems::default();
+        let api_key = settings.api_key(environment);
         let api_user = settings
             .api_user
             .or_else(|| environment("FTRACK_API_USER"))
             .or_else(|| login_name(environment))
-            .filter(|user| !user.trim().is_empty())
-            .ok_or_else(|| missing("user name", "api_user", "FTRACK_API_USER"))?;
-        check_header("API key", &api_key.0)?;
-        check_header("user name", &api_user)?;
-        let mut headers = settings.headers;
-        if !settings.cookies.is_empty() {
-            let pairs = settings
-                .cookies
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"));
-            headers.push(("cookie".to_owned(), pairs.collect::<Vec<_>>().join("; ")));
-        }
-        for (name, value) in &headers {
-            check_name(name)?;
-            check_header(name, value)?;
-        }
-        let schema_cache = match settings.schema_cache {
-            SchemaCache::Auto => environment("FTRACK_API_SCHEMA_CACHE_PATH")
-                .map_or(SchemaCache::Auto, |path| SchemaCache::Dir(path.into())),
-            given => given,
+            .map(|user| user.trim().to_owned())
+            .filter(|user| !user.is_empty());
+        let server_url = settings.server_url.or_else(|| environment("FTRACK_SERVER"));
+        let server_url = match (server_url, &api_key) {
+            (_, Some(key)) if looks_like_url(key.reveal()) => {
+                problems.add(
+                    "the API key looks like a URL, and is not shown; check whether the server URL and \
+                     the API key are swapped",
+                );
+                None
+            }
+            (Some(url), _) => problems.note(parse_server_url(&url)),
+            (None, _) => problems.note(Err(missing("server URL", "server_url", "FTRACK_SERVER"))),
         };
+        match &api_key {
+            Some(key) => problems.note(check_value("API key", key.reveal())),
+            None => problems.note(Err(missing("API key", "api_key", "FTRACK_API_KEY"))),
+        };
+        match &api_user {
+            Some(user) => problems.note(check_value("user name", user)),
+            None => problems.note(Err(missing("user name", "api_user", "FTRACK_API_USER"))),
+        };
+        let mut headers = settings.headers;
+        headers.extend(cookie_header(&settings.cookies));
+        check_headers(&headers, &mut problems);
+        let network = settings.network.resolve(environment, &mut problems);
+        let api_key = api_key.unwrap_or_else(|| ApiKey::new(""));
+        let redactor = Redactor::new(&api_key, &headers);
+        problems.check(|text| redactor.redact(text))?;
         Ok(Self {
-            server_url,
+            server_url: server_url.expect("a missing one is a problem"),
             api_key,
-            api_user,
-            schema_cache,
+            api_user: api_user.expect("a missing one is a problem"),
+            schema_cache: match settings.schema_cache {
+                SchemaCache::Auto => environment("FTRACK_API_SCHEMA_CACHE_PATH")
+                    .map_or(SchemaCache::Auto, |path| SchemaCache::Dir(path.into())),
+                set => set,
+            },
             populate: settings.populate,
-            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
-            network: settings.network.resolve(environment)?,
+            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT).min(MAX_WAIT),
+            network,
             retry: settings.retry,
             read_only: settings.read_only,
             headers,
@@ -190,55 +196,12 @@ impl Config {
             offline: settings.offline,
             // As the official clients make it: a name, and a UUID of this session (WIRE.md).
             client_token: format!("ftrack-api-rust--{}", Uuid::new_v4()),
+            redactor,
         })
     }
 }
 
-/// Shorter values of headers and cookies stand in too many texts for other reasons.
-const SHORTEST_SECRET: usize = 6;
-
-impl Config {
-    /// `text` with the key, and the values of added headers and cookies, cut out: for what goes
-    /// into errors and logs.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = without_passes(&self.api_key.redact(text));
-        for (name, value) in &self.headers {
-            let is_cookie = name == "cookie";
-            let parts = value.split(if is_cookie { "; " } else { "\0" });
-            let secrets = parts.map(|part| match part.split_once('=') {
-                Some((_, value)) if is_cookie => value,
-                _ => part,
-            });
-            for secret in secrets.filter(|secret| secret.len() >= SHORTEST_SECRET) {
-                text = text.replace(secret, "(secret)");
-            }
-        }
-        text
-    }
-}
-
-/// `text` without what lets in anybody who has it: signatures, tokens and keys in addresses (where
-/// they are percent-encoded), and keys that a server hands out (WIRE.md, Actions: `reset_remote`).
-pub(crate) fn without_passes(text: &str) -> String {
-    static PASSES: OnceLock<Regex> = OnceLock::new();
-    if !["ignature=", "oken=", "api_key", "apiKey="]
-        .iter()
-        .any(|sign| text.contains(sign))
-    {
-        return text.to_owned();
-    }
-    let passes = PASSES.get_or_init(|| {
-        // Of the server's own storage, of S3's and Google's, of widgets and of file endpoints.
-        let pattern = concat!(
-            r#"(?<name>(?i:signature|security-token|[?&]token|apikey)=|"api_key"\s*:\s*")"#,
-            r#"[^&"\s\\<]+"#
-        );
-        Regex::new(pattern).expect("it is a regular expression")
-    });
-    passes.replace_all(text, "${name}(secret)").into_owned()
-}
-
-/// An environment variable, unless it is empty or no text.
+/// An environment variable, unless it is empty or not UTF-8.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -249,88 +212,21 @@ pub(crate) fn plugin_paths() -> Vec<PathBuf> {
     std::env::split_paths(&paths).collect()
 }
 
-/// Who is logged in: the variables that Python's `getpass` looks at, then the system.
+/// Who is logged in: the variables that Python's `getpass` reads, then the system.
 fn login_name(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let variables = ["LOGNAME", "USER", "LNAME", "USERNAME"];
     let known = variables.into_iter().find_map(environment);
     known.or_else(|| whoami::username().ok())
 }
 
-/// Reads a server URL. A missing scheme means `https`; slashes at the end do not matter.
-pub(crate) fn parse_server_url(text: &str) -> Result<Url> {
-    let trimmed = text.trim();
-    let with_scheme = if trimmed.contains("://") {
-        trimmed.to_owned()
-    } else {
-        format!("https://{trimmed}")
-    };
-    let refuse = |why: &str| {
-        // The text may hold a password, so it is shown only where it cannot.
-        let shown = if text.contains('@') { "" } else { text };
-        Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "the server URL {shown:?} cannot be used: {why}. It looks like \
-                 https://studio.ftrackapp.com; set FTRACK_SERVER or server_url"
-            ),
-        )
-    };
-    let mut url = Url::parse(&with_scheme).map_err(|error| refuse(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refuse("its scheme is neither http nor https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse(
-            "it holds a user name; give api_user and api_key instead",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refuse("it has a query or a fragment"));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
-}
-
-/// # Errors
-///
-/// [`ErrorKind::Configuration`] for what is no name, and for what says how long a message is.
-fn check_name(name: &str) -> Result<()> {
-    let why = match HeaderName::from_bytes(name.as_bytes()) {
-        Err(_) => "is no name of one",
-        Ok(name) if name == CONTENT_LENGTH || name == TRANSFER_ENCODING => {
-            "is made for each request"
-        }
-        Ok(_) => return Ok(()),
-    };
-    let message = format!("the header {name:?} cannot be added: it {why}");
-    Err(Error::new(ErrorKind::Configuration, message))
-}
-
-/// Line breaks in a header would let its value add headers of its own.
-fn check_header(name: &str, value: &str) -> Result<()> {
-    if value
-        .bytes()
-        .all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte) || byte >= 0x80)
-    {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Configuration,
-        format!("the {name} has line breaks or control characters in it and cannot be sent"),
-    ))
-}
-
-fn missing(what: &str, argument: &str, variable: &str) -> Error {
-    Error::new(
-        ErrorKind::Configuration,
-        format!("no {what} is given: set {variable}, or call {argument}(…) on the builder"),
-    )
+fn missing(what: &str, argument: &str, variable: &str) -> String {
+    format!("no {what} is set: set {variable}, or call {argument}(…) on the builder")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn resolve(settings: Settings, variables: &[(&str, &str)]) -> Result<Config> {
         Config::resolve(settings, &|name| {
@@ -383,36 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn server_urls() {
-        for (given, expected) in [
-            ("https://a.ftrackapp.com", Ok("https://a.ftrackapp.com/")),
-            ("https://a.ftrackapp.com///", Ok("https://a.ftrackapp.com/")),
-            (" a.ftrackapp.com ", Ok("https://a.ftrackapp.com/")),
-            ("localhost:8080", Ok("https://localhost:8080/")),
-            (
-                "http://localhost:8080/sub/",
-                Ok("http://localhost:8080/sub"),
-            ),
-            ("http://[::1]:5000", Ok("http://[::1]:5000/")),
-            ("[::1]:5000", Ok("https://[::1]:5000/")),
-            ("ftp://a.b", Err("neither http nor https")),
-            ("http://", Err("empty host")),
-            ("http://a:b@c", Err("user name")),
-            ("http://a?b=c", Err("query")),
-            ("http://a:99999", Err("port")),
-            ("http://[::1", Err("IPv6")),
-            ("", Err("empty host")),
-        ] {
-            match (parse_server_url(given), expected) {
-                (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
-                (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{error}"),
-                (Ok(found), Err(_)) => panic!("{given} was taken as {found}"),
-                (Err(error), Ok(_)) => panic!("{given}: {error}"),
-            }
-        }
-    }
-
-    #[test]
     fn headers_cannot_be_smuggled() {
         let settings = Settings {
             headers: vec![("x-studio".into(), "a\r\nftrack-user: root".into())],
@@ -442,56 +308,60 @@ mod tests {
     }
 
     #[test]
-    fn keys_cannot_be_printed() {
-        assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
-        assert_eq!(ApiKey::new("s3").redact("a s3 b"), "a (api key) b");
-    }
-
-    #[test]
-    fn secrets_are_cut_out_of_texts() {
+    fn all_problems_are_reported_at_once_and_without_secrets() {
         let settings = Settings {
-            headers: vec![("x-studio".into(), "token=abc==".into())],
-            cookies: vec![
-                ("a".into(), "1".into()),
-                ("session".into(), "s3cr3t=".into()),
-            ],
+            server_url: Some("https://ada:s3cret-key@studio.example/s3cret-key".into()),
+            api_key: Some(ApiKey::new("s3cret-key")),
+            headers: vec![("x y".into(), "1".into()), ("z".into(), "\n".into())],
+            cookies: vec![("a".into(), "c00kie-value\r".into())],
+            network: Network::new().proxy("ftp://me:s3cret-key@proxy"),
             ..Settings::default()
         };
-        let config = resolve(settings, COMPLETE).unwrap();
-        assert_eq!(
-            config.redact("1 key, token=abc== and session=s3cr3t="),
-            "1 (api key), (secret) and session=(secret)"
-        );
-        assert_eq!(
-            config
-                .redact(r#"{"url": "https://a/b?X-Amz-Signature=0f&c=d", "u": "/?signature=a/B"}"#),
-            r#"{"url": "https://a/b?X-Amz-Signature=(secret)&c=d", "u": "/?signature=(secret)"}"#
+        let error = resolve(settings, &[("LOGNAME", " \t ")]).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        let text = format!("{error}\n{error:?}\n{error:#?}");
+        for part in [
+            "6 settings",
+            "https://(user)@studio.example",
+            "user name",
+            "\"x y\"",
+            "\"z\"",
+            "\"cookie\"",
+            "the proxy",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(
+            !text.contains("s3cret") && !text.contains("c00kie"),
+            "{text}"
         );
     }
 
     #[test]
-    fn what_a_server_hands_out_is_kept_back() {
-        for (text, shown) in [
-            (
-                r#"{"data": {"api_key": "n3w"}}"#,
-                r#"{"data": {"api_key": "(secret)"}}"#,
-            ),
-            // As it begins when the connection broke.
-            (r#"{"api_key":"n3"#, r#"{"api_key":"(secret)"#),
-            (
-                "http://a/widget?theme=dark&token=1.a",
-                "http://a/widget?theme=dark&token=(secret)",
-            ),
-            (
-                "<p>GET /component/get?id=1&apiKey=a%2Bb%3D HTTP/1.1",
-                "<p>GET /component/get?id=1&apiKey=(secret) HTTP/1.1",
-            ),
-            (
-                r#"{"broken=": "api_key_set"}"#,
-                r#"{"broken=": "api_key_set"}"#,
-            ),
-        ] {
-            assert_eq!(without_passes(text), shown);
+    fn swapped_url_and_key_are_recognised_and_not_shown() {
+        for url in ["https://studio.example", "studio.ftrackapp.com/"] {
+            let settings = Settings {
+                server_url: Some("s3cret-key".into()),
+                api_key: Some(ApiKey::new(url)),
+                api_user: Some("ada".into()),
+                ..Settings::default()
+            };
+            let error = resolve(settings, &[]).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            let text = format!("{error:#?}");
+            assert!(
+                text.contains("swapped") && !text.contains("s3cret"),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn user_names_are_trimmed() {
+        let settings = Settings {
+            api_user: Some(" ada\t".into()),
+            ..Settings::default()
+        };
+        assert_eq!(resolve(settings, COMPLETE).unwrap().api_user, "ada");
     }
 }

@@ -305,7 +305,7 @@ fn limited(parrot: &Parrot, network: Network) -> SessionBuilder {
 fn answers_are_limited_in_size_even_when_they_unpack() {
     let plain = format!("[\"{}\"]", "x".repeat(5_000_000));
     let parrot = Parrot::new("200 OK", "", &plain);
-    let small = || Network::new().max_answer(1_000_000);
+    let small = || Network::new().max_response(1_000_000);
     let error = limited(&parrot, small()).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
     assert!(error.to_string().contains("1000000 bytes"), "{error}");

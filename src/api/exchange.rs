@@ -59,7 +59,10 @@ impl Api {
     /// The content of requests and answers, for those who look for a fault.
     fn trace(&self, summary: &str, does: &str, body: &[u8]) {
         if log::log_enabled!(log::Level::Trace) {
-            let text = self.config.redact(&String::from_utf8_lossy(body));
+            let text = self
+                .config
+                .redactor()
+                .redact(&String::from_utf8_lossy(body));
             log::trace!("{} {does} {text}", in_short(summary));
         }
     }
@@ -72,7 +75,7 @@ impl Api {
         let status = response.status;
         let retry_after = response.header("retry-after").map(str::to_owned);
         let mut body = self.spare.take();
-        let largest = self.config.network.max_answer;
+        let largest = self.config.network.max_response;
         let mut reader = response.body.take(largest.saturating_add(1));
         reader
             .read_to_end(&mut body)
@@ -81,7 +84,7 @@ impl Api {
             let origin = self.origin();
             let message = format!(
                 "the answer of {origin} is larger than {largest} bytes; ask for less at once, or \
-                 allow more with `Network::max_answer`"
+                 allow more with `Network::max_response`"
             );
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
@@ -105,7 +108,7 @@ impl Api {
             return Err(self.unavailable(&answer));
         }
         if let Some(failure) = failure_of(&answer.body) {
-            let redact = |text: &str| self.config.redact(text);
+            let redact = |text: &str| self.config.redactor().redact(text);
             let error = failure.into_error(status, redact);
             return Err(match error.kind() {
                 ErrorKind::Authentication => self.stranger(error),
@@ -120,7 +123,7 @@ impl Api {
             Some(b'<') => "an HTML page, perhaps of a proxy or a login:\n".to_owned(),
             Some(_) => "something else:\n".to_owned(),
         };
-        let (origin, beginning) = (self.origin(), self.beginning(&answer.body));
+        let (origin, beginning) = (self.origin(), self.config.redactor().excerpt(&answer.body));
         let (kind, remedy) = remedy_for(status);
         let message = format!(
             "{origin} did not answer as an ftrack server does, but with status {status} and \
@@ -148,7 +151,7 @@ impl Api {
             _ => "is not available",
         };
         let message = format!("{origin} {why} (status {status})");
-        let message = match self.beginning(&answer.body) {
+        let message = match self.config.redactor().excerpt(&answer.body) {
             text if text.is_empty() => message,
             text => format!("{message}:\n{text}"),
         };
@@ -160,21 +163,13 @@ impl Api {
         if status == 429 { error.unsent() } else { error }
     }
 
-    /// The first lines of an answer that is none.
-    fn beginning(&self, body: &[u8]) -> String {
-        // Cut after redacting: half a key is too much as well.
-        let start = String::from_utf8_lossy(&body[..body.len().min(1 << 16)]);
-        let start = self.config.redact(&start);
-        start.trim().chars().take(300).collect()
-    }
-
     /// Redirects are not followed: the API key would go wherever they lead, and a POST would
     /// become a GET.
     fn redirected(&self, response: &Response) -> Error {
         let target = response.header("location").unwrap_or("somewhere else");
         // An address with a query is that of a login, which takes it as its own secret.
         let target = target.split(['?', '#']).next().unwrap_or_default();
-        let target = self.config.redact(target);
+        let target = self.config.redactor().redact(target);
         let origin = self.origin();
         let message = format!(
             "{origin} sends its clients on to {target}; use that as the server URL if you trust it"

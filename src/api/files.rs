@@ -174,8 +174,7 @@ impl Api {
         let mut start = Vec::new();
         // What cannot be read is not there to be shown; the status is.
         let _ = response.body.take(1 << 16).read_to_end(&mut start);
-        let start = self.config.redact(&String::from_utf8_lossy(&start));
-        let start: String = start.trim().chars().take(300).collect();
+        let start = self.config.redactor().excerpt(&start);
         let message = format!("{summary}: refused with status {status}: {start}");
         let error = Error::new(kind, message).with_status(status).wanting(asked);
         // As for other requests: it was not looked at.

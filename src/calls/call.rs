@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::ShutdownHandle;
 
 use super::interrupt::Interrupt;
-use crate::config::LONGEST;
+use crate::config::MAX_WAIT;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
 
@@ -67,7 +67,7 @@ impl Call {
 
     /// Waits for this long, or until it is interrupted.
     pub(crate) fn sleep(&self, time: Duration) {
-        let until = Instant::now() + time.min(LONGEST);
+        let until = Instant::now() + time.min(MAX_WAIT);
         let mut state = self.state.lock();
         while state.why.is_none() {
             if self.interruption.wait_until(&mut state, until) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{self, ApiKey, Network};
+use crate::config::{self, ApiKey, Config, Network, NetworkConfig, Problems};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Dialer;
 
@@ -52,14 +52,25 @@ impl HubConfig {
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn new(server_url: &str, api_user: &str, api_key: &str) -> Result<Self> {
-        let network = Network::new().resolve(&config::variable)?;
-        let this = Self {
-            server_url: config::parse_server_url(server_url)?,
+        let server_url = config::parse_server_url(server_url)
+            .map_err(|problem| Error::new(ErrorKind::Configuration, problem))?;
+        Ok(Self {
+            server_url,
+            api_user: sendable("API user", api_user)?,
+            api_key: ApiKey::new(sendable("API key", api_key)?),
+            ..Self::with(Dialer::new(resolve(Network::new())?))
+        })
+    }
+
+    /// The defaults.
+    fn with(dialer: Dialer) -> Self {
+        Self {
+            server_url: Url::parse("http://localhost").expect("it is a URL"),
             api_user: String::new(),
             api_key: ApiKey::new(""),
             headers: Vec::new(),
             cookies: Vec::new(),
-            dialer: Dialer::new(network),
+            dialer,
             client_token: None,
             connect_timeout: Duration::from_secs(30),
             publish_timeout: Duration::from_secs(30),
@@ -68,14 +79,20 @@ impl HubConfig {
             incoming_limit: 65_536,
             rest: Duration::from_millis(10),
             ack_timeout: Duration::from_secs(30),
-        };
-        let api_user = sendable("API user", api_user)?;
-        let api_key = ApiKey::new(sendable("API key", api_key)?);
-        Ok(Self {
-            api_user,
-            api_key,
-            ..this
-        })
+        }
+    }
+
+    /// That of a session, whose settings were checked before.
+    pub(crate) fn of_session(config: &Config, dialer: Dialer) -> Self {
+        Self {
+            server_url: config.server_url.clone(),
+            api_user: config.api_user.clone(),
+            api_key: config.api_key.clone(),
+            headers: config.headers.clone(),
+            client_token: Some(config.client_token.clone()),
+            connect_timeout: config.timeout,
+            ..Self::with(dialer)
+        }
     }
 
     /// Adds a header to the requests that open a connection.
@@ -113,8 +130,7 @@ impl HubConfig {
     ///
     /// `Configuration` for a proxy that cannot be used.
     pub fn network(self, network: Network) -> Result<Self> {
-        let network = network.resolve(&config::variable)?;
-        Ok(self.dialer(Dialer::new(network)))
+        Ok(self.dialer(Dialer::new(resolve(network)?)))
     }
 
     /// Opens connections with this one.
@@ -192,6 +208,12 @@ impl fmt::Debug for HubConfig {
             .field("client_token", &self.client_token)
             .finish_non_exhaustive()
     }
+}
+
+fn resolve(network: Network) -> Result<NetworkConfig> {
+    let mut problems = Problems::default();
+    let network = network.resolve(&config::variable, &mut problems);
+    problems.check(str::to_owned).map(|()| network)
 }
 
 /// What can stand in a header; the value itself stays out of the message.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Request, Response, Transport};
-use crate::config::without_passes;
+use crate::config::redact_bearer_secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
@@ -90,7 +90,7 @@ impl Body {
         };
         let cut = |text: String, secret: &String| text.replace(secret, "(secret)");
         let text = secrets.iter().fold(text.to_owned(), cut);
-        Self::Text(without_passes(&text))
+        Self::Text(redact_bearer_secrets(&text))
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -188,7 +188,7 @@ impl SessionBuilder {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        let event_hub = hub_for(&config, dialer)?;
+        let event_hub = hub_for(&config, dialer);
         let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
         let api = Arc::new(Api::new(config, transport));
         let (server_information, mut schema) = introduce(&api)?;
@@ -196,7 +196,7 @@ impl SessionBuilder {
         let host = plugin::Host {
             hub: &event_hub,
             session: weak.clone(),
-            server_url: api.config().address(),
+            server_url: api.config().base_url(),
             api_user: &api.config().api_user,
         };
         let paths = match self.plugins.paths.take() {

@@ -21,7 +21,7 @@ impl Session {
 
     /// The server that the session is connected to, without a slash at the end.
     pub fn server_url(&self) -> &str {
-        self.shared.api.config().address()
+        self.shared.api.config().base_url()
     }
 
     /// The user that the session acts as.

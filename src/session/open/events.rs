@@ -49,13 +49,6 @@ impl Session {
 }
 
 /// A hub with the session's server, credentials, headers and token.
-pub(crate) fn hub_for(config: &Config, dialer: Dialer) -> Result<EventHub> {
-    let mut hub = HubConfig::new(config.address(), &config.api_user, config.api_key.reveal())?
-        .dialer(dialer)
-        .client_token(&config.client_token)
-        .connect_timeout(config.timeout);
-    for (name, value) in &config.headers {
-        hub = hub.header(name, value)?;
-    }
-    Ok(EventHub::new(hub))
+pub(crate) fn hub_for(config: &Config, dialer: Dialer) -> EventHub {
+    EventHub::new(HubConfig::of_session(config, dialer))
 }

@@ -1,0 +1,34 @@
+//! What is wrong with a configuration, all of it.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Collects what is missing or unusable, so that one error reports all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<String>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    /// The value; if there is none, the problem is noted.
+    pub(crate) fn note<T>(&mut self, result: std::result::Result<T, String>) -> Option<T> {
+        result.map_err(|problem| self.add(problem)).ok()
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Configuration`] if there are problems; its message passes `redact`
+    pub(crate) fn check(self, redact: impl Fn(&str) -> String) -> Result<()> {
+        let message = match self.0.as_slice() {
+            [] => return Ok(()),
+            [only] => only.clone(),
+            several => format!(
+                "{} settings cannot be used:\n{}",
+                several.len(),
+                several.join("\n")
+            ),
+        };
+        Err(Error::new(ErrorKind::Configuration, redact(&message)))
+    }
+}

@@ -1,0 +1,256 @@
+//! Secrets, and how they are removed from texts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::OnceLock;
+
+use regex_lite::{Captures, Regex};
+
+/// An API key. It is sent to the server, and cannot be printed.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// Wraps the text of a key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// The text of the key, to hand it to its owner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(hidden)")
+    }
+}
+
+impl From<String> for ApiKey {
+    fn from(key: String) -> Self {
+        Self(key)
+    }
+}
+
+impl From<&str> for ApiKey {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+}
+
+/// Shorter values of headers and cookies occur in too many texts for other reasons.
+const MIN_SECRET_BYTES: usize = 6;
+/// How much of a foreign text is looked at for an excerpt.
+const EXCERPT_BYTES: usize = 64 * 1024;
+/// How many characters of a foreign text are shown.
+const EXCERPT_CHARS: usize = 300;
+
+/// Removes the secrets of a session from texts. Every text of foreign origin (what a server, a proxy
+/// or a plugin sent) passes it before it is cut and becomes part of an error or of a log message.
+#[derive(Clone, Default)]
+pub(crate) struct Redactor {
+    /// What to look for, and what to put in its place; the longest come first.
+    secrets: Vec<(String, &'static str)>,
+}
+
+impl Redactor {
+    /// Of an API key, and of headers and cookies that were added.
+    pub(crate) fn new<'a>(
+        api_key: &ApiKey,
+        headers: impl IntoIterator<Item = &'a (String, String)>,
+    ) -> Self {
+        let mut secrets = Vec::new();
+        let key = api_key.reveal();
+        // As the endpoints of files take it: percent-encoded in the query of a URL.
+        let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        for form in [key.to_owned(), encoded] {
+            if !form.trim().is_empty() {
+                secrets.push((form, "(api key)"));
+            }
+        }
+        for (name, value) in headers {
+            let is_cookie = name.eq_ignore_ascii_case("cookie");
+            let parts = value.split(if is_cookie { "; " } else { "\0" });
+            let values = parts.map(|part| match part.split_once('=') {
+                Some((_, value)) if is_cookie => value,
+                _ => part,
+            });
+            let values = values.filter(|value| value.len() >= MIN_SECRET_BYTES);
+            secrets.extend(values.map(|value| (value.to_owned(), "(secret)")));
+        }
+        // One may contain another.
+        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// `text` without secrets.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut text = Cow::Borrowed(text);
+        for (secret, substitute) in &self.secrets {
+            if text.contains(secret) {
+                text = text.replace(secret, substitute).into();
+            }
+        }
+        redact_bearer_secrets(&text)
+    }
+
+    /// The first characters of a text, for a message that shows what was received. Nothing of a
+    /// secret remains where the text is cut.
+    pub(crate) fn excerpt(&self, bytes: &[u8]) -> String {
+        let bytes = bytes.trim_ascii_start();
+        let start = &bytes[..bytes.len().min(EXCERPT_BYTES)];
+        let text = String::from_utf8_lossy(start);
+        let text = match start.len() == EXCERPT_BYTES {
+            true => self.without_partial_secret(&text),
+            false => &text,
+        };
+        let text = self.redact(text);
+        text.trim().chars().take(EXCERPT_CHARS).collect()
+    }
+
+    /// The text without the beginning of a secret at its end.
+    fn without_partial_secret<'a>(&self, text: &'a str) -> &'a str {
+        let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        let parts = self.secrets.iter().map(|(secret, _)| {
+            let starts = secret.char_indices().map(|(end, _)| &secret[..end]);
+            starts
+                .filter(|start| text.ends_with(start))
+                .map(str::len)
+                .max()
+        });
+        let longest = parts.flatten().max().unwrap_or_default();
+        &text[..text.len() - longest]
+    }
+}
+
+/// The secrets are left out.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+/// `text` without what grants access to anybody who has it: signatures, tokens and keys in URLs
+/// (where they are percent-encoded), and keys that a server hands out (WIRE.md, Actions:
+/// `reset_remote`).
+pub(crate) fn redact_bearer_secrets(text: &str) -> String {
+    static SECRETS: OnceLock<Regex> = OnceLock::new();
+    if !["ignature=", "oken=", "api_key", "apiKey=", "api-key"]
+        .iter()
+        .any(|sign| text.contains(sign))
+    {
+        return text.to_owned();
+    }
+    let secrets = SECRETS.get_or_init(|| {
+        // Of the server's own storage, of S3's and Google's, of widgets and of file endpoints.
+        let pattern = concat!(
+            r#"(?<name>(?i:signature|security-token|[?&]token|apikey)=|"api_key"\s*:\s*"|"#,
+            r#"(?i:ftrack-api-key):\s*)(?<secret>[^&"\s\\<]+)"#
+        );
+        Regex::new(pattern).expect("it is a regular expression")
+    });
+    // What was redacted before says more.
+    let replaced = |found: &Captures<'_>| match &found["secret"] {
+        "(api" | "(secret)" => found[0].to_owned(),
+        _ => format!("{}(secret)", &found["name"]),
+    };
+    secrets.replace_all(text, replaced).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(key: &str, headers: &[(&str, &str)]) -> Redactor {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let headers: Vec<_> = headers.iter().map(own).collect();
+        Redactor::new(&ApiKey::new(key), &headers)
+    }
+
+    #[test]
+    fn keys_cannot_be_printed() {
+        assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
+        assert_eq!(redactor("s3", &[]).redact("a s3 b"), "a (api key) b");
+    }
+
+    #[test]
+    fn secrets_are_removed_from_texts() {
+        let headers = [
+            ("x-studio", "token=abc=="),
+            ("cookie", "a=1; session=s3cr3t="),
+        ];
+        let redactor = redactor("k=y/", &headers);
+        for (text, shown) in [
+            (
+                "1 k=y/, token=abc== and session=s3cr3t=",
+                "1 (api key), (secret) and session=(secret)",
+            ),
+            (
+                "/component/get?apiKey=k%3Dy%2F&id=1",
+                "/component/get?apiKey=(api key)&id=1",
+            ),
+            (
+                r#"{"url": "https://a/b?X-Amz-Signature=0f&c=d", "u": "/?signature=a/B"}"#,
+                r#"{"url": "https://a/b?X-Amz-Signature=(secret)&c=d", "u": "/?signature=(secret)"}"#,
+            ),
+        ] {
+            assert_eq!(redactor.redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_that_a_server_hands_out_are_removed() {
+        for (text, shown) in [
+            (
+                r#"{"data": {"api_key": "n3w"}}"#,
+                r#"{"data": {"api_key": "(secret)"}}"#,
+            ),
+            // As it begins when the connection broke.
+            (r#"{"api_key":"n3"#, r#"{"api_key":"(secret)"#),
+            (
+                "http://a/widget?theme=dark&token=1.a",
+                "http://a/widget?theme=dark&token=(secret)",
+            ),
+            (
+                "<p>GET /component/get?id=1&apiKey=a%2Bb%3D HTTP/1.1",
+                "<p>GET /component/get?id=1&apiKey=(secret) HTTP/1.1",
+            ),
+            ("ftrack-api-key: an0ther", "ftrack-api-key: (secret)"),
+            (
+                r#"{"broken=": "api_key_set"}"#,
+                r#"{"broken=": "api_key_set"}"#,
+            ),
+        ] {
+            assert_eq!(redact_bearer_secrets(text), shown);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_shows_no_part_of_a_secret() {
+        let key = "0123456789abcdefghij";
+        let redactor = redactor(key, &[("x-studio", "0123456789-longer")]);
+        // Wherever the text is cut: white space before, repeated keys that become shorter, and keys that
+        // end with the excerpt or with the part that is looked at.
+        for lead in ["", " ", "\n\n", "aé", key] {
+            for length in [280, 299, 65_500, 65_520, 65_535, 65_536] {
+                for fill in [" ", "-", "é"] {
+                    let text = format!("{lead}{}{key}{key}", fill.repeat(length / fill.len()));
+                    let shown = redactor.excerpt(text.as_bytes());
+                    assert!(
+                        !shown.contains("012"),
+                        "{lead:?} {length} {fill:?}: {shown}"
+                    );
+                    assert!(shown.chars().count() <= EXCERPT_CHARS);
+                }
+            }
+        }
+        let many = key.repeat(EXCERPT_BYTES / key.len() + 2);
+        assert!(!redactor.excerpt(many.as_bytes()).contains("01"));
+        let invalid = [key.as_bytes(), &[0xff; 10]].concat();
+        assert!(redactor.excerpt(&invalid).starts_with("(api key)"));
+        assert_eq!(redactor.excerpt(b" short "), "short");
+    }
+}
