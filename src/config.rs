@@ -83,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
     pub(crate) offline: bool,
+    /// What setters could not take.
+    pub(crate) problems: Problems,
 }
 
 impl Settings {
@@ -142,8 +144,8 @@ impl Config {
         settings: Settings,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        let mut problems = Problems::default();
         let api_key = settings.api_key(environment);
+        let mut problems = settings.problems;
         let api_user = settings
             .api_user
             .or_else(|| environment("FTRACK_API_USER"))

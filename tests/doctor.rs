@@ -110,7 +110,7 @@ fn nothing_is_configured() {
     // The variables of this process may say something: the example runs without them.
     let run = |set: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["run", "--quiet", "--example", "doctor"]);
+        command.args(["run", "-qp", "ftrack-examples", "--bin", "doctor"]);
         for name in [
             "FTRACK_SERVER",
             "FTRACK_API_KEY",
@@ -128,7 +128,7 @@ fn nothing_is_configured() {
     let (code, text) = run(&[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(
-        text.contains("FAILED  configuration    no server URL is given"),
+        text.contains("FAILED  configuration    no server URL is set"),
         "{text}"
     );
     assert!(text.contains("Begin with the configuration."), "{text}");

@@ -9,7 +9,7 @@ use crate::cache::python::{KeyMaker, SerialisedCache, StringKeyMaker};
 use crate::cache::{BackingCache, Cache, CacheStatistics};
 use crate::error::Result;
 use crate::handle::{Entity, Session};
-use crate::session::{SessionBuilder, Strategy};
+use crate::session::Strategy;
 use crate::value::EntityKey;
 
 type Maker = dyn FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send;
@@ -17,119 +17,11 @@ type Maker = dyn FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Se
 /// The caching settings of a builder.
 #[derive(Default)]
 pub(crate) struct CacheSettings {
-    maker: Option<Box<Maker>>,
-    key_maker: Option<Box<dyn KeyMaker>>,
-    max_age: Option<Duration>,
-    is_shared: bool,
-    memory_limit: Option<usize>,
-}
-
-impl SessionBuilder {
-    /// Sets the backing cache: the session looks in it before it asks the server, and writes to it
-    /// what the server sends.
-    ///
-    /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
-    /// use std::sync::Arc;
-    /// use ftrack_api::Session;
-    /// use ftrack_api::cache::MemoryCache;
-    ///
-    /// let cache: Arc<MemoryCache> = Arc::default();
-    /// let builder = || Session::builder().server_url(url).api_key(key).api_user(user);
-    /// let task = builder().cache(cache.clone()).open()?.query("Task")?.first()?.expect("a task");
-    ///
-    /// let session = builder().cache(cache).open()?;
-    /// session.with_request_budget(0, || session.get("Task", task.id()))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cache(self, cache: impl Cache) -> Self {
-        self.cache_maker(|_| Ok(Some(Arc::new(cache))))
-    }
-
-    /// Sets a function that makes the [backing cache](Self::cache) once the session is open; `None`
-    /// means no cache. An error is logged, and the session has no backing cache then.
-    ///
-    /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
-    /// use std::sync::Arc;
-    /// use ftrack_api::Session;
-    /// use ftrack_api::cache::MemoryCache;
-    ///
-    /// let session = Session::builder().server_url(url).api_key(key).api_user(user)
-    ///     .cache_maker(|session| match session.api_user() {
-    ///         "render" => Ok(None),
-    ///         _ => Ok(Some(Arc::new(MemoryCache::new()))),
-    ///     })
-    ///     .open()?;
-    /// assert_eq!(session.cache().statistics().len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cache_maker(
-        mut self,
-        make: impl FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send + 'static,
-    ) -> Self {
-        self.caching.maker = Some(Box::new(make));
-        self
-    }
-
-    /// Sets how the keys of the backing cache are made from these items: the server's URL, the hash
-    /// of its schema, the user, the entity type and the values of the entity's key. A
-    /// [`StringKeyMaker`] unless set.
-    pub fn cache_key_maker(mut self, key_maker: impl KeyMaker) -> Self {
-        self.caching.key_maker = Some(Box::new(key_maker));
-        self
-    }
-
-    /// Ignores values in the backing cache that are older than this, whatever its own time to live.
-    /// The age counts from the server's response, in whole seconds, by the clocks of the machines
-    /// that share the cache. Values in the session's memory do not age; see [`Session::refresh`].
-    pub fn cache_max_age(mut self, age: Duration) -> Self {
-        self.caching.max_age = Some(age);
-        self
-    }
-
-    /// Whether all users share the entries of the backing cache; off unless set. Only for users who
-    /// may all see the same: one user's session returns what the server sent to another user.
-    pub fn cache_for_all_users(mut self, shared: bool) -> Self {
-        self.caching.is_shared = shared;
-        self
-    }
-
-    /// Opens the session without a connection, with the cached schema of an earlier session: to read
-    /// cached entities and to record operations. Everything that needs the server fails with
-    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection). Of the server's information only the
-    /// schema's hash is known.
-    ///
-    /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
-    /// # let folder = tempfile::tempdir()?;
-    /// use ftrack_api::{SchemaCache, Session, data};
-    ///
-    /// let builder = || Session::builder().server_url(url).api_key(key).api_user(user)
-    ///     .schema_cache(SchemaCache::Dir(folder.path().into()));
-    /// builder().open()?;
-    ///
-    /// let session = builder().offline(true).open()?;
-    /// session.create("Task", data! { "name": "lighting" })?;
-    /// assert_eq!(session.recorded_operations().len(), 1);
-    /// assert!(session.commit().is_err());
-    /// assert_eq!(session.recorded_operations().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn offline(mut self, offline: bool) -> Self {
-        self.settings.offline = offline;
-        self
-    }
-
-    /// Limits memory to this number of entities. The least recently used are evicted, unless they
-    /// have a live handle or are needed for uncommitted changes.
-    pub fn memory_limit(mut self, entities: usize) -> Self {
-        self.caching.memory_limit = Some(entities);
-        self
-    }
+    pub(crate) maker: Option<Box<Maker>>,
+    pub(crate) key_maker: Option<Box<dyn KeyMaker>>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) is_shared: bool,
+    pub(crate) memory_limit: Option<usize>,
 }
 
 impl CacheSettings {

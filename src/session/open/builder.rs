@@ -1,46 +1,48 @@
-//! Opening a session.
+//! Opening a session: everything that can be set, and what is done with it.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use crate::api::Api;
-use crate::cache::MemoryCounters;
-use crate::cache::schema as schema_cache;
+use crate::cache::python::KeyMaker;
+use crate::cache::{Cache, MemoryCounters};
 use crate::calls::Calls;
-use crate::config::{self, ApiKey, Config, Populate, SchemaCache, Settings};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::{self, ApiKey, Config, Network, Populate, Retry, SchemaCache, Settings};
+use crate::error::Result;
 use crate::handle::{Session, Shared, WeakSession};
 use crate::location::Locations;
 use crate::lock::Mutex;
-use crate::plugin::{self, Plugins};
-use crate::schema::Schema;
+use crate::plugin::{self, Plugin, Plugins};
 use crate::store::Store;
 use crate::transport::{Dialer, Http, Transport};
 
-use super::ServerInformation;
 use super::events::hub_for;
+use super::introduction::introduce;
 use crate::session::memory::CacheSettings;
 
 type WrapTransport = Box<dyn FnOnce(Box<dyn Transport>) -> Box<dyn Transport> + Send>;
 
-/// Collects what a session needs, then opens it; made by [`Session::builder`].
+/// Collects the settings of a session, then opens it; made by [`Session::builder`].
+///
+/// No setter fails: [`open`](Self::open) reports everything that is wrong at once. What is not set
+/// comes from the environment.
 #[must_use = "nothing happens until `open` is called"]
 #[derive(Default)]
 pub struct SessionBuilder {
-    pub(crate) settings: Settings,
+    settings: Settings,
     transport: Option<Box<dyn Transport>>,
     wrap_transport: Option<WrapTransport>,
     auto_connect_event_hub: bool,
-    pub(crate) plugins: plugin::Settings,
-    pub(crate) caching: CacheSettings,
+    plugins: plugin::Settings,
+    caching: CacheSettings,
 }
 
 impl Session {
-    /// Starts to build a session. What is not given comes from the environment.
+    /// Starts to build a session.
     pub fn builder() -> SessionBuilder {
         SessionBuilder::default()
     }
@@ -56,6 +58,7 @@ impl Session {
     }
 }
 
+/// Who connects to which server.
 impl SessionBuilder {
     /// The server, such as `https://studio.ftrackapp.com`; else `FTRACK_SERVER`.
     pub fn server_url(mut self, url: impl Into<String>) -> Self {
@@ -64,32 +67,15 @@ impl SessionBuilder {
     }
 
     /// The API key; else `FTRACK_API_KEY`, else `FTRACK_APIKEY`.
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.settings.api_key = Some(ApiKey::new(key));
+    pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
+        self.settings.api_key = Some(key.into());
         self
     }
 
-    /// The user name to act as; else `FTRACK_API_USER`, else the name of the login.
+    /// The user to act as; else `FTRACK_API_USER`, else the user who is logged in. White space
+    /// around it does not count.
     pub fn api_user(mut self, user: impl Into<String>) -> Self {
         self.settings.api_user = Some(user.into());
-        self
-    }
-
-    /// What happens when an attribute is read that is not loaded.
-    pub fn populate(mut self, populate: Populate) -> Self {
-        self.settings.populate = populate;
-        self
-    }
-
-    /// Where the schema is kept between sessions.
-    pub fn schema_cache(mut self, cache: SchemaCache) -> Self {
-        self.settings.schema_cache = cache;
-        self
-    }
-
-    /// How long the server may take for one answer; 60 seconds unless set.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = Some(timeout);
         self
     }
 
@@ -105,18 +91,68 @@ impl SessionBuilder {
         self.settings.cookies.push((name.into(), value.into()));
         self
     }
+}
 
-    /// Whether the server answers failures with an HTTP status of their own. Errors are the same
-    /// either way.
+/// How requests are sent.
+impl SessionBuilder {
+    /// How long the server may take for one response; 60 seconds unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// Proxies, certificates and the limits of connections, for requests and for the event hub. What
+    /// is not set in it comes from the environment.
+    pub fn network(mut self, network: Network) -> Self {
+        self.settings.network = network;
+        self
+    }
+
+    /// When failed requests are sent again; [`Retry::new`] unless set.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.settings.retry = retry;
+        self
+    }
+
+    /// Whether the server gives failures an HTTP status of their own. Errors are the same either
+    /// way.
     pub fn strict_api(mut self, strict: bool) -> Self {
         self.settings.strict_api = strict;
         self
     }
 
-    /// Whether the event hub connects, in the background, as soon as the session is open. What is
-    /// published meanwhile is sent in order.
-    pub fn auto_connect_event_hub(mut self, connect: bool) -> Self {
-        self.auto_connect_event_hub = connect;
+    /// Whether the session refuses to change anything: an attempt is an error of kind
+    /// [`ReadOnly`](crate::ErrorKind::ReadOnly), and nothing is sent. Raw actions are refused
+    /// as well unless they are known to read only; events can be published.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.settings.read_only = read_only;
+        self
+    }
+
+    /// Whether the session works without a connection, with the cached schema of an earlier session: to read
+    /// cached entities and to record operations. Everything that needs the server fails with
+    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection). Of the server's information only the
+    /// schema's hash is known.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+    /// # let folder = tempfile::tempdir()?;
+    /// use ftrack_api::{SchemaCache, Session, data};
+    ///
+    /// let builder = || Session::builder().server_url(url).api_key(key).api_user(user)
+    ///     .schema_cache(SchemaCache::Dir(folder.path().into()));
+    /// builder().open()?;
+    ///
+    /// let session = builder().offline(true).open()?;
+    /// session.create("Task", data! { "name": "lighting" })?;
+    /// assert_eq!(session.recorded_operations().len(), 1);
+    /// assert!(session.commit().is_err());
+    /// assert_eq!(session.recorded_operations().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.settings.offline = offline;
         self
     }
 
@@ -126,8 +162,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Sends requests through what `wrap` makes of the transport, HTTP unless another one was
-    /// given: to record traffic, to count it, to refuse some of it.
+    /// Sends requests through what `wrap` returns for the transport, which is HTTP unless another one
+    /// was set: to record traffic, to count it, to refuse some of it.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -165,19 +201,167 @@ impl SessionBuilder {
         self.wrap_transport = Some(Box::new(|inner| Box::new(wrap(inner))));
         self
     }
+}
 
-    /// Asks the server who it is, checks the credentials by that, and loads the schema.
+/// What is loaded and remembered.
+impl SessionBuilder {
+    /// What happens when an attribute is read that is not loaded.
+    pub fn populate(mut self, populate: Populate) -> Self {
+        self.settings.populate = populate;
+        self
+    }
+
+    /// Where the schema is cached between sessions.
+    pub fn schema_cache(mut self, cache: SchemaCache) -> Self {
+        self.settings.schema_cache = cache;
+        self
+    }
+
+    /// Limits memory to this number of entities. The least recently used are evicted, unless they
+    /// have a live handle or are needed for uncommitted changes.
+    pub fn memory_limit(mut self, entities: usize) -> Self {
+        self.caching.memory_limit = Some(entities);
+        self
+    }
+
+    /// Sets the backing cache: the session looks in it before it asks the server, and writes to it
+    /// what the server sends.
     ///
-    /// One request with a warm schema cache; when the cache is cold, the schema comes in the
-    /// same or in a second one.
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+    /// use std::sync::Arc;
+    /// use ftrack_api::Session;
+    /// use ftrack_api::cache::MemoryCache;
+    ///
+    /// let cache: Arc<MemoryCache> = Arc::default();
+    /// let builder = || Session::builder().server_url(url).api_key(key).api_user(user);
+    /// let task = builder().cache(cache.clone()).open()?.query("Task")?.first()?.expect("a task");
+    ///
+    /// let session = builder().cache(cache).open()?;
+    /// session.with_request_budget(0, || session.get("Task", task.id()))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cache(self, cache: impl Cache) -> Self {
+        self.cache_maker(|_| Ok(Some(Arc::new(cache))))
+    }
+
+    /// Sets a function that makes the [backing cache](Self::cache) once the session is open; `None`
+    /// means no cache. An error is logged, and the session has no backing cache then.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+    /// use std::sync::Arc;
+    /// use ftrack_api::Session;
+    /// use ftrack_api::cache::MemoryCache;
+    ///
+    /// let session = Session::builder().server_url(url).api_key(key).api_user(user)
+    ///     .cache_maker(|session| match session.api_user() {
+    ///         "render" => Ok(None),
+    ///         _ => Ok(Some(Arc::new(MemoryCache::new()))),
+    ///     })
+    ///     .open()?;
+    /// assert_eq!(session.cache().statistics().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cache_maker(
+        mut self,
+        make: impl FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send + 'static,
+    ) -> Self {
+        self.caching.maker = Some(Box::new(make));
+        self
+    }
+
+    /// Sets how the keys of the backing cache are made from these items: the server's URL, the hash
+    /// of its schema, the user, the entity type and the values of the entity's key. A
+    /// [`StringKeyMaker`](crate::cache::python::StringKeyMaker) unless set.
+    pub fn cache_key_maker(mut self, key_maker: impl KeyMaker) -> Self {
+        self.caching.key_maker = Some(Box::new(key_maker));
+        self
+    }
+
+    /// Ignores values in the backing cache that are older than this, whatever its own time to live.
+    /// The age counts from the server's response, in whole seconds, by the clocks of the machines
+    /// that share the cache. Values in the session's memory do not age; see [`Session::refresh`].
+    pub fn cache_max_age(mut self, age: Duration) -> Self {
+        self.caching.max_age = Some(age);
+        self
+    }
+
+    /// Whether all users share the entries of the backing cache; off unless set. Only for users who
+    /// may all see the same: one user's session returns what the server sent to another user.
+    pub fn cache_for_all_users(mut self, shared: bool) -> Self {
+        self.caching.is_shared = shared;
+        self
+    }
+}
+
+/// Plugins and events.
+impl SessionBuilder {
+    /// Whether the event hub connects, in the background, as soon as the session is open. What is
+    /// published meanwhile is sent in order.
+    pub fn auto_connect_event_hub(mut self, connect: bool) -> Self {
+        self.auto_connect_event_hub = connect;
+        self
+    }
+
+    /// Adds a plugin. Those in code register before those on the plugin paths, in the order in
+    /// which they were added.
+    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
+        self.plugins.plugins.push(Box::new(plugin));
+        self
+    }
+
+    /// The folders that are searched for plugins; else those in `FTRACK_EVENT_PLUGIN_PATH`. With
+    /// no folders, no plugins are loaded. An empty path is ignored.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let builder = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user());
+    /// let session = builder.plugin_paths(["/studio/ftrack/plugins"]).open()?;
+    /// for plugin in session.plugins() {
+    ///     println!("{plugin}: {:?}", plugin.state);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plugin_paths<T: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
+        self.plugins.paths = Some(paths.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The arguments that every plugin receives when it registers: an object, of which each plugin
+    /// reads what it knows. An argument that no plugin knows is logged as a warning when the session
+    /// opens. Anything but an object is an error of [`open`](Self::open).
+    pub fn plugin_arguments(mut self, arguments: impl Into<Json>) -> Self {
+        match arguments.into() {
+            Json::Object(arguments) => self.plugins.arguments = arguments,
+            Json::Null => self.plugins.arguments = Map::new(),
+            _ => {
+                let problem = "the plugin arguments are not a JSON object";
+                self.settings.problems.add(problem);
+            }
+        }
+        self
+    }
+}
+
+impl SessionBuilder {
+    /// Opens the session: asks the server for its information, which checks the credentials, and
+    /// loads the schema.
+    ///
+    /// That takes one request with a warm schema cache, else one or two.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for what is missing or unusable;
-    /// [`ErrorKind::Authentication`] for a key or user that the server refuses;
-    /// [`ErrorKind::Unsupported`] for servers older than 3.3.11;
-    /// [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and [`ErrorKind::Tls`] if the server
-    /// cannot be reached; [`ErrorKind::BadResponse`] if something else answers.
+    /// No session is opened:
+    /// - [`ErrorKind::Configuration`] if settings are missing or unusable: the message names all of
+    ///   them
+    /// - [`ErrorKind::Authentication`] if the server refuses the key or the user
+    /// - [`ErrorKind::Unsupported`] if the server is older than 3.3.11
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`], [`ErrorKind::Tls`] if it cannot be reached
+    /// - [`ErrorKind::BadResponse`] if it is not an ftrack server
     pub fn open(mut self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
         let dialer = Dialer::new(config.network.clone());
@@ -232,60 +416,11 @@ impl SessionBuilder {
         session.announce(plugin::READY);
         Ok(session)
     }
-}
 
-impl SessionBuilder {
-    /// What was collected, and the transport if there is one.
+    /// The settings, and the transport if one was set.
     pub(crate) fn into_parts(self) -> (Settings, Option<Box<dyn Transport>>) {
         (self.settings, self.transport)
     }
-}
-
-/// The first exchange with a server.
-fn introduce(api: &Api) -> Result<(ServerInformation, Schema)> {
-    let file = schema_cache::file_for(api.config());
-    if api.config().offline {
-        return introduce_offline(file.as_deref());
-    }
-    let ask_both = !file.as_ref().is_some_and(|file| file.exists());
-    let mut actions = vec![json!({"action": "query_server_information"})];
-    if ask_both {
-        actions.push(json!({"action": "query_schemas"}));
-    }
-    let mut replies = api.call(&actions)?.into_iter();
-    let information = ServerInformation::new(replies.next().unwrap_or_default())?;
-    information.check_version()?;
-    let hash = information.schema_hash();
-    let cached = match (&file, hash, ask_both) {
-        (Some(file), Some(hash), false) => schema_cache::read(file, hash),
-        _ => None,
-    };
-    if let Some(schema) = cached {
-        return Ok((information, schema));
-    }
-    let schemas = match replies.next() {
-        Some(schemas) => schemas,
-        None => fetch_schemas(api)?,
-    };
-    let (schema, text) = schema_cache::from_server(schemas)?;
-    if let Some(file) = &file {
-        schema_cache::write(file, &text);
-    }
-    Ok((information, schema))
-}
-
-/// What is known of a server that is not asked: its schema.
-fn introduce_offline(file: Option<&Path>) -> Result<(ServerInformation, Schema)> {
-    let schema = schema_cache::read_offline(file)?;
-    let information = json!({"schema_hash": schema.hash()});
-    Ok((ServerInformation::new(information)?, schema))
-}
-
-fn fetch_schemas(api: &Api) -> Result<Json> {
-    let mut replies = api.call(&[json!({"action": "query_schemas"})])?;
-    replies
-        .pop()
-        .ok_or_else(|| Error::new(ErrorKind::BadResponse, "the server gave no schema"))
 }
 
 /// The API key is left out.

@@ -4,7 +4,7 @@ mod builder;
 mod close;
 mod events;
 mod information;
-mod network;
+mod introduction;
 mod plugins;
 
 pub use builder::SessionBuilder;

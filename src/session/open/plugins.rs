@@ -1,58 +1,13 @@
-//! Plugins of a session: what it is told of them, and what became of them.
+//! The plugins of a session.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::event::Event;
 use crate::handle::{Session, WeakSession};
-use crate::plugin::{FILE_TYPE, Plugin, PluginInfo};
-
-use super::SessionBuilder;
-
-impl SessionBuilder {
-    /// Adds a plugin. Those in code register before those on the plugin paths, in the order in
-    /// which they were added.
-    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
-        self.plugins.plugins.push(Box::new(plugin));
-        self
-    }
-
-    /// The folders in which plugins are looked for; else those in `FTRACK_EVENT_PLUGIN_PATH`.
-    /// Give none to load none. An empty path is ignored.
-    ///
-    /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let builder = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user());
-    /// let session = builder.plugin_paths(["/studio/ftrack/plugins"]).open()?;
-    /// for plugin in session.plugins() {
-    ///     println!("{plugin}: {:?}", plugin.state);
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn plugin_paths<T: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
-        self.plugins.paths = Some(paths.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// What every plugin is told when it registers: an object, of which each reads what it knows.
-    /// An argument that no plugin knows is logged as a warning when the session opens. Anything
-    /// but an object counts as one with nothing in it, and is logged.
-    pub fn plugin_arguments(mut self, arguments: impl Into<Value>) -> Self {
-        self.plugins.arguments = match arguments.into() {
-            Value::Object(arguments) => arguments,
-            Value::Null => Map::new(),
-            other => {
-                log::warn!("plugin arguments must be an object, not {other}");
-                Map::new()
-            }
-        };
-        self
-    }
-}
+use crate::plugin::{FILE_TYPE, PluginInfo};
 
 impl Session {
     /// The plugins that were found when the session was opened, in the order in which they
