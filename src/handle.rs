@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use crate::api::Api;
 use crate::cache::{BackingCache, MemoryCounters};
 use crate::calls::Calls;
+use crate::entity::CustomAttribute;
 use crate::hub::EventHub;
 use crate::location::Locations;
 use crate::lock::Mutex;
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
-use crate::session::{Configuration, ServerInformation};
+use crate::session::ServerInformation;
 use crate::store::{Handle, Store};
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
@@ -77,7 +78,7 @@ pub(crate) struct Shared {
     pub(crate) memory_counters: MemoryCounters,
     pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.
-    pub(crate) configurations: Mutex<Option<Arc<Vec<Configuration>>>>,
+    pub(crate) custom_attributes: Mutex<Option<Arc<Vec<CustomAttribute>>>>,
     pub(crate) locations: Locations,
     /// Who waits for the end of another's commit, without holding the lock.
     pub(crate) committers: Calls,

@@ -369,9 +369,3 @@ fn head(item: &str) -> &str {
 fn matches<'a>(code: &'a str, start: &'a str) -> impl Iterator<Item = usize> + 'a {
     code.match_indices(start).map(|(at, text)| at + text.len())
 }
-
-fn word_at(code: &str, at: usize) -> &str {
-    let rest = &code[at..];
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-    &rest[..end.unwrap_or(rest.len())]
-}

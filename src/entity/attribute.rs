@@ -89,7 +89,8 @@ impl Entity {
 
     /// Sets an attribute; the next [`commit`](crate::Session::commit) sends it. Setting the value
     /// that it already has does nothing. JSON scalars are taken as the scalars that they are; a
-    /// text attribute takes other JSON as its text.
+    /// text attribute takes other JSON as its text; `metadata` and `custom_attributes` take a JSON
+    /// object as their new content, with a request if they are not loaded.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -118,9 +119,13 @@ impl Entity {
     /// - [`ErrorKind::ReadOnly`] or [`ErrorKind::Closed`] if the session is.
     pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
         self.session.check_writable()?;
+        let value = value.into();
+        if self.set_mapping(name, &value)? {
+            return Ok(());
+        }
         let recording = self.session.is_recording();
         let mut store = self.session.shared.store.lock();
-        store.set(self.handle.place, name, value.into(), recording)
+        store.set(self.handle.place, name, value, recording)
     }
 
     /// Discards the value that was set on an attribute since the last commit; `del entity[name]` in

@@ -6,12 +6,12 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
-use crate::value::EntityKey;
+use crate::value::{Data, EntityKey, Value};
 
 /// The metadata of one entity; made by [`Entity::metadata`].
 ///
-/// Each pair is an entity of type `Metadata` on the server. Setting and removing pairs leaves
-/// alone those that others add meanwhile.
+/// Each pair is an entity of type `Metadata` on the server. Setting and removing pairs does not
+/// affect pairs that others add in the meantime.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Metadata {
     entity: Entity,
@@ -28,8 +28,10 @@ impl Entity {
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// let metadata = task.metadata()?;
     /// metadata.set("camera", "crane")?;
+    /// metadata.set("take", 3)?;
     /// session.commit()?;
     /// assert_eq!(metadata.get("camera")?.as_deref(), Some("crane"));
+    /// assert_eq!(metadata.get("take")?.as_deref(), Some("3"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -44,7 +46,7 @@ impl Entity {
             }),
             _ => Err(Error::new(
                 ErrorKind::UnknownAttribute,
-                format!("{self} keeps no metadata"),
+                format!("{self} has no metadata"),
             )),
         }
     }
@@ -54,7 +56,7 @@ const ATTRIBUTE: &str = "metadata";
 const ROW: &str = "Metadata";
 
 impl Metadata {
-    /// The value of a key, if there is one.
+    /// The value of a key; `None` if there is none, or if it is null.
     ///
     /// # Errors
     ///
@@ -66,13 +68,14 @@ impl Metadata {
         }
     }
 
-    /// Sets the value of a key, whether it is there or not.
+    /// Sets the value of a key, which may be new. Values are texts: numbers, booleans and dates are
+    /// stored as they print. Null stays null.
     ///
     /// # Errors
     ///
     /// As for [`Entity::get`] and [`Entity::set`].
-    pub fn set(&self, key: &str, value: impl Into<String>) -> Result<()> {
-        let value = value.into();
+    pub fn set(&self, key: &str, value: impl Into<Value>) -> Result<()> {
+        let value = as_text(value.into());
         if let Some(row) = self.row(key)? {
             return row.set("value", value);
         }
@@ -95,14 +98,14 @@ impl Metadata {
                 "value": value,
             },
         )?;
-        let joined = self.join(&[row.key()], &[]);
-        if joined.is_err() {
+        let listed = self.extend_rows(&[row.key()], &[]);
+        if listed.is_err() {
             session.discard(&[row]);
         }
-        joined
+        listed
     }
 
-    /// Removes a key, and says whether it was there.
+    /// Removes a key and returns whether it existed.
     ///
     /// # Errors
     ///
@@ -113,12 +116,12 @@ impl Metadata {
         };
         let session = &self.entity.session;
         session.check_writable()?;
-        self.join(&[], &[row.key()])?;
+        self.extend_rows(&[], &[row.key()])?;
         session.delete(&row)?;
         Ok(true)
     }
 
-    /// Whether there is a value for this key.
+    /// Whether a key exists.
     ///
     /// # Errors
     ///
@@ -127,7 +130,7 @@ impl Metadata {
         Ok(self.row(key)?.is_some())
     }
 
-    /// Every pair, sorted by key.
+    /// Every pair, sorted by key. Null values are empty texts.
     ///
     /// # Errors
     ///
@@ -141,24 +144,53 @@ impl Metadata {
         pairs.collect()
     }
 
+    /// Sets several pairs; the others stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set).
+    pub fn extend<K: Into<String>, V: Into<Value>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<()> {
+        let pairs: Data = pairs.into_iter().collect();
+        for (key, value) in pairs {
+            self.set(&key, value)?;
+        }
+        Ok(())
+    }
+
     /// Makes these the only pairs.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::data;
+    ///
+    /// let task = session.query("Task")?.first()?.expect("there are tasks");
+    /// let metadata = task.metadata()?;
+    /// metadata.set("camera", "crane")?;
+    /// metadata.replace(data! { "lens": "50", "take": 3 })?;
+    /// assert!(metadata.to_map()?.keys().eq(["lens", "take"]));
+    /// # session.rollback();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// As for [`set`](Self::set) and [`remove`](Self::remove).
-    pub fn replace<K: AsRef<str>, V: Into<String>>(
+    pub fn replace<K: Into<String>, V: Into<Value>>(
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<()> {
-        let mut gone: Vec<String> = self.to_map()?.into_keys().collect();
-        for (key, value) in pairs {
-            gone.retain(|old| old != key.as_ref());
-            self.set(key.as_ref(), value)?;
+        let pairs: Data = pairs.into_iter().collect();
+        for key in self.to_map()?.into_keys() {
+            if !pairs.contains(&key) {
+                self.remove(&key)?;
+            }
         }
-        for key in gone {
-            self.remove(&key)?;
-        }
-        Ok(())
+        self.extend(pairs)
     }
 
     fn row(&self, key: &str) -> Result<Option<Entity>> {
@@ -175,9 +207,9 @@ impl Metadata {
         EntityKey::composite(ROW, [self.entity.id(), key.to_owned()])
     }
 
-    /// Only this session's list of pairs changes: the server learns of the pair by itself. Given
-    /// the whole list it would delete what others added meanwhile.
-    fn join(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
+    /// Changes only this session's list of pairs: each pair is sent by itself. Sent as a whole, the
+    /// list would delete the pairs that others added in the meantime.
+    fn extend_rows(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
         let session = &self.entity.session;
         let (place, recording) = (self.entity.handle.place, session.is_recording());
         let mut store = session.shared.store.lock();
@@ -185,20 +217,20 @@ impl Metadata {
     }
 }
 
-/// Sets metadata that was given as JSON when its entity was created.
-pub(crate) fn set_all(
-    entity: &Entity,
-    pairs: &serde_json::Map<String, serde_json::Value>,
-) -> Result<()> {
-    let metadata = entity.metadata()?;
-    for (key, value) in pairs {
-        let text = match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        metadata.set(key, text)?;
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::Json(json) => match crate::value::scalar(&json) {
+            Some(scalar) => as_text(scalar),
+            None => Value::Text(json.to_string()),
+        },
+        Value::Bool(_)
+        | Value::Integer(_)
+        | Value::Number(_)
+        | Value::DateTime(_)
+        | Value::Date(_) => Value::Text(value.to_string()),
+        // The store refuses references and lists.
+        other => other,
     }
-    Ok(())
 }
 
 /// `metadata of Task(…)`.

@@ -6,6 +6,7 @@ mod convert;
 mod custom_attributes;
 mod entities;
 mod items;
+mod mapping;
 mod metadata;
 mod notes;
 mod read;
@@ -26,10 +27,10 @@ use crate::value::EntityKey;
 pub use crate::value::{DataIter, FromValue, Mismatch};
 pub use collection::{Collection, CollectionIter};
 pub use convert::FromAttribute;
-pub use custom_attributes::{CustomAttributes, ValueOrigin};
+pub use custom_attributes::{CustomAttribute, CustomAttributeKind, CustomAttributes, ValueOrigin};
 pub use entities::Entities;
+pub(crate) use mapping::{CUSTOM_ATTRIBUTES, METADATA, take_mappings};
 pub use metadata::Metadata;
-pub(crate) use metadata::set_all as set_metadata;
 pub use notes::NoteOptions;
 pub use several::FromAttributes;
 pub use timer::TimerOptions;
@@ -119,7 +120,7 @@ impl fmt::Debug for Entity {
             out.field("state", &state);
         }
         for (name, value) in &known {
-            out.field(name, &format_args!("{value}"));
+            out.field(name, &format_args!("{}", value.quoted()));
         }
         out.finish()
     }

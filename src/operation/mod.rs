@@ -85,7 +85,11 @@ impl fmt::Display for Operation {
                 attribute_name,
                 new_value,
                 ..
-            } => write!(f, "update {entity}: {attribute_name} = {new_value}"),
+            } => write!(
+                f,
+                "update {entity}: {attribute_name} = {}",
+                new_value.quoted()
+            ),
             Self::Extend {
                 entity,
                 attribute_name,

@@ -145,7 +145,7 @@ impl Plan {
                 let members: Vec<String> = entities.iter().map(|one| self.describe(one)).collect();
                 format!("[{}]", members.join(", "))
             }
-            value => value.to_string(),
+            value => value.quoted().to_string(),
         }
     }
 }

@@ -290,6 +290,7 @@ impl ToOperand for Value {
             Self::Date(value) => value.to_operand(),
             Self::Reference(key) => key.to_operand(),
             Self::Collection(keys) => keys.to_operand(),
+            Self::List(values) => values.to_operand(),
             Self::Json(_) => Err(invalid(
                 "JSON data cannot be compared in a query".to_owned(),
             )),

@@ -14,4 +14,3 @@ pub use memory::{FollowUpdates, MemoryScope, SessionCache};
 pub(crate) use open::hub_for;
 pub use open::{ServerInformation, SessionBuilder};
 pub use server::JOB_SYNC_USERS_LDAP;
-pub(crate) use server::{Configuration, HIGHEST};

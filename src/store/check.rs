@@ -1,5 +1,7 @@
 //! Checks of values against the schema before they are stored; defaults and keys of new entities.
 
+use std::sync::Arc;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 use crate::value::{Data, EntityKey, Key, Text, Value, scalar, whole};
@@ -111,6 +113,7 @@ pub(super) fn check(
         }
         (Kind::DateTime, Value::Date(date)) => Value::DateTime(date.at(0, 0, 0, 0)),
         (Kind::Collection(_) | Kind::Mapped(_), Value::Null) => Value::Collection(Vec::new()),
+        (Kind::Variable, list @ Value::List(_)) => Value::Json(Arc::new(list.into())),
         (_, value) => value,
     };
     let is_kind = |key: &EntityKey, target: &str| {
@@ -146,9 +149,10 @@ pub(super) fn check(
     Err(Error::new(
         ErrorKind::WrongType,
         format!(
-            "{} of {entity} takes {wanted}, not {} ({value}){}",
+            "{} of {entity} takes {wanted}, not {} ({}){}",
             attribute.name(),
             value.kind_name(),
+            value.quoted(),
             attribute.pairs_hint(),
         ),
     ))

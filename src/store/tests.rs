@@ -43,7 +43,7 @@ impl Fixture {
 
     fn text(&self, place: u32, path: &str) -> String {
         match self.store.read(place, path).unwrap() {
-            Read::Known(value) => value.to_string(),
+            Read::Known(value) => value.quoted().to_string(),
             other => format!("{other:?}"),
         }
     }

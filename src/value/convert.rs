@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
 use smol_str::SmolStr;
@@ -27,8 +27,9 @@ impl Mismatch {
         let found = match found {
             Value::Null => "null; ask for an Option to allow it".to_owned(),
             Value::Collection(keys) => format!("a collection of {}", keys.len()),
+            Value::List(values) => format!("a list of {}", values.len()),
             Value::Json(_) => "JSON data".to_owned(),
-            other => format!("{} ({other})", other.kind_name()),
+            other => format!("{} ({})", other.kind_name(), other.quoted()),
         };
         Self { wanted, found }
     }
@@ -145,10 +146,63 @@ macro_rules! from_variant {
 from_variant! {
     bool, "a boolean", Bool, bool::clone;
     String, "a text", Text, Text::to_text;
-    DateTime, "a date-time", DateTime, DateTime::clone;
-    Date, "a date", Date, Date::clone;
     EntityKey, "a reference", Reference;
-    Vec<EntityKey>, "a collection", Collection;
+}
+
+/// A date is read as its midnight.
+impl FromValue for DateTime {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::DateTime(value) => Ok(value),
+            Value::Date(date) => Ok(date.at(0, 0, 0, 0)),
+            other => Err(Mismatch::new("a date-time", &other)),
+        }
+    }
+
+    #[inline]
+    fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+        match slot {
+            Slot::DateTime(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// A date-time at midnight is read as its day; one with a time is not, because it would be lost.
+impl FromValue for Date {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Date(value) => Ok(value),
+            Value::DateTime(value) if value.time() == Time::midnight() => Ok(value.date()),
+            other => Err(Mismatch::new("a date", &other)),
+        }
+    }
+
+    #[inline]
+    fn from_lent(Lent(slot): Lent<'_>) -> Option<Self> {
+        match slot {
+            Slot::Date(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// The members of a collection, the values of a list, or the elements of a JSON array.
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Collection(keys) => {
+                let values = keys.into_iter().map(Value::Reference);
+                values.map(T::from_value).collect()
+            }
+            Value::List(values) => values.into_iter().map(T::from_value).collect(),
+            Value::Json(json) if json.is_array() => {
+                let elements = json.as_array().into_iter().flatten();
+                elements.map(|one| T::from_value(from_json(one))).collect()
+            }
+            other => Err(Mismatch::new("a list", &other)),
+        }
+    }
 }
 
 /// A text of fewer than 24 bytes is copied without an allocation, a longer one is shared: several
@@ -258,6 +312,7 @@ impl From<Value> for serde_json::Value {
             Value::Date(value) => value.to_string().into(),
             Value::Reference(key) => key.id().into(),
             Value::Collection(keys) => keys.iter().map(EntityKey::id).collect(),
+            Value::List(values) => values.into_iter().map(Self::from).collect(),
             Value::Json(value) => Arc::unwrap_or_clone(value),
         }
     }
@@ -307,6 +362,48 @@ pub(crate) fn scalar(json: &serde_json::Value) -> Option<Value> {
         },
         serde_json::Value::Array(_) | serde_json::Value::Object(_) => return None,
     })
+}
+
+/// A JSON value as the scalar that it is, if it is one.
+fn from_json(json: &serde_json::Value) -> Value {
+    scalar(json).unwrap_or_else(|| json.clone().into())
+}
+
+macro_rules! from_list {
+    ($($type:ty;)*) => {$(
+        impl From<$type> for Value {
+            fn from(texts: $type) -> Self {
+                Self::List(texts.iter().map(|text| Self::from(text.to_owned())).collect())
+            }
+        }
+    )*};
+}
+
+from_list! {
+    Vec<String>;
+    &Vec<String>;
+    &[String];
+    Vec<&str>;
+    &Vec<&str>;
+    &[&str];
+}
+
+impl<const N: usize> From<[&str; N]> for Value {
+    fn from(texts: [&str; N]) -> Self {
+        texts.as_slice().into()
+    }
+}
+
+impl<const N: usize> From<[String; N]> for Value {
+    fn from(texts: [String; N]) -> Self {
+        texts.as_slice().into()
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(values: Vec<Value>) -> Self {
+        Self::List(values)
+    }
 }
 
 impl From<&EntityKey> for Value {

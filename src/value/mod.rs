@@ -31,8 +31,10 @@ pub(crate) type HashSet<T> = hashbrown::HashSet<T, Hasher>;
 
 /// The value of one attribute.
 ///
-/// A `Value` owns what it holds and knows no session: references are [`EntityKey`]s. It is
-/// made from Rust's own types with `From`, and turned back with [`FromValue`].
+/// A `Value` owns its data and knows no session: references are [`EntityKey`]s. It is made from
+/// Rust's own types with `From`, and converted back with [`FromValue`], or looked at with `as_str`
+/// and the like. It prints plainly, and serializes as JSON would have it: dates as ISO texts,
+/// references as ids.
 ///
 /// ```
 /// use ftrack_api::{Value, entity::FromValue};
@@ -41,6 +43,10 @@ pub(crate) type HashSet<T> = hashbrown::HashSet<T, Hasher>;
 /// assert_eq!(f64::from_value(bid)?, 3600.0);
 /// assert_eq!(Option::<String>::from_value(Value::Null)?, None);
 /// assert!(i64::from_value(Value::from("ten")).is_err());
+///
+/// let name = Value::from("sh010");
+/// assert_eq!(name.as_str(), Some("sh010"));
+/// assert_eq!(name.to_string(), "sh010");
 /// # Ok::<(), ftrack_api::entity::Mismatch>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,21 +63,23 @@ pub enum Value {
     Number(f64),
     /// A text; keys of other entities (`status_id`) are texts as well.
     Text(String),
-    /// A point in time, to the second: UTC where the server supports time zones, and the
-    /// server's local time where it does not (`is_timezone_support_enabled`).
+    /// A point in time, to the second: UTC if the server supports time zones, else the server's
+    /// local time (`is_timezone_support_enabled`).
     DateTime(DateTime),
     /// A day.
     Date(Date),
     /// Another entity.
     Reference(EntityKey),
-    /// Several other entities.
+    /// The members of a collection.
     Collection(Vec<EntityKey>),
+    /// Several values: the choices of an enumerator, or what a path through a collection leads to.
+    List(Vec<Value>),
     /// Free-form data, such as the `link` of a context.
     Json(Arc<serde_json::Value>),
 }
 
 impl Value {
-    /// What kind of value it is, in a word for messages.
+    /// The kind of value, with its article, for messages.
     pub fn kind_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -83,7 +91,63 @@ impl Value {
             Self::Date(_) => "a date",
             Self::Reference(_) => "a reference",
             Self::Collection(_) => "a collection",
+            Self::List(_) => "a list",
             Self::Json(_) => "JSON data",
+        }
+    }
+
+    /// Whether it is [`Value::Null`].
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The boolean, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number as an integer, if it is one without a fraction.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            Self::Number(value) => whole(*value),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The date-time, if it is one.
+    pub fn as_datetime(&self) -> Option<DateTime> {
+        match self {
+            Self::DateTime(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The date, if it is one.
+    pub fn as_date(&self) -> Option<Date> {
+        match self {
+            Self::Date(value) => Some(*value),
+            _ => None,
         }
     }
 
@@ -95,26 +159,91 @@ impl Value {
         }
     }
 
-    /// Whether it is [`Value::Null`].
-    pub fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+    /// The keys of the members, if it is a collection.
+    pub fn as_collection(&self) -> Option<&[EntityKey]> {
+        match self {
+            Self::Collection(keys) => Some(keys),
+            _ => None,
+        }
+    }
+
+    /// The values, if it is a list.
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The JSON, if it is free-form data.
+    pub fn as_json(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// For messages: texts in quotes and lists in brackets, so that their ends can be seen.
+    pub(crate) fn quoted(&self) -> Quoted<'_> {
+        Quoted(self)
     }
 }
 
-/// For people: texts are quoted, references print as `Type(key)`.
+/// See [`Value::quoted`].
+pub(crate) struct Quoted<'a>(&'a Value);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Text(text) => write!(f, "{text:?}"),
+            list @ (Value::Collection(_) | Value::List(_)) => write!(f, "[{list}]"),
+            other => other.fmt(f),
+        }
+    }
+}
+
+/// Plainly: texts as they are, dates in ISO form, references as `Type(id)`, lists with commas.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Null => f.write_str("null"),
+            Self::Null => f.pad("null"),
             Self::Bool(value) => value.fmt(f),
             Self::Integer(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
-            Self::Text(value) => write!(f, "{value:?}"),
+            Self::Text(value) => f.pad(value),
             Self::DateTime(value) => value.fmt(f),
             Self::Date(value) => value.fmt(f),
             Self::Reference(key) => key.fmt(f),
-            Self::Collection(keys) => f.debug_list().entries(keys).finish(),
+            Self::Collection(keys) => write_list(f, keys),
+            Self::List(values) => write_list(f, values),
             Self::Json(value) => value.fmt(f),
+        }
+    }
+}
+
+fn write_list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, list: &[T]) -> fmt::Result {
+    for (index, one) in list.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{one}")?;
+    }
+    Ok(())
+}
+
+/// As JSON would have it: dates as ISO texts, references as the ids of their keys.
+impl serde::Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Integer(value) => serializer.serialize_i64(*value),
+            Self::Number(value) => serializer.serialize_f64(*value),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::DateTime(value) => serializer.collect_str(value),
+            Self::Date(value) => serializer.collect_str(value),
+            Self::Reference(key) => serializer.serialize_str(&key.id()),
+            Self::Collection(keys) => serializer.collect_seq(keys.iter().map(EntityKey::id)),
+            Self::List(values) => serializer.collect_seq(values),
+            Self::Json(value) => value.serialize(serializer),
         }
     }
 }

@@ -127,6 +127,10 @@ pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
             let references = keys.iter().map(|key| Ok(reference(schema, key)?.into()));
             Json::Array(references.collect::<Result<_>>()?)
         }
+        Value::List(values) => {
+            let values = values.iter().map(|value| value_to_json(schema, value));
+            Json::Array(values.collect::<Result<_>>()?)
+        }
         Value::Json(value) => Json::clone(value),
     })
 }

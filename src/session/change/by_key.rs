@@ -1,5 +1,6 @@
 //! Changing entities by key, without loading them.
 
+use crate::entity::take_mappings;
 use crate::error::Result;
 use crate::handle::Session;
 use crate::value::{Data, IntoKey};
@@ -26,11 +27,18 @@ impl Session {
     /// the entity does not exist, the commit fails.
     pub fn update(&self, entity_type: &str, key: impl IntoKey, data: Data) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
-        let entity = self.entity(&key.into_key(entity_type.name()))?;
+        let entity = self.entity(key.into_key(entity_type.name()))?;
         self.check_writable()?;
         let recording = self.is_recording();
+        let mut data = data;
+        let mappings = take_mappings(&mut data);
         let mut store = self.shared.store.lock();
-        store.update(entity.handle.place, data, recording)
+        store.update(entity.handle.place, data, recording)?;
+        drop(store);
+        for (name, value) in mappings {
+            entity.set(name, value)?;
+        }
+        Ok(())
     }
 
     /// Marks an entity that need not be loaded for deletion.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::entity::set_metadata;
+use crate::entity::{CUSTOM_ATTRIBUTES, METADATA, take_mappings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::value::{Data, Value};
@@ -42,15 +42,8 @@ impl Session {
         self.check_writable()?;
         check_job(entity_type, &data)?;
         let recording = self.is_recording();
-        // Key-value pairs are entities of their own, which refer to this one.
         let mut data = data;
-        let is_json = |name: &&str| matches!(data.get(name), Some(Value::Json(_)));
-        let names = [METADATA, CUSTOM_ATTRIBUTES].into_iter().filter(is_json);
-        let names: Vec<&str> = names.collect();
-        let pairs = names
-            .iter()
-            .filter_map(|name| Some((*name, data.remove(name)?)));
-        let pairs: Vec<(&str, Value)> = pairs.collect();
+        let mappings = take_mappings(&mut data);
         let mut store = self.shared.store.lock();
         let mut new_id = || Uuid::new_v4().to_string();
         let place = store.create(entity_type, data, recording, &mut new_id)?;
@@ -59,8 +52,12 @@ impl Session {
             handle: store.handle(place),
         };
         drop(store);
-        for (name, value) in &pairs {
-            if let Err(error) = set_pairs(&entity, name, value) {
+        for (name, value) in &mappings {
+            let assigned = match value {
+                Value::Json(json) => entity.replace_mapping(name, json),
+                _ => Ok(()),
+            };
+            if let Err(error) = assigned {
                 self.discard_pairs(&entity);
                 self.discard(&[entity]);
                 return Err(error);
@@ -144,28 +141,4 @@ fn check_job(entity_type: &str, data: &Data) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-const METADATA: &str = "metadata";
-const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
-
-fn set_pairs(entity: &Entity, name: &str, value: &Value) -> Result<()> {
-    let Value::Json(json) = value else {
-        return Ok(());
-    };
-    let Some(pairs) = json.as_object() else {
-        let message = format!(
-            "{name} of a new {} must be a JSON object",
-            entity.entity_type()
-        );
-        return Err(Error::new(ErrorKind::WrongType, message));
-    };
-    if name == METADATA {
-        return set_metadata(entity, pairs);
-    }
-    let attributes = entity.custom_attributes()?;
-    for (key, value) in pairs {
-        attributes.set(key, value.clone())?;
-    }
-    Ok(())
 }

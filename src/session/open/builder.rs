@@ -395,7 +395,7 @@ impl SessionBuilder {
             backing: std::sync::OnceLock::new(),
             memory_counters: MemoryCounters::default(),
             event_hub,
-            configurations: Mutex::new(None),
+            custom_attributes: Mutex::new(None),
             locations: Locations::default(),
             committers: Calls::default(),
             plugins: plugins.found,

@@ -1,9 +1,7 @@
-//! Single actions of the server: raw calls, widgets, invitations, configurations.
+//! Single actions of the server: raw calls, widgets, invitations.
 
 mod call;
-mod configurations;
 mod invitations;
 mod widgets;
 
-pub(crate) use configurations::{Configuration, HIGHEST};
 pub use widgets::JOB_SYNC_USERS_LDAP;
