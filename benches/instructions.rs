@@ -24,7 +24,7 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
 use ftrack_api::entity::FromValue;
-use ftrack_api::event::Expression;
+use ftrack_api::event::Filter;
 use ftrack_api::query::Statement;
 use ftrack_api::{Event, SchemaCache, SmolStr};
 
@@ -282,12 +282,12 @@ fn dispatch(server: &Server) {
     let (session, _) = server.open();
     let hub = session.event_hub();
     let text = "topic=ftrack.test and data.name=\"ada\"";
-    text.parse::<Expression>().expect("a good expression");
+    text.parse::<Filter>().expect("a good expression");
     let subscribed = hub.subscribe(text, |_| Ok(None));
     subscribed.expect("a good expression");
     measured(|| {
         for _ in 0..100 {
-            let event = Event::new("ftrack.test").data(serde_json::json!({"name": "ada"}));
+            let event = Event::new("ftrack.test").with_data(serde_json::json!({"name": "ada"}));
             black_box(hub.publish_synchronous(event));
         }
     });

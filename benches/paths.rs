@@ -198,7 +198,7 @@ fn dispatch_event(bencher: Bencher<'_, '_>) {
     let subscribed = hub.subscribe("topic=ftrack.test and data.name=\"ada\"", |_| Ok(None));
     subscribed.expect("a good expression");
     bencher.bench(|| {
-        let event = Event::new("ftrack.test").data(serde_json::json!({"name": "ada"}));
+        let event = Event::new("ftrack.test").with_data(serde_json::json!({"name": "ada"}));
         hub.publish_synchronous(event)
     });
 }

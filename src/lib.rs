@@ -23,6 +23,7 @@
 //! [`query`] is the query language; [`Error`] says what went wrong and what to do.
 
 pub mod accessor;
+pub mod action;
 mod api;
 pub mod cache;
 mod calls;
@@ -34,7 +35,7 @@ mod error;
 pub mod event;
 mod files;
 mod handle;
-mod hub;
+pub mod hub;
 pub mod location;
 mod lock;
 pub mod operation;
@@ -60,10 +61,7 @@ pub use entity::{Collection, CustomAttributes, Entities, Metadata};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
-pub use hub::{
-    ActionRegistration, EventHub, HubConfig, HubCounts, HubState, Publish, ScopedSubscription,
-    SubscribeOptions, SubscriberId, SubscriberInfo,
-};
+pub use hub::EventHub;
 pub use session::{JOB_SYNC_USERS_LDAP, Media, Query, ServerInformation, SessionBuilder, Strategy};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;

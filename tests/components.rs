@@ -517,7 +517,7 @@ fn a_subscriber_may_know_the_file_type_better() {
     let stage = Stage::new();
     let topic = "topic=ftrack.api.session.get-file-type-from-string";
     let subscribed = stage.session.event_hub().subscribe(topic, |event| {
-        let path = event.get_data()["file_path"].as_str().unwrap_or_default();
+        let path = event.data()["file_path"].as_str().unwrap_or_default();
         Ok(path.ends_with(".bgeo.sc").then(|| json!(".bgeo.sc")))
     });
     subscribed.unwrap();
@@ -560,14 +560,14 @@ fn others_hear_of_what_was_added() {
     for session in [&stage.session, &other] {
         session.event_hub().connect().unwrap();
     }
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(Duration::from_secs(60));
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(Duration::from_secs(60));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = heard.clone();
     let topic = format!("topic={COMPONENT_ADDED_TO_LOCATION_TOPIC}");
     let subscribed = other
         .event_hub()
         .subscribe_with(topic.as_str(), options, move |event| {
-            hears.lock().unwrap().push(event.get_data().clone());
+            hears.lock().unwrap().push(event.data().clone());
             Ok(None)
         });
     subscribed.unwrap();

@@ -201,8 +201,7 @@ fn redirects_of_the_api_and_of_events_are_not_followed() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
 
-        let config =
-            ftrack_api::HubConfig::new(server.address(), "ada", secret("s3cret-key")).unwrap();
+        let config = ftrack_api::hub::HubConfig::new(server.address(), "ada", secret("s3cret-key"));
         ftrack_api::EventHub::new(config).connect().unwrap_err();
         // A server that shakes hands itself and sends the connection elsewhere.
         let moved = response(status, &there, "");
@@ -213,7 +212,7 @@ fn redirects_of_the_api_and_of_events_are_not_followed() {
             })
         });
         let url = format!("http://{half}");
-        let config = ftrack_api::HubConfig::new(&url, "ada", secret("s3cret-key")).unwrap();
+        let config = ftrack_api::hub::HubConfig::new(&url, "ada", secret("s3cret-key"));
         ftrack_api::EventHub::new(config).connect().unwrap_err();
     }
     assert!(asked.lock().unwrap().is_empty(), "somebody went there");

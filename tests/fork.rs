@@ -43,10 +43,13 @@ mod unix {
         match fork::fork().unwrap() {
             Fork::Child => {
                 let is_fine = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    assert!(!session.event_hub().connected(), "the hub is the parent's");
+                    assert!(
+                        !session.event_hub().is_connected(),
+                        "the hub is the parent's"
+                    );
                     asks(&session, "child");
                     session.event_hub().connect().unwrap();
-                    assert!(session.event_hub().connected());
+                    assert!(session.event_hub().is_connected());
                     session.close();
                 }));
                 std::process::exit(i32::from(is_fine.is_err()));
@@ -54,7 +57,10 @@ mod unix {
             Fork::Parent(child) => {
                 asks(&session, "parent");
                 let status = fork::waitpid(child).unwrap();
-                assert!(session.event_hub().connected(), "the parent's hub goes on");
+                assert!(
+                    session.event_hub().is_connected(),
+                    "the parent's hub goes on"
+                );
                 asks(&session, "parent");
                 println!("the child ended with {status:?}");
                 assert_eq!(fork::WEXITSTATUS(status), 0);

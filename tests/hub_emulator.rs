@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use ftrack_api::event::UpdateAction;
-use ftrack_api::{ErrorKind, Event, EventHub, HubConfig, SubscribeOptions};
+use ftrack_api::hub::{HubConfig, SubscribeOptions};
+use ftrack_api::{ErrorKind, Event, EventHub, Value};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(120);
 
 fn hub(server: &Emulator) -> EventHub {
-    let config = HubConfig::new(server.url(), server.api_user(), server.api_key()).unwrap();
+    let config = HubConfig::new(server.url(), server.api_user(), server.api_key());
     let hub = EventHub::new(config);
     hub.connect().unwrap();
     hub
@@ -29,22 +30,22 @@ fn listen(hub: &EventHub, expression: &str) {
 #[test]
 fn events_replies_and_refusals() {
     let server = support::emulator();
-    let config = HubConfig::new(server.url(), server.api_user(), "wrong").unwrap();
+    let config = HubConfig::new(server.url(), server.api_user(), "wrong");
     let error = EventHub::new(config).connect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
     let (one, two) = (hub(&server), hub(&server));
     let options = SubscribeOptions::new().acknowledged(LONG);
     two.subscribe_with("topic=studio.* and data.n >= 3", options, |event| {
-        Ok(Some(json!({"got": event.get_data()["n"]})))
+        Ok(Some(json!({"got": event.data()["n"]})))
     })
     .unwrap();
     let waiting = two.clone();
     let thread = std::thread::spawn(move || waiting.wait(None));
-    let question = |n: i64| Event::new("studio.x").data(json!({"n": n}));
+    let question = |n: i64| Event::new("studio.x").with_data(json!({"n": n}));
     let nobody_answers = |n| one.request_all(question(n), SHORT).unwrap().is_empty();
     assert!(nobody_answers(1));
     let reply = one.request(question(3), LONG).unwrap();
-    assert_eq!(reply.get_data(), &json!({"got": 3}));
+    assert_eq!(reply.data(), &json!({"got": 3}));
     two.close();
     thread.join().unwrap().unwrap();
     assert!(nobody_answers(3));
@@ -83,8 +84,8 @@ fn a_commit_causes_an_update_with_todays_names() {
             .find(|change| change.attribute == name);
         change.map(|change| change.new.clone())
     };
-    assert_eq!(new("status_id"), Some(json!(status.id())));
-    assert_eq!(new("name"), Some(json!("renamed")));
+    assert_eq!(new("status_id"), Some(Value::from(status.id())));
+    assert_eq!(new("name"), Some(Value::from("renamed")));
     assert_eq!(changed.parents.last().unwrap().entity_type, "Project");
     let loaded = session
         .get(&changed.entity_type, changed.key())
@@ -101,13 +102,13 @@ fn a_burst_through_the_emulator() {
     listen(&two, "topic=burst");
     let publisher = std::thread::spawn(move || {
         for n in 0..COUNT {
-            one.publish(Event::new("burst").data(n)).unwrap();
+            one.publish(Event::new("burst").with_data(n)).unwrap();
         }
         one.flush(LONG).unwrap();
         one.counts()
     });
     for n in 0..COUNT {
-        assert_eq!(two.next(LONG).unwrap().unwrap().get_data(), n);
+        assert_eq!(two.next(LONG).unwrap().unwrap().data(), n);
     }
     let counts = publisher.join().unwrap();
     assert_eq!((counts.acknowledged, counts.reconnects), (COUNT, 0));

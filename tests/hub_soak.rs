@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Event, SubscribeOptions};
+use ftrack_api::Event;
+use ftrack_api::hub::SubscribeOptions;
 use serde_json::json;
 use support::{emulator, open};
 
@@ -39,7 +40,7 @@ fn fifty_subscriptions_lose_nothing() {
         let handler = move |event: &Event| {
             let expected = counts[topic].fetch_add(1, Ordering::SeqCst);
             assert_eq!(
-                event.get_data()["number"],
+                event.data()["number"],
                 expected,
                 "out of order, lost or twice"
             );
@@ -60,7 +61,7 @@ fn fifty_subscriptions_lose_nothing() {
     while start.elapsed() < end {
         let (topic, number) = (sent % SUBSCRIPTIONS as u64, sent / SUBSCRIPTIONS as u64);
         let event = Event::new(format!("studio.soak.{topic}"))
-            .data(json!({"number": number, "text": "x".repeat(100)}));
+            .with_data(json!({"number": number, "text": "x".repeat(100)}));
         speaking.event_hub().publish(event).unwrap();
         sent += 1;
         hub.wait(PACE).unwrap();

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{ErrorKind, EventHub, HubConfig, Network, Retry, Session, SessionBuilder};
+use ftrack_api::hub::HubConfig;
+use ftrack_api::{ErrorKind, EventHub, Network, Retry, Session, SessionBuilder};
 use ftrack_emulator::Emulator;
 use support::{Parrot, builder, emulator, secret};
 
@@ -127,8 +128,8 @@ fn servers_that_ask_for_a_certificate_get_it() {
         let error = at(network.clone()).open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
         assert!(error.to_string().contains("client_cert"), "{error}");
-        let config = HubConfig::new(&url, server.api_user(), server.api_key()).unwrap();
-        let hub = EventHub::new(config.network(network).unwrap());
+        let config = HubConfig::new(&url, server.api_user(), server.api_key());
+        let hub = EventHub::new(config.network(network));
         let error = hub.connect().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
         assert!(error.to_string().contains("client_cert"), "{error}");
@@ -226,8 +227,8 @@ fn a_socks_proxy_that_refuses_says_why() {
             text.contains(says) && !text.contains("wr0ng"),
             "{proxy}: {text}"
         );
-        let config = HubConfig::new(url, server.api_user(), server.api_key()).unwrap();
-        let config = config.network(network()).unwrap();
+        let config = HubConfig::new(url, server.api_user(), server.api_key());
+        let config = config.network(network());
         let hub = EventHub::new(config.connect_timeout(limit));
         let error = hub.connect().unwrap_err();
         assert_eq!(error.kind(), kind, "{proxy}: {error}");

@@ -51,7 +51,7 @@ where
 }
 
 fn ask(session: &Session, topic: &str, data: Value) -> Vec<Value> {
-    let event = Event::new(topic).data(data);
+    let event = Event::new(topic).with_data(data);
     session.event_hub().publish_synchronous(event)
 }
 
@@ -156,7 +156,8 @@ fn what_fails_takes_nothing_with_it() {
             bail!("no license")
         }))
         .plugin(plugin("test.twice", |registrar, _| {
-            let options = || ftrack_api::SubscribeOptions::new().subscriber(json!({"id": "one"}));
+            let options =
+                || ftrack_api::hub::SubscribeOptions::new().subscriber(json!({"id": "one"}));
             registrar.subscribe_with("topic=x", options(), |_, _| Ok(Some("never".into())))?;
             registrar.subscribe_with("topic=x", options(), |_, _| Ok(Some("never".into())))
         }))
@@ -358,9 +359,7 @@ fn libraries_are_found_and_offer_actions() {
     let selection = json!([{"entityId": task.id(), "entityType": "task"}]);
     let user = json!({"user": {"username": server.api_user()}});
     let publish = |topic: &str, data: Value| {
-        let event = Event::new(topic)
-            .data(data)
-            .source(user.as_object().unwrap().clone());
+        let event = Event::new(topic).with_data(data).with_source(user.clone());
         session.event_hub().publish_synchronous(event)
     };
     let items = publish("ftrack.action.discover", json!({"selection": selection}));

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use ftrack_api::event::UpdateAction;
-use ftrack_api::{Entity, Event, Session, data};
+use ftrack_api::{Entity, Event, Session, Value, data};
 use support::{builder, emulator, open};
 
 /// For what must happen at last.
@@ -23,7 +23,7 @@ fn commits_are_announced_under_modern_names() {
     let server = emulator();
     let (session, watcher) = (open(&server), open(&server));
     watcher.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
     watcher
         .event_hub()
         .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
@@ -45,7 +45,7 @@ fn commits_are_announced_under_modern_names() {
     session.commit().unwrap();
 
     let event = next_update(&watcher);
-    let update = watcher.update_of(&event).unwrap();
+    let update = event.update(watcher.schema()).unwrap();
     assert_eq!(update.client_token.as_deref(), Some(session.client_token()));
     assert!(!watcher.event_hub().is_own(&event));
     let changed = update
@@ -63,8 +63,8 @@ fn commits_are_announced_under_modern_names() {
         .find(|one| one.attribute == "status_id")
         .unwrap();
     assert_eq!(
-        (change.old.as_str(), change.new.as_str()),
-        (Some(&*status.id()), Some(&*other.id()))
+        (&change.old, &change.new),
+        (&Value::from(status.id()), &Value::from(other.id()))
     );
     // A project is called `show` in events.
     assert_eq!(changed.parents.last().unwrap().entity_type, "Project");
@@ -75,7 +75,7 @@ fn own_changes_can_be_told_apart() {
     let server = emulator();
     let session = open(&server);
     session.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
     session
         .event_hub()
         .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
@@ -91,8 +91,8 @@ fn sessions_talk_to_each_other() {
     let server = emulator();
     let answering = open(&server);
     answering.event_hub().connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(LONG);
-    let double = |event: &Event| Ok(event.get_data()["n"].as_i64().map(|n| (n * 2).into()));
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
+    let double = |event: &Event| Ok(event.data()["n"].as_i64().map(|n| (n * 2).into()));
     answering
         .event_hub()
         .subscribe_with("topic=studio.double", options, double)
@@ -103,12 +103,12 @@ fn sessions_talk_to_each_other() {
         .unwrap();
     let reply = std::thread::scope(|scope| {
         scope.spawn(|| answering.event_hub().wait(None).unwrap());
-        let event = Event::new("studio.double").data(serde_json::json!({"n": 21}));
+        let event = Event::new("studio.double").with_data(serde_json::json!({"n": 21}));
         let reply = asking.event_hub().request(event, LONG);
         answering.event_hub().disconnect();
         reply.unwrap()
     });
-    assert_eq!(reply.get_data(), &serde_json::json!(42));
+    assert_eq!(reply.data(), &serde_json::json!(42));
 }
 
 #[test]
@@ -120,5 +120,5 @@ fn closing_a_session_closes_its_hub_promptly() {
     session.close();
     // It waits for the hub's thread, and says so if it does so in vain.
     assert_eq!(support::trace::logged("left to itself"), []);
-    assert!(!session.event_hub().connected());
+    assert!(!session.event_hub().is_connected());
 }

@@ -34,6 +34,7 @@ const LAYERS: &[&str] = &[
     "hub",
     "handle",
     "entity",
+    "action",
     "structure",
     "location",
     "plugin",
@@ -82,6 +83,7 @@ const IMPURE: &[&str] = &[
 const KNOT: &[&str] = &[
     "handle",
     "entity",
+    "action",
     "structure",
     "location",
     "plugin",

@@ -113,20 +113,20 @@ fn events_survive_cuts_of_encrypted_connections() {
     let listener = open(&server);
     let hub = listener.event_hub();
     hub.connect().unwrap();
-    let options = ftrack_api::SubscribeOptions::new().acknowledged(Duration::from_secs(20));
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(Duration::from_secs(20));
     hub.subscribe_with("topic=cut", options, |_| Ok(None))
         .unwrap();
     session.event_hub().connect().unwrap();
     for (number, harm) in HARMS.into_iter().cycle().take(12).enumerate() {
         let way = [Way::ToServer, Way::ToClient][number % 2];
         stage.proxy.push(Break::new(way, number * 61, harm));
-        let event = Event::new("cut").data(serde_json::json!({ "number": number }));
+        let event = Event::new("cut").with_data(serde_json::json!({ "number": number }));
         session.event_hub().publish(event).unwrap();
         let heard = hub
             .next(Duration::from_secs(20))
             .unwrap()
             .expect("the event");
-        assert_eq!(heard.get_data()["number"], number, "{harm:?}");
+        assert_eq!(heard.data()["number"], number, "{harm:?}");
         stage.proxy.clear();
     }
 }

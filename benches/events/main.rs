@@ -18,8 +18,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use ftrack_api::event::Expression;
-use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
+use ftrack_api::event::Filter;
+use ftrack_api::hub::{HubConfig, SubscribeOptions};
+use ftrack_api::{Event, EventHub};
 use ftrack_emulator::Emulator;
 use peers::{Figures, Peers};
 use serde_json::json;
@@ -134,7 +135,9 @@ fn burst(url: &str, burst: u32) -> Figures {
     let start = Instant::now();
     let publisher = std::thread::spawn(move || {
         for number in 0..burst {
-            sender.publish(Event::new("bench").data(number)).unwrap();
+            sender
+                .publish(Event::new("bench").with_data(number))
+                .unwrap();
         }
         sender.flush(LONG).unwrap();
         sender
@@ -160,11 +163,11 @@ fn burst(url: &str, burst: u32) -> Figures {
 fn expressions() {
     let simple = "topic=ftrack.update";
     let rich = "topic=ftrack.* and not (source.user.username=bot or data.n > 5)";
-    let event = Event::new("ftrack.update").data(json!({"n": 3}));
+    let event = Event::new("ftrack.update").with_data(json!({"n": 3}));
     for (name, text) in [("simple", simple), ("rich", rich)] {
-        let rate = per_second(|| black_box(text).parse::<Expression>());
+        let rate = per_second(|| black_box(text).parse::<Filter>());
         println!("parse {name}: {rate:.0} a second");
-        let expression: Expression = text.parse().unwrap();
+        let expression: Filter = text.parse().unwrap();
         let rate = per_second(|| black_box(&expression).matches(black_box(&event)));
         println!("match {name}: {rate:.0} a second");
     }
@@ -183,7 +186,7 @@ fn per_second<T>(mut work: impl FnMut() -> T) -> f64 {
 }
 
 fn hub(url: &str, user: &str, key: &str) -> EventHub {
-    let hub = EventHub::new(HubConfig::new(url, user, key).unwrap());
+    let hub = EventHub::new(HubConfig::new(url, user, key));
     hub.connect().unwrap();
     hub
 }
@@ -240,12 +243,14 @@ fn hub_latencies(url: &str, user: &str, key: &str) -> Vec<Duration> {
     latencies(
         |number| {
             let sent = Instant::now();
-            sender.publish(Event::new("bench").data(number)).unwrap();
+            sender
+                .publish(Event::new("bench").with_data(number))
+                .unwrap();
             sent
         },
         || {
             let event = receiver.next(LONG).unwrap().unwrap();
-            assert_eq!(event.get_data(), expected.next().unwrap());
+            assert_eq!(event.data(), expected.next().unwrap());
         },
     )
 }
@@ -255,8 +260,8 @@ fn bare_latencies(url: &str, user: &str, key: &str) -> Vec<Duration> {
     // With a source, as a hub's events have: all carry the same.
     let source = json!({"id": "0123456789abcdef0123456789abcdef", "user": {"username": user}, "host": "workstation"});
     let event = |topic: &str, data| {
-        let event = Event::new(topic).data(data);
-        let event = event.source(source.as_object().unwrap().clone());
+        let event = Event::new(topic).with_data(data);
+        let event = event.with_source(source.clone());
         serde_json::to_string(&event).unwrap()
     };
     let packet = |number: u32, event: &str| {
@@ -335,7 +340,9 @@ fn throughput(url: &str, user: &str, key: &str) {
     let start = Instant::now();
     let publisher = std::thread::spawn(move || {
         for number in 0..COUNT {
-            sender.publish(Event::new("bench").data(number)).unwrap();
+            sender
+                .publish(Event::new("bench").with_data(number))
+                .unwrap();
         }
         sender.flush(LONG).unwrap();
         sender.counts()

@@ -3,10 +3,10 @@
 //! `cargo build --example plugin_action` makes `target/debug/examples/libplugin_action.so` (or
 //! `.dylib`, or `plugin_action.dll`); put it into a folder of `FTRACK_EVENT_PLUGIN_PATH`.
 
-use anyhow::{Context, Result};
-use ftrack_api::event::{Action, ActionItem, Launch, Outcome, Selected};
+use anyhow::Result;
+use ftrack_api::Session;
+use ftrack_api::action::{Action, ActionItem, Launch, Outcome, Selection};
 use ftrack_api::plugin::{Arguments, Plugin, Registrar};
-use ftrack_api::{Entity, WeakSession};
 
 struct BidsPlugin;
 
@@ -20,32 +20,26 @@ impl Plugin for BidsPlugin {
     }
 
     fn register(&self, registrar: &mut Registrar, _: &Arguments) -> Result<()> {
-        let session = registrar.session();
-        registrar.action(SumOfBids { session })
+        registrar.action(SumOfBids)
     }
 }
 
-/// Shown for selected tasks.
-struct SumOfBids {
-    session: WeakSession,
-}
+/// Offered for selected tasks.
+struct SumOfBids;
 
 impl Action for SumOfBids {
     fn item(&self) -> ActionItem {
         ActionItem::new("example.sum-of-bids", "Sum of bids").description("How long it will take")
     }
 
-    fn discover(&self, selection: &[Selected]) -> Result<bool> {
-        let is_task = |selected: &Selected| selected.legacy_type == "task";
-        Ok(!selection.is_empty() && selection.iter().all(is_task))
+    fn discover(&self, session: &Session, selection: &Selection) -> Result<bool> {
+        let entities = selection.entities(session)?;
+        let are_tasks = entities.iter().all(|entity| entity.entity_type() == "Task");
+        Ok(!entities.is_empty() && are_tasks)
     }
 
-    fn launch(&self, launch: &Launch) -> Result<Outcome> {
-        let session = self.session.upgrade().context("the session is closed")?;
-        let keys = launch.selection.iter();
-        let tasks: Vec<Entity> = keys
-            .filter_map(|selected| session.get("Task", &selected.id).transpose())
-            .collect::<Result<_, _>>()?;
+    fn launch(&self, session: &Session, launch: &Launch) -> Result<Outcome> {
+        let tasks = launch.entities(session)?;
         session.populate(&tasks, "bid")?;
         let mut seconds = 0.0;
         for task in &tasks {

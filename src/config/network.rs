@@ -17,7 +17,7 @@ use super::proxy::{Proxies, parse_proxy};
 
 /// How a session, or an [`EventHub`](crate::EventHub) of its own, reaches its server. Give it to
 /// [`SessionBuilder::network`](crate::SessionBuilder::network) or
-/// [`HubConfig::network`](crate::HubConfig::network).
+/// [`HubConfig::network`](crate::hub::HubConfig::network).
 ///
 /// What is not set comes from the environment, under the names that the Python client's HTTP
 /// library reads:

@@ -6,37 +6,67 @@ use std::fmt;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::event::expression::Operator;
-use crate::event::model::Event;
-use crate::event::parse;
+use crate::event::lexical::quote_for;
 
-/// What an [`Expression`](crate::event::Expression) can be tested against.
-pub trait Candidate {
-    /// What the candidate holds under this name, if anything.
+/// How a field is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `>=`
+    AtLeast,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Greater,
+    /// `<`
+    Less,
+}
+
+impl Comparison {
+    /// As it is written in the text form.
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::AtLeast => ">=",
+            Self::AtMost => "<=",
+            Self::Greater => ">",
+            Self::Less => "<",
+        }
+    }
+}
+
+/// What a filter can be tested against.
+pub(super) trait Candidate {
+    /// What the candidate has under this name, if anything.
     fn find(&self, field: &Field) -> Option<Found<'_>>;
 }
 
-/// What a [`Candidate`] holds under a name.
+/// What a [`Candidate`] has under a name.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
+pub(super) enum Found<'a> {
     /// A text.
     Text(&'a str),
     /// Any other value.
     Json(&'a Value),
 }
 
-/// A dotted name such as `source.user.username`, taken apart once.
+/// A dotted name such as `source.user.username`, split once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
+pub(super) struct Field {
     text: SmolStr,
-    root: Root,
+    pub(super) root: Root,
     /// The names below the first.
     rest: Box<[SmolStr]>,
 }
 
-/// The first name, recognised when the expression is compiled.
+/// The first name, recognised when the filter is compiled.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Root {
+pub(super) enum Root {
     Id,
     Topic,
     Data,
@@ -48,8 +78,7 @@ enum Root {
 }
 
 impl Field {
-    /// Takes a dotted name apart.
-    pub(crate) fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let mut names = text.split('.');
         let root = match names.next() {
             Some("id") => Root::Id,
@@ -69,46 +98,17 @@ impl Field {
         }
     }
 
-    /// The whole name.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// A root that is a text has nothing below it.
-    fn text<'a>(&self, text: &'a str) -> Option<Found<'a>> {
+    pub(super) fn text<'a>(&self, text: &'a str) -> Option<Found<'a>> {
         self.rest.is_empty().then_some(Found::Text(text))
     }
 
-    fn below<'a>(&self, value: &'a Value) -> Option<Found<'a>> {
+    pub(super) fn below<'a>(&self, value: &'a Value) -> Option<Found<'a>> {
         let found = self
             .rest
             .iter()
             .try_fold(value, |at, name| at.get(name.as_str()))?;
         Some(Found::from(found))
-    }
-}
-
-impl Candidate for Event {
-    fn find(&self, field: &Field) -> Option<Found<'_>> {
-        match field.root {
-            Root::Topic => field.text(self.topic()),
-            Root::Data => field.below(self.get_data()),
-            Root::Id => field.text(self.id()),
-            Root::Target => field.text(self.get_target()),
-            Root::Sent => field.below(self.sent()),
-            Root::InReplyTo => field.text(self.in_reply_to_event()?),
-            Root::Source => {
-                let Some((first, rest)) = field.rest.split_first() else {
-                    return Some(Found::Json(&Value::Null));
-                };
-                let value = self.get_source().get(first.as_str())?;
-                let found = rest
-                    .iter()
-                    .try_fold(value, |at, name| at.get(name.as_str()))?;
-                Some(Found::from(found))
-            }
-            Root::Other => None,
-        }
     }
 }
 
@@ -128,11 +128,11 @@ impl<'a> From<&'a Value> for Found<'a> {
     }
 }
 
-/// `field operator value`, with the value's readings worked out once.
+/// `field operator value`; what the value may mean is worked out once.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Condition {
+pub(super) struct Condition {
     field: Field,
-    operator: Operator,
+    comparison: Comparison,
     value: SmolStr,
     /// Whether a `*` at the end of the value is a wildcard.
     wildcard: bool,
@@ -140,18 +140,18 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn new(field: Field, operator: Operator, value: impl Into<SmolStr>) -> Self {
+    pub(super) fn new(field: Field, comparison: Comparison, value: impl Into<SmolStr>) -> Self {
         let value = value.into();
         Self {
             field,
-            operator,
-            wildcard: operator == Operator::Equal && value.ends_with('*'),
+            comparison,
+            wildcard: comparison == Comparison::Equal && value.ends_with('*'),
             number: value.parse().ok().filter(|number: &f64| number.is_finite()),
             value,
         }
     }
 
-    pub(crate) fn matches(&self, candidate: &(impl Candidate + ?Sized)) -> bool {
+    pub(super) fn matches(&self, candidate: &impl Candidate) -> bool {
         match candidate.find(&self.field) {
             None => false,
             Some(Found::Text(text)) => self.matches_text(text),
@@ -159,10 +159,10 @@ impl Condition {
         }
     }
 
-    pub(crate) fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `compare` refuses what has no quote, and what was read had one.
-        let quote = parse::quote_for(&self.value).unwrap_or("\"");
-        let (field, symbol) = (&self.field.text, self.operator.symbol());
+    pub(super) fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `Filter::compare` rejects values without a quote, and parsed values had one.
+        let quote = quote_for(&self.value).unwrap_or("\"");
+        let (field, symbol) = (&self.field.text, self.comparison.symbol());
         write!(f, "{field}{symbol}{quote}{}{quote}", self.value)
     }
 
@@ -170,9 +170,9 @@ impl Condition {
         if self.wildcard {
             return text.contains(self.stem());
         }
-        match self.operator {
-            Operator::Equal => text == self.value,
-            Operator::NotEqual => text != self.value,
+        match self.comparison {
+            Comparison::Equal => text == self.value,
+            Comparison::NotEqual => text != self.value,
             _ => self.accepts(Some(text.cmp(&self.value))),
         }
     }
@@ -194,23 +194,23 @@ impl Condition {
                 items.iter().any(|item| item.as_str() == Some(self.stem()))
             }
             Value::Object(items) if self.wildcard => items.contains_key(self.stem()),
-            _ => self.operator == Operator::NotEqual,
+            _ => self.comparison == Comparison::NotEqual,
         }
     }
 
-    /// What stands before the wildcard.
+    /// What precedes the wildcard.
     fn stem(&self) -> &str {
         self.value.strip_suffix('*').unwrap_or(&self.value)
     }
 
     fn accepts(&self, order: Option<Ordering>) -> bool {
-        match self.operator {
-            Operator::Equal => order == Some(Ordering::Equal),
-            Operator::NotEqual => order != Some(Ordering::Equal),
-            Operator::AtLeast => order.is_some_and(Ordering::is_ge),
-            Operator::AtMost => order.is_some_and(Ordering::is_le),
-            Operator::Greater => order.is_some_and(Ordering::is_gt),
-            Operator::Less => order.is_some_and(Ordering::is_lt),
+        match self.comparison {
+            Comparison::Equal => order == Some(Ordering::Equal),
+            Comparison::NotEqual => order != Some(Ordering::Equal),
+            Comparison::AtLeast => order.is_some_and(Ordering::is_ge),
+            Comparison::AtMost => order.is_some_and(Ordering::is_le),
+            Comparison::Greater => order.is_some_and(Ordering::is_gt),
+            Comparison::Less => order.is_some_and(Ordering::is_lt),
         }
     }
 }
@@ -220,13 +220,13 @@ impl Condition {
 mod tests {
     use serde_json::json;
 
-    use crate::event::{Event, Expression};
+    use crate::event::{Event, Filter};
 
     fn event() -> Event {
         let source = json!({"id": "hub", "user": {"username": "ada"}});
         Event::new("ftrack.update")
-            .source(source.as_object().cloned().unwrap())
-            .data(json!({
+            .with_source(source)
+            .with_data(json!({
                 "name": "shot 10", "count": 10, "on": true, "none": null,
                 "tags": ["a", "b"], "deep": {"er": {"text": "x"}}
             }))
@@ -283,8 +283,8 @@ mod tests {
             ("in_reply_to_event=x", false),
             ("target=''", true),
         ] {
-            let expression: Expression = text.parse().unwrap();
-            assert_eq!(expression.matches(&event()), expected, "{text}");
+            let filter: Filter = text.parse().unwrap();
+            assert_eq!(filter.matches(&event()), expected, "{text}");
         }
     }
 
@@ -300,8 +300,8 @@ mod tests {
             ("x.y=z", true),
             ("q=1", false),
         ] {
-            let expression: Expression = text.parse().unwrap();
-            assert_eq!(expression.matches(&metadata), expected, "{text}");
+            let filter: Filter = text.parse().unwrap();
+            assert_eq!(filter.matches_subscriber(&metadata), expected, "{text}");
         }
     }
 }

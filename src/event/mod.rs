@@ -1,18 +1,21 @@
-//! Events, the expressions that select them, and the types of the server's own events.
+//! Events, the filters that select them, and the content of `ftrack.update`.
 //!
 #![doc = include_str!("../../docs/events.md")]
 
-mod action;
-mod expression;
+mod filter;
+mod lexical;
 mod matching;
 mod model;
+mod names;
 mod parse;
 mod registry;
 mod update;
 
-pub use action::{Action, ActionItem, Form, FormField, Launch, Outcome, Selected};
-pub use expression::{Expression, IntoExpression, Operator};
-pub use matching::{Candidate, Field, Found};
+pub use filter::Filter;
+pub use matching::Comparison;
 pub use model::Event;
+pub(crate) use names::entity_type_named;
+pub use parse::IntoFilter;
 pub(crate) use registry::{Registry, Subscriber};
-pub use update::{Change, ChangedEntity, Names, Parent, Update, UpdateAction};
+pub(crate) use update::or_default;
+pub use update::{AttributeChange, ChangedEntity, UpdateAction, UpdateEvent, UpdateParent};

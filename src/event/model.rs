@@ -1,4 +1,4 @@
-//! One event, in memory and on the wire.
+//! An event, in memory and on the wire.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,24 +8,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::event::expression::Expression;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::lexical::quote_for;
+use crate::event::matching::{Candidate, Field, Found, Root};
 
-/// Something that happened, or that somebody asks for, under a topic.
+/// A message under a topic: something that happened, or a request.
 ///
 /// ```
 /// use ftrack_api::Event;
 /// use serde_json::json;
 ///
-/// let event = Event::new("studio.render.done").data(json!({ "frames": 120 }));
+/// let event = Event::new("studio.render.done").with_data(json!({ "frames": 120 }));
 /// assert_eq!(event.topic(), "studio.render.done");
-/// assert_eq!(event.get_data()["frames"], 120);
+/// assert_eq!(event.data()["frames"], 120);
 /// ```
 #[derive(Clone)]
 pub struct Event {
     id: String,
     topic: String,
     data: Value,
-    source: Map<String, Value>,
+    /// An object, unless the caller gave something else, which `check` reports.
+    source: Value,
     target: String,
     sent: Value,
     in_reply_to_event: Option<String>,
@@ -44,7 +47,7 @@ impl Event {
             id: Uuid::new_v4().simple().to_string(),
             topic: topic.into(),
             data: Value::Object(Map::new()),
-            source: Map::new(),
+            source: Value::Object(Map::new()),
             target: String::new(),
             sent: Value::Null,
             in_reply_to_event: None,
@@ -52,29 +55,38 @@ impl Event {
         }
     }
 
-    /// Sets what the event says, usually an object.
+    /// Sets the data, usually an object.
     #[must_use]
-    pub fn data(mut self, data: impl Into<Value>) -> Self {
+    pub fn with_data(mut self, data: impl Into<Value>) -> Self {
         self.data = data.into();
         self
     }
 
-    /// Restricts the event to subscribers whose metadata matches this expression, such as
-    /// `id=…`. An empty text is everybody.
+    /// Restricts the event to subscribers whose metadata matches this filter, such as `id=…`.
+    /// An empty text means everybody.
     #[must_use]
-    pub fn target(mut self, expression: impl Into<String>) -> Self {
-        self.target = expression.into();
+    pub fn with_target(mut self, filter: impl Into<String>) -> Self {
+        self.target = filter.into();
         self
     }
 
-    /// Sets who sent it. What is missing (`id`, `user`, `host`) is added when it is published.
+    /// Sets the source, an object that says who sent the event. Publishing adds `id`, `user` and
+    /// `host` where they are missing, and rejects a source that is not an object.
+    ///
+    /// ```
+    /// use ftrack_api::Event;
+    /// use serde_json::json;
+    ///
+    /// let event = Event::new("studio.done").with_source(json!({ "id": "farm", "job": 7 }));
+    /// assert_eq!(event.source()["job"], 7);
+    /// ```
     #[must_use]
-    pub fn source(mut self, source: Map<String, Value>) -> Self {
-        self.source = source;
+    pub fn with_source(mut self, source: impl Into<Value>) -> Self {
+        self.source = source.into();
         self
     }
 
-    /// Sets the id. The hub delivers an id once, so use an id for one event only.
+    /// Sets the id. A hub delivers an id once, so use an id for one event only.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
@@ -88,12 +100,15 @@ impl Event {
     /// use serde_json::json;
     ///
     /// let question = Event::new("studio.ping");
-    /// let answer = Event::reply_to(&question, json!("pong"));
-    /// assert_eq!(answer.in_reply_to_event(), Some(question.id()));
+    /// let reply = Event::reply_to(&question, json!("pong"));
+    /// assert_eq!(reply.in_reply_to_event(), Some(question.id()));
     /// ```
     pub fn reply_to(event: &Event, data: impl Into<Value>) -> Self {
-        let mut reply = Self::new("ftrack.meta.reply").data(data);
-        reply.target = Expression::equal("id", event.source_id().unwrap_or_default()).to_string();
+        let mut reply = Self::new("ftrack.meta.reply").with_data(data);
+        let sender = event.source_id().unwrap_or_default();
+        // An id that cannot be written makes a target that publishing rejects.
+        let quote = quote_for(sender).unwrap_or("\"");
+        reply.target = format!("id={quote}{sender}{quote}");
         reply.in_reply_to_event = Some(event.id.clone());
         reply
     }
@@ -112,34 +127,44 @@ impl Event {
         &self.topic
     }
 
-    /// What the event says.
-    pub fn get_data(&self) -> &Value {
+    /// The data, usually an object.
+    pub fn data(&self) -> &Value {
         &self.data
     }
 
-    /// What the event says, read as a type of your own.
+    /// The data, deserialised into a type of your own.
     ///
     /// # Errors
     ///
-    /// `BadResponse` if the data has another shape.
+    /// - [`ErrorKind::BadResponse`] if the data has another shape.
     ///
     /// ```
     /// #[derive(serde::Deserialize)]
     /// struct Done { frames: u32 }
-    /// let event = ftrack_api::Event::new("done").data(serde_json::json!({ "frames": 3 }));
+    /// let event = ftrack_api::Event::new("done").with_data(serde_json::json!({ "frames": 3 }));
     /// assert_eq!(event.data_as::<Done>()?.frames, 3);
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
-    pub fn data_as<'de, T: Deserialize<'de>>(&'de self) -> crate::Result<T> {
+    pub fn data_as<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
         T::deserialize(&self.data).map_err(|error| {
-            let message = format!("the data of event {} has another shape", self.topic);
-            crate::Error::new(crate::ErrorKind::BadResponse, message).because(error)
+            let message = format!("the data of event {} has an unexpected shape", self.topic);
+            Error::new(ErrorKind::BadResponse, message).because(error)
         })
     }
 
-    /// Who sent it: `id`, `user`, `host` or `applicationId`; for a reply the subscriber.
-    pub fn get_source(&self) -> &Map<String, Value> {
+    /// Who sent it: `id`, `user`, `host` or `applicationId`; in a reply, the subscriber.
+    pub fn source(&self) -> &Value {
         &self.source
+    }
+
+    /// Fails if the source is not an object.
+    pub(crate) fn check_source(&self) -> Result<()> {
+        if self.source.is_object() {
+            return Ok(());
+        }
+        let (topic, source) = (&self.topic, &self.source);
+        let message = format!("the source of event {topic} must be an object, not {source}");
+        Err(Error::new(ErrorKind::Validation, message))
     }
 
     /// The id of the hub, or for a reply of the subscriber, that sent it.
@@ -152,8 +177,8 @@ impl Event {
         self.source.get("user")?.get("username")?.as_str()
     }
 
-    /// The expression that selects the subscribers it is for; empty for everybody.
-    pub fn get_target(&self) -> &str {
+    /// The filter that selects the subscribers it is for; empty for everybody.
+    pub fn target(&self) -> &str {
         &self.target
     }
 
@@ -162,7 +187,7 @@ impl Event {
         &self.sent
     }
 
-    /// The id of the event that this one answers.
+    /// The id of the event that this one replies to.
     pub fn in_reply_to_event(&self) -> Option<&str> {
         self.in_reply_to_event.as_deref()
     }
@@ -173,7 +198,7 @@ impl Event {
         in_data.or_else(|| self.source.get("clientToken"))?.as_str()
     }
 
-    /// Keeps the event from subscribers that come after the current one.
+    /// Withholds the event from the subscribers after the current one.
     ///
     /// ```
     /// let event = ftrack_api::Event::new("studio.ping");
@@ -202,7 +227,7 @@ impl Event {
         &self,
         serializer: S,
         source: &impl Serialize,
-    ) -> Result<S::Ok, S::Error> {
+    ) -> std::result::Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("Event", 7)?;
         out.serialize_field("id", &self.id)?;
         out.serialize_field("topic", &self.topic)?;
@@ -216,9 +241,12 @@ impl Event {
 
     /// Adds what the sender left out of the source.
     pub(crate) fn complete_source(&mut self, defaults: &Map<String, Value>) {
+        let Value::Object(source) = &mut self.source else {
+            return;
+        };
         for (key, value) in defaults {
-            if !self.source.contains_key(key) {
-                self.source.insert(key.clone(), value.clone());
+            if !source.contains_key(key) {
+                source.insert(key.clone(), value.clone());
             }
         }
     }
@@ -231,6 +259,21 @@ struct Flag(AtomicBool);
 impl Clone for Flag {
     fn clone(&self) -> Self {
         Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl Candidate for Event {
+    fn find(&self, field: &Field) -> Option<Found<'_>> {
+        match field.root {
+            Root::Topic => field.text(self.topic()),
+            Root::Data => field.below(&self.data),
+            Root::Id => field.text(self.id()),
+            Root::Target => field.text(self.target()),
+            Root::Sent => field.below(self.sent()),
+            Root::InReplyTo => field.text(self.in_reply_to_event()?),
+            Root::Source => field.below(&self.source),
+            Root::Other => None,
+        }
     }
 }
 
@@ -249,43 +292,46 @@ impl fmt::Debug for Event {
 
 impl Serialize for Event {
     /// Exactly these seven keys: the Python client drops events with any other (SERVER.md E4).
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.write(serializer, &self.source)
     }
 }
 
-/// An event on its way out, whose source is completed without a copy of it.
+/// An outgoing event, whose source is completed without copying it.
 struct Outgoing<'a> {
     event: &'a Event,
     defaults: &'a Map<String, Value>,
 }
 
 impl Serialize for Outgoing<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.event
             .write(serializer, &Source(&self.event.source, self.defaults))
     }
 }
 
-/// What the sender said, and what is said otherwise.
-struct Source<'a>(&'a Map<String, Value>, &'a Map<String, Value>);
+/// What the sender gave, completed with the defaults.
+struct Source<'a>(&'a Value, &'a Map<String, Value>);
 
 impl Serialize for Source<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let missing = self.1.iter().filter(|(key, _)| !self.0.contains_key(*key));
-        serializer.collect_map(self.0.iter().chain(missing))
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Value::Object(given) = self.0 else {
+            return self.0.serialize(serializer);
+        };
+        let missing = self.1.iter().filter(|(key, _)| !given.contains_key(*key));
+        serializer.collect_map(given.iter().chain(missing))
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     /// Keys may be missing, null or unknown: JavaScript sends neither `sent` nor a target.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
         Ok(Self {
             id: wire.id.unwrap_or_default(),
             topic: wire.topic,
             data: wire.data,
-            source: wire.source.unwrap_or_default(),
+            source: Value::Object(wire.source.unwrap_or_default()),
             target: wire.target.unwrap_or_default(),
             sent: wire.sent,
             in_reply_to_event: wire.in_reply_to_event,
@@ -317,7 +363,9 @@ mod tests {
 
     #[test]
     fn has_exactly_the_keys_of_the_protocol() {
-        let event = Event::new("t").data(json!({"a": 1})).target("id=x");
+        let event = Event::new("t")
+            .with_data(json!({"a": 1}))
+            .with_target("id=x");
         let wire = serde_json::to_value(&event).unwrap();
         let mut keys: Vec<_> = wire.as_object().unwrap().keys().cloned().collect();
         keys.sort();
@@ -337,9 +385,9 @@ mod tests {
 
     #[test]
     fn the_source_is_completed_not_replaced() {
-        let map = |value: Value| value.as_object().cloned().unwrap();
-        let defaults = map(json!({"id": "hub", "user": {"username": "ada"}}));
-        let event = Event::new("t").source(map(json!({"id": "mine", "job": 7})));
+        let defaults = json!({"id": "hub", "user": {"username": "ada"}});
+        let defaults = defaults.as_object().cloned().unwrap();
+        let event = Event::new("t").with_source(json!({"id": "mine", "job": 7}));
         let text = event.to_json(&defaults);
         let wire: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({"id": "mine", "job": 7, "user": {"username": "ada"}});
@@ -356,7 +404,7 @@ mod tests {
             r#"{"topic":"t","sent":true,"source":{"id":"x","applicationId":"js"}}"#,
         ] {
             let event: Event = serde_json::from_str(text).unwrap();
-            assert_eq!((event.topic(), event.get_target()), ("t", ""), "{text}");
+            assert_eq!((event.topic(), event.target()), ("t", ""), "{text}");
         }
         for text in [
             "{}",
@@ -371,14 +419,13 @@ mod tests {
 
     #[test]
     fn a_reply_is_targeted_at_the_sender() {
-        let source = json!({"id": "hub"}).as_object().cloned().unwrap();
-        let question = Event::new("q").source(source);
+        let question = Event::new("q").with_source(json!({"id": "hub"}));
         let reply = Event::reply_to(&question, json!(1));
         assert_eq!(reply.topic(), "ftrack.meta.reply");
-        assert_eq!(reply.get_target(), "id=hub");
+        assert_eq!(reply.target(), "id=hub");
         assert_eq!(reply.in_reply_to_event(), Some(question.id()));
-        let source = json!({"id": "a b"}).as_object().cloned().unwrap();
-        let reply = Event::reply_to(&Event::new("q").source(source), json!(1));
-        assert_eq!(reply.get_target(), "id=\"a b\"");
+        let spaced = Event::new("q").with_source(json!({"id": "a b"}));
+        let reply = Event::reply_to(&spaced, json!(1));
+        assert_eq!(reply.target(), "id=\"a b\"");
     }
 }

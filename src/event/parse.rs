@@ -1,10 +1,71 @@
-//! Reading the text form of an expression.
+//! Parsing the text form of a filter.
+
+use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::expression::{Expression, MAX_DEPTH, Operator};
+use crate::event::filter::Filter;
+use crate::event::lexical::{MAX_DEPTH, is_name, is_plain, quoted_end, too_deep};
+use crate::event::matching::Comparison;
 
-/// Reads a whole expression.
-pub(crate) fn parse(text: &str) -> Result<Expression> {
+/// What a subscription takes as its filter: a text or a [`Filter`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event filter",
+    label = "expected a text such as \"topic=ftrack.update\", or an `event::Filter`"
+)]
+pub trait IntoFilter {
+    /// Parses or checks the filter.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Syntax`] if it is not a valid filter: the message says where and why.
+    fn into_filter(self) -> Result<Filter>;
+}
+
+impl IntoFilter for &str {
+    fn into_filter(self) -> Result<Filter> {
+        parse(self)
+    }
+}
+
+impl IntoFilter for &String {
+    fn into_filter(self) -> Result<Filter> {
+        parse(self)
+    }
+}
+
+impl IntoFilter for String {
+    fn into_filter(self) -> Result<Filter> {
+        parse(&self)
+    }
+}
+
+impl IntoFilter for Filter {
+    fn into_filter(self) -> Result<Filter> {
+        self.check()
+    }
+}
+
+impl IntoFilter for &Filter {
+    fn into_filter(self) -> Result<Filter> {
+        self.clone().check()
+    }
+}
+
+impl FromStr for Filter {
+    type Err = Error;
+
+    /// Parses the text form.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Syntax`] if it is not a valid filter: the message says where and why.
+    fn from_str(text: &str) -> Result<Self> {
+        parse(text)
+    }
+}
+
+/// Parses a whole filter.
+fn parse(text: &str) -> Result<Filter> {
     let mut parser = Parser {
         text,
         at: 0,
@@ -12,39 +73,13 @@ pub(crate) fn parse(text: &str) -> Result<Expression> {
     };
     parser.skip_blanks();
     if parser.at == text.len() {
-        return Err(Error::new(
-            ErrorKind::Syntax,
-            "the event expression is empty",
-        ));
+        return Err(Error::new(ErrorKind::Syntax, "the event filter is empty"));
     }
-    let expression = parser.any()?;
+    let filter = parser.any()?;
     if parser.at < text.len() {
         return Err(parser.expected("'and', 'or' or the end"));
     }
-    expression.check()
-}
-
-/// The quote that a value needs: none if it is plain, `None` if there is no way to write it.
-///
-/// The official client takes what stands between the quotes as it is, without escapes, so a
-/// value with both quotes cannot be written.
-pub(crate) fn quote_for(value: &str) -> Option<&'static str> {
-    if !value.is_empty() && value.bytes().all(is_plain) {
-        return Some("");
-    }
-    ["\"", "'"].into_iter().find(|quote| {
-        let closed = [value, quote].concat();
-        quoted_end(closed.as_bytes(), 0, quote.as_bytes()[0]) == Some(value.len())
-    })
-}
-
-/// Whether a name can be written as a field.
-pub(crate) fn is_field(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(is_name)
-}
-
-pub(crate) fn too_deep() -> String {
-    format!("the event expression nests deeper than {MAX_DEPTH}")
+    filter.check()
 }
 
 struct Parser<'a> {
@@ -55,7 +90,7 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     /// `or` binds loosest.
-    fn any(&mut self) -> Result<Expression> {
+    fn any(&mut self) -> Result<Filter> {
         let first = self.all()?;
         if !self.keyword("or") {
             return Ok(first);
@@ -64,10 +99,10 @@ impl<'a> Parser<'a> {
         while self.keyword("or") {
             parts.push(self.all()?);
         }
-        Ok(Expression::any(parts))
+        Ok(Filter::any(parts))
     }
 
-    fn all(&mut self) -> Result<Expression> {
+    fn all(&mut self) -> Result<Filter> {
         let first = self.not()?;
         if !self.keyword("and") {
             return Ok(first);
@@ -76,10 +111,10 @@ impl<'a> Parser<'a> {
         while self.keyword("and") {
             parts.push(self.not()?);
         }
-        Ok(Expression::all(parts))
+        Ok(Filter::all(parts))
     }
 
-    fn not(&mut self) -> Result<Expression> {
+    fn not(&mut self) -> Result<Filter> {
         let start = self.at;
         if self.keyword("not") {
             // A field may be called "not": then an operator follows.
@@ -104,17 +139,17 @@ impl<'a> Parser<'a> {
     }
 
     /// Keeps the parser's own recursion within bounds.
-    fn nested(&mut self, inner: fn(&mut Self) -> Result<Expression>) -> Result<Expression> {
+    fn nested(&mut self, inner: fn(&mut Self) -> Result<Filter>) -> Result<Filter> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Error::new(ErrorKind::Syntax, too_deep()));
         }
-        let expression = inner(self)?;
+        let filter = inner(self)?;
         self.depth -= 1;
-        Ok(expression)
+        Ok(filter)
     }
 
-    fn condition(&mut self) -> Result<Expression> {
+    fn condition(&mut self) -> Result<Filter> {
         let field = self.word(is_name);
         if field.is_empty() {
             return Err(self.expected("a field such as topic"));
@@ -124,18 +159,18 @@ impl<'a> Parser<'a> {
         self.skip_blanks();
         let value = self.value()?;
         self.skip_blanks();
-        Ok(Expression::compare(field, operator, value))
+        Ok(Filter::compare(field, operator, value))
     }
 
-    fn operator(&mut self) -> Result<Operator> {
+    fn operator(&mut self) -> Result<Comparison> {
         let rest = &self.text.as_bytes()[self.at..];
         let (operator, length) = match rest {
-            [b'!', b'=', ..] => (Operator::NotEqual, 2),
-            [b'>', b'=', ..] => (Operator::AtLeast, 2),
-            [b'<', b'=', ..] => (Operator::AtMost, 2),
-            [b'=', ..] => (Operator::Equal, 1),
-            [b'>', ..] => (Operator::Greater, 1),
-            [b'<', ..] => (Operator::Less, 1),
+            [b'!', b'=', ..] => (Comparison::NotEqual, 2),
+            [b'>', b'=', ..] => (Comparison::AtLeast, 2),
+            [b'<', b'=', ..] => (Comparison::AtMost, 2),
+            [b'=', ..] => (Comparison::Equal, 1),
+            [b'>', ..] => (Comparison::Greater, 1),
+            [b'<', ..] => (Comparison::Less, 1),
             _ => return Err(self.expected("one of = != >= <= > <")),
         };
         self.at += length;
@@ -146,7 +181,7 @@ impl<'a> Parser<'a> {
         let Some(quote @ (b'"' | b'\'')) = self.peek() else {
             let word = self.word(is_plain);
             if word.is_empty() {
-                return Err(self.expected("a value; put it into quotes if it has blanks"));
+                return Err(self.expected("a value; quote it if it contains blanks"));
             }
             return Ok(word);
         };
@@ -196,11 +231,8 @@ impl<'a> Parser<'a> {
 
     fn expected(&self, what: &str) -> Error {
         let found = match self.text.get(self.at..) {
-            Some("") | None => "it ends".to_string(),
-            Some(rest) => format!(
-                "{:?} stands there",
-                rest.chars().take(20).collect::<String>()
-            ),
+            Some("") | None => "found the end".to_string(),
+            Some(rest) => format!("found {:?}", rest.chars().take(20).collect::<String>()),
         };
         let at = self
             .text
@@ -208,35 +240,9 @@ impl<'a> Parser<'a> {
             .map_or(self.at, |before| before.chars().count())
             + 1;
         let text: String = self.text.chars().take(200).collect();
-        let message =
-            format!("event expression {text:?}, character {at}: expected {what}, {found}");
+        let message = format!("event filter {text:?}, character {at}: expected {what}, {found}");
         Error::new(ErrorKind::Syntax, message)
     }
-}
-
-/// Where a quoted value that starts at `start` ends: doubled quotes and quotes after a
-/// backslash belong to it, line breaks do not, as in the official client's parser.
-fn quoted_end(bytes: &[u8], start: usize, quote: u8) -> Option<usize> {
-    let mut at = start;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            // What follows is part of the value, whatever it is.
-            b'\\' => at += 2,
-            b'\n' | b'\r' => return None,
-            byte if *byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if *byte == quote => return Some(at),
-            _ => at += 1,
-        }
-    }
-    None
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
-}
-
-fn is_plain(byte: u8) -> bool {
-    is_name(byte) || matches!(byte, b'-' | b',' | b'/' | b'*' | b'@' | b'+')
 }
 
 #[cfg(test)]
@@ -287,7 +293,7 @@ mod tests {
             ),
             ("topic='a", "character 7: expected a closing quote"),
             ("topic='a\nb'", "closing quote"),
-            ("(topic=a", "character 9: expected ')', it ends"),
+            ("(topic=a", "character 9: expected ')', found the end"),
             ("topic=a)", "character 8: expected 'and'"),
             ("topic=a and", "character 12: expected a field"),
             ("töpic=a", "character 2"),

@@ -1,4 +1,4 @@
-//! The subscribers: kept in order, selected for an event, never called.
+//! The subscribers in calling order; this module selects them for an event and never calls them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,30 +6,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::expression::Expression;
+use crate::event::filter::Filter;
 use crate::event::model::Event;
 
-/// Somebody who wants certain events, and what is to be called for them.
+/// One subscriber: its filter, its metadata and its callback.
 pub(crate) struct Subscriber<C> {
-    pub(crate) expression: Expression,
+    pub(crate) filter: Filter,
     /// Always has an `id`; replies of this subscriber carry it as their source.
     pub(crate) metadata: Map<String, Value>,
-    /// The lower, the earlier.
+    /// Lower numbers are called earlier.
     pub(crate) priority: i32,
     pub(crate) ignore_own: bool,
     pub(crate) callback: C,
-    gone: AtomicBool,
+    unsubscribed: AtomicBool,
 }
 
 impl<C> Subscriber<C> {
-    pub(crate) fn new(expression: Expression, metadata: Map<String, Value>, callback: C) -> Self {
+    pub(crate) fn new(filter: Filter, metadata: Map<String, Value>, callback: C) -> Self {
         Self {
-            expression,
+            filter,
             metadata,
             priority: 100,
             ignore_own: false,
             callback,
-            gone: AtomicBool::new(false),
+            unsubscribed: AtomicBool::new(false),
         }
     }
 
@@ -40,9 +40,9 @@ impl<C> Subscriber<C> {
             .unwrap_or_default()
     }
 
-    /// Whether it was unsubscribed, maybe by a handler of the same event.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+    /// Whether it was unsubscribed, possibly by a handler of the same event.
+    pub(crate) fn is_unsubscribed(&self) -> bool {
+        self.unsubscribed.load(Ordering::Acquire)
     }
 }
 
@@ -58,7 +58,7 @@ impl<C> Registry<C> {
         }
     }
 
-    /// Puts a subscriber behind those of the same priority.
+    /// Inserts a subscriber after those of the same priority.
     pub(crate) fn add(&mut self, subscriber: Subscriber<C>) -> Result<Arc<Subscriber<C>>> {
         if self.get(subscriber.id()).is_some() {
             let message = format!("a subscriber with id {} exists already", subscriber.id());
@@ -71,24 +71,20 @@ impl<C> Registry<C> {
         Ok(subscriber)
     }
 
-    pub(crate) fn remove(&mut self, id: &str) -> Result<Arc<Subscriber<C>>> {
-        let found = self
+    /// Removes a subscriber, if there is one with this id.
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Subscriber<C>>> {
+        let is_it = |subscriber: &Arc<Subscriber<C>>| subscriber.id() == id;
+        let subscriber = self
             .subscribers
-            .iter()
-            .position(|subscriber| subscriber.id() == id);
-        let Some(at) = found else {
-            let message = format!("there is no subscriber with id {id}");
-            return Err(Error::new(ErrorKind::NotFound, message));
-        };
-        let subscriber = self.subscribers.remove(at);
-        subscriber.gone.store(true, Ordering::Release);
-        Ok(subscriber)
+            .remove(self.subscribers.iter().position(is_it)?);
+        subscriber.unsubscribed.store(true, Ordering::Release);
+        Some(subscriber)
     }
 
-    /// Takes all of them out.
+    /// Removes all of them.
     pub(crate) fn clear(&mut self) -> Vec<Arc<Subscriber<C>>> {
         for subscriber in &self.subscribers {
-            subscriber.gone.store(true, Ordering::Release);
+            subscriber.unsubscribed.store(true, Ordering::Release);
         }
         std::mem::take(&mut self.subscribers)
     }
@@ -103,22 +99,24 @@ impl<C> Registry<C> {
         self.subscribers.iter()
     }
 
-    /// Those who want this event, in order. `own` says that it is of our own making.
+    /// The subscribers of this event, in calling order. `own` says that this hub or its session
+    /// caused the event.
     ///
     /// # Errors
     ///
-    /// `Syntax` if the event's target cannot be read: then nobody gets it, as in Python.
+    /// - [`ErrorKind::Syntax`] if the event's target is not a valid filter: as in Python, nobody
+    ///   gets the event.
     pub(crate) fn select(&self, event: &Event, own: bool) -> Result<Vec<Arc<Subscriber<C>>>> {
-        let target = match event.get_target() {
+        let target = match event.target() {
             "" => None,
-            text => Some(text.parse::<Expression>()?),
+            text => Some(text.parse::<Filter>()?),
         };
         let wanted = |subscriber: &&Arc<Subscriber<C>>| {
             !(own && subscriber.ignore_own)
                 && target
                     .as_ref()
-                    .is_none_or(|target| target.matches(&subscriber.metadata))
-                && subscriber.expression.matches(event)
+                    .is_none_or(|target| target.matches_subscriber(&subscriber.metadata))
+                && subscriber.filter.matches(event)
         };
         Ok(self.subscribers.iter().filter(wanted).cloned().collect())
     }
@@ -131,12 +129,12 @@ mod tests {
 
     use super::*;
 
-    fn subscriber(id: &str, expression: &str, priority: i32) -> Subscriber<()> {
+    fn subscriber(id: &str, filter: &str, priority: i32) -> Subscriber<()> {
         let metadata = json!({"id": id, "kind": "test"})
             .as_object()
             .cloned()
             .unwrap();
-        let made = Subscriber::new(expression.parse().unwrap(), metadata, ());
+        let made = Subscriber::new(filter.parse().unwrap(), metadata, ());
         Subscriber { priority, ..made }
     }
 
@@ -178,12 +176,12 @@ mod tests {
             ("id=z", false, vec![]),
         ] {
             assert_eq!(
-                ids(&registry, &Event::new("x").target(target), own),
+                ids(&registry, &Event::new("x").with_target(target), own),
                 expected,
                 "{target}"
             );
         }
-        let event = Event::new("x").target("not an expression");
+        let event = Event::new("x").with_target("not a filter");
         assert_eq!(
             registry.select(&event, false).err().unwrap().kind(),
             ErrorKind::Syntax
@@ -196,11 +194,8 @@ mod tests {
         let first = registry.add(subscriber("a", "topic=x", 1)).unwrap();
         let error = registry.add(subscriber("a", "topic=y", 1)).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Duplicate);
-        registry.remove("a").unwrap();
-        assert!(first.is_gone());
-        assert_eq!(
-            registry.remove("a").err().unwrap().kind(),
-            ErrorKind::NotFound
-        );
+        assert!(registry.remove("a").is_some());
+        assert!(first.is_unsubscribed());
+        assert!(registry.remove("a").is_none());
     }
 }

@@ -1,74 +1,25 @@
-//! `ftrack.update`: what the server says has changed, under today's names.
+//! `ftrack.update`: what the server reports as changed, under the schema's names.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::model::Event;
-use crate::schema::{EntityType, Schema};
-use crate::value::EntityKey;
-
-/// Translates the names that the server uses in events.
-///
-/// The [`Schema`] can; so can a pair of closures. A name that is not known stays as it is.
-pub trait Names {
-    /// Today's name of an entity type, given the event's `entityType`, such as `show`.
-    fn entity_type(&self, legacy: &str) -> Option<String>;
-
-    /// Today's name of an attribute of this entity type, given the event's, such as `statusid`.
-    fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String>;
-}
-
-impl<T, A> Names for (T, A)
-where
-    T: Fn(&str) -> Option<String>,
-    A: Fn(&str, &str) -> Option<String>,
-{
-    fn entity_type(&self, legacy: &str) -> Option<String> {
-        self.0(legacy)
-    }
-
-    fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String> {
-        self.1(entity_type, legacy)
-    }
-}
-
-impl Names for Schema {
-    fn entity_type(&self, legacy: &str) -> Option<String> {
-        let matches = |entity_type: &&EntityType| {
-            let name = entity_type.alias().unwrap_or(entity_type.name());
-            name.eq_ignore_ascii_case(legacy)
-        };
-        let candidates: Vec<&EntityType> = self.entity_types().iter().filter(matches).collect();
-        // `task` is the alias of every kind of `TypedContext`: what all of them are is meant.
-        let is_base = |entity_type: &&&EntityType| {
-            let base = entity_type.base();
-            !candidates.iter().any(|other| Some(other.name()) == base)
-        };
-        let found = candidates.iter().find(is_base)?;
-        Some(found.name().to_string())
-    }
-
-    fn attribute(&self, entity_type: &str, legacy: &str) -> Option<String> {
-        let attributes = self.entity_type(entity_type).ok()?.attributes();
-        let found = attributes
-            .iter()
-            .find(|attribute| attribute.alias() == Some(legacy))?;
-        Some(found.name().to_string())
-    }
-}
+use crate::event::names::{attribute_named, entity_type_named};
+use crate::schema::{AttributeKind, Schema};
+use crate::value::{EntityKey, Value, datetime_from_wire, scalar, whole};
 
 /// The content of an `ftrack.update` event.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Update {
+pub struct UpdateEvent {
     /// What changed.
     pub entities: Vec<ChangedEntity>,
-    /// The ids of everything above what changed.
+    /// The ids of all parents of the changed entities.
     pub parents: Vec<String>,
     /// The token of the session that made the change.
     pub client_token: Option<String>,
-    /// The push token that the change was made with.
+    /// The push token of the request that made the change.
     pub push_token: Option<String>,
     /// The id of the user who made the change.
     pub user_id: Option<String>,
@@ -76,21 +27,21 @@ pub struct Update {
     pub username: Option<String>,
 }
 
-/// One entity in an [`Update`].
+/// One entity of an [`UpdateEvent`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ChangedEntity {
-    /// Today's name of its type, such as `Shot`.
+    /// The schema's name of its type, such as `Shot`.
     pub entity_type: String,
-    /// Its id: with the type, the key to load it.
+    /// Its id: together with the type, the key to load it.
     pub id: String,
     /// What happened to it.
     pub action: UpdateAction,
     /// Its changed attributes.
-    pub changes: Vec<Change>,
-    /// The entity itself, then what it is in, up to the project.
-    pub parents: Vec<Parent>,
-    /// The type as the event names it, such as `task` or `show`.
+    pub changes: Vec<AttributeChange>,
+    /// The entity itself, then its parents up to the project.
+    pub parents: Vec<UpdateParent>,
+    /// The type under the name that the event uses, such as `task` or `show`.
     pub legacy_type: String,
     /// The names of the changed attributes as the event lists them.
     pub keys: Vec<String>,
@@ -100,13 +51,16 @@ impl ChangedEntity {
     /// Its key, to load it with `session.get`.
     ///
     /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// use ftrack_api::Event;
-    /// # let event = Event::new("ftrack.update").data(serde_json::json!({ "entities": [{
-    /// #     "action": "add", "entityType": "task", "entity_type": "Shot", "entityId": "7a" }]}));
-    /// # let names = (|_: &str| None, |_: &str, _: &str| None);
-    /// let update = event.update(&names)?;
+    ///
+    /// let event = Event::new("ftrack.update").with_data(serde_json::json!({ "entities": [{
+    ///     "action": "add", "entityType": "task", "entity_type": "Shot", "entityId": "7a" }]}));
+    /// let update = event.update(session.schema())?;
     /// assert_eq!(update.entities[0].key().to_string(), "Shot(7a)");
-    /// # Ok::<(), ftrack_api::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self) -> EntityKey {
         EntityKey::new(&self.entity_type, &self.id)
@@ -125,97 +79,107 @@ pub enum UpdateAction {
     Remove,
     /// It has another parent.
     Move,
-    /// Something newer than this library.
+    /// An action that this library does not know.
     Other(String),
 }
 
 /// One changed attribute.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Change {
-    /// Today's name of the attribute; the key of a custom attribute.
+pub struct AttributeChange {
+    /// The schema's name of the attribute; for a custom attribute, its key.
     pub attribute: String,
-    /// The attribute as the event names it.
+    /// The attribute under the name that the event uses.
     pub legacy_attribute: String,
-    /// The value before, usually as text; null if there was none.
+    /// The value before: of the attribute's type, although events give most values as text. Of a
+    /// custom attribute, as the event gives it. Null if there was none.
     pub old: Value,
-    /// The value after, usually as text; null if there is none.
+    /// The value after, in the same form.
     pub new: Value,
 }
 
 /// One step from a [`ChangedEntity`] up to its project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Parent {
-    /// Today's name of its type.
+pub struct UpdateParent {
+    /// The schema's name of its type.
     pub entity_type: String,
     /// Its id.
     pub id: String,
-    /// The id of what it is in; none for the project.
+    /// The id of its own parent; `None` for the project.
     pub parent_id: Option<String>,
 }
 
 impl Event {
-    /// Reads an `ftrack.update` with its types and attributes under today's names.
+    /// Reads an `ftrack.update`: types and attributes under the schema's names, values in the
+    /// attributes' types.
     ///
     /// # Errors
     ///
-    /// `WrongType` for any other topic, `BadResponse` if the data has another shape.
+    /// - [`ErrorKind::WrongType`] if the event has another topic.
+    /// - [`ErrorKind::BadResponse`] if the data has an unexpected shape.
     ///
     /// ```
-    /// use ftrack_api::Event;
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::{Event, Value};
     /// use serde_json::json;
     ///
-    /// let event = Event::new("ftrack.update").data(json!({ "entities": [{
-    ///     "action": "update", "entityType": "task", "entity_type": "Shot", "entityId": "7a",
-    ///     "keys": ["statusid"], "changes": { "statusid": { "old": "1", "new": "2" } },
+    /// let event = Event::new("ftrack.update").with_data(json!({ "entities": [{
+    ///     "action": "update", "entityType": "task", "entity_type": "Task", "entityId": "7a",
+    ///     "keys": ["statusid", "bid"],
+    ///     "changes": { "statusid": { "old": "1", "new": "2" }, "bid": { "old": null, "new": "3600" } },
     /// }]}));
-    /// let names = (|_: &str| None, |_: &str, old: &str| {
-    ///     (old == "statusid").then(|| "status_id".to_string())
-    /// });
-    /// let update = event.update(&names)?;
-    /// assert_eq!(update.entities[0].entity_type, "Shot");
-    /// assert_eq!(update.entities[0].changes[0].attribute, "status_id");
-    /// # Ok::<(), ftrack_api::Error>(())
+    /// let update = event.update(session.schema())?;
+    /// let task = &update.entities[0];
+    /// assert_eq!((task.entity_type.as_str(), task.changes.len()), ("Task", 2));
+    /// let bid = task.changes.iter().find(|change| change.attribute == "bid");
+    /// assert_eq!(bid.map(|change| &change.new), Some(&Value::Number(3600.0)));
+    /// assert!(task.changes.iter().any(|change| change.attribute == "status_id"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn update(&self, names: &(impl Names + ?Sized)) -> Result<Update> {
+    pub fn update(&self, schema: &Schema) -> Result<UpdateEvent> {
         if self.topic() != "ftrack.update" {
-            let message = format!("event {} is no ftrack.update", self.topic());
+            let message = format!("expected an ftrack.update event, got {}", self.topic());
             return Err(Error::new(ErrorKind::WrongType, message));
         }
         let wire: WireUpdate = self.data_as()?;
-        let (user_id, username) = match wire.user {
-            Some(user) => (user.userid, user.name),
-            None => (None, None),
-        };
-        Ok(Update {
-            entities: wire
-                .entities
-                .into_iter()
-                .map(|entity| entity.translate(names))
-                .collect(),
+        let user = wire.user.unwrap_or_default();
+        let entities = wire.entities.into_iter();
+        Ok(UpdateEvent {
+            entities: entities.map(|entity| entity.translate(schema)).collect(),
             parents: wire.parents,
             client_token: self.client_token().map(str::to_string),
             push_token: wire.push_token,
-            user_id,
-            username,
+            user_id: user.userid,
+            username: user.name,
         })
     }
+}
+
+/// A member that may be missing or null.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The data as the server sends it (SERVER.md E6).
 #[derive(Deserialize)]
 struct WireUpdate {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     entities: Vec<WireEntity>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parents: Vec<String>,
     #[serde(rename = "pushToken")]
     push_token: Option<String>,
     user: Option<WireUser>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct WireUser {
     userid: Option<String>,
     name: Option<String>,
@@ -225,53 +189,54 @@ struct WireUser {
 struct WireEntity {
     #[serde(rename = "entityId")]
     id: String,
-    #[serde(rename = "entityType")]
-    legacy_type: Option<String>,
-    /// Today's name, where the server gives it.
+    #[serde(rename = "entityType", default, deserialize_with = "or_default")]
+    legacy_type: String,
+    /// The schema's name, where the server gives it.
     entity_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     action: String,
-    keys: Option<Vec<String>>,
-    changes: Option<Map<String, Value>>,
-    parents: Option<Vec<WireParent>>,
+    #[serde(default, deserialize_with = "or_default")]
+    keys: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    changes: Map<String, Json>,
+    #[serde(default, deserialize_with = "or_default")]
+    parents: Vec<WireParent>,
 }
 
 #[derive(Deserialize)]
 struct WireParent {
     #[serde(rename = "entityId")]
     id: String,
-    #[serde(rename = "entityType")]
-    legacy_type: Option<String>,
+    #[serde(rename = "entityType", default, deserialize_with = "or_default")]
+    legacy_type: String,
     entity_type: Option<String>,
     #[serde(rename = "parentId")]
     parent_id: Option<String>,
 }
 
 impl WireEntity {
-    fn translate(self, names: &(impl Names + ?Sized)) -> ChangedEntity {
-        let legacy_type = self.legacy_type.unwrap_or_default();
-        let entity_type = type_name(self.entity_type, &legacy_type, names);
-        let changes = self.changes.unwrap_or_default().into_iter();
-        let parents = self.parents.unwrap_or_default().into_iter();
+    fn translate(self, schema: &Schema) -> ChangedEntity {
+        let entity_type = type_name(self.entity_type, &self.legacy_type, schema);
+        let changes = self.changes.into_iter();
+        let parents = self.parents.into_iter();
         ChangedEntity {
             changes: changes
-                .map(|(name, change)| translate(&entity_type, name, change, names))
+                .map(|(name, change)| translate(&entity_type, name, change, schema))
                 .collect(),
-            parents: parents.map(|parent| parent.translate(names)).collect(),
+            parents: parents.map(|parent| parent.translate(schema)).collect(),
             id: self.id,
             action: UpdateAction::from(self.action),
-            keys: self.keys.unwrap_or_default(),
+            keys: self.keys,
             entity_type,
-            legacy_type,
+            legacy_type: self.legacy_type,
         }
     }
 }
 
 impl WireParent {
-    fn translate(self, names: &(impl Names + ?Sized)) -> Parent {
-        let legacy = self.legacy_type.unwrap_or_default();
-        Parent {
-            entity_type: type_name(self.entity_type, &legacy, names),
+    fn translate(self, schema: &Schema) -> UpdateParent {
+        UpdateParent {
+            entity_type: type_name(self.entity_type, &self.legacy_type, schema),
             id: self.id,
             parent_id: self.parent_id,
         }
@@ -290,46 +255,107 @@ impl From<String> for UpdateAction {
     }
 }
 
-fn type_name(given: Option<String>, legacy: &str, names: &(impl Names + ?Sized)) -> String {
-    given
-        .or_else(|| names.entity_type(legacy))
-        .unwrap_or_else(|| legacy.to_string())
+fn type_name(given: Option<String>, legacy: &str, schema: &Schema) -> String {
+    let known = || entity_type_named(schema, legacy).map(|found| found.name().to_string());
+    given.or_else(known).unwrap_or_else(|| legacy.to_string())
 }
 
 fn translate(
     entity_type: &str,
     legacy_attribute: String,
-    mut change: Value,
-    names: &(impl Names + ?Sized),
-) -> Change {
-    let known = names.attribute(entity_type, &legacy_attribute);
-    Change {
-        attribute: known.unwrap_or_else(|| legacy_attribute.clone()),
-        old: change.get_mut("old").map(Value::take).unwrap_or_default(),
-        new: change.get_mut("new").map(Value::take).unwrap_or_default(),
+    mut change: Json,
+    schema: &Schema,
+) -> AttributeChange {
+    let known = attribute_named(schema, entity_type, &legacy_attribute);
+    let mut take = |name: &str| {
+        let value = change.get_mut(name).map(Json::take).unwrap_or_default();
+        typed(known.map(|attribute| attribute.kind()), value)
+    };
+    AttributeChange {
+        old: take("old"),
+        new: take("new"),
+        attribute: known.map_or_else(
+            || legacy_attribute.clone(),
+            |attribute| attribute.name().to_string(),
+        ),
         legacy_attribute,
     }
+}
+
+/// A value of an event in the type of its attribute. Older servers give the database's text for
+/// everything (`"1"` for true), newer ones JSON's own types; what fits neither stays as it is.
+fn typed(kind: Option<&AttributeKind>, value: Json) -> Value {
+    let read = match (kind, &value) {
+        (Some(AttributeKind::Bool), Json::String(text)) => boolean(text),
+        (Some(AttributeKind::Bool), Json::Number(number)) => boolean(&number.to_string()),
+        (Some(AttributeKind::Integer), Json::String(text)) => integer(text).map(Value::Integer),
+        (Some(AttributeKind::Integer), Json::Number(number)) => {
+            integer(&number.to_string()).map(Value::Integer)
+        }
+        (Some(AttributeKind::Number), Json::String(text)) => number(text),
+        (Some(AttributeKind::Number), Json::Number(given)) => number(&given.to_string()),
+        (Some(AttributeKind::DateTime), Json::String(text)) => datetime(text),
+        (_, Json::Object(object)) => match (object.get("__type__"), object.get("value")) {
+            (Some(Json::String(kind)), Some(Json::String(text))) if kind == "datetime" => {
+                datetime(text)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let is_typed = !matches!(
+        kind,
+        None | Some(AttributeKind::Text | AttributeKind::Variable)
+    );
+    match (read, &value) {
+        (Some(read), _) => read,
+        // The database's text for no value.
+        (None, Json::String(text)) if text.is_empty() && is_typed => Value::Null,
+        (None, _) => scalar(&value).unwrap_or_else(|| value.into()),
+    }
+}
+
+fn boolean(text: &str) -> Option<Value> {
+    match text {
+        "1" | "true" | "True" => Some(Value::Bool(true)),
+        "0" | "false" | "False" => Some(Value::Bool(false)),
+        _ => None,
+    }
+}
+
+fn integer(text: &str) -> Option<i64> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse().ok().and_then(whole))
+}
+
+fn number(text: &str) -> Option<Value> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| number.is_finite())
+        .map(Value::Number)
+}
+
+/// With a `T` or a blank between date and time, or a date alone.
+fn datetime(text: &str) -> Option<Value> {
+    datetime_from_wire(&text.replacen(' ', "T", 1)).map(Value::DateTime)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use jiff::civil::datetime;
     use serde_json::json;
 
     use super::*;
 
-    fn names() -> impl Names {
-        let types = |legacy: &str| (legacy == "show").then(|| "Project".to_string());
-        let attributes = |entity_type: &str, legacy: &str| match (entity_type, legacy) {
-            ("Shot", "statusid") => Some("status_id".to_string()),
-            _ => None,
-        };
-        (types, attributes)
+    fn schema() -> Schema {
+        crate::event::names::schema_for_tests()
     }
 
     #[test]
     fn translates_names() {
-        let event = Event::new("ftrack.update").data(json!({
+        let event = Event::new("ftrack.update").with_data(json!({
             "clientToken": "me--1", "pushToken": "p", "parents": ["s", "p"],
             "user": {"userid": "u1", "name": "ada"},
             "entities": [
@@ -342,7 +368,7 @@ mod tests {
                 {"action": "glow", "entityType": "show", "entityId": "p", "changes": null}
             ]
         }));
-        let update = event.update(&names()).unwrap();
+        let update = event.update(&schema()).unwrap();
         let [shot, project] = &update.entities[..] else {
             unreachable!("two entities");
         };
@@ -350,18 +376,18 @@ mod tests {
             (shot.entity_type.as_str(), &shot.action),
             ("Shot", &UpdateAction::Move)
         );
-        let status = shot
-            .changes
-            .iter()
-            .find(|change| change.attribute == "status_id")
-            .unwrap();
-        assert_eq!((&status.old, &status.new), (&json!("1"), &Value::Null));
-        let custom = shot
-            .changes
-            .iter()
-            .find(|change| change.attribute == "fstart")
-            .unwrap();
-        assert_eq!((&custom.old, &custom.new), (&Value::Null, &json!(3)));
+        let of = |name: &str| {
+            let mut changes = shot.changes.iter();
+            changes.find(|change| change.attribute == name).unwrap()
+        };
+        assert_eq!(
+            (&of("status_id").old, &of("status_id").new),
+            (&Value::from("1"), &Value::Null)
+        );
+        assert_eq!(
+            (&of("fstart").old, &of("fstart").new),
+            (&Value::Null, &Value::Integer(3))
+        );
         assert_eq!(shot.parents[1].entity_type, "Project");
         assert_eq!(
             (project.entity_type.as_str(), project.changes.len()),
@@ -373,16 +399,72 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_topics_and_shapes() {
-        let other = Event::new("ftrack.upgrade").update(&names()).unwrap_err();
+    fn values_have_the_types_of_their_attributes() {
+        let when = Value::DateTime(datetime(2024, 10, 29, 22, 0, 0, 0));
+        let day = Value::DateTime(datetime(2024, 10, 29, 0, 0, 0, 0));
+        for (column, given, expected) in [
+            ("isopen", json!("1"), Value::Bool(true)),
+            ("isopen", json!("0"), Value::Bool(false)),
+            ("isopen", json!(1), Value::Bool(true)),
+            ("isopen", json!(true), Value::Bool(true)),
+            ("isopen", json!("perhaps"), Value::from("perhaps")),
+            ("isopen", json!(""), Value::Null),
+            ("sort", json!("256"), Value::Integer(256)),
+            ("sort", json!("256.0"), Value::Integer(256)),
+            ("sort", json!(256), Value::Integer(256)),
+            ("sort", json!("256.5"), Value::from("256.5")),
+            ("bid", json!("256"), Value::Number(256.0)),
+            ("bid", json!(256), Value::Number(256.0)),
+            ("bid", json!("2.5"), Value::Number(2.5)),
+            ("bid", json!("inf"), Value::from("inf")),
+            ("bid", json!(""), Value::Null),
+            ("startdate", json!("2024-10-29T22:00:00"), when.clone()),
+            ("startdate", json!("2024-10-29 22:00:00"), when.clone()),
+            (
+                "startdate",
+                json!({"__type__": "datetime", "value": "2024-10-29T22:00:00"}),
+                when,
+            ),
+            ("startdate", json!("2024-10-29"), day),
+            ("name", json!("256"), Value::from("256")),
+            ("name", json!(""), Value::from("")),
+            ("statusid", json!("2"), Value::from("2")),
+            ("custom", json!("1"), Value::from("1")),
+            ("custom", json!(["a"]), Value::from(json!(["a"]))),
+            ("bid", Json::Null, Value::Null),
+        ] {
+            let changes = json!({column: {"old": given, "new": given}});
+            let event = Event::new("ftrack.update").with_data(json!({"entities": [
+                {"entityType": "task", "entity_type": "Shot", "entityId": "s", "changes": changes}
+            ]}));
+            let update = event.update(&schema()).unwrap();
+            let change = &update.entities[0].changes[0];
+            assert_eq!(change.new, expected, "{column} {given}");
+            assert_eq!(change.old, expected, "{column} {given}");
+        }
+    }
+
+    #[test]
+    fn null_counts_as_missing() {
+        let nulls = json!({"clientToken": null, "pushToken": null, "parents": null, "user": null,
+            "entities": [{"entityId": "s", "entityType": null, "entity_type": null, "action": null,
+                          "keys": null, "changes": null, "parents": null}]});
+        let update = Event::new("ftrack.update").with_data(nulls);
+        let update = update.update(&schema()).unwrap();
+        assert_eq!(update.entities[0].id, "s");
+        let none = Event::new("ftrack.update").with_data(json!({"entities": null}));
+        assert!(none.update(&schema()).unwrap().entities.is_empty());
+    }
+
+    #[test]
+    fn rejects_other_topics_and_shapes() {
+        let other = Event::new("ftrack.upgrade").update(&schema()).unwrap_err();
         assert_eq!(other.kind(), ErrorKind::WrongType);
         let data = json!({"entities": [{"entityId": 5}]});
-        let bad = Event::new("ftrack.update")
-            .data(data)
-            .update(&names())
-            .unwrap_err();
+        let bad = Event::new("ftrack.update").with_data(data);
+        let bad = bad.update(&schema()).unwrap_err();
         assert_eq!(bad.kind(), ErrorKind::BadResponse);
-        let empty = Event::new("ftrack.update").update(&names()).unwrap();
+        let empty = Event::new("ftrack.update").update(&schema()).unwrap();
         assert!(empty.entities.is_empty());
     }
 }

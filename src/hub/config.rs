@@ -1,237 +1,266 @@
-//! What an event hub is told when it is made.
+//! The configuration of an event hub.
 
 use std::fmt;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{self, ApiKey, Config, Network, NetworkConfig, Problems};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::{self, ApiKey, Config, Network, Problems, Redactor};
+use crate::error::Result;
 use crate::transport::Dialer;
 
 /// Where an [`EventHub`](crate::EventHub) connects to, as whom and how.
 ///
-/// `Debug` shows neither the key nor headers, cookies and the proxy, which may hold secrets.
+/// The setters accept everything; what is invalid is reported by
+/// [`connect`](crate::EventHub::connect), all of it at once. `Debug` shows neither the key nor
+/// headers, cookies and the proxy, which may contain secrets.
+///
+/// ```
+/// use ftrack_api::hub::HubConfig;
+/// use ftrack_api::{ErrorKind, EventHub};
+///
+/// let config = HubConfig::new("ftp://studio", "ada", "secret").header("bad name", "x");
+/// assert!(!format!("{config:?}").contains("secret"));
+/// let error = EventHub::new(config).connect().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Configuration);
+/// assert!(error.to_string().contains("ftp") && error.to_string().contains("bad name"));
+/// ```
 #[derive(Clone)]
+#[must_use = "it does nothing until an `EventHub` is created from it"]
 pub struct HubConfig {
-    pub(crate) server_url: Url,
-    pub(crate) api_user: String,
-    pub(crate) api_key: ApiKey,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) dialer: Dialer,
-    pub(crate) client_token: Option<String>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) publish_timeout: Duration,
-    pub(crate) attempts: Option<u32>,
-    pub(crate) outgoing_limit: usize,
-    pub(crate) incoming_limit: usize,
-    /// How long the thread leaves the socket alone after a packet that nobody waits for.
-    pub(crate) rest: Duration,
-    /// How long the server may take to acknowledge an event.
-    pub(crate) ack_timeout: Duration,
+    server_url: String,
+    api_user: String,
+    api_key: ApiKey,
+    headers: Vec<(String, String)>,
+    cookies: Vec<(String, String)>,
+    reached_by: ReachedBy,
+    pub(super) client_token: Option<String>,
+    pub(super) connect_timeout: Duration,
+    pub(super) publish_timeout: Duration,
+    pub(super) attempts: Option<u32>,
+    pub(super) outgoing_limit: usize,
+    pub(super) incoming_limit: usize,
 }
 
-/// The most bytes of unacknowledged events that are kept.
-pub(crate) const OUTGOING_BYTES: usize = 64 * 1024 * 1024;
-/// The most bytes of one event; servers close the connection at 100 MB.
-pub(crate) const EVENT_BYTES: usize = 16 * 1024 * 1024;
+/// How the server is reached.
+#[derive(Clone)]
+enum ReachedBy {
+    /// Completed from the environment when the hub is created.
+    Network(Network),
+    /// As the session reaches it: the environment is not read again.
+    Session(Dialer),
+}
+
+/// The most bytes of unacknowledged events.
+pub(super) const MAX_OUTGOING_BYTES: usize = 64 * 1024 * 1024;
+/// The most bytes of one published event; servers close the connection at 100 MB.
+pub(super) const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
 impl HubConfig {
     /// A configuration with the proxy and the certificates of the environment (see [`Network`]),
-    /// 30 seconds to connect, and queues of 65,536 events in each direction.
-    ///
-    /// # Errors
-    ///
-    /// `Configuration` if the URL is none of http or https (a missing scheme means https), or if
-    /// the environment names a proxy that cannot be used.
-    ///
-    /// ```
-    /// let config = ftrack_api::HubConfig::new("https://studio.example.com", "ada", "secret")?;
-    /// assert!(!format!("{config:?}").contains("secret"));
-    /// # Ok::<(), ftrack_api::Error>(())
-    /// ```
-    pub fn new(server_url: &str, api_user: &str, api_key: &str) -> Result<Self> {
-        let server_url = config::parse_server_url(server_url)
-            .map_err(|problem| Error::new(ErrorKind::Configuration, problem))?;
-        Ok(Self {
-            server_url,
-            api_user: sendable("API user", api_user)?,
-            api_key: ApiKey::new(sendable("API key", api_key)?),
-            ..Self::with(Dialer::new(resolve(Network::new())?))
-        })
-    }
-
-    /// The defaults.
-    fn with(dialer: Dialer) -> Self {
+    /// 30 seconds to connect, and queues of 65,536 events in each direction. A server URL without
+    /// a scheme is taken as https.
+    pub fn new(
+        server_url: impl Into<String>,
+        api_user: impl Into<String>,
+        api_key: impl Into<String>,
+    ) -> Self {
         Self {
-            server_url: Url::parse("http://localhost").expect("it is a URL"),
-            api_user: String::new(),
-            api_key: ApiKey::new(""),
+            server_url: server_url.into(),
+            api_user: api_user.into(),
+            api_key: ApiKey::new(api_key),
             headers: Vec::new(),
             cookies: Vec::new(),
-            dialer,
+            reached_by: ReachedBy::Network(Network::new()),
             client_token: None,
             connect_timeout: Duration::from_secs(30),
             publish_timeout: Duration::from_secs(30),
             attempts: None,
             outgoing_limit: 65_536,
             incoming_limit: 65_536,
-            rest: Duration::from_millis(10),
-            ack_timeout: Duration::from_secs(30),
-        }
-    }
-
-    /// That of a session, whose settings were checked before.
-    pub(crate) fn of_session(config: &Config, dialer: Dialer) -> Self {
-        Self {
-            server_url: config.server_url.clone(),
-            api_user: config.api_user.clone(),
-            api_key: config.api_key.clone(),
-            headers: config.headers.clone(),
-            client_token: Some(config.client_token.clone()),
-            connect_timeout: config.timeout,
-            ..Self::with(dialer)
         }
     }
 
     /// Adds a header to the requests that open a connection.
-    ///
-    /// # Errors
-    ///
-    /// `Configuration` if it cannot stand in a header.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
-            let message = format!("{name:?} is no header name");
-            return Err(Error::new(ErrorKind::Configuration, message));
-        }
-        let value = sendable(&format!("header {name}"), value)?;
-        self.headers.push((name.to_string(), value));
-        Ok(self)
-    }
-
-    /// Adds a cookie to the requests that open a connection.
-    ///
-    /// # Errors
-    ///
-    /// `Configuration` if it cannot stand in a header.
-    pub fn cookie(mut self, name: &str, value: &str) -> Result<Self> {
-        let name = sendable("cookie name", name)?;
-        let value = sendable(&format!("cookie {name}"), value)?;
-        self.cookies.push((name, value));
-        Ok(self)
-    }
-
-    /// Uses this proxy and these certificates, the same as for HTTP. The limits of a request do
-    /// not count here.
-    ///
-    /// # Errors
-    ///
-    /// `Configuration` for a proxy that cannot be used.
-    pub fn network(self, network: Network) -> Result<Self> {
-        Ok(self.dialer(Dialer::new(resolve(network)?)))
-    }
-
-    /// Opens connections with this one.
-    pub(crate) fn dialer(mut self, dialer: Dialer) -> Self {
-        self.dialer = dialer;
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The token that marks changes of the same session; see `EventHub::is_own`.
-    #[must_use]
+    /// Adds a cookie to the requests that open a connection.
+    pub fn cookie(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.cookies.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the proxy and the certificates, as for requests. The limits of a request have no
+    /// effect here.
+    pub fn network(mut self, network: Network) -> Self {
+        self.reached_by = ReachedBy::Network(network);
+        self
+    }
+
+    /// The server, the credentials, the headers and the connections of a session.
+    pub(crate) fn of_session(config: &Config, dialer: Dialer) -> Self {
+        let this = Self::new(
+            config.server_url.as_str(),
+            &config.api_user,
+            config.api_key.reveal(),
+        );
+        Self {
+            headers: config.headers.clone(),
+            reached_by: ReachedBy::Session(dialer),
+            client_token: Some(config.client_token.clone()),
+            connect_timeout: config.timeout,
+            ..this
+        }
+    }
+
+    /// Sets the token that marks changes of the same session; see
+    /// [`is_own`](crate::EventHub::is_own).
     pub fn client_token(mut self, token: impl Into<String>) -> Self {
         self.client_token = Some(token.into());
         self
     }
 
-    /// Gives `connect`, and each later attempt, so long.
-    #[must_use]
+    /// Sets how long an attempt to connect may take, from the look-up of the host name until the
+    /// server has accepted the connection. 30 seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Lets `publish` wait so long for room when the queue of outgoing events is full.
-    #[must_use]
+    /// Sets how long `publish` waits for room when the queue of outgoing events is full. 30
+    /// seconds by default.
     pub fn publish_timeout(mut self, timeout: Duration) -> Self {
         self.publish_timeout = timeout;
         self
     }
 
-    /// Gives up after so many failed attempts to reconnect in a row; by default never.
-    #[must_use]
+    /// Sets how many attempts to reconnect may fail in a row before the hub gives up, at least
+    /// one. By default it never does.
     pub fn reconnect_attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts.max(1));
         self
     }
 
-    /// Keeps at most so many events that the server has not acknowledged yet.
-    #[must_use]
+    /// Sets how many published events may wait for the server's acknowledgement, at least one.
     pub fn outgoing_limit(mut self, events: usize) -> Self {
         self.outgoing_limit = events.max(1);
         self
     }
 
-    /// Keeps at most so many events that nobody has waited for yet; then the oldest is dropped.
-    #[must_use]
+    /// Sets how many events may wait to be handled, at least one; beyond that the oldest are
+    /// dropped.
     pub fn incoming_limit(mut self, events: usize) -> Self {
         self.incoming_limit = events.max(1);
         self
     }
 
-    /// Host and port as a `Host` header and a `CONNECT` request name them.
-    pub(crate) fn authority(&self, always_port: bool) -> String {
-        let host = self.server_url.host_str().unwrap_or_default();
-        match self.server_url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None if always_port => format!("{host}:{}", self.port()),
-            None => host.to_string(),
-        }
+    pub(super) fn api_user(&self) -> &str {
+        &self.api_user
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.server_url.port_or_known_default().unwrap_or(443)
+    /// What a thread needs to connect.
+    ///
+    /// # Errors
+    ///
+    /// - `Configuration` with everything that is invalid.
+    pub(super) fn resolve(&self) -> Result<Endpoint> {
+        let mut problems = Problems::default();
+        let key = self.api_key.reveal();
+        let url = match config::looks_like_url(key) {
+            true => {
+                problems.add(
+                    "the API key looks like a URL, and is not shown; check whether the server URL \
+                     and the API key are swapped",
+                );
+                None
+            }
+            false => problems.note(config::parse_server_url(&self.server_url)),
+        };
+        let dialer = match &self.reached_by {
+            ReachedBy::Session(dialer) => dialer.clone(),
+            ReachedBy::Network(network) => {
+                let network = network.clone();
+                Dialer::new(network.resolve(&config::variable, &mut problems))
+            }
+        };
+        problems.note(config::check_value("user name", &self.api_user));
+        problems.note(config::check_value("API key", key));
+        config::check_headers(&self.headers, &mut problems);
+        for (name, value) in &self.cookies {
+            problems.note(config::check_value("name of a cookie", name));
+            problems.note(config::check_value(&format!("cookie {name:?}"), value));
+        }
+        let secrets = self.headers.iter().cloned();
+        let secrets: Vec<_> = secrets
+            .chain(config::cookie_header(&self.cookies))
+            .collect();
+        let redactor = Redactor::new(&self.api_key, &secrets);
+        problems.check(|text| redactor.redact(text))?;
+        Ok(Endpoint {
+            url: url.expect("a missing one is a problem"),
+            api_user: self.api_user.clone(),
+            api_key: self.api_key.clone(),
+            headers: self.headers.clone(),
+            cookies: self.cookies.clone(),
+            dialer,
+            connect_timeout: self.connect_timeout,
+            redactor,
+        })
+    }
+}
+
+/// A valid configuration, as far as connecting needs it.
+pub(super) struct Endpoint {
+    pub(super) url: Url,
+    pub(super) api_user: String,
+    pub(super) api_key: ApiKey,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) cookies: Vec<(String, String)>,
+    pub(super) dialer: Dialer,
+    pub(super) connect_timeout: Duration,
+    pub(super) redactor: Redactor,
+}
+
+impl Endpoint {
+    /// Host and port as a `Host` header names them; always with the port if wanted.
+    pub(super) fn authority(&self, with_port: bool) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match (self.url.port(), self.url.port_or_known_default()) {
+            (Some(port), _) => format!("{host}:{port}"),
+            (None, Some(port)) if with_port => format!("{host}:{port}"),
+            _ => host.to_string(),
+        }
     }
 }
 
 impl fmt::Debug for HubConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = config::parse_server_url(&self.server_url).ok();
         f.debug_struct("HubConfig")
-            .field("server", &self.authority(true))
+            .field("server", &url.as_ref().and_then(Url::host_str))
             .field("api_user", &self.api_user)
-            .field(
-                "proxy",
-                &self.dialer.network().proxy_for(&self.server_url).is_some(),
-            )
             .field("client_token", &self.client_token)
             .finish_non_exhaustive()
     }
-}
-
-fn resolve(network: Network) -> Result<NetworkConfig> {
-    let mut problems = Problems::default();
-    let network = network.resolve(&config::variable, &mut problems);
-    problems.check(str::to_owned).map(|()| network)
-}
-
-/// What can stand in a header; the value itself stays out of the message.
-fn sendable(what: &str, value: &str) -> Result<String> {
-    if value.chars().any(char::is_control) {
-        let message = format!("the {what} holds a control character, maybe a line break");
-        return Err(Error::new(ErrorKind::Configuration, message));
-    }
-    Ok(value.to_string())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+
+    fn problems(config: &HubConfig) -> String {
+        let error = config.resolve().err().expect("an invalid configuration");
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        error.to_string()
+    }
 
     #[test]
-    fn refuses_what_cannot_be_used() {
+    fn reports_everything_that_is_invalid() {
         for url in [
             "",
             "ftp://studio",
@@ -239,16 +268,29 @@ mod tests {
             "file:///x",
             "http://me:pass@h",
         ] {
-            let error = HubConfig::new(url, "u", "k").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Configuration, "{url}");
-            assert!(!error.to_string().contains("pass"), "{error}");
+            let problem = problems(&HubConfig::new(url, "u", "k"));
+            assert!(!problem.contains("pass"), "{problem}");
         }
-        let error = HubConfig::new("http://h", "u", "sec\nret").unwrap_err();
-        assert!(!error.to_string().contains("sec"), "{error}");
-        let config = HubConfig::new("http://h", "u", "k").unwrap();
-        assert!(config.clone().header("a b", "x").is_err());
-        assert!(config.clone().header("a", "x\r\nb: c").is_err());
-        assert!(config.cookie("a", "\n").is_err());
+        let config = HubConfig::new("http://h", "u\n", "sec\nret")
+            .header("a b", "x")
+            .header("a", "x\r\nb: c")
+            .cookie("c", "\n")
+            .network(Network::new().proxy("gopher://proxy"));
+        let all = problems(&config);
+        for expected in [
+            "user name",
+            "API key",
+            "header \"a b\"",
+            "header \"a\"",
+            "cookie \"c\"",
+            "proxy",
+        ] {
+            assert!(all.contains(expected), "{expected}: {all}");
+        }
+        assert!(
+            !all.contains("ret cannot") && !all.contains("sec\n"),
+            "{all}"
+        );
     }
 
     #[test]
@@ -259,22 +301,23 @@ mod tests {
             ("https://h:8443", "h:8443", "h:8443"),
             ("http://[::1]:90", "[::1]:90", "[::1]:90"),
         ] {
-            let config = HubConfig::new(url, "u", "k").unwrap();
-            assert_eq!(config.authority(false), short, "{url}");
-            assert_eq!(config.authority(true), long, "{url}");
+            let endpoint = HubConfig::new(url, "u", "k").resolve().unwrap();
+            assert_eq!(endpoint.authority(false), short, "{url}");
+            assert_eq!(endpoint.authority(true), long, "{url}");
         }
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let config = HubConfig::new("http://h", "u", "top-secret").unwrap();
-        let config = config
+        let config = HubConfig::new("http://h", "u", "top-secret")
             .header("x", "top-secret")
-            .unwrap()
             .cookie("y", "top-secret")
-            .unwrap();
-        let network = Network::new().proxy("http://me:top-secret@proxy:3128");
-        let config = config.network(network).unwrap();
+            .network(Network::new().proxy("http://me:top-secret@proxy:3128"));
         assert!(!format!("{config:?}").contains("top-secret"));
+        // Both in the wrong place.
+        let swapped = HubConfig::new("top-secret", "u", "http://h");
+        let in_url = HubConfig::new("http://h/?key=top-secret", "u", "k");
+        assert!(!format!("{in_url:?}").contains("top-secret"));
+        assert!(!format!("{swapped:?}").contains("http://h"));
     }
 }

@@ -1,6 +1,7 @@
-//! Waiting for events and calling handlers, in the caller's thread and without locks.
+//! Waiting for events and calling handlers, on the caller's thread and without locks.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,35 +10,39 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::event::{Event, Subscriber};
-use crate::hub::shared::{Counters, not_connected};
+use crate::hub::line::Command;
+use crate::hub::shared::Counters;
+use crate::hub::status::not_connected;
 use crate::hub::{Callback, EventHub, Inner};
 
-/// What is called for a reply.
+/// The callback for replies to an event.
 pub(super) type OnReply = Arc<dyn Fn(&Event) -> anyhow::Result<()> + Send + Sync + 'static>;
 
 impl EventHub {
-    /// Waits for events and calls their handlers; for ever with `None`.
+    /// Waits for events and calls their handlers for this long, or forever with `None`.
     ///
-    /// Goes on while a lost connection is replaced. Returns early, without error, when the hub
-    /// is disconnected, also from inside a handler or by another thread. Events that were
-    /// waiting are handled first.
+    /// It goes on while a lost connection is replaced, and returns early, without an error, when
+    /// the hub is disconnected, be it by a handler or by another thread. Queued events are handled
+    /// first.
     ///
     /// # Errors
     ///
-    /// `Connection` if the hub is not connected, or as what the hub failed with when it gave up.
+    /// - `Connection` if the hub is not connected.
+    /// - `Closed` if the hub belongs to a session that is closed.
+    /// - The error with which the hub gave up, if it did: no events follow.
     ///
     /// ```no_run
-    /// # use ftrack_api::{EventHub, HubConfig};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:8080", "ada", "key")?);
+    /// # use ftrack_api::{EventHub, hub::HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:8080", "ada", "key"));
     /// hub.connect()?;
     /// hub.wait(std::time::Duration::from_secs(5))?;
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn wait(&self, duration: impl Into<Option<Duration>>) -> Result<()> {
         let deadline = deadline(duration.into());
-        let mut watched = false;
+        let mut was_running = false;
         loop {
-            match self.receive(deadline, &mut watched)? {
+            match self.receive(deadline, &mut was_running)? {
                 Received::Event(event) => drop(self.dispatch(&event, true)),
                 Received::Ended | Received::Late => return Ok(()),
             }
@@ -47,21 +52,17 @@ impl EventHub {
         }
     }
 
-    /// Calls the handlers of the events that are waiting, and answers how many there were.
-    /// Never waits: made for the idle callback of a host application.
+    /// Calls the handlers of the queued events, and returns how many events there were. Never
+    /// waits: for the idle callback of a host application.
     ///
     /// ```
-    /// # use ftrack_api::{EventHub, HubConfig};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+    /// # use ftrack_api::{EventHub, hub::HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
     /// assert_eq!(hub.poll(), 0);
-    /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn poll(&self) -> usize {
         self.inner.report_undelivered();
-        if let Some(remote) = self.inner.line.running() {
-            remote.glance();
-        }
-        // Only what is there now: handlers may publish more.
+        // Only what is queued now: handlers may publish more.
         let waiting = self.inner.shared.incoming().len();
         let events = self.inner.shared.incoming().try_iter().take(waiting);
         events
@@ -69,18 +70,18 @@ impl EventHub {
             .count()
     }
 
-    /// Waits for the next event that somebody has subscribed to and returns it, without calling
-    /// handlers; `None` if none comes in time or the hub is disconnected. Subscribe with
+    /// Waits for the next event that any subscriber selects and returns it, without calling
+    /// handlers; `None` if none arrives in time, or the hub is disconnected. Subscribe with
     /// [`listen`](Self::listen).
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// As for [`wait`](Self::wait).
     pub fn next(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Event>> {
         let deadline = deadline(timeout.into());
-        let mut watched = false;
+        let mut was_running = false;
         loop {
-            match self.receive(deadline, &mut watched)? {
+            match self.receive(deadline, &mut was_running)? {
                 Received::Event(event) => {
                     if !self.select(&event).is_empty() {
                         return Ok(Some(event));
@@ -91,12 +92,13 @@ impl EventHub {
         }
     }
 
-    /// Calls the handlers of this hub in order of priority, here and now, and answers what they
+    /// Calls the handlers of this hub in order of priority, on this thread, and returns what they
     /// returned, without the `None`s. Nothing is sent to the server.
     ///
     /// ```
-    /// # use ftrack_api::{Event, EventHub, HubConfig, SubscribeOptions};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+    /// # use ftrack_api::hub::{HubConfig, SubscribeOptions};
+    /// # use ftrack_api::{Event, EventHub};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
     /// use serde_json::json;
     /// hub.subscribe("topic=studio.path", |_| Ok(Some(json!("second"))))?;
     /// let first = SubscribeOptions::new().priority(1);
@@ -109,25 +111,26 @@ impl EventHub {
         self.dispatch(&event, false)
     }
 
-    /// Calls everybody who wants the event, and answers what they returned.
+    /// Calls the handlers of the event, and returns what they returned.
     fn dispatch(&self, event: &Event, reply: bool) -> Vec<Value> {
         if let Some(original) = event.in_reply_to_event() {
             let callback = self.inner.replies.lock().get(original);
             if let Some(callback) = callback {
-                self.inner.guarded("on_reply", event, || callback(event));
+                self.inner.guarded(&"on_reply", event, || callback(event));
             }
         }
         let mut results = Vec::new();
         for subscriber in self.select(event) {
-            if subscriber.is_gone() {
+            if subscriber.is_unsubscribed() {
                 continue;
             }
-            let answer = self
+            let name = Named(&subscriber);
+            let returned = self
                 .inner
-                .guarded(subscriber.id(), event, || (subscriber.callback)(event));
-            if let Some(Some(data)) = answer {
+                .guarded(&name, event, || (subscriber.callback)(event));
+            if let Some(Some(data)) = returned {
                 if reply {
-                    self.answer(event, &data, &subscriber);
+                    self.reply(event, &data, &subscriber);
                 }
                 results.push(data);
             }
@@ -142,45 +145,38 @@ impl EventHub {
         let chosen = self.inner.registry.read().select(event, self.is_own(event));
         chosen.unwrap_or_else(|error| {
             log::error!(
-                "event hub: event {} has an unreadable target: {error}",
+                "event hub: the target of event {} is invalid: {error}",
                 event.id()
             );
             Vec::new()
         })
     }
 
-    fn answer(&self, event: &Event, data: &Value, subscriber: &Subscriber<Callback>) {
-        let source = Some(subscriber.metadata.clone());
-        if let Err(error) = self.publish_reply(event, data.clone(), source) {
-            let (id, topic) = (subscriber.id(), event.topic());
-            log::error!("event hub: the reply of {id} to {topic} was not sent: {error}");
+    fn reply(&self, event: &Event, data: &Value, subscriber: &Subscriber<Callback>) {
+        let reply = Event::reply_to(event, data.clone()).with_source(subscriber.metadata.clone());
+        if let Err(error) = self.publish(reply) {
+            let topic = event.topic();
+            let name = Named(subscriber);
+            log::error!("event hub: the reply of {name} to {topic} was not sent: {error}");
         }
     }
 
-    /// The next event; whatever was handed back is reported meanwhile. `watched` says whether
-    /// the hub has been seen connected, or about to be, since the caller began to wait.
-    fn receive(&self, deadline: Option<Instant>, watched: &mut bool) -> Result<Received> {
+    /// The next event; undelivered ones are reported meanwhile. `was_running` says whether the
+    /// thread was seen running since the caller began to wait.
+    fn receive(&self, deadline: Option<Instant>, was_running: &mut bool) -> Result<Received> {
         let shared = &self.inner.shared;
+        let mut has_read = false;
         loop {
-            // In this order: what has ended has queued all it had before.
+            // In this order: a thread that has ended has queued everything before.
             let running = self.inner.line.running();
-            *watched |= running.is_some();
+            *was_running |= running.is_some();
             self.inner.report_undelivered();
             if let Ok(event) = shared.incoming().try_recv() {
                 return Ok(Received::Event(event));
             }
             let Some(remote) = running else {
-                return self.ended(*watched);
+                return self.ended(*was_running);
             };
-            let mut next = None;
-            remote.lead(deadline, || {
-                next = shared.incoming().try_recv().ok();
-                next.is_some() || !shared.reports().is_empty()
-            });
-            if let Some(event) = next {
-                return Ok(Received::Event(event));
-            }
-            let _waiting = remote.wait();
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
             select! {
                 recv(shared.incoming()) -> event => {
@@ -191,25 +187,47 @@ impl EventHub {
                         self.inner.report_one(&event, &why);
                     }
                 }
-                // Its last events may have come since.
+                // Its last events may have arrived since.
                 recv(remote.status.ended) -> _ => {}
-                recv(timer) -> _ => return Ok(Received::Late),
+                recv(timer) -> _ => {
+                    let is_late = deadline.is_some_and(|at| at.elapsed() > MAX_LATENESS);
+                    if !is_late || std::mem::replace(&mut has_read, true) {
+                        return Ok(Received::Late);
+                    }
+                    self.inner.read_socket();
+                }
             }
         }
     }
 
-    /// There is no thread and nothing is waiting.
-    fn ended(&self, watched: bool) -> Result<Received> {
+    /// No thread is running and no event is queued.
+    fn ended(&self, was_running: bool) -> Result<Received> {
         let last = self.inner.line.last();
         match last.and_then(|remote| remote.status.failed()) {
             Some(error) => Err(error),
-            None if watched => Ok(Received::Ended),
+            None if was_running => Ok(Received::Ended),
             None => Err(self.or_closed(not_connected())),
         }
     }
 }
 
+/// A wait that ends later than this was suspended, with the whole process: a debugger, a shell or
+/// a machine that sleeps does that. The thread may not have run since.
+const MAX_LATENESS: Duration = Duration::from_millis(100);
+
+/// How long the thread has to read what arrived meanwhile.
+const READ_WAIT: Duration = Duration::from_secs(1);
+
 impl Inner {
+    /// Has the thread read what has arrived, unless it is busy connecting.
+    fn read_socket(&self) {
+        let (sender, done) = crossbeam_channel::bounded(1);
+        if self.line.command(Command::Read(sender)).is_ok() {
+            // Disconnected when that is done.
+            let _ = done.recv_timeout(READ_WAIT);
+        }
+    }
+
     /// Calls `on_undelivered` for what was handed back.
     pub(super) fn report_undelivered(&self) {
         for (event, why) in self.shared.reports().try_iter() {
@@ -224,14 +242,14 @@ impl Inner {
             log::warn!("event hub: event {id} ({topic}) was not delivered: {why}");
             return;
         };
-        self.guarded("on_undelivered", event, || callback(event, why));
+        self.guarded(&"on_undelivered", event, || callback(event, why));
     }
 
-    /// Runs user code, which was wrapped so that it does not panic; its failure is logged and
-    /// counted, so that the others get their turn.
+    /// Runs user code, which is wrapped so that it does not panic; a failure is logged and
+    /// counted, and the next handler gets its turn.
     fn guarded<T>(
         &self,
-        who: &str,
+        name: &dyn fmt::Display,
         event: &Event,
         call: impl FnOnce() -> anyhow::Result<T>,
     ) -> Option<T> {
@@ -241,7 +259,7 @@ impl Inner {
         };
         Counters::add(&self.shared.counters.failed_handlers);
         log::error!(
-            "event hub: {who} failed for event {} ({}): {why}",
+            "event hub: {name} failed for event {} ({}): {why}",
             event.id(),
             event.topic()
         );
@@ -249,16 +267,26 @@ impl Inner {
     }
 }
 
-/// What waiting for an event came to.
+/// A subscriber in log messages.
+struct Named<'a>(&'a Subscriber<Callback>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, filter) = (self.0.id(), &self.0.filter);
+        write!(f, "subscriber {id} ({filter})")
+    }
+}
+
+/// The result of waiting for an event.
 #[allow(
     clippy::large_enum_variant,
-    reason = "lives for one match; a box would cost more"
+    reason = "short-lived; a box would cost more"
 )]
 enum Received {
     Event(Event),
     /// The hub was disconnected.
     Ended,
-    /// The time is up.
+    /// The time has passed.
     Late,
 }
 
@@ -269,11 +297,11 @@ pub(super) struct Replies {
     order: VecDeque<String>,
 }
 
-/// The most events for which replies are looked for.
-const REPLIES: usize = 4096;
+/// The most events whose replies are passed to callbacks.
+const MAX_REPLY_CALLBACKS: usize = 4096;
 
 impl Replies {
-    /// Adds one; answers what it displaces, to be dropped without a lock.
+    /// Adds one; returns those that it displaces, to be dropped without a lock.
     pub(super) fn add(&mut self, id: &str, callback: OnReply) -> Vec<OnReply> {
         let mut displaced: Vec<_> = self
             .callbacks
@@ -281,7 +309,7 @@ impl Replies {
             .into_iter()
             .collect();
         self.order.push_back(id.to_string());
-        while self.order.len() > REPLIES {
+        while self.order.len() > MAX_REPLY_CALLBACKS {
             let oldest = self.order.pop_front().unwrap_or_default();
             displaced.extend(self.callbacks.remove(&oldest));
         }
@@ -298,6 +326,6 @@ impl Replies {
 }
 
 fn deadline(timeout: Option<Duration>) -> Option<Instant> {
-    // A time beyond what the clock can hold is for ever.
+    // A moment that the clock cannot represent is never.
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }

@@ -1,4 +1,4 @@
-//! The socket: from a host name to an open websocket, and its frames.
+//! An open websocket, how it is opened, and its frames.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -9,19 +9,18 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::hub::config::HubConfig;
-use crate::hub::farewell::Farewell;
-use crate::hub::poller::{Poller, Registries, Watcher};
-use crate::hub::shared::after;
-use crate::hub::stream::Heard;
+use crate::hub::config::Endpoint;
+use crate::hub::gate::after;
+use crate::hub::linger::Linger;
+use crate::hub::poller::Poller;
 use crate::socketio::{self, Handshake};
 use crate::transport::{
-    Http, Request, Transport, USER_AGENT, body_error, connect_error, io_error, read_head,
+    Http, Request, Stream, Transport, USER_AGENT, body_error, connect_error, io_error, read_head,
 };
 
-/// The most bytes of one packet that is read: a little more than servers take from anybody.
-const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
-/// So much is read at once; `tungstenite` overwrites as much before each read.
+/// The most bytes of one packet: a little more than servers accept from clients.
+const MAX_PACKET_BYTES: usize = 100 * 1024 * 1024;
+/// The size of one read; `tungstenite` zeroes as much before each.
 const READ_BYTES: usize = 8 * 1024;
 
 /// The most bytes of the response to the handshake.
@@ -29,33 +28,31 @@ const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
-    socket: WebSocket<Heard>,
-    /// Whether the socket did not take everything.
-    blocked: bool,
-    /// Who watches it, and whether for being writable too.
-    watched: (Watcher, bool),
+    socket: WebSocket<Monitored>,
+    /// Whether the socket did not take everything; the poller then watches it for being writable.
+    is_blocked: bool,
 }
 
 impl Link {
-    /// Opens a connection: handshake, then websocket, each on a connection of its own. The thread's
-    /// poller watches it from then on.
+    /// Opens a connection: the handshake, then the websocket, each on a connection of its own.
+    /// Returns also until when the server is to accept it. The poller watches the websocket.
     ///
     /// # Errors
     ///
     /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
-    /// `Unsupported`, or `Cancelled` if it was broken off.
-    pub(super) fn open(config: &HubConfig, poller: &Poller) -> Result<(Self, Handshake)> {
-        let deadline = after(config.connect_timeout);
-        let opening = Opening { config, deadline };
+    /// `Unsupported`, or `Cancelled` if it was interrupted.
+    pub(super) fn open(endpoint: &Endpoint, poller: &Poller) -> Result<(Self, Handshake, Instant)> {
+        let deadline = after(endpoint.connect_timeout);
+        let opening = Opening { endpoint, deadline };
         let call = poller.signals().begin_opening();
         let result = call.run(|| {
             let (handshake, cookies) = opening.shake_hands()?;
             let mut link = opening.upgrade(&handshake, &cookies)?;
             let tcp = link.socket.get_mut().stream.tcp();
             poller.watch(tcp).map_err(io_error)?;
-            Ok((link, handshake))
+            Ok((link, handshake, deadline))
         });
-        let server = config.authority(true);
+        let server = endpoint.authority(true);
         result.map_err(|error: Error| {
             let error = match call.interrupted() {
                 Some(kind) => Error::new(kind, "connecting was cancelled").because(error),
@@ -67,40 +64,23 @@ impl Link {
 
     /// Queues a packet; `flush` sends it.
     pub(super) fn send(&mut self, packet: String) -> Result<()> {
-        pass(self.socket.write(Message::text(packet)))
+        transient(self.socket.write(Message::text(packet)))
     }
 
-    /// Sends as much as the socket takes; the rest goes when it is writable again. Answers whether
-    /// that was something of such a rest.
-    pub(super) fn flush(&mut self) -> Result<bool> {
-        let was_blocked = self.blocked;
-        self.socket.get_mut().told = false;
+    /// Sends as much as the socket takes; the rest follows when it is writable again. Returns
+    /// whether a part of such a rest was sent.
+    pub(super) fn flush(&mut self, poller: &Poller) -> Result<bool> {
+        let was_blocked = self.is_blocked;
+        self.socket.get_mut().has_sent = false;
         let flushed = self.socket.flush();
-        self.blocked = flushed.is_err();
-        pass(flushed)?;
-        Ok(was_blocked && self.socket.get_mut().told)
-    }
-
-    /// Whether something waits for the socket to be writable.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked
-    }
-
-    /// Who has it watched.
-    pub(super) fn watcher(&self) -> Watcher {
-        self.watched.0
-    }
-
-    /// Has the socket watched by this one and nobody else.
-    pub(super) fn watch(&mut self, registries: &Registries, watcher: Watcher) -> Result<()> {
-        let (before, wanted) = (self.watched, (watcher, self.blocked));
-        if before != wanted {
+        self.is_blocked = flushed.is_err();
+        transient(flushed)?;
+        if self.is_blocked != was_blocked {
             let tcp = self.socket.get_mut().stream.tcp();
-            let moved = registries.transfer(tcp, before.0, watcher, self.blocked);
-            moved.map_err(io_error)?;
-            self.watched = wanted;
+            let watched = poller.watch_writable(tcp, self.is_blocked);
+            watched.map_err(io_error)?;
         }
-        Ok(())
+        Ok(was_blocked && self.socket.get_mut().has_sent)
     }
 
     /// The next packet that has arrived, if there is one.
@@ -108,36 +88,62 @@ impl Link {
         match self.socket.read() {
             Ok(Message::Text(text)) => Ok(Some(text)),
             Ok(Message::Close(_)) => Err(ended("the event server closed it")),
-            // What should not be there shows that the server lives, and no more. Whoever pings is
-            // no socket.io 0.9.19, which never does and closes on a pong, and is answered.
+            // Unexpected frames only show that the server is alive. socket.io 0.9.19 never sends
+            // a ping, and closes the connection on a pong; other servers get theirs.
             Ok(_) => Ok(Some(Utf8Bytes::from_static(socketio::NOTHING))),
             Err(tungstenite::Error::Io(error)) if is_transient(&error) => Ok(None),
             Err(error) => Err(frame_error(error)),
         }
     }
 
-    /// Whether anything arrived since this was asked last, be it a part of a packet only.
-    pub(super) fn has_heard(&mut self) -> bool {
-        std::mem::take(&mut self.socket.get_mut().heard)
+    /// Whether anything arrived since the last call, even if only a part of a packet.
+    pub(super) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.socket.get_mut().has_heard)
     }
 
-    /// Says goodbye, as far as that goes without waiting.
-    pub(super) fn say_goodbye(&mut self) {
-        // The connection may be gone already; then there is nobody to say it to.
+    /// Sends a close frame, as far as that is possible without waiting.
+    pub(super) fn send_close(&mut self) {
+        // The connection may be lost already.
         let _ = self.socket.close(None);
         let _ = self.socket.flush();
     }
 
-    /// Gives the connection up; the socket that is left is watched by the thread.
-    pub(super) fn leave(mut self, registries: &Registries) -> Result<Farewell> {
-        self.watch(registries, Watcher::Thread)?;
-        Ok(Farewell::new(self.socket.into_inner().stream.into_tcp()))
+    /// Gives the connection up; the poller goes on watching its socket.
+    pub(super) fn linger(self) -> Linger {
+        Linger::new(self.socket.into_inner().stream.into_tcp())
     }
 }
 
-/// What it takes to open a connection.
+/// The bytes below the frames; notes whether any passed.
+struct Monitored {
+    stream: Stream,
+    has_heard: bool,
+    has_sent: bool,
+}
+
+impl Read for Monitored {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.has_heard |= count > 0;
+        Ok(count)
+    }
+}
+
+impl Write for Monitored {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.stream.write(bytes)?;
+        self.has_sent |= count > 0;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// An attempt to open a connection.
 struct Opening<'a> {
-    config: &'a HubConfig,
+    endpoint: &'a Endpoint,
     deadline: Instant,
 }
 
@@ -145,18 +151,18 @@ impl Opening<'_> {
     /// `GET /socket.io/1/` (SERVER.md E1); the cookies are those of the response, which keep
     /// the websocket on the same server behind a load balancer.
     fn shake_hands(&self) -> Result<(Handshake, Vec<String>)> {
-        let mut url = self.config.server_url.clone();
+        let mut url = self.endpoint.url.clone();
         url.set_path("/socket.io/1/");
         let mut headers = self.headers(&[]);
         headers.extend(
             [
                 ("connection", "close"),
-                ("ftrack-user", &self.config.api_user),
-                ("ftrack-api-key", self.config.api_key.reveal()),
+                ("ftrack-user", &self.endpoint.api_user),
+                ("ftrack-api-key", self.endpoint.api_key.reveal()),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let response = Http::new(self.config.dialer.clone()).send(&Request {
+        let response = Http::new(self.endpoint.dialer.clone()).send(&Request {
             method: "GET",
             url: &url,
             headers: &headers,
@@ -194,11 +200,9 @@ impl Opening<'_> {
 
     /// The upgrade carries no credentials, as the session id stands for them (SERVER.md E2).
     fn upgrade(&self, handshake: &Handshake, cookies: &[String]) -> Result<Link> {
-        let config = self.config;
-        let mut connection = config
-            .dialer
-            .dial(&config.server_url, Some(self.deadline))?;
-        let (path, host) = (&handshake.session_id, config.authority(false));
+        let endpoint = self.endpoint;
+        let mut connection = endpoint.dialer.dial(&endpoint.url, Some(self.deadline))?;
+        let (path, host) = (&handshake.session_id, endpoint.authority(false));
         let key = generate_key();
         let mut request = format!(
             "GET /socket.io/1/websocket/{path} HTTP/1.1\r\nHost: {host}\r\n\
@@ -216,32 +220,30 @@ impl Opening<'_> {
         let (head, rest) = read_head(&mut connection)?;
         check_status((head.status, head.header("location")), 101, "the websocket")?;
         if head.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
-            let message = "what answers is not a websocket server, maybe a proxy in between";
+            let message = "the response is not that of a websocket server; a proxy in between may have sent it";
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
         let config = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_BYTES))
-            .max_frame_size(Some(MESSAGE_BYTES))
+            .max_message_size(Some(MAX_PACKET_BYTES))
+            .max_frame_size(Some(MAX_PACKET_BYTES))
             .read_buffer_size(READ_BYTES);
-        let (heard, told) = (true, false);
-        let stream = Heard {
+        let stream = Monitored {
             stream: connection.into_stream().map_err(io_error)?,
-            heard,
-            told,
+            has_heard: true,
+            has_sent: false,
         };
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
             socket,
-            blocked: false,
-            watched: (Watcher::Thread, true),
+            is_blocked: false,
         })
     }
 
     /// The configured headers, and one with all cookies.
     fn headers(&self, cookies: &[String]) -> Vec<(String, String)> {
-        let mut headers = self.config.headers.clone();
+        let mut headers = self.endpoint.headers.clone();
         let own = self
-            .config
+            .endpoint
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
@@ -271,8 +273,8 @@ fn check_status((status, location): (u16, Option<&str>), expected: u16, what: &s
     Err(Error::new(kind, message))
 }
 
-/// What cannot be written now stays in the websocket's buffer.
-fn pass(result: tungstenite::Result<()>) -> Result<()> {
+/// Whatever cannot be written now stays in the websocket's buffer.
+fn transient(result: tungstenite::Result<()>) -> Result<()> {
     match result {
         Err(tungstenite::Error::Io(error)) if is_transient(&error) => Ok(()),
         Err(error) => Err(frame_error(error)),

@@ -1,13 +1,11 @@
-//! Sleeping until the socket or somebody else has something to do.
+//! Sleeping until the socket is ready or another thread has sent a command.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
-use mio::event::Source;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::calls::Call;
 use crate::error::ErrorKind;
@@ -15,141 +13,67 @@ use crate::lock::Mutex;
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// What wakes a sleeper from elsewhere.
+/// How other threads reach the sleeping thread.
 pub(super) struct Signals {
     waker: Waker,
-    /// Set until the sleeper looks, so that a burst of commands wakes it once; and while there
-    /// is nobody to wake.
-    pending: AtomicBool,
-    /// Set when opening a connection is to be broken off.
-    cancel: AtomicBool,
-    /// The latest attempt to open a connection.
-    opening: Mutex<Option<Arc<Call>>>,
-    /// Set while the thread does what cannot be broken off.
-    stuck: AtomicBool,
+    opening: Mutex<Opening>,
+}
+
+/// The attempt to open a connection, as other threads see it.
+#[derive(Default)]
+struct Opening {
+    /// The latest attempt.
+    call: Option<Arc<Call>>,
+    /// Whether it is, or will be, interrupted.
+    is_interrupted: bool,
 }
 
 impl Signals {
+    /// Wakes the thread. What it is to look at must be sent before.
     pub(super) fn wake(&self) {
-        fence(Ordering::SeqCst);
-        if !self.pending.swap(true, Ordering::AcqRel)
-            && let Err(error) = self.waker.wake()
-        {
-            log::error!("event hub: who waits for events cannot be woken: {error}");
+        if let Err(error) = self.waker.wake() {
+            log::error!("event hub: its thread cannot be woken: {error}");
         }
     }
 
-    /// Whether there was a `wake` since the last `clear`.
-    pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
-    }
-
-    /// Breaks off what the thread waits for. The command that says why must be sent before.
-    pub(super) fn cancel(&self) {
-        self.cancel.store(true, Ordering::Release);
-        if let Some(opening) = self.opening.lock().clone() {
-            opening.interrupt(ErrorKind::Cancelled);
+    /// Interrupts the attempt to open a connection, or the next one if none is under way, and
+    /// wakes the thread. The command that says why must be sent before.
+    pub(super) fn interrupt(&self) {
+        let mut opening = self.opening.lock();
+        opening.is_interrupted = true;
+        if let Some(call) = &opening.call {
+            call.interrupt(ErrorKind::Cancelled);
         }
-        self.pending.store(false, Ordering::Release);
+        drop(opening);
         self.wake();
     }
 
-    /// The call as a part of which the thread opens a connection; `cancel` interrupts it.
+    /// The call in which the thread opens a connection; [`interrupt`](Self::interrupt) ends it.
     pub(super) fn begin_opening(&self) -> Arc<Call> {
         let call = Arc::new(Call::default());
-        *self.opening.lock() = Some(Arc::clone(&call));
-        // A `cancel` before that did not find the call.
-        if self.cancel.load(Ordering::Acquire) {
+        let mut opening = self.opening.lock();
+        opening.call = Some(Arc::clone(&call));
+        if opening.is_interrupted {
             call.interrupt(ErrorKind::Cancelled);
         }
         call
     }
 
-    /// To be called before commands are looked for.
-    pub(super) fn clear(&self) {
-        self.cancel.store(false, Ordering::Release);
-        self.pending.store(false, Ordering::Release);
-        // Either a command is seen from now on, or who sent it sees that it has to wake.
-        fence(Ordering::SeqCst);
+    /// Forgets an interruption. All commands must be taken afterwards, so that none is missed.
+    pub(super) fn clear_interruption(&self) {
+        self.opening.lock().is_interrupted = false;
     }
 
-    /// Does what cannot be broken off.
-    pub(super) fn stuck_in<T>(&self, call: impl FnOnce() -> T) -> T {
-        self.stuck.store(true, Ordering::Release);
-        let answer = call();
-        self.stuck.store(false, Ordering::Release);
-        answer
-    }
-
-    /// Whether the thread does what cannot be broken off.
-    pub(super) fn is_stuck(&self) -> bool {
-        let opening = self.opening.lock().clone();
-        self.stuck.load(Ordering::Acquire) || opening.is_some_and(|call| call.is_looking_up())
-    }
-
-    /// There is nobody to wake until the next `clear`.
-    pub(super) fn mute(&self) {
-        self.pending.store(true, Ordering::Release);
+    /// Whether the thread waits for the system's name look-up, which nothing can interrupt.
+    pub(super) fn is_looking_up(&self) -> bool {
+        let opening = self.opening.lock();
+        let call = opening.call.as_ref();
+        call.is_some_and(|call| call.is_looking_up())
     }
 }
 
-/// Who is told when the socket is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watcher {
-    Thread,
-    /// The caller who leads; nobody is told while there is none.
-    Caller,
-}
-
-impl Watcher {
-    /// Who watches for a thread that rests, or does not.
-    pub(super) fn of_thread(resting: bool) -> Self {
-        if resting { Self::Caller } else { Self::Thread }
-    }
-}
-
-/// The pollers between which a socket moves.
-pub(super) struct Registries {
-    thread: Registry,
-    caller: Registry,
-}
-
-impl Registries {
-    pub(super) fn of(thread: &Poller, caller: &Poller) -> io::Result<Self> {
-        Ok(Self {
-            thread: thread.poll.registry().try_clone()?,
-            caller: caller.poll.registry().try_clone()?,
-        })
-    }
-
-    /// Changes who watches a socket, or what for: to write only if something waits to be
-    /// written, as every socket is ready for that most of the time.
-    pub(super) fn transfer(
-        &self,
-        socket: &mut impl Source,
-        from: Watcher,
-        to: Watcher,
-        writable: bool,
-    ) -> io::Result<()> {
-        let interest = if writable { BOTH } else { Interest::READABLE };
-        if from == to {
-            return self.get(to).reregister(socket, SOCKET, interest);
-        }
-        self.get(from).deregister(socket)?;
-        self.get(to).register(socket, SOCKET, interest)
-    }
-
-    fn get(&self, watcher: Watcher) -> &Registry {
-        match watcher {
-            Watcher::Thread => &self.thread,
-            Watcher::Caller => &self.caller,
-        }
-    }
-}
-
-/// The sleeper's side.
+/// The thread's side.
 pub(super) struct Poller {
     poll: Poll,
     events: Events,
@@ -160,17 +84,11 @@ impl Poller {
     pub(super) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), COMMAND)?;
-        let signals = Arc::new(Signals {
-            waker,
-            pending: AtomicBool::new(false),
-            cancel: AtomicBool::new(false),
-            opening: Mutex::default(),
-            stuck: AtomicBool::new(false),
-        });
+        let opening = Mutex::default();
         Ok(Self {
             poll,
             events: Events::with_capacity(8),
-            signals,
+            signals: Arc::new(Signals { waker, opening }),
         })
     }
 
@@ -178,17 +96,28 @@ impl Poller {
         Arc::clone(&self.signals)
     }
 
-    /// Watches a connection that was just opened.
+    /// Watches a new connection.
     pub(super) fn watch(&self, socket: &mut TcpStream) -> io::Result<()> {
-        self.poll.registry().register(socket, SOCKET, BOTH)
+        let interest = Interest::READABLE;
+        self.poll.registry().register(socket, SOCKET, interest)
     }
 
-    /// Sleeps until something happens, or for so long; answers whether the socket may have
-    /// something to read.
+    /// Watches for being writable too, or no longer. Sockets are writable most of the time, so
+    /// that is of interest only while something waits to be written.
+    pub(super) fn watch_writable(&self, socket: &mut TcpStream, writable: bool) -> io::Result<()> {
+        let interest = match writable {
+            true => Interest::READABLE | Interest::WRITABLE,
+            false => Interest::READABLE,
+        };
+        self.poll.registry().reregister(socket, SOCKET, interest)
+    }
+
+    /// Sleeps until the socket is ready, a wake-up or the timeout; returns whether the socket may
+    /// be ready.
     pub(super) fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            // Something may have come while a signal, or a debugger, held this process up.
+            // Something may have arrived while a signal or a debugger stopped this process.
             Err(_) => return Ok(true),
             Ok(()) => {}
         }

@@ -1,4 +1,4 @@
-//! Subscribing: who wants which events.
+//! Subscribing to events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result, caught};
-use crate::event::{Event, Expression, IntoExpression, Subscriber};
-use crate::hub::shared::Command;
+use crate::event::{Event, Filter, IntoFilter, Subscriber};
+use crate::hub::line::Command;
 use crate::hub::{Callback, EventHub};
 
 /// The id of a subscriber.
@@ -35,13 +35,14 @@ impl AsRef<str> for SubscriberId {
     }
 }
 
-/// How to subscribe, beyond the expression and the callback.
+/// Options of [`EventHub::subscribe_with`].
 ///
 /// ```
-/// use ftrack_api::{EventHub, HubConfig, SubscribeOptions};
+/// use ftrack_api::EventHub;
+/// use ftrack_api::hub::{HubConfig, SubscribeOptions};
 /// use serde_json::json;
 ///
-/// let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+/// let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
 /// let options = SubscribeOptions::new()
 ///     .priority(10)
 ///     .subscriber(json!({ "id": "studio.farm", "kind": "farm" }));
@@ -50,6 +51,7 @@ impl AsRef<str> for SubscriberId {
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "it has no effect until it is passed to `subscribe_with`"]
 pub struct SubscribeOptions {
     subscriber: Value,
     priority: i32,
@@ -74,54 +76,51 @@ impl SubscribeOptions {
         Self::default()
     }
 
-    /// Sets the subscriber's metadata: an object that targets are matched with and that is the
+    /// Sets the subscriber's metadata: an object against which targets are matched, and the
     /// source of its replies. Without an `id` it gets a new one.
-    #[must_use]
     pub fn subscriber(mut self, metadata: impl Into<Value>) -> Self {
         self.subscriber = metadata.into();
         self
     }
 
-    /// Sets the priority: the lower, the earlier among the subscribers of this hub.
-    #[must_use]
+    /// Sets the priority, 100 by default: subscribers with lower numbers are called earlier.
     pub fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Leaves out events that this hub has published, and updates that its session has caused.
-    #[must_use]
-    pub fn ignore_own(mut self) -> Self {
-        self.ignore_own = true;
+    /// Whether to ignore events that this hub has published, and updates that its session has
+    /// caused.
+    pub fn ignore_own(mut self, ignore: bool) -> Self {
+        self.ignore_own = ignore;
         self
     }
 
-    /// Waits so long for the server to confirm the subscription; the hub must be connected, or
-    /// about to be.
-    #[must_use]
+    /// Waits this long for the server to confirm the subscription; the hub must be connected or
+    /// connecting.
     pub fn acknowledged(mut self, timeout: Duration) -> Self {
         self.acknowledged = Some(timeout);
         self
     }
 }
 
-/// A subscriber as [`EventHub::get_subscriber_by_identifier`] shows it.
+/// A subscriber, as [`EventHub::subscriber`] returns it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SubscriberInfo {
     /// Its metadata, with its `id`.
     pub metadata: Map<String, Value>,
-    /// What it subscribes to.
-    pub subscription: Expression,
-    /// The lower, the earlier.
+    /// The events that it subscribes to.
+    pub filter: Filter,
+    /// Lower numbers are called earlier.
     pub priority: i32,
 }
 
-/// Unsubscribes when it is dropped.
+/// Ends a subscription when it is dropped; see [`EventHub::scoped`].
 #[derive(Debug)]
-#[must_use = "the subscription ends when this is dropped"]
+#[must_use = "bind it: `let _subscription = …`; dropped, also by `let _ = …`, it ends the subscription"]
 pub struct ScopedSubscription {
-    /// None if the subscription is to stay.
+    /// `None` if the subscription is to stay.
     hub: Option<EventHub>,
     id: SubscriberId,
 }
@@ -142,124 +141,117 @@ impl ScopedSubscription {
 impl Drop for ScopedSubscription {
     fn drop(&mut self) {
         if let Some(hub) = &self.hub {
-            // Somebody may have unsubscribed it already.
-            let _ = hub.unsubscribe(&self.id);
+            hub.unsubscribe(&self.id);
         }
     }
 }
 
 impl EventHub {
-    /// Calls the callback for every event that matches the expression; see
-    /// [`Expression`] for the language.
+    /// Calls the callback for every event that the filter matches; see [`Filter`] for the
+    /// language.
     ///
-    /// What it returns is sent back as the reply, unless it is `None`. An error is logged and
-    /// the next subscriber is called; so is a panic. The callback runs in whatever thread waits
-    /// for events, while other events wait: give long work to a thread of your own.
+    /// What the callback returns is sent as the reply, unless it is `None`. If it fails or panics,
+    /// that is logged and the next subscriber is called. It runs on whichever thread waits for
+    /// events, while other events wait: give long work to a thread of your own. A callback that
+    /// needs the session is better subscribed with [`Session::subscribe`](crate::Session::subscribe).
     ///
     /// # Errors
     ///
-    /// `Syntax` if the expression cannot be read.
+    /// - `Syntax` if the filter is invalid.
     ///
     /// ```
-    /// # use ftrack_api::{EventHub, HubConfig};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+    /// # use ftrack_api::{EventHub, hub::HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
     /// let id = hub.subscribe("topic=ftrack.update and source.user.username != bot", |event| {
-    ///     println!("{}", event.get_data());
+    ///     println!("{}", event.data());
     ///     Ok(None)
     /// })?;
-    /// hub.unsubscribe(&id)?;
+    /// assert!(hub.unsubscribe(&id));
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
     pub fn subscribe(
         &self,
-        subscription: impl IntoExpression,
+        filter: impl IntoFilter,
         callback: impl Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
     ) -> Result<SubscriberId> {
-        self.subscribe_with(subscription, SubscribeOptions::new(), callback)
+        self.subscribe_with(filter, SubscribeOptions::new(), callback)
     }
 
-    /// [`subscribe`](Self::subscribe) with metadata, a priority and more.
+    /// [`subscribe`](Self::subscribe) with options: metadata, a priority and more.
     ///
     /// # Errors
     ///
-    /// `Syntax` if the expression cannot be read, `Duplicate` if there is a subscriber with
-    /// this id, `Validation` if the metadata is no object or its id no text. If it was to be
-    /// acknowledged: `Permission` if the server refuses, `Timeout`, `Connection`; then there is
-    /// no subscription.
+    /// There is no subscription then.
+    ///
+    /// - `Syntax` if the filter is invalid.
+    /// - `Duplicate` if there is a subscriber with this id.
+    /// - `Validation` if the metadata is not an object, or its id not a text.
+    /// - If the server was to confirm it: `Permission` if it rejects the subscription, `Timeout`
+    ///   if it does not confirm it in time, `Connection` if the hub is not connected.
     pub fn subscribe_with(
         &self,
-        subscription: impl IntoExpression,
+        filter: impl IntoFilter,
         options: SubscribeOptions,
         callback: impl Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
     ) -> Result<SubscriberId> {
-        let expression = subscription.into_expression()?;
+        let filter = filter.into_filter()?;
         let metadata = metadata(options.subscriber)?;
         let callback: Callback = Arc::new(move |event| caught(|| callback(event)));
-        let mut subscriber = Subscriber::new(expression, metadata, callback);
+        let mut subscriber = Subscriber::new(filter, metadata, callback);
         subscriber.priority = options.priority;
         subscriber.ignore_own = options.ignore_own;
         let subscriber = self.inner.registry.write().add(subscriber)?;
         let id = SubscriberId(subscriber.id().to_string());
         if let Err(error) = self.announce(&subscriber, options.acknowledged) {
-            let _ = self.unsubscribe(&id);
-            return Err(error.context(format!("subscribing to {}", subscriber.expression)));
+            self.unsubscribe(&id);
+            return Err(error.context(format!("subscribing to {}", subscriber.filter)));
         }
         Ok(id)
     }
 
-    /// [`subscribe`](Self::subscribe) until the answer is dropped.
-    ///
-    /// # Errors
-    ///
-    /// `Syntax` if the expression cannot be read.
+    /// Ends the subscription of this subscriber when the returned value is dropped.
     ///
     /// ```
-    /// # use ftrack_api::{EventHub, HubConfig};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
-    /// {
-    ///     let guard = hub.subscribe_scoped("topic=studio.ping", |_| Ok(None))?;
-    ///     assert!(hub.get_subscriber_by_identifier(guard.id()).is_some());
-    /// }
+    /// # use ftrack_api::{EventHub, hub::HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
+    /// let subscription = hub.scoped(hub.subscribe("topic=studio.ping", |_| Ok(None))?);
+    /// let id = subscription.id().clone();
+    /// assert!(hub.subscriber(&id).is_some());
+    /// drop(subscription);
+    /// assert!(hub.subscriber(&id).is_none());
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
-    pub fn subscribe_scoped(
-        &self,
-        subscription: impl IntoExpression,
-        callback: impl Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
-    ) -> Result<ScopedSubscription> {
-        let id = self.subscribe(subscription, callback)?;
-        Ok(ScopedSubscription {
+    pub fn scoped(&self, id: SubscriberId) -> ScopedSubscription {
+        ScopedSubscription {
             hub: Some(self.clone()),
             id,
-        })
+        }
     }
 
     /// Subscribes without a callback, for [`next`](Self::next).
     ///
     /// # Errors
     ///
-    /// `Syntax` if the expression cannot be read.
-    pub fn listen(&self, subscription: impl IntoExpression) -> Result<SubscriberId> {
-        self.subscribe(subscription, |_| Ok(None))
+    /// - `Syntax` if the filter is invalid.
+    pub fn listen(&self, filter: impl IntoFilter) -> Result<SubscriberId> {
+        self.subscribe(filter, |_| Ok(None))
     }
 
-    /// Ends a subscription. Once this returns the callback is not called any more, except that
-    /// another thread may be in the middle of it.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is no such subscriber.
-    pub fn unsubscribe(&self, id: impl AsRef<str>) -> Result<()> {
-        let subscriber = self.inner.registry.write().remove(id.as_ref())?;
+    /// Ends a subscription; returns whether there was one. The callback is not called afterwards,
+    /// although another thread may be running it at this moment.
+    pub fn unsubscribe(&self, id: impl AsRef<str>) -> bool {
+        let Some(subscriber) = self.inner.registry.write().remove(id.as_ref()) else {
+            return false;
+        };
         let data = json!({"subscriber": subscriber.metadata});
         let text = self.control_event("ftrack.meta.unsubscribe", data);
         let id = subscriber.id().to_string();
         // Without a connection there is nobody to tell.
         let _ = self.inner.line.command(Command::Unsubscribe { id, text });
-        Ok(())
+        true
     }
 
-    /// Whether anybody has subscribed to anything.
+    /// Whether there is any subscriber.
     pub(crate) fn has_subscribers(&self) -> bool {
         self.inner.registry.read().iter().next().is_some()
     }
@@ -267,23 +259,23 @@ impl EventHub {
     /// The subscriber with this id, if there is one.
     ///
     /// ```
-    /// # use ftrack_api::{EventHub, HubConfig};
-    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key")?);
+    /// # use ftrack_api::{EventHub, hub::HubConfig};
+    /// # let hub = EventHub::new(HubConfig::new("http://localhost:1", "ada", "key"));
     /// let id = hub.subscribe("topic = studio.ping", |_| Ok(None))?;
-    /// let subscriber = hub.get_subscriber_by_identifier(&id).unwrap();
-    /// assert_eq!(subscriber.subscription.to_string(), "topic=studio.ping");
+    /// let subscriber = hub.subscriber(&id).expect("it has subscribed");
+    /// assert_eq!(subscriber.filter.to_string(), "topic=studio.ping");
     /// # Ok::<(), ftrack_api::Error>(())
     /// ```
-    pub fn get_subscriber_by_identifier(&self, id: impl AsRef<str>) -> Option<SubscriberInfo> {
+    pub fn subscriber(&self, id: impl AsRef<str>) -> Option<SubscriberInfo> {
         let registry = self.inner.registry.read();
         registry.get(id.as_ref()).map(|subscriber| SubscriberInfo {
             metadata: subscriber.metadata.clone(),
-            subscription: subscriber.expression.clone(),
+            filter: subscriber.filter.clone(),
             priority: subscriber.priority,
         })
     }
 
-    /// What the server is to be told on a new connection: replies first, then everybody else.
+    /// What a new connection begins with: the subscription to replies, then all others.
     pub(super) fn subscriptions(&self) -> Vec<(String, String)> {
         let data =
             json!({"subscriber": {"id": self.id()}, "subscription": "topic=ftrack.meta.reply"});
@@ -305,41 +297,48 @@ impl EventHub {
         let id = subscriber.id().to_string();
         let text = self.subscribe_event(subscriber);
         let (sender, receiver) = crossbeam_channel::bounded(1);
-        let answer = wait.map(|_| sender);
-        let sent = self
-            .inner
-            .line
-            .command(Command::Subscribe { id, text, answer });
+        let confirmation = wait.map(|_| sender);
+        let sent = self.inner.line.command(Command::Subscribe {
+            id,
+            text,
+            confirmation,
+        });
         let Some(timeout) = wait else {
-            // Without a connection the next one will be told.
+            // Without a connection the next one begins with it.
             return Ok(());
         };
         sent?;
         match receiver.recv_timeout(timeout) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(Error::new(ErrorKind::Permission, format!("refused: {why}"))),
-            Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
-                Err(Error::new(ErrorKind::Timeout, "not acknowledged in time"))
-            }
+            Ok(Err(why)) => Err(Error::new(
+                ErrorKind::Permission,
+                format!("rejected: {why}"),
+            )),
+            Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the server did not confirm it in time",
+            )),
             Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(Error::new(
                 ErrorKind::Connection,
-                "the hub was disconnected meanwhile",
+                "the event hub was disconnected meanwhile",
             )),
         }
     }
 
     fn subscribe_event(&self, subscriber: &Subscriber<Callback>) -> String {
-        let subscription = subscriber.expression.to_string();
+        let subscription = subscriber.filter.to_string();
         let data = json!({"subscriber": subscriber.metadata, "subscription": subscription});
         self.control_event("ftrack.meta.subscribe", data)
     }
 
     fn control_event(&self, topic: &str, data: Value) -> String {
-        Event::new(topic).data(data).to_json(&self.inner.source)
+        Event::new(topic)
+            .with_data(data)
+            .to_json(&self.inner.source)
     }
 }
 
-/// Metadata with an id.
+/// The metadata, with an id.
 fn metadata(given: Value) -> Result<Map<String, Value>> {
     let Value::Object(mut metadata) = given else {
         let message = format!("subscriber metadata must be an object, not {given}");
@@ -351,7 +350,8 @@ fn metadata(given: Value) -> Result<Map<String, Value>> {
     match id.as_str() {
         Some(id) if !id.is_empty() => Ok(metadata),
         _ => {
-            let message = format!("the id of a subscriber must be a text, not {id}");
+            let message =
+                format!("the id of a subscriber must be a text that is not empty, not {id}");
             Err(Error::new(ErrorKind::Validation, message))
         }
     }

@@ -136,7 +136,7 @@ impl Location {
         let hub = self.entity.session.event_hub();
         for component in components {
             let data = json!({"component_id": component.id(), "location_id": self.entity.id()});
-            if let Err(error) = hub.publish(Event::new(topic).data(data)) {
+            if let Err(error) = hub.publish(Event::new(topic).with_data(data)) {
                 log::debug!("{error}");
                 return;
             }

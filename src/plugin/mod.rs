@@ -296,7 +296,7 @@ impl Plugins {
                 }
             }
             if is_heard {
-                let event = Event::new(CONSTRUCT_ENTITY_TYPE).data(one.describe());
+                let event = Event::new(CONSTRUCT_ENTITY_TYPE).with_data(one.describe());
                 for answer in hub.publish_synchronous(event) {
                     if let Err(error) = one.apply(answer) {
                         let name = one.name();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::action::{Action, action_handlers};
 use crate::error::{Result, caught};
-use crate::event::{Action, Event, Expression, IntoExpression};
+use crate::event::{Event, Filter, IntoFilter};
 use crate::handle::{Session, WeakSession};
-use crate::hub::{EventHub, SubscribeOptions, SubscriberId, action_handlers};
+use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
 use crate::schema::EntityTypeChanges;
 
 /// What is called for an event, with the session.
@@ -30,7 +31,7 @@ pub struct Registrar {
 }
 
 pub(super) struct Subscription {
-    expression: Expression,
+    filter: Filter,
     options: SubscribeOptions,
     callback: Callback,
 }
@@ -56,7 +57,7 @@ impl Registrar {
         &self.api_user
     }
 
-    /// Calls the callback for every event that matches the expression, as
+    /// Calls the callback for every event that matches the filter, as
     /// [`EventHub::subscribe`] does, but with the session.
     ///
     /// ```
@@ -75,13 +76,13 @@ impl Registrar {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the expression cannot be read.
+    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the filter is invalid.
     pub fn subscribe(
         &mut self,
-        subscription: impl IntoExpression,
+        filter: impl IntoFilter,
         callback: impl Fn(&Session, &Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
     ) -> anyhow::Result<()> {
-        self.subscribe_with(subscription, SubscribeOptions::new(), callback)
+        self.subscribe_with(filter, SubscribeOptions::new(), callback)
     }
 
     /// [`subscribe`](Self::subscribe) with metadata, a priority and more. Waiting for the
@@ -92,13 +93,13 @@ impl Registrar {
     /// As for [`subscribe`](Self::subscribe).
     pub fn subscribe_with(
         &mut self,
-        subscription: impl IntoExpression,
+        filter: impl IntoFilter,
         options: SubscribeOptions,
         callback: impl Fn(&Session, &Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
     ) -> anyhow::Result<()> {
-        let expression = subscription.into_expression()?;
+        let filter = filter.into_filter()?;
         self.subscriptions.push(Subscription {
-            expression,
+            filter,
             options,
             // Panics become errors here, in the plugin's own library.
             callback: Arc::new(move |session, event| caught(|| callback(session, event))),
@@ -130,9 +131,9 @@ impl Registrar {
         topic: &str,
         callback: impl Fn(&Session) -> anyhow::Result<()> + Send + Sync + 'static,
     ) {
-        let expression = Expression::topic(topic);
+        let filter = Filter::topic(topic);
         let callback = move |session: &Session, _: &Event| callback(session).map(|()| None);
-        let subscribed = self.subscribe(expression, callback);
+        let subscribed = self.subscribe(filter, callback);
         debug_assert!(subscribed.is_ok(), "our own topics can be written");
     }
 
@@ -140,23 +141,23 @@ impl Registrar {
     /// [`Session::file_type_from_string`]. It is the event
     /// `ftrack.api.session.get-file-type-from-string`.
     pub fn file_type(&mut self, callback: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
-        let expression = Expression::topic(super::FILE_TYPE);
-        let subscribed = self.subscribe(expression, move |_, event| {
-            let path = event.get_data()["file_path"].as_str().unwrap_or_default();
+        let filter = Filter::topic(super::FILE_TYPE);
+        let subscribed = self.subscribe(filter, move |_, event| {
+            let path = event.data()["file_path"].as_str().unwrap_or_default();
             Ok(callback(path).map(Value::from))
         });
         debug_assert!(subscribed.is_ok(), "our own topics can be written");
     }
 
-    /// Offers an action in ftrack's menu, as [`EventHub::register_action`] does.
+    /// Offers an action in ftrack's menu, as [`Session::register_action`] does.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the identifier cannot be written in an
     /// expression.
     pub fn action(&mut self, action: impl Action) -> anyhow::Result<()> {
-        for (expression, handler) in action_handlers(action, &self.api_user) {
-            self.subscribe(expression, move |_, event| handler(event))?;
+        for (filter, handler) in action_handlers(action, &self.api_user) {
+            self.subscribe(filter, handler)?;
         }
         Ok(())
     }
@@ -212,7 +213,7 @@ impl Subscription {
         plugin: &str,
     ) -> Result<SubscriberId> {
         let (plugin, callback) = (plugin.to_owned(), self.callback);
-        hub.subscribe_with(self.expression, self.options, move |event| {
+        hub.subscribe_with(self.filter, self.options, move |event| {
             let Some(session) = session.upgrade() else {
                 log::debug!(
                     "plugin {plugin}: no session yet, or any more, for {}",

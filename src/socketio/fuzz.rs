@@ -22,7 +22,11 @@ pub fn fuzz_socketio(bytes: &[u8]) {
         match line.split_at_checked(1) {
             Some(("o", heartbeat)) => {
                 let answer = parse_handshake(&format!("id:{heartbeat}:60:websocket"));
-                machine.opened(now, answer.ok().and_then(|read| read.heartbeat_timeout));
+                machine.opened(
+                    now,
+                    now + Duration::from_secs(10),
+                    answer.ok().and_then(|read| read.heartbeat_timeout),
+                );
             }
             Some(("h", body)) => _ = parse_handshake(body),
             Some(("l", why)) => machine.lost(now, Error::new(ErrorKind::Connection, why)),

@@ -43,7 +43,7 @@ pub(crate) enum Output {
     /// The server's answer to a subscription.
     Subscribed {
         id: String,
-        answer: Result<(), String>,
+        result: Result<(), String>,
     },
     /// Nothing more will come; with an error if it was not asked for.
     End(Option<Error>),
@@ -56,7 +56,7 @@ enum State {
     Opening,
     /// The websocket is open, the server has not said `1::` yet.
     Accepting {
-        since: Duration,
+        until: Duration,
     },
     Open {
         since: Duration,
@@ -139,35 +139,17 @@ impl Machine {
     pub(crate) fn wake_at(&self) -> Option<Duration> {
         match self.state {
             State::Idle | State::Opening => None,
-            State::Accepting { since } => Some(since + self.settings.accept_timeout),
-            State::Waiting { until } => Some(until),
+            State::Accepting { until } | State::Waiting { until } => Some(until),
             State::Open { .. } => Some(self.overdue_at().min(self.silent_at())),
             State::Closing { until } => Some(until.min(self.silent_at())),
-        }
-    }
-
-    /// Whether what the server says next can wait for a moment: it is nothing that anything
-    /// here waits for.
-    pub(crate) fn is_patient(&self) -> bool {
-        matches!(self.state, State::Open { .. })
-            && self.outputs.is_empty()
-            && self.queue.is_patient()
-    }
-
-    /// As `wake_at`, for a sleeper who is also woken by every packet from the server: it learns
-    /// then what is overdue, and if there is none the silence wakes it.
-    pub(crate) fn wake_between_packets_at(&self) -> Option<Duration> {
-        match self.state {
-            State::Open { .. } => Some(self.silent_at()),
-            _ => self.wake_at(),
         }
     }
 
     pub(crate) fn tick(&mut self, now: Duration) {
         match self.state {
             State::Idle | State::Opening => {}
-            State::Accepting { since } => {
-                if now >= since + self.settings.accept_timeout {
+            State::Accepting { until } => {
+                if now >= until {
                     self.lost(
                         now,
                         silent("the event server did not accept the connection"),
@@ -190,8 +172,13 @@ impl Machine {
         }
     }
 
-    /// The websocket is open.
-    pub(crate) fn opened(&mut self, now: Duration, heartbeat_timeout: Option<Duration>) {
+    /// The websocket is open; the server has this long to accept the connection.
+    pub(crate) fn opened(
+        &mut self,
+        now: Duration,
+        accept_by: Duration,
+        heartbeat_timeout: Option<Duration>,
+    ) {
         if self.state != State::Opening {
             return;
         }
@@ -199,7 +186,7 @@ impl Machine {
         self.heartbeat_timeout = timeout + SLACK;
         self.last_heard = now;
         self.useful = false;
-        self.state = State::Accepting { since: now };
+        self.state = State::Accepting { until: accept_by };
     }
 
     /// There is no connection: it could not be opened, or it broke.
@@ -305,7 +292,8 @@ impl Machine {
             // A connection is not given up for these: events may still pass.
             if let Some(Wanted::Subscription(id)) = self.queue.acknowledge(now, number) {
                 let answer = Err("the event server did not answer".to_string());
-                self.outputs.push_back(Output::Subscribed { id, answer });
+                self.outputs
+                    .push_back(Output::Subscribed { id, result: answer });
             }
         }
         self.pump(now);

@@ -74,14 +74,6 @@ impl Queue {
         self.waiting.is_empty() && self.flight.values().all(|flying| !flying.wanted.is_event())
     }
 
-    /// Whether nothing but acknowledgements of events is awaited, and nothing waits for them.
-    pub(crate) fn is_patient(&self) -> bool {
-        let mut flying = self.flight.values();
-        self.waiting.is_empty()
-            && self.control.is_empty()
-            && flying.all(|flying| flying.wanted.is_event())
-    }
-
     /// The next packet that may be sent now.
     pub(crate) fn next(&mut self, now: Duration, settings: &Settings) -> Option<String> {
         if !self.has_room(settings) {

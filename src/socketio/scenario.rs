@@ -41,7 +41,9 @@ impl Scenario {
     }
 
     fn connect(&mut self) -> &mut Self {
-        self.machine.opened(self.now, Some(Duration::from_secs(15)));
+        let accept_by = self.now + Duration::from_secs(10);
+        self.machine
+            .opened(self.now, accept_by, Some(Duration::from_secs(15)));
         self.receive("1::")
     }
 
@@ -94,7 +96,7 @@ impl Scenario {
                 Output::Undelivered { event, why } => {
                     format!("undelivered {}: {why}", event.text.trim_matches('"'))
                 }
-                Output::Subscribed { id, answer } => format!("subscribed {id} {answer:?}"),
+                Output::Subscribed { id, result } => format!("subscribed {id} {result:?}"),
                 Output::End(error) => format!("end {:?}", error.map(|error| error.kind())),
             });
         }
@@ -136,7 +138,8 @@ fn connects_and_keeps_what_was_published_meanwhile_in_order() {
     let mut s = Scenario::new();
     s.expect(&["open"]);
     s.publish("a").publish("b").expect(&[]);
-    s.machine.opened(s.now, None);
+    s.machine
+        .opened(s.now, s.now + Duration::from_secs(10), None);
     s.look().expect(&[]);
     s.receive("1::").expect(&["up", "5:1 a", "5:2 b"]);
     s.receive("6:::2+[{\"success\":true}]")
@@ -339,7 +342,8 @@ fn the_first_failure_is_final_unless_told_otherwise() {
 fn an_expired_session_is_refused_and_tried_anew() {
     let mut s = Scenario::new();
     s.done();
-    s.machine.opened(s.now, None);
+    s.machine
+        .opened(s.now, s.now + Duration::from_secs(10), None);
     let log = s.receive("7:::1+0").done();
     assert_eq!(log[1], "down: the event server refused the connection: 1+0");
     s.pass(1.0).expect(&["open"]);
@@ -348,7 +352,8 @@ fn an_expired_session_is_refused_and_tried_anew() {
 #[test]
 fn notices_silence() {
     let mut s = Scenario::new();
-    s.machine.opened(s.now, None);
+    s.machine
+        .opened(s.now, s.now + Duration::from_secs(10), None);
     s.done();
     let log = s.pass(10.0).done();
     assert_eq!(
@@ -396,26 +401,6 @@ fn what_takes_long_to_send_is_not_overdue() {
     assert!(!s.done().iter().any(|line| line.starts_with("down")));
     let log = s.pass(0.6).done();
     assert!(log.contains(&"down: the event server does not acknowledge events in time".into()));
-}
-
-#[test]
-fn publishing_needs_no_sleeper_woken() {
-    let mut hub = Scenario::connected();
-    let before = hub.machine.wake_between_packets_at();
-    hub.machine.publish(hub.now, "\"a\"".into());
-    assert_eq!(hub.machine.wake_between_packets_at(), before);
-    // Whoever sleeps so learns of the missing acknowledgement by the next heartbeat.
-    for _ in 0..3 {
-        hub.now += Duration::from_secs(10);
-        hub.machine.received(hub.now, "2::");
-        hub.machine.tick(hub.now);
-    }
-    hub.look();
-    assert!(
-        hub.log.iter().any(|line| line.starts_with("down")),
-        "{:?}",
-        hub.log
-    );
 }
 
 #[test]

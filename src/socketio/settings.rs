@@ -8,8 +8,6 @@ pub(crate) struct Settings {
     /// Packets in flight for each millisecond to the server, at least so many.
     pub(crate) window: usize,
     pub(crate) window_bytes: usize,
-    /// How long the server may take to say that we are connected.
-    pub(crate) accept_timeout: Duration,
     pub(crate) ack_timeout: Duration,
     /// Used if the handshake names none.
     pub(crate) heartbeat_timeout: Duration,
@@ -30,7 +28,6 @@ impl Default for Settings {
         Self {
             window: 32,
             window_bytes: 256 * 1024,
-            accept_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(30),
             heartbeat_timeout: Duration::from_secs(60),
             strikes: 5,

@@ -1,7 +1,7 @@
 //! What is done with foreign bytes: by the fuzzers, and with their corpora by an ordinary test.
 #![allow(dead_code, reason = "each fuzzer uses one of them")]
 
-use ftrack_api::event::{Event, Expression};
+use ftrack_api::event::{Event, Filter};
 use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
 use ftrack_api::sequence::Sequence;
 use ftrack_api::{Canned, Entity, Retry, SchemaCache, Session, SessionBuilder, Value, data, expr};
@@ -49,14 +49,14 @@ fn hold(value: &str) {
 /// that selects the same. The first line may be an event in JSON.
 pub(crate) fn expression(text: &str) {
     let (event, text) = text.split_once('\n').unwrap_or(("", text));
-    let Ok(read) = text.parse::<Expression>() else {
+    let Ok(read) = text.parse::<Filter>() else {
         return;
     };
     let printed = read.to_string();
-    let again: Expression = printed.parse().expect("what was printed can be read");
+    let again: Filter = printed.parse().expect("what was printed can be read");
     assert_eq!(again.to_string(), printed);
     let event = serde_json::from_str(event).unwrap_or_else(|_| {
-        Event::new("ftrack.update").data(serde_json::json!({"a": {"b": [1, "x", null]}}))
+        Event::new("ftrack.update").with_data(serde_json::json!({"a": {"b": [1, "x", null]}}))
     });
     assert_eq!(read.matches(&event), again.matches(&event));
     _ = read.clone().and(again.clone()).matches(&event);

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ftrack_api::Event;
-use ftrack_api::event::Expression;
+use ftrack_api::event::Filter;
 use serde_json::{Map, Value, json};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
@@ -65,7 +65,7 @@ struct State {
 }
 
 /// What is subscribed to, and the subscriber's metadata.
-type Subscription = (Expression, Map<String, Value>);
+type Subscription = (Filter, Map<String, Value>);
 
 struct Connection {
     socket: TcpStream,
@@ -327,12 +327,15 @@ impl State {
     fn route(&self, event: &Value) {
         let packet = format!("5:::{}", json!({"name": "ftrack.event", "args": [event]}));
         let event: Event = serde_json::from_value(event.clone()).unwrap();
-        let target: Option<Expression> = event.get_target().parse().ok();
+        let target: Option<Filter> = event.target().parse().ok();
         let connections: Vec<_> = self.connections.lock().unwrap().values().cloned().collect();
         for connection in connections {
             let subscriptions = connection.subscriptions.lock().unwrap();
             let wanted = subscriptions.values().any(|(expression, metadata)| {
-                expression.matches(&event) && target.as_ref().is_none_or(|t| t.matches(metadata))
+                expression.matches(&event)
+                    && target
+                        .as_ref()
+                        .is_none_or(|t| t.matches_subscriber(metadata))
             });
             drop(subscriptions);
             if wanted {

@@ -40,7 +40,7 @@ impl Plugin for Misbehaving {
             Ok(Some(answers.len().into()))
         })?;
         registrar.subscribe("topic=test.work", |session, event| {
-            work(session, event.get_data()["rounds"].as_u64().unwrap_or(1)).map(Some)
+            work(session, event.data()["rounds"].as_u64().unwrap_or(1)).map(Some)
         })?;
         registrar.subscribe("topic=test.settings", |session, _| {
             let task = session.query("select id from Task")?.first()?;

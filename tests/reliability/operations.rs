@@ -353,7 +353,7 @@ impl<'a> Stage<'a> {
     fn connect_hubs(&mut self) {
         let listener = self.witness.event_hub().clone();
         listener.connect().unwrap();
-        let options = ftrack_api::SubscribeOptions::new().acknowledged(PATIENCE);
+        let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(PATIENCE);
         let subscribed = listener.subscribe_with("topic=reliability.test", options, |_| Ok(None));
         subscribed.unwrap();
         self.session().event_hub().connect().unwrap();

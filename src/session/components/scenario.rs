@@ -26,7 +26,7 @@ impl Session {
             log::warn!("the studio's storage cannot be used here: {error}");
         }
         let event = Event::new("ftrack.storage-scenario.activate");
-        let event = event.data(json!({"storage_scenario": scenario}));
+        let event = event.with_data(json!({"storage_scenario": scenario}));
         self.event_hub().publish_synchronous(event);
     }
 

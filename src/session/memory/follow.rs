@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value as Json;
-
 use crate::error::Result;
 use crate::event::{ChangedEntity, Event, UpdateAction};
 use crate::handle::{Session, Shared};
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema, TypeId};
 use crate::value::{EntityKey, Value};
-use crate::wire::{EntityDelta, root_type, same_value, value_to_json};
+use crate::wire::{EntityDelta, root_type};
 
 /// How long the server may take to confirm the subscription.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +66,7 @@ impl Session {
     /// [`EventHub::subscribe_with`](crate::EventHub::subscribe_with).
     pub fn follow_updates(&self) -> Result<FollowUpdates> {
         let hub = self.event_hub();
-        let connected = hub.connected();
+        let connected = hub.is_connected();
         let gaps = Arc::new(Gaps {
             is_cut_off: AtomicBool::new(!connected),
             dropped: AtomicU64::new(hub.counts().dropped),
@@ -172,7 +170,7 @@ impl Shared {
                 let mut known = names.into_iter().flatten();
                 known.any(|name| {
                     let value = store.remote(place, name);
-                    value.is_some_and(|value| says(&self.schema, &value, &change.new))
+                    value.is_some_and(|value| says(&value, &change.new))
                 })
             }),
             UpdateAction::Remove | UpdateAction::Other(_) => false,
@@ -213,16 +211,14 @@ impl Shared {
     }
 }
 
-/// Whether an event speaks of this value. Events give most values as text; where that cannot be
-/// told to be the same, the value counts as another one, which costs a request.
-fn says(schema: &Schema, value: &Value, event: &Json) -> bool {
-    let Ok(known) = value_to_json(schema, value) else {
-        return false;
-    };
+/// Whether an event gives this value. Where that cannot be told, it counts as another one, which
+/// costs a request.
+fn says(value: &Value, event: &Value) -> bool {
     match (value, event) {
-        (Value::Reference(key), Json::String(id)) => key.parts().eq([id.as_str()]),
-        (_, Json::String(text)) if known.is_number() => text.parse::<f64>().ok() == known.as_f64(),
-        _ => same_value(&known, event),
+        (Value::Reference(key), Value::Text(id)) => key.parts().eq([id.as_str()]),
+        (Value::Integer(known), Value::Number(given)) => *known as f64 == *given,
+        (Value::Number(known), Value::Integer(given)) => *known == *given as f64,
+        _ => value == event,
     }
 }
 
@@ -242,7 +238,10 @@ fn owners_of(schema: &Schema, member: &EntityType, changed: &ChangedEntity) -> V
     for change in &changed.changes {
         if change.attribute.ends_with("id") {
             let both = [&change.old, &change.new];
-            ids.extend(both.into_iter().filter_map(Json::as_str));
+            ids.extend(both.into_iter().filter_map(|value| match value {
+                Value::Text(id) => Some(id.as_str()),
+                _ => None,
+            }));
         }
     }
     if !matches!(changed.action, UpdateAction::Update) {

@@ -1,10 +1,12 @@
 //! The session's event hub.
 
+use serde_json::Value;
+
 use crate::config::Config;
 use crate::error::Result;
-use crate::event::{Event, Update};
+use crate::event::{Event, IntoFilter};
 use crate::handle::Session;
-use crate::hub::{EventHub, HubConfig};
+use crate::hub::{EventHub, HubConfig, SubscribeOptions, SubscriberId};
 use crate::transport::Dialer;
 
 impl Session {
@@ -22,8 +24,8 @@ impl Session {
     ///
     /// let hub = session.event_hub();
     /// hub.connect()?;
-    /// hub.subscribe("topic=studio.greeting", |event| Ok(Some(event.get_data().clone())))?;
-    /// hub.publish(Event::new("studio.greeting").data("hello"))?;
+    /// hub.subscribe("topic=studio.greeting", |event| Ok(Some(event.data().clone())))?;
+    /// hub.publish(Event::new("studio.greeting").with_data("hello"))?;
     /// hub.wait(Duration::from_millis(50))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -31,18 +33,57 @@ impl Session {
         &self.shared.event_hub
     }
 
-    /// What an `ftrack.update` event says has changed, under the names that this session's
-    /// schema uses.
+    /// Subscribes to events as [`EventHub::subscribe`] does, with a callback that is given the
+    /// session.
+    ///
+    /// The subscription does not keep the session open: it ends with the session.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// session.subscribe("topic=ftrack.update", |session, event| {
+    ///     for entity in event.update(session.schema())?.entities {
+    ///         println!("{} changed", entity.key());
+    ///     }
+    ///     Ok(None)
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`BadResponse`](crate::ErrorKind::BadResponse) if it is no such event.
-    pub fn update_of(&self, event: &Event) -> Result<Update> {
-        event.update(self.schema())
+    /// As for [`EventHub::subscribe`].
+    pub fn subscribe(
+        &self,
+        filter: impl IntoFilter,
+        callback: impl Fn(&Session, &Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
+    ) -> Result<SubscriberId> {
+        self.subscribe_with(filter, SubscribeOptions::new(), callback)
     }
 
-    /// The token that tells this session's changes from others': it goes with every request, and
-    /// comes back in the `ftrack.update` events that the request causes.
+    /// [`subscribe`](Self::subscribe) with options: metadata, a priority and more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EventHub::subscribe_with`].
+    pub fn subscribe_with(
+        &self,
+        filter: impl IntoFilter,
+        options: SubscribeOptions,
+        callback: impl Fn(&Session, &Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static,
+    ) -> Result<SubscriberId> {
+        // The hub belongs to the session: a handle in it would keep both alive.
+        let session = self.downgrade();
+        let hub = self.event_hub();
+        hub.subscribe_with(filter, options, move |event| match session.upgrade() {
+            Some(session) => callback(&session, event),
+            None => Ok(None),
+        })
+    }
+
+    /// The token that distinguishes this session's changes from others': every request carries it,
+    /// and so do the `ftrack.update` events that the request causes.
     pub fn client_token(&self) -> &str {
         &self.shared.api.config().client_token
     }

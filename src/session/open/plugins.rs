@@ -53,7 +53,7 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn file_type_from_string(&self, file_path: &str) -> String {
-        let event = Event::new(FILE_TYPE).data(json!({ "file_path": file_path }));
+        let event = Event::new(FILE_TYPE).with_data(json!({ "file_path": file_path }));
         let answers = self.event_hub().publish_synchronous(event);
         let mut answers = answers.iter().filter_map(Value::as_str);
         match answers.find(|answer| !answer.is_empty()) {

@@ -78,7 +78,8 @@ impl Machine {
                 self.undelivered(event, &format!("the event server refused it: {why}"));
             }
             (Some(Wanted::Subscription(id)), answer) => {
-                self.outputs.push_back(Output::Subscribed { id, answer });
+                let result = answer;
+                self.outputs.push_back(Output::Subscribed { id, result });
             }
             (Some(Wanted::Unsubscription), Err(why)) => {
                 log::warn!("event hub: the server did not unsubscribe: {why}");

@@ -1,0 +1,132 @@
+//! The bounds of the queue of events that the server has not acknowledged.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::config::{MAX_EVENT_BYTES, MAX_OUTGOING_BYTES};
+use crate::hub::status::not_connected;
+use crate::lock::{Condvar, Mutex};
+
+/// Counts the events in the queue; publishers wait here for room.
+pub(super) struct Gate {
+    limit: usize,
+    queued: Mutex<Queued>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queued {
+    events: usize,
+    bytes: usize,
+    /// Counts calls of `close`, so that callers that wait notice one.
+    closings: u64,
+}
+
+impl Gate {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            queued: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Reserves room for an event; waits for room if there is none.
+    pub(super) fn enter(&self, bytes: usize, timeout: Duration) -> Result<()> {
+        if bytes > MAX_EVENT_BYTES {
+            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes, not {bytes}");
+            return Err(Error::new(ErrorKind::Validation, message));
+        }
+        let deadline = after(timeout);
+        let mut queued = self.queued.lock();
+        let closings = queued.closings;
+        while queued.events >= self.limit || queued.bytes + bytes > MAX_OUTGOING_BYTES {
+            if queued.closings != closings {
+                return Err(not_connected());
+            }
+            if self.changed.wait_until(&mut queued, deadline) {
+                let message = format!(
+                    "the queue is full: {} events wait to be acknowledged by the event server; publish again \
+                     later",
+                    queued.events
+                );
+                return Err(Error::new(ErrorKind::Timeout, message));
+            }
+        }
+        queued.events += 1;
+        queued.bytes += bytes;
+        Ok(())
+    }
+
+    pub(super) fn leave(&self, bytes: usize) {
+        let mut queued = self.queued.lock();
+        queued.events = queued.events.saturating_sub(1);
+        queued.bytes = queued.bytes.saturating_sub(bytes);
+        self.changed.notify_all();
+    }
+
+    /// Ends all waits, with an error for those who wait for room.
+    pub(super) fn close(&self) {
+        self.queued.lock().closings += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the queue is empty; returns how many events are left.
+    pub(super) fn wait_empty(&self, deadline: Instant) -> usize {
+        let mut queued = self.queued.lock();
+        let closings = queued.closings;
+        while queued.events > 0 && queued.closings == closings {
+            if self.changed.wait_until(&mut queued, deadline) {
+                break;
+            }
+        }
+        queued.events
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queued.lock().events
+    }
+}
+
+/// A moment in the future. The clock cannot represent more than some decades.
+pub(super) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(1_000_000_000))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn the_gate_bounds_and_releases() {
+        let gate = Gate::new(2);
+        gate.enter(10, Duration::ZERO).unwrap();
+        gate.enter(10, Duration::ZERO).unwrap();
+        let full = gate.enter(10, Duration::from_millis(5)).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::Timeout);
+        gate.leave(10);
+        gate.enter(10, Duration::ZERO).unwrap();
+        let large = gate.enter(MAX_EVENT_BYTES + 1, Duration::ZERO).unwrap_err();
+        assert_eq!(large.kind(), ErrorKind::Validation);
+        assert_eq!(gate.wait_empty(Instant::now()), 2);
+    }
+
+    #[test]
+    fn closing_sends_publishers_away() {
+        let gate = Arc::new(Gate::new(1));
+        gate.enter(1, Duration::ZERO).unwrap();
+        let other = Arc::clone(&gate);
+        let waiting = std::thread::spawn(move || other.enter(1, Duration::from_secs(60)));
+        while !waiting.is_finished() {
+            gate.close();
+            std::thread::yield_now();
+        }
+        assert_eq!(
+            waiting.join().unwrap().unwrap_err().kind(),
+            ErrorKind::Connection
+        );
+    }
+}
