@@ -364,3 +364,18 @@ fn a_ring_of_files_is_found() {
     assert_eq!(check("use super::a::{self, First};\n"), 1);
     assert_eq!(check("pub(in crate::a) fn third() {}\n"), 0);
 }
+
+#[test]
+fn the_picture_of_the_layers_is_true() {
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let picture = page.split("flowchart BT").nth(1).unwrap();
+    let picture = picture.split("```").next().unwrap();
+    let groups = picture.split("subgraph ").skip(1).map(|group| {
+        let names = group.lines().nth(1).unwrap();
+        names.split("-->").map(str::trim).collect::<Vec<_>>()
+    });
+    let groups: Vec<Vec<&str>> = groups.collect();
+    assert_eq!(groups.concat(), LAYERS);
+    assert_eq!(groups[0], PURE);
+    assert_eq!(groups[2], KNOT);
+}
