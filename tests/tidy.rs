@@ -100,14 +100,28 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     for entry in entries {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !matches!(name.as_str(), "target" | "node_modules") {
-            found.extend(rust_files(&path));
+        if path.is_dir() {
+            if !matches!(name.as_str(), "target" | "node_modules") {
+                found.extend(rust_files(&path));
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
     }
     found.sort();
     found
+}
+
+/// The files of the SDK itself: a package inside `src/` has an order of its own.
+fn source_files() -> Vec<PathBuf> {
+    let source = root().join("src");
+    let mut files = rust_files(&source);
+    files.retain(|path| {
+        let folders = path.ancestors().skip(1);
+        let mut folders = folders.take_while(|folder| *folder != source);
+        !folders.any(|folder| folder.join("Cargo.toml").exists())
+    });
+    files
 }
 
 /// The source without comments and without the tests at its end.
@@ -156,7 +170,7 @@ fn imports(code: &str) -> Vec<String> {
 fn modules_import_from_above_only() {
     let rank: HashMap<&str, usize> = LAYERS.iter().enumerate().map(|(i, m)| (*m, i)).collect();
     let mut wrong = Vec::new();
-    for path in rust_files(&root().join("src")) {
+    for path in source_files() {
         let module = module_of(&path);
         if module == "lib" || module == "build" || path.ends_with("tests.rs") {
             continue;
@@ -179,7 +193,7 @@ fn modules_import_from_above_only() {
 #[test]
 fn pure_modules_touch_nothing() {
     let mut wrong = Vec::new();
-    for path in rust_files(&root().join("src")) {
+    for path in source_files() {
         if !PURE.contains(&module_of(&path).as_str()) {
             continue;
         }
@@ -192,7 +206,7 @@ fn pure_modules_touch_nothing() {
 
 #[test]
 fn only_the_configuration_reads_the_environment() {
-    for path in rust_files(&root().join("src")) {
+    for path in source_files() {
         let code = code_of(&fs::read_to_string(&path).unwrap());
         let allowed = ["config", "build"].contains(&module_of(&path).as_str());
         let reads = code.contains("env::var") && !allowed;
@@ -203,7 +217,7 @@ fn only_the_configuration_reads_the_environment() {
 /// A thread that waits for a lock of `parking_lot` cannot be woken by a plugin's library.
 #[test]
 fn locks_are_those_that_work_across_libraries() {
-    for path in rust_files(&root().join("src")) {
+    for path in source_files() {
         let code = code_of(&fs::read_to_string(&path).unwrap());
         let names = code.contains("parking_lot") && module_of(&path) != "lock";
         assert!(!names, "{}: use crate::lock instead", path.display());
@@ -326,7 +340,7 @@ const RINGS: &[(&str, &[&str])] = &[
 #[test]
 fn files_use_one_another_in_one_direction() {
     let source = root().join("src");
-    let files = rust_files(&source);
+    let files = source_files();
     let files = files.iter().filter(|path| !path.ends_with("tests.rs"));
     let files = files.map(|path| {
         let name = path.strip_prefix(&source).unwrap().to_string_lossy();
