@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ftrack_api::cache::FileCache;
-use ftrack_api::{SchemaCache, Session, SessionBuilder};
+use ftrack_api::{Session, SessionBuilder, config::SchemaCache};
 use ftrack_emulator::Emulator;
 
 const TASKS: usize = 1000;

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use ftrack_api::entity::FromValue;
-use ftrack_api::{Entity, SchemaCache, SmolStr};
+use ftrack_api::{Entity, SmolStr, config::SchemaCache};
 use jiff::civil::DateTime;
 use serde_json::Value as Json;
 

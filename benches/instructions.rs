@@ -26,7 +26,7 @@ use std::process::{Command, ExitCode};
 use ftrack_api::entity::FromValue;
 use ftrack_api::event::Filter;
 use ftrack_api::query::Statement;
-use ftrack_api::{Event, SchemaCache, SmolStr};
+use ftrack_api::{Event, SmolStr, config::SchemaCache};
 
 use support::{DATES, NUMBERS, PAGE, Server, TEXTS, created, deleted, page, updated};
 

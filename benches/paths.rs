@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use ftrack_api::SchemaCache;
+use ftrack_api::config::SchemaCache;
 use ftrack_api::event::Event;
 use ftrack_api::query::Statement;
 

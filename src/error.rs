@@ -121,7 +121,7 @@ pub struct ServerError {
 }
 
 impl Error {
-    /// An error of your own, for a [`Transport`](crate::Transport) or whatever else the crate
+    /// An error of your own, for a [`Transport`](crate::transport::Transport) or whatever else the crate
     /// calls. The message names the subject and the way out.
     ///
     /// ```

@@ -28,7 +28,7 @@ mod api;
 pub mod cache;
 mod calls;
 pub mod codegen;
-mod config;
+pub mod config;
 pub mod doctor;
 pub mod entity;
 mod error;
@@ -47,26 +47,24 @@ pub mod session;
 mod socketio;
 mod store;
 pub mod structure;
-mod transport;
+pub mod transport;
 mod value;
 mod wire;
 
 /// The crates whose types stand in signatures here, in the versions that fit.
 pub use {anyhow, jiff, serde_json, url, uuid};
 
-pub use api::{RequestBudget, Statistics};
-pub use calls::{CancelToken, ThreadScope};
-pub use config::{ApiKey, Network, Populate, Retry, SchemaCache};
+pub use calls::CancelToken;
+pub use config::ApiKey;
 pub use entity::{Collection, CustomAttributes, Entities, Metadata};
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
 pub use hub::EventHub;
-pub use session::{JOB_SYNC_USERS_LDAP, Media, Query, ServerInformation, SessionBuilder, Strategy};
+pub use session::{Media, Query, SessionBuilder, Strategy};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;
-pub use transport::{Canned, Player, Recorder, Recording, Request, Response, Transport};
 pub use value::{Data, EntityKey, IntoKey, Paths, Value};
 
 /// For the fuzzer in `tests/fuzz` only: packets have no other way in.

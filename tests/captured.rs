@@ -9,23 +9,25 @@ mod support;
 
 use std::path::PathBuf;
 
-use ftrack_api::{Canned, Entity, EntityKey, SchemaCache, Session, data};
+use ftrack_api::{
+    Entity, EntityKey, Session, config::SchemaCache, data, transport::ScriptedTransport,
+};
 use support::secret;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference");
 
 /// A session on the real schema, and the script of its server.
-fn session() -> Option<(Session, Canned)> {
+fn session() -> Option<(Session, ScriptedTransport)> {
     let schemas = std::fs::read_to_string(PathBuf::from(FOLDER).join("schemas.json")).ok()?;
     let information = captured("query_server_information").unwrap();
-    let canned = Canned::new();
-    canned.answer(200, format!("[{information}, {schemas}]"));
+    let script = ScriptedTransport::new();
+    script.respond(200, format!("[{information}, {schemas}]"));
     let session = Session::builder()
         .server_url("https://studio.example")
         .api_key(secret("s3cret-key"))
         .api_user("u")
         .schema_cache(SchemaCache::Off)
-        .transport(canned.clone())
+        .transport(script.clone())
         .open()
         .unwrap();
     assert_eq!(session.server_information().version(), Some("dev"));
@@ -33,7 +35,7 @@ fn session() -> Option<(Session, Canned)> {
         session.schema().hash(),
         session.server_information().schema_hash().unwrap()
     );
-    Some((session, canned))
+    Some((session, script))
 }
 
 fn captured(name: &str) -> Option<String> {
@@ -41,8 +43,8 @@ fn captured(name: &str) -> Option<String> {
 }
 
 fn query(name: &str, expression: &str) -> Option<(Session, Vec<Entity>)> {
-    let (session, canned) = session()?;
-    canned.answer(200, format!("[{}]", captured(name)?));
+    let (session, script) = session()?;
+    script.respond(200, format!("[{}]", captured(name)?));
     let found = session.query_raw(expression).unwrap();
     Some((session, found))
 }
@@ -149,7 +151,7 @@ fn created_and_updated_entities() {
 
 #[test]
 fn replies_to_commits_confirm_them() {
-    let Some((session, canned)) = session() else {
+    let Some((session, script)) = session() else {
         return;
     };
     let update = |id: &str| session.entity(&EntityKey::new("User", id)).unwrap();
@@ -180,7 +182,7 @@ fn replies_to_commits_confirm_them() {
             true => update(id).set("username", "new").unwrap(),
             false => drop(session.create(entity_type, data).unwrap()),
         }
-        canned.answer(200, format!("[{}]", captured(name).unwrap()));
+        script.respond(200, format!("[{}]", captured(name).unwrap()));
         session.commit().unwrap();
         assert!(session.recorded_operations().is_empty(), "{name}");
     }

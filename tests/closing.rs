@@ -54,7 +54,7 @@ const WORKS: [(&str, Work); 9] = [
     }),
     ("wait", |session, _| {
         session.event_hub().wait(Duration::from_secs(3600))?;
-        match session.closed() {
+        match session.is_closed() {
             true => Err(Error::new(ErrorKind::Closed, "waiting has ended")),
             false => Ok(()),
         }
@@ -133,7 +133,7 @@ fn close_under_way(server: &Emulator, random: &mut fastrand::Rng, hang: bool) {
 
 #[track_caller]
 fn everything_is_closed(session: &Session, project: &Entity) {
-    assert!(session.closed());
+    assert!(session.is_closed());
     for (name, work) in WORKS {
         let error = work(session, project).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed, "{name}: {error:?}");
@@ -266,7 +266,7 @@ fn closing_before_connecting_and_while_connecting() {
             .unwrap();
         thread::sleep(Duration::from_millis(delay));
         promptly("closing", || session.close());
-        assert!(session.closed());
+        assert!(session.is_closed());
     }
     no_connection_is_left(&server);
     // A server that accepts the connection and says nothing.

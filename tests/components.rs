@@ -14,7 +14,10 @@ use ftrack_api::location::{
     Binding, COMPONENT_ADDED_TO_LOCATION_TOPIC, SERVER_LOCATION_ID, Target,
 };
 use ftrack_api::structure::{StandardStructure, Structure, StructureContext};
-use ftrack_api::{Entity, ErrorKind, Location, Request, Response, Result, Session, Transport};
+use ftrack_api::{
+    Entity, ErrorKind, Location, Result, Session,
+    transport::{Request, Response, Transport},
+};
 use ftrack_api::{data, expr};
 use serde_json::json;
 use support::{builder, emulator, open, read, requests, secret};
@@ -751,9 +754,9 @@ fn a_storage_scenario_binds_the_studios_location() {
             "data": {"location_id": "abc", "location_name": "studio", "accessor": {"mount_points": points}},
         }});
         let answer = json!([information, schemas[0]]).to_string();
-        let canned = ftrack_api::Canned::new();
-        canned.answer(200, answer);
-        let session = builder(&emulator).transport(canned).open().unwrap();
+        let script = ftrack_api::transport::ScriptedTransport::new();
+        script.respond(200, answer);
+        let session = builder(&emulator).transport(script).open().unwrap();
         let picked = session.pick_location(None).unwrap().unwrap();
         assert_eq!(picked.id() == "abc", is_bound);
         if is_bound {

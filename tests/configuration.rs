@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use ftrack_api::{ErrorKind, Network, Session, doctor};
+use ftrack_api::{ErrorKind, Session, config::Network, doctor};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::hub::HubConfig;
 use ftrack_api::{
-    CancelToken, ErrorKind, Event, EventHub, Network, Retry, Session, SessionBuilder,
+    CancelToken, ErrorKind, Event, EventHub, Session, SessionBuilder,
+    config::{Network, Retry},
 };
 use ftrack_emulator::Emulator;
 use socket2::{Domain, Socket, Type};
@@ -69,7 +70,7 @@ fn session_on(url: &str) -> SessionBuilder {
         .api_key("k")
         .api_user("u")
         .retry(Retry::off())
-        .schema_cache(ftrack_api::SchemaCache::Off)
+        .schema_cache(ftrack_api::config::SchemaCache::Off)
 }
 
 fn port(server: &Emulator) -> u16 {

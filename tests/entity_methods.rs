@@ -10,8 +10,10 @@ use std::net::TcpStream;
 
 use ftrack_api::entity::{NoteOptions, TimerOptions};
 use ftrack_api::{
-    Entity, EntityState, ErrorKind, Populate, Recording, Request, Response, Transport, Value, data,
-    expr,
+    Entity, EntityState, ErrorKind, Value,
+    config::Populate,
+    data, expr,
+    transport::{Recording, Request, Response, Transport},
 };
 use support::{Studio, builder, open, requests};
 
@@ -570,7 +572,7 @@ fn the_server_has_jobs_of_its_own() {
     let studio = Studio::new();
     let session = &studio.session;
     let job = session
-        .delayed_job(ftrack_api::JOB_SYNC_USERS_LDAP)
+        .delayed_job(ftrack_api::session::JOB_SYNC_USERS_LDAP)
         .unwrap();
     let user: String = job.get("user.username").unwrap();
     assert_eq!(user, session.api_user());

@@ -4,7 +4,7 @@
 mod support;
 
 use ftrack_api::operation::Operation;
-use ftrack_api::{Entity, Error, ErrorKind, Result, Retry, Session, data};
+use ftrack_api::{Entity, Error, ErrorKind, Result, Session, config::Retry, data};
 use ftrack_emulator::faults::Fault;
 use support::{Parrot, builder, emulator, open};
 

@@ -12,8 +12,10 @@ use ftrack_api::cache::MemoryCache;
 use ftrack_api::entity::TimerOptions;
 use ftrack_api::query::field;
 use ftrack_api::{
-    Entity, Error, ErrorKind, Request, Response, Result, Retry, Session, SessionBuilder, Transport,
-    Value, data,
+    Entity, Error, ErrorKind, Result, Session, SessionBuilder, Value,
+    config::Retry,
+    data,
+    transport::{Request, Response, Transport},
 };
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;

@@ -12,7 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::hub::HubConfig;
-use ftrack_api::{ErrorKind, EventHub, Network, Retry, Session, SessionBuilder};
+use ftrack_api::{
+    ErrorKind, EventHub, Session, SessionBuilder,
+    config::{Network, Retry},
+};
 use ftrack_emulator::Emulator;
 use support::{Parrot, builder, emulator, secret};
 
@@ -283,7 +286,7 @@ fn cookies_that_a_server_sets_come_back_to_it() {
         let elsewhere = "Set-Cookie: a=b; Domain=elsewhere.example\r\n";
         [answer("", &(set + elsewhere)), answer("", "")]
     });
-    let retry = ftrack_api::Retry::new().first_wait(Duration::from_millis(1));
+    let retry = ftrack_api::config::Retry::new().first_wait(Duration::from_millis(1));
     let builder = Session::builder()
         .server_url(url)
         .api_key("k")
@@ -345,11 +348,11 @@ fn answers_are_limited_in_depth() {
 #[test]
 fn deep_rows_do_not_overflow_the_stack() {
     let server = emulator();
-    let canned = ftrack_api::Canned::new();
+    let script = ftrack_api::transport::ScriptedTransport::new();
     let session = {
         let schema = server_answers(&server);
-        canned.answer(200, schema);
-        builder(&server).transport(canned.clone()).open().unwrap()
+        script.respond(200, schema);
+        builder(&server).transport(script.clone()).open().unwrap()
     };
     for (open, close) in [
         ("[", "]"),
@@ -373,7 +376,7 @@ fn deep_rows_do_not_overflow_the_stack() {
                 #[allow(dead_code, reason = "read, not used")]
                 name: Option<String>,
             }
-            canned.answer(200, body.clone()).answer(200, body);
+            script.respond(200, body.clone()).respond(200, body);
             // Either skipped or refused, and never a crash.
             let _ = session.query_raw("Task");
             let _ = session

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use ftrack_api::{Canned, ErrorKind, SchemaCache, Session};
+use ftrack_api::{ErrorKind, Session, config::SchemaCache, transport::ScriptedTransport};
 use support::{Parrot, builder, emulator, open, secret};
 
 #[test]
@@ -205,7 +205,7 @@ fn redirects_are_not_followed_with_the_key() {
 #[test]
 fn the_longest_times_are_no_trouble() {
     let server = support::emulator();
-    let network = ftrack_api::Network::new();
+    let network = ftrack_api::config::Network::new();
     let session = support::builder(&server)
         .timeout(Duration::MAX)
         .network(
@@ -213,7 +213,7 @@ fn the_longest_times_are_no_trouble() {
                 .connect_timeout(Duration::MAX)
                 .idle_timeout(Duration::MAX),
         )
-        .retry(ftrack_api::Retry::new().deadline(Duration::MAX))
+        .retry(ftrack_api::config::Retry::new().deadline(Duration::MAX))
         .open()
         .unwrap();
     let component = support::upload(&session, support::LICENCE.as_ref());
@@ -269,7 +269,7 @@ fn a_closed_session_says_so() {
         .unwrap();
     session.close();
     session.close();
-    assert!(session.closed());
+    assert!(session.is_closed());
     assert_eq!(
         task.get::<String>("name").unwrap(),
         task.get::<String>("name").unwrap()
@@ -287,14 +287,14 @@ fn a_closed_session_says_so() {
 
 #[test]
 fn a_transport_can_be_handed_in() {
-    let canned = Canned::new();
-    canned.answer(
+    let script = ScriptedTransport::new();
+    script.respond(
         200,
         r#"[{"version": "dev", "schema_hash": "x"},
         [{"id": "A", "primary_key": ["id"], "default_projections": ["id"],
           "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}]]"#,
     );
-    canned.answer(
+    script.respond(
         200,
         r#"[{"action": "query", "data": [{"__entity_type__": "A", "id": "a", "n": 7}]}]"#,
     );
@@ -303,12 +303,12 @@ fn a_transport_can_be_handed_in() {
         .api_key("k")
         .api_user("u")
         .schema_cache(SchemaCache::Off)
-        .transport(canned.clone())
+        .transport(script.clone())
         .open()
         .unwrap();
     let found = session.query("select n from A").unwrap().one().unwrap();
     assert_eq!(found.get::<u8>("n").unwrap(), 7);
-    assert!(canned.requests()[1].contains("select n from A offset 0 limit 2"));
+    assert!(script.requests()[1].contains("select n from A offset 0 limit 2"));
 }
 
 #[test]

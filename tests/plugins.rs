@@ -11,7 +11,7 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use ftrack_api::plugin::{Arguments, Plugin, PluginInfo, PluginOrigin, PluginState, Registrar};
-use ftrack_api::{ErrorKind, Event, Populate, Session};
+use ftrack_api::{ErrorKind, Event, Session, config::Populate};
 use ftrack_emulator::Emulator;
 use serde_json::{Value, json};
 use support::trace::{self, logged};

@@ -6,7 +6,10 @@ mod support;
 use std::collections::HashSet;
 
 use ftrack_api::query::{Aggregate, field, select};
-use ftrack_api::{Canned, Entity, EntityKey, ErrorKind, Populate, Query, Session, data, expr};
+use ftrack_api::{
+    Entity, EntityKey, ErrorKind, Query, Session, config::Populate, data, expr,
+    transport::ScriptedTransport,
+};
 use ftrack_emulator::Emulator;
 use jiff::civil::DateTime;
 use serde::Deserialize;
@@ -834,9 +837,9 @@ fn servers_that_answer_nonsense() {
         let replies = session.call(&actions).unwrap();
         vec![serde_json::to_vec(&replies).unwrap()]
     };
-    let canned = Canned::new();
-    canned.answer(200, replies[0].clone());
-    let session = builder(&server).transport(canned.clone()).open().unwrap();
+    let script = ScriptedTransport::new();
+    script.respond(200, replies[0].clone());
+    let session = builder(&server).transport(script.clone()).open().unwrap();
     let endless =
         r#"[{"data":[{"__entity_type__":"Task","id":"a"}],"metadata":{"next":{"offset":0}}}]"#;
     for (answer, kind) in [
@@ -862,18 +865,18 @@ fn servers_that_answer_nonsense() {
         ),
         ("<html>", ErrorKind::BadResponse),
     ] {
-        canned.answer(200, answer);
+        script.respond(200, answer);
         let error = session.query("Task").unwrap().all().unwrap_err();
         assert_eq!(error.kind(), kind, "{answer}: {error}");
-        canned.answer(200, answer);
+        script.respond(200, answer);
         let error = session.query_many(["Task"]).unwrap_err();
         assert_eq!(error.kind(), kind, "{answer}: {error}");
-        canned.answer(200, answer);
+        script.respond(200, answer);
         let mut rows = session.query("Task").unwrap().rows::<serde_json::Value>();
         assert!(rows.any(|row| row.is_err()), "{answer}");
     }
     // Less than was asked for is no reason to ask for ever.
-    canned.answer(200, r#"[{"data":[]}]"#);
+    script.respond(200, r#"[{"data":[]}]"#);
     let error = session.query_many(["Task", "User"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadResponse);
 }

@@ -3,7 +3,9 @@
 
 mod support;
 
-use ftrack_api::{ErrorKind, Recording, Retry, Session, SessionBuilder, data, expr};
+use ftrack_api::{
+    ErrorKind, Session, SessionBuilder, config::Retry, data, expr, transport::Recording,
+};
 use ftrack_emulator::Emulator;
 use support::{LICENCE, builder, emulator, read, secret, upload};
 
@@ -73,7 +75,7 @@ fn a_script_runs_without_its_server() {
     drop(server);
     let loaded = Recording::load(&path).unwrap();
     assert_eq!(loaded.len(), recording.len());
-    let session = gone.transport(loaded.player()).open().unwrap();
+    let session = gone.transport(loaded.replay()).open().unwrap();
     assert_eq!(script(&session), report);
     // The same request again gets the same answer; another one gets none.
     let tasks = |query: &str| session.query(query).unwrap().all();
@@ -113,7 +115,7 @@ fn keys_of_a_new_run_stand_for_those_of_the_old_one_only() {
         rows.next().map(|row| row.map(|row| row["name"].clone()))
     };
     let known = ask(&session, &tasks[0].id()).unwrap().unwrap();
-    let player = plain(&server).transport(recording.player());
+    let player = plain(&server).transport(recording.replay());
     let replayed = player.open().unwrap();
     // A query about another task is another query.
     assert!(ask(&replayed, &tasks[1].id()).unwrap().is_err());

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::{
-    CancelToken, EntityKey, ErrorKind, Network, Retry, Session, SessionBuilder, data,
+    CancelToken, EntityKey, ErrorKind, Session, SessionBuilder,
+    config::{Network, Retry},
+    data,
 };
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
@@ -153,9 +155,9 @@ fn raw_actions_that_write_are_not_sent_again_once_they_may_have_arrived() {
 fn an_action_that_is_not_known_may_write() {
     let server = Parrot::new("503 Service Unavailable", "", "");
     let read_only = |actions: &[serde_json::Value]| {
-        let canned = ftrack_api::Canned::new();
-        canned.answer(200, r#"[{"version": "dev"}, []]"#);
-        let session = server.builder().transport(canned.clone()).read_only(true);
+        let script = ftrack_api::transport::ScriptedTransport::new();
+        script.respond(200, r#"[{"version": "dev"}, []]"#);
+        let session = server.builder().transport(script.clone()).read_only(true);
         let session = session.open().unwrap();
         session.call(actions).unwrap_err().kind()
     };
@@ -217,7 +219,7 @@ fn session_on(url: &str) -> SessionBuilder {
         .server_url(url)
         .api_key("k")
         .api_user("u")
-        .schema_cache(ftrack_api::SchemaCache::Off)
+        .schema_cache(ftrack_api::config::SchemaCache::Off)
 }
 
 /// Well below every time-out, and far above what it takes.

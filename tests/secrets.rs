@@ -10,7 +10,7 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use ftrack_api::{Entity, Network, Session, data};
+use ftrack_api::{Entity, Session, config::Network, data};
 use support::{LICENCE, builder, emulator, read, trace, upload};
 
 #[test]

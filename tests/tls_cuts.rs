@@ -12,7 +12,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ftrack_api::{
-    ErrorKind, Event, Network, Request, Response, Result, Retry, Session, Transport, data,
+    ErrorKind, Event, Result, Session,
+    config::{Network, Retry},
+    data,
+    transport::{Request, Response, Transport},
 };
 use ftrack_emulator::Emulator;
 use support::proxy::{Break, Harm, Proxy, Way};

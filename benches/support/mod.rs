@@ -20,7 +20,10 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 use ftrack_api::entity::FromAttribute;
 use ftrack_api::{
-    Data, Entity, Request, Response, SchemaCache, Session, SessionBuilder, Transport, data,
+    Data, Entity, Session, SessionBuilder,
+    config::SchemaCache,
+    data,
+    transport::{Request, Response, Transport},
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ftrack_api::{Entity, Session, Statistics, data, expr};
+use ftrack_api::{Entity, Session, data, expr, session::Statistics};
 use ftrack_emulator::Emulator;
 
 fn main() -> Result<()> {

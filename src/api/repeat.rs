@@ -28,7 +28,7 @@ pub(crate) struct Attempt {
 
 impl Api {
     /// Does `work`, which sends one request and reads its answer, and does it again as the
-    /// session's [`Retry`](crate::Retry) says. `summary` names it in errors and in the log.
+    /// session's [`Retry`](crate::config::Retry) says. `summary` names it in errors and in the log.
     ///
     /// Everything that waits in it ends when the session closes or the thread's
     /// [`CancelToken`](crate::CancelToken) is used.

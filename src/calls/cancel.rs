@@ -49,7 +49,7 @@ impl CancelToken {
     ///
     /// The one wait that goes on is the system's name look-up, which nothing can interrupt: the
     /// call ends as soon as that has ended. Only new connections look names up, and only those of
-    /// hosts that [`Network::resolve_to`](crate::Network::resolve_to) does not name.
+    /// hosts that [`Network::resolve_to`](crate::config::Network::resolve_to) does not name.
     ///
     /// A token stays cancelled: every later request in its scope fails at once.
     pub fn cancel(&self) {

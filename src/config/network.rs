@@ -30,7 +30,7 @@ use super::proxy::{Proxies, parse_proxy};
 /// `Debug` shows no URL of a proxy, because these hold passwords.
 ///
 /// ```no_run
-/// use ftrack_api::{Network, Session};
+/// use ftrack_api::{Session, config::Network};
 ///
 /// let network = Network::new()
 ///     .proxy("http://artist:secret@proxy.studio.example:3128")
@@ -103,7 +103,7 @@ impl Network {
     /// against the name. The host may be that of a proxy.
     ///
     /// ```no_run
-    /// use ftrack_api::{Network, Session};
+    /// use ftrack_api::{Session, config::Network};
     ///
     /// let network = Network::new().resolve_to("studio.ftrackapp.com", ["10.1.0.7".parse()?]);
     /// let session = Session::builder().network(network).open()?;

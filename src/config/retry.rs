@@ -18,7 +18,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 ///
 /// ```
 /// use std::time::Duration;
-/// use ftrack_api::{Retry, Session};
+/// use ftrack_api::{Session, config::Retry};
 ///
 /// let patient = Retry::new().attempts(8).deadline(Duration::from_secs(600));
 /// let builder = Session::builder().retry(patient);

@@ -36,7 +36,7 @@ use crate::error::{ErrorKind, Result};
 use crate::session::{ServerInformation, SessionBuilder, hub_for};
 use crate::transport::{Dialer, Http, Transport};
 
-pub use report::{Check, Report, Status};
+pub use report::{Check, Outcome, Report};
 
 /// How long one look may take, unless the builder allows less.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -107,13 +107,13 @@ struct Exam {
 
 /// What a look finds: words, how it stands, and what to do about it.
 struct Finding {
-    status: Status,
+    status: Outcome,
     words: String,
     remedy: Option<String>,
 }
 
 impl Finding {
-    fn new(status: Status, words: impl fmt::Display) -> Self {
+    fn new(status: Outcome, words: impl fmt::Display) -> Self {
         Self {
             status,
             words: words.to_string(),
@@ -122,19 +122,19 @@ impl Finding {
     }
 
     fn passed(words: impl fmt::Display) -> Self {
-        Self::new(Status::Passed, words)
+        Self::new(Outcome::Passed, words)
     }
 
     fn warning(words: impl fmt::Display) -> Self {
-        Self::new(Status::Warning, words)
+        Self::new(Outcome::Warning, words)
     }
 
     fn failed(words: impl fmt::Display) -> Self {
-        Self::new(Status::Failed, words)
+        Self::new(Outcome::Failed, words)
     }
 
     fn skipped(words: impl fmt::Display) -> Self {
-        Self::new(Status::Skipped, words)
+        Self::new(Outcome::Skipped, words)
     }
 
     fn remedy(mut self, remedy: impl fmt::Display) -> Self {

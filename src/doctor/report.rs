@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How a [`Check`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Status {
+pub enum Outcome {
     /// As it should be.
     Passed,
     /// It works, but something about it should be looked at.
@@ -24,7 +24,7 @@ pub struct Check {
     /// What was looked at, such as `name resolution`.
     pub name: &'static str,
     /// How it ended.
-    pub status: Status,
+    pub status: Outcome,
     /// What was found. It holds no secret.
     pub finding: String,
     /// What to do about it, unless it passed.
@@ -59,7 +59,7 @@ impl Report {
     /// The first thing that does not work: later failures may follow from it.
     pub fn first_failure(&self) -> Option<&Check> {
         let mut checks = self.checks.iter();
-        checks.find(|check| check.status == Status::Failed)
+        checks.find(|check| check.status == Outcome::Failed)
     }
 }
 
@@ -80,10 +80,10 @@ impl fmt::Display for Check {
     /// One line, and one with the remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self.status {
-            Status::Passed => "ok",
-            Status::Warning => "warning",
-            Status::Failed => "FAILED",
-            Status::Skipped => "skipped",
+            Outcome::Passed => "ok",
+            Outcome::Warning => "warning",
+            Outcome::Failed => "FAILED",
+            Outcome::Skipped => "skipped",
         };
         let indented = |text: &str| text.replace('\n', "\n                           ");
         write!(
@@ -114,7 +114,7 @@ mod tests {
         };
         let mut report = Report {
             subject: "ftrack at http://a, as ada".to_owned(),
-            checks: vec![check("configuration", Status::Passed, "complete", None)],
+            checks: vec![check("configuration", Outcome::Passed, "complete", None)],
         };
         assert!(report.is_healthy());
         assert!(
@@ -124,17 +124,17 @@ mod tests {
         );
         report
             .checks
-            .push(check("clock", Status::Warning, "late", Some("set it")));
+            .push(check("clock", Outcome::Warning, "late", Some("set it")));
         assert!(report.is_healthy());
         report.checks.push(check(
             "credentials",
-            Status::Failed,
+            Outcome::Failed,
             "no\nnever",
             Some("get one"),
         ));
         report
             .checks
-            .push(check("events", Status::Skipped, "no credentials", None));
+            .push(check("events", Outcome::Skipped, "no credentials", None));
         assert_eq!(
             report.first_failure().map(|check| check.name),
             Some("credentials")

@@ -11,7 +11,7 @@ use super::FromAttribute;
 impl Entity {
     /// Reads an attribute, or follows references to one: `"status.state.short"`.
     ///
-    /// A value that is not loaded is fetched, as the session's [`Populate`](crate::Populate) says.
+    /// A value that is not loaded is fetched, as the session's [`Populate`](crate::config::Populate) says.
     /// Ask for an `Option` if the value may be null, for an [`Entity`] to follow a reference, for
     /// a `Vec<Entity>` to read a collection.
     ///

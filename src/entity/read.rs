@@ -11,7 +11,7 @@ use crate::wire::{StructField, fields_of, reference};
 impl Entity {
     /// Fills a struct that derives [`serde::Deserialize`] from the entity. What is not loaded is
     /// fetched in one request, for the entity's peers too, as the session's
-    /// [`Populate`](crate::Populate) says.
+    /// [`Populate`](crate::config::Populate) says.
     ///
     /// Each field is an attribute; a struct in it stands for a reference, a list of structs for
     /// a collection, an [`EntityKey`] for what is referred to. Use `Option` where a value may be

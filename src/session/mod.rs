@@ -7,6 +7,8 @@ mod memory;
 mod open;
 mod server;
 
+pub use crate::api::{RequestBudget, Statistics};
+pub use crate::calls::ThreadScope;
 pub use change::Strategy;
 pub use components::Media;
 pub use load::{Query, QueryIter, QueryPages, Rows, Search};

@@ -1,6 +1,5 @@
-//! How requests reach a server: over HTTP, or by whatever the user hands in.
+//! How requests reach a server: over HTTP, or by a [`Transport`] of your own.
 
-mod canned;
 mod connection;
 mod dial;
 mod failure;
@@ -10,6 +9,7 @@ mod race;
 mod recording;
 mod redact;
 mod resolve;
+mod scripted;
 mod socks;
 mod stream;
 mod tls;
@@ -23,37 +23,36 @@ use url::Url;
 use crate::calls::Call;
 use crate::error::Result;
 
-pub use canned::Canned;
 pub(crate) use dial::Dialer;
 pub(crate) use failure::{body_error, connect_error, io_error};
 pub(crate) use head::read_head;
 pub(crate) use http::Http;
-pub use recording::{Player, Recorder, Recording};
+pub use recording::{Recording, RecordingTransport, ReplayTransport};
+pub use scripted::ScriptedTransport;
 pub(crate) use stream::Stream;
 
 /// Names this crate in requests.
 pub(crate) const USER_AGENT: &str = concat!("ftrack-api-rust/", env!("CARGO_PKG_VERSION"));
 
-/// Sends requests and brings answers.
+/// Sends requests and returns responses.
 ///
-/// The session decides what to send and reads what comes back; a transport only carries it.
+/// The session decides what to send and interprets the response; a transport only carries both.
 /// Give one to [`SessionBuilder::transport`](crate::SessionBuilder::transport) in place of HTTP, or
 /// wrap HTTP in one with [`SessionBuilder::wrap_transport`](crate::SessionBuilder::wrap_transport),
-/// to watch traffic or refuse some of it. [`Recording`] records and replays; [`Canned`] answers from
-/// a script.
+/// to watch traffic or to refuse some of it. [`Recording`] records and replays; [`ScriptedTransport`]
+/// responds from a script.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and answers with the status, headers and body that came back, whatever
-    /// the status is.
+    /// Sends `request` and returns the response, whatever its status.
     ///
     /// # Errors
     ///
-    /// An [`Error`](crate::Error) of kind [`Connection`](crate::ErrorKind::Connection),
-    /// [`Timeout`](crate::ErrorKind::Timeout) or [`Tls`](crate::ErrorKind::Tls) if there is no
-    /// answer.
+    /// Without a response, an [`Error`](crate::Error) of kind
+    /// [`Connection`](crate::ErrorKind::Connection) or [`Timeout`](crate::ErrorKind::Timeout), after
+    /// which a request that only reads is sent again, or of another kind.
     fn send(&self, request: &Request<'_>) -> Result<Response>;
 
-    /// Breaks off what is under way and closes the connections, because the session closes. No
-    /// request comes after it.
+    /// Interrupts requests under way and closes all connections, because the session closes. No
+    /// request follows.
     fn close(&self) {}
 }
 
@@ -64,17 +63,17 @@ pub struct Request<'a> {
     pub method: &'static str,
     /// Where to send it.
     pub url: &'a Url,
-    /// Names in lower case, and values; they hold the API key.
+    /// Names in lower case, and values. The API key is among them.
     pub headers: &'a [(String, String)],
-    /// What to send.
+    /// The body to send.
     pub body: &'a [u8],
-    /// How long it may take, from the first byte sent to the last one read.
+    /// How long it may take, from opening a connection to the last byte of the response.
     pub timeout: Duration,
 }
 
 impl Request<'_> {
     /// Whether the call was cancelled, or the session closed, so that nobody waits for the
-    /// answer any more. A transport that waits by itself looks here from time to time.
+    /// response any more. A transport that waits by itself checks this from time to time.
     pub fn is_cancelled(&self) -> bool {
         Call::current().is_some_and(|call| call.interrupted().is_some())
     }
@@ -92,7 +91,7 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// One HTTP answer.
+/// One HTTP response.
 pub struct Response {
     /// The status, such as 200.
     pub status: u16,

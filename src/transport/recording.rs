@@ -1,16 +1,15 @@
-//! Traffic that is kept, and played back.
+//! Recording and replaying requests.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+mod replay;
+
 use std::fmt;
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -19,19 +18,21 @@ use crate::config::redact_bearer_secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
-/// Requests and their answers: for tests that need no server, and for reports of faults.
+pub use replay::ReplayTransport;
+
+/// Requests and their responses: for tests that need no server, and for bug reports.
 ///
-/// A [`recorder`](Self::recorder) stands between a session and its server and keeps what passes; a
-/// [`player`](Self::player) stands in for the server. [`save`](Self::save) and
-/// [`load`](Self::load) keep it in a file of JSON that people can read. Clones are the same
-/// recording.
+/// A [`recorder`](Self::recorder) stands between a session and its server and records what passes;
+/// [`replay`](Self::replay) makes a transport that takes the place of the server.
+/// [`save`](Self::save) writes a readable JSON file, [`load`](Self::load) reads it. Clones are the
+/// same recording.
 ///
 /// ```
 /// # let server = ftrack_emulator::Emulator::start()?;
 /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("shots.json");
-/// use ftrack_api::{Recording, SchemaCache, Session, data};
+/// use ftrack_api::{Session, config::SchemaCache, data, transport::Recording};
 ///
 /// fn script(session: &Session) -> ftrack_api::Result<usize> {
 ///     let project = session.query("Project")?.first()?.expect("a project");
@@ -48,32 +49,32 @@ use crate::lock::Mutex;
 /// recording.save(&path)?;
 ///
 /// // Later, without a server.
-/// let player = Recording::load(&path)?.player();
-/// assert_eq!(script(&builder().transport(player).open()?)?, recorded);
+/// let replay = Recording::load(&path)?.replay();
+/// assert_eq!(script(&builder().transport(replay).open()?)?, recorded);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # What is in it
 ///
-/// Method, path, body, status and answer; of the headers only those that say what an answer is. API
-/// key, cookies, headers of your own, the signatures of addresses and keys that the server hands out
-/// are cut out wherever they stand in text. What people wrote is in it, and so are files: look at it
-/// before you give it away.
+/// Method, path, body, status and response; of the headers only those that describe the response. The
+/// API key, cookies, headers of your own, signatures in URLs and keys that the server hands out are
+/// redacted wherever they occur in text. Names, notes and files of your project are in it: read it
+/// before you share it.
 ///
 /// The event hub has a connection of its own, which is not recorded.
 #[derive(Clone, Default)]
 pub struct Recording(Arc<Mutex<Vec<Exchange>>>);
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Serialize, Deserialize)]
 struct Exchange {
     method: String,
-    /// Path and what is kept of the query.
-    address: String,
+    /// Path, and the part of the query that is no secret.
+    url: String,
     request: Body,
     status: u16,
     headers: Vec<(String, String)>,
-    answer: Body,
+    response: Body,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -96,61 +97,55 @@ impl Body {
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
-            // A file that somebody changed by hand may hold anything.
+            // A file that was edited by hand may contain anything.
             Self::Base64(text) => BASE64_STANDARD.decode(text).unwrap_or_default(),
         }
     }
 }
 
 impl Recording {
-    /// One without anything in it.
+    /// An empty recording.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For [`SessionBuilder::wrap_transport`](crate::SessionBuilder::wrap_transport): keeps what
-    /// passes from now on. An answer is kept when it was read; one that never came is not.
-    pub fn recorder(&self) -> impl FnOnce(Box<dyn Transport>) -> Recorder + Send + 'static {
+    /// For [`SessionBuilder::wrap_transport`](crate::SessionBuilder::wrap_transport): records what
+    /// passes from now on. A response is recorded once it was read; a request without one is not.
+    pub fn recorder(
+        &self,
+    ) -> impl FnOnce(Box<dyn Transport>) -> RecordingTransport + Send + 'static {
         let recording = self.clone();
-        move |inner| Recorder { inner, recording }
+        move |inner| RecordingTransport { inner, recording }
     }
 
-    /// For [`SessionBuilder::transport`](crate::SessionBuilder::transport): answers as the server
-    /// did. It plays what was recorded until now.
+    /// For [`SessionBuilder::transport`](crate::SessionBuilder::transport): responds as the server
+    /// did, with what was recorded until now.
     ///
-    /// A request gets the first answer that was not yet given to the same request, else the last
-    /// one that was; requests may come in another order than they were recorded in. New entities
-    /// have other keys in each run: what is no query is the same if it differs in nothing but
-    /// keys, and the keys of this run stand in answers from then on. What was not recorded is an
-    /// error of kind [`Connection`](ErrorKind::Connection) that says what was asked.
-    pub fn player(&self) -> Player {
-        Player(Mutex::new(Playing {
-            exchanges: self
-                .0
-                .lock()
-                .iter()
-                .cloned()
-                .map(|one| (one, false))
-                .collect(),
-            keys: HashMap::new(),
-        }))
+    /// A request gets the first recorded response of the same request that was not replayed yet,
+    /// else the last one; requests may come in another order than they were recorded in. New
+    /// entities have other keys in each run: a request that is no query is the same if it differs
+    /// in nothing but keys, and responses contain the keys of this run from then on. A request
+    /// that was not recorded is an error of kind [`Connection`](ErrorKind::Connection) that shows
+    /// the request.
+    pub fn replay(&self) -> ReplayTransport {
+        ReplayTransport::new(self.0.lock().clone())
     }
 
-    /// How many answers it holds.
+    /// The number of responses in it.
     pub fn len(&self) -> usize {
         self.0.lock().len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Writes it to a file of JSON.
+    /// Writes it to a JSON file.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`].
+    /// - [`ErrorKind::Io`] if the file cannot be written
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let exchanges = self.0.lock().clone();
         let text = serde_json::to_vec_pretty(&exchanges).expect("texts and numbers print");
@@ -161,7 +156,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`], also for a file that holds something else.
+    /// - [`ErrorKind::Io`] if the file cannot be read, or is not a recording
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = fs::read(path).map_err(|error| unusable(path, error))?;
@@ -183,23 +178,23 @@ fn unusable(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, message).because(error)
 }
 
-/// Keeps what passes; see [`Recording::recorder`].
-pub struct Recorder {
+/// Records what passes; see [`Recording::recorder`].
+pub struct RecordingTransport {
     inner: Box<dyn Transport>,
     recording: Recording,
 }
 
-impl Transport for Recorder {
+impl Transport for RecordingTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
         let response = self.inner.send(request)?;
         let secrets = secrets_of(request);
         let exchange = Exchange {
             method: request.method.to_owned(),
-            address: address_of(request.url),
+            url: url_of(request.url),
             request: Body::new(request.body, &secrets),
             status: response.status,
-            headers: kept(&response.headers, request.url),
-            answer: Body::Text(String::new()),
+            headers: described(&response.headers, request.url),
+            response: Body::Text(String::new()),
         };
         let body = Box::new(Passing {
             body: response.body,
@@ -216,11 +211,11 @@ impl Transport for Recorder {
     }
 }
 
-/// The body of an answer, kept as far as it is read.
+/// The body of a response, recorded as far as it is read.
 struct Passing {
     body: Box<dyn Read + Send>,
     passed: Vec<u8>,
-    /// Nothing any more when reading failed.
+    /// `None` once reading failed.
     exchange: Option<Exchange>,
     secrets: Vec<String>,
     recording: Recording,
@@ -241,13 +236,13 @@ impl Read for Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
-            exchange.answer = Body::new(&self.passed, &self.secrets);
+            exchange.response = Body::new(&self.passed, &self.secrets);
             self.recording.0.lock().push(exchange);
         }
     }
 }
 
-/// The values that are nobody else's business: the API key, and what the user added.
+/// The API key, and the values of headers and cookies that were added.
 fn secrets_of(request: &Request<'_>) -> Vec<String> {
     const KNOWN: [&str; 8] = [
         "content-type",
@@ -274,10 +269,10 @@ fn secrets_of(request: &Request<'_>) -> Vec<String> {
     all.filter(|secret| secret.len() > 2).collect()
 }
 
-fn address_of(url: &Url) -> String {
-    let kept = ["id", "size"];
+fn url_of(url: &Url) -> String {
+    let public = ["id", "size"];
     let query = url.query_pairs();
-    let query = query.filter(|(name, _)| kept.contains(&name.as_ref()));
+    let query = query.filter(|(name, _)| public.contains(&name.as_ref()));
     let query: Vec<String> = query
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
@@ -287,124 +282,29 @@ fn address_of(url: &Url) -> String {
     }
 }
 
-/// The headers that say what an answer is, and where a redirect leads.
-fn kept(headers: &[(String, String)], from: &Url) -> Vec<(String, String)> {
-    const KEPT: [&str; 4] = ["content-type", "content-range", "etag", "retry-after"];
-    let kept = headers.iter().filter_map(|(name, value)| {
+/// The headers that describe the response, and where a redirect leads.
+fn described(headers: &[(String, String)], from: &Url) -> Vec<(String, String)> {
+    const NAMES: [&str; 4] = ["content-type", "content-range", "etag", "retry-after"];
+    let described = headers.iter().filter_map(|(name, value)| {
         if name == "location" {
             let mut url = from.join(value).ok()?;
-            let address = address_of(&url);
-            let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+            let public = url_of(&url);
+            let (path, query) = public.split_once('?').unwrap_or((&public, ""));
             url.set_path(path);
             url.set_query(Some(query).filter(|query| !query.is_empty()));
             return Some((name.clone(), url.into()));
         }
-        KEPT.contains(&name.as_str())
+        NAMES
+            .contains(&name.as_str())
             .then(|| (name.clone(), value.clone()))
     });
-    kept.collect()
+    described.collect()
 }
 
-/// Answers from a recording; see [`Recording::player`].
-pub struct Player(Mutex<Playing>);
-
-struct Playing {
-    /// Whether each was played.
-    exchanges: Vec<(Exchange, bool)>,
-    /// The keys of this run, by those that were recorded.
-    keys: HashMap<String, String>,
-}
-
-impl Transport for Player {
-    fn send(&self, request: &Request<'_>) -> Result<Response> {
-        let asked = Body::new(request.body, &secrets_of(request));
-        let address = address_of(request.url);
-        let mut playing = self.0.lock();
-        let Some(index) = playing.find(request.method, &address, &asked) else {
-            let text = String::from_utf8_lossy(request.body);
-            let start: String = text.chars().take(300).collect();
-            let message = format!("the recording has no {} {address}: {start}", request.method);
-            return Err(Error::new(ErrorKind::Connection, message));
-        };
-        playing.exchanges[index].1 = true;
-        let exchange = &playing.exchanges[index].0;
-        Ok(Response {
-            status: exchange.status,
-            headers: exchange.headers.clone(),
-            body: Box::new(Cursor::new(playing.with_keys(&exchange.answer).bytes())),
-        })
+impl fmt::Debug for RecordingTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordingTransport")
+            .field("recording", &self.recording)
+            .finish_non_exhaustive()
     }
-}
-
-impl Playing {
-    /// What answers a request; keys that are new in it are those of this run from now on.
-    fn find(&mut self, method: &str, address: &str, asked: &Body) -> Option<usize> {
-        let places = || {
-            let all = self.exchanges.iter().enumerate();
-            let fitting = all.filter(|(_, (one, _))| one.method == method);
-            fitting.filter(|(_, (one, _))| {
-                one.address == address || self.replaced(&one.address) == address
-            })
-        };
-        let same = || places().filter(|(_, (one, _))| self.with_keys(&one.request) == *asked);
-        let unplayed = same().find(|(_, (_, is_played))| !is_played);
-        if let Some((index, _)) = unplayed.or_else(|| same().next_back()) {
-            return Some(index);
-        }
-        let (index, keys) = places().find_map(|(index, (one, is_played))| {
-            let keys = (!is_played).then(|| new_keys(&self.with_keys(&one.request), asked))??;
-            Some((index, keys))
-        })?;
-        self.keys.extend(keys);
-        Some(index)
-    }
-
-    fn with_keys(&self, body: &Body) -> Body {
-        match body {
-            Body::Text(text) => Body::Text(self.replaced(text).into_owned()),
-            other => other.clone(),
-        }
-    }
-
-    fn replaced<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.keys.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        key_pattern().replace_all(text, |found: &regex_lite::Captures<'_>| {
-            let key = &found[0];
-            self.keys.get(key).map_or(key, String::as_str).to_owned()
-        })
-    }
-}
-
-/// The keys that are other ones in a request that is no query, if it differs in nothing else.
-fn new_keys(recorded: &Body, asked: &Body) -> Option<HashMap<String, String>> {
-    let (Body::Text(recorded), Body::Text(asked)) = (recorded, asked) else {
-        return None;
-    };
-    let pattern = key_pattern();
-    let without = |text| pattern.replace_all(text, "").into_owned();
-    if recorded.contains("\"action\":\"query") || without(recorded) != without(asked) {
-        return None;
-    }
-    let keys = |text| {
-        pattern
-            .find_iter(text)
-            .map(|found| found.as_str().to_owned())
-    };
-    let pairs = keys(recorded).zip(keys(asked));
-    Some(
-        pairs
-            .filter(|(recorded, asked)| recorded != asked)
-            .collect(),
-    )
-}
-
-/// Keys that are made by clients are UUIDs.
-fn key_pattern() -> &'static Regex {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    PATTERN.get_or_init(|| {
-        let pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-        Regex::new(pattern).expect("the pattern is good")
-    })
 }

@@ -11,7 +11,11 @@ use ftrack_api::cache::python::{
     KeyMaker, LayeredCache, Memoiser, ObjectKeyMaker, ProxyCache, SerialisedCache, StringKeyMaker,
 };
 use ftrack_api::cache::{Cache, MemoryCache, conformance};
-use ftrack_api::{Entity, Populate, SchemaCache, Session, Strategy, data, expr};
+use ftrack_api::{
+    Entity, Session, Strategy,
+    config::{Populate, SchemaCache},
+    data, expr,
+};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 

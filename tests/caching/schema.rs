@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftrack_api::cache::{Cache, MemoryCache};
-use ftrack_api::{ErrorKind, SchemaCache, data};
+use ftrack_api::{ErrorKind, config::SchemaCache, data};
 
 use crate::support::{builder, emulator};
 

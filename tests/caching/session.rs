@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ftrack_api::cache::python::ObjectKeyMaker;
 use ftrack_api::cache::{Cache, MemoryCache};
-use ftrack_api::{Entity, EntityKey, ErrorKind, Populate, Session, data};
+use ftrack_api::{Entity, EntityKey, ErrorKind, Session, config::Populate, data};
 use ftrack_emulator::Emulator;
 
 use crate::Broken;

@@ -15,7 +15,7 @@ use ftrack_api::entity::ValueOrigin;
 use ftrack_api::location::Binding;
 use ftrack_api::structure::{IdStructure, StandardStructure};
 use ftrack_api::{
-    AttributeKind, Data, Entity, Location, SchemaCache, Session, SessionBuilder, Value,
+    AttributeKind, Data, Entity, Location, Session, SessionBuilder, Value, config::SchemaCache,
 };
 use ftrack_emulator::Emulator;
 use serde_json::{Map, Value as Json, json};

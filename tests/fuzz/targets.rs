@@ -4,7 +4,12 @@
 use ftrack_api::event::{Event, Filter};
 use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
 use ftrack_api::sequence::Sequence;
-use ftrack_api::{Canned, Entity, Retry, SchemaCache, Session, SessionBuilder, Value, data, expr};
+use ftrack_api::{
+    Entity, Session, SessionBuilder, Value,
+    config::{Retry, SchemaCache},
+    data, expr,
+    transport::ScriptedTransport,
+};
 
 /// Any text is refused with an error or read to a tree that prints and reads back as itself; and
 /// any text is one value.
@@ -87,18 +92,18 @@ pub(crate) fn sequence(text: &str) {
 /// Types of every kind of attribute, few enough that thousands of sessions open in a second.
 const SCHEMAS: &str = include_str!("schemas.json");
 
-fn canned(information: &str, schemas: &[u8]) -> (SessionBuilder, Canned) {
-    let canned = Canned::new();
+fn script(information: &str, schemas: &[u8]) -> (SessionBuilder, ScriptedTransport) {
+    let script = ScriptedTransport::new();
     let answer = [b"[", information.as_bytes(), b",", schemas, b"]"].concat();
-    canned.answer(200, answer);
+    script.respond(200, answer);
     let builder = Session::builder()
         .server_url("https://studio.example")
         .api_key("key")
         .api_user("ada")
         .schema_cache(SchemaCache::Off)
         .retry(Retry::off())
-        .transport(canned.clone());
-    (builder, canned)
+        .transport(script.clone());
+    (builder, script)
 }
 
 /// Any bytes in place of an answer are an error or data; nothing of the session breaks, and what
@@ -108,11 +113,11 @@ pub(crate) fn answer(bytes: &[u8]) {
         return;
     };
     let status = if choice & 0x80 == 0 { 200 } else { 500 };
-    let (builder, canned) = canned(r#"{"version":"dev","schema_hash":"x"}"#, SCHEMAS.as_bytes());
+    let (builder, script) = script(r#"{"version":"dev","schema_hash":"x"}"#, SCHEMAS.as_bytes());
     let session = builder.open().expect("the schema is good");
     // Whatever is asked afterwards is answered by the same bytes.
     for _ in 0..4 {
-        canned.answer(status, bytes);
+        script.respond(status, bytes);
     }
     match choice & 7 {
         0 => {
@@ -188,12 +193,12 @@ pub(crate) fn schema(bytes: &[u8]) {
     };
     match choice & 3 {
         0 => {
-            let (builder, _canned) = canned(r#"{"version":"dev"}"#, bytes);
+            let (builder, _script) = script(r#"{"version":"dev"}"#, bytes);
             _ = builder.open().map(|session| walk(&session));
         }
         1 => {
-            let (builder, canned) = canned(&String::from_utf8_lossy(bytes), b"[]");
-            canned.answer(200, SCHEMAS);
+            let (builder, script) = script(&String::from_utf8_lossy(bytes), b"[]");
+            script.respond(200, SCHEMAS);
             _ = builder.open().map(|session| walk(&session));
         }
         choice => cached(bytes, choice == 3),
@@ -210,19 +215,19 @@ fn cached(bytes: &[u8], right_hash: bool) {
     } else {
         "0".repeat(32)
     };
-    let canned = Canned::new();
-    canned.answer(
+    let script = ScriptedTransport::new();
+    script.respond(
         200,
         format!(r#"[{{"version":"dev","schema_hash":"{hash}"}}]"#),
     );
-    canned.answer(200, format!("[{SCHEMAS}]"));
+    script.respond(200, format!("[{SCHEMAS}]"));
     let session = Session::builder()
         .server_url("https://studio.example")
         .api_key("key")
         .api_user("ada")
         .schema_cache(SchemaCache::Dir(folder.path().into()))
         .retry(Retry::off())
-        .transport(canned)
+        .transport(script)
         .open()
         .expect("a bad cache is a miss");
     walk(&session);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::hub::{HubConfig, HubState, SubscribeOptions};
-use ftrack_api::{ErrorKind, Event, EventHub, Network};
+use ftrack_api::{ErrorKind, Event, EventHub, config::Network};
 
 use crate::server;
 use crate::server::Server;

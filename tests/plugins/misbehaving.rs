@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use ftrack_api::plugin::{Arguments, Plugin, Registrar};
-use ftrack_api::{ErrorKind, Populate, Session};
+use ftrack_api::{ErrorKind, Session, config::Populate};
 use serde_json::{Value, json};
 
 struct Misbehaving;

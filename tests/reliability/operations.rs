@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::{
-    Entity, Event, EventHub, Network, Query, Result, Session, data, session::QueryPages,
+    Entity, Event, EventHub, Query, Result, Session, config::Network, data, session::QueryPages,
 };
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault as Failure;

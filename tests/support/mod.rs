@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Entity, Location, SchemaCache, Session, SessionBuilder, data};
+use ftrack_api::{Entity, Location, Session, SessionBuilder, config::SchemaCache, data};
 use ftrack_emulator::Emulator;
 pub(crate) use trace::secret;
 

@@ -246,10 +246,10 @@ fn reading_several_attributes_fails_like_reading_one() {
         assert_eq!(kind(["name", "bdi"]), ErrorKind::UnknownAttribute);
         assert_eq!(kind(["nmae", "bid"]), ErrorKind::UnknownAttribute);
         assert_eq!(kind(["name.x", "bid"]), ErrorKind::UnknownAttribute);
-        let strict = session.auto_populating(ftrack_api::Populate::Raise);
+        let strict = session.auto_populating(ftrack_api::config::Populate::Raise);
         assert_eq!(kind(["name", "bid"]), ErrorKind::NotLoaded);
         drop(strict);
-        let quiet = session.auto_populating(ftrack_api::Populate::Off);
+        let quiet = session.auto_populating(ftrack_api::config::Populate::Off);
         let error = task.get_many::<Two>(["name", "bid"]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotLoaded);
         assert!(error.to_string().contains("\"bid\""), "{error}");
@@ -291,7 +291,7 @@ fn values_that_are_not_loaded_follow_the_populate_setting() {
         .first()
         .unwrap()
         .unwrap();
-    let quiet = session.auto_populating(ftrack_api::Populate::Off);
+    let quiet = session.auto_populating(ftrack_api::config::Populate::Off);
     assert_eq!(
         requests(session, || assert_eq!(task.value("bid").unwrap(), None)),
         0
@@ -302,16 +302,16 @@ fn values_that_are_not_loaded_follow_the_populate_setting() {
         ErrorKind::NotLoaded
     );
     drop(quiet);
-    let strict = session.auto_populating(ftrack_api::Populate::Raise);
+    let strict = session.auto_populating(ftrack_api::config::Populate::Raise);
     let error = task.get::<f64>("bid").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotLoaded);
     assert!(error.to_string().contains("\"bid\""), "{error}");
     drop(strict);
     let error = task
-        .get_with::<f64>("bid", ftrack_api::Populate::Raise)
+        .get_with::<f64>("bid", ftrack_api::config::Populate::Raise)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotLoaded);
-    let _one = session.auto_populating(ftrack_api::Populate::One);
+    let _one = session.auto_populating(ftrack_api::config::Populate::One);
     let tasks = session
         .query("select id from Task limit 4")
         .unwrap()

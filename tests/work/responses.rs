@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ftrack_api::{
-    Entity, Error, ErrorKind, Request, Response, Result, Retry, Session, Transport, data,
+    Entity, Error, ErrorKind, Result, Session,
+    config::Retry,
+    data,
+    transport::{Request, Response, Transport},
 };
 use serde_json::{Value as Json, json};
 

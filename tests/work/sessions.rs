@@ -82,7 +82,7 @@ fn settings_end_with_their_session() {
     let mut guards = Vec::new();
     for _ in 0..10 {
         let session = open(&server);
-        assert_eq!(session.populate_mode(), ftrack_api::Populate::Peers);
-        guards.push(session.auto_populating(ftrack_api::Populate::Off));
+        assert_eq!(session.populate_mode(), ftrack_api::config::Populate::Peers);
+        guards.push(session.auto_populating(ftrack_api::config::Populate::Off));
     }
 }

@@ -23,7 +23,7 @@ impl Session {
     /// recorded, nothing is sent.
     ///
     /// If the response is lost, this asks the server whether it applied the batch, and sends the
-    /// batch again if not, as often as [`Retry`](crate::Retry) allows. While the question cannot be
+    /// batch again if not, as often as [`Retry`](crate::config::Retry) allows. While the question cannot be
     /// answered, the next commit asks it first, so that nothing is applied twice.
     ///
     /// # Errors

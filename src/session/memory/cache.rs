@@ -169,7 +169,7 @@ impl SessionCache<'_> {
     /// Counters of each layer, the memory first. The hits and misses of the memory are those of
     /// [`Session::get`]; for attributes see [`Statistics::loads_on_access`].
     ///
-    /// [`Statistics::loads_on_access`]: crate::Statistics::loads_on_access
+    /// [`Statistics::loads_on_access`]: crate::session::Statistics::loads_on_access
     pub fn statistics(&self) -> Vec<CacheStatistics> {
         let store = self.session.shared.store.lock();
         let memory = CacheStatistics {

@@ -9,7 +9,7 @@ impl Session {
     /// scope is dropped.
     ///
     /// ```
-    /// use ftrack_api::Populate;
+    /// use ftrack_api::config::Populate;
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;

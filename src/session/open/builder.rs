@@ -138,7 +138,7 @@ impl SessionBuilder {
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
     /// # let folder = tempfile::tempdir()?;
-    /// use ftrack_api::{SchemaCache, Session, data};
+    /// use ftrack_api::{Session, config::SchemaCache, data};
     ///
     /// let builder = || Session::builder().server_url(url).api_key(key).api_user(user)
     ///     .schema_cache(SchemaCache::Dir(folder.path().into()));
@@ -169,7 +169,7 @@ impl SessionBuilder {
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
     /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
-    /// use ftrack_api::{Request, Response, Session, Transport};
+    /// use ftrack_api::{Session, transport::{Request, Response, Transport}};
     ///
     /// struct Counting(Box<dyn Transport>, Arc<AtomicUsize>);
     ///

@@ -15,7 +15,7 @@ impl Session {
     }
 
     /// Whether the session is closed.
-    pub fn closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.shared.api.is_closed()
     }
 
@@ -60,7 +60,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("server_url", &self.server_url())
             .field("api_user", &self.api_user())
-            .field("closed", &self.closed())
+            .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }
 }

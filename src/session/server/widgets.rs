@@ -77,7 +77,7 @@ impl Session {
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-    /// let job = session.delayed_job(ftrack_api::JOB_SYNC_USERS_LDAP)?;
+    /// let job = session.delayed_job(ftrack_api::session::JOB_SYNC_USERS_LDAP)?;
     /// println!("{}", job.get::<String>("status")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
