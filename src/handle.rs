@@ -7,7 +7,7 @@ use crate::cache::{BackingCache, MemoryCounters};
 use crate::calls::Calls;
 use crate::entity::CustomAttribute;
 use crate::hub::EventHub;
-use crate::location::Locations;
+use crate::location::Bindings;
 use crate::lock::Mutex;
 use crate::plugin::PluginInfo;
 use crate::schema::Schema;
@@ -79,7 +79,7 @@ pub(crate) struct Shared {
     pub(crate) event_hub: EventHub,
     /// The custom attribute configurations, once they were needed.
     pub(crate) custom_attributes: Mutex<Option<Arc<Vec<CustomAttribute>>>>,
-    pub(crate) locations: Locations,
+    pub(crate) locations: Bindings,
     /// Who waits for the end of another's commit, without holding the lock.
     pub(crate) committers: Calls,
     /// What was found when it was opened.

@@ -61,7 +61,7 @@ pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
 pub use hub::EventHub;
-pub use session::{Media, Query, SessionBuilder, Strategy};
+pub use session::{Query, SessionBuilder, Strategy};
 /// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;

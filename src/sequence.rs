@@ -1,8 +1,8 @@
 //! Patterns of file sequences: `plate.%04d.exr [1-5, 7]`.
 //!
-//! A pattern stands for files that differ by a number. Nothing here looks at a disk, and nothing
-//! is made of a pattern that is larger than its text: a billion members are counted, and listed
-//! one at a time.
+//! A pattern stands for files whose names differ by a number. Nothing here accesses a disk, and
+//! memory use depends on the text of a pattern only: a billion members are counted, and listed one
+//! at a time.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,10 +10,10 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The widest number that a pattern may ask for.
+/// The largest padding of a pattern, in digits.
 const MAX_PADDING: usize = 64;
 
-/// A pattern that was read.
+/// A parsed pattern.
 ///
 /// ```
 /// use ftrack_api::sequence::Sequence;
@@ -31,32 +31,32 @@ pub struct Sequence {
     head: String,
     tail: String,
     padding: usize,
-    /// In order, and with gaps between them.
+    /// In ascending order, with gaps between them.
     ranges: Vec<RangeInclusive<u64>>,
 }
 
-/// Reads a pattern; see [`Sequence::parse`].
+/// Parses a pattern; see [`Sequence::parse`].
 ///
 /// # Errors
 ///
-/// As for [`Sequence::parse`].
+/// As [`Sequence::parse`].
 pub fn parse(text: &str) -> Result<Sequence> {
     Sequence::parse(text)
 }
 
 impl Sequence {
-    /// Reads a pattern: a path with `%d` or `%04d` in it, a blank, and numbers and ranges in
-    /// brackets. Numbers may come in any order and more than once. Of several `%d` the last one
-    /// counts.
+    /// Parses a pattern: a path that contains `%d` or `%04d`, a space, and numbers and ranges in
+    /// brackets. Numbers may be in any order and repeated. If there are several `%d`, the last one
+    /// is the number.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`] if it is none, if a number is none or has more than 19 digits, if a
-    /// range runs backwards, and if numbers are to be wider than 64 digits.
+    /// - [`ErrorKind::Syntax`] if it is not a pattern, a number is invalid or has more than 19
+    ///   digits, a range is descending, or the padding is more than 64 digits.
     pub fn parse(text: &str) -> Result<Self> {
         let parts = Parts::of(text).ok_or_else(|| {
-            let why = "it has no `%d` or `%04d`, or does not end with numbers in brackets";
-            refuse(text, &format!("{why}, such as `plate.%04d.exr [1-5, 7]`"))
+            let why = "it needs a `%d` or `%04d` and must end with numbers in brackets";
+            invalid(text, &format!("{why}, such as `plate.%04d.exr [1-5, 7]`"))
         })?;
         let padding = match parts.padding {
             "" => 0,
@@ -64,12 +64,12 @@ impl Sequence {
                 .parse()
                 .ok()
                 .filter(|padding| *padding <= MAX_PADDING)
-                .ok_or_else(|| refuse(text, "its numbers would be wider than 64 digits"))?,
+                .ok_or_else(|| invalid(text, "its padding is more than 64 digits"))?,
         };
         let mut ranges = Vec::new();
         if !parts.ranges.is_empty() {
             for part in parts.ranges.split(',') {
-                ranges.push(range(part).map_err(|why| refuse(text, &why))?);
+                ranges.push(range(part).map_err(|why| invalid(text, &why))?);
             }
         }
         Ok(Self {
@@ -80,8 +80,8 @@ impl Sequence {
         })
     }
 
-    /// Whether a text has the form of a pattern, though its numbers may be wrong: whether it is
-    /// meant as one, or is the path of a single file.
+    /// Whether a text has the form of a pattern, even if its numbers are invalid. If not, it is the
+    /// path of a single file.
     ///
     /// ```
     /// use ftrack_api::sequence::Sequence;
@@ -93,27 +93,27 @@ impl Sequence {
         Parts::of(text).is_some()
     }
 
-    /// What stands before the number.
+    /// The text before the number.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// What stands behind the number.
+    /// The text after the number.
     pub fn tail(&self) -> &str {
         &self.tail
     }
 
-    /// How many digits a number has at least; 0 if it has as many as it needs.
+    /// The minimum number of digits; 0 for numbers without padding.
     pub fn padding(&self) -> usize {
         self.padding
     }
 
-    /// The numbers, in order, as ranges with gaps between them.
+    /// The numbers as ascending ranges with gaps between them.
     pub fn ranges(&self) -> &[RangeInclusive<u64>] {
         &self.ranges
     }
 
-    /// How many members there are.
+    /// The number of members.
     pub fn len(&self) -> u64 {
         let lengths = self
             .ranges
@@ -127,13 +127,13 @@ impl Sequence {
         self.ranges.is_empty()
     }
 
-    /// The numbers, in order.
+    /// The numbers in ascending order.
     pub fn indexes(&self) -> impl Iterator<Item = u64> + '_ {
         self.ranges.iter().cloned().flatten()
     }
 
-    /// The paths of the members, in the order of their numbers. There may be very many: see
-    /// [`len`](Self::len).
+    /// The paths of the members, in the order of their numbers. There can be very many: check
+    /// [`len`](Self::len) first.
     pub fn members(&self) -> impl Iterator<Item = String> + '_ {
         self.indexes().map(|index| {
             let number = self.number(index);
@@ -141,7 +141,7 @@ impl Sequence {
         })
     }
 
-    /// A number as it stands in the path of a member: `0007`.
+    /// A number as it appears in the path of a member: `0007`.
     pub fn number(&self, index: u64) -> String {
         format!("{index:0width$}", width = self.padding)
     }
@@ -179,7 +179,7 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// The pieces of a pattern.
+/// The parts of a pattern.
 struct Parts<'a> {
     head: &'a str,
     padding: &'a str,
@@ -197,7 +197,7 @@ impl<'a> Parts<'a> {
         if !ranges.bytes().all(fits) {
             return None;
         }
-        // The last `%` that digits and a `d` follow.
+        // The last `%` that is followed by digits and a `d`.
         path.rmatch_indices('%').find_map(|(start, _)| {
             let after = &path[start + 1..];
             let digits = after.bytes().take_while(u8::is_ascii_digit).count();
@@ -216,22 +216,22 @@ impl<'a> Parts<'a> {
 fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
     let number = |text: &str| {
         let number = text.trim().parse::<u64>().ok();
-        // One less than the largest, so that the members can be counted in the same type.
+        // Excludes the maximum so that the number of members fits the same type.
         number
             .filter(|number| *number < u64::MAX)
-            .ok_or_else(|| format!("{:?} is no number", text.trim()))
+            .ok_or_else(|| format!("{:?} is not a number", text.trim()))
     };
     let (start, end) = match text.split_once('-') {
         None => (number(text)?, number(text)?),
         Some((start, end)) => (number(start)?, number(end)?),
     };
     if start > end {
-        return Err(format!("{start}-{end} runs backwards"));
+        return Err(format!("the range {start}-{end} is descending"));
     }
     Ok(start..=end)
 }
 
-/// In order, and what touches or overlaps in one.
+/// Sorts ranges and joins those that touch or overlap.
 fn merged(mut ranges: Vec<RangeInclusive<u64>>) -> Vec<RangeInclusive<u64>> {
     ranges.sort_by_key(|range| *range.start());
     let mut merged: Vec<RangeInclusive<u64>> = Vec::with_capacity(ranges.len());
@@ -246,10 +246,10 @@ fn merged(mut ranges: Vec<RangeInclusive<u64>>) -> Vec<RangeInclusive<u64>> {
     merged
 }
 
-fn refuse(text: &str, why: &str) -> Error {
-    // A path, however long, should not fill a screen.
+fn invalid(text: &str, why: &str) -> Error {
+    // A very long path would fill the screen.
     let shown: String = text.chars().take(200).collect();
-    let message = format!("{shown:?} is no pattern of a file sequence: {why}");
+    let message = format!("{shown:?} is not a pattern of a file sequence: {why}");
     Error::new(ErrorKind::Syntax, message)
 }
 
@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
 
-    /// The outcomes of the package that the Python client uses.
+    /// Results of the package that the Python client uses.
     #[test]
     fn patterns() {
         for (text, head, padding, tail, canonical, members) in [
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern() {
+    fn invalid_patterns() {
         for (text, is_pattern) in [
             ("", false),
             ("f.exr", false),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_patterns_cost_nothing_until_they_are_listed() {
+    fn huge_patterns_need_no_memory() {
         let huge = parse("f.%064d.exr [0-18446744073709551614]").unwrap();
         assert_eq!(huge.len(), u64::MAX);
         assert_eq!(huge.members().nth(3).unwrap().len(), 64 + 6);
@@ -348,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in r"[a%0-9d \[\],\-é]{0,40}") {
+        fn any_text_parses_or_is_an_error(text in r"[a%0-9d \[\],\-é]{0,40}") {
             if let Ok(read) = parse(&text) {
                 prop_assert_eq!(&parse(&read.to_string()).unwrap(), &read);
                 prop_assert!(read.members().take(5).all(|path| path.starts_with(read.head())));
@@ -356,7 +356,7 @@ mod tests {
         }
 
         #[test]
-        fn numbers_come_back_in_order(numbers in proptest::collection::vec(0u64..50, 1..20)) {
+        fn numbers_are_sorted(numbers in proptest::collection::vec(0u64..50, 1..20)) {
             let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
             let read = parse(&format!("f.%02d.x [{}]", list.join(", "))).unwrap();
             let expected: Vec<u64> = std::collections::BTreeSet::from_iter(numbers).into_iter().collect();

@@ -13,7 +13,8 @@ use ftrack_api::accessor::{Accessor, AccessorExt, Content, DiskAccessor};
 use ftrack_api::location::{
     Binding, COMPONENT_ADDED_TO_LOCATION_TOPIC, SERVER_LOCATION_ID, Target,
 };
-use ftrack_api::structure::{StandardStructure, Structure, StructureContext};
+use ftrack_api::session::EncodeOptions;
+use ftrack_api::structure::{EntityIdStructure, StandardStructure, Structure, StructureContext};
 use ftrack_api::{
     Entity, ErrorKind, Location, Result, Session,
     transport::{Request, Response, Transport},
@@ -66,6 +67,14 @@ impl Stage {
         let disk = DiskAccessor::new(self.folder.path().join("disk")).unwrap();
         let binding = Binding::new().accessor(disk.clone());
         (self.bound("test.disk", binding), disk)
+    }
+
+    /// A disk with a structure that needs no version.
+    fn bound_by_id(&self, name: &str) -> Location {
+        let disk = DiskAccessor::new(self.folder.path().join(name)).unwrap();
+        let location = self.bound(name, Binding::new());
+        location.bind(Binding::new().accessor(disk).structure(EntityIdStructure));
+        location
     }
 
     fn bound(&self, name: &str, binding: Binding) -> Location {
@@ -259,7 +268,7 @@ fn without_a_location_nothing_is_sent_and_by_itself_it_is_the_first() {
     let data = data! { "name": "ftrackreview-mp4" };
     let review = session.create_component(&path, data, Target::Auto).unwrap();
     let picked = session.pick_location(Some(&review)).unwrap().unwrap();
-    assert_eq!(picked.get::<String>("name").unwrap(), "ftrack.review");
+    assert_eq!(picked.name().unwrap(), "ftrack.review");
 }
 
 /// As in Python, the members are there before anything is committed.
@@ -442,7 +451,7 @@ impl Accessor for Full {
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         self.0.exists(resource_identifier)
     }
-    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         self.0.remove(resource_identifier)
     }
 }
@@ -485,7 +494,7 @@ fn a_component_that_cannot_be_stored_was_never_made() {
 }
 
 #[test]
-fn patterns_that_cannot_be_meant_are_refused() {
+fn invalid_patterns_are_errors() {
     let stage = Stage::new();
     for (path, kind) in [
         ("f.%04d.exr [1-1000000000]", ErrorKind::Validation),
@@ -499,20 +508,6 @@ fn patterns_that_cannot_be_meant_are_refused() {
         assert_eq!(made.unwrap_err().kind(), kind, "{path}");
     }
     assert!(stage.session.created().is_empty());
-    // A size that is given is shared among the members.
-    let data = data! { "size": 10 };
-    let made = stage
-        .session
-        .create_component("f.%d.exr [1-3]", data, Target::Nowhere);
-    assert_eq!(made.unwrap().get::<i64>("size").unwrap(), 10);
-    let sizes: Vec<i64> = stage
-        .session
-        .created()
-        .iter()
-        .filter(|one| one.entity_type() == "FileComponent")
-        .map(|one| one.get("size").unwrap())
-        .collect();
-    assert_eq!(sizes, [3, 3, 3]);
 }
 
 #[test]
@@ -602,7 +597,10 @@ fn thumbnails_and_media() {
     assert_eq!(seen.get::<String>("thumbnail.id").unwrap(), thumbnail.id());
     assert_eq!(seen.get::<String>("thumbnail.name").unwrap(), "thumbnail");
 
-    let job = stage.version.encode_media(&thumbnail, None).unwrap();
+    let job = stage
+        .version
+        .encode_media(&thumbnail, EncodeOptions::new())
+        .unwrap();
     assert_eq!(job.entity_type(), "Job");
     let data: String = job.get("data").unwrap();
     let data: serde_json::Value = serde_json::from_str(&data).unwrap();
@@ -611,12 +609,14 @@ fn thumbnails_and_media() {
     let clip = stage.file("clip.mov", b"m");
     let job = stage
         .session
-        .encode_media(clip.as_str(), None, None)
+        .encode_media(&clip, EncodeOptions::new())
         .unwrap();
     let data: serde_json::Value =
         serde_json::from_str(&job.get::<String>("data").unwrap()).unwrap();
     assert_eq!(data["keep_original"], false);
-    let wrong = stage.session.encode_media(&stage.version, None, None);
+    let wrong = stage
+        .session
+        .encode_media(&stage.version, EncodeOptions::new());
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
     let metadata = stage
         .session
@@ -760,8 +760,111 @@ fn a_storage_scenario_binds_the_studios_location() {
         let picked = session.pick_location(None).unwrap().unwrap();
         assert_eq!(picked.id() == "abc", is_bound);
         if is_bound {
-            assert_eq!(picked.get::<String>("name").unwrap(), "studio");
+            assert_eq!(picked.name().unwrap(), "studio");
             assert_eq!(picked.priority(), 1);
         }
     }
+}
+
+#[test]
+fn a_missing_file_is_an_error_unless_it_is_elsewhere() {
+    let stage = Stage::new();
+    let missing = stage.folder.path().join("missing.mov");
+    let (pattern, _) = stage.frames();
+    let gap = pattern.replace("[1-3, 5]", "[1-5]");
+    for (path, file) in [
+        (missing.to_str().unwrap(), "missing.mov"),
+        (gap.as_str(), "seq.0004.exr"),
+    ] {
+        for target in [Target::Auto, Target::Nowhere, Target::In(stage.at_server())] {
+            let data = data! { "size": 10 };
+            let error = stage.session.create_component(path, data, target);
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.to_string().contains(file), "{error}");
+        }
+        assert!(stage.session.created().is_empty());
+        let made = stage
+            .session
+            .create_component(path, data! {}, Target::Elsewhere)
+            .unwrap();
+        assert_eq!(made.get::<i64>("size").unwrap(), 0);
+        let unmanaged = stage.session.location("ftrack.unmanaged").unwrap();
+        let stored = unmanaged.get_resource_identifier(&made).unwrap();
+        assert!(path.starts_with(&stored), "{stored}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_become_components() {
+    let stage = Stage::new();
+    let fifo = stage.folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let link = stage.folder.path().join("link.exr");
+    std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+    for path in [&fifo, &link] {
+        let error = stage
+            .session
+            .create_component(path, data! {}, stage.at_server());
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
+        // One that was registered while it was a file.
+        let component = stage
+            .session
+            .create("FileComponent", data! { "name": "replaced" })
+            .unwrap();
+        let origin = stage.session.location("ftrack.origin").unwrap();
+        origin
+            .register_component(&component, path.to_str().unwrap())
+            .unwrap();
+        for target in [stage.at_server(), stage.bound_by_id("test.ids")] {
+            let error = target.add_component(&component, &origin).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+            assert!(
+                error.to_string().contains(path.to_str().unwrap()),
+                "{error}"
+            );
+        }
+        stage.session.delete(&component).unwrap();
+    }
+}
+
+#[test]
+fn a_removal_that_was_interrupted_takes_what_is_left() {
+    let stage = Stage::new();
+    let (disk, accessor) = stage.disk();
+    let (pattern, frames) = stage.frames();
+    let made = stage
+        .version
+        .create_component(&pattern, data! {}, &disk)
+        .unwrap();
+    let mut members: Vec<Entity> = made.get("members").unwrap();
+    members.sort_by_key(|member| member.get::<String>("name").unwrap());
+    // The data of one frame was deleted by hand, and another frame was removed by itself.
+    fs::remove_file(disk.get_filesystem_path(&members[2]).unwrap()).unwrap();
+    assert!(disk.remove_component(&members[0]).unwrap());
+    assert!(disk.remove_component(&made).unwrap());
+    let root = "test/uber_folder/plate_a/v001";
+    assert_eq!(accessor.list(root).unwrap(), Vec::<String>::new());
+    assert_eq!(disk.get_component_availability(&made).unwrap(), 0.0);
+    assert!(!disk.remove_component(&made).unwrap());
+    // Adding takes what is left as well.
+    let origin = stage.session.location("ftrack.origin").unwrap();
+    disk.add_component(&members[1], &origin).unwrap();
+    disk.add_component(&made, &origin).unwrap();
+    for (member, frame) in members.iter().zip(&frames) {
+        assert_eq!(&read(&disk, member), frame);
+    }
+    let twice = disk.add_component(&made, &origin).unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::Duplicate);
+    assert!(
+        accessor
+            .remove(&format!("{root}/nothing"))
+            .is_ok_and(|existed| !existed)
+    );
+    let server = stage.at_server();
+    server.add_component(&made, &disk).unwrap();
+    server.accessor().unwrap().remove(&members[1].id()).unwrap();
+    assert!(server.remove_component(&made).unwrap());
 }

@@ -1,6 +1,6 @@
-//! Data in files below a folder.
+//! Data in files on a disk.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
@@ -8,12 +8,13 @@ use tempfile::NamedTempFile;
 
 use super::{Accessor, Content};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::open_regular;
 
-/// Files on a disk, below a folder.
+/// Files below a folder.
 ///
-/// A resource identifier is a path below that folder, with `/` between its parts on every
-/// platform. It cannot lead out of the folder: one with `..`, or an absolute path to somewhere
-/// else, is refused. Links inside the folder are followed, wherever they lead.
+/// A resource identifier is a path relative to that folder, with `/` between its parts on every
+/// platform. One that leads out of the folder (with `..`, or an absolute path elsewhere) is an
+/// error. Symbolic links inside the folder are followed, wherever they lead.
 ///
 /// ```
 /// use ftrack_api::accessor::{Accessor, AccessorExt, DiskAccessor};
@@ -32,16 +33,17 @@ pub struct DiskAccessor {
 }
 
 impl DiskAccessor {
-    /// Files below `prefix`, which need not exist yet. A relative one is taken from the current
-    /// folder of now; `~` and variables are not expanded.
+    /// Files below `prefix`, which need not exist yet. A relative path is resolved now, against
+    /// the current directory; `~` and variables are not expanded.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if `prefix` is empty.
+    /// - [`ErrorKind::Configuration`] if `prefix` is empty.
     pub fn new(prefix: impl AsRef<Path>) -> Result<Self> {
         let prefix = prefix.as_ref();
         let absolute = std::path::absolute(prefix).map_err(|error| {
-            let message = format!("{prefix:?} cannot be the folder of a disk accessor: {error}");
+            let message =
+                format!("{prefix:?} is not usable as the folder of a disk accessor: {error}");
             Error::new(ErrorKind::Configuration, message).because(error)
         })?;
         Ok(Self {
@@ -49,13 +51,13 @@ impl DiskAccessor {
         })
     }
 
-    /// Files anywhere: resource identifiers are paths of this machine, as they are. For
-    /// locations that only note where users keep their files.
+    /// Files anywhere: resource identifiers are paths of this machine. For locations that only
+    /// record where users have their files.
     pub fn anywhere() -> Self {
         Self { prefix: None }
     }
 
-    /// The folder that all files are below.
+    /// The folder that contains all files, unless they can be anywhere.
     pub fn prefix(&self) -> Option<&Path> {
         self.prefix.as_deref()
     }
@@ -64,32 +66,35 @@ impl DiskAccessor {
         let given = Path::new(resource_identifier);
         let Some(prefix) = &self.prefix else {
             return match resource_identifier {
-                "" => Err(unusable(resource_identifier, "it is empty")),
+                "" => Err(invalid(resource_identifier, "it is empty")),
                 _ => Ok(given.to_owned()),
             };
         };
         if given.components().any(|part| part == Component::ParentDir) {
-            return Err(unusable(resource_identifier, "it has `..` in it"));
+            return Err(invalid(resource_identifier, "it contains `..`"));
         }
-        // What is absolute replaces the prefix; so does a drive on Windows.
+        // An absolute path replaces the prefix, as does a drive on Windows.
         let joined = prefix.join(given);
         if !joined.starts_with(prefix) {
             let why = format!("it is not below {}", prefix.display());
-            return Err(unusable(resource_identifier, &why));
+            return Err(invalid(resource_identifier, &why));
         }
         Ok(joined.components().collect())
     }
 
-    /// The path of something that is not the prefix itself.
-    fn inner_path(&self, resource_identifier: &str) -> Result<PathBuf> {
+    /// The path, which must not be the prefix itself.
+    fn path_below(&self, resource_identifier: &str) -> Result<PathBuf> {
         let path = self.path(resource_identifier)?;
         if self.prefix.as_ref() == Some(&path) {
-            return Err(unusable(resource_identifier, "it names the whole location"));
+            return Err(invalid(
+                resource_identifier,
+                "it is the root of the location",
+            ));
         }
         Ok(path)
     }
 
-    /// The resource identifier of a path: below the prefix, with `/` on every platform.
+    /// The resource identifier of a path: relative to the prefix, with `/` on every platform.
     fn identifier(&self, path: &Path) -> Result<String> {
         let inside = match &self.prefix {
             Some(prefix) => path.strip_prefix(prefix).unwrap_or(path),
@@ -108,57 +113,54 @@ impl DiskAccessor {
 
 impl Accessor for DiskAccessor {
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
-        let path = self.inner_path(resource_identifier)?;
-        // Unix would open a folder, and Windows say that it is forbidden.
-        if path.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(failure("read", &path)(error).into());
-        }
-        let file = File::open(&path).map_err(failure("read", &path))?;
+        let path = self.path_below(resource_identifier)?;
+        let file = open_regular(&path).map_err(io_error("read", &path))?;
         Ok(Box::new(file))
     }
 
-    /// Writes beside the target and renames, so that nobody sees half a file, and never over
-    /// what is there.
+    /// Writes beside the target and renames, so that an incomplete file is never visible. Never
+    /// replaces an existing file.
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
-        let path = self.inner_path(resource_identifier)?;
+        let path = self.path_below(resource_identifier)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let folder = if folder.as_os_str().is_empty() {
             Path::new(".")
         } else {
             folder
         };
-        fs::create_dir_all(folder).map_err(failure("make", folder))?;
+        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         if path.symlink_metadata().is_ok() {
-            return Err(occupied(&path).into());
+            return Err(already_exists(&path).into());
         }
-        let mut part = beside(folder).map_err(failure("write into", folder))?;
-        fill(&mut part, content).map_err(failure("write", &path))?;
-        keep(part, &path)?;
+        let mut part = part_file(folder).map_err(io_error("write into", folder))?;
+        fill(&mut part, content).map_err(io_error("write", &path))?;
+        persist(part, &path)?;
         Ok(())
     }
 
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         let path = self.path(resource_identifier)?;
-        Ok(path.try_exists().map_err(failure("look for", &path))?)
+        Ok(path.try_exists().map_err(io_error("look for", &path))?)
     }
 
-    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
-        let path = self.inner_path(resource_identifier)?;
-        let found = path.symlink_metadata().map_err(failure("remove", &path))?;
-        let removed = if found.is_dir() {
-            fs::remove_dir(&path)
-        } else {
-            fs::remove_file(&path)
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        let path = self.path_below(resource_identifier)?;
+        let removed = match path.symlink_metadata() {
+            Ok(found) if found.is_dir() => fs::remove_dir(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(error) => Err(error),
         };
-        Ok(removed.map_err(failure("remove", &path))?)
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => Ok(removed.map(|()| true).map_err(io_error("remove", &path))?),
+        }
     }
 
     fn list(&self, resource_identifier: &str) -> anyhow::Result<Vec<String>> {
         let path = self.path(resource_identifier)?;
         let mut listing = Vec::new();
-        for entry in fs::read_dir(&path).map_err(failure("list", &path))? {
-            let entry = entry.map_err(failure("list", &path))?;
+        for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
+            let entry = entry.map_err(io_error("list", &path))?;
             listing.push(self.identifier(&entry.path())?);
         }
         listing.sort();
@@ -175,11 +177,11 @@ impl Accessor for DiskAccessor {
 
     fn make_container(&self, resource_identifier: &str) -> anyhow::Result<()> {
         let path = self.path(resource_identifier)?;
-        Ok(fs::create_dir_all(&path).map_err(failure("make", &path))?)
+        Ok(fs::create_dir_all(&path).map_err(io_error("create", &path))?)
     }
 
     fn get_container(&self, resource_identifier: &str) -> anyhow::Result<Option<String>> {
-        let path = self.inner_path(resource_identifier)?;
+        let path = self.path_below(resource_identifier)?;
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
         Ok(parent.map(|parent| self.identifier(parent)).transpose()?)
     }
@@ -189,14 +191,14 @@ impl Accessor for DiskAccessor {
     }
 }
 
-/// A file of its own in `folder`, which others may read when it is done as any other file.
-fn beside(folder: &Path) -> io::Result<NamedTempFile> {
+/// A temporary file in `folder` with the permissions of an ordinary file.
+fn part_file(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ftrack-").suffix(".part");
     #[cfg(unix)]
     {
-        // Temporary files are private by default; the umask takes away from this. On Windows
-        // files inherit the rights of their folder.
+        // Temporary files are private by default; the umask restricts this mode. On Windows files
+        // inherit the permissions of their folder.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
@@ -204,48 +206,48 @@ fn beside(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 fn fill(part: &mut NamedTempFile, content: &mut Content<'_>) -> io::Result<()> {
-    match content.path().map(File::open) {
-        // Between two files the system copies without us, on some disks without copying.
+    match content.path().map(open_regular) {
+        // Between two files the operating system copies, where possible without moving bytes.
         Some(Ok(mut file)) => io::copy(&mut file, part.as_file_mut())?,
         _ => io::copy(content, part.as_file_mut())?,
     };
-    // What a full or a remote disk has to say must come before anybody is told of the file.
+    // Full and remote disks may report errors only now; the file must not be registered then.
     part.as_file().sync_data()
 }
 
-fn keep(part: NamedTempFile, path: &Path) -> Result<()> {
+fn persist(part: NamedTempFile, path: &Path) -> Result<()> {
     let failed = match part.persist_noclobber(path) {
         Ok(_) => return Ok(()),
         Err(failed) => failed,
     };
     if failed.error.kind() == io::ErrorKind::AlreadyExists {
-        return Err(occupied(path));
+        return Err(already_exists(path));
     }
-    // Some shared disks cannot rename without replacing. Nothing was there a moment ago.
+    // Some network file systems cannot rename without replacing, so look once more and rename.
     if path.symlink_metadata().is_ok() {
-        return Err(occupied(path));
+        return Err(already_exists(path));
     }
     match failed.file.persist(path) {
         Ok(_) => Ok(()),
-        Err(failed) => Err(failure("write", path)(failed.error)),
+        Err(failed) => Err(io_error("write", path)(failed.error)),
     }
 }
 
-fn occupied(path: &Path) -> Error {
+fn already_exists(path: &Path) -> Error {
     let path = path.display();
     Error::new(
         ErrorKind::Duplicate,
-        format!("there is data at {path} already, which would be lost; remove it first"),
+        format!("{path} exists already and is not replaced; remove it first"),
     )
 }
 
-fn unusable(resource_identifier: &str, why: &str) -> Error {
-    let message = format!("the resource identifier {resource_identifier:?} is refused: {why}");
+fn invalid(resource_identifier: &str, why: &str) -> Error {
+    let message = format!("the resource identifier {resource_identifier:?} is invalid: {why}");
     Error::new(ErrorKind::Validation, message)
 }
 
-/// The error for what the system said of `path`.
-fn failure(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+/// Converts an error of the operating system about `path`.
+fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -289,7 +291,7 @@ mod tests {
                 disk.open(bad).map(drop),
                 disk.write_bytes(bad, b"x"),
                 disk.exists(bad).map(drop),
-                disk.remove(bad),
+                disk.remove(bad).map(drop),
                 disk.list(bad).map(drop),
                 disk.make_container(bad),
                 disk.get_container(bad).map(drop),
@@ -306,7 +308,7 @@ mod tests {
             let expected: PathBuf = inner.join(path).components().collect();
             assert_eq!(disk.get_filesystem_path(good).unwrap(), expected);
         }
-        // An absolute path is good if it is inside.
+        // An absolute path inside the folder is valid.
         let inside = inner.join("a.txt");
         assert_eq!(
             disk.get_filesystem_path(inside.to_str().unwrap()).unwrap(),
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_and_go() {
+    fn files_are_written_listed_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let disk = DiskAccessor::new(folder.path()).unwrap();
         disk.write_bytes("a/b/c.bin", &[0, 159, 146, 150]).unwrap();
@@ -337,15 +339,14 @@ mod tests {
         assert_eq!(kind(&again), ErrorKind::Duplicate);
         assert_eq!(disk.read_bytes("a/b/c.bin").unwrap(), [0, 159, 146, 150]);
         assert_eq!(kind(&disk.remove("a/b").unwrap_err()), ErrorKind::Io);
-        disk.remove("a/b/c.bin").unwrap();
-        disk.remove("a/b").unwrap();
-        assert_eq!(kind(&disk.remove("a/b").unwrap_err()), ErrorKind::NotFound);
+        assert!(disk.remove("a/b/c.bin").unwrap() && disk.remove("a/b").unwrap());
+        assert!(!disk.remove("a/b").unwrap());
         assert_eq!(kind(&disk.open("a/b").err().unwrap()), ErrorKind::NotFound);
         assert_eq!(kind(&disk.open("a").err().unwrap()), ErrorKind::Validation);
     }
 
     #[test]
-    fn what_the_system_says_has_a_kind() {
+    fn system_errors_have_a_kind() {
         use io::ErrorKind as System;
         for (system, kind) in [
             (System::NotFound, ErrorKind::NotFound),
@@ -354,7 +355,7 @@ mod tests {
             (System::StorageFull, ErrorKind::Io),
             (System::DirectoryNotEmpty, ErrorKind::Io),
         ] {
-            let error = failure("write", Path::new("/a/b"))(system.into());
+            let error = io_error("write", Path::new("/a/b"))(system.into());
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.to_string().contains("cannot write /a/b"), "{error}");
         }
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_file_leaves_nothing() {
+    fn a_failed_write_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let disk = DiskAccessor::new(folder.path()).unwrap();
         let mut content = Content::new(b"half".chain(Breaks));
@@ -380,7 +381,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn others_may_read_as_the_umask_says() {
+    fn permissions_follow_the_umask() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let disk = DiskAccessor::new(folder.path()).unwrap();

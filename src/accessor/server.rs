@@ -12,7 +12,7 @@ mod upload;
 
 /// Data in the server's storage; the resource identifier is the component's id.
 ///
-/// It knows the connection and not the session, so that a session does not hold itself.
+/// It holds the connection and not the session, so that a session does not own itself.
 pub(crate) struct ServerAccessor {
     api: Arc<Api>,
 }
@@ -36,7 +36,7 @@ impl Accessor for ServerAccessor {
             piece_end: 0,
             failures: 0,
         };
-        download.ask()?;
+        download.request()?;
         Ok(Box::new(download))
     }
 
@@ -44,13 +44,16 @@ impl Accessor for ServerAccessor {
         Ok(upload::send(&self.api, resource_identifier, content)?)
     }
 
-    /// The server cannot be asked. Ids are never used twice, so nothing is in the way.
+    /// The server cannot be asked. Ids are unique, so there is never other data.
     fn exists(&self, _: &str) -> anyhow::Result<bool> {
         Ok(false)
     }
 
-    fn remove(&self, resource_identifier: &str) -> anyhow::Result<()> {
-        Ok(self.api.remove_file(resource_identifier)?)
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        match self.api.remove_file(resource_identifier) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            removed => Ok(removed.map(|()| true)?),
+        }
     }
 
     fn get_url(&self, resource_identifier: &str) -> anyhow::Result<String> {
@@ -68,63 +71,63 @@ impl Accessor for ServerAccessor {
     }
 }
 
-/// How much one request asks for. Each has a time limit of its own, so that a file of any size
+/// The bytes that one request asks for. Each request has its own time limit, so files of any size
 /// can be read, and a broken connection costs one piece.
-const PIECE: u64 = 16 << 20;
-/// How often a piece may break off before it has brought anything.
-const ATTEMPTS: u32 = 3;
+const PIECE_SIZE: u64 = 16 << 20;
+/// The attempts for a piece without receiving a byte.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Data that is being read, a piece at a time.
+/// Reads data from the server, one piece at a time.
 struct Download {
     api: Arc<Api>,
     id: String,
-    /// What it is called in errors.
+    /// Its name in errors.
     summary: String,
-    /// How many bytes were read.
+    /// The number of bytes that were read.
     position: u64,
-    /// How many there are, once a server has said so.
+    /// The size of the file, once it is known.
     end: Option<u64>,
-    /// What the server calls this state of the data.
+    /// The ETag of the data.
     tag: Option<String>,
     piece: Option<Box<dyn Read + Send>>,
-    /// Where the piece ends that is being read.
+    /// The end of the current piece.
     piece_end: u64,
-    /// Attempts since the last byte arrived.
+    /// The attempts since the last byte was received.
     failures: u32,
 }
 
 impl Download {
-    /// Asks for the next piece.
-    fn ask(&mut self) -> Result<()> {
-        let last = self.position + PIECE - 1;
+    /// Requests the next piece.
+    fn request(&mut self) -> Result<()> {
+        let last = self.position + PIECE_SIZE - 1;
         let response = self.api.get_file(&self.id, self.position, last)?;
         let tag = response.header("etag").map(str::to_owned);
         if self.position > 0 && tag != self.tag {
-            return Err(self.broken("it was changed while it was read"));
+            return Err(self.failed("the data changed while it was read"));
         }
         self.tag = tag;
         match response.status {
-            // Nothing begins here: the file is empty.
+            // There is no byte 0: the file is empty.
             416 if self.position == 0 => self.end = Some(0),
-            206 => self.end = Some(self.whole(&response)?),
-            // All of it, from a server that knows no ranges.
+            206 => self.end = Some(self.total_size(&response)?),
+            // The whole file, from a server without support for ranges.
             200 if self.position == 0 => {
                 let length = response.header("content-length");
                 self.end = length.and_then(|length| length.parse().ok());
             }
-            _ => return Err(self.broken("the server does not go on where it broke off")),
+            _ => return Err(self.failed("the server cannot resume it")),
         }
         let end = self.end.unwrap_or(u64::MAX);
         self.piece_end = match response.status {
-            206 => end.min(self.position + PIECE),
+            206 => end.min(self.position + PIECE_SIZE),
             _ => end,
         };
         self.piece = Some(response.body);
         Ok(())
     }
 
-    /// The size of the whole file: `bytes 0-99/1234` says 1234.
-    fn whole(&self, response: &Response) -> Result<u64> {
+    /// The size of the whole file: 1234 for `bytes 0-99/1234`.
+    fn total_size(&self, response: &Response) -> Result<u64> {
         let range = response.header("content-range").unwrap_or_default();
         let parts = range.strip_prefix("bytes ").and_then(|range| {
             let (range, whole) = range.split_once('/')?;
@@ -133,13 +136,13 @@ impl Download {
         });
         match parts {
             Some((first, whole)) if first == self.position && whole >= first => Ok(whole),
-            _ => Err(self.broken(&format!("the server answers with the range {range:?}"))),
+            _ => Err(self.failed(&format!("the server sent the range {range:?}"))),
         }
     }
 
-    fn broken(&self, why: &str) -> Error {
+    fn failed(&self, why: &str) -> Error {
         let (id, position) = (&self.id, self.position);
-        let message = format!("the download of {id} broke off after {position} bytes: {why}");
+        let message = format!("the download of {id} failed after {position} bytes: {why}");
         Error::new(ErrorKind::Connection, message)
     }
 }
@@ -154,7 +157,7 @@ impl Read for Download {
                 return Ok(0);
             }
             let Some(piece) = &mut self.piece else {
-                self.ask().map_err(io::Error::other)?;
+                self.request().map_err(io::Error::other)?;
                 continue;
             };
             let outcome = self.api.reading(&self.summary, || piece.read(buffer));
@@ -175,8 +178,8 @@ impl Read for Download {
             if self.position < self.piece_end {
                 self.failures += 1;
             }
-            if self.failures >= ATTEMPTS {
-                return Err(io::Error::other(self.broken(&why)));
+            if self.failures >= MAX_ATTEMPTS {
+                return Err(io::Error::other(self.failed(&why)));
             }
         }
     }

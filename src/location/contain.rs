@@ -1,7 +1,7 @@
-//! What users bind to a location, so that its panics become errors.
+//! Turns panics of a user's accessor or structure into errors.
 //!
-//! They must not unwind into the transfer of files, and those of a plugin's library could not be
-//! caught there: they are caught where the binding was made.
+//! A panic must not unwind through a transfer. One from a plugin's dynamic library can only be
+//! caught inside that library, so it is caught where the binding was made.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl<T: Accessor> Accessor for Contained<T> {
         caught(|| self.0.exists(resource_identifier))
     }
 
-    fn remove(&self, resource_identifier: &str) -> Result<()> {
+    fn remove(&self, resource_identifier: &str) -> Result<bool> {
         caught(|| self.0.remove(resource_identifier))
     }
 
@@ -116,10 +116,10 @@ mod tests {
         }
 
         fn exists(&self, _: &str) -> Result<bool> {
-            panic!("while looking")
+            panic!("while checking")
         }
 
-        fn remove(&self, _: &str) -> Result<()> {
+        fn remove(&self, _: &str) -> Result<bool> {
             panic!("while removing")
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     fn panics_become_errors() {
         let accessor = Contained(Broken);
         let error = accessor.exists("a").unwrap_err();
-        assert_eq!(error.to_string(), "panic: while looking");
+        assert_eq!(error.to_string(), "panic: while checking");
         let read = accessor.open("a").unwrap().read(&mut [0; 8]);
         assert_eq!(read.unwrap_err().to_string(), "panic: while reading");
     }

@@ -1,4 +1,4 @@
-//! Where in a location a component is.
+//! Resource identifiers, paths and URLs of components in a location.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,33 +11,34 @@ use crate::handle::{Entity, Location};
 use crate::query::{field, select};
 use crate::store::EntityState;
 
-/// How many components one request names.
-pub(crate) const CHUNK: usize = 500;
+/// The number of ids in the filter of one query.
+pub(crate) const IDS_PER_REQUEST: usize = 500;
 
 #[derive(Deserialize)]
-struct Stored {
+struct IdentifierRow {
     component_id: String,
     resource_identifier: Option<String>,
 }
 
 impl Location {
-    /// Where in this location the data of a component is, as the accessor calls it.
+    /// The resource identifier of a component in this location.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if the component is not in this location; else what kept the
-    /// server's answer from arriving.
+    /// - [`ErrorKind::NotFound`] if the component is not in this location.
+    /// - Errors of [`query`](crate::Session::query) and of the resource identifier transformer.
     pub fn get_resource_identifier(&self, component: &Entity) -> Result<String> {
-        let mut found = self.get_resource_identifiers(std::slice::from_ref(component))?;
+        let mut found = self.get_resource_identifiers(component)?;
         Ok(found.swap_remove(0))
     }
 
-    /// Where in this location the data of components is, in their order; one request for 500.
+    /// The resource identifiers of components in this location, in their order. One request for
+    /// every 500 components.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] naming those that are not in this location; else what kept the
-    /// server's answer from arriving.
+    /// As [`get_resource_identifier`](Self::get_resource_identifier); [`ErrorKind::NotFound`]
+    /// names the components that are not here.
     pub fn get_resource_identifiers(&self, components: impl Entities) -> Result<Vec<String>> {
         let components = &*components.to_entities()?;
         let found = self.find_resource_identifiers(components)?;
@@ -47,18 +48,18 @@ impl Location {
             .map(|(component, _)| component.to_string())
             .collect();
         if !missing.is_empty() {
-            let message = format!("{} not in {self}", listed(&missing));
+            let message = format!("{} not in {self}", join_names(&missing));
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Where in this location the data of components is, in their order; `None` for those that
-    /// are not in it. One request for 500.
+    /// The resource identifiers of components in this location, in their order; `None` for those
+    /// that are not in it. One request for every 500 components.
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving, or what a transformer says of an identifier.
+    /// - Errors of [`query`](crate::Session::query) and of the resource identifier transformer.
     pub fn find_resource_identifiers(
         &self,
         components: impl Entities,
@@ -66,21 +67,21 @@ impl Location {
         let components = &*components.to_entities()?;
         let binding = self.binding();
         let mut found = HashMap::new();
-        if !binding.is_remembered {
-            for chunk in components.chunks(CHUNK) {
-                self.ask(chunk, &mut found)?;
+        if !binding.is_in_memory {
+            for chunk in components.chunks(IDS_PER_REQUEST) {
+                self.load_identifiers(chunk, &mut found)?;
             }
         }
         let locations = &self.entity.session.shared.locations;
         let own = self.entity.id();
-        let mut answer = Vec::with_capacity(components.len());
+        let mut identifiers = Vec::with_capacity(components.len());
         for component in components {
             let id = component.id();
-            let stored = match binding.is_remembered {
-                true => locations.recall(&own, &id),
+            let stored = match binding.is_in_memory {
+                true => locations.find(&own, &id),
                 false => found.get(&id).cloned(),
             };
-            answer.push(match (stored, &binding.transformer) {
+            identifiers.push(match (stored, &binding.transformer) {
                 (Some(stored), Some(transformer)) => {
                     let decoded = transformer.decode(&stored, component);
                     Some(decoded.map_err(self.failure(component))?)
@@ -88,11 +89,15 @@ impl Location {
                 (stored, _) => stored,
             });
         }
-        Ok(answer)
+        Ok(identifiers)
     }
 
-    fn ask(&self, components: &[Entity], found: &mut HashMap<String, String>) -> Result<()> {
-        // Of what was never committed the server knows nothing.
+    fn load_identifiers(
+        &self,
+        components: &[Entity],
+        found: &mut HashMap<String, String>,
+    ) -> Result<()> {
+        // The server does not know uncommitted components.
         let committed = components
             .iter()
             .filter(|component| component.state() != Some(EntityState::Created));
@@ -105,7 +110,7 @@ impl Location {
         let query = select("ComponentLocation")
             .fields(["component_id", "resource_identifier"])
             .filter(here.and(these));
-        for row in self.entity.session.query(query)?.rows::<Stored>() {
+        for row in self.entity.session.query(query)?.rows::<IdentifierRow>() {
             let row = row?;
             let identifier = row.resource_identifier.unwrap_or_default();
             found.insert(row.component_id, identifier);
@@ -117,11 +122,12 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As for [`get_resource_identifier`](Self::get_resource_identifier);
-    /// [`ErrorKind::Configuration`] if no accessor is bound; [`ErrorKind::Unsupported`] if the
-    /// accessor knows no paths.
+    /// As [`get_resource_identifier`](Self::get_resource_identifier), and:
+    ///
+    /// - [`ErrorKind::Configuration`] if no accessor is bound.
+    /// - [`ErrorKind::Unsupported`] if the accessor has no paths.
     pub fn get_filesystem_path(&self, component: &Entity) -> Result<PathBuf> {
-        let mut found = self.get_filesystem_paths(std::slice::from_ref(component))?;
+        let mut found = self.get_filesystem_paths(component)?;
         Ok(found.swap_remove(0))
     }
 
@@ -129,10 +135,10 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As for [`get_filesystem_path`](Self::get_filesystem_path).
+    /// As [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_filesystem_paths(&self, components: impl Entities) -> Result<Vec<PathBuf>> {
         let components = &*components.to_entities()?;
-        let accessor = self.need_accessor()?;
+        let accessor = self.require_accessor()?;
         let identifiers = self.get_resource_identifiers(components)?;
         let found = components.iter().zip(identifiers);
         found
@@ -143,41 +149,42 @@ impl Location {
             .collect()
     }
 
-    /// An address that a component's data can be fetched from. That of the server's location
-    /// holds the API key: hand it to nobody and print it nowhere.
+    /// A URL that a component's data can be downloaded from.
+    ///
+    /// That of the server's location contains the API key: do not share or log it.
     ///
     /// # Errors
     ///
-    /// As for [`get_filesystem_path`](Self::get_filesystem_path).
+    /// As [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_url(&self, component: &Entity) -> Result<String> {
-        let accessor = self.need_accessor()?;
+        let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let url = accessor.get_url(&identifier);
         url.map_err(self.failure(component))
     }
 
-    /// An address of an image of a component that is at most `size` pixels wide and high; 300
-    /// on the server's location unless given. It holds the API key as
-    /// [`get_url`](Self::get_url)'s does.
+    /// A URL of an image of a component that is at most `size` pixels wide and high; by default
+    /// 300 in the server's location. It contains the API key as that of
+    /// [`get_url`](Self::get_url) does.
     ///
     /// # Errors
     ///
-    /// As for [`get_filesystem_path`](Self::get_filesystem_path).
+    /// As [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_thumbnail_url(&self, component: &Entity, size: Option<u32>) -> Result<String> {
-        let accessor = self.need_accessor()?;
+        let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let url = accessor.get_thumbnail_url(&identifier, size);
         url.map_err(self.failure(component))
     }
 
-    /// The error for what an accessor, a structure or a transformer says of a component.
+    /// Converts an error that an accessor, structure or transformer returned for a component.
     pub(super) fn failure(&self, component: &Entity) -> impl Fn(anyhow::Error) -> Error {
         move |error| Error::from_callback(error).context(format!("{component} in {self}"))
     }
 }
 
 /// `A is`, `A and B are`, `A, B and 7 others are`.
-pub(crate) fn listed(names: &[String]) -> String {
+pub(crate) fn join_names(names: &[String]) -> String {
     match names {
         [] => "nothing is".to_owned(),
         [one] => format!("{one} is"),

@@ -1,16 +1,23 @@
-//! Telling the server which components are in a location, and which are no more.
+//! Registering with the server which components are in a location.
 
 use serde_json::json;
 
-use super::{CHUNK, COMPONENT_ADDED_TO_LOCATION_TOPIC, COMPONENT_REMOVED_FROM_LOCATION_TOPIC};
+use super::identifiers::{IDS_PER_REQUEST, join_names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Entity, Location};
 use crate::query::{field, select};
 
+/// Topic of the event that is published when a component was added to a location. Its data has
+/// `component_id` and `location_id`.
+pub const COMPONENT_ADDED_TO_LOCATION_TOPIC: &str = "ftrack.location.component-added";
+/// Topic of the event that is published when a component was removed from a location. Its data
+/// has `component_id` and `location_id`.
+pub const COMPONENT_REMOVED_FROM_LOCATION_TOPIC: &str = "ftrack.location.component-removed";
+
 impl Location {
-    /// Notes that a component's data is in this location, without moving any: for data that
-    /// another program has put there. Commits what is recorded.
+    /// Registers that a component's data is in this location, without copying any: for data that
+    /// another program stored. Commits everything recorded.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -27,19 +34,21 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Duplicate`] if the component is in this location; else as for
-    /// [`commit`](crate::Session::commit). After an error the component is not in the location,
-    /// unless the error says that nobody knows.
+    /// After an error the component is not in the location, unless the response to the commit
+    /// was lost.
+    ///
+    /// - [`ErrorKind::Duplicate`] if the component is in this location.
+    /// - Errors of [`commit`](crate::Session::commit).
     pub fn register_component(&self, component: &Entity, resource_identifier: &str) -> Result<()> {
-        self.refuse_present(std::slice::from_ref(component))?;
+        self.check_absent(std::slice::from_ref(component))?;
         self.register(&[(component.clone(), resource_identifier.to_owned())])
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::ReadOnly`] before anything is moved that the server could not be told of.
+    /// - [`ErrorKind::ReadOnly`] if the session cannot register what would be copied or removed.
     pub(super) fn check_writable(&self) -> Result<()> {
-        match self.binding().is_remembered {
+        match self.binding().is_in_memory {
             true => Ok(()),
             false => self.entity.session.shared.api.check_writable(),
         }
@@ -47,34 +56,39 @@ impl Location {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Duplicate`] naming the components that are in this location.
-    pub(super) fn refuse_present(&self, components: &[Entity]) -> Result<()> {
+    /// - [`ErrorKind::Duplicate`] naming the components that are in this location.
+    pub(super) fn check_absent(&self, components: &[Entity]) -> Result<()> {
         let found = self.find_resource_identifiers(components)?;
         let present = components.iter().zip(&found);
-        let present: Vec<String> = present
+        let present: Vec<Entity> = present
             .filter(|(_, identifier)| identifier.is_some())
-            .map(|(component, _)| component.to_string())
+            .map(|(component, _)| component.clone())
             .collect();
         if present.is_empty() {
             return Ok(());
         }
-        let message = format!("{} in {self} already", super::identifiers::listed(&present));
-        Err(Error::new(ErrorKind::Duplicate, message))
+        Err(self.duplicate(&present))
     }
 
-    /// Registers components where their data is, all of them or none.
-    pub(crate) fn register(&self, placed: &[(Entity, String)]) -> Result<()> {
+    pub(super) fn duplicate(&self, components: &[Entity]) -> Error {
+        let names: Vec<String> = components.iter().map(ToString::to_string).collect();
+        let message = format!("{} in {self} already", join_names(&names));
+        Error::new(ErrorKind::Duplicate, message)
+    }
+
+    /// Registers components under their resource identifiers, all of them or none.
+    pub(crate) fn register(&self, identified: &[(Entity, String)]) -> Result<()> {
         let binding = self.binding();
         let (session, own) = (&self.entity.session, self.entity.id());
-        if binding.is_remembered {
-            for (component, identifier) in placed {
+        if binding.is_in_memory {
+            for (component, identifier) in identified {
                 let locations = &session.shared.locations;
-                locations.remember(&own, component.id(), identifier.clone());
+                locations.add(&own, component.id(), identifier.clone());
             }
             return Ok(());
         }
-        let mut rows = Vec::with_capacity(placed.len());
-        for (component, identifier) in placed {
+        let mut rows = Vec::with_capacity(identified.len());
+        for (component, identifier) in identified {
             let stored = match &binding.transformer {
                 Some(transformer) => transformer
                     .encode(identifier, component)
@@ -100,23 +114,23 @@ impl Location {
             }
             return Err(error.context(format!("registering components in {self}")));
         }
-        self.tell(
+        self.publish(
             COMPONENT_ADDED_TO_LOCATION_TOPIC,
-            placed.iter().map(|(component, _)| component),
+            identified.iter().map(|(component, _)| component),
         );
         Ok(())
     }
 
-    /// Takes components out of the server's list, and commits.
+    /// Deletes the server's rows of components in this location, and commits.
     pub(super) fn deregister(&self, components: &[Entity]) -> Result<()> {
         let (session, own) = (&self.entity.session, self.entity.id());
-        if self.binding().is_remembered {
+        if self.binding().is_in_memory {
             for component in components {
-                session.shared.locations.forget(&own, &component.id());
+                session.shared.locations.remove(&own, &component.id());
             }
             return Ok(());
         }
-        for chunk in components.chunks(CHUNK) {
+        for chunk in components.chunks(IDS_PER_REQUEST) {
             let here = field("location_id").eq(own.clone());
             let these = field("component_id").is_in(chunk.iter().map(Entity::id));
             let query = select("ComponentLocation")
@@ -127,12 +141,12 @@ impl Location {
             }
         }
         session.commit()?;
-        self.tell(COMPONENT_REMOVED_FROM_LOCATION_TOPIC, components.iter());
+        self.publish(COMPONENT_REMOVED_FROM_LOCATION_TOPIC, components.iter());
         Ok(())
     }
 
-    /// Publishes what happened, for whoever listens. Without a connection nobody does.
-    fn tell<'a>(&self, topic: &str, components: impl Iterator<Item = &'a Entity>) {
+    /// Publishes an event for each component. Does nothing if the hub is not connected.
+    fn publish<'a>(&self, topic: &str, components: impl Iterator<Item = &'a Entity>) {
         let hub = self.entity.session.event_hub();
         for component in components {
             let data = json!({"component_id": component.id(), "location_id": self.entity.id()});

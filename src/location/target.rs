@@ -2,15 +2,19 @@
 
 use crate::handle::Location;
 
-/// Where a new component goes; a [`Location`] is one too.
+/// Where a new component goes. A [`Location`] converts into it.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Target {
-    /// To the location that is picked first; nowhere if none is accessible.
+    /// The location that [`pick_location`](crate::Session::pick_location) returns, or none.
     #[default]
     Auto,
-    /// To no location. It can be added to one later, in the same session.
+    /// No location. The component can be added to one later, in the same session.
     Nowhere,
-    /// To this location.
+    /// `ftrack.unmanaged`, for a path that this machine cannot see. The file is not looked at, so
+    /// its size is 0 unless it is given.
+    Elsewhere,
+    /// This location.
     In(Location),
 }
 

@@ -10,7 +10,7 @@ mod server;
 pub use crate::api::{RequestBudget, Statistics};
 pub use crate::calls::ThreadScope;
 pub use change::Strategy;
-pub use components::Media;
+pub use components::{EncodeOptions, MediaSource};
 pub use load::{Query, QueryIter, QueryPages, Rows, Search};
 pub use memory::{FollowUpdates, MemoryScope, SessionCache};
 pub(crate) use open::hub_for;

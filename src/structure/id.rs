@@ -1,9 +1,9 @@
-//! Structures made of ids.
+//! Structures that use ids.
 
 use super::{Structure, StructureContext, name_and_type, not_a_component, sequence_expression};
 use crate::handle::Entity;
 
-/// The component's id, as it is. The server's location uses it.
+/// Uses the component's id. The server's location has this structure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EntityIdStructure;
 
@@ -17,11 +17,11 @@ impl Structure for EntityIdStructure {
     }
 }
 
-/// A path made of the component's id: `1/2/3/4/56789….exr`, so that no folder gets too many
+/// Splits the component's id into a path, `1/2/3/4/56789….exr`, so that no folder gets too many
 /// entries.
 ///
-/// Members of a container are below the container's id, those of a sequence are called
-/// `file.<number>` there: `1/2/3/4/56789…/file.0001.exr`.
+/// Members of a container are stored below the container's path. Members of a sequence are named
+/// `file.<number>`: `1/2/3/4/56789…/file.0001.exr`.
 #[derive(Clone, Debug, Default)]
 pub struct IdStructure {
     prefix: String,
@@ -35,8 +35,8 @@ impl IdStructure {
         }
     }
 
-    /// The folders of an id, and what remains of it.
-    fn spread(&self, id: &str) -> Vec<String> {
+    /// The prefix, the folders of an id, and the rest of the id.
+    fn parts(&self, id: &str) -> Vec<String> {
         let letters = id.chars().take(4).map(String::from);
         let rest: String = id.chars().skip(4).collect();
         let prefix = std::iter::once(self.prefix.clone());
@@ -47,7 +47,7 @@ impl IdStructure {
         let (name, file_type) = name_and_type(component)?;
         let container: Option<Entity> = component.get("container")?;
         let Some(container) = container else {
-            return Ok(self.spread(&component.id()).join("/") + &file_type);
+            return Ok(self.parts(&component.id()).join("/") + &file_type);
         };
         let path = self.get_resource_identifier(&container, &StructureContext::default())?;
         Ok(if container.entity_type() == "SequenceComponent" {
@@ -67,10 +67,10 @@ impl Structure for IdStructure {
     ) -> anyhow::Result<String> {
         let path = match component.entity_type() {
             "FileComponent" => self.file(component)?,
-            "ContainerComponent" => self.spread(&component.id()).join("/"),
+            "ContainerComponent" => self.parts(&component.id()).join("/"),
             "SequenceComponent" => {
                 let (_, file_type) = name_and_type(component)?;
-                let folder = self.spread(&component.id()).join("/");
+                let folder = self.parts(&component.id()).join("/");
                 let number = sequence_expression(component)?;
                 format!("{folder}/file.{number}{file_type}")
             }

@@ -1,5 +1,5 @@
-//! Where in a location the data of a component goes: the trait, and the structures that come
-//! with the crate.
+//! The resource identifiers of new components: the trait, and the structures that come with the
+//! crate.
 
 mod id;
 mod standard;
@@ -10,10 +10,10 @@ use crate::handle::Entity;
 pub use id::{EntityIdStructure, IdStructure};
 pub use standard::StandardStructure;
 
-/// Says where in a location the data of a component goes, as a resource identifier.
+/// Determines where in a location the data of a component goes, as a resource identifier.
 ///
-/// It is asked once, when a component is added to a location; the answer is kept on the server.
-/// A member of a sequence or container is asked for after nothing else: it may be added alone.
+/// It is called when a component is added to a location; the server stores the result. A member
+/// of a sequence or container may be added alone, before its container.
 ///
 /// ```
 /// use ftrack_api::Entity;
@@ -45,7 +45,7 @@ pub trait Structure: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the component has not what the structure needs, or of what it needs cannot be loaded.
+    /// If the component lacks something that the structure needs, or it cannot be loaded.
     fn get_resource_identifier(
         &self,
         component: &Entity,
@@ -53,34 +53,34 @@ pub trait Structure: Send + Sync + 'static {
     ) -> anyhow::Result<String>;
 }
 
-/// What a [`Structure`] is told besides the component.
+/// What a [`Structure`] gets besides the component.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StructureContext {
-    /// Where the data is in the location that it comes from, if it is known there.
+    /// The resource identifier in the source location, if the component is there.
     pub source_resource_identifier: Option<String>,
 }
 
-/// Changes resource identifiers on their way to the server and back, for instance to keep the
-/// parts of a path there instead of the path.
+/// Converts resource identifiers on their way to the server and back, for instance to store the
+/// parts of a path instead of the path.
 pub trait ResourceIdentifierTransformer: Send + Sync + 'static {
-    /// What the server is to keep for a resource identifier.
+    /// The form in which the server stores a resource identifier.
     ///
     /// # Errors
     ///
-    /// If there is no such form.
+    /// If it cannot be converted.
     fn encode(&self, resource_identifier: &str, component: &Entity) -> anyhow::Result<String>;
 
-    /// The resource identifier that [`encode`](Self::encode) was given.
+    /// The resource identifier that was passed to [`encode`](Self::encode).
     ///
     /// # Errors
     ///
-    /// If `stored` cannot be read.
+    /// If `stored` cannot be converted.
     fn decode(&self, stored: &str, component: &Entity) -> anyhow::Result<String>;
 }
 
-/// Keeps the resource identifier that the data has where it comes from: for locations that only
-/// note where files are.
+/// Uses the resource identifier that the component has in the source location: for locations that
+/// only record where files are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OriginStructure;
 
@@ -92,7 +92,7 @@ impl Structure for OriginStructure {
     ) -> anyhow::Result<String> {
         let source = context.source_resource_identifier.clone();
         source.ok_or_else(|| {
-            let message = format!("nothing tells where the data of {component} comes from");
+            let message = format!("{component} has no resource identifier in its source location");
             Error::new(ErrorKind::NotFound, message).into()
         })
     }
@@ -107,7 +107,7 @@ fn sequence_expression(sequence: &Entity) -> Result<String> {
     })
 }
 
-/// Name and file type of a component, one after the other: both may be missing.
+/// The name and file type of a component; empty if they are not set.
 fn name_and_type(component: &Entity) -> Result<(String, String)> {
     let name: Option<String> = component.get("name")?;
     let file_type: Option<String> = component.get("file_type")?;
@@ -115,6 +115,6 @@ fn name_and_type(component: &Entity) -> Result<(String, String)> {
 }
 
 fn not_a_component(entity: &Entity) -> anyhow::Error {
-    let message = format!("{entity} is no component whose place could be told");
+    let message = format!("expected a file, sequence or container component, got {entity}");
     Error::new(ErrorKind::WrongType, message).into()
 }

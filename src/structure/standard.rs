@@ -10,13 +10,13 @@ use crate::value::{EntityKey, Value};
 
 /// Paths that follow the project's hierarchy: `project/folder/asset/v003/name.exr`.
 ///
-/// A sequence is `…/v003/name.%04d.exr` and its members `…/v003/name.0001.exr`; a container is
-/// the folder `…/v003/name`, with its members inside. Names are changed as
-/// [`sanitise_for_filesystem`](Self::sanitise_for_filesystem) says.
+/// A sequence is `…/v003/name.%04d.exr` and its members are `…/v003/name.0001.exr`; a container is
+/// the folder `…/v003/name` and contains its members. Names are sanitised as described for
+/// [`sanitise_for_filesystem`](Self::sanitise_for_filesystem).
 ///
-/// A component must belong to a version that is committed, and something must be left of each name
-/// that makes a folder or file of its own: else there is an [`ErrorKind::Validation`] error, as the
-/// data would lie among that of others.
+/// It is an [`ErrorKind::Validation`] error if a component does not belong to a committed version,
+/// or if a name that makes a folder or file is empty after sanitising: the data would be mixed
+/// with that of others.
 #[derive(Clone, Debug)]
 pub struct StandardStructure {
     project_versions_prefix: Option<String>,
@@ -30,7 +30,7 @@ impl Default for StandardStructure {
 }
 
 impl StandardStructure {
-    /// As described, without a folder for versions right below a project.
+    /// The structure without a folder for versions directly below a project.
     pub fn new() -> Self {
         Self {
             project_versions_prefix: None,
@@ -38,27 +38,27 @@ impl StandardStructure {
         }
     }
 
-    /// A folder for versions that are published right below a project; none if it is empty.
+    /// Sets a folder for versions that are published directly below a project; empty means none.
     #[must_use]
     pub fn project_versions_prefix(mut self, folder: impl Into<String>) -> Self {
         self.project_versions_prefix = Some(folder.into());
         self
     }
 
-    /// What replaces a character that is awkward in file names; with `None`, names stay as they
-    /// are. A `/` in a name is replaced in any case: it would be a folder of its own.
+    /// Sets what replaces characters that are problematic in file names. `None` leaves names
+    /// unchanged except for `/` and `\\`, which would make folders and become `_`.
     #[must_use]
     pub fn illegal_character_substitute(mut self, substitute: Option<&str>) -> Self {
         self.illegal_character_substitute = substitute.map(str::to_owned);
         self
     }
 
-    /// `name` as it appears in a path, the same as in the Python client: letters become lower case
-    /// and lose their accents, other characters of ASCII than `_`, `.` and `-` become the
-    /// substitute, and all others vanish.
+    /// `name` as it appears in a path, as in the Python client: letters become lower case and lose
+    /// their accents, ASCII characters other than `_`, `.` and `-` are replaced by the substitute,
+    /// and all other characters are dropped.
     ///
-    /// Different names may become the same: folders `Ä` and `a` are one. Studios whose names are
-    /// not written in Latin letters want
+    /// Different names can become equal: folders `Ä` and `a` are the same. Studios with names in
+    /// other scripts than Latin should use
     /// [`illegal_character_substitute(None)`](Self::illegal_character_substitute).
     ///
     /// ```
@@ -85,15 +85,15 @@ impl StandardStructure {
         clean.trim().to_lowercase()
     }
 
-    /// The folder or file that a name of `component`, or above it, makes.
+    /// The folder or file name for the name of `component` or of one of its parents.
     fn part(&self, component: &Entity, name: &str) -> Result<String> {
         let part = self.sanitise_for_filesystem(name);
-        // What is only dots and spaces is nothing on Windows.
+        // Windows drops trailing dots and spaces.
         if part.trim_matches(['.', ' ']).is_empty() {
             let message = format!(
-                "{component} has no place: the name {name:?} becomes {part:?}, which is no name of \
-                 a folder or file; choose another, or keep names as they are with \
-                 `StandardStructure::illegal_character_substitute(None)`"
+                "{component} cannot be stored: the name {name:?} becomes {part:?}, which is not a \
+                 valid name of a folder or file; choose another name, or leave names unchanged \
+                 with `StandardStructure::illegal_character_substitute(None)`"
             );
             return Err(Error::new(ErrorKind::Validation, message));
         }
@@ -106,8 +106,8 @@ impl StandardStructure {
             Error::new(
                 ErrorKind::Validation,
                 format!(
-                    "{component} has no place yet: it must belong to a committed version of a \
-                     committed asset that has a parent"
+                    "{component} cannot be stored yet: it must belong to a committed version of \
+                     a committed asset that has a parent"
                 ),
             )
         };
@@ -116,7 +116,7 @@ impl StandardStructure {
         if version.state() == Some(EntityState::Created) {
             return Err(detached());
         }
-        // The members of a sequence share their version: only the first of them has to ask.
+        // The members of a sequence share their version, so only the first one loads it.
         if version.known_value("link")?.is_none() {
             let needed = "link, version, asset.name";
             version.session().populate([&version], needed)?;

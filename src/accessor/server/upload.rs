@@ -1,4 +1,4 @@
-//! Sending data to the server's storage, whole or in parts.
+//! Uploads to the server's storage, whole or in parts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,17 +13,19 @@ use url::Url;
 use crate::accessor::Content;
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::open_regular;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// Storages take no more parts than these.
+/// The most parts that storages accept.
 const MAX_PARTS: u64 = 10_000;
-/// The most that is sent whole to a server that knows no parts: it is held in memory.
-const MAX_WHOLE: u64 = GIB;
+/// The most bytes that are sent in one piece to a server without support for parts: the body is
+/// in memory.
+const MAX_WHOLE_SIZE: u64 = GIB;
 
-/// What the server says of an upload (WIRE.md, Actions).
+/// The reply to `get_upload_metadata` (WIRE.md, Actions).
 #[derive(Deserialize)]
-struct Prepared {
+struct UploadMetadata {
     url: Option<String>,
     headers: Option<Map<String, Json>>,
     urls: Option<Vec<PartUrl>>,
@@ -36,11 +38,10 @@ struct PartUrl {
     part_number: u64,
 }
 
-/// Sends what `content` holds as the data of the component `id`, which the server need not know
-/// yet.
+/// Uploads `content` as the data of the component `id`, which may be uncommitted.
 ///
-/// A part at a time is in memory: 8 MiB of a file up to 128 MiB, 128 MiB of one beyond 64 GiB.
-/// The server puts the parts together when all have arrived, so that half a file is never there.
+/// One part at a time is in memory: 8 MiB for files up to 128 MiB, 128 MiB for those over 64 GiB.
+/// The server joins the parts when all have arrived, so an incomplete file is never visible.
 pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()> {
     let mut file = open(content).map_err(|error| unreadable(id, error))?;
     let size = file.seek(SeekFrom::End(0));
@@ -60,9 +61,9 @@ pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()>
     upload.send_parts(part)
 }
 
-/// The content as a file: it is read once for its checksum and once to be sent.
+/// The content as a file: it is read once for the checksum and once for sending.
 fn open(content: &mut Content<'_>) -> io::Result<File> {
-    if let Some(Ok(file)) = content.path().map(File::open) {
+    if let Some(Ok(file)) = content.path().map(open_regular) {
         return Ok(file);
     }
     let mut file = tempfile::tempfile()?;
@@ -70,7 +71,7 @@ fn open(content: &mut Content<'_>) -> io::Result<File> {
     Ok(file)
 }
 
-/// How large the parts of a file are: as in the JavaScript client (WIRE.md, Actions).
+/// The size of the parts of a file, as in the JavaScript client (WIRE.md, Actions).
 fn part_size(size: u64) -> u64 {
     let usual = match size {
         size if size <= 128 * MIB => 8 * MIB,
@@ -94,13 +95,15 @@ impl Upload<'_> {
     fn send_whole(&mut self) -> Result<()> {
         let body = self.read(self.size)?;
         let checksum = STANDARD.encode(Md5::digest(&body));
-        let prepared = self.prepare(json!({"checksum": checksum}))?;
-        let url = prepared.url.ok_or_else(|| self.odd("without an address"))?;
-        let headers: Vec<(String, String)> = prepared
+        let metadata = self.metadata(json!({"checksum": checksum}))?;
+        let url = metadata
+            .url
+            .ok_or_else(|| self.unexpected_reply("without a URL"))?;
+        let headers: Vec<(String, String)> = metadata
             .headers
             .unwrap_or_default()
             .into_iter()
-            // The transport tells the length itself.
+            // The transport sets the length.
             .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
             .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
             .collect();
@@ -109,12 +112,12 @@ impl Upload<'_> {
 
     fn send_parts(&mut self, part: u64) -> Result<()> {
         let count = self.size.div_ceil(part);
-        let prepared = self.prepare(json!({"parts": count}))?;
-        let (Some(mut urls), Some(upload_id)) = (prepared.urls, prepared.upload_id) else {
-            // A server that knows no parts does not look at their number.
-            if self.size > MAX_WHOLE {
+        let metadata = self.metadata(json!({"parts": count}))?;
+        let (Some(mut urls), Some(upload_id)) = (metadata.urls, metadata.upload_id) else {
+            // A server without support for parts ignores their number.
+            if self.size > MAX_WHOLE_SIZE {
                 let message = format!(
-                    "{} has {} bytes, and the server takes files in one piece only",
+                    "{} has {} bytes, which is too large for a server without multipart uploads",
                     self.name, self.size
                 );
                 return Err(Error::new(ErrorKind::Unsupported, message));
@@ -123,7 +126,7 @@ impl Upload<'_> {
         };
         urls.sort_by_key(|url| url.part_number);
         if urls.len() as u64 != count {
-            return Err(self.odd("with another number of parts"));
+            return Err(self.unexpected_reply("with a different number of parts"));
         }
         let mut left = self.size;
         let mut sent = Vec::with_capacity(urls.len());
@@ -132,7 +135,7 @@ impl Upload<'_> {
             left -= body.len() as u64;
             let what = format!("upload part {} of {count}", index + 1);
             let tag = self.put(&url.signed_url, &[], &body, &what)?;
-            let tag = tag.ok_or_else(|| self.odd("to a part without an ETag"))?;
+            let tag = tag.ok_or_else(|| self.unexpected_reply("without an ETag for a part"))?;
             sent.push(json!({"part_number": url.part_number, "e_tag": tag.trim_matches('"')}));
         }
         let complete = json!({
@@ -146,14 +149,15 @@ impl Upload<'_> {
 
     /// The next bytes of the file.
     fn read(&mut self, bytes: u64) -> Result<Vec<u8>> {
-        let length = usize::try_from(bytes).map_err(|_| self.odd("with too large a part"))?;
+        let length = usize::try_from(bytes)
+            .map_err(|_| self.unexpected_reply("with a part that is too large"))?;
         let mut body = vec![0; length];
         let read = self.file.read_exact(&mut body);
         read.map_err(|error| unreadable(self.id, error))?;
         Ok(body)
     }
 
-    fn prepare(&self, more: Json) -> Result<Prepared> {
+    fn metadata(&self, more: Json) -> Result<UploadMetadata> {
         let mut action = json!({
             "action": "get_upload_metadata",
             "component_id": self.id,
@@ -164,10 +168,11 @@ impl Upload<'_> {
             action.extend(more);
         }
         let reply = self.api.call(&[action])?.pop().unwrap_or_default();
-        serde_json::from_value(reply).map_err(|error| self.odd(&error.to_string()))
+        serde_json::from_value(reply)
+            .map_err(|error| self.unexpected_reply(&format!("unexpectedly: {error}")))
     }
 
-    /// Sends bytes; the answer is what the storage calls them.
+    /// Sends bytes and returns their ETag.
     fn put(
         &self,
         url: &str,
@@ -175,14 +180,14 @@ impl Upload<'_> {
         body: &[u8],
         what: &str,
     ) -> Result<Option<String>> {
-        let url = Url::parse(url).map_err(|_| self.odd("with an address that cannot be read"))?;
+        let url = Url::parse(url).map_err(|_| self.unexpected_reply("with an invalid URL"))?;
         let summary = format!("{what} of {} ({})", self.name, self.id);
         let response = self.api.put_file(&url, headers, body, &summary)?;
         Ok(response.header("etag").map(str::to_owned))
     }
 
-    fn odd(&self, how: &str) -> Error {
-        let message = format!("the server answers the upload of {} {how}", self.name);
+    fn unexpected_reply(&self, how: &str) -> Error {
+        let message = format!("the server replied to the upload of {} {how}", self.name);
         Error::new(ErrorKind::BadResponse, message)
     }
 }

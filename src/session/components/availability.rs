@@ -1,4 +1,4 @@
-//! How much of a component is in which location.
+//! The share of a component that is in each location.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,40 +7,40 @@ use serde::Deserialize;
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
-use crate::location::CHUNK;
+use crate::location::IDS_PER_REQUEST;
 use crate::query::{field, select};
 
 #[derive(Deserialize)]
-struct Known {
+struct LocationRow {
     id: String,
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct ComponentLocationRow {
     component_id: String,
     location_id: String,
 }
 
 #[derive(Deserialize)]
-struct Member {
+struct MemberRow {
     id: String,
     container_id: String,
 }
 
-/// What the server has of some components and their members.
+/// The locations and members of components.
 #[derive(Default)]
-struct Stock {
+struct Inventory {
     locations: HashMap<String, Vec<String>>,
     members: HashMap<String, Vec<String>>,
 }
 
 impl Session {
-    /// How much of a component is in which location, in percent from 0 to 100, by the
-    /// location's id: in `locations`, else in all that the server knows. Of a sequence or a
-    /// container it is the share of the members.
+    /// The share of a component that is in each location, in percent from 0 to 100, by location
+    /// id: in `locations`, or in all locations of the server. For a sequence or container it is
+    /// the share of the members.
     ///
-    /// It is what the server knows now: what is not committed does not count, and neither does
-    /// `ftrack.origin`, which the server does not know of.
+    /// The server is asked, so uncommitted changes do not count, and `ftrack.origin` has no share
+    /// because the server does not know its contents.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -56,8 +56,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
-    /// arriving.
+    /// - [`ErrorKind::WrongType`] for an entity that is not a component.
+    /// - Errors of [`query`](Self::query).
     pub fn get_component_availability(
         &self,
         component: &Entity,
@@ -68,14 +68,14 @@ impl Session {
         Ok(found.swap_remove(0))
     }
 
-    /// How much of each component is in which location; see
+    /// The shares of several components, in their order; see
     /// [`get_component_availability`](Self::get_component_availability). Two requests for every
-    /// 500 components, and two more for every 500 of their members.
+    /// 500 components, and two for every 500 of their members.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
-    /// arriving.
+    /// - [`ErrorKind::WrongType`] for an entity that is not a component.
+    /// - Errors of [`query`](Self::query).
     pub fn get_component_availabilities(
         &self,
         components: impl Entities,
@@ -84,23 +84,23 @@ impl Session {
         let components = &*components.to_entities()?;
         let is_component = |one: &&Entity| self.schema().is_kind_of(one.entity_type(), "Component");
         if let Some(other) = components.iter().find(|one| !is_component(one)) {
-            let message = format!("{other} is no component, which locations could have");
+            let message = format!("expected a component, got {other}");
             return Err(Error::new(ErrorKind::WrongType, message));
         }
         let wanted: Vec<String> = match locations {
             Some(locations) => locations.iter().map(|location| location.id()).collect(),
             None => {
                 let query = self.query("select id from Location")?;
-                let rows = query.rows::<Known>();
+                let rows = query.rows::<LocationRow>();
                 rows.map(|row| Ok(row?.id)).collect::<Result<_>>()?
             }
         };
-        let stock = self.stock(components)?;
+        let inventory = self.inventory(components)?;
         let shares = components.iter().map(|component| {
             let mut shares: BTreeMap<_, _> = wanted.iter().map(|id| (id.clone(), 0.0)).collect();
-            stock.add(&component.id(), 100.0, 0, &mut shares);
+            inventory.add(&component.id(), 100.0, 0, &mut shares);
             for percent in shares.values_mut() {
-                // Thirds of a hundred do not add up to one exactly.
+                // Three times a third of 100 is not exactly 100.
                 *percent = ((*percent * 1e9).round() / 1e9).clamp(0.0, 100.0);
             }
             shares
@@ -108,59 +108,59 @@ impl Session {
         Ok(shares.collect())
     }
 
-    fn stock(&self, components: &[Entity]) -> Result<Stock> {
-        let mut stock = Stock::default();
+    fn inventory(&self, components: &[Entity]) -> Result<Inventory> {
+        let mut inventory = Inventory::default();
         let mut seen: HashSet<String> = components.iter().map(Entity::id).collect();
         let mut level: Vec<String> = seen.iter().cloned().collect();
         while !level.is_empty() {
             let mut next = Vec::new();
-            for chunk in level.chunks(CHUNK) {
+            for chunk in level.chunks(IDS_PER_REQUEST) {
                 let query = select("ComponentLocation")
                     .fields(["component_id", "location_id"])
                     .filter(field("component_id").is_in(chunk.iter().cloned()));
-                for row in self.query(query)?.rows::<Stored>() {
+                for row in self.query(query)?.rows::<ComponentLocationRow>() {
                     let row = row?;
-                    let locations = stock.locations.entry(row.component_id).or_default();
+                    let locations = inventory.locations.entry(row.component_id).or_default();
                     locations.push(row.location_id);
                 }
                 let query = select("Component")
                     .fields(["id", "container_id"])
                     .filter(field("container_id").is_in(chunk.iter().cloned()));
-                for row in self.query(query)?.rows::<Member>() {
+                for row in self.query(query)?.rows::<MemberRow>() {
                     let row = row?;
                     if seen.insert(row.id.clone()) {
                         next.push(row.id.clone());
                     }
-                    let members = stock.members.entry(row.container_id).or_default();
+                    let members = inventory.members.entry(row.container_id).or_default();
                     members.push(row.id);
                 }
             }
             level = next;
         }
-        Ok(stock)
+        Ok(inventory)
     }
 }
 
 impl Location {
-    /// How much of a component is here, in percent; see
+    /// The share of a component that is in this location, in percent; see
     /// [`Session::get_component_availability`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
-    /// arriving.
+    /// - [`ErrorKind::WrongType`] for an entity that is not a component.
+    /// - Errors of [`query`](crate::Session::query).
     pub fn get_component_availability(&self, component: &Entity) -> Result<f64> {
         let components = std::slice::from_ref(component);
         Ok(self.get_component_availabilities(components)?[0])
     }
 
-    /// How much of each component is here, in percent; see
+    /// The shares of components that are in this location, in percent, in their order; see
     /// [`Session::get_component_availabilities`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for what is no component, and what kept the server's answer from
-    /// arriving.
+    /// - [`ErrorKind::WrongType`] for an entity that is not a component.
+    /// - Errors of [`query`](crate::Session::query).
     pub fn get_component_availabilities(&self, components: impl Entities) -> Result<Vec<f64>> {
         let components = &*components.to_entities()?;
         let here = std::slice::from_ref(self);
@@ -171,14 +171,14 @@ impl Location {
     }
 }
 
-/// Containers in containers, at most: a ring of them must end.
-const DEEPEST: usize = 32;
+/// The most containers within containers, so that a cycle ends.
+const MAX_DEPTH: usize = 32;
 
-impl Stock {
-    /// Adds `share`, in percent of the whole, where the component is.
+impl Inventory {
+    /// Adds `share`, in percent of the whole, to each location of a component.
     fn add(&self, id: &str, share: f64, depth: usize, shares: &mut BTreeMap<String, f64>) {
         if let Some(members) = self.members.get(id)
-            && depth < DEEPEST
+            && depth < MAX_DEPTH
         {
             // A container has no data of its own.
             let count = u32::try_from(members.len()).unwrap_or(u32::MAX);

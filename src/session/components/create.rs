@@ -1,17 +1,21 @@
-//! Making components of files.
+//! Creating components from files.
 
+use std::io;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
-use crate::location::{ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, Transfer};
+use crate::location::{
+    ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, Transfer, UNMANAGED_LOCATION_ID,
+};
 use crate::sequence::Sequence;
 use crate::value::{Data, EntityKey, Value};
 
-/// The most members of a sequence that components are made of.
+/// The most members that a sequence component may have.
 const MAX_MEMBERS: u64 = 100_000;
 
-/// What the web player shows: these go to the review location by themselves, as in Python.
+/// Names of components for the web player. [`Target::Auto`] puts them into the review location,
+/// as in the Python client.
 const REVIEW_NAMES: [&str; 3] = [
     "ftrackreview-mp4",
     "ftrackreview-webm",
@@ -19,17 +23,17 @@ const REVIEW_NAMES: [&str; 3] = [
 ];
 
 impl Session {
-    /// Makes a component of a file, or of a sequence: `"plate.%04d.exr [1-5, 7]"` becomes a
+    /// Creates a component from a file or a sequence: `"plate.%04d.exr [1-5, 7]"` becomes a
     /// sequence component with a file component for each member.
     ///
-    /// With a location, the data is brought there and everything is committed; see
-    /// [`Location::add_component`]. [`Target::Auto`] takes the location that
-    /// [`pick_location`](Self::pick_location) would, [`Target::Nowhere`] none: the components
-    /// are then known to be in `ftrack.origin`, and can be added to a location later.
+    /// If there is a location, the data is copied there and everything recorded is committed; see
+    /// [`Location::add_component`]. [`Target::Auto`] uses the location that
+    /// [`pick_location`](Self::pick_location) returns. With [`Target::Nowhere`] the components
+    /// are in `ftrack.origin` only, and can be added to a location later.
     ///
-    /// What `data` does not say is found out: `size` from the file, `file_type` from its name
-    /// (see [`file_type_from_string`](Self::file_type_from_string)),
-    /// `padding` from the pattern. `name` is `main` unless given.
+    /// Defaults for values that `data` lacks: `size` is that of the file, `file_type` comes from
+    /// its name (see [`file_type_from_string`](Self::file_type_from_string)), `padding` from the
+    /// pattern, and `name` is `main`.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -51,10 +55,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] for a path that is not Unicode, and for a sequence with more
-    /// than 100,000 members; [`ErrorKind::Syntax`] for a pattern whose numbers cannot be read;
-    /// else as for [`create`](Self::create) and [`Location::add_component`]. After an error the
-    /// components are gone, unless it says that nobody knows what became of the commit.
+    /// After an error no component was created, so the call can be repeated. If the response to
+    /// the commit was lost, components and data stay and the next commit reconciles them.
+    ///
+    /// - [`ErrorKind::NotFound`] if a file does not exist; see [`Target::Elsewhere`] for files that
+    ///   this machine cannot see.
+    /// - [`ErrorKind::Validation`] if the path is not Unicode or not that of a file or folder, or a
+    ///   sequence has more than 100,000 members.
+    /// - [`ErrorKind::Syntax`] if the numbers of a pattern are invalid.
+    /// - Errors of [`create`](Self::create) and [`Location::add_component`].
     pub fn create_component(
         &self,
         path: impl AsRef<Path>,
@@ -66,45 +75,50 @@ impl Session {
             let message = format!("{} is not Unicode text", path.display());
             Error::new(ErrorKind::Validation, message)
         })?;
-        let location = match location.into() {
+        let target = location.into();
+        let is_elsewhere = matches!(target, Target::Elsewhere);
+        let location = match target {
             Target::Nowhere => None,
+            Target::Elsewhere => Some(self.location_by_id(UNMANAGED_LOCATION_ID)?),
             Target::In(location) => Some(location),
             Target::Auto if is_for_review(&data) => Some(self.location_by_id(REVIEW_LOCATION_ID)?),
             Target::Auto => self.pick_location(None)?,
         };
-        let mut made = Made {
+        let mut new = NewComponents {
             session: self,
             components: Vec::new(),
-            is_kept: false,
+            is_elsewhere,
+            is_complete: false,
         };
         let component = match Sequence::is_pattern(path) {
-            true => made.sequence(&Sequence::parse(path)?, data)?,
-            false => made.file(path, data)?,
+            true => new.sequence(&Sequence::parse(path)?, data)?,
+            false => new.file(path, data)?,
         };
         let Some(location) = location else {
-            made.is_kept = true;
+            new.is_complete = true;
             return Ok(component);
         };
         let origin = self.location_by_id(ORIGIN_LOCATION_ID)?;
-        let pairs = made
+        let pairs = new
             .components
             .iter()
             .map(|each| (each.clone(), origin.clone()));
         let pairs: Vec<(Entity, Location)> = pairs.collect();
         let outcome = location.plan(&pairs).and_then(Transfer::run);
-        made.is_kept = outcome.is_ok() || self.is_in_doubt();
+        new.is_complete = outcome.is_ok() || self.is_in_doubt();
         outcome.map(|()| component)
     }
 }
 
 impl Entity {
-    /// Makes a component of a file or a sequence for this version; see
+    /// Creates a component of this version from a file or a sequence; see
     /// [`Session::create_component`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no version; else as for
-    /// [`Session::create_component`].
+    /// As [`Session::create_component`], and:
+    ///
+    /// - [`ErrorKind::WrongType`] if this is not a version.
     pub fn create_component(
         &self,
         path: impl AsRef<Path>,
@@ -117,12 +131,12 @@ impl Entity {
         self.session().create_component(path, data, location)
     }
 
-    /// How much of this component is in which location; see
+    /// The share of this component that is in each location; see
     /// [`Session::get_component_availability`].
     ///
     /// # Errors
     ///
-    /// As for [`Session::get_component_availability`].
+    /// As [`Session::get_component_availability`].
     pub fn get_availability(
         &self,
         locations: Option<&[Location]>,
@@ -131,18 +145,21 @@ impl Entity {
     }
 }
 
-/// Components that were made and are taken back unless they are kept.
-struct Made<'a> {
+/// Components that are discarded when this is dropped, unless it is complete.
+struct NewComponents<'a> {
     session: &'a Session,
-    /// Members before what they are in.
+    /// Members come before their sequence.
     components: Vec<Entity>,
-    is_kept: bool,
+    /// Whether the files are not on this machine.
+    is_elsewhere: bool,
+    is_complete: bool,
 }
 
-impl Made<'_> {
+impl NewComponents<'_> {
     fn file(&mut self, path: &str, mut data: Data) -> Result<Entity> {
-        default(&mut data, "size", || size_of_file(path));
-        default(&mut data, "file_type", || {
+        let size = self.size_of_file(path)?;
+        set_default(&mut data, "size", || size);
+        set_default(&mut data, "file_type", || {
             self.session.file_type_from_string(path)
         });
         self.create("FileComponent", path, data)
@@ -151,7 +168,7 @@ impl Made<'_> {
     fn sequence(&mut self, sequence: &Sequence, mut data: Data) -> Result<Entity> {
         let count = sequence.len();
         if count > MAX_MEMBERS {
-            let message = format!("{sequence} has {count} members; {MAX_MEMBERS} are possible");
+            let message = format!("{sequence} has {count} members; the limit is {MAX_MEMBERS}");
             return Err(Error::new(ErrorKind::Validation, message));
         }
         let path = sequence.pattern();
@@ -161,14 +178,15 @@ impl Made<'_> {
             _ => None,
         };
         let share = |size: f64| (size / count as f64).round() as i64;
-        let sizes: Vec<i64> = match given {
-            Some(size) => sequence.members().map(|_| share(size)).collect(),
-            None => sequence.members().map(|path| size_of_file(&path)).collect(),
-        };
-        default(&mut data, "size", || sizes.iter().sum::<i64>());
-        default(&mut data, "padding", || sequence.padding() as i64);
+        let found = sequence.members().map(|path| self.size_of_file(&path));
+        let mut sizes = found.collect::<Result<Vec<i64>>>()?;
+        if let Some(size) = given {
+            sizes.fill(share(size));
+        }
+        set_default(&mut data, "size", || sizes.iter().sum::<i64>());
+        set_default(&mut data, "padding", || sequence.padding() as i64);
         let file_type = self.session.file_type_from_string(&path);
-        default(&mut data, "file_type", || file_type.clone());
+        set_default(&mut data, "file_type", || file_type.clone());
         let container = self.create("SequenceComponent", &path, data)?;
         let members = sequence.indexes().zip(sequence.members()).zip(sizes);
         for ((index, path), size) in members {
@@ -180,19 +198,43 @@ impl Made<'_> {
             };
             self.create("FileComponent", &path, data)?;
         }
-        self.join(&container)?;
+        self.add_members(&container)?;
         // The sequence is complete when its members are.
         self.components.rotate_left(1);
         Ok(container)
     }
 
-    /// Shows the members in the sequence before they are committed. The server learns of it by
-    /// the `container` of each.
-    fn join(&self, sequence: &Entity) -> Result<()> {
+    /// Adds the members to the local collection of the sequence. Their `container` is what the
+    /// server stores.
+    fn add_members(&self, sequence: &Entity) -> Result<()> {
         let members: Vec<EntityKey> = self.components[1..].iter().map(Entity::key).collect();
         let (place, recording) = (sequence.handle.place, self.session.is_recording());
         let mut store = self.session.shared.store.lock();
         store.extend_along(place, "members", &members, &[], recording)
+    }
+
+    /// The size of a file in bytes; 0 if it is not on this machine, as in the Python client.
+    fn size_of_file(&self, path: &str) -> Result<i64> {
+        if self.is_elsewhere {
+            return Ok(0);
+        }
+        let found = std::fs::metadata(path).map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+                _ => ErrorKind::Io,
+            };
+            let message = format!(
+                "cannot create a component from {path}: {error}; if the file is not on this \
+                 machine, use `Target::Elsewhere`"
+            );
+            Error::new(kind, message).because(error)
+        })?;
+        if !found.is_file() && !found.is_dir() {
+            let message = format!("{path} is not a file, so it cannot be a component");
+            return Err(Error::new(ErrorKind::Validation, message));
+        }
+        Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
     }
 
     fn create(&mut self, entity_type: &str, path: &str, data: Data) -> Result<Entity> {
@@ -204,9 +246,9 @@ impl Made<'_> {
     }
 }
 
-impl Drop for Made<'_> {
+impl Drop for NewComponents<'_> {
     fn drop(&mut self) {
-        if !self.is_kept {
+        if !self.is_complete {
             self.session.discard(&self.components);
         }
     }
@@ -219,14 +261,8 @@ fn is_for_review(data: &Data) -> bool {
     }
 }
 
-fn default<V: Into<Value>>(data: &mut Data, name: &str, value: impl FnOnce() -> V) {
+fn set_default<V: Into<Value>>(data: &mut Data, name: &str, value: impl FnOnce() -> V) {
     if !data.contains(name) {
         data.set(name, value());
     }
-}
-
-/// In bytes; 0 for what cannot be seen from here, as in Python.
-fn size_of_file(path: &str) -> i64 {
-    let found = std::fs::metadata(path);
-    found.map_or(0, |found| i64::try_from(found.len()).unwrap_or(i64::MAX))
 }

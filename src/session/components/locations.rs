@@ -1,4 +1,4 @@
-//! The session's locations: the built-in ones, all of them, and the one to use.
+//! Finding locations: by name, all of them, the preferred one.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::structure::{EntityIdStructure, OriginStructure};
 use crate::value::EntityKey;
 
 impl Session {
-    /// The location with this name. The built-in ones, such as `ftrack.server`, cost no request.
+    /// The location with this name. Built-in locations, such as `ftrack.server`, need no request.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -30,8 +30,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is none;
-    /// [`MultipleFound`](crate::ErrorKind::MultipleFound) if there are several; else what kept the server's answer from arriving.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is none.
+    /// - [`MultipleFound`](crate::ErrorKind::MultipleFound) if there are several.
+    /// - Errors of [`query`](Self::query).
     pub fn location(&self, name: &str) -> Result<Location> {
         if let Some((_, id)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             return self.location_by_id(id);
@@ -42,12 +43,12 @@ impl Session {
         found?.as_location()
     }
 
-    /// The locations that the server knows, those that are picked first in front. What this
-    /// session cannot reach is among them.
+    /// All locations of the server, in the order of their priorities. Includes those that this
+    /// session cannot access.
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// Errors of [`query`](Self::query).
     pub fn locations(&self) -> Result<Vec<Location>> {
         let found = self.query("Location")?.all()?;
         let found = found.iter().map(Entity::as_location);
@@ -56,14 +57,14 @@ impl Session {
         Ok(locations)
     }
 
-    /// The location to use: of those that this session can reach the one with the lowest
-    /// priority, and with a `component` of those that it is in. `None` if there is none.
+    /// The accessible location with the lowest priority; with a `component`, of those that it is
+    /// in. `None` if there is none.
     ///
-    /// Without a component this costs no request.
+    /// Without a component, no request is sent.
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// Errors of [`query`](Self::query).
     pub fn pick_location(&self, component: Option<&Entity>) -> Result<Option<Location>> {
         if let Some(component) = component {
             let mut picked = self.pick_locations(std::slice::from_ref(component))?;
@@ -72,12 +73,12 @@ impl Session {
         Ok(self.accessible_locations()?.into_iter().next())
     }
 
-    /// For each component the location with the lowest priority among those that this session
-    /// can reach and that the component is in, at least in part.
+    /// For each component, the accessible location with the lowest priority that has at least a
+    /// part of it.
     ///
     /// # Errors
     ///
-    /// What kept the server's answer from arriving.
+    /// Errors of [`query`](Self::query).
     pub fn pick_locations(&self, components: impl Entities) -> Result<Vec<Option<Location>>> {
         let components = &*components.to_entities()?;
         let candidates = self.accessible_locations()?;
@@ -98,35 +99,38 @@ impl Session {
         ids.iter().map(|id| self.location_by_id(id)).collect()
     }
 
-    /// The location with this id, without asking whether it exists.
+    /// The location with this id; does not check whether it exists.
     pub(crate) fn location_by_id(&self, id: &str) -> Result<Location> {
         self.entity(&EntityKey::new("Location", id))?.as_location()
     }
 
     /// Binds the built-in locations and lets subscribers bind others.
     pub(crate) fn configure_locations(&self) -> Result<()> {
-        // A server whose schema has no locations has nothing to configure either.
+        // Servers without locations have nothing to configure.
         if self.schema().entity_type("Location").is_err() {
             return Ok(());
         }
-        // Their names need no request: all servers call them so.
+        // Their names are the same on all servers, so they need no request.
         let known = BUILT_IN
             .iter()
             .map(|(name, id)| json!({"__entity_type__": "Location", "id": id, "name": name}));
         self.decode(&known.collect())?;
-        let notes = || {
+        let unmanaged = || {
             Binding::new()
                 .accessor(DiskAccessor::anywhere())
                 .structure(OriginStructure)
-                .unmanaged()
+                .managed(false)
         };
         let server = Binding::new()
             .accessor(ServerAccessor::new(self.shared.api.clone()))
             .structure(EntityIdStructure);
         let locations = &self.shared.locations;
-        locations.bind(ORIGIN_LOCATION_ID, notes().in_memory().priority(100));
-        locations.bind(UNMANAGED_LOCATION_ID, notes().priority(90));
-        locations.bind(REVIEW_LOCATION_ID, notes().priority(110));
+        locations.bind(
+            ORIGIN_LOCATION_ID,
+            unmanaged().in_memory(true).priority(100),
+        );
+        locations.bind(UNMANAGED_LOCATION_ID, unmanaged().priority(90));
+        locations.bind(REVIEW_LOCATION_ID, unmanaged().priority(110));
         locations.bind(SERVER_LOCATION_ID, server.priority(150));
         self.activate_storage_scenario();
         self.announce(plugin::CONFIGURE_LOCATION);

@@ -1,4 +1,4 @@
-//! What the server makes of files: playable media, thumbnails; and where it takes them.
+//! Media for browsers, thumbnails, and upload metadata.
 
 use std::path::{Path, PathBuf};
 
@@ -9,67 +9,136 @@ use crate::handle::{Entity, Session};
 use crate::location::{SERVER_LOCATION_ID, Target};
 use crate::value::Data;
 
-/// What [`Session::encode_media`] takes: a file on disk, or a component in `ftrack.server`.
+/// The source of [`Session::encode_media`].
 #[derive(Clone, Debug)]
-pub enum Media {
-    /// A file, which is uploaded first.
+#[non_exhaustive]
+pub enum MediaSource {
+    /// A file on this machine. It is uploaded first.
     Path(PathBuf),
     /// A file component whose data is in `ftrack.server`.
     Component(Entity),
 }
 
-impl From<&Path> for Media {
+/// Options of [`Session::encode_media`].
+///
+/// ```
+/// use ftrack_api::session::EncodeOptions;
+///
+/// let options = EncodeOptions::new().keep_original(true);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "pass it to `encode_media`"]
+#[non_exhaustive]
+pub struct EncodeOptions {
+    version: Option<Entity>,
+    keep_original: Option<bool>,
+}
+
+impl EncodeOptions {
+    /// No version; a component is kept and an uploaded file is not.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the version that the encoded components belong to.
+    pub fn version(mut self, version: &Entity) -> Self {
+        self.version = Some(version.clone());
+        self
+    }
+
+    /// Sets whether the original stays after encoding. By default a component stays and a file
+    /// from this machine does not.
+    pub fn keep_original(mut self, keep_original: bool) -> Self {
+        self.keep_original = Some(keep_original);
+        self
+    }
+}
+
+impl From<&Path> for MediaSource {
     fn from(path: &Path) -> Self {
         Self::Path(path.to_owned())
     }
 }
 
-impl From<&PathBuf> for Media {
+impl From<&PathBuf> for MediaSource {
     fn from(path: &PathBuf) -> Self {
         Self::Path(path.clone())
     }
 }
 
-impl From<&str> for Media {
+impl From<&str> for MediaSource {
     fn from(path: &str) -> Self {
         Self::Path(path.into())
     }
 }
 
-impl From<&Entity> for Media {
+impl From<String> for MediaSource {
+    fn from(path: String) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl From<&String> for MediaSource {
+    fn from(path: &String) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl From<PathBuf> for MediaSource {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&Entity> for MediaSource {
     fn from(component: &Entity) -> Self {
         Self::Component(component.clone())
     }
 }
 
 impl Session {
-    /// Lets the server make a file playable in browsers; the answer is the `Job` that does it.
+    /// Has the server encode media for browsers; returns the `Job` that does it.
     ///
-    /// The components that come of it belong to `version`, if one is given, and are listed in
-    /// the job's `data`. `keep_original` says whether the original stays when it is done: unless
-    /// given, a component does and a file on disk does not. Commits what is recorded if `media`
-    /// is a file on disk.
+    /// The job's `data` lists the encoded components. Commits everything recorded if `media` is
+    /// a file.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::session::EncodeOptions;
+    ///
+    /// let version = session.query("AssetVersion")?.first()?.expect("there are versions");
+    /// let job = session.encode_media(&path, EncodeOptions::new().version(&version))?;
+    /// println!("{}", job.get::<String>("status")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for a component that is no file; [`ErrorKind::Unsupported`] on
-    /// servers that cannot do it; else as for [`create_component`](Self::create_component).
+    /// - [`ErrorKind::WrongType`] if a component is not a file component.
+    /// - [`ErrorKind::Unsupported`] if the server cannot encode media.
+    /// - Errors of [`create_component`](Self::create_component).
     pub fn encode_media(
         &self,
-        media: impl Into<Media>,
-        version: Option<&Entity>,
-        keep_original: Option<bool>,
+        media: impl Into<MediaSource>,
+        options: EncodeOptions,
     ) -> Result<Entity> {
+        let version = options.version.as_ref();
         let (component, keep_original) = match media.into() {
-            Media::Component(component) if component.entity_type() == "FileComponent" => {
-                (component, keep_original.unwrap_or(true))
+            MediaSource::Component(component) if component.entity_type() == "FileComponent" => {
+                (component, options.keep_original.unwrap_or(true))
             }
-            Media::Component(other) => {
-                let message = format!("{other} is no file component, which could be encoded");
+            MediaSource::Component(other) => {
+                let message = format!("expected a FileComponent, got {other}");
                 return Err(Error::new(ErrorKind::WrongType, message));
             }
-            Media::Path(path) => {
-                let keep_original = keep_original.unwrap_or(false);
+            MediaSource::Path(path) => {
+                let keep_original = options.keep_original.unwrap_or(false);
                 let data = match version {
                     Some(version) if keep_original => crate::data! { "version": version },
                     _ => Data::new(),
@@ -87,16 +156,16 @@ impl Session {
         self.job(&reply["job_id"], format_args!("encodes {component}"))
     }
 
-    /// Asks where a component's data is to be sent, for programs that send it themselves; what
-    /// comes back is JSON with `url` and `headers`. [`Location`](crate::Location)
-    /// `ftrack.server` does all of it.
+    /// Requests a signed URL for the upload of a component's data, for programs that upload
+    /// themselves. Returns JSON with `url` and `headers`. The location `ftrack.server` does all of
+    /// this by itself.
     ///
-    /// `checksum` is the Base64 form of the data's MD5; the storage refuses other data then.
+    /// `checksum` is the Base64 form of the data's MD5; the storage then rejects other data.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] on servers that cannot do it; else as for
-    /// [`call`](Self::call).
+    /// - [`ErrorKind::Unsupported`] if the server cannot do it.
+    /// - Errors of [`call`](Self::call).
     pub fn get_upload_metadata(
         &self,
         component_id: &str,
@@ -115,23 +184,24 @@ impl Session {
 }
 
 impl Entity {
-    /// Lets the server make a file playable for this version; see [`Session::encode_media`].
+    /// Has the server encode media for this version; see [`Session::encode_media`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no version; else as for [`Session::encode_media`].
+    /// As [`Session::encode_media`], and:
+    ///
+    /// - [`ErrorKind::WrongType`] if this is not a version.
     pub fn encode_media(
         &self,
-        media: impl Into<Media>,
-        keep_original: Option<bool>,
+        media: impl Into<MediaSource>,
+        options: EncodeOptions,
     ) -> Result<Entity> {
         self.check_type("AssetVersion")?;
-        self.session()
-            .encode_media(media, Some(self), keep_original)
+        self.session().encode_media(media, options.version(self))
     }
 
-    /// Makes an image this entity's thumbnail: uploads it, as a component called `thumbnail`
-    /// unless `data` says otherwise, and commits. The answer is that component.
+    /// Makes an image this entity's thumbnail: uploads it as a component, named `thumbnail` unless
+    /// `data` has a name, and commits. Returns the component.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -151,8 +221,9 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if such entities have no thumbnail; else as for
-    /// [`Session::create_component`].
+    /// As [`Session::create_component`], and:
+    ///
+    /// - [`ErrorKind::UnknownAttribute`] if entities of this type have no thumbnail.
     pub fn create_thumbnail(&self, path: impl AsRef<Path>, mut data: Data) -> Result<Entity> {
         self.type_info().attribute("thumbnail_id")?;
         if !data.contains("name") {

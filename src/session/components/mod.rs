@@ -6,4 +6,4 @@ mod locations;
 mod media;
 mod scenario;
 
-pub use media::Media;
+pub use media::{EncodeOptions, MediaSource};

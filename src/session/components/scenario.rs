@@ -1,4 +1,4 @@
-//! The storage scenario: where the studio keeps its files, as the server was told.
+//! The storage scenario: the studio's file storage as configured on the server.
 
 use serde_json::{Value as Json, json};
 
@@ -9,12 +9,12 @@ use crate::handle::Session;
 use crate::location::Binding;
 use crate::structure::StandardStructure;
 
-/// All files on one storage that everybody mounts.
+/// The scenario in which all files are on one storage that everybody mounts.
 const CENTRALIZED: &str = "ftrack.centralized-storage";
 
 impl Session {
-    /// Binds the location of the server's storage scenario, if it has one. A scenario that
-    /// cannot be used is a warning: whoever needs the files finds the location not accessible.
+    /// Binds the location of the server's storage scenario, if it has one. If that fails it only
+    /// logs a warning; using the location is an error then.
     pub(crate) fn activate_storage_scenario(&self) {
         let scenario = self.server_information().get("storage_scenario");
         let Some(scenario) = scenario.filter(|one| one["scenario"].is_string()) else {
@@ -23,7 +23,7 @@ impl Session {
         if scenario["scenario"] == CENTRALIZED
             && let Err(error) = self.bind_centralized(&scenario["data"])
         {
-            log::warn!("the studio's storage cannot be used here: {error}");
+            log::warn!("cannot bind the location of the storage scenario: {error}");
         }
         let event = Event::new("ftrack.storage-scenario.activate");
         let event = event.with_data(json!({"storage_scenario": scenario}));
@@ -34,7 +34,7 @@ impl Session {
         let text = |value: &Json, name: &str| {
             let text = value[name].as_str().filter(|text| !text.is_empty());
             text.map(str::to_owned).ok_or_else(|| {
-                let message = format!("its settings on the server have no {name}");
+                let message = format!("its configuration on the server has no {name}");
                 Error::new(ErrorKind::Configuration, message)
             })
         };

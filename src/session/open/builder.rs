@@ -14,7 +14,7 @@ use crate::calls::Calls;
 use crate::config::{self, ApiKey, Config, Network, Populate, Retry, SchemaCache, Settings};
 use crate::error::Result;
 use crate::handle::{Session, Shared, WeakSession};
-use crate::location::Locations;
+use crate::location::Bindings;
 use crate::lock::Mutex;
 use crate::plugin::{self, Plugin, Plugins};
 use crate::store::Store;
@@ -396,7 +396,7 @@ impl SessionBuilder {
             memory_counters: MemoryCounters::default(),
             event_hub,
             custom_attributes: Mutex::new(None),
-            locations: Locations::default(),
+            locations: Bindings::default(),
             committers: Calls::default(),
             plugins: plugins.found,
             api,

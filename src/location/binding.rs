@@ -1,4 +1,4 @@
-//! What a session binds to a location.
+//! How a session uses a location.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crate::structure::{ResourceIdentifierTransformer, Structure};
 
 use super::contain::Contained;
 
-/// The priority of a location that nobody gave one: as in the Python client.
-const PRIORITY: i32 = 95;
+/// As in the Python client.
+const DEFAULT_PRIORITY: i32 = 95;
 
-/// How a session uses a location: by which accessor, with which structure, and how gladly.
+/// How a session uses a location: through which accessor, with which structure, and at which
+/// priority.
 ///
 /// ```
 /// # let server = ftrack_emulator::Emulator::start()?;
@@ -44,35 +45,35 @@ pub struct Binding {
     pub(crate) transformer: Option<Arc<dyn ResourceIdentifierTransformer>>,
     pub(crate) priority: i32,
     pub(crate) is_managed: bool,
-    pub(crate) is_remembered: bool,
+    pub(crate) is_in_memory: bool,
 }
 
 impl Binding {
-    /// Nothing, with priority 95.
+    /// An empty binding with priority 95.
     pub fn new() -> Self {
         Self {
             accessor: None,
             structure: None,
             transformer: None,
-            priority: PRIORITY,
+            priority: DEFAULT_PRIORITY,
             is_managed: true,
-            is_remembered: false,
+            is_in_memory: false,
         }
     }
 
-    /// How the data is reached. Without one the location is not accessible.
+    /// Sets how the data is reached. Without an accessor the location is not accessible.
     pub fn accessor(mut self, accessor: impl Accessor) -> Self {
         self.accessor = Some(Arc::new(Contained(accessor)));
         self
     }
 
-    /// Where new components go. Without one nothing can be added.
+    /// Sets where new components go. Without a structure nothing can be added.
     pub fn structure(mut self, structure: impl Structure) -> Self {
         self.structure = Some(Arc::new(Contained(structure)));
         self
     }
 
-    /// What is done to resource identifiers on their way to the server and back.
+    /// Sets how resource identifiers are converted on their way to the server and back.
     pub fn resource_identifier_transformer(
         mut self,
         transformer: impl ResourceIdentifierTransformer,
@@ -81,25 +82,26 @@ impl Binding {
         self
     }
 
-    /// Which location is picked where several could be: the one with the lowest number. The
-    /// built-in ones have 90 (`ftrack.unmanaged`), 100 (`ftrack.origin`), 110 (`ftrack.review`)
-    /// and 150 (`ftrack.server`).
+    /// Sets the priority: of several possible locations, the one with the lowest number is picked.
+    /// The built-in locations have 90 (`ftrack.unmanaged`), 100 (`ftrack.origin`),
+    /// 110 (`ftrack.review`) and 150 (`ftrack.server`).
     pub fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Only notes where data is: adding a component copies nothing, and removing it deletes
+    /// Sets whether the session manages the data, which is the default. With `false` the location
+    /// only records where data is: adding a component copies nothing, and removing it deletes
     /// nothing. `UnmanagedLocationMixin` in Python.
-    pub fn unmanaged(mut self) -> Self {
-        self.is_managed = false;
+    pub fn managed(mut self, managed: bool) -> Self {
+        self.is_managed = managed;
         self
     }
 
-    /// Keeps in this session, and not on the server, which components are in the location.
-    /// `MemoryLocationMixin` in Python.
-    pub fn in_memory(mut self) -> Self {
-        self.is_remembered = true;
+    /// Sets whether this session, and not the server, stores which components are in the
+    /// location. `MemoryLocationMixin` in Python.
+    pub fn in_memory(mut self, in_memory: bool) -> Self {
+        self.is_in_memory = in_memory;
         self
     }
 }
@@ -110,7 +112,7 @@ impl Default for Binding {
     }
 }
 
-/// What is set, not what it is: accessors may hold secrets.
+/// Which parts are set, not their contents: accessors may hold secrets.
 impl fmt::Debug for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Binding")
@@ -118,23 +120,22 @@ impl fmt::Debug for Binding {
             .field("structure", &self.structure.is_some())
             .field("priority", &self.priority)
             .field("is_managed", &self.is_managed)
-            .field("is_remembered", &self.is_remembered)
+            .field("is_in_memory", &self.is_in_memory)
             .finish_non_exhaustive()
     }
 }
 
 impl Location {
-    /// Says how this session uses the location; all its handles see it from now on, and it
-    /// replaces what was bound before. The server is not told.
+    /// Sets how this session uses the location, and replaces an earlier binding. All handles of
+    /// the location see the change. Nothing is sent to the server.
     ///
-    /// Studios do this in a plug-in, so that every session of theirs has it: see
-    /// [`Binding`] for an example.
+    /// Studios bind in a plugin so that all their sessions do: see [`Binding`] for an example.
     pub fn bind(&self, binding: Binding) {
         let locations = &self.entity.session.shared.locations;
         locations.bind(&self.entity.id(), binding);
     }
 
-    /// What is bound, or an empty [`Binding`].
+    /// The current binding, or an empty one.
     pub fn binding(&self) -> Arc<Binding> {
         let locations = &self.entity.session.shared.locations;
         locations.get(&self.entity.id()).unwrap_or_default()
@@ -150,14 +151,14 @@ impl Location {
         self.binding().structure.clone()
     }
 
-    /// The transformer of resource identifiers, if one is bound.
+    /// The resource identifier transformer, if one is bound.
     pub fn resource_identifier_transformer(
         &self,
     ) -> Option<Arc<dyn ResourceIdentifierTransformer>> {
         self.binding().transformer.clone()
     }
 
-    /// The priority: the lower, the sooner it is picked.
+    /// The priority: the lowest is picked first.
     pub fn priority(&self) -> i32 {
         self.binding().priority
     }
@@ -169,19 +170,19 @@ impl Location {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if no accessor is bound.
-    pub(crate) fn need_accessor(&self) -> Result<Arc<dyn Accessor>> {
-        self.accessor().ok_or_else(|| self.lacks("accessor"))
+    /// - [`ErrorKind::Configuration`] if no accessor is bound.
+    pub(crate) fn require_accessor(&self) -> Result<Arc<dyn Accessor>> {
+        self.accessor().ok_or_else(|| self.missing("accessor"))
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if no structure is bound.
-    pub(crate) fn need_structure(&self) -> Result<Arc<dyn Structure>> {
-        self.structure().ok_or_else(|| self.lacks("structure"))
+    /// - [`ErrorKind::Configuration`] if no structure is bound.
+    pub(crate) fn require_structure(&self) -> Result<Arc<dyn Structure>> {
+        self.structure().ok_or_else(|| self.missing("structure"))
     }
 
-    fn lacks(&self, what: &str) -> Error {
+    fn missing(&self, what: &str) -> Error {
         Error::new(
             ErrorKind::Configuration,
             format!("{self} has no {what} in this session; bind one with `Location::bind`"),

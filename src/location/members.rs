@@ -1,0 +1,42 @@
+//! Components and what they consist of.
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::handle::Entity;
+use crate::value::EntityKey;
+
+/// Components, with their members if `recursive` is set, each once.
+///
+/// Members come before their container: a container is registered when it is complete, and a
+/// folder is removed when it is empty.
+pub(super) fn with_members(components: &[Entity], recursive: bool) -> Result<Vec<Entity>> {
+    let (mut seen, mut all) = (HashSet::new(), Vec::new());
+    for component in components {
+        collect(component, recursive, &mut seen, &mut all)?;
+    }
+    Ok(all)
+}
+
+fn collect(
+    component: &Entity,
+    recursive: bool,
+    seen: &mut HashSet<EntityKey>,
+    all: &mut Vec<Entity>,
+) -> Result<()> {
+    if !seen.insert(component.key()) {
+        return Ok(());
+    }
+    if recursive && !is_file(component) && component.value("members")?.is_some() {
+        for member in component.get::<Vec<Entity>>("members")? {
+            collect(&member, recursive, seen, all)?;
+        }
+    }
+    all.push(component.clone());
+    Ok(())
+}
+
+/// Whether a component has data of its own, and no members.
+pub(super) fn is_file(component: &Entity) -> bool {
+    component.type_info().attribute("members").is_err()
+}

@@ -1,0 +1,175 @@
+//! What adding components to a location will do: planned and checked before anything is copied.
+
+use std::collections::HashMap;
+
+use super::members::{is_file, with_members};
+use crate::entity::Entities;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::{Entity, Location};
+use crate::structure::StructureContext;
+
+/// What adding components to a location will do. [`Location::plan_transfer`] creates it.
+///
+/// Everything that can be checked in advance was checked; nothing was copied or recorded yet.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is copied before `run`"]
+pub struct Transfer {
+    pub(super) target: Location,
+    pub(super) steps: Vec<TransferStep>,
+}
+
+/// One component of a [`Transfer`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransferStep {
+    /// The component.
+    pub component: Entity,
+    /// The location that its data is copied from.
+    pub source: Location,
+    /// Its resource identifier in `source`, if it is there.
+    pub source_resource_identifier: Option<String>,
+    /// Its resource identifier in the target location.
+    pub resource_identifier: String,
+}
+
+impl Location {
+    /// Finds out what [`add_components`](Self::add_components) would do, without doing it. The
+    /// arguments are the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_components`](Self::add_components), except those of copying and committing.
+    pub fn plan_transfer(
+        &self,
+        components: impl Entities,
+        sources: impl AsRef<[Location]>,
+        recursive: bool,
+    ) -> Result<Transfer> {
+        let components = &*components.to_entities()?;
+        let sources = sources.as_ref();
+        if sources.len() != 1 && sources.len() != components.len() {
+            let message = format!(
+                "{} components need one source location or {0}, got {}",
+                components.len(),
+                sources.len()
+            );
+            return Err(Error::new(ErrorKind::Validation, message));
+        }
+        let mut pairs: Vec<(Entity, Location)> = Vec::new();
+        for (component, source) in components.iter().zip(sources.iter().cycle()) {
+            let all = with_members(std::slice::from_ref(component), recursive)?;
+            for each in all {
+                if !pairs.iter().any(|(known, _)| *known == each) {
+                    pairs.push((each, source.clone()));
+                }
+            }
+        }
+        self.plan(&pairs)
+    }
+
+    /// Plans to copy each component from its location; those that are here are left out.
+    pub(crate) fn plan(&self, pairs: &[(Entity, Location)]) -> Result<Transfer> {
+        self.check_writable()?;
+        let structure = self.require_structure()?;
+        let is_managed = self.binding().is_managed;
+        let pairs = self.absent(pairs)?;
+        let mut steps = Vec::with_capacity(pairs.len());
+        for ((component, source), found) in pairs.iter().zip(source_identifiers(&pairs)?) {
+            if is_managed && is_file(component) && found.is_none() {
+                let message = format!("{component} is not in {source}, so it cannot be copied");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            let context = StructureContext {
+                source_resource_identifier: found.clone(),
+            };
+            let identifier = structure.get_resource_identifier(component, &context);
+            let identifier = identifier.map_err(self.failure(component))?;
+            steps.push(TransferStep {
+                component: component.clone(),
+                source: source.clone(),
+                source_resource_identifier: found,
+                resource_identifier: identifier,
+            });
+        }
+        let transfer = Transfer {
+            target: self.clone(),
+            steps,
+        };
+        if is_managed {
+            transfer.check_targets()?;
+        }
+        Ok(transfer)
+    }
+
+    /// The pairs whose component is not in this location yet.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Duplicate`] if all of them are here.
+    fn absent(&self, pairs: &[(Entity, Location)]) -> Result<Vec<(Entity, Location)>> {
+        let components: Vec<Entity> = pairs.iter().map(|(one, _)| one.clone()).collect();
+        let found = self.find_resource_identifiers(&components)?;
+        let absent = pairs.iter().zip(&found).filter(|(_, here)| here.is_none());
+        let absent: Vec<_> = absent.map(|(pair, _)| pair.clone()).collect();
+        if absent.is_empty() && !pairs.is_empty() {
+            return Err(self.duplicate(&components));
+        }
+        Ok(absent)
+    }
+}
+
+/// The resource identifier of each component in its source, with few requests.
+fn source_identifiers(pairs: &[(Entity, Location)]) -> Result<Vec<Option<String>>> {
+    let mut by_source: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, (_, source)) in pairs.iter().enumerate() {
+        by_source.entry(source.id()).or_default().push(index);
+    }
+    let mut found = vec![None; pairs.len()];
+    for indexes in by_source.into_values() {
+        let source = &pairs[indexes[0]].1;
+        let components = indexes.iter().map(|index| pairs[*index].0.clone());
+        let components: Vec<Entity> = components.collect();
+        let identifiers = source.find_resource_identifiers(&components)?;
+        for (index, identifier) in indexes.into_iter().zip(identifiers) {
+            found[index] = identifier;
+        }
+    }
+    Ok(found)
+}
+
+impl Transfer {
+    /// The components in the order in which they will be stored.
+    pub fn steps(&self) -> &[TransferStep] {
+        &self.steps
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Duplicate`] if two files would have one resource identifier, or the target
+    ///   location has data there.
+    fn check_targets(&self) -> Result<()> {
+        let accessor = self.target.require_accessor()?;
+        let mut seen: HashMap<&str, &Entity> = HashMap::new();
+        for step in self.steps.iter().filter(|step| is_file(&step.component)) {
+            let (component, identifier) = (&step.component, step.resource_identifier.as_str());
+            if let Some(other) = seen.insert(identifier, component) {
+                let message = format!(
+                    "{component} and {other} would both be stored as {identifier:?} in {}; give \
+                     them different names",
+                    self.target
+                );
+                return Err(Error::new(ErrorKind::Duplicate, message));
+            }
+            let exists = accessor.exists(identifier);
+            if exists.map_err(self.target.failure(component))? {
+                let message = format!(
+                    "{component} would be stored as {identifier:?} in {}, which has other data \
+                     there; remove that data or give the component another name",
+                    self.target
+                );
+                return Err(Error::new(ErrorKind::Duplicate, message));
+            }
+        }
+        Ok(())
+    }
+}
