@@ -20,7 +20,7 @@ fn text(value: &str) -> String {
 }
 
 #[test]
-fn it_keeps_to_the_rules() {
+fn it_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder
         .path()
@@ -36,7 +36,7 @@ fn it_keeps_to_the_rules() {
 }
 
 #[test]
-fn updates_at_once_lose_nothing() {
+fn concurrent_updates_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     support::check_updates(|| FileCache::open(&path).unwrap());
@@ -51,10 +51,12 @@ fn it_counts() {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_named() {
+fn an_unusable_path_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
+    // It is empty, and so may become a cache.
+    FileCache::open(&file).unwrap();
     for path in [folder.path().to_owned(), file.join("cache")] {
         let error = FileCache::open(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -150,7 +152,7 @@ fn interrupted(before: &[u8], after: &[u8], dice: &mut Dice) -> Vec<u8> {
 /// After a loss of power there is nothing under a key that was never there, whatever did not reach
 /// the disk, and the cache works.
 #[test]
-fn a_loss_of_power_brings_no_wrong_value() {
+fn a_loss_of_power_yields_no_wrong_value() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     let cache = FileCache::open(&path).unwrap();
@@ -171,6 +173,8 @@ fn a_loss_of_power_brings_no_wrong_value() {
         }
         moments.push(on_disk(&path));
     }
+    // It was written when the file was created.
+    let lock = std::fs::read(format!("{}.lock", path.display())).unwrap();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let (mut right, mut afresh) = (0, 0);
     for case in 0..200 {
@@ -185,6 +189,7 @@ fn a_loss_of_power_brings_no_wrong_value() {
             };
             std::fs::write(format!("{}{end}", path.display()), left).unwrap();
         }
+        std::fs::write(format!("{}.lock", path.display()), &lock).unwrap();
         let cache = FileCache::open(&path).unwrap();
         let found = cache.get_many(&keys).unwrap();
         for (key, found) in keys.iter().zip(&found) {
@@ -212,7 +217,7 @@ fn a_loss_of_power_brings_no_wrong_value() {
 }
 
 #[test]
-fn what_is_no_text_any_more_is_not_there_and_can_be_replaced() {
+fn damaged_values_are_misses_and_can_be_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     filled(&path);
@@ -242,7 +247,7 @@ fn what_is_no_text_any_more_is_not_there_and_can_be_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_another_process_replaced_is_not_read_any_more() {
+fn a_file_that_another_process_has_replaced_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     filled(&path);
@@ -257,6 +262,105 @@ fn a_file_that_another_process_replaced_is_not_read_any_more() {
     assert_eq!(cache.get("key 2").unwrap(), Some(text("new")));
     cache.set("key 3", text("newer")).unwrap();
     assert_eq!(other.get("key 3").unwrap(), Some(text("newer")));
+}
+
+/// Files of others: each is put at a path.
+const FOREIGN: [fn(&Path); 6] = [
+    |path| std::fs::write(path, "notes of a user").unwrap(),
+    |path| std::fs::write(path, [0x55; 100_000]).unwrap(),
+    |path| std::fs::write(path, [0; 5000]).unwrap(),
+    |path| database(path, "CREATE TABLE entry (a); INSERT INTO entry VALUES (1)"),
+    |path| {
+        database(
+            path,
+            "PRAGMA journal_mode = wal; CREATE TABLE entry (key TEXT)",
+        );
+    },
+    |path| database(path, "PRAGMA application_id = 7; PRAGMA user_version = 2"),
+];
+
+fn database(path: &Path, statements: &str) {
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch(statements).unwrap();
+}
+
+fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files
+        .map(|file| (file.clone(), std::fs::read(file).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_files_of_others_are_refused_and_stay_as_they_are() {
+    for (number, put) in FOREIGN.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        put(&path);
+        let before = content(folder.path());
+        let error = FileCache::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{number}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&path.display().to_string()) && text.contains("not a cache"),
+            "{error}"
+        );
+        assert!(content(folder.path()) == before, "{number}");
+    }
+    // A file that is a lock by its name only.
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("Cargo.lock");
+    std::fs::write(&lock, "version = 4").unwrap();
+    let error = FileCache::open(folder.path().join("Cargo")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "version = 4");
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(unix)]
+#[test]
+fn a_foreign_file_in_place_of_an_open_cache_stays_as_it_is() {
+    for (number, put) in FOREIGN.into_iter().enumerate() {
+        if number == 2 {
+            // Zeros where a cache was are what a loss of power leaves.
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let cache = FileCache::open(&path).unwrap();
+        cache.set("key", text("value")).unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+        put(&path);
+        let before = std::fs::read(&path).unwrap();
+        assert!(cache.get("key").is_err(), "{number}");
+        assert!(cache.set("key", text("new")).is_err(), "{number}");
+        assert!(std::fs::read(&path).unwrap() == before, "{number}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_refused_without_waiting() {
+    let pipe = |path: &Path| {
+        let made = Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let endless = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    for put in [&pipe as &dyn Fn(&Path), &endless] {
+        for end in ["", ".lock", "-wal", "-shm"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cache");
+            put(&folder.path().join(format!("cache{end}")));
+            let error = FileCache::open(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{end}: {error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+    }
 }
 
 /// Overwrites the file at a place.
@@ -287,11 +391,12 @@ fn assert_usable(cache: &FileCache) {
 }
 
 #[test]
-fn a_damaged_file_is_begun_afresh() {
+fn a_damaged_file_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let kinds: [fn(&Path); 7] = [
-        |path| std::fs::write(path, "no database").unwrap(),
-        |path| std::fs::write(path, [0x55; 100_000]).unwrap(),
+    let kinds: [fn(&Path); 8] = [
+        |path| std::fs::write(path, "").unwrap(),
+        |path| std::fs::write(path, [0; 100_000]).unwrap(),
+        |path| std::fs::write(path, "SQLite").unwrap(),
         |path| damage(path, 0, &[0; 100]),
         |path| damage(path, 4096, &[0xff; 20_000]),
         |path| {
@@ -346,7 +451,7 @@ fn a_flipped_bit_in_a_value_is_noticed() {
 }
 
 #[test]
-fn a_file_of_another_layout_is_begun_afresh() {
+fn a_file_of_another_layout_is_emptied() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     filled(&path);
@@ -388,7 +493,7 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
     let other = FileCache::open(&path).unwrap();
     assert!(
         other.get("key 2").unwrap().is_some(),
-        "nobody could tell it"
+        "another process does not know of the removal"
     );
     cache.set("key 1", text("new")).unwrap();
     let found = other.get_many(&["key 1", "key 2"].map(text));
@@ -396,7 +501,7 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
 }
 
 #[test]
-fn more_than_can_be_remembered_is_everything() {
+fn too_many_failed_removals_make_everything_stale() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     filled(&path);
@@ -416,7 +521,7 @@ fn more_than_can_be_remembered_is_everything() {
 }
 
 #[test]
-fn a_session_finds_what_an_earlier_one_kept() {
+fn a_session_reads_the_cache_of_an_earlier_one() {
     let server = emulator();
     let folder = tempfile::tempdir().unwrap();
     let open = || {
@@ -589,10 +694,7 @@ fn processes_that_are_killed_do_no_harm() {
         .unwrap();
     assert_eq!(sound, "ok");
     let cache = FileCache::open(&path).unwrap();
-    assert!(
-        cache.keys().unwrap().len() > 100,
-        "nothing was begun afresh"
-    );
+    assert!(cache.keys().unwrap().len() > 100, "the file was replaced");
     assert!(rounds > 20, "{rounds} rounds");
     // Half a second is the most that one waits for another; a busy machine adds to it. SQLite
     // itself would wait for five.

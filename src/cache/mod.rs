@@ -7,7 +7,7 @@ pub mod conformance;
 #[cfg(feature = "file-cache")]
 mod file;
 mod memory;
-mod owed;
+mod pending;
 mod pool;
 pub mod python;
 #[cfg(feature = "redis")]

@@ -1,12 +1,12 @@
-//! Connections that threads take and give back, so that no lock is held while one is used.
+//! Idle connections: a thread takes one and gives it back, so that no lock is held while it is used.
 #![cfg(any(feature = "file-cache", feature = "redis"))]
 
 use crate::lock::Mutex;
 
-/// How many idle connections are kept; more threads than that at once open further ones.
-const IDLE: usize = 8;
+/// How many idle connections are retained; further threads open connections of their own.
+const MAX_IDLE: usize = 8;
 
-/// Connections that nobody uses at the moment, and the process that opened each.
+/// Idle connections, each with the process that opened it.
 pub(super) struct Pool<T>(Mutex<Vec<(u32, T)>>);
 
 impl<T> Pool<T> {
@@ -20,19 +20,19 @@ impl<T> Pool<T> {
             if opener == std::process::id() {
                 return Some(connection);
             }
-            // A forked process must not touch what its parent still uses, not even to close it.
+            // A forked process must not use a connection of its parent, not even to close it.
             std::mem::forget(connection);
         }
     }
 
     pub(super) fn give(&self, connection: T) {
         let mut idle = self.0.lock();
-        if idle.len() < IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push((std::process::id(), connection));
         }
     }
 
-    /// Closes what nobody uses.
+    /// Closes the idle connections.
     pub(super) fn drain(&self) {
         while self.take().is_some() {}
     }

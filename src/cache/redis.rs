@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 use redis::{Client, Connection, Pipeline, RedisResult};
 
-use super::owed::Owed;
+use super::pending::PendingRemovals;
 use super::pool::Pool;
 use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ pub struct RedisCache {
     /// When that was last worth a warning.
     warned: Mutex<Option<Instant>>,
     /// Keys as the server has them.
-    owed: Owed,
+    pending: PendingRemovals,
     counters: Counters,
 }
 
@@ -85,7 +85,7 @@ impl RedisCache {
             pause: PAUSE,
             away: Mutex::default(),
             warned: Mutex::default(),
-            owed: Owed::default(),
+            pending: PendingRemovals::default(),
             counters: Counters::default(),
         })
     }
@@ -233,7 +233,7 @@ impl RedisCache {
             Some(true) => self.counters.written(made.values().map(String::len)),
             Some(false) => {}
             // The caller may note what would have been kept.
-            None => self.owed.note(
+            None => self.pending.add(
                 full.into_iter()
                     .enumerate()
                     .filter_map(|(number, key)| update(number, None).map(|_| key)),
@@ -252,12 +252,12 @@ impl RedisCache {
 
     /// Removes what could not be removed before.
     fn pay(&self, connection: &mut Connection) -> RedisResult<()> {
-        let owed = self.owed.all();
-        if owed.everything {
+        let pending = self.pending.all();
+        if pending.everything {
             self.scan(connection, delete)?;
         }
-        delete(connection, &owed.keys)?;
-        self.owed.settled(&owed);
+        delete(connection, &pending.keys)?;
+        self.pending.done(&pending);
         Ok(())
     }
 
@@ -350,8 +350,8 @@ impl Cache for RedisCache {
                     .counters
                     .written(entries.iter().map(|(_, value)| value.len())),
                 false => self
-                    .owed
-                    .note(entries.iter().map(|(key, _)| self.full_key(key))),
+                    .pending
+                    .add(entries.iter().map(|(key, _)| self.full_key(key))),
             }
         }
         Ok(())
@@ -381,7 +381,7 @@ impl Cache for RedisCache {
                 self.with(|connection| redis::cmd("DEL").arg(&full).query(connection).map(Some));
             match count {
                 Some(count) => removed += count,
-                None => self.owed.note(full),
+                None => self.pending.add(full),
             }
         }
         Ok(removed)
