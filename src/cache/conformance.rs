@@ -1,4 +1,4 @@
-//! What every cache must do, as a test for yours.
+//! The conformance suite of caches, for a test of your own cache.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use super::Cache;
 
 type Check<C> = fn(&C) -> anyhow::Result<()>;
 
-/// Checks that a cache does what [`Cache`] says. `make` makes an empty one each time it is
-/// called; caches that share their place may share it here too, as each check leaves nothing.
+/// Checks that a cache conforms to [`Cache`]. `make` returns an empty cache each time; the caches may
+/// share their storage, as each check leaves it empty.
 ///
-/// The check keeps a few hundred values of up to a megabyte, from several threads. A cache with a
-/// lower limit than that does not pass.
+/// The checks store a few hundred values of up to one megabyte, from several threads. A cache with a
+/// lower limit fails.
 ///
 /// # Errors
 ///
-/// The first thing that is not as it must be.
+/// - The first violation.
 pub fn check<C: Cache>(make: impl Fn() -> C) -> anyhow::Result<()> {
     let checks: [(&str, Check<C>); 7] = [
         ("single values", single_values),

@@ -1,4 +1,4 @@
-//! Values in memory.
+//! A cache in memory.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use crate::lock::Mutex;
 use super::statistics::text_bytes;
 use super::{Cache, CacheStatistics, Counters, Update};
 
-/// Keeps values in memory, until it goes. With a [`max_entries`](Self::max_entries), those that were used
-/// least recently go before.
+/// A cache in memory. With [`max_entries`](Self::max_entries), the least recently used values are
+/// evicted.
 ///
 /// ```
 /// use ftrack_api::cache::{Cache, MemoryCache};
@@ -22,6 +22,7 @@ use super::{Cache, CacheStatistics, Counters, Update};
 /// assert_eq!(cache.get("2")?, None);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
+#[must_use]
 pub struct MemoryCache<V = String> {
     entries: Mutex<Entries<V>>,
     limit: usize,
@@ -30,14 +31,14 @@ pub struct MemoryCache<V = String> {
 
 struct Entry<V> {
     value: V,
-    /// When it was last used, and when it was put here, in uses of the cache.
+    /// The time of its last use, and when it was set, by the cache's clock.
     used: u64,
-    put: u64,
+    set: u64,
 }
 
 struct Entries<V> {
     by_key: HashMap<String, Entry<V>>,
-    /// Counts uses: the time of day of this cache.
+    /// Counts uses.
     clock: u64,
     bytes: usize,
 }
@@ -57,9 +58,8 @@ impl<V: Clone + Send + Sync + 'static> MemoryCache<V> {
         }
     }
 
-    /// Keeps at most so many values. When there are more, the tenth of them goes that was used
-    /// least recently.
-    #[must_use]
+    /// Sets the maximum number of values; no limit unless set. Beyond it, a tenth of the values are
+    /// evicted, the least recently used first.
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.limit = entries;
         self
@@ -77,12 +77,12 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
         self.get_with_time(key).map(|(value, _)| value)
     }
 
-    /// The value, and when it was put here.
+    /// The value and the time when it was set.
     fn get_with_time(&mut self, key: &str) -> Option<(V, u64)> {
         self.clock += 1;
         let entry = self.by_key.get_mut(key)?;
         entry.used = self.clock;
-        Some((entry.value.clone(), entry.put))
+        Some((entry.value.clone(), entry.set))
     }
 
     fn set(&mut self, key: &str, value: V) {
@@ -91,7 +91,7 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
         let entry = Entry {
             value,
             used: self.clock,
-            put: self.clock,
+            set: self.clock,
         };
         if let Some(old) = self.by_key.insert(key.to_owned(), entry) {
             self.bytes -= weight(key, &old.value);
@@ -106,7 +106,7 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
         removed.is_some()
     }
 
-    /// Makes room, and says how many values went.
+    /// Evicts values beyond the limit; returns how many.
     fn evict(&mut self, limit: usize) -> usize {
         let excess = self.by_key.len().saturating_sub(limit);
         if excess == 0 {
@@ -122,8 +122,7 @@ impl<V: Clone + Send + Sync + 'static> Entries<V> {
     }
 }
 
-/// The bytes of a key and a value; what values of other types than text hold elsewhere is not
-/// known here.
+/// The bytes of a key and a value. Of values that are not text, the heap is not counted.
 fn weight<V: 'static>(key: &str, value: &V) -> usize {
     key.len() + text_bytes(value).unwrap_or(size_of::<V>())
 }
@@ -166,22 +165,22 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
                 .iter()
                 .map(|&number| entries.get_with_time(&keys[number]))
                 .collect();
-            // Others may use the cache while the user's code runs; what they change meanwhile is
-            // done once more.
+            // The user's code runs without the lock. Values that other threads change meanwhile are
+            // updated again.
             drop(entries);
             let after: Vec<_> = left
                 .into_iter()
                 .zip(before)
                 .filter_map(|(number, before)| {
-                    let (before, put) = before.unzip();
-                    Some((number, put, update(number, before)?))
+                    let (before, set) = before.unzip();
+                    Some((number, set, update(number, before)?))
                 })
                 .collect();
             left = Vec::new();
             let mut entries = self.entries.lock();
-            for (number, put, value) in after {
+            for (number, set, value) in after {
                 let key = &keys[number];
-                if entries.by_key.get(key).map(|entry| entry.put) != put {
+                if entries.by_key.get(key).map(|entry| entry.set) != set {
                     left.push(number);
                     continue;
                 }
@@ -204,6 +203,8 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
 
 impl<V> std::fmt::Debug for MemoryCache<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryCache").finish_non_exhaustive()
+        f.debug_struct("MemoryCache")
+            .field("max_entries", &self.limit)
+            .finish_non_exhaustive()
     }
 }

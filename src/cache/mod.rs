@@ -1,4 +1,4 @@
-//! What is kept so that servers are asked less: caches of entities, and of the schema.
+//! Caches of entities and of the schema, which save requests.
 #![doc = ""]
 #![doc = include_str!("../../docs/caching.md")]
 
@@ -28,13 +28,13 @@ pub use redis::RedisCache;
 pub use statistics::CacheStatistics;
 pub(crate) use statistics::{Counters, MemoryCounters};
 
-/// Values under keys, kept so that they need not be made or fetched again.
+/// A key-value store.
 ///
-/// Four methods make a cache; the others are written in terms of them, and are there to be
-/// replaced by what does many things at once. Values are texts unless another type is named;
-/// what a session keeps in a cache are texts of JSON.
+/// Four methods make a cache. The others are written in terms of them; replace those that the cache
+/// can do better for many keys at once. Values are texts unless another type is named; a session
+/// stores texts of JSON.
 ///
-/// A cache may forget at any time, and may fail: a session logs the error and goes on as if
+/// A cache may drop values at any time, and may fail: a session logs the error and continues as if
 /// nothing were cached. Several threads use it at once.
 ///
 /// ```
@@ -43,9 +43,9 @@ pub(crate) use statistics::{Counters, MemoryCounters};
 /// use ftrack_api::cache::{Cache, conformance};
 ///
 /// #[derive(Default)]
-/// struct Shelf(Mutex<HashMap<String, String>>);
+/// struct Plain(Mutex<HashMap<String, String>>);
 ///
-/// impl Cache for Shelf {
+/// impl Cache for Plain {
 ///     fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
 ///         Ok(self.0.lock().unwrap().get(key).cloned())
 ///     }
@@ -64,54 +64,56 @@ pub(crate) use statistics::{Counters, MemoryCounters};
 ///     }
 /// }
 ///
-/// conformance::check(Shelf::default)?;
+/// conformance::check(Plain::default)?;
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 pub trait Cache<V: Clone + Send + Sync + 'static = String>: Send + Sync + 'static {
-    /// The value under `key`, if there is one.
+    /// The value of `key`, if there is one.
     ///
     /// # Errors
     ///
-    /// What kept the cache from telling.
+    /// - If the cache cannot be read.
     fn get(&self, key: &str) -> anyhow::Result<Option<V>>;
 
-    /// Puts `value` under `key`, in place of what is there.
+    /// Sets the value of `key`, and replaces the value that it has.
     ///
     /// # Errors
     ///
-    /// What kept the cache from taking it.
+    /// - If the cache cannot be written.
     fn set(&self, key: &str, value: V) -> anyhow::Result<()>;
 
-    /// Removes what is under `key`, and says whether there was anything.
+    /// Removes the value of `key`; returns whether there was one.
     ///
     /// # Errors
     ///
-    /// What kept the cache from doing so.
+    /// - If the cache cannot be written.
     fn remove(&self, key: &str) -> anyhow::Result<bool>;
 
-    /// The keys at this moment, in no particular order; others may add and remove some meanwhile.
+    /// All keys, in no particular order. Other threads and processes may add and remove keys
+    /// meanwhile.
     ///
     /// # Errors
     ///
-    /// What kept the cache from telling.
+    /// - If the cache cannot be read.
     fn keys(&self) -> anyhow::Result<Vec<String>>;
 
-    /// The values at this moment, in no particular order.
+    /// All values, in no particular order.
     ///
     /// # Errors
     ///
-    /// What kept the cache from telling.
+    /// - If the cache cannot be read.
     fn values(&self) -> anyhow::Result<Vec<V>> {
         let values = self.get_many(&self.keys()?)?;
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// Removes what is under keys in which the regular expression `pattern` is found; without
-    /// one, everything.
+    /// Removes the values of all keys in which the regular expression `pattern` matches somewhere;
+    /// without a pattern, all values.
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read, and what kept the cache from doing so.
+    /// - If the pattern is invalid: nothing is removed.
+    /// - If the cache cannot be read or written: some values may have been removed.
     fn clear(&self, pattern: Option<&str>) -> anyhow::Result<()> {
         let mut keys = self.keys()?;
         if let Some(pattern) = pattern {
@@ -121,42 +123,41 @@ pub trait Cache<V: Clone + Send + Sync + 'static = String>: Send + Sync + 'stati
         self.remove_many(&keys).map(drop)
     }
 
-    /// The value under each key, in the order of the keys.
+    /// The value of each key, in the order of the keys.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get).
+    /// - If the cache cannot be read.
     fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<V>>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    /// Puts each value under its key; of several under one key the last stays.
+    /// Sets the value of each key; of several values for one key, the last counts.
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set); then some may be there and others not.
+    /// - If the cache cannot be written: some values may have been set.
     fn set_many(&self, entries: Vec<(String, V)>) -> anyhow::Result<()> {
         let mut entries = entries.into_iter();
         entries.try_for_each(|(key, value)| self.set(&key, value))
     }
 
-    /// Removes what is under these keys, and says under how many of them there was anything.
+    /// Removes the values of these keys; returns how many there were.
     ///
     /// # Errors
     ///
-    /// As for [`remove`](Self::remove); then some may be gone and others not.
+    /// - If the cache cannot be written: some values may have been removed.
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         keys.iter()
             .try_fold(0, |count, key| Ok(count + usize::from(self.remove(key)?)))
     }
 
-    /// Puts under each key what `update` makes of the number of the key and of what is there;
-    /// where it makes nothing, what is there stays. `update` may be called several times for a
-    /// key, the last time counts; it should be quick, and must not use the cache.
+    /// Replaces the value of each key by the result of `update`, which gets the position of the key
+    /// in `keys` and its value. With `None` the value stays. `update` may be called several times for
+    /// one key; the last result counts. It should be quick, and must not use the cache.
     ///
-    /// The caches of this crate let nobody else write between the reading and the writing, so that
-    /// two who add to one value both find a place in it. What a cache has that does not replace
-    /// this method reads all values, then writes all: what others write in between is lost.
+    /// In the caches of this crate this is atomic for each key: no concurrent update is lost. The
+    /// default reads all values, then writes all: changes by others in between are lost.
     ///
     /// ```
     /// use ftrack_api::cache::{Cache, MemoryCache};
@@ -171,7 +172,7 @@ pub trait Cache<V: Clone + Send + Sync + 'static = String>: Send + Sync + 'stati
     ///
     /// # Errors
     ///
-    /// As for [`set_many`](Self::set_many).
+    /// - If the cache cannot be read or written: some values may have been set.
     fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
         let before = self.get_many(keys)?.into_iter().enumerate();
         let entries = before.filter_map(|(number, before)| {
@@ -181,18 +182,18 @@ pub trait Cache<V: Clone + Send + Sync + 'static = String>: Send + Sync + 'stati
         self.set_many(entries.collect())
     }
 
-    /// What happened to this cache so far, one item for each layer. A cache that does not count
-    /// has none; a session then counts what it asks of it.
+    /// The counters of this cache, one item for each layer. Empty for a cache that does not count; a
+    /// session then counts its own calls.
     fn statistics(&self) -> Vec<CacheStatistics> {
         Vec::new()
     }
 }
 
-/// Makes a new value of the number of a key and of the value that is there; see
-/// [`Cache::update_many`].
+/// The function of [`Cache::update_many`]: from the position of a key and its value to the new
+/// value.
 pub type Update<'u, V> = &'u mut dyn FnMut(usize, Option<V>) -> Option<V>;
 
-/// Passes every method on to what a field or `*self` holds.
+/// Forwards every method to a field or to the target of `*self`.
 macro_rules! forward {
     ($($to:tt)*) => {
         fn get(&self, key: &str) -> anyhow::Result<Option<V>> {

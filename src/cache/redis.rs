@@ -1,4 +1,4 @@
-//! Values in a Redis or Valkey server that many machines share.
+//! A cache in a Redis or Valkey server that many machines share.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -12,32 +12,33 @@ use super::{Cache, CacheStatistics, Counters, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 
-/// How long a server may take to be reached, and for each answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time limit for connecting and for each reply.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a server that failed is left alone.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long a server is not used after a failure.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// How many keys one command names.
-const BATCH: usize = 500;
+/// How many keys one command has.
+const MAX_BATCH: usize = 500;
 
-/// How often in a row somebody else may be quicker.
-const TRIES: usize = 20;
+/// How often in a row a transaction may fail because another client has changed its values.
+const MAX_ATTEMPTS: usize = 20;
 
-/// The longest time to live; a server refuses what its clock cannot say.
-const LONGEST: u64 = 1 << 52;
+/// The maximum time to live: a server refuses more than its clock can represent.
+const MAX_TTL_MILLIS: u64 = 1 << 52;
 
-/// How long trouble is not worth another warning.
-const HOUR: Duration = Duration::from_secs(3600);
+/// The minimum time between two warnings.
+const WARNING_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Keeps values in a Redis or Valkey server that many machines share.
+/// A cache in a Redis or Valkey server that many machines share.
 ///
-/// The user of the URL needs the commands `MGET`, `SET`, `DEL`, `WATCH`, `UNWATCH`, `MULTI`, `EXEC`
+/// The user in the URL needs the commands `MGET`, `SET`, `DEL`, `WATCH`, `UNWATCH`, `MULTI`, `EXEC`
 /// and `SCAN`, on the keys with the [`prefix`](Self::prefix).
 ///
-/// When the server cannot be reached, takes longer than half a second, or refuses a command,
-/// nothing is cached for the next five seconds, with one warning an hour in the log; then it is
-/// tried again, and what could not be replaced meanwhile is removed first. No call fails for that.
+/// If the server cannot be reached, takes longer than 0.5 seconds or refuses a command, nothing is
+/// cached for the next 5 seconds, with at most one warning an hour in the log. Then the server is used
+/// again; values that changed meanwhile are removed from it first. No call fails because of the
+/// server.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -49,32 +50,33 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// let session = Session::builder().cache(cache).open()?;
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
+#[must_use]
 pub struct RedisCache {
     client: Client,
     idle: Pool<Connection>,
     prefix: String,
     ttl: Option<Duration>,
     pause: Duration,
-    /// Since when the server is left alone.
-    away: Mutex<Option<Instant>>,
-    /// When that was last worth a warning.
-    warned: Mutex<Option<Instant>>,
-    /// Keys as the server has them.
+    /// The time of the last failure.
+    failed_at: Mutex<Option<Instant>>,
+    /// The time of the last warning.
+    warned_at: Mutex<Option<Instant>>,
+    /// With the prefix.
     pending: PendingRemovals,
     counters: Counters,
 }
 
 impl RedisCache {
-    /// A cache in the server at `url`, such as `redis://host:6379/0`; `redis://:password@host`
-    /// where it wants a password. It is reached when it is first needed.
+    /// A cache in the server at `url`, such as `redis://host:6379/0`, or `redis://:password@host` for
+    /// a server with a password. The connection is opened when it is first needed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if the URL cannot be used.
-    pub fn new(url: &str) -> Result<Self> {
-        let client = Client::open(url).map_err(|error| {
-            // The URL itself may hold a password.
-            let message = format!("the URL of a Redis server cannot be used: {error}");
+    /// - [`ErrorKind::Configuration`] if the URL is invalid.
+    pub fn new(url: impl AsRef<str>) -> Result<Self> {
+        let client = Client::open(url.as_ref()).map_err(|error| {
+            // The message does not have the URL, which may contain a password.
+            let message = format!("the URL of the Redis server is invalid: {error}");
             Error::new(ErrorKind::Configuration, message)
         })?;
         Ok(Self {
@@ -82,46 +84,44 @@ impl RedisCache {
             idle: Pool::new(),
             prefix: "ftrack:".to_owned(),
             ttl: None,
-            pause: PAUSE,
-            away: Mutex::default(),
-            warned: Mutex::default(),
+            pause: DEFAULT_PAUSE,
+            failed_at: Mutex::default(),
+            warned_at: Mutex::default(),
             pending: PendingRemovals::default(),
             counters: Counters::default(),
         })
     }
 
-    /// What all keys in the server begin with; `ftrack:` unless set. Others may use the same
-    /// server under other keys; those that begin so are the cache's, and may all be removed.
-    #[must_use]
+    /// Sets the prefix of all keys in the server; `ftrack:` unless set. Every key with it belongs to
+    /// the cache, which may remove it. Other keys are not touched.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Lets the server forget values so long after they were written.
-    #[must_use]
+    /// Sets the time to live, after which the server removes a value. Values do not expire unless it
+    /// is set.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// How long a server that failed is left alone; 5 seconds unless set.
-    #[must_use]
+    /// Sets how long the server is not used after a failure; 5 seconds unless set.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// Does something with a connection; `T::default()` if there is none.
+    /// Does `work` with a connection; `T::default()` if there is none.
     fn with<T: Default>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> T {
-        if self.is_away() {
+        if self.is_paused() {
             return T::default();
         }
         let mut work = |connection: &mut Connection| {
-            self.pay(connection)?;
+            self.make_up_removals(connection)?;
             work(connection)
         };
-        // A connection that lay idle may have broken meanwhile: that says nothing of the server.
+        // An idle connection may have broken; the server may work all the same.
         if let Some(mut connection) = self.idle.take() {
             match work(&mut connection) {
                 Ok(done) => return self.done(connection, done),
@@ -140,9 +140,9 @@ impl RedisCache {
     }
 
     fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.client.get_connection_with_timeout(PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.set_write_timeout(Some(PATIENCE))?;
+        let connection = self.client.get_connection_with_timeout(REPLY_TIMEOUT)?;
+        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
         Ok(connection)
     }
 
@@ -154,17 +154,17 @@ impl RedisCache {
     fn failed<T: Default>(&self, error: &redis::RedisError) -> T {
         self.counters.failed();
         let now = Instant::now();
-        *self.away.lock() = Some(now);
+        *self.failed_at.lock() = Some(now);
         let hint = match error.is_io_error() {
             true => "",
-            false => " (the documentation of `RedisCache` lists the commands that it must allow)",
+            false => " (the documentation of `RedisCache` lists the commands that its user needs)",
         };
         let text = format!(
-            "the Redis server does not serve; nothing is cached until it does: {error}{hint}"
+            "the Redis server failed; nothing is cached until it works again: {error}{hint}"
         );
-        let mut warned = self.warned.lock();
+        let mut warned = self.warned_at.lock();
         let level = match *warned {
-            Some(at) if at.elapsed() < HOUR => Level::Debug,
+            Some(at) if at.elapsed() < WARNING_INTERVAL => Level::Debug,
             _ => Level::Warn,
         };
         if level == Level::Warn {
@@ -175,22 +175,22 @@ impl RedisCache {
         T::default()
     }
 
-    fn is_away(&self) -> bool {
-        let away = *self.away.lock();
-        away.is_some_and(|since| since.elapsed() < self.pause)
+    fn is_paused(&self) -> bool {
+        let failed_at = *self.failed_at.lock();
+        failed_at.is_some_and(|since| since.elapsed() < self.pause)
     }
 
     /// Adds the command that puts a value under a key of the server.
     fn put(&self, commands: &mut Pipeline, key: &str, value: &str) {
         let set = commands.cmd("SET").arg(key).arg(value);
         if let Some(ttl) = self.ttl {
-            let millis = u64::try_from(ttl.as_millis()).unwrap_or(LONGEST);
-            set.arg("PX").arg(millis.clamp(1, LONGEST));
+            let millis = u64::try_from(ttl.as_millis()).unwrap_or(MAX_TTL_MILLIS);
+            set.arg("PX").arg(millis.clamp(1, MAX_TTL_MILLIS));
         }
         set.ignore();
     }
 
-    /// The values under keys that one command can name.
+    /// The values of at most [`MAX_BATCH`] keys.
     fn look_up(&self, keys: &[String]) -> Vec<Option<String>> {
         let asked = self.full_keys(keys);
         let found: Vec<Found> =
@@ -200,8 +200,8 @@ impl RedisCache {
         found
     }
 
-    /// Updates values in one transaction; false if somebody else has changed one of them
-    /// meanwhile, and so nothing was done.
+    /// Updates values in one transaction. Returns false, without any effect, if another client has
+    /// changed one of them meanwhile.
     fn exchange(&self, keys: &[String], update: Update<'_, String>) -> bool {
         let full = self.full_keys(keys);
         let mut made = HashMap::new();
@@ -220,19 +220,19 @@ impl RedisCache {
                 return redis::cmd("UNWATCH").exec(connection).map(|()| Some(true));
             }
             let mut writing = redis::pipe();
-            // Not `atomic`, which panics where `MULTI` is refused.
+            // Not `atomic`, which panics if `MULTI` is refused.
             writing.cmd("MULTI").ignore();
             for (key, value) in &made {
                 self.put(&mut writing, key, value);
             }
-            // Without an answer it was not done.
+            // The reply is nil if a value has changed.
             let (done,): (Option<()>,) = writing.cmd("EXEC").query(connection)?;
             Ok(Some(done.is_some()))
         });
         match done {
             Some(true) => self.counters.written(made.values().map(String::len)),
             Some(false) => {}
-            // The caller may note what would have been kept.
+            // Still called for each key: its effects in the caller are expected.
             None => self.pending.add(
                 full.into_iter()
                     .enumerate()
@@ -250,8 +250,8 @@ impl RedisCache {
         keys.iter().map(|key| self.full_key(key)).collect()
     }
 
-    /// Removes what could not be removed before.
-    fn pay(&self, connection: &mut Connection) -> RedisResult<()> {
+    /// Removes the keys that could not be removed before.
+    fn make_up_removals(&self, connection: &mut Connection) -> RedisResult<()> {
         let pending = self.pending.all();
         if pending.everything {
             self.scan(connection, delete)?;
@@ -284,7 +284,7 @@ impl RedisCache {
                 .arg("COUNT")
                 .arg(1000);
             let (next, keys): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
-            // Keys that are no text are not ours.
+            // The cache has no keys that are not text.
             let keys: Vec<String> = keys
                 .into_iter()
                 .filter_map(|key| String::from_utf8(key).ok())
@@ -299,7 +299,7 @@ impl RedisCache {
 }
 
 fn delete(connection: &mut Connection, keys: &[String]) -> RedisResult<()> {
-    keys.chunks(BATCH)
+    keys.chunks(MAX_BATCH)
         .try_for_each(|keys| redis::cmd("DEL").arg(keys).exec(connection))
 }
 
@@ -330,14 +330,14 @@ impl Cache for RedisCache {
     }
 
     fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<String>>> {
-        let found = keys.chunks(BATCH).flat_map(|keys| self.look_up(keys));
+        let found = keys.chunks(MAX_BATCH).flat_map(|keys| self.look_up(keys));
         let found: Vec<Option<String>> = found.collect();
         self.counters.looked_up(&found);
         Ok(found)
     }
 
     fn set_many(&self, entries: Vec<(String, String)>) -> anyhow::Result<()> {
-        for entries in entries.chunks(BATCH) {
+        for entries in entries.chunks(MAX_BATCH) {
             let taken: bool = self.with(|connection| {
                 let mut commands = redis::pipe();
                 for (key, value) in entries {
@@ -357,17 +357,20 @@ impl Cache for RedisCache {
         Ok(())
     }
 
-    /// While others are quicker, a transaction has half as many keys as the one before.
+    /// After a conflict, the next transaction has half as many keys.
     fn update_many(&self, keys: &[String], update: Update<'_, String>) -> anyhow::Result<()> {
-        let (mut done, mut size, mut lost) = (0, BATCH, 0);
+        let (mut done, mut size, mut conflicts) = (0, MAX_BATCH, 0);
         while done < keys.len() {
             let some = &keys[done..keys.len().min(done + size)];
             if self.exchange(some, &mut |number, before| update(done + number, before)) {
                 done += some.len();
-                (size, lost) = ((size * 2).min(BATCH), 0);
+                (size, conflicts) = ((size * 2).min(MAX_BATCH), 0);
             } else {
-                (size, lost) = ((some.len() / 2).max(1), lost + 1);
-                anyhow::ensure!(lost < TRIES, "others change the same values all the time");
+                (size, conflicts) = ((some.len() / 2).max(1), conflicts + 1);
+                anyhow::ensure!(
+                    conflicts < MAX_ATTEMPTS,
+                    "other clients keep changing the same values"
+                );
             }
         }
         Ok(())
@@ -375,7 +378,7 @@ impl Cache for RedisCache {
 
     fn remove_many(&self, keys: &[String]) -> anyhow::Result<usize> {
         let mut removed = 0;
-        for keys in keys.chunks(BATCH) {
+        for keys in keys.chunks(MAX_BATCH) {
             let full = self.full_keys(keys);
             let count: Option<usize> =
                 self.with(|connection| redis::cmd("DEL").arg(&full).query(connection).map(Some));
@@ -392,10 +395,10 @@ impl Cache for RedisCache {
     }
 }
 
-/// What a server says of a key.
+/// The value of a key in the server.
 type Found = Option<Vec<u8>>;
 
-/// What is no text is not ours, or damaged, and so not there.
+/// A value that is not text is foreign or damaged, and counts as missing.
 fn text(found: Found) -> Option<String> {
     String::from_utf8(found?).ok()
 }

@@ -167,6 +167,22 @@ struct CachedEntity<'a> {
     entity: &'a RawValue,
 }
 
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Whether the members of a cached entity are those of this entity: a cache may return the text of
+/// another one.
+fn is_entity(schema: &Schema, (entity_type, key): (TypeId, &Key), members: &Members<'_>) -> bool {
+    let text = |name: &str| serde_json::from_str::<String>(members.get(name)?.get()).ok();
+    let found = text("__entity_type__").and_then(|name| Some(schema.find(&name)?.id()));
+    let is_type = found
+        .is_some_and(|found| root_type(schema, found).id() == root_type(schema, entity_type).id());
+    let names = schema.by_id(entity_type).primary_key().iter();
+    is_type
+        && names
+            .zip(key.parts())
+            .all(|(name, part)| text(name).is_some_and(|text| part.with(|part| part == text)))
+}
+
 /// The text that a cache is to store of an entity, which completes its present text `before`
 /// unless that is older than `oldest`; `None` if there is nothing to store.
 pub(crate) fn merge_cached(
@@ -179,6 +195,11 @@ pub(crate) fn merge_cached(
     let entity_type = schema.by_id(delta.entity_type);
     let before = before.and_then(|text| serde_json::from_str::<CachedEntity<'_>>(text).ok());
     let before = before.filter(|before| before.at >= oldest);
+    let before = before.and_then(|before| {
+        let members: Members<'_> = serde_json::from_str(before.entity.get()).ok()?;
+        let is_same = is_entity(schema, (delta.entity_type, &delta.key), &members);
+        is_same.then_some((before.at, members))
+    });
     let had = before.is_some();
     let mut at = now;
     let mut out = Vec::with_capacity(512);
@@ -193,16 +214,14 @@ pub(crate) fn merge_cached(
     for (name, value) in &delta.attributes {
         member(schema.name(*name), value);
     }
-    if let Some(before) = before {
-        let members: BTreeMap<String, &RawValue> =
-            serde_json::from_str(before.entity.get()).unwrap_or_default();
+    if let Some((before, members)) = before {
         for (name, value) in members {
             if entity_type
                 .attribute(&name)
                 .is_ok_and(|old| stays(schema, delta, entity_type, old))
             {
                 member(&name, value.get());
-                at = at.min(before.at);
+                at = at.min(before);
             }
         }
     }
@@ -258,11 +277,16 @@ pub(crate) fn read_cached(
     let body = format!("[{{\"data\":{}}}]", kept.entity.get());
     let Batch { replies, rows } = decode(schema, body.as_bytes())?;
     let root = replies.first().and_then(|reply| reply.roots.first());
-    let root = root.map(|&row| &rows.rows[row as usize]);
-    let root = root.ok_or_else(|| bad("it has no entity"))?;
+    let number = *root.ok_or_else(|| bad("it has no entity"))?;
+    let root = &rows.rows[number as usize];
     let same = root_type(schema, root.entity_type).id() == root_type(schema, entity_type).id();
     if !same || root.key != *key {
         return Err(bad("it has another entity"));
+    }
+    // Only references are written into an entity's text.
+    let mut others = (0..).zip(&rows.rows).filter(|(row, _)| *row != number);
+    if others.any(|(_, row)| !rows.shapes[row.shape as usize].is_empty()) {
+        return Err(bad("it has values of other entities"));
     }
     Ok(Some(rows))
 }

@@ -1,5 +1,6 @@
 //! What sessions keep in caches and take from them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -448,6 +449,90 @@ fn users_share_nothing_unless_they_are_meant_to() {
             .unwrap()
             .unwrap()
             .contains('\0')
+    );
+}
+
+/// A cache whose texts are exchanged while it lies.
+#[derive(Default)]
+struct Liar {
+    cache: MemoryCache,
+    is_lying: AtomicBool,
+}
+
+impl Liar {
+    /// The key whose text is returned for `key`: the next one of the same type.
+    fn other(&self, key: &str) -> String {
+        if !self.is_lying.load(Ordering::Relaxed) {
+            return key.to_owned();
+        }
+        let start = &key[..key.rfind(':').unwrap()];
+        let mut keys = self.cache.keys().unwrap();
+        keys.retain(|other| other.starts_with(start));
+        keys.sort();
+        let next = keys.iter().find(|other| other.as_str() > key);
+        next.or(keys.first()).cloned().unwrap_or(key.to_owned())
+    }
+}
+
+impl Cache for Liar {
+    fn get(&self, key: &str) -> anyhow::Result<Option<String>> {
+        self.cache.get(&self.other(key))
+    }
+
+    fn set(&self, key: &str, value: String) -> anyhow::Result<()> {
+        self.cache.set(key, value)
+    }
+
+    fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        self.cache.remove(key)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        self.cache.keys()
+    }
+}
+
+#[test]
+fn the_text_of_another_entity_is_neither_read_nor_merged() {
+    let (server, cache) = (emulator(), Arc::<Liar>::default());
+    let session = || builder(&server).cache(cache.clone()).open().unwrap();
+    let load = |path: &str| {
+        let query = format!("select {path} from Task");
+        session().query(query.as_str()).unwrap().all().unwrap()
+    };
+    let tasks = load("name");
+    cache.is_lying.store(true, Ordering::Relaxed);
+    let lied_to = session();
+    for task in &tasks {
+        let same = lied_to.entity(&task.key()).unwrap();
+        assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
+    }
+    load("bid");
+    cache.is_lying.store(false, Ordering::Relaxed);
+    let other = session();
+    for task in &tasks {
+        let same = other.entity(&task.key()).unwrap();
+        assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
+        assert_eq!(same.value("bid").unwrap(), task.value("bid").unwrap());
+    }
+}
+
+#[test]
+fn values_of_other_entities_in_a_text_are_not_read() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name, status.name from Task");
+    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    let text = cache.get(&key).unwrap().unwrap();
+    let status = r#""__entity_type__":"Status""#;
+    assert!(text.contains(status), "{text}");
+    let forged = text.replacen(status, &format!(r#"{status},"name":"forged""#), 1);
+    cache.set(&key, forged).unwrap();
+    let other = with(&server, &cache);
+    let same = other.entity(&task.key()).unwrap();
+    assert_eq!(
+        same.value("status.name").unwrap(),
+        task.value("status.name").unwrap()
     );
 }
 

@@ -1,8 +1,8 @@
-//! Keys from things.
+//! Keys made from values.
 
 use serde_json::Value as Json;
 
-/// Makes the key of a cache from the things that identify a value.
+/// Makes the key of a cache entry from the values that identify it.
 ///
 /// ```
 /// use ftrack_api::cache::python::{KeyMaker, ObjectKeyMaker, StringKeyMaker};
@@ -13,16 +13,15 @@ use serde_json::Value as Json;
 /// assert_eq!(ObjectKeyMaker.key(&items), "\"Task\"\0\"a:b\"");
 /// ```
 pub trait KeyMaker: Send + Sync + 'static {
-    /// The key of `items`. The same items have the same key, and other items another one.
+    /// The key of `items`: equal items have equal keys, different items different ones.
     fn key(&self, items: &[Json]) -> String;
 }
 
-/// Keys for people: the items as texts with colons between. A number and the text of it have the
-/// same key.
+/// Readable keys: the items as texts, separated by colons. A number and its text have the same key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StringKeyMaker;
 
-/// Keys for anything: the items as JSON, members of objects in the order of their names.
+/// Exact keys: the items as JSON, with the members of objects sorted by name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ObjectKeyMaker;
 
@@ -42,7 +41,7 @@ impl KeyMaker for StringKeyMaker {
     }
 }
 
-/// A colon inside an item is told from those between.
+/// Escapes colons inside an item.
 fn escape(text: &str, key: &mut String) {
     if !text.contains([':', '\\']) {
         return key.push_str(text);
@@ -63,7 +62,7 @@ impl KeyMaker for ObjectKeyMaker {
     }
 }
 
-/// The text of a value, whatever order the members of its objects are kept in.
+/// The text of a value, with the members of its objects sorted.
 fn canonical(value: &Json) -> String {
     match value {
         Json::Object(object) => {
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_items_have_other_keys() {
+    fn different_items_have_different_keys() {
         let pairs = [
             ([json!("a:b"), json!("c")], [json!("a"), json!("b:c")]),
             ([json!("a\\"), json!("b")], [json!("a"), json!("\\b")]),

@@ -1,15 +1,15 @@
-//! Caches below one another.
+//! Caches in layers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cache::{Cache, CacheStatistics, Update};
 
-/// Several caches in layers, the quickest first. What is found in one layer is put into those
-/// above it; what is set is set in all of them.
+/// Several caches in layers, the fastest first. A value that is found in one layer is written to the
+/// layers above it; a value that is set is set in all layers.
 ///
-/// A layer that fails is passed over: its error counts only when no layer can do what is asked.
-/// What it could not take is removed from it, as the value that is there is old.
+/// A layer that fails is skipped; its error is returned only if every layer fails. If a layer cannot
+/// be written, the key is removed from it, because its value is stale.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -27,19 +27,20 @@ pub struct LayeredCache<V = String> {
 }
 
 impl<V: Clone + Send + Sync + 'static> LayeredCache<V> {
-    /// Layers these caches.
+    /// A cache of these layers, the fastest first.
     pub fn new(caches: impl IntoIterator<Item = Arc<dyn Cache<V>>>) -> Self {
         Self {
             layers: caches.into_iter().collect(),
         }
     }
 
-    /// The caches, the quickest first.
+    /// The layers, the fastest first.
     pub fn caches(&self) -> &[Arc<dyn Cache<V>>] {
         &self.layers
     }
 
-    /// Does something in every layer: the results of those that can, or the last error.
+    /// Does `work` in every layer. Returns the results of those that succeed, or the last error if none
+    /// does.
     fn in_all<T>(
         &self,
         mut work: impl FnMut(&dyn Cache<V>) -> anyhow::Result<T>,
@@ -135,7 +136,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
         Ok(removed.into_iter().max().unwrap_or(0))
     }
 
-    /// What the lowest layer has counts, because others may share it.
+    /// Updates the values of the lowest layer, because other processes may share it.
     fn update_many(&self, keys: &[String], update: Update<'_, V>) -> anyhow::Result<()> {
         let mut failure = None;
         for (depth, layer) in self.layers.iter().enumerate().rev() {
@@ -167,8 +168,8 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> LayeredCache<V> {
-    /// Puts what was found at `depth` into the layers above. One that does not take it will be
-    /// asked in vain again; that is all.
+    /// Writes values that were found at `depth` to the layers above. A failure costs another look-up
+    /// only.
     fn fill_above(&self, depth: usize, found: &[(String, V)]) {
         if found.is_empty() {
             return;

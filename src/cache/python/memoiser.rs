@@ -1,4 +1,4 @@
-//! Results of functions, kept.
+//! Memoised functions.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{KeyMaker, ObjectKeyMaker};
 use crate::cache::{Cache, MemoryCache};
 
-/// Remembers what functions gave, by their names and arguments.
+/// Caches the results of functions by their names and arguments.
 ///
 /// ```
 /// use ftrack_api::cache::python::Memoiser;
@@ -30,12 +30,12 @@ pub struct Memoiser<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Memoiser<V> {
-    /// Remembers in memory.
+    /// A memoiser in memory.
     pub fn new() -> Self {
         Self::with(MemoryCache::new(), ObjectKeyMaker)
     }
 
-    /// Remembers in `cache`, under the keys of `key_maker`.
+    /// A memoiser in `cache`, under the keys of `key_maker`.
     pub fn with(cache: impl Cache<V>, key_maker: impl KeyMaker) -> Self {
         Self {
             cache: Arc::new(cache),
@@ -43,14 +43,15 @@ impl<V: Clone + Send + Sync + 'static> Memoiser<V> {
         }
     }
 
-    /// What `function` gave when it was last called under this name with these arguments;
-    /// without that, what it gives now. Errors are not remembered.
+    /// The result of an earlier call with this name and these arguments; without one, the result of
+    /// `function`, which is cached. Errors are not cached.
     ///
-    /// A cache that fails is like one that has nothing, with a line in the log.
+    /// A failure of the cache is logged and counts as a miss.
     ///
     /// # Errors
     ///
-    /// What `function` fails with; and arguments that are not expressible in JSON.
+    /// - The error of `function`.
+    /// - If the arguments cannot be written as JSON.
     pub fn call(
         &self,
         name: &str,
@@ -62,11 +63,11 @@ impl<V: Clone + Send + Sync + 'static> Memoiser<V> {
         match self.cache.get(&key) {
             Ok(Some(value)) => return Ok(value),
             Ok(None) => {}
-            Err(error) => log::warn!("what {name} gave is not known: {error:#}"),
+            Err(error) => log::warn!("cannot read the cached result of {name}: {error:#}"),
         }
         let value = function()?;
         if let Err(error) = self.cache.set(&key, value.clone()) {
-            log::warn!("what {name} gave is not kept: {error:#}");
+            log::warn!("cannot cache the result of {name}: {error:#}");
         }
         Ok(value)
     }

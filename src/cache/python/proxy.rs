@@ -1,21 +1,21 @@
-//! A cache in front of another one.
+//! A cache that forwards to another one.
 
 use crate::cache::{Cache, forward};
 
-/// Passes everything on to another cache. It is a beginning for caches that do one thing
-/// differently: hold one, replace a method, and pass on the others.
+/// Forwards everything to another cache. A start for a cache that does one thing differently: contain
+/// one, replace a method, and forward the others.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyCache<C> {
     proxied: C,
 }
 
 impl<C> ProxyCache<C> {
-    /// A cache in front of `proxied`.
+    /// A proxy of `proxied`.
     pub fn new(proxied: C) -> Self {
         Self { proxied }
     }
 
-    /// The cache behind it.
+    /// The cache that calls are forwarded to.
     pub fn proxied(&self) -> &C {
         &self.proxied
     }

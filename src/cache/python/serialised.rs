@@ -1,4 +1,4 @@
-//! Values of any type in a cache of texts.
+//! Values of any type, encoded in a cache of texts.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::cache::{Cache, CacheStatistics, Update};
 type Encode<V> = dyn Fn(&V) -> anyhow::Result<String> + Send + Sync;
 type Decode<V> = dyn Fn(&str) -> anyhow::Result<V> + Send + Sync;
 
-/// Keeps values of any type in a cache of texts.
+/// Encodes values of any type into a cache of texts.
 ///
-/// A text that cannot be decoded counts as not there.
+/// A text that cannot be decoded counts as missing.
 ///
 /// ```
 /// use ftrack_api::cache::{Cache, MemoryCache, python::SerialisedCache};
@@ -30,7 +30,7 @@ pub struct SerialisedCache<V, C = Arc<dyn Cache>> {
 }
 
 impl<V: Clone + Send + Sync + 'static, C: Cache> SerialisedCache<V, C> {
-    /// Keeps in `proxied` what `encode` makes of values, and turns it back with `decode`.
+    /// Stores values in `proxied` as texts that `encode` makes and `decode` reads.
     pub fn new(
         proxied: C,
         encode: impl Fn(&V) -> anyhow::Result<String> + Send + Sync + 'static,
@@ -43,7 +43,7 @@ impl<V: Clone + Send + Sync + 'static, C: Cache> SerialisedCache<V, C> {
         }
     }
 
-    /// Keeps values as JSON.
+    /// Stores values in `proxied` as JSON.
     pub fn json(proxied: C) -> Self
     where
         V: Serialize + DeserializeOwned,
