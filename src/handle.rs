@@ -13,6 +13,7 @@ use crate::plugin::PluginInfo;
 use crate::schema::Schema;
 use crate::session::ServerInformation;
 use crate::store::{Handle, Store};
+use crate::value::EntityKey;
 
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
 ///
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) backing: OnceLock<BackingCache>,
     pub(crate) memory_counters: MemoryCounters,
     pub(crate) event_hub: EventHub,
+    /// The user of the session, once it was asked for.
+    pub(crate) user: OnceLock<EntityKey>,
     /// The custom attribute configurations, once they were needed.
     pub(crate) custom_attributes: Mutex<Option<Arc<Vec<CustomAttribute>>>>,
     pub(crate) locations: Bindings,

@@ -47,6 +47,7 @@ pub mod session;
 mod socketio;
 mod store;
 pub mod structure;
+pub mod table;
 pub mod transport;
 mod value;
 mod wire;

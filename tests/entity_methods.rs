@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use ftrack_api::entity::{NoteOptions, TimerOptions};
+use ftrack_api::table::Table;
 use ftrack_api::{
     Entity, EntityState, ErrorKind, Value,
     config::Populate,
@@ -183,7 +184,7 @@ fn only_users_have_timers_and_keys() {
         task.send_invite().unwrap_err(),
         task.create_reply("no", &task).unwrap_err(),
         task.get_types("Task").unwrap_err(),
-        task.get_statuses("Task", None).unwrap_err(),
+        task.get_statuses("Task").unwrap_err(),
         studio
             .session
             .send_review_session_invite(&task)
@@ -311,11 +312,128 @@ fn a_note_that_cannot_be_is_not_recorded() {
 }
 
 #[test]
+fn statuses_and_types_are_found_by_name() {
+    let studio = Studio::new();
+    let schema = studio.project_schema();
+    let found = schema.get_status("Task", "In progress").unwrap();
+    assert_eq!(found.get::<String>("name").unwrap(), "In progress");
+    let some = &schema.get_types("Task").unwrap()[0];
+    let name: String = some.get("name").unwrap();
+    assert_eq!(&schema.get_type("Task", &name).unwrap(), some);
+    let error = schema.get_status("Task", "In progres").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let text = error.to_string();
+    assert!(
+        text.contains("did you mean \"In progress\"?") && text.contains("it offers: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_session_knows_its_user() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let user = session.user().unwrap();
+    assert_eq!(user.get::<String>("username").unwrap(), session.api_user());
+    assert_eq!(
+        requests(session, || assert_eq!(session.user().unwrap(), user)),
+        0
+    );
+}
+
+#[test]
+fn paths_go_through_collections() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let task = studio.first("Task");
+    let group = session.create("Group", data! { "name": "leads" }).unwrap();
+    let (ada, bob) = (studio.user("ada"), studio.user("bob"));
+    for resource in [&ada, &bob, &group] {
+        let data = data! { "context": &task, "resource": resource, "type": "assignment" };
+        session.create("Appointment", data).unwrap();
+    }
+    session.commit().unwrap();
+    let other = open(&studio.server);
+    let tasks = other.query("select id from Task").unwrap().all().unwrap();
+    let seen = other.entity(&task).unwrap();
+    let names = |task: &Entity| -> BTreeSet<String> {
+        let names: Vec<String> = task.get("assignments.resource.username").unwrap();
+        names.into_iter().collect()
+    };
+    // Groups have no user name: they are left out. One request for all tasks.
+    assert_eq!(
+        requests(&other, || assert!(
+            names(&seen).is_superset(&BTreeSet::from(["ada", "bob"].map(str::to_owned)))
+        )),
+        1
+    );
+    assert_eq!(
+        requests(&other, || tasks.iter().for_each(|task| drop(names(task)))),
+        0
+    );
+    let resources: Vec<Entity> = seen.get("assignments.resource").unwrap();
+    let keys: Vec<_> = resources.iter().map(Entity::id).collect();
+    for resource in [&ada, &bob, &group] {
+        assert!(keys.contains(&resource.id()), "{resource}");
+    }
+    // Collections in collections are flattened, empty ones have no values.
+    let shot = other.query("Shot where children.name like \"%\"").unwrap();
+    let shot = shot.first().unwrap().unwrap();
+    let projects: Vec<String> = shot.get("children.project.name").unwrap();
+    assert_eq!(
+        projects.len(),
+        shot.collection("children").unwrap().len().unwrap()
+    );
+    let none: Vec<String> = ada.get("allocations.resource.username").unwrap_or_default();
+    assert!(none.is_empty());
+    let (bid, users): (f64, Vec<String>) = seen
+        .get_many(["bid", "assignments.resource.username"])
+        .unwrap();
+    assert!(bid >= 0.0 && users.len() >= 2);
+
+    for (path, kind) in [
+        ("assignments.resource.usrename", ErrorKind::UnknownAttribute),
+        ("assignments.nonesuch", ErrorKind::UnknownAttribute),
+        ("name.nonesuch", ErrorKind::UnknownAttribute),
+    ] {
+        let error = seen.get::<Vec<String>>(path).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let error = seen.get::<String>("assignments.resource.username");
+    assert!(error.unwrap_err().to_string().contains("found a list of"));
+}
+
+#[test]
+fn entities_print_as_a_table() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let tasks = session.query("select id from Task limit 3").unwrap();
+    let tasks = tasks.all().unwrap();
+    let mut table = Table::default();
+    assert_eq!(
+        requests(session, || {
+            table = Table::of(&tasks, "name, status.name, bid").unwrap();
+        }),
+        1
+    );
+    assert_eq!(table.columns(), ["name", "status.name", "bid"]);
+    assert_eq!(table.rows().len(), 3);
+    for (row, task) in table.rows().iter().zip(&tasks) {
+        assert_eq!(row[0].as_str(), Some(&*task.get::<String>("name").unwrap()));
+        assert_eq!(row[2].as_f64(), Some(task.get("bid").unwrap()));
+    }
+    assert_eq!(table.to_string().lines().count(), 4);
+    assert_eq!(table.to_csv().lines().count(), 4);
+    let unknown = Table::of(&tasks, ["name", "nmae"]).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::UnknownAttribute);
+}
+
+#[test]
 fn statuses_and_types_are_those_of_the_demo_studio() {
     let studio = Studio::new();
     let schema = studio.project_schema();
     // As the Python client gives them: tests/clients/python/test_collaboration.py.
-    let of = |kind| names(&schema.get_statuses(kind, None).unwrap());
+    let of = |kind| names(&schema.get_statuses(kind).unwrap());
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let tasks: BTreeSet<String> = set(&[
         "Not started",
@@ -363,13 +481,10 @@ fn a_type_may_have_statuses_of_its_own() {
         )
         .unwrap();
     session.commit().unwrap();
-    let own = schema.get_statuses("Task", Some(&types[0].id())).unwrap();
+    let own = schema.get_task_statuses(&types[0]).unwrap();
     assert_eq!(own, [status]);
-    let other = schema.get_statuses("Task", Some(&types[1].id())).unwrap();
-    assert_eq!(
-        names(&other),
-        names(&schema.get_statuses("Task", None).unwrap())
-    );
+    let other = schema.get_task_statuses(types[1].id()).unwrap();
+    assert_eq!(names(&other), names(&schema.get_statuses("Task").unwrap()));
 }
 
 #[test]
@@ -380,7 +495,7 @@ fn kinds_without_statuses_are_refused() {
         ("User", ErrorKind::Validation),
         ("Nonsense", ErrorKind::UnknownType),
     ] {
-        let error = schema.get_statuses(kind, None).unwrap_err();
+        let error = schema.get_statuses(kind).unwrap_err();
         assert_eq!(error.kind(), expected, "{error}");
         let error = schema.get_types(kind).unwrap_err();
         assert_eq!(error.kind(), expected, "{error}");

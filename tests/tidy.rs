@@ -35,6 +35,7 @@ const LAYERS: &[&str] = &[
     "handle",
     "entity",
     "action",
+    "table",
     "structure",
     "location",
     "plugin",

@@ -9,7 +9,8 @@ use crate::value::{FromValue, Lent, Value};
 use super::FromAttribute;
 
 impl Entity {
-    /// Reads an attribute, or follows references to one: `"status.state.short"`.
+    /// Reads an attribute, or follows references to one: `"status.state.short"`. A path through a
+    /// collection gives the values of all members that have it.
     ///
     /// A value that is not loaded is fetched, as the session's [`Populate`](crate::config::Populate) says.
     /// Ask for an `Option` if the value may be null, for an [`Entity`] to follow a reference, for
@@ -26,6 +27,7 @@ impl Entity {
     /// let state: Option<String> = task.get("status.state.short")?;
     /// let project: Entity = task.get("project")?;
     /// let notes: Vec<Entity> = task.get("notes")?;
+    /// let artists: Vec<String> = task.get("assignments.resource.username")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -102,7 +102,7 @@ impl fmt::Display for Entity {
     }
 }
 
-/// Type, key, state and what is loaded; nothing is fetched.
+/// Type, key, state and known values; nothing is fetched.
 impl fmt::Debug for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = self.session.shared.store.lock();

@@ -9,13 +9,13 @@ use crate::value::{EntityKey, Value};
 use crate::wire::{StructField, fields_of, reference};
 
 impl Entity {
-    /// Fills a struct that derives [`serde::Deserialize`] from the entity. What is not loaded is
-    /// fetched in one request, for the entity's peers too, as the session's
+    /// Fills a struct that derives [`serde::Deserialize`] from the entity. Values that are not loaded
+    /// are fetched in one request, for the entity's peers too, as the session's
     /// [`Populate`](crate::config::Populate) says.
     ///
-    /// Each field is an attribute; a struct in it stands for a reference, a list of structs for
-    /// a collection, an [`EntityKey`] for what is referred to. Use `Option` where a value may be
-    /// null. What was set here and is not yet committed is read like any other value.
+    /// Each field is an attribute. A struct in it is a reference, a list of structs a collection, an
+    /// [`EntityKey`] the key of a reference. Use `Option` if a value may be null. Local values are
+    /// read like any others.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -48,17 +48,18 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if `T` is no struct, does not tell its fields
-    /// (`serde(flatten)`), or contains itself; [`ErrorKind::WrongType`] if a value does not fit
-    /// its field; else as for [`get`](Self::get).
+    /// - [`ErrorKind::Validation`] if `T` is not a struct, has no statically known fields
+    ///   (`serde(flatten)`), or contains itself.
+    /// - [`ErrorKind::WrongType`] if a value does not fit its field.
+    /// - Any error of [`get`](Self::get).
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let fields = fields_of::<T>()?;
         if fields.is_empty() {
             return Err(Error::new(
                 ErrorKind::Validation,
                 format!(
-                    "{} does not tell its fields; derive `Deserialize` for a struct, without \
-                     `flatten`",
+                    "{} has no statically known fields; derive `Deserialize` for a struct, \
+                     without `flatten`",
                     std::any::type_name::<T>()
                 ),
             ));
@@ -77,7 +78,7 @@ impl Entity {
         })
     }
 
-    /// The values of these fields, structs for references; what is not set is left out.
+    /// The values of these fields, structs for references. Values that are not set are left out.
     fn object(&self, fields: &[StructField]) -> Result<Json> {
         let mut object = Map::with_capacity(fields.len());
         for field in fields {
@@ -103,7 +104,7 @@ impl Entity {
         })
     }
 
-    /// What a field of a struct, or an [`EntityKey`], is read from.
+    /// A reference as JSON: the fields of a struct, or the form that [`EntityKey`] is read from.
     fn referred(&self, key: &EntityKey, fields: &[StructField]) -> Result<Json> {
         if !fields.is_empty() {
             return self.session.entity(key)?.object(fields);

@@ -39,8 +39,13 @@ impl Entity {
         }
         let texts = paths.as_ref().iter().map(|path| (*path).to_owned());
         let texts: Vec<String> = texts.collect();
-        self.session.load_paths(self.handle.place, &texts)?;
+        self.load(&texts)?;
         T::read_each(paths, self)
+    }
+
+    /// Loads those of `paths` whose first attribute is missing, in one request.
+    pub(crate) fn load(&self, paths: &[String]) -> Result<()> {
+        self.session.load_paths(self.handle.place, paths)
     }
 }
 

@@ -25,12 +25,13 @@ pub(crate) enum Read {
 }
 
 impl Store {
-    /// Reads an attribute, or follows references to one: `status.state.short`.
+    /// Reads an attribute, or follows references and collections to one: `status.state.short`,
+    /// `assignments.resource.username`.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::UnknownAttribute`]
-    /// - [`ErrorKind::WrongType`] if the path leads through something that is not a reference.
+    /// - [`ErrorKind::WrongType`] if the path leads through something that refers to nothing.
     /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Read> {
         let mut place = place;
@@ -47,6 +48,11 @@ impl Store {
             match (rest, slot.as_ref()) {
                 (None, slot) => return Ok(Read::Known(self.value(slot))),
                 (Some(rest), Slot::Link(next)) => (place, path) = (*next, rest),
+                (Some(rest), Slot::Links(members)) => {
+                    // Some members may be of a type that does not have the rest of the path.
+                    self.schema.check_path(self.entity_type(place), path)?;
+                    return self.read_members(members, rest);
+                }
                 (Some(_), Slot::Null) => return Ok(Read::Known(Value::Null)),
                 (Some(rest), slot) => {
                     let attribute = self.entity_type(place).by_id(id);
@@ -54,7 +60,7 @@ impl Store {
                     return Err(Error::new(
                         ErrorKind::WrongType,
                         format!(
-                            "{}.{name} is {}, which has no {rest:?}: a path can only go through references{hint}",
+                            "{}.{name} is {}, which has no {rest:?}: a path can only go through references and collections{hint}",
                             self.key(place),
                             self.value(slot).kind_name(),
                         ),
@@ -62,6 +68,34 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// The values at a path of all members that have it: a collection if they are references, else
+    /// a list. Further collections on the way are flattened.
+    fn read_members(&self, members: &[u32], path: &str) -> Result<Read> {
+        let mut keys = Vec::new();
+        let mut values = Vec::new();
+        for &member in members {
+            let value = match self.read(member, path) {
+                Ok(Read::Known(value)) => value,
+                Ok(Read::NotSet) => Value::Null,
+                Ok(missing @ Read::NotLoaded { .. }) => return Ok(missing),
+                Err(error) if error.kind() == ErrorKind::UnknownAttribute => continue,
+                Err(error) => return Err(error),
+            };
+            match value {
+                Value::Reference(key) => keys.push(key),
+                Value::Collection(more) => keys.extend(more),
+                Value::List(more) => values.extend(more),
+                other => values.push(other),
+            }
+        }
+        let is_empty = values.iter().all(Value::is_null);
+        if is_empty && (!keys.is_empty() || values.is_empty()) {
+            return Ok(Read::Known(Value::Collection(keys)));
+        }
+        values.extend(keys.into_iter().map(Value::Reference));
+        Ok(Read::Known(Value::List(values)))
     }
 
     /// Calls `read` with the value at `path`, if it is loaded and stored as it is. Everything else,

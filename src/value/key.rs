@@ -12,9 +12,9 @@ use super::Text;
 
 /// Names one entity: its type and the values of its primary key.
 ///
-/// The detached form of an [`Entity`](crate::Entity): small, comparable, hashable, and good in
-/// any session. Keep keys rather than entities where a list must outlive its session or cross
-/// to another process.
+/// The detached form of an [`Entity`](crate::Entity): small, comparable, hashable, and valid in any
+/// session. Store keys instead of entities if a list must outlive its session or go to another
+/// process.
 ///
 /// ```
 /// use ftrack_api::EntityKey;

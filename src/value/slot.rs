@@ -1,4 +1,4 @@
-//! Values as records keep them: 24 bytes, with references as places in a table of records.
+//! Values in records: 24 bytes, with references as places in a table of records.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::Text;
 
 /// The compact twin of [`Value`](super::Value).
 ///
-/// What a link's number counts is the table's business: the rows of one answer while it is
-/// decoded, the records of a store afterwards.
+/// The number of a link is an index of rows while a response is decoded, and of records in a store
+/// afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Slot {
     Null,
@@ -39,9 +39,9 @@ impl Slot {
     }
 }
 
-/// A value that a record keeps, lent out while it cannot change.
+/// A value in a record, borrowed while the store is locked.
 ///
-/// Only this crate can look inside: what runs while a value is lent is never a caller's code.
+/// Only this crate can look inside, so that no caller's code runs under the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Lent<'a>(pub(crate) &'a Slot);
 

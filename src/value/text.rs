@@ -1,4 +1,4 @@
-//! Texts as they are kept: 24 bytes, without an allocation for keys and short words.
+//! Texts in records: 24 bytes, without an allocation for keys and short words.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// A text that is mostly a UUID or short.
 ///
-/// Equal texts are equal values: a canonical UUID is always kept as [`Text::Uuid`].
+/// Equal texts are equal values: a canonical UUID is always a [`Text::Uuid`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Text {
     Uuid([u8; 16]),
@@ -23,13 +23,13 @@ impl Text {
         }
     }
 
-    /// The text as a `String`, without the detour through a formatter.
+    /// The text as a `String`, without a formatter.
     #[inline]
     pub(crate) fn to_text(&self) -> String {
         self.with(str::to_owned)
     }
 
-    /// How many bytes it takes elsewhere.
+    /// The bytes that it takes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Str(text) if text.is_heap_allocated() => text.len(),
@@ -73,7 +73,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// The bytes of a UUID, if printing them gives back exactly this text.
+/// The bytes of a UUID, if they print as exactly this text.
 fn canonical_uuid(text: &str) -> Option<[u8; 16]> {
     let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
     if [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
@@ -92,8 +92,8 @@ fn canonical_uuid(text: &str) -> Option<[u8; 16]> {
 /// Where the two digits of each byte of a UUID stand in its text.
 const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
-/// The value of a lower-case hexadecimal digit; 255 for anything else. Half of an answer's texts
-/// are UUIDs, so this is a table.
+/// The value of a lower-case hexadecimal digit; 255 for anything else. A table, because half of the
+/// texts in a response are UUIDs.
 fn digit(byte: u8) -> u8 {
     const VALUES: [u8; 256] = {
         let mut values = [255; 256];

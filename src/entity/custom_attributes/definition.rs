@@ -150,8 +150,8 @@ impl CustomAttributeKind {
         if fits { Ok(value) } else { Err(value) }
     }
 
-    /// Other forms of a value that the server has, for those who read it as another Rust type: a
-    /// choice as a list and a list of one as its choice, a date-time as its day.
+    /// Other forms of a value from the server, so that it can be read as other Rust types: a choice
+    /// as a list and a list of one as its choice, a date-time as its day.
     pub(super) fn forms(self, value: &Value) -> Vec<Value> {
         match self {
             Self::Enumerator | Self::DynamicEnumerator => {

@@ -1,6 +1,6 @@
 //! Entities by key.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, Statement, all_of, field, select};
 use crate::schema::EntityType;
@@ -10,8 +10,8 @@ use crate::wire::check_key;
 use crate::session::memory::is_key_enough;
 
 impl Session {
-    /// The entity with this key: the one that the session knows, else fetched with its default
-    /// projections. `None` if there is no such entity, or it was deleted.
+    /// The entity with this key: from memory if it is loaded, else fetched with its default
+    /// projections. `None` if it does not exist.
     ///
     /// `key` is an id as text or [`Uuid`](uuid::Uuid), a whole [`EntityKey`], or a list of texts
     /// for types with several key attributes.
@@ -28,9 +28,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType);
-    /// [`ErrorKind::Validation`](crate::ErrorKind::Validation) for a key with too few or too
-    /// many values; else what kept the server's answer from arriving.
+    /// - [`ErrorKind::UnknownType`] with the nearest name if there is no such entity type.
+    /// - [`ErrorKind::Validation`] for a key with too few or too many values.
+    /// - Any error of a request.
     pub fn get(&self, entity_type: &str, key: impl IntoKey) -> Result<Option<Entity>> {
         let entity_type = self.schema().entity_type(entity_type)?;
         let key = key.into_key(entity_type.name());
@@ -42,14 +42,41 @@ impl Session {
         self.query(statement)?.first()
     }
 
-    /// A handle of the entity with this key, without asking whether it exists. Reading from it
-    /// fetches; writing to it does not.
+    /// The user that the session works as, with one request unless it is known already.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let user = session.user()?;
+    /// assert_eq!(user.get::<String>("username")?, session.api_user());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType), and
-    /// [`ErrorKind::Validation`](crate::ErrorKind::Validation) for a key with too few or too
-    /// many values.
+    /// - [`ErrorKind::NotFound`] if no user has the name of [`api_user`](Self::api_user).
+    /// - Any error of a request.
+    pub fn user(&self) -> Result<Entity> {
+        if let Some(known) = self.shared.user.get() {
+            return self.entity(known);
+        }
+        let found = select("User").filter(field("username").eq(self.api_user()));
+        let user = self.query(found)?.first()?.ok_or_else(|| {
+            let message = format!("no user has the name {:?} of this session", self.api_user());
+            Error::new(ErrorKind::NotFound, message)
+        })?;
+        let _ = self.shared.user.set(user.key());
+        Ok(user)
+    }
+
+    /// A handle of the entity with this key, without a request: whether the entity exists shows when
+    /// it is read or committed.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::UnknownType`] with the nearest name if there is no such entity type.
+    /// - [`ErrorKind::Validation`] for a key with too few or too many values.
     pub fn entity(&self, key: impl Into<EntityKey>) -> Result<Entity> {
         self.entity_of(&key.into())
     }
@@ -64,7 +91,7 @@ impl Session {
         })
     }
 
-    /// The entity, if it is in memory or in the cache below it.
+    /// The entity, if it is in memory or in the backing cache.
     pub(crate) fn get_without_asking(
         &self,
         entity_type: &EntityType,
@@ -89,7 +116,7 @@ impl Session {
     }
 }
 
-/// The query for the entities with these keys, which must be of the type's form.
+/// The query for the entities with these keys, which must have the form of the type's keys.
 pub(crate) fn by_keys(entity_type: &EntityType, asked: &str, keys: &[EntityKey]) -> Statement {
     let names = entity_type.primary_key();
     let criterion = match (names, keys) {

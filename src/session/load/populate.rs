@@ -1,4 +1,4 @@
-//! Loading: what is read and not there, and what is asked for ahead.
+//! Loading attributes: ahead, or when they are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::value::{EntityKey, Paths, Value};
 
 use super::get::by_keys;
 
-/// How many entities one request names: their keys take some 20 kB.
-const CHUNK: usize = 500;
+/// The most entities that one request names: their keys take some 20 kB.
+const MAX_KEYS_PER_REQUEST: usize = 500;
 
 impl Session {
-    /// Fetches attributes of entities ahead, in one request for every 500 entities of a type.
-    /// What is loaded already is fetched again, so that it is what the server has now.
+    /// Fetches attributes of entities ahead, with one request for every 500 entities of a type.
+    /// Attributes that are loaded already are fetched again.
     ///
-    /// Values that were set here stay. Entities that are not committed yet are left out. The
-    /// entities may be of several types; each is asked for those of `paths` that its type has.
+    /// Local values stay, and entities that are not committed are skipped. The entities may be of
+    /// several types; of each type, those of `paths` are fetched that it has.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -79,7 +79,20 @@ impl Session {
     }
 
     /// Fetches all loaded attributes of entities again, so that they are what the server has now.
-    /// Values that were set here stay. [`populate`](Self::populate) does it for chosen attributes.
+    /// Local values stay. [`populate`](Self::populate) does this for chosen attributes.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let open = || ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open();
+    /// let (session, other) = (open()?, open()?);
+    /// let task = session.query("select bid from Task")?.first()?.expect("there are tasks");
+    /// other.update("Task", &task, ftrack_api::data! { "bid": 7200 })?;
+    /// other.commit()?;
+    /// session.refresh(&task)?;
+    /// assert_eq!(task.get::<f64>("bid")?, 7200.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -101,13 +114,14 @@ impl Session {
         Ok(())
     }
 
-    /// Reads an attribute or a path of references, fetching what is missing.
+    /// Reads an attribute or a path, and fetches values that are not loaded.
     ///
     /// # Errors
     ///
-    /// What the store says of the path; [`ErrorKind::NotLoaded`] where fetching is not allowed;
-    /// [`ErrorKind::NotFound`] if the server knows the entity no more; and what kept the
-    /// server's answer from arriving.
+    /// - Any error of [`Store::read`](crate::store::Store::read).
+    /// - [`ErrorKind::NotLoaded`] if fetching is not allowed.
+    /// - [`ErrorKind::NotFound`] if the server does not have the entity any more.
+    /// - Any error of a request.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Option<Value>> {
         let mut looked: Option<Missing> = None;
         let mut asked: Option<Missing> = None;
@@ -151,8 +165,8 @@ impl Session {
         EntityKey::from_key(name, handle.key.clone())
     }
 
-    /// Fetches those of `paths` of which the entity at `place` lacks the first attribute, in one
-    /// request for it and its peers. What lies further on the way is loaded when it is read.
+    /// Fetches those of `paths` whose first attribute is not loaded for the entity at `place`, in one
+    /// request for it and its peers. The rest of a path is loaded when it is read.
     ///
     /// # Errors
     ///
@@ -201,7 +215,8 @@ impl Session {
         Ok(())
     }
 
-    /// Looks in the cache for what an entity and its peers lack. Says whether it knew any of them.
+    /// Looks in the backing cache for an attribute that an entity and its peers lack. Returns whether
+    /// it had a value for any of them.
     fn look_up(&self, place: u32, path: &str, peers: bool) -> bool {
         if !self.has_cache() {
             return false;
@@ -235,8 +250,7 @@ impl Session {
         Ok(())
     }
 
-    /// Fetches what lies at `path` from the entity at `place` on, and for its peers that lack
-    /// it too.
+    /// Fetches `path` for the entity at `place` and for its peers that lack it too.
     fn fetch_missing(&self, place: u32, path: &str, peers: bool) -> Result<()> {
         let name = path.split('.').next().unwrap_or(path);
         let Fetch { entity_type, keys } = self.shared.store.lock().lacking(place, name, peers);
@@ -254,7 +268,7 @@ impl Session {
         keys: &[EntityKey],
         paths: &[&str],
     ) -> Result<()> {
-        for keys in keys.chunks(CHUNK) {
+        for keys in keys.chunks(MAX_KEYS_PER_REQUEST) {
             let statement = by_keys(entity_type, entity_type.name(), keys).fields(paths);
             self.query(statement)?.all()?;
         }
@@ -280,8 +294,8 @@ impl Session {
     }
 }
 
-/// What is to be fetched: the first attribute of `path`. The entity is held, so that nobody forgets
-/// it meanwhile.
+/// An attribute to fetch: the first of `path`. The handle keeps the record from being evicted in
+/// the meantime.
 struct Missing {
     entity: Arc<Handle>,
     path: String,

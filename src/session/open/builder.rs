@@ -395,6 +395,7 @@ impl SessionBuilder {
             backing: std::sync::OnceLock::new(),
             memory_counters: MemoryCounters::default(),
             event_hub,
+            user: std::sync::OnceLock::new(),
             custom_attributes: Mutex::new(None),
             locations: Bindings::default(),
             committers: Calls::default(),
