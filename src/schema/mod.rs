@@ -3,6 +3,7 @@
 mod changes;
 mod elsewhere;
 mod hash;
+mod index;
 mod kinds;
 mod names;
 mod parse;
@@ -14,6 +15,7 @@ use smol_str::SmolStr;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::value::{HashMap, Value};
 
+use index::AttributeIndex;
 use names::Names;
 
 pub use changes::EntityTypeChanges;
@@ -53,8 +55,7 @@ pub struct EntityType {
     id: TypeId,
     name: SmolStr,
     attributes: Vec<Attribute>,
-    /// By `NameId`: one more than the attribute's index, or zero.
-    by_name: Vec<u16>,
+    index: AttributeIndex,
     primary_key: Vec<NameId>,
     primary_key_names: Vec<SmolStr>,
     default_projections: Vec<SmolStr>,
@@ -284,8 +285,7 @@ impl EntityType {
     }
 
     pub(crate) fn by_id(&self, id: NameId) -> Option<&Attribute> {
-        let place = usize::from(*self.by_name.get(usize::from(id.0))?);
-        self.attributes.get(place.checked_sub(1)?)
+        self.attributes.get(self.index.get(id)?)
     }
 
     pub(crate) fn primary_key_ids(&self) -> &[NameId] {

@@ -1,8 +1,11 @@
-//! From the wire's description of the schema to [`Schema`].
+//! Builds a [`Schema`] from its description on the wire.
+
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use smol_str::SmolStr;
 
+use super::index::AttributeIndex;
 use super::kinds::base_of;
 use super::names::Names;
 use super::{
@@ -11,7 +14,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{HashMap, Value, scalar};
 
-/// One element of `query_schemas`, as far as it is used here.
+/// One element of the reply to `query_schemas`, as far as it is used.
 #[derive(Deserialize)]
 pub(crate) struct WireSchema {
     id: SmolStr,
@@ -29,7 +32,10 @@ pub(crate) struct WireSchema {
     properties: Properties,
 }
 
-/// In the order of their names, so that the server's order does not matter.
+/// How many types a type may be derived from, one from the other. Servers have chains of three.
+const MAX_BASES: usize = 32;
+
+/// Sorted by name, so that the server's order does not matter.
 type Properties = std::collections::BTreeMap<SmolStr, WireProperty>;
 
 #[derive(Deserialize)]
@@ -53,7 +59,7 @@ struct WireItems {
     reference: Option<SmolStr>,
 }
 
-/// The name of a table or column, or the part of a table that a type stands for.
+/// The name of a table or column, or the part of a table that a type covers.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WireAlias {
@@ -88,13 +94,16 @@ impl Schema {
         Ok(schema)
     }
 
-    /// No type may be a kind of itself: whoever follows the bases must come to an end.
+    /// Checks that following the bases of a type ends soon: no type is a base of itself.
     fn check_bases(&self) -> Result<()> {
         for one in &self.types {
             let base_of = |one: &&EntityType| one.base().and_then(|base| self.find(base));
-            let bases = std::iter::successors(Some(one), base_of);
-            if bases.take(self.types.len() + 1).count() > self.types.len() {
-                return Err(bad(&format!("{} is a kind of itself", one.name)));
+            let bases = std::iter::successors(Some(one), base_of).skip(1);
+            if bases.take(MAX_BASES + 1).count() > MAX_BASES {
+                let name = &one.name;
+                return Err(bad(&format!(
+                    "{name} is derived from itself or has too many bases"
+                )));
             }
         }
         Ok(())
@@ -109,7 +118,8 @@ impl Schema {
             return Err(bad(&format!("{} has no primary key", wire.id)));
         }
         let mut attributes = Vec::with_capacity(wire.properties.len());
-        let mut by_name = Vec::new();
+        let [immutable, computed, required] =
+            [&wire.immutable, &wire.computed, &wire.required].map(|names| Listed::new(names));
         for (name, property) in &wire.properties {
             let Some(kind) = kind_of(property) else {
                 log::debug!("schema: {}.{name} is of no known kind", wire.id);
@@ -119,9 +129,9 @@ impl Schema {
                 id: self.intern(name, &kind)?,
                 counterpart: None,
                 flags: Flags {
-                    immutable: wire.immutable.contains(name),
-                    computed: wire.computed.contains(name),
-                    required: wire.required.contains(name),
+                    immutable: immutable.has(name),
+                    computed: computed.has(name),
+                    required: required.has(name),
                     restricted: property.restricted_projection,
                 },
                 default: default_of(property),
@@ -130,10 +140,8 @@ impl Schema {
                 name: name.clone(),
                 kind,
             };
-            let place = usize::from(attribute.id.0);
             attributes.push(attribute);
-            by_name.resize(by_name.len().max(place + 1), 0);
-            by_name[place] = small(attributes.len())?;
+            small(attributes.len())?;
         }
         let (alias, classified) = match &wire.alias_for {
             Some(WireAlias::Name(name)) => (Some(name.clone()), None),
@@ -143,13 +151,14 @@ impl Schema {
         let key_names = wire.primary_key.iter();
         let primary_key = key_names.map(|name| self.intern(name, &AttributeKind::Text));
         let primary_key = primary_key.collect::<Result<_>>()?;
+        let index = AttributeIndex::new(attributes.iter().map(|one| one.id));
         self.types.push(EntityType {
             id,
             primary_key,
             base: base_of(&wire.id, classified, tables),
             name: wire.id,
             attributes,
-            by_name,
+            index,
             primary_key_names: wire.primary_key,
             default_projections: wire.default_projections,
             alias,
@@ -177,8 +186,7 @@ impl Schema {
                 .filter(|(_, one)| matches!(one.kind, AttributeKind::Reference(_)))
                 .filter_map(|(place, one)| {
                     let id = self.names.find(&format!("{}_id", one.name))?;
-                    let other = usize::from(*entity_type.by_name.get(usize::from(id.0))?);
-                    Some((place, other.checked_sub(1)?))
+                    Some((place, entity_type.index.get(id)?))
                 })
                 .filter(|&(_, other)| entity_type.attributes[other].kind == AttributeKind::Text)
                 .collect();
@@ -194,6 +202,28 @@ impl Schema {
     }
 }
 
+/// A list of names to look up. A few are compared one by one, which is quickest.
+enum Listed<'a> {
+    Few(&'a [SmolStr]),
+    Many(HashSet<&'a SmolStr>),
+}
+
+impl<'a> Listed<'a> {
+    fn new(names: &'a [SmolStr]) -> Self {
+        match names.len() {
+            0..64 => Self::Few(names),
+            _ => Self::Many(names.iter().collect()),
+        }
+    }
+
+    fn has(&self, name: &SmolStr) -> bool {
+        match self {
+            Self::Few(names) => names.contains(name),
+            Self::Many(names) => names.contains(name),
+        }
+    }
+}
+
 impl WireAlias {
     fn name(&self) -> SmolStr {
         match self {
@@ -202,7 +232,7 @@ impl WireAlias {
     }
 }
 
-/// `None` for what no client can see, such as a property with neither type nor reference.
+/// `None` for properties that clients cannot see, such as one with neither type nor reference.
 fn kind_of(property: &WireProperty) -> Option<AttributeKind> {
     let items = property.items.as_ref();
     let target = items.and_then(|items| items.reference.clone());
@@ -222,7 +252,7 @@ fn kind_of(property: &WireProperty) -> Option<AttributeKind> {
     })
 }
 
-/// Contexts and versions declare `link` and `_link` as strings, but answer with a list of
+/// Contexts and versions declare `link` and `_link` as strings, but they are lists of
 /// `{id, name, type}` (SERVER.md D).
 fn is_link(name: &str) -> bool {
     matches!(name, "link" | "_link")
@@ -240,7 +270,7 @@ pub(super) fn value_of(json: &serde_json::Value) -> Value {
     scalar(json).unwrap_or_else(|| json.clone().into())
 }
 
-/// Ids are small so that records are.
+/// Ids are small to keep records small.
 fn small(count: usize) -> Result<u16> {
     u16::try_from(count).map_err(|_| bad("it has more than 65,535 names"))
 }

@@ -171,7 +171,7 @@ fn a_schema_that_contradicts_itself_is_refused() {
                 entity("A", &["id"], json!({"id": "B"}), json!({})),
                 entity("B", &["id"], json!({"id": "A"}), json!({}))
             ]),
-            "A is a kind of itself",
+            "A is derived from itself",
         ),
     ] {
         let wire = serde_json::from_value(wire).unwrap();
@@ -179,4 +179,53 @@ fn a_schema_that_contradicts_itself_is_refused() {
         assert_eq!(error.kind(), ErrorKind::BadResponse);
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+/// Thirty thousand types of their own names each, and a type with as many attributes: neither may
+/// take time or memory by their square.
+#[test]
+fn a_huge_schema_takes_its_share() {
+    let property = json!({"type": "string"});
+    let many: Vec<Json> = (0..30_000)
+        .map(|number| {
+            let properties = json!({"id": property, format!("a{number}"): property});
+            json!({"id": format!("T{number}"), "primary_key": ["id"], "properties": properties})
+        })
+        .collect();
+    let names: Vec<String> = (0..30_000).map(|number| format!("b{number}")).collect();
+    let wide: serde_json::Map<String, Json> = names
+        .iter()
+        .map(|name| (name.clone(), property.clone()))
+        .collect();
+    let wide = json!({"id": "Wide", "primary_key": ["b0"], "immutable": names, "computed": names,
+        "required": names, "properties": wide});
+    let wire = many.into_iter().chain([wide]).collect::<Vec<_>>();
+    let wire = serde_json::from_value(Json::Array(wire)).unwrap();
+    let started = std::time::Instant::now();
+    let schema = Schema::from_wire(wire, String::new()).unwrap();
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    let one = schema.entity_type("T29999").unwrap();
+    let id = schema.name_id("a29999").unwrap();
+    assert_eq!(one.by_id(id).unwrap().name(), "a29999");
+    assert!(one.by_id(schema.name_id("a29998").unwrap()).is_none());
+    let indexes: usize = schema
+        .entity_types()
+        .iter()
+        .map(|one| one.index.bytes())
+        .sum();
+    assert!(indexes < 1 << 20, "{indexes} bytes");
+}
+
+/// A chain of bases is followed for many questions about a type.
+#[test]
+fn a_long_chain_of_bases_is_refused() {
+    let chain: Vec<Json> = (0..20_000)
+        .map(|number| {
+            json!({"id": format!("T{number}"), "primary_key": ["id"],
+                "alias_for": {"id": format!("T{}", number + 1)}, "properties": {}})
+        })
+        .collect();
+    let wire = serde_json::from_value(Json::Array(chain)).unwrap();
+    let error = Schema::from_wire(wire, String::new()).unwrap_err();
+    assert!(error.to_string().contains("too many bases"), "{error}");
 }
