@@ -784,7 +784,7 @@ fn bad_queries() {
         "Task where name is 'open",
         "Task where (name is x",
         "Task where name is x)",
-        "Task where name == x",
+        "Task where name is x;",
         "Task where name ~ x",
         "",
         &nested(10_000),

@@ -33,7 +33,8 @@ impl Entity {
         if !matches!(attribute.kind(), AttributeKind::Mapped(_)) {
             return Ok(false);
         }
-        self.replace_mapping(attribute.name(), json).map(|()| true)
+        self.replace_mapping(attribute.name(), &json.to_json())
+            .map(|()| true)
     }
 
     /// Makes the pairs of a JSON object the only ones of `metadata` or `custom_attributes`.

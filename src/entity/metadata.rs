@@ -219,7 +219,7 @@ impl Metadata {
 
 fn as_text(value: Value) -> Value {
     match value {
-        Value::Json(json) => match crate::value::scalar(&json) {
+        Value::Json(json) => match json.scalar() {
             Some(scalar) => as_text(scalar),
             None => Value::Text(json.to_string()),
         },

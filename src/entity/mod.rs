@@ -24,7 +24,7 @@ use crate::schema::EntityType;
 use crate::store::EntityState;
 use crate::value::EntityKey;
 
-pub use crate::value::{DataIter, FromValue, Mismatch};
+pub use crate::value::{DataIter, FromValue, Json, JsonText, Mismatch};
 pub use collection::{Collection, CollectionIter};
 pub use convert::FromAttribute;
 pub use custom_attributes::{CustomAttribute, CustomAttributeKind, CustomAttributes, ValueOrigin};

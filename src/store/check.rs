@@ -1,10 +1,8 @@
 //! Checks of values against the schema before they are stored; defaults and keys of new entities.
 
-use std::sync::Arc;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
-use crate::value::{Data, EntityKey, Key, Text, Value, scalar, whole};
+use crate::value::{Data, EntityKey, Key, Text, Value, whole};
 
 /// An attribute of a new entity.
 pub(super) struct Given<'a> {
@@ -99,7 +97,7 @@ pub(super) fn check(
     use AttributeKind as Kind;
 
     if let Value::Json(json) = &value
-        && let Some(scalar) = scalar(json)
+        && let Some(scalar) = json.scalar()
     {
         return check(schema, entity, attribute, scalar);
     }
@@ -113,7 +111,9 @@ pub(super) fn check(
         }
         (Kind::DateTime, Value::Date(date)) => Value::DateTime(date.at(0, 0, 0, 0)),
         (Kind::Collection(_) | Kind::Mapped(_), Value::Null) => Value::Collection(Vec::new()),
-        (Kind::Variable, list @ Value::List(_)) => Value::Json(Arc::new(list.into())),
+        (Kind::Variable, list @ Value::List(_)) => {
+            Value::Json(serde_json::Value::from(list).into())
+        }
         (_, value) => value,
     };
     let is_kind = |key: &EntityKey, target: &str| {

@@ -1,7 +1,5 @@
 //! Changes: create, set, unset, delete, discard. Most are recorded as operations.
 
-use std::sync::Arc;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
@@ -413,7 +411,9 @@ impl Store {
             Value::DateTime(value) => Slot::DateTime(*value),
             Value::Date(value) => Slot::Date(*value),
             Value::Json(value) => Slot::Json(value.clone()),
-            Value::List(values) => Slot::Json(Arc::new(values.iter().cloned().collect())),
+            Value::List(values) => {
+                Slot::Json(values.iter().cloned().collect::<serde_json::Value>().into())
+            }
             Value::Reference(key) => Slot::Link(self.place(key)?),
             Value::Collection(keys) => {
                 let places = keys.iter().map(|key| self.place(key));

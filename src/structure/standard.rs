@@ -122,8 +122,8 @@ impl StandardStructure {
             version.session().populate([&version], needed)?;
         }
         let link = match version.value("link")? {
-            Some(Value::Json(link)) => link.as_array().cloned().unwrap_or_default(),
-            _ => Vec::new(),
+            Some(Value::Json(link)) => link.parse().unwrap_or_default(),
+            _ => Vec::<serde_json::Value>::new(),
         };
         let named = |item: &serde_json::Value, key: &str| item[key].as_str().map(str::to_owned);
         let [project, between @ .., _] = link.as_slice() else {

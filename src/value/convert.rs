@@ -1,7 +1,6 @@
 //! Between Rust's types and [`Value`].
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -196,10 +195,13 @@ impl<T: FromValue> FromValue for Vec<T> {
                 values.map(T::from_value).collect()
             }
             Value::List(values) => values.into_iter().map(T::from_value).collect(),
-            Value::Json(json) if json.is_array() => {
-                let elements = json.as_array().into_iter().flatten();
-                elements.map(|one| T::from_value(from_json(one))).collect()
-            }
+            Value::Json(json) => match json.parse::<Vec<serde_json::Value>>() {
+                Ok(elements) => elements
+                    .iter()
+                    .map(|one| T::from_value(from_json(one)))
+                    .collect(),
+                Err(_) => Err(Mismatch::new("a list", &Value::Json(json))),
+            },
             other => Err(Mismatch::new("a list", &other)),
         }
     }
@@ -313,7 +315,7 @@ impl From<Value> for serde_json::Value {
             Value::Reference(key) => key.id().into(),
             Value::Collection(keys) => keys.iter().map(EntityKey::id).collect(),
             Value::List(values) => values.into_iter().map(Self::from).collect(),
-            Value::Json(value) => Arc::unwrap_or_clone(value),
+            Value::Json(text) => text.to_json(),
         }
     }
 }

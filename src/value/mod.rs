@@ -3,13 +3,13 @@
 mod convert;
 mod data;
 mod date;
+mod json;
 mod key;
 mod paths;
 mod slot;
 mod text;
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
 
@@ -17,6 +17,7 @@ pub use convert::{FromValue, Mismatch};
 pub(crate) use convert::{scalar, whole};
 pub use data::{Data, DataIter};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
+pub use json::{Json, JsonText};
 pub(crate) use key::Key;
 pub use key::{EntityKey, IntoKey};
 pub use paths::Paths;
@@ -75,7 +76,7 @@ pub enum Value {
     /// Several values: the choices of an enumerator, or what a path through a collection leads to.
     List(Vec<Value>),
     /// Free-form data, such as the `link` of a context.
-    Json(Arc<serde_json::Value>),
+    Json(JsonText),
 }
 
 impl Value {
@@ -176,7 +177,7 @@ impl Value {
     }
 
     /// The JSON, if it is free-form data.
-    pub fn as_json(&self) -> Option<&serde_json::Value> {
+    pub fn as_json(&self) -> Option<&JsonText> {
         match self {
             Self::Json(value) => Some(value),
             _ => None,

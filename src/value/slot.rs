@@ -1,10 +1,8 @@
 //! Values in records: 24 bytes, with references as places in a table of records.
 
-use std::sync::Arc;
-
 use jiff::civil::{Date, DateTime};
 
-use super::Text;
+use super::{JsonText, Text};
 
 /// The compact twin of [`Value`](super::Value).
 ///
@@ -21,7 +19,7 @@ pub(crate) enum Slot {
     Date(Date),
     Link(u32),
     Links(Box<[u32]>),
-    Json(Arc<serde_json::Value>),
+    Json(JsonText),
 }
 
 impl Slot {

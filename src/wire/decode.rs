@@ -14,7 +14,9 @@ use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EntityType, NameId, Schema, TypeId};
-use crate::value::{HashMap, Key, Slot, Text, date_from_wire, datetime_from_wire};
+use crate::value::{HashMap, JsonText, Key, Slot, Text, date_from_wire, datetime_from_wire};
+
+use super::transcode::Transcode;
 
 /// The replies to the actions of one request, and the rows of all of them.
 #[derive(Debug, Default)]
@@ -140,6 +142,8 @@ struct Decoder<'a> {
     pending: Vec<(NameId, Slot)>,
     /// The names of the object that ends; reused.
     names: Vec<NameId>,
+    /// The free-form value that is copied; reused.
+    text: Vec<u8>,
 }
 
 impl<'a> Decoder<'a> {
@@ -151,6 +155,7 @@ impl<'a> Decoder<'a> {
             latest_shapes: vec![None; schema.entity_types().len()],
             pending: Vec::new(),
             names: Vec::new(),
+            text: Vec::new(),
         }
     }
 
@@ -442,7 +447,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         let object: serde_json::Map<String, Json> = known.chain(unknown).collect();
         match typed {
             Some(name) => typed_value(&name, object.get("value")).map_err(A::Error::custom),
-            None => Ok(Slot::Json(Arc::new(Json::Object(object)))),
+            None => Ok(Slot::Json(Json::Object(object).into())),
         }
     }
 }
@@ -489,18 +494,24 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Slot, A::Error> {
         if self.free_form {
-            return free_form(Json::deserialize(
-                serde::de::value::MapAccessDeserializer::new(map),
-            )?);
+            let text = &mut self.decoder.text;
+            text.clear();
+            let is_typed = Transcode(text).object(map)?;
+            let text = json_text(text);
+            return match is_typed {
+                true => typed(&text.to_json()).map_err(serde::de::Error::custom),
+                false => Ok(Slot::Json(text)),
+            };
         }
         ObjectVisitor(self.decoder).visit_map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Slot, A::Error> {
         if self.free_form {
-            return free_form(Json::deserialize(
-                serde::de::value::SeqAccessDeserializer::new(list),
-            )?);
+            let text = &mut self.decoder.text;
+            text.clear();
+            Transcode(text).list(list)?;
+            return Ok(Slot::Json(json_text(text)));
         }
         let decoder = self.decoder;
         let mut links = Vec::new();
@@ -517,14 +528,19 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
         if others.is_empty() {
             return Ok(Slot::Links(links.into()));
         }
-        Ok(Slot::Json(Arc::new(Json::Array(others))))
+        Ok(Slot::Json(Json::Array(others).into()))
     }
 }
 
-fn free_form<E: serde::de::Error>(value: Json) -> Result<Slot, E> {
-    match value.get("__type__").and_then(Json::as_str) {
-        Some(name) => typed_value(name, value.get("value")).map_err(E::custom),
-        None => Ok(Slot::Json(Arc::new(value))),
+fn json_text(text: &[u8]) -> JsonText {
+    JsonText::from_valid(std::str::from_utf8(text).expect("JSON is UTF-8"))
+}
+
+/// An object with `__type__`: a typed value, if that is a text.
+fn typed(object: &Json) -> Result<Slot, String> {
+    match object["__type__"].as_str() {
+        Some(name) => typed_value(name, object.get("value")),
+        None => Ok(Slot::Json(object.clone().into())),
     }
 }
 
@@ -550,7 +566,7 @@ fn plain(slot: Slot) -> Json {
         Slot::Text(text) => text.to_string().into(),
         Slot::DateTime(value) => value.to_string().into(),
         Slot::Date(value) => value.to_string().into(),
-        Slot::Json(value) => Arc::unwrap_or_clone(value),
+        Slot::Json(text) => text.to_json(),
     }
 }
 

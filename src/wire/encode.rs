@@ -68,6 +68,7 @@ fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<
         member(body, attribute);
         match value {
             Value::Text(text) => write(body, text),
+            Value::Json(text) => body.extend_from_slice(text.as_str().as_bytes()),
             value => write(
                 body,
                 &attribute_to_json(schema, entity_type, attribute, value)?,
@@ -131,7 +132,7 @@ pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
             let values = values.iter().map(|value| value_to_json(schema, value));
             Json::Array(values.collect::<Result<_>>()?)
         }
-        Value::Json(value) => Json::clone(value),
+        Value::Json(text) => text.to_json(),
     })
 }
 

@@ -112,7 +112,7 @@ fn write<'k>(
         Slot::Text(text) => text.with(|text| print(out, text)),
         Slot::DateTime(value) => typed(out, "datetime", &value.to_string()),
         Slot::Date(value) => typed(out, "date", &value.to_string()),
-        Slot::Json(value) => print(out, value.as_ref()),
+        Slot::Json(text) => out.extend_from_slice(text.as_str().as_bytes()),
         Slot::Link(to) => {
             let (entity_type, key) = target(*to);
             reference(schema, entity_type, key, out);

@@ -8,6 +8,7 @@ mod entry;
 mod failure;
 mod fields;
 mod same;
+mod transcode;
 mod typed;
 
 pub(crate) use action::{delete_action, query_action};

@@ -104,7 +104,7 @@ fn holes_take_values_of_every_kind() {
         let text = select("T").filter(expression).expression().unwrap();
         assert_eq!(text, format!("T where {expected}"));
         if !expected.contains("{}") {
-            text.parse::<Statement>().unwrap();
+            let _ = text.parse::<Statement>().unwrap();
         }
     }
     let paged = expr!(
@@ -303,7 +303,7 @@ fn queries_are_plain_data() {
     fn plain<T: Clone + Send + Sync + 'static>(value: T) -> T {
         value
     }
-    plain(plain(field("a")).eq(1));
-    plain(select("T"));
+    let _ = plain(plain(field("a")).eq(1));
+    let _ = plain(select("T"));
     let _ = plain(expr!("T"));
 }

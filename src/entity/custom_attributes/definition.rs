@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
-use crate::value::{Value, date_from_wire, datetime_from_wire, scalar};
+use crate::value::{Value, date_from_wire, datetime_from_wire};
 
 /// A custom attribute as an administrator set it up: an entity of type
 /// `CustomAttributeConfiguration`.
@@ -75,7 +75,7 @@ impl CustomAttribute {
     /// [`ErrorKind::WrongType`] if it is of another kind.
     pub(super) fn check(&self, entity: &Entity, value: Value) -> Result<Value> {
         let value = match &value {
-            Value::Json(json) => scalar(json).unwrap_or(value),
+            Value::Json(json) => json.scalar().unwrap_or(value),
             _ => value,
         };
         let kind = self.kind;
@@ -206,6 +206,7 @@ fn choices(value: &Value) -> Option<Vec<String>> {
         // An empty list of the server may be one of anything.
         Value::Collection(keys) if keys.is_empty() => Some(Vec::new()),
         Value::Json(json) => {
+            let json = json.to_json();
             let list = json.as_array()?.iter();
             list.map(|one| one.as_str().map(str::to_owned)).collect()
         }

@@ -54,7 +54,7 @@ impl Session {
         drop(store);
         for (name, value) in &mappings {
             let assigned = match value {
-                Value::Json(json) => entity.replace_mapping(name, json),
+                Value::Json(json) => entity.replace_mapping(name, &json.to_json()),
                 _ => Ok(()),
             };
             if let Err(error) = assigned {

@@ -120,3 +120,27 @@ fn bad_responses_are_errors_that_say_what_is_wrong() {
         assert!(error.to_string().contains(says), "{error} for {says}");
     }
 }
+
+#[test]
+fn free_form_values_are_compact_text() {
+    let link = |given: &str, kept: &str| {
+        check(
+            &format!(r#"[{{"data":{{"__entity_type__":"Task","id":"t","link":{given}}}}}]"#),
+            &[&format!("Task(t) link={kept}")],
+        );
+    };
+    link(
+        r#"[ {"name" : "a\u00fc\n\"" , "n" : [ 1 , -2.5 , true , null ] } , { } ]"#,
+        r#"[{"name":"aü\n\"","n":[1,-2.5,true,null]},{}]"#,
+    );
+    link("[]", "[]");
+    link(r#"{"a": {"__type__": "x"}}"#, r#"{"a":{"__type__":"x"}}"#);
+    let schema = schema();
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for unreadable in [r#"["\ud800"]"#, "[1e999]", "[1,]", &deep] {
+        let body =
+            format!(r#"[{{"data":{{"__entity_type__":"Task","id":"t","link":{unreadable}}}}}]"#);
+        let error = decode(&schema, body.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadResponse, "{unreadable}");
+    }
+}
