@@ -4,9 +4,11 @@ mod budget;
 mod buffer;
 mod exchange;
 mod files;
+mod json;
 mod repeat;
 mod statistics;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -84,6 +86,15 @@ impl Api {
         }
     }
 
+    /// Acts under the user's name as the server spells it.
+    pub(crate) fn set_user(&mut self, name: &str) {
+        name.clone_into(&mut self.config.api_user);
+        for headers in [&mut self.headers, &mut self.strict_headers] {
+            let users = headers.iter_mut().filter(|(own, _)| own == "ftrack-user");
+            users.for_each(|(_, value)| name.clone_into(value));
+        }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
@@ -100,13 +111,24 @@ impl Api {
             false => Intent::Change,
         };
         self.exchange(intent, actions, &summary(actions), |response| {
-            let replies: Vec<Json> = serde_json::from_slice(response).map_err(|error| {
-                let message = format!("the server's response cannot be read: {error}");
-                Error::new(ErrorKind::BadResponse, message)
-            })?;
+            let replies = match json::read(response, self.max_value_bytes()) {
+                Ok(Json::Array(replies)) => replies,
+                Ok(_) => return Err(unreadable("it is not a list")),
+                Err(error) if error.is_data() => {
+                    let hint = "ask for less at once, or allow more with `Network::max_response`";
+                    return Err(unreadable(format_args!("{error}; {hint}")));
+                }
+                Err(error) => return Err(unreadable(error)),
+            };
             check_count(replies.len(), actions.len())?;
             Ok(replies)
         })
+    }
+
+    /// The most memory for the values of a response: lists and objects may take many times the bytes
+    /// of their text.
+    fn max_value_bytes(&self) -> u64 {
+        self.config.network.max_response.saturating_mul(2)
     }
 
     /// Sends `actions` in one request, and makes of the response, a JSON array, what `decode` does.
@@ -170,6 +192,10 @@ impl Api {
     fn begin_call(&self) -> Arc<Call> {
         let call = Arc::new(Call::default());
         self.calls.add(&call);
+        // One that is added after `close` is not interrupted by it.
+        if self.is_closed() {
+            call.interrupt(ErrorKind::Closed);
+        }
         let mut tokens = tokens_of(self.scopes);
         if !lock::is_here(self.home) {
             // A plugin's library has its own.
@@ -257,6 +283,11 @@ pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
     }
     let message = format!("the server sent {replies} replies to {actions} actions");
     Err(Error::new(ErrorKind::BadResponse, message))
+}
+
+fn unreadable(why: impl fmt::Display) -> Error {
+    let message = format!("the server's response cannot be read: {why}");
+    Error::new(ErrorKind::BadResponse, message)
 }
 
 /// Whether an action changes nothing (WIRE.md, Actions); one that is not known may.

@@ -164,11 +164,14 @@ impl Error {
             })
         });
         let kind = kinds.unwrap_or(ErrorKind::Callback);
-        Self::new(kind, error.to_string()).because(error)
+        Self::new(kind, error.to_string()).with_source(error)
     }
 
     /// Adds what caused it.
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
+    ) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -224,19 +227,19 @@ impl Error {
     }
 
     /// Notes how long the server asked to be left alone.
-    pub(crate) fn wanting(mut self, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
     }
 
     /// Puts a hint behind the message.
-    pub(crate) fn and_on_this_line(mut self, hint: &str) -> Self {
+    pub(crate) fn append(mut self, hint: &str) -> Self {
         self.0.message += hint;
         self
     }
 
     /// Puts a sentence behind the message, on a line of its own.
-    pub(crate) fn and(mut self, note: &str) -> Self {
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
         self.0.message = format!("{}\n{note}", self.0.message);
         self
     }
@@ -438,7 +441,7 @@ mod tests {
     #[test]
     fn context_goes_in_front_and_the_cause_behind() {
         let error = Error::new(ErrorKind::Io, "cannot read")
-            .because(std::io::Error::other("gone"))
+            .with_source(std::io::Error::other("gone"))
             .context("schema cache");
         assert_eq!(error.to_string(), "schema cache: cannot read");
         assert_eq!(error.source().map(ToString::to_string), Some("gone".into()));

@@ -44,7 +44,7 @@ impl DiskAccessor {
         let absolute = std::path::absolute(prefix).map_err(|error| {
             let message =
                 format!("{prefix:?} is not usable as the folder of a disk accessor: {error}");
-            Error::new(ErrorKind::Configuration, message).because(error)
+            Error::new(ErrorKind::Configuration, message).with_source(error)
         })?;
         Ok(Self {
             prefix: Some(absolute),
@@ -258,7 +258,7 @@ fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
             _ => ErrorKind::Io,
         };
         let message = format!("cannot {doing} {}: {error}", path.display());
-        Error::new(kind, message).because(error)
+        Error::new(kind, message).with_source(error)
     }
 }
 

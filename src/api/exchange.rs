@@ -135,7 +135,7 @@ impl Api {
     /// Who is not let in, and where.
     fn stranger(&self, error: Error) -> Error {
         let (origin, user) = (self.origin(), &self.config.api_user);
-        error.and(&format!(
+        error.with_note(&format!(
             "The server is {origin} and the user {user:?}. Check FTRACK_API_USER and \
              FTRACK_API_KEY (or api_user and api_key); the key must have been made on this server, \
              and for this user."
@@ -158,7 +158,7 @@ impl Api {
         let asked = answer.retry_after.as_deref();
         let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
         let error = Error::new(ErrorKind::Unavailable, message);
-        let error = error.with_status(status).wanting(asked);
+        let error = error.with_status(status).with_retry_after(asked);
         // A server that is asked too often says so before it looks at what is asked.
         if status == 429 { error.unsent() } else { error }
     }

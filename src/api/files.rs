@@ -176,7 +176,9 @@ impl Api {
         let _ = response.body.take(1 << 16).read_to_end(&mut start);
         let start = self.config.redactor().excerpt(&start);
         let message = format!("{summary}: refused with status {status}: {start}");
-        let error = Error::new(kind, message).with_status(status).wanting(asked);
+        let error = Error::new(kind, message)
+            .with_status(status)
+            .with_retry_after(asked);
         // As for other requests: it was not looked at.
         Err(if status == 429 { error.unsent() } else { error })
     }

@@ -57,8 +57,10 @@ impl Api {
                 }
                 Err(error) => error,
             };
-            if let Some(why) = pace.call.interrupted() {
-                return Err(broken_off(why, summary, error));
+            // A transport that was closed fails before the call is interrupted.
+            let closed = self.is_closed().then_some(ErrorKind::Closed);
+            if let Some(why) = pace.call.interrupted().or(closed) {
+                return Err(interrupted(why, summary, error));
             }
             if !repeat.allows(&error) || !pace.goes_on(&error, summary) {
                 return Err(after(attempt.number, error));
@@ -84,8 +86,8 @@ impl Api {
         match pace.call.interrupted() {
             None => Ok(outcome),
             Some(why) => {
-                let late = Error::new(ErrorKind::Connection, "it had not arrived as a whole");
-                Err(broken_off(why, summary, late))
+                let late = Error::new(ErrorKind::Connection, "it was received in part");
+                Err(interrupted(why, summary, late))
             }
         }
     }
@@ -148,7 +150,7 @@ impl Pace<'_> {
             None => Ok(()),
             Some(why) => {
                 let unsent = Error::new(ErrorKind::Connection, "it was not sent").unsent();
-                Err(broken_off(why, summary, unsent))
+                Err(interrupted(why, summary, unsent))
             }
         }
     }
@@ -164,20 +166,20 @@ impl Repeat {
     }
 }
 
-fn broken_off(why: ErrorKind, summary: &str, error: Error) -> Error {
+fn interrupted(why: ErrorKind, summary: &str, error: Error) -> Error {
     let message = match why {
         ErrorKind::Closed => format!("{summary}: the session was closed meanwhile"),
         _ => format!("{summary}: cancelled"),
     };
     let doubt = error.leaves_doubt();
-    let broken = Error::new(why, message).because(error);
+    let broken = Error::new(why, message).with_source(error);
     if doubt { broken } else { broken.unsent() }
 }
 
 fn after(attempts: u32, error: Error) -> Error {
     match attempts {
         1 => error,
-        _ => error.and(&format!("It was tried {attempts} times.")),
+        _ => error.with_note(&format!("It was tried {attempts} times.")),
     }
 }
 

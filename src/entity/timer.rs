@@ -95,7 +95,7 @@ impl Entity {
         };
         let timer = session.create("Timer", data);
         session.commit_with(timer).map_err(|error| match error.kind() {
-            ErrorKind::Duplicate => error.and(&format!(
+            ErrorKind::Duplicate => error.with_note(&format!(
                 "A timer of {self} may be running: stop it with `stop_timer`, or start with `force`."
             )),
             _ => error,
@@ -124,7 +124,7 @@ impl Entity {
         let own = field("user_id").eq(self.id());
         let running = session.query(select("Timer").fields(names).filter(own))?;
         let timer = running.one().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.and(&format!("No timer of {self} is running.")),
+            ErrorKind::NotFound => error.with_note(&format!("No timer of {self} is running.")),
             _ => error,
         })?;
         let start: DateTime = timer.get("start")?;

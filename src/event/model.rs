@@ -148,7 +148,7 @@ impl Event {
     pub fn data_as<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
         T::deserialize(&self.data).map_err(|error| {
             let message = format!("the data of event {} has an unexpected shape", self.topic);
-            Error::new(ErrorKind::BadResponse, message).because(error)
+            Error::new(ErrorKind::BadResponse, message).with_source(error)
         })
     }
 

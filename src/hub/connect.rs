@@ -233,7 +233,7 @@ impl EventHub {
     /// The error to report: that the session was closed meanwhile, if it was.
     pub(super) fn or_closed(&self, error: Error) -> Error {
         match self.check_open() {
-            Err(closed) => closed.because(error),
+            Err(closed) => closed.with_source(error),
             Ok(()) => error,
         }
     }

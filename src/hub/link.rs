@@ -55,7 +55,7 @@ impl Link {
         let server = endpoint.authority(true);
         result.map_err(|error: Error| {
             let error = match call.interrupted() {
-                Some(kind) => Error::new(kind, "connecting was cancelled").because(error),
+                Some(kind) => Error::new(kind, "connecting was cancelled").with_source(error),
                 None => error,
             };
             error.context(format!("event server {server}"))
@@ -293,7 +293,7 @@ fn frame_error(error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::Io(error) => io_error(error),
         // The server closes without a close frame as a matter of course.
-        other => ended(&format!("the connection broke: {other}")).because(other),
+        other => ended(&format!("the connection broke: {other}")).with_source(other),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Start {
 /// - `Io` if the system has no more threads or descriptors.
 pub(super) fn spawn(line: &Arc<Line>, shared: &Arc<Shared>, start: Start) -> Result<Arc<Remote>> {
     let io = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, "the event hub cannot start its thread").because(error)
+        Error::new(ErrorKind::Io, "the event hub cannot start its thread").with_source(error)
     };
     let poller = Poller::new().map_err(io)?;
     let mut machine = Machine::new(start.settings, fastrand::u64(..), start.persistent);

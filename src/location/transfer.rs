@@ -218,7 +218,7 @@ impl Stored {
         });
         match stuck.count() {
             0 => error,
-            count => error.and(&format!(
+            count => error.with_note(&format!(
                 "{count} of the copied files could not be removed; the log names them"
             )),
         }

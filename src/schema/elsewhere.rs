@@ -20,9 +20,7 @@ impl Schema {
     }
 
     pub(crate) fn unknown_attribute(&self, entity_type: &EntityType, name: &str) -> Error {
-        entity_type
-            .unknown(name)
-            .and_on_this_line(&self.elsewhere(name))
+        entity_type.unknown(name).append(&self.elsewhere(name))
     }
 
     /// Which types have an attribute, if they are few; types that stand between others only where

@@ -175,7 +175,7 @@ impl Schema {
             let targets: Vec<&str> = found.clone().filter_map(Attribute::target).collect();
             if found.clone().count() == 0 {
                 let first = types.first().copied().unwrap_or(entity_type);
-                return Err(self.unknown_attribute(first, name).and_on_this_line(hint));
+                return Err(self.unknown_attribute(first, name).append(hint));
             }
             let hints = found.map(Attribute::pairs_hint);
             hint = hints.max().unwrap_or_default();

@@ -167,7 +167,7 @@ fn open_tunnel(connection: &mut (impl Read + Write), proxy: &Proxy, target: &str
 fn no_such_host(error: io::Error) -> Error {
     let message =
         format!("no such host; check the server URL (or the proxy's) and the network ({error})");
-    Error::new(ErrorKind::Connection, message).because(error)
+    Error::new(ErrorKind::Connection, message).with_source(error)
 }
 
 fn port_of(url: &Url) -> u16 {

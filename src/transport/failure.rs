@@ -9,16 +9,16 @@ use crate::error::{Error, ErrorKind};
 /// The error of a connection, or of an attempt to open one.
 pub(crate) fn io_error(error: io::Error) -> Error {
     let (kind, why) = explain(&error);
-    Error::new(kind, why).because(error)
+    Error::new(kind, why).with_source(error)
 }
 
 /// The error of an attempt to open a connection: if the call was interrupted, why.
 pub(crate) fn connect_error(error: io::Error) -> Error {
     let why = Call::current().and_then(|call| call.interrupted());
     match why {
-        Some(why) => Error::new(why, "connecting was interrupted").because(error),
+        Some(why) => Error::new(why, "connecting was interrupted").with_source(error),
         None if error.kind() == io::ErrorKind::TimedOut => {
-            Error::new(ErrorKind::Timeout, "timed out while connecting").because(error)
+            Error::new(ErrorKind::Timeout, "timed out while connecting").with_source(error)
         }
         None => io_error(error),
     }
@@ -29,7 +29,7 @@ pub(crate) fn body_error(error: io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
         Some(ureq::Error::Timeout(_)) => {
-            Error::new(ErrorKind::Timeout, error.to_string()).because(error)
+            Error::new(ErrorKind::Timeout, error.to_string()).with_source(error)
         }
         _ => io_error(error),
     }

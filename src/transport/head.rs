@@ -62,7 +62,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response
         .parse(bytes)
-        .map_err(|error| bad("the response is not HTTP").because(error))?;
+        .map_err(|error| bad("the response is not HTTP").with_source(error))?;
     let httparse::Status::Complete(length) = parsed else {
         return Ok(None);
     };

@@ -160,7 +160,7 @@ impl Http {
             },
             error => {
                 let (kind, why) = explain(&error, request);
-                Error::new(kind, format!("{doing}: {why}")).because(error)
+                Error::new(kind, format!("{doing}: {why}")).with_source(error)
             }
         }
     }

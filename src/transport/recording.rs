@@ -175,7 +175,7 @@ impl fmt::Debug for Recording {
 
 fn unusable(path: &Path, error: io::Error) -> Error {
     let message = format!("the recording {} cannot be used: {error}", path.display());
-    Error::new(ErrorKind::Io, message).because(error)
+    Error::new(ErrorKind::Io, message).with_source(error)
 }
 
 /// Records what passes; see [`Recording::recorder`].

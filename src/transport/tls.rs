@@ -75,7 +75,7 @@ fn unusable(path: &Path, what: &str, why: impl fmt::Display) -> Error {
 }
 
 fn tls_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Tls, error.to_string()).because(error)
+    Error::new(ErrorKind::Tls, error.to_string()).with_source(error)
 }
 
 /// The TLS failure behind an I/O error, if it is one.

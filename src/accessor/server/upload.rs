@@ -194,7 +194,7 @@ impl Upload<'_> {
 
 fn unreadable(id: &str, error: io::Error) -> Error {
     let message = format!("the data for {id} cannot be read: {error}");
-    Error::new(ErrorKind::Io, message).because(error)
+    Error::new(ErrorKind::Io, message).with_source(error)
 }
 
 #[cfg(test)]

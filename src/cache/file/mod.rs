@@ -84,7 +84,7 @@ impl FileCache {
                     false => ErrorKind::Io,
                 };
                 let message = format!("cannot use the cache {}: {error:#}", cache.path.display());
-                Err(Error::new(kind, message).because(error))
+                Err(Error::new(kind, message).with_source(error))
             }
         }
     }

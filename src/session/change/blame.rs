@@ -36,7 +36,7 @@ pub(super) fn blame(
     let (entity, attribute) = (payload.entity.clone(), attribute.map(str::to_owned));
     error
         .about_operation(index, operation, entity, attribute)
-        .and(&note)
+        .with_note(&note)
 }
 
 /// The only payload, else the first of the entity that is named, else the only one that fits.

@@ -100,7 +100,7 @@ impl Session {
                 return Err(failure);
             }
             if may_still_be_applied(&failure) {
-                return Err(failure.and(IN_DOUBT));
+                return Err(failure.with_note(IN_DOUBT));
             }
             match self.reconcile(&pace) {
                 Ok(Fate::Applied(operations)) => return Ok(operations),
@@ -110,10 +110,10 @@ impl Session {
                     self.shared.store.lock().clear_doubt();
                     return Err(failure);
                 }
-                Err(_) => return Err(failure.and(IN_DOUBT)),
+                Err(_) => return Err(failure.with_note(IN_DOUBT)),
             }
             if !pace.goes_on(&failure, "commit") {
-                return Err(failure.and("It was not applied, or can safely be sent again."));
+                return Err(failure.with_note("It was not applied, or can safely be sent again."));
             }
             in_doubt = true;
         }

@@ -228,7 +228,7 @@ impl NewComponents<'_> {
                 "cannot create a component from {path}: {error}; if the file is not on this \
                  machine, use `Target::Elsewhere`"
             );
-            Error::new(kind, message).because(error)
+            Error::new(kind, message).with_source(error)
         })?;
         if !found.is_file() && !found.is_dir() {
             let message = format!("{path} is not a file, so it cannot be a component");

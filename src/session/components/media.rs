@@ -153,7 +153,7 @@ impl Session {
             "version_id": version.map(Entity::id),
             "keep_original": keep_original,
         }))?;
-        self.job(&reply["job_id"], format_args!("encodes {component}"))
+        self.job(reply.get("job_id"), format_args!("encodes {component}"))
     }
 
     /// Requests a signed URL for the upload of a component's data, for programs that upload
@@ -173,13 +173,14 @@ impl Session {
         file_size: u64,
         checksum: Option<&str>,
     ) -> Result<Json> {
-        self.call_one(json!({
+        let reply = self.call_one(json!({
             "action": "get_upload_metadata",
             "component_id": component_id,
             "file_name": file_name,
             "file_size": file_size,
             "checksum": checksum,
-        }))
+        }))?;
+        Ok(reply.into_json())
     }
 }
 

@@ -372,10 +372,14 @@ impl SessionBuilder {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        let event_hub = hub_for(&config, dialer);
         let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
-        let api = Arc::new(Api::new(config, transport));
+        let mut api = Api::new(config, transport);
         let (server_information, mut schema) = introduce(&api)?;
+        if let Some(name) = server_information.username() {
+            api.set_user(name);
+        }
+        let event_hub = hub_for(api.config(), dialer);
+        let api = Arc::new(api);
         let weak = WeakSession::default();
         let host = plugin::Host {
             hub: &event_hub,

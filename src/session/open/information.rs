@@ -1,4 +1,4 @@
-//! What a server says about itself.
+//! The information that a server gives about itself.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 
-/// The oldest server that works (WIRE.md, Actions).
-const OLDEST: (u64, u64, u64) = (3, 3, 11);
+/// The oldest version that works (WIRE.md, Actions).
+const MIN_VERSION: (u64, u64, u64) = (3, 3, 11);
 
-/// What a server says about itself: version, schema hash, storage scenario and more.
+/// The information that a server gives about itself: version, schema hash, storage scenario and more.
 #[derive(Clone, PartialEq)]
 pub struct ServerInformation(Map<String, Json>);
 
 impl Session {
-    /// What the server said about itself when the session was opened.
+    /// The server's information about itself, as of when the session was opened.
     pub fn server_information(&self) -> &ServerInformation {
         &self.shared.server_information
     }
@@ -25,14 +25,14 @@ impl ServerInformation {
     pub(crate) fn new(reply: Json) -> Result<Self> {
         match reply {
             Json::Object(map) => Ok(Self(map)),
-            other => Err(Error::new(
+            _ => Err(Error::new(
                 ErrorKind::BadResponse,
-                format!("the server described itself with {other} instead of an object"),
+                "the server's information about itself is not an object",
             )),
         }
     }
 
-    /// The server's version, such as `4.13.8`, or `dev`.
+    /// The server's version, such as `4.13.8` or `dev`.
     pub fn version(&self) -> Option<&str> {
         self.0.get("version").and_then(Json::as_str)
     }
@@ -42,13 +42,17 @@ impl ServerInformation {
         self.0.get("schema_hash").and_then(Json::as_str)
     }
 
-    /// Whether the server's date-times are UTC. On those that do not support time zones they are
-    /// the server's local time.
+    /// Whether the server's date-times are in UTC; else they are in the server's local time.
     pub fn is_timezone_support_enabled(&self) -> bool {
         self.0.get("is_timezone_support_enabled") == Some(&Json::Bool(true))
     }
 
-    /// Anything else that the server said, by its name on the wire.
+    /// The name of the user, as the server spells it.
+    pub(super) fn username(&self) -> Option<&str> {
+        self.0.get("user_information")?.get("username")?.as_str()
+    }
+
+    /// Any other member, by its name in the protocol.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)
     }
@@ -56,17 +60,17 @@ impl ServerInformation {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`] if the version is missing or too old. A version that is no
-    /// number, such as `dev`, is taken to be new.
+    /// number, such as `dev`, counts as new.
     pub(crate) fn check_version(&self) -> Result<()> {
-        let (a, b, c) = OLDEST;
+        let (a, b, c) = MIN_VERSION;
         let version = self.version().ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
-                "the server does not tell its version; is it an ftrack server?",
+                "the server does not report its version; check that it is an ftrack server",
             )
         })?;
         match numbers(version) {
-            Some(found) if found < OLDEST => Err(Error::new(
+            Some(found) if found < MIN_VERSION => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("the server has version {version}; {a}.{b}.{c} or newer is needed"),
             )),
@@ -86,7 +90,7 @@ fn numbers(version: &str) -> Option<(u64, u64, u64)> {
     Some((next()?, next()?, next()?))
 }
 
-/// Names what is of use in a log; the rest may be long.
+/// Only what is useful in a log; the rest may be long.
 impl fmt::Debug for ServerInformation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerInformation")

@@ -17,7 +17,14 @@ pub(super) fn introduce(api: &Api) -> Result<(ServerInformation, Schema)> {
         return introduce_offline(file.as_deref());
     }
     let ask_both = !file.as_ref().is_some_and(|file| file.exists());
-    let mut actions = vec![json!({"action": "query_server_information"})];
+    let values = [
+        "version",
+        "schema_hash",
+        "is_timezone_support_enabled",
+        "storage_scenario",
+        "user_information",
+    ];
+    let mut actions = vec![json!({"action": "query_server_information", "values": values})];
     if ask_both {
         actions.push(json!({"action": "query_schemas"}));
     }

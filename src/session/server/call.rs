@@ -1,15 +1,16 @@
 //! The raw protocol.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 
 use crate::session::ServerInformation;
 
 impl Session {
-    /// Sends actions as they are, in one request and one transaction, and answers with the
-    /// server's reply to each. Entities in the replies are not taken into the session.
+    /// Sends actions as they are, in one request and one transaction, and returns the server's reply to
+    /// each. Entities in the replies are not merged into the session. The replies take at most twice
+    /// the memory of [`Network::max_response`](crate::config::Network::max_response).
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -25,26 +26,81 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The server's failure under its kind, or what kept its answer from arriving.
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything, and an action may
+    /// - [`ErrorKind::BadResponse`] if there is not one reply for each action, or they are too large
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like without a response: actions
+    ///   that change something may have been applied
+    /// - the server's own failure under its kind: nothing was applied
     pub fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.shared.api.call(actions)
     }
 
-    /// The reply to one action that older servers do not know.
-    pub(crate) fn call_one(&self, action: Json) -> Result<Json> {
-        let replies = self.call_if_supported(&[action])?;
-        Ok(replies.into_iter().next().unwrap_or_default())
+    /// Sends one action that older servers do not know.
+    pub(crate) fn call_one(&self, action: Json) -> Result<Reply> {
+        let mut replies = self.call_if_supported(&[action])?;
+        Ok(replies.pop().expect("there is a reply for each action"))
     }
 
-    /// [`call`](Self::call) for actions that older servers do not know.
-    pub(crate) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Json>> {
-        self.call(actions).map_err(|error| match error.kind() {
+    /// [`call`](Self::call) for actions that older servers do not know, whose replies are objects.
+    pub(crate) fn call_if_supported(&self, actions: &[Json]) -> Result<Vec<Reply>> {
+        let replies = self.call(actions).map_err(|error| match error.kind() {
             ErrorKind::Unsupported => {
                 let version = ServerInformation::version(self.server_information());
                 let version = version.unwrap_or("unknown");
-                error.and(&format!("The server has version {version}; update it."))
+                error.with_note(&format!("The server has version {version}; update it."))
             }
             _ => error,
+        })?;
+        let pairs = actions.iter().zip(replies);
+        pairs
+            .map(|(action, reply)| Reply::new(action, reply))
+            .collect()
+    }
+}
+
+/// The reply to a single action: an object, whose members are checked where they are read.
+pub(crate) struct Reply {
+    action: String,
+    members: Map<String, Json>,
+}
+
+impl Reply {
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadResponse`] if it is not an object
+    fn new(action: &Json, reply: Json) -> Result<Self> {
+        let action = action.get("action").and_then(Json::as_str);
+        let action = action.unwrap_or("an action").to_owned();
+        match reply {
+            Json::Object(members) => Ok(Self { action, members }),
+            _ => {
+                let message = format!("the server's reply to {action} is not an object");
+                Err(Error::new(ErrorKind::BadResponse, message))
+            }
+        }
+    }
+
+    pub(crate) fn into_json(self) -> Json {
+        Json::Object(self.members)
+    }
+
+    /// The member of this name; null if there is none.
+    pub(crate) fn get(&self, name: &str) -> &Json {
+        self.members.get(name).unwrap_or(&Json::Null)
+    }
+
+    /// The member of this name, removed; null if there is none.
+    pub(crate) fn take(&mut self, name: &str) -> Json {
+        self.members.remove(name).unwrap_or_default()
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadResponse`] if there is no text of this name
+    pub(crate) fn text(&self, name: &str) -> Result<&str> {
+        self.get(name).as_str().ok_or_else(|| {
+            let message = format!("the server's reply to {} has no {name}", self.action);
+            Error::new(ErrorKind::BadResponse, message)
         })
     }
 }

@@ -45,11 +45,7 @@ impl Session {
             action["entity_key"] = entity.key().parts().collect::<Vec<_>>().into();
         }
         let reply = self.call_one(action)?;
-        let url = reply["widget_url"].as_str();
-        url.map(str::to_owned).ok_or_else(|| {
-            let message = format!("the server answered without an address of the widget {name:?}");
-            Error::new(ErrorKind::BadResponse, message)
-        })
+        reply.text("widget_url").map(str::to_owned)
     }
 
     /// Resets something on the server, `reset_type` says what, and answers with what the server
@@ -89,11 +85,12 @@ impl Session {
     pub fn delayed_job(&self, job_type: &str) -> Result<Entity> {
         // The reply holds the job as an entity (WIRE.md, Actions).
         let data = self.data_of(json!({ "action": "delayed_job", "job_type": job_type }))?;
-        self.job(&data["id"], format_args!("does {job_type:?}"))
+        let id = data.get("id").unwrap_or(&Json::Null);
+        self.job(id, format_args!("does {job_type:?}"))
     }
 
     fn data_of(&self, action: Json) -> Result<Json> {
-        Ok(self.call_one(action)?["data"].take())
+        Ok(self.call_one(action)?.take("data"))
     }
 
     /// The job in which the server does something.
@@ -133,7 +130,7 @@ impl Entity {
     pub fn reset_api_key(&self) -> Result<ApiKey> {
         self.check_type("User")?;
         let reply = self.session().reset_remote("api_key", Some(self))?;
-        let key = reply["api_key"].as_str().map(ApiKey::new);
+        let key = reply.get("api_key").and_then(Json::as_str).map(ApiKey::new);
         // What the server said instead stays unsaid: a part of it may be the key.
         key.ok_or_else(|| {
             let message = format!("the server answered without the new API key of {self}");

@@ -1,0 +1,165 @@
+//! A hostile HTTP server: every way to respond wrongly, for every operation of a session. None panics,
+//! waits longer than its limit, shows the key, takes nonsense for success, or leaves the session
+//! unusable. `docs/RELIABILITY.md` has the outcomes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "hostile_http/modes.rs"]
+mod modes;
+#[path = "hostile_http/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftrack_api::config::{Network, Retry, SchemaCache};
+use ftrack_api::session::JOB_SYNC_USERS_LDAP;
+use ftrack_api::{Result, Session, SessionBuilder, data};
+use ftrack_emulator::Emulator;
+use modes::{BOMB, KEY, MODES, REFUSALS};
+use serde_json::json;
+use server::Hostile;
+
+const BEGIN: &str = "<!-- what follows is written by tests/hostile_http.rs -->\n";
+const END: &str = "<!-- what precedes was written by tests/hostile_http.rs -->\n";
+/// How long a request may take, and the most bytes of a response.
+const TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_RESPONSE: u64 = 8 << 20;
+/// No operation sends more than two requests; a busy machine is slow.
+const LIMIT: Duration = Duration::from_secs(30);
+
+type Operation = fn(&Session) -> Result<()>;
+
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("query", |session| {
+        session.query("select name from Task")?.all().map(drop)
+    }),
+    ("count", |session| session.query("Task")?.count().map(drop)),
+    ("rows", |session| {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            #[allow(dead_code, reason = "read by serde")]
+            name: String,
+        }
+        let rows = session.query("select name from Task")?.rows::<Row>();
+        rows.collect::<Result<Vec<_>>>().map(drop)
+    }),
+    ("call", |session| {
+        let action = json!({ "action": "query", "expression": "select name from Project" });
+        session.call(&[action]).map(drop)
+    }),
+    ("job", |session| {
+        session.delayed_job(JOB_SYNC_USERS_LDAP).map(drop)
+    }),
+    ("commit", |session| {
+        session.create("User", data! { "username": "hostile", "is_active": true })?;
+        session.commit()
+    }),
+];
+
+fn builder(server: &Emulator, hostile: &Hostile) -> SessionBuilder {
+    Session::builder()
+        .server_url(hostile.url.as_str())
+        .api_key(server.api_key())
+        .api_user(server.api_user())
+        // The key that responses name: not the session's own, which the emulator has made.
+        .header("x-studio", KEY)
+        .schema_cache(SchemaCache::Off)
+        .timeout(TIMEOUT)
+        .retry(Retry::off())
+        .network(Network::new().max_response(MAX_RESPONSE))
+}
+
+/// What the operation comes to. It shows no secret and ends in time.
+fn outcome(name: &str, work: impl FnOnce() -> Result<()>) -> String {
+    let started = Instant::now();
+    let result = work();
+    assert!(started.elapsed() < LIMIT, "{name}: {:?}", started.elapsed());
+    match result {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => {
+            let text = format!("{error}\n{error:?}\n{error:#?}");
+            assert!(!text.contains(&KEY[..12]), "{name}: {text}");
+            assert!(text.len() < 8000, "{name}: {} bytes", text.len());
+            format!("**{:?}**", error.kind())
+        }
+    }
+}
+
+/// The outcomes of one mode, on a server of its own.
+fn line(mode: &str, respond: server::Respond) -> String {
+    let server = Emulator::builder().tasks(5).start().unwrap();
+    let hostile = Hostile::before(server.url().trim_start_matches("http://").parse().unwrap());
+    let chosen = Some((respond, !REFUSALS.contains(&mode)));
+    let mut cells = Vec::new();
+    for (name, operation) in OPERATIONS {
+        hostile.set(None);
+        let session = builder(&server, &hostile).open().unwrap();
+        let made = "User where username is hostile";
+        hostile.set(chosen);
+        let cell = outcome(&format!("{mode}, {name}"), || operation(&session));
+        hostile.set(None);
+        // The session goes on, and a commit happens once.
+        assert!(session.query("Task").unwrap().first().unwrap().is_some());
+        if *name == "commit" {
+            session.commit().unwrap();
+            assert!(session.recorded_operations().is_empty());
+            let made = session.query(made).unwrap().all().unwrap();
+            assert_eq!(made.len(), 1, "{mode}: {cell}");
+        }
+        cells.push(cell);
+    }
+    hostile.set(chosen);
+    cells.push(outcome(&format!("{mode}, open"), || {
+        builder(&server, &hostile).open().map(drop)
+    }));
+    format!("| {mode} | {} |", cells.join(" | "))
+}
+
+/// `FTRACK_GENERATE=1 cargo test --test hostile_http` writes the table anew.
+#[test]
+fn the_table_is_up_to_date() {
+    // Compressing it takes longer than a request may.
+    LazyLock::force(&BOMB);
+    let names: Vec<_> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+    let mut table = vec![
+        format!(
+            "| the server responds with | {} | open |",
+            names.join(" | ")
+        ),
+        format!("|---|{}", "---|".repeat(names.len() + 1)),
+    ];
+    for some in MODES.chunks(8) {
+        table.extend(thread::scope(|scope| {
+            let lines = some
+                .iter()
+                .map(|(mode, respond)| scope.spawn(move || line(mode, *respond)));
+            let lines: Vec<_> = lines.collect();
+            lines
+                .into_iter()
+                .map(|line| {
+                    line.join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect::<Vec<_>>()
+        }));
+    }
+    let table = table.join("\n") + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md");
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("\r\n", "\n");
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (kept, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("FTRACK_GENERATE").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    let differences: Vec<_> = table.lines().filter(|line| !kept.contains(line)).collect();
+    assert!(
+        kept == table,
+        "docs/RELIABILITY.md differs; set FTRACK_GENERATE=1 to renew it:\n{}",
+        differences.join("\n")
+    );
+}
