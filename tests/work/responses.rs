@@ -197,7 +197,7 @@ fn is_confirmation(body: &[u8], genuine: &[Json]) -> bool {
             let action = reply.get("action");
             let is_failure = reply.get("exception").is_some_and(|one| !one.is_null());
             !is_failure
-                && action.is_none_or(|action| *action == expected["action"])
+                && action.is_none_or(|action| action.is_null() || *action == expected["action"])
                 && match &reply.get("data") {
                     Some(Json::Bool(true)) => expected["data"] == true,
                     Some(Json::Object(_)) => {
