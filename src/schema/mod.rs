@@ -192,6 +192,18 @@ impl Schema {
         Ok(())
     }
 
+    /// Whether an entity of one type may be referred to as one of the other: one is a kind of the
+    /// other, under its own name or the one that older clients use for it.
+    pub(crate) fn are_related(&self, one: &str, other: &str) -> bool {
+        let is_kind = |one: &str, other: &str| {
+            self.is_kind_of(one, other)
+                || (self.types.iter())
+                    .filter(|base| base.alias() == Some(other))
+                    .any(|base| self.is_kind_of(one, base.name()))
+        };
+        is_kind(one, other) || is_kind(other, one)
+    }
+
     pub(crate) fn find(&self, name: &str) -> Option<&EntityType> {
         self.type_ids.get(name).map(|&id| self.by_id(id))
     }

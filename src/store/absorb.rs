@@ -1,6 +1,7 @@
 //! Merges the rows of a response into the records.
 
-use crate::value::Slot;
+use crate::schema::NameId;
+use crate::value::{HashSet, Slot};
 use crate::wire::{Row, Rows};
 
 use super::attributes::Attributes;
@@ -25,6 +26,7 @@ impl Store {
                     return place;
                 }
                 let place = self.find_or_insert(row.entity_type, &row.key);
+                self.correct_type(place, row.entity_type);
                 // Some are missing: optimised away, or changed twice.
                 let ahead = expected.iter().take(8);
                 if let Some(passed) = ahead.copied().position(|next| next == place) {
@@ -51,6 +53,40 @@ impl Store {
         places
     }
 
+    /// Removes references that contradict a foreign key that has just arrived without them, and the
+    /// other way round: the two are one fact.
+    fn drop_contradicted(&mut self, place: u32, arrived: &[NameId]) {
+        let schema = self.schema.clone();
+        let entity_type = schema.by_id(self.record(place).entity_type);
+        let mut contradicted = HashSet::default();
+        for name in arrived {
+            let attribute = entity_type.by_id(*name);
+            let other = attribute.and_then(|one| schema.counterpart(entity_type, one));
+            let Some(other) = other.filter(|other| !arrived.contains(&other.id())) else {
+                continue;
+            };
+            let remote = &self.record(place).remote;
+            let (new, old) = (
+                remote.get(&self.shapes, *name),
+                remote.get(&self.shapes, other.id()),
+            );
+            let agree = match (new, old) {
+                (_, None) | (Some(Slot::Null), Some(Slot::Null)) => true,
+                (Some(Slot::Link(target)), Some(Slot::Text(id)))
+                | (Some(Slot::Text(id)), Some(Slot::Link(target))) => {
+                    self.record(*target).key.parts() == std::slice::from_ref(id)
+                }
+                _ => false,
+            };
+            if !agree {
+                contradicted.insert(other.id());
+            }
+        }
+        if !contradicted.is_empty() {
+            self.invalidate_names(place, &contradicted);
+        }
+    }
+
     /// Whether the row is about the record at `place`. This avoids a look-up in the index of all keys,
     /// which is seldom in the processor's cache.
     fn is_at(&self, row: &Row, place: u32) -> bool {
@@ -66,7 +102,7 @@ impl Store {
         place: u32,
         row: &Row,
         shape: u32,
-        names: &[crate::schema::NameId],
+        names: &[NameId],
         values: impl Iterator<Item = Slot>,
     ) {
         let record = &mut self.records[place as usize];
@@ -81,6 +117,7 @@ impl Store {
         } else {
             let values = names.iter().copied().zip(values);
             record.remote.merge(&mut self.shapes, values);
+            self.drop_contradicted(place, names);
         }
     }
 }

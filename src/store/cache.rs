@@ -7,7 +7,7 @@ use crate::schema::{Attribute, AttributeKind, NameId, TypeId};
 use crate::value::{EntityKey, HashMap, HashSet, Key, Slot, Value};
 use crate::wire::{EntityDelta, Rows};
 
-use super::{Life, Store};
+use super::{Life, Stale, Store};
 
 /// When each record was last used, counted in uses of the store.
 #[derive(Default)]
@@ -153,9 +153,14 @@ impl Store {
     /// Invalidates all values of an entity, so that the next read fetches them.
     pub(crate) fn invalidate(&mut self, entity: &EntityKey) {
         if let Some(place) = self.find_key(entity) {
-            self.leave_group(place);
-            self.records[place as usize].remote = super::Attributes::default();
+            self.invalidate_at(place);
         }
+    }
+
+    pub(super) fn invalidate_at(&mut self, place: u32) {
+        self.invalidations += 1;
+        self.leave_group(place);
+        self.records[place as usize].remote = super::Attributes::default();
     }
 
     /// Marks an entity as missing that another session has deleted. With uncommitted changes it is only
@@ -276,6 +281,20 @@ impl Store {
         }
     }
 
+    /// What a commit made stale, for the cache: attributes, and entities that may be deleted.
+    pub(crate) fn deltas_of(&self, stale: &Stale) -> (Vec<EntityDelta>, Vec<(TypeId, Key)>) {
+        let known = |place: &u32| self.records.get(*place as usize);
+        let deltas = stale.attributes.iter().filter_map(|(place, names)| {
+            let record = known(place)?;
+            let mut delta = EntityDelta::new(record.entity_type, record.key.clone());
+            delta.stale.extend(names);
+            Some(delta)
+        });
+        let entities = stale.entities.iter().filter_map(known);
+        let entities = entities.map(|record| (record.entity_type, record.key.clone()));
+        (deltas.collect(), entities.collect())
+    }
+
     fn target(&self, place: u32) -> (TypeId, &Key) {
         let record = self.record(place);
         (record.entity_type, &record.key)
@@ -302,7 +321,7 @@ impl Store {
 
     /// The remote target of a reference, and the one with this new value. `name` is that of the
     /// reference or of its foreign key.
-    fn referred(&mut self, place: u32, name: &str, new: &Value) -> Vec<u32> {
+    pub(super) fn referred(&mut self, place: u32, name: &str, new: &Value) -> Vec<u32> {
         let schema = self.schema.clone();
         let entity_type = schema.by_id(self.type_of(place));
         let attribute = schema.name_id(name).and_then(|id| entity_type.by_id(id));

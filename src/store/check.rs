@@ -116,9 +116,7 @@ pub(super) fn check(
         }
         (_, value) => value,
     };
-    let is_kind = |key: &EntityKey, target: &str| {
-        schema.is_kind_of(key.entity_type(), target) || schema.is_kind_of(target, key.entity_type())
-    };
+    let is_kind = |key: &EntityKey, target: &str| schema.are_related(key.entity_type(), target);
     let fits = match (attribute.kind(), &value) {
         (Kind::Number | Kind::Variable, Value::Number(number)) => number.is_finite(),
         (_, Value::Null)

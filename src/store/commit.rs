@@ -8,7 +8,7 @@ use crate::value::Slot;
 use crate::wire::Rows;
 
 use super::attributes::Attributes;
-use super::{Life, Store};
+use super::{Life, Stale, Store};
 
 /// The operations that a commit is sending.
 pub(super) struct InFlight {
@@ -119,23 +119,27 @@ impl Store {
     }
 
     /// Ends a commit that was applied; `rows` are those of the response.
-    pub(crate) fn commit_succeeded(&mut self, rows: Rows) {
+    /// Returns what it made stale.
+    pub(crate) fn commit_succeeded(&mut self, rows: Rows) -> Stale {
         let Some(InFlight {
             operations, notes, ..
         }) = self.in_flight.take()
         else {
-            return;
+            return Stale::default();
         };
+        let stale = self.stale_after(&operations, &notes);
+        let mut created = Vec::new();
         let mut sent: Vec<u32> = Vec::with_capacity(notes.len());
         for (operation, note) in operations.iter().zip(&notes) {
-            let place = self.place_of(operation, note);
-            self.invalidate_stale_collections(place, operation);
-            let Some(place) = place else {
+            let Some(place) = self.place_of(operation, note) else {
                 continue;
             };
             sent.push(place);
             match operation {
-                Operation::Create { .. } => self.set_life(place, Life::Created, Life::Persisted),
+                Operation::Create { .. } => {
+                    created.push(place);
+                    self.set_life(place, Life::Created, Life::Persisted);
+                }
                 Operation::Delete { .. } => {
                     if let Some(deleted) = self.deleted_under_key_of(place) {
                         self.mark_missing(deleted);
@@ -149,7 +153,12 @@ impl Store {
             self.tidy(place);
         }
         sent.dedup();
+        self.apply_stale(&stale);
         self.absorb_expecting(rows, &sent);
+        let by_response = self.stale_after_response(&created);
+        self.apply_stale(&by_response);
+        self.apply_echoed(&stale);
+        stale.with(by_response)
     }
 
     /// Discards every operation and every local value. Entities that were never committed become
@@ -178,7 +187,7 @@ impl Store {
 
     /// The present place of an operation's entity. The place at which it was recorded is tried first,
     /// because the index of all keys is large and seldom in the processor's cache.
-    fn place_of(&self, operation: &Operation, note: &Note) -> Option<u32> {
+    pub(super) fn place_of(&self, operation: &Operation, note: &Note) -> Option<u32> {
         let entity = operation.entity();
         let is_unchanged = self.records.get(note.place as usize).is_some_and(|record| {
             matches!(record.state, Life::Persisted | Life::Created)
@@ -240,14 +249,6 @@ impl Store {
         }
     }
 
-    /// Invalidates loaded collections that an operation on a member has changed, such as the children
-    /// of the parent of a new entity.
-    fn invalidate_stale_collections(&mut self, place: Option<u32>, operation: &Operation) {
-        for owner in self.owners(place, operation) {
-            self.invalidate_collections(owner, operation.entity().entity_type());
-        }
-    }
-
     /// The places that single references of this entity lead to.
     pub(super) fn linked(&self, place: u32) -> Vec<u32> {
         let record = self.record(place);
@@ -262,6 +263,7 @@ impl Store {
     }
 
     pub(super) fn invalidate_collections(&mut self, owner: u32, member: &str) {
+        self.invalidations += 1;
         let schema = self.schema.clone();
         let record = &mut self.records[owner as usize];
         let entity_type = schema.by_id(record.entity_type);

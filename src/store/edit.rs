@@ -342,7 +342,9 @@ impl Store {
         attribute: &Attribute,
     ) -> Result<()> {
         let is_new = self.record(place).state == Life::Created;
-        let in_key = entity_type.primary_key_ids().contains(&attribute.id());
+        let counterpart = self.schema.counterpart(entity_type, attribute);
+        let is_in_key = |one: &Attribute| entity_type.primary_key_ids().contains(&one.id());
+        let in_key = is_in_key(attribute) || counterpart.is_some_and(is_in_key);
         if in_key || (!attribute.is_mutable() && !is_new) {
             let name = attribute.name();
             return Err(Error::new(

@@ -16,6 +16,7 @@ mod peers;
 mod read;
 mod scope;
 mod shapes;
+mod stale;
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -35,10 +36,10 @@ use paths::Paths;
 use peers::Groups;
 use shapes::Shapes;
 
-pub(crate) use cache::Effects;
 pub(crate) use peers::Fetch;
 pub(crate) use read::Read;
 pub(crate) use scope::Mark;
+pub(crate) use stale::{CONFIGURATION, Stale};
 
 /// Every entity that a session knows, and the operations that are not committed.
 pub(crate) struct Store {
@@ -66,6 +67,8 @@ pub(crate) struct Store {
     sent_before: u64,
     /// How many records were ever made, so that a scope can tell its records from older ones.
     made: u64,
+    /// How often values were invalidated, so that a read can tell that this happened meanwhile.
+    invalidations: u64,
     /// When records were last used, if their number is limited.
     recency: Option<cache::Recency>,
 }
@@ -137,6 +140,7 @@ impl Store {
             recorded: 0,
             sent_before: 0,
             made: 0,
+            invalidations: 0,
             recency: None,
         }
     }
@@ -284,26 +288,34 @@ impl Store {
 
     /// Replaces a base type, which references may name (`Context`), by the concrete one.
     fn refine_type(&mut self, place: u32, entity_type: TypeId) {
+        let known = self.record(place).entity_type;
+        let name = |id: TypeId| self.schema.by_id(id).name();
+        if known != entity_type && self.schema.is_kind_of(name(entity_type), name(known)) {
+            self.set_type(place, entity_type);
+        }
+    }
+
+    /// Takes over the type that the server gives, unless it is a base type of the known one. A
+    /// reference may have named an older client's type: `Task` for any typed context.
+    fn correct_type(&mut self, place: u32, entity_type: TypeId) {
+        let known = self.record(place).entity_type;
+        let name = |id: TypeId| self.schema.by_id(id).name();
+        if known != entity_type && !self.schema.is_kind_of(name(known), name(entity_type)) {
+            self.set_type(place, entity_type);
+        }
+    }
+
+    fn set_type(&mut self, place: u32, entity_type: TypeId) {
         let record = &mut self.records[place as usize];
-        let is_base = record.entity_type != entity_type
-            && self.schema.is_kind_of(
-                self.schema.by_id(entity_type).name(),
-                self.schema.by_id(record.entity_type).name(),
-            );
-        if is_base {
-            record.entity_type = entity_type;
-            if let Some(handle) = record.handle.upgrade() {
-                handle.entity_type.store(entity_type.0, Ordering::Relaxed);
-            }
+        record.entity_type = entity_type;
+        if let Some(handle) = record.handle.upgrade() {
+            handle.entity_type.store(entity_type.0, Ordering::Relaxed);
         }
     }
 
     fn same_family(&self, one: TypeId, other: TypeId) -> bool {
         let schema = &self.schema;
-        let (one_name, other_name) = (schema.by_id(one).name(), schema.by_id(other).name());
-        one == other
-            || schema.is_kind_of(one_name, other_name)
-            || schema.is_kind_of(other_name, one_name)
+        one == other || schema.are_related(schema.by_id(one).name(), schema.by_id(other).name())
     }
 
     /// The public form of a value.

@@ -33,6 +33,7 @@ impl Store {
         if evicted.is_empty() {
             return;
         }
+        self.invalidations += 1;
         for &place in evicted {
             self.leave_group(place);
             self.unindex(place);
@@ -53,6 +54,7 @@ impl Store {
     /// Invalidates every value, and evicts every entity without a live handle.
     pub(crate) fn invalidate_all(&mut self) {
         self.evict_since(Mark(0));
+        self.invalidations += 1;
         for (_, record) in &mut self.records {
             record.remote = super::Attributes::default();
         }

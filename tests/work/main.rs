@@ -5,7 +5,9 @@
 mod collections;
 mod commits;
 mod custom_attributes;
+mod deletions;
 mod ensure;
+mod freshness;
 mod reading;
 mod responses;
 mod sessions;

@@ -268,13 +268,13 @@ fn reading_several_attributes_fails_like_reading_one() {
     assert_eq!(name, task.get::<String>("name").unwrap());
     assert_eq!(bid, task.get::<f64>("bid").unwrap());
 
-    // The server has it no more, or does not answer.
+    // It was deleted by another session: that is known from then on, and changes are refused.
     let other = studio.other();
     other.delete(&task).unwrap();
     other.commit().unwrap();
     assert_eq!(kind(["description", "sort"]), ErrorKind::NotFound);
-    session.delete(&task).unwrap();
-    session.commit().unwrap();
+    let error = session.delete(&task).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(kind(["priority_id", "sort"]), ErrorKind::NotFound);
     session.close();
     let error = another.get_many::<Two>(["type_id", "end_date"]);

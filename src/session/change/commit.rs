@@ -9,8 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Session, Shared};
 use crate::lock::MutexGuard;
 use crate::operation::{Operation, optimise, resolve};
-use crate::store::{Effects, Store};
-use crate::value::EntityKey;
+use crate::schema::TypeId;
+use crate::store::{CONFIGURATION, Store};
+use crate::value::{EntityKey, Key};
 use crate::wire::{EntityDelta, Rows, check_commit, decode, deltas_in, encode_commit};
 
 use super::blame::blame;
@@ -249,6 +250,11 @@ fn may_still_be_applied(failure: &Error) -> bool {
     failure.leaves_doubt() && (is_gateway_timeout || kinds.contains(&failure.kind()))
 }
 
+/// Whether an operation changes which custom attributes exist.
+fn configures(operation: &Operation) -> bool {
+    operation.entity().entity_type() == CONFIGURATION
+}
+
 impl Shared {
     /// Begins the first commit in doubt as a commit, so that no other thread touches it.
     fn begin_reconciliation(&self, pace: &Pace<'_>) -> Result<Option<Arc<Vec<Operation>>>> {
@@ -294,13 +300,18 @@ impl Shared {
         };
         let mut store = self.store.lock();
         let operations = store.operations_in_flight();
+        if rows.is_some() && operations.iter().any(configures) {
+            *self.custom_attributes.lock() = None;
+        }
         match rows {
             Some(rows) if has_cache => {
                 let effects = store.effects(&operations);
                 drop(operations);
-                store.commit_succeeded(rows);
-                let known = [store.known_after(&effects), answered];
-                CommitNews::Committed { effects, known }
+                let stale = store.commit_succeeded(rows);
+                let (stale, deleted) = store.deltas_of(&stale);
+                let known = [stale, store.known_after(&effects), answered];
+                let deleted = deleted.into_iter().chain(effects.deleted).collect();
+                CommitNews::Committed { known, deleted }
             }
             Some(rows) => {
                 store.commit_succeeded(rows);
@@ -322,9 +333,9 @@ impl Shared {
     fn tell_cache(&self, news: &CommitNews) {
         match news {
             CommitNews::Nothing => {}
-            CommitNews::Committed { effects, known } => {
+            CommitNews::Committed { known, deleted } => {
                 known.iter().for_each(|known| self.write_to_cache(known));
-                self.remove_from_cache(&effects.deleted);
+                self.remove_from_cache(deleted);
             }
             CommitNews::InDoubt(operations, moved) => {
                 self.write_to_cache(moved);
@@ -343,9 +354,9 @@ impl Shared {
 enum CommitNews {
     Nothing,
     Committed {
-        effects: Effects,
-        /// What the commit set, then what the server responded.
-        known: [Vec<EntityDelta>; 2],
+        /// What became stale, then what the commit set, then what the server responded.
+        known: [Vec<EntityDelta>; 3],
+        deleted: Vec<(TypeId, Key)>,
     },
     /// These operations may have been applied, and these collections may have changed.
     InDoubt(Arc<Vec<Operation>>, Vec<EntityDelta>),

@@ -39,7 +39,11 @@ impl Session {
             return Ok(Some(found));
         }
         let statement = by_keys(entity_type, entity_type.name(), std::slice::from_ref(&key));
-        self.query(statement)?.first()
+        let found = self.query(statement)?.first()?;
+        if found.is_none() {
+            self.mark_missing(std::slice::from_ref(&key), &[]);
+        }
+        Ok(found)
     }
 
     /// The user that the session works as, with one request unless it is known already.

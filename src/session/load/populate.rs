@@ -1,6 +1,6 @@
 //! Loading attributes: ahead, or when they are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::config::Populate;
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::schema::EntityType;
 use crate::store::{EntityState, Fetch, Handle, Read};
-use crate::value::{EntityKey, Paths, Value};
+use crate::value::{EntityKey, Key, Paths, Value};
 
 use super::get::by_keys;
 
@@ -125,8 +125,10 @@ impl Session {
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Option<Value>> {
         let mut looked: Option<Missing> = None;
         let mut asked: Option<Missing> = None;
+        let mut asked_after = 0;
         loop {
             let mut store = self.shared.store.lock();
+            let invalidations = store.invalidations();
             let missing = match store.read(place, path)? {
                 Read::Known(value) => return Ok(Some(value)),
                 Read::NotSet => return Ok(None),
@@ -144,7 +146,9 @@ impl Session {
                 }
                 Populate::Peers | Populate::One => {}
             }
-            if asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
+            // Another thread may have invalidated the value between the fetch and this read.
+            let is_valid = asked_after == invalidations;
+            if is_valid && asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
                 return Err(self.no_answer(&self.key_of(&missing.entity), &missing.path));
             }
             let peers = mode == Populate::Peers;
@@ -156,7 +160,7 @@ impl Session {
                 continue;
             }
             self.fetch_missing(place, &missing.path, peers)?;
-            asked = Some(missing);
+            (asked, asked_after) = (Some(missing), invalidations);
         }
     }
 
@@ -270,9 +274,21 @@ impl Session {
     ) -> Result<()> {
         for keys in keys.chunks(MAX_KEYS_PER_REQUEST) {
             let statement = by_keys(entity_type, entity_type.name(), keys).fields(paths);
-            self.query(statement)?.all()?;
+            let found = self.query(statement)?.all()?;
+            if found.len() < keys.len() {
+                self.mark_missing(keys, &found);
+            }
         }
         Ok(())
+    }
+
+    /// Marks those of the entities with these keys as missing that the server did not return.
+    pub(crate) fn mark_missing(&self, keys: &[EntityKey], found: &[Entity]) {
+        let found: HashSet<&Key> = found.iter().map(|one| &one.handle.key).collect();
+        let missing = keys.iter().filter(|key| !found.contains(key.key()));
+        let missing: Vec<EntityKey> = missing.cloned().collect();
+        self.shared.store.lock().not_found(&missing);
+        self.remove_from_cache(&missing);
     }
 
     pub(crate) fn not_loaded(&self, entity: &EntityKey, path: &str) -> Error {
@@ -289,7 +305,10 @@ impl Session {
         self.remove_from_cache(std::slice::from_ref(entity));
         Error::new(
             ErrorKind::NotFound,
-            format!("the server gave no {path:?} for {entity}; it may have been deleted"),
+            format!(
+                "the server returned no {path:?} for {entity}: the entity has been deleted, or the \
+                 user may not read it"
+            ),
         )
     }
 }
