@@ -179,6 +179,45 @@ impl Pages {
         Some(statement)
     }
 
+    /// The next statements to send together, at most `count`: they assume that every page but the
+    /// last is full. There is one only if a page begins where the rows of the page before end, as
+    /// in [`stable`](Self::stable) paging.
+    ///
+    /// Report the pages to [`received`](Self::received) in order. A page is part of the result only
+    /// if its statement is what [`request`](Self::request) returns then.
+    ///
+    /// ```
+    /// use ftrack_api::query::{Pages, select};
+    ///
+    /// let pages = Pages::new(&select("Task").limit(1200), 500)?;
+    /// let texts = pages.requests(4).iter().map(ToString::to_string).collect::<Vec<_>>();
+    /// assert_eq!(
+    ///     texts,
+    ///     ["Task offset 0 limit 500", "Task offset 500 limit 500", "Task offset 1000 limit 200"]
+    /// );
+    /// # Ok::<(), ftrack_api::Error>(())
+    /// ```
+    pub fn requests(&self, count: usize) -> Vec<Statement> {
+        let mut cursor = self.clone();
+        let mut statements = Vec::new();
+        while statements.len() < count.max(1)
+            && let Some(statement) = cursor.request()
+        {
+            let is_last = statement.is_grouped() || !self.key.is_empty();
+            statements.push(statement);
+            if is_last {
+                break;
+            }
+            let rows = cursor.asked();
+            cursor.offset = cursor.offset.saturating_add(rows);
+            cursor.remaining = cursor.remaining.map(|remaining| remaining - rows);
+            if cursor.remaining == Some(0) || i64::try_from(cursor.offset).is_err() {
+                break;
+            }
+        }
+        statements
+    }
+
     /// Advances past a page and returns how many of its rows belong to the result.
     ///
     /// `next_offset` is `metadata.next.offset` of the reply; `last_key` is the primary key of the

@@ -36,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) roots: Vec<u32>,
     /// The offset of the next page, if there is one.
     pub(crate) next_offset: Option<u64>,
+    /// How many rows the response has up to the end of this reply.
+    end: u32,
 }
 
 /// The kind of value that a reply has under `data`.
@@ -66,6 +68,39 @@ impl fmt::Display for ReplyData {
 }
 
 impl Batch {
+    /// Each reply with its own rows: those of one reply are no peers of another's.
+    pub(crate) fn into_single_replies(mut self) -> Vec<Self> {
+        if self.replies.len() == 1 {
+            return vec![self];
+        }
+        let mut batches = Vec::with_capacity(self.replies.len());
+        while let Some(mut reply) = self.replies.pop() {
+            let first_row = self.replies.last().map_or(0, |before| before.end);
+            let mut rows = self.rows.rows.split_off(first_row as usize);
+            let first_slot = rows
+                .first()
+                .map_or(self.rows.slots.len() as u32, |row| row.start);
+            let mut slots = self.rows.slots.split_off(first_slot as usize);
+            rows.iter_mut().for_each(|row| row.start -= first_slot);
+            slots
+                .iter_mut()
+                .for_each(|slot| slot.relink(|row| row - first_row));
+            reply.roots.iter_mut().for_each(|row| *row -= first_row);
+            reply.end -= first_row;
+            let shapes = self.rows.shapes.clone();
+            batches.push(Self {
+                replies: vec![reply],
+                rows: Rows {
+                    rows,
+                    slots,
+                    shapes,
+                },
+            });
+        }
+        batches.reverse();
+        batches
+    }
+
     /// Checks that there is a list of entities in every reply, as for queries.
     ///
     /// # Errors
@@ -295,6 +330,8 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
+        use serde::de::Error as _;
+
         let mut reply = Reply::default();
         while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
@@ -317,6 +354,7 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
                 }
             }
         }
+        reply.end = number(self.0.rows.rows.len()).map_err(A::Error::custom)?;
         Ok(reply)
     }
 }

@@ -34,20 +34,30 @@ impl<T> TypedReply<T> {
     }
 }
 
-/// Decodes the response to one query into rows of type `T`.
+/// Decodes the response to `count` queries into rows of type `T`.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::WrongType`] if a row does not deserialise into `T`, and
-/// [`ErrorKind::BadResponse`] if the response is not that of one query.
-pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply<T>> {
+/// [`ErrorKind::BadResponse`] if the response is not that of so many queries.
+pub(crate) fn decode_rows<T: DeserializeOwned>(
+    body: &[u8],
+    count: usize,
+) -> Result<Vec<TypedReply<T>>> {
     // One check of the whole is cheaper than one for each text.
     let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let replies = <[TypedReply<T>; 1]>::deserialize(Typed(&mut json))
+    let replies = <Vec<TypedReply<T>>>::deserialize(Typed(&mut json))
         .and_then(|replies| json.end().map(|()| replies));
     match replies {
-        Ok([reply]) => Ok(reply),
+        Ok(replies) if replies.len() == count => Ok(replies),
+        Ok(replies) => {
+            let message = format!(
+                "the server sent {} replies to {count} actions",
+                replies.len()
+            );
+            Err(Error::new(ErrorKind::BadResponse, message))
+        }
         Err(error) if error.is_data() && has_rows(text) => Err(Error::new(
             ErrorKind::WrongType,
             format!(
@@ -59,9 +69,9 @@ pub(crate) fn decode_rows<T: DeserializeOwned>(body: &[u8]) -> Result<TypedReply
     }
 }
 
-/// Whether the response is that of one query, so that an error is about its rows.
+/// Whether the response is that of queries, so that an error is about its rows.
 fn has_rows(text: &str) -> bool {
-    serde_json::from_str::<[TypedReply<IgnoredAny>; 1]>(text).is_ok()
+    serde_json::from_str::<Vec<TypedReply<IgnoredAny>>>(text).is_ok()
 }
 
 /// A deserializer that unwraps typed values.
@@ -287,7 +297,7 @@ mod tests {
     #[track_caller]
     fn rows<T: DeserializeOwned>(data: &str) -> Vec<T> {
         let body = format!(r#"[{{"action":"query","data":{data},"metadata":null}}]"#);
-        decode_rows(body.as_bytes()).unwrap().rows
+        decode_rows(body.as_bytes(), 1).unwrap().remove(0).rows
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -375,7 +385,7 @@ mod tests {
             (r#"[{}]"#, "missing field `name`"),
         ] {
             let body = format!(r#"[{{"data":{data}}}]"#);
-            let error = decode_rows::<Wrong>(body.as_bytes()).err().unwrap();
+            let error = decode_rows::<Wrong>(body.as_bytes(), 1).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains(expected), "{error}");
         }
@@ -394,9 +404,9 @@ mod tests {
             "[true]",
             &deep,
         ] {
-            let error = decode_rows::<Wrong>(body.as_bytes()).err().unwrap();
+            let error = decode_rows::<Wrong>(body.as_bytes(), 1).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
-            let error = decode_rows::<Json>(body.as_bytes()).err().unwrap();
+            let error = decode_rows::<Json>(body.as_bytes(), 1).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
         }
     }

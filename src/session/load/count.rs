@@ -47,7 +47,7 @@ impl Query {
         let mut parts = self.unordered_cursor(&plain)?;
         while let Some(part) = parts.request() {
             let counted = unpaged(part).aggregate(Aggregate::Count, key);
-            let (rows, _) = self.fetch_rows::<Count>(&counted)?;
+            let rows = self.fetch_rows::<Count>(&counted)?;
             total += rows.iter().flat_map(|Count(row)| row.values()).sum::<u64>();
             parts.received(0, None, None)?;
         }

@@ -1,16 +1,62 @@
-//! Requests that read entities: named in errors and in the log, and checked against the reply.
+//! Requests that read pages of queries: named in errors and in the log, and checked against the
+//! replies.
+
+use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use crate::api::{Intent, check_count};
 use crate::error::{Result, shortened};
 use crate::handle::Session;
+use crate::query::{Pages, Statement};
 use crate::wire::{Batch, decode, query_action};
+
+use super::pace::Pace;
 
 /// How many characters of a query are shown in errors and in the log: it may name hundreds of keys.
 pub(super) const MAX_SUMMARY_CHARS: usize = 1000;
 
 impl Session {
+    /// Fetches the next pages of a query in one request, as many as `pace` allows, and returns what
+    /// `read` makes of each, with the statement that asked for it.
+    ///
+    /// If several pages fail together, the first one is fetched alone: so an error in a later page
+    /// loses none of those before it.
+    pub(super) fn fetch_pages<T>(
+        &self,
+        intent: Intent,
+        cursor: &Pages,
+        pace: &mut Pace,
+        read: impl Fn(&[u8], &[Statement]) -> Result<Vec<T>>,
+    ) -> Result<Vec<(Statement, T)>> {
+        loop {
+            let statements = cursor.requests(pace.pages());
+            let expressions = statements.iter().map(Statement::expression);
+            let expressions: Vec<String> = expressions.collect::<Result<_>>()?;
+            let actions: Vec<Json> = expressions.iter().map(|text| query_action(text)).collect();
+            let summary = summary(&expressions.join("; "));
+            let started = Instant::now();
+            let mut bytes = 0;
+            let pages = self
+                .shared
+                .api
+                .exchange(intent, &actions, &summary, |response| {
+                    bytes = response.len();
+                    read(response, &statements)
+                });
+            match pages {
+                Ok(pages) => {
+                    pace.record(started.elapsed(), bytes);
+                    return Ok(statements.into_iter().zip(pages).collect());
+                }
+                Err(error) if pace.retries_singly(error.kind()) => {
+                    log::debug!("several pages in one request failed, trying one: {error}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Runs several query expressions in one request; a reply for each.
     pub(super) fn run_queries(&self, expressions: &[&str]) -> Result<Batch> {
         let actions: Vec<Json> = expressions.iter().copied().map(query_action).collect();
@@ -20,12 +66,17 @@ impl Session {
     /// The entities in the replies to `actions`, which are queries or searches.
     pub(super) fn entities_from(&self, actions: &[Json], summary: &str) -> Result<Batch> {
         let api = &self.shared.api;
-        let batch = api.exchange(Intent::Read, actions, summary, |response| {
-            let batch = decode(self.schema(), response)?;
-            check_count(batch.replies.len(), actions.len())?;
-            batch.with_entities()
-        })?;
-        api.counters().decoded(batch.rows.rows.len());
+        api.exchange(Intent::Read, actions, summary, |response| {
+            self.decode_entities(response, actions.len())
+        })
+    }
+
+    /// Decodes the response to `count` queries or searches.
+    pub(super) fn decode_entities(&self, response: &[u8], count: usize) -> Result<Batch> {
+        let batch = decode(self.schema(), response)?;
+        check_count(batch.replies.len(), count)?;
+        let batch = batch.with_entities()?;
+        self.shared.api.counters().decoded(batch.rows.rows.len());
         Ok(batch)
     }
 }

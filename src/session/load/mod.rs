@@ -3,6 +3,7 @@
 mod count;
 mod exchange;
 mod get;
+mod pace;
 mod populate;
 mod query;
 mod query_many;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
+use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
@@ -11,6 +12,7 @@ use crate::schema::{AttributeKind, Schema};
 use crate::wire::{Batch, Reply};
 
 use super::exchange::MAX_SUMMARY_CHARS;
+use super::pace::{PAGES_PER_REQUEST, Pace};
 
 /// How many values of a list after `in` go into one request; longer lists are split.
 const MAX_LIST_VALUES: usize = 500;
@@ -26,6 +28,7 @@ pub struct Query {
     pub(crate) session: Session,
     pub(crate) statement: Statement,
     page_size: u64,
+    pages_per_request: usize,
     is_stable: bool,
 }
 
@@ -130,6 +133,7 @@ impl Query {
             session: session.clone(),
             statement,
             page_size: PAGE_SIZE,
+            pages_per_request: PAGES_PER_REQUEST,
             is_stable: false,
         }
     }
@@ -137,6 +141,32 @@ impl Query {
     /// Sets how many entities a page has; 500 by default. 0 is an error when the query runs.
     pub fn page_size(mut self, rows: u64) -> Self {
         self.page_size = rows;
+        self
+    }
+
+    /// Sets how many pages one request may ask for; 8 by default, and 1 turns batches off. 0 counts
+    /// as 1.
+    ///
+    /// The first request asks for one page, and each further one for twice as many as the one before,
+    /// so that a long result takes few round trips. A request that took more than a second, or whose
+    /// response was larger than 16 MiB, halves the next one. Stable paging asks for single pages,
+    /// and so does the rest of an iteration once a request for several pages failed.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let query = session.query("select name from Task limit 70")?.page_size(10);
+    /// let before = session.statistics().requests;
+    /// assert_eq!(query.all()?.len(), 70);
+    /// assert_eq!(session.statistics().requests - before, 3); // 1 + 2 + 4 pages
+    /// let before = session.statistics().requests;
+    /// assert_eq!(query.pages_per_request(1).all()?.len(), 70);
+    /// assert_eq!(session.statistics().requests - before, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pages_per_request(mut self, pages: usize) -> Self {
+        self.pages_per_request = pages;
         self
     }
 
@@ -171,7 +201,7 @@ impl Query {
         }
     }
 
-    /// Iterates over the pages of entities, with one request for each.
+    /// Iterates over the pages of entities.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -187,6 +217,8 @@ impl Query {
         QueryPages {
             session: self.session.clone(),
             state: self.entity_cursor().map(Some),
+            pace: self.pace(),
+            ready: VecDeque::new(),
         }
     }
 
@@ -326,6 +358,10 @@ impl Query {
         Ok(self.statement.clone().with_projections(defaults))
     }
 
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.pages_per_request)
+    }
+
     pub(crate) fn is_stable(&self) -> bool {
         self.is_stable
     }
@@ -390,6 +426,7 @@ impl fmt::Debug for Query {
         f.debug_struct("Query")
             .field("statement", &self.text())
             .field("page_size", &self.page_size)
+            .field("pages_per_request", &self.pages_per_request)
             .field("stable", &self.is_stable)
             .finish_non_exhaustive()
     }
@@ -400,21 +437,55 @@ pub struct QueryPages {
     session: Session,
     /// The cursor until it is finished, or the error that the iteration starts with.
     state: Result<Option<Pages>>,
+    pace: Pace,
+    /// Pages that came with others and were not returned yet.
+    ready: VecDeque<Vec<Entity>>,
 }
 
 impl QueryPages {
     fn next_page(&mut self) -> Result<Option<Vec<Entity>>> {
-        let Some(mut pages) = std::mem::replace(&mut self.state, Ok(None))? else {
-            return Ok(None);
+        if self.ready.is_empty() {
+            self.fetch()?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Fetches the next pages, if there are any. An error in a later page waits until those before it
+    /// are returned.
+    fn fetch(&mut self) -> Result<()> {
+        let Some(mut cursor) = std::mem::replace(&mut self.state, Ok(None))? else {
+            return Ok(());
         };
-        let Some(statement) = pages.request() else {
-            return Ok(None);
+        if cursor.request().is_none() {
+            return Ok(());
+        }
+        let session = &self.session;
+        let decode = |response: &[u8], statements: &[Statement]| {
+            let batch = session.decode_entities(response, statements.len())?;
+            Ok(batch.into_single_replies())
         };
-        let batch = self.session.run_queries(&[&statement.expression()?])?;
-        let page = self.session.absorb(batch).into_iter().next();
-        let entities = page.unwrap_or_default().advance(&mut pages)?;
-        self.state = Ok(Some(pages));
-        Ok(Some(entities))
+        let pages = session.fetch_pages(Intent::Read, &cursor, &mut self.pace, decode)?;
+        for (statement, batch) in pages {
+            // The page before may have been the last, or not have ended where it was expected to.
+            if cursor.request().as_ref() != Some(&statement) {
+                break;
+            }
+            // At once, because what the caller changes meanwhile is newer.
+            let page = session.absorb(batch).into_iter().next();
+            match page.unwrap_or_default().advance(&mut cursor) {
+                Ok(entities) => self.ready.push_back(entities),
+                Err(error) => {
+                    self.state = Err(error);
+                    return if self.ready.is_empty() {
+                        self.fetch()
+                    } else {
+                        Ok(())
+                    };
+                }
+            }
+        }
+        self.state = Ok(Some(cursor));
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows of a query deserialised into any type, straight from the response.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::wire::{StructField, decode_rows, fields_of, query_action};
 
 use super::Query;
 use super::exchange::summary;
+use super::pace::Pace;
 
 impl Query {
     /// Iterates over the rows as values of `T`, which derives [`serde::Deserialize`]. They are read
@@ -81,35 +83,52 @@ impl Query {
         Rows {
             state: self.row_cursor::<T>().map(Some),
             query: self.clone(),
+            pace: self.pace(),
+            ready: VecDeque::new(),
             buffer: Vec::new().into_iter(),
         }
     }
 
-    /// Sends a statement and returns its rows and what the cursor needs to know.
-    pub(crate) fn fetch_rows<T: DeserializeOwned>(
-        &self,
-        statement: &Statement,
-    ) -> Result<(Vec<T>, After)> {
+    /// Sends one statement and returns its rows.
+    pub(super) fn fetch_rows<T: DeserializeOwned>(&self, statement: &Statement) -> Result<Vec<T>> {
         let expression = statement.expression()?;
         let actions = [query_action(&expression)];
-        let read = |response: &[u8]| {
-            let mut reply = decode_rows::<T>(response)?;
-            let next_offset = reply.next_offset();
-            let last_key = match next_offset.is_some() && self.is_stable() {
-                true => last_key(&self.session, &statement.entity_type, response)?,
-                false => None,
-            };
-            let after = After {
-                next_offset,
-                last_key,
-            };
-            Ok((reply.rows, after))
-        };
         let api = &self.session.shared.api;
-        let summary = summary(&expression);
-        let (rows, after) = api.exchange(Intent::ReadAsSelected, &actions, &summary, read)?;
-        api.counters().read_rows(rows.len());
-        Ok((rows, after))
+        api.exchange(
+            Intent::ReadAsSelected,
+            &actions,
+            &summary(&expression),
+            |response| {
+                let replies = decode_rows::<T>(response, 1)?;
+                Ok(replies.into_iter().flat_map(|reply| reply.rows).collect())
+            },
+        )
+    }
+
+    /// Decodes pages: the rows of each, and where the next one begins.
+    fn decode_pages<T: DeserializeOwned>(
+        &self,
+        response: &[u8],
+        statements: &[Statement],
+    ) -> Result<Vec<(Vec<T>, After)>> {
+        let replies = decode_rows::<T>(response, statements.len())?;
+        let pages = replies
+            .into_iter()
+            .zip(statements)
+            .map(|(mut reply, statement)| {
+                let next_offset = reply.next_offset();
+                // Stable paging asks for single pages, so this is the only reply.
+                let last_key = match next_offset.is_some() && self.is_stable() {
+                    true => last_key(&self.session, &statement.entity_type, response)?,
+                    false => None,
+                };
+                let after = After {
+                    next_offset,
+                    last_key,
+                };
+                Ok((reply.rows, after))
+            });
+        pages.collect()
     }
 
     fn row_cursor<T: DeserializeOwned>(&self) -> Result<Pages> {
@@ -165,24 +184,62 @@ pub struct Rows<T> {
     query: Query,
     /// The cursor until it is finished, or the error that the iteration starts with.
     state: Result<Option<Pages>>,
+    pace: Pace,
+    /// Pages that came with others and were not returned yet.
+    ready: VecDeque<Vec<T>>,
     buffer: std::vec::IntoIter<T>,
 }
 
 impl<T: DeserializeOwned> Rows<T> {
-    /// Fetches the next page, if there is one.
+    /// Goes on to the next page; whether there is one.
     fn next_page(&mut self) -> Result<bool> {
-        let Some(mut pages) = std::mem::replace(&mut self.state, Ok(None))? else {
-            return Ok(false);
+        if self.ready.is_empty() {
+            self.fetch()?;
+        }
+        let page = self.ready.pop_front();
+        let is_there = page.is_some();
+        self.buffer = page.unwrap_or_default().into_iter();
+        Ok(is_there)
+    }
+
+    /// Fetches the next pages, if there are any. An error in a later page waits until those before it
+    /// are returned.
+    fn fetch(&mut self) -> Result<()> {
+        let Some(mut cursor) = std::mem::replace(&mut self.state, Ok(None))? else {
+            return Ok(());
         };
-        let Some(statement) = pages.request() else {
-            return Ok(false);
+        if cursor.request().is_none() {
+            return Ok(());
+        }
+        let query = &self.query;
+        let decode = |response: &[u8], statements: &[Statement]| {
+            query.decode_pages::<T>(response, statements)
         };
-        let (mut rows, after) = self.query.fetch_rows(&statement)?;
-        let kept = pages.received(rows.len(), after.next_offset, after.last_key.as_deref())?;
-        rows.truncate(kept);
-        self.buffer = rows.into_iter();
-        self.state = Ok(Some(pages));
-        Ok(true)
+        let intent = Intent::ReadAsSelected;
+        let pages = query
+            .session
+            .fetch_pages(intent, &cursor, &mut self.pace, decode)?;
+        for (statement, (mut rows, after)) in pages {
+            if cursor.request().as_ref() != Some(&statement) {
+                break;
+            }
+            let last_key = after.last_key.as_deref();
+            match cursor.received(rows.len(), after.next_offset, last_key) {
+                Ok(kept) => rows.truncate(kept),
+                Err(error) => {
+                    self.state = Err(error);
+                    return if self.ready.is_empty() {
+                        self.fetch()
+                    } else {
+                        Ok(())
+                    };
+                }
+            }
+            query.session.shared.api.counters().read_rows(rows.len());
+            self.ready.push_back(rows);
+        }
+        self.state = Ok(Some(cursor));
+        Ok(())
     }
 }
 
