@@ -1,6 +1,7 @@
 //! The query language from outside the crate.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod batches;
 mod errors;
 mod forms;
 mod holes;
