@@ -35,8 +35,9 @@ fn main() {
 
 type Part = (&'static str, fn(&Server));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("query", query),
+    ("users", users_data),
     ("attributes", attributes),
     ("get", get),
     ("create", create),
@@ -87,6 +88,57 @@ fn query(server: &Server) {
     line("typed rows, beside plain structs", rows, structs);
     line("entities", entities, trees);
     line("entities that are loaded already", merged, trees);
+}
+
+/// The same with what users have besides: `link`, long texts, a null, pairs, a collection.
+fn users_data(server: &Server) {
+    let pages = support::full_pages(TASKS);
+    let bytes: usize = pages.iter().map(|page| page.len()).sum();
+    println!(
+        "query of {TASKS} tasks with users' data, {:.2} MB",
+        bytes as f64 / 1e6
+    );
+    let trees = median(
+        || (),
+        |()| -> Vec<Json> {
+            let tree = |page| serde_json::from_slice(&read(page)).expect("JSON");
+            pages.iter().map(tree).collect()
+        },
+    );
+    let prepare = || {
+        let (session, replay) = server.open();
+        replay.then(pages.iter().cloned());
+        session
+    };
+    let entities = median(prepare, |session| (support::query_full(&session), session));
+    line("serde_json::Value, kept", trees, trees);
+    line("entities", entities, trees);
+    let session = prepare();
+    let tasks = support::query_full(&session);
+    let texts: Vec<String> = tasks
+        .iter()
+        .map(|task| task.get::<Json>("link").expect("loaded").to_string())
+        .collect();
+    let floor = median(
+        || (),
+        |()| {
+            for text in &texts {
+                let link: Vec<support::Link> = serde_json::from_str(text).expect("a list");
+                black_box(link);
+            }
+        },
+    );
+    let typed = median(
+        || (),
+        |()| {
+            for task in &tasks {
+                let link = task.get::<ftrack_api::entity::Json<Vec<support::Link>>>("link");
+                black_box(link.expect("loaded"));
+            }
+        },
+    );
+    line("floor: `link` parsed from texts", floor, floor);
+    line("`link` into a typed list", typed, floor);
 }
 
 /// Thirteen attributes of ten thousand tasks.

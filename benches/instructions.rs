@@ -44,10 +44,12 @@ const EXPRESSION: &str = "select name, status.name, parent.parent.name from Task
 type Path = (&'static str, fn(&Server));
 
 /// Each prepares, then hands to [`measured`] what is counted.
-const MAIN_PATHS: [Path; 15] = [
+const MAIN_PATHS: [Path; 17] = [
     ("query a page of 500 into entities", query),
     ("query the same page again", query_again),
     ("query the page as typed rows", rows),
+    ("query a page of 500 with users' data", query_full),
+    ("read `link` of 500 entities into a typed list", links),
     ("get 13 attributes of 500 entities", attributes::<String>),
     ("get the same, texts as SmolStr", attributes::<SmolStr>),
     ("get them in one call for each", attributes_at_once),
@@ -185,6 +187,24 @@ fn query_again(server: &Server) {
     let (session, replay, _tasks) = server.loaded(PAGE);
     replay.then([page(0, PAGE, true)]);
     measured(|| support::query(&session));
+}
+
+fn query_full(server: &Server) {
+    let (session, replay) = server.open();
+    replay.then(support::full_pages(PAGE));
+    measured(|| support::query_full(&session));
+}
+
+fn links(server: &Server) {
+    let (session, replay) = server.open();
+    replay.then(support::full_pages(PAGE));
+    let tasks = support::query_full(&session);
+    measured(|| {
+        for task in &tasks {
+            let link = task.get::<ftrack_api::entity::Json<Vec<support::Link>>>("link");
+            black_box(link.expect("loaded"));
+        }
+    });
 }
 
 fn rows(server: &Server) {

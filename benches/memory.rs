@@ -37,6 +37,15 @@ fn main() {
     replay.then(pages.iter().cloned());
     weigh("entities, all held", || support::query(&session));
     one_more(&server);
+    let full = support::full_pages(TASKS);
+    weigh("Value, users' data", || -> Vec<Json> {
+        let tree = |page| serde_json::from_slice(&read(page)).expect("JSON");
+        full.iter().map(tree).collect()
+    });
+    let (session, replay) = server.open();
+    replay.then(full.iter().cloned());
+    weigh("entities, users' data", || support::query_full(&session));
+    drop((session, full));
     let (session, replay) = server.open();
     replay.then(pages.iter().cloned());
     weigh("entities, none held", || drop(support::query(&session)));

@@ -65,8 +65,56 @@ fn task(out: &mut String, number: usize) {
     .expect("a string takes all");
 }
 
+/// What users have besides: a path of parents, a long description that is not ASCII and has quotes,
+/// a custom attribute, a null, a collection of two.
+fn users_data(out: &mut String, number: usize) {
+    let (parent, project) = (number / 20, number / 2500);
+    let (project_id, parent_id, task_id) = (id(4, project), id(5, parent), id(6, number));
+    let sequence_id = id(7, parent / 10);
+    out.truncate(out.len() - 1);
+    write!(
+        out,
+        r#", "link": [{{"type": "Project", "id": "{project_id}", "name": "The project with number {project}"}}, {{"type": "TypedContext", "id": "{sequence_id}", "name": "sq{sequence:03}"}}, {{"type": "TypedContext", "id": "{parent_id}", "name": "sh{parent:04}"}}, {{"type": "TypedContext", "id": "{task_id}", "name": "task_{number:05}"}}], "thumbnail_id": null, "custom_attributes": [{{"__entity_type__": "ContextCustomAttributeValue", "configuration_id": "{configuration_id}", "entity_id": "{task_id}", "value": {frame}.0}}], "assignments": [{{"__entity_type__": "Appointment", "id": "{first_id}", "resource_id": "{ada_id}"}}, {{"__entity_type__": "Appointment", "id": "{second_id}", "resource_id": "{bob_id}"}}]}}"#,
+        sequence = parent / 10,
+        frame = 1001 + number % 100,
+        configuration_id = id(8, 0),
+        first_id = id(9, 2 * number),
+        second_id = id(9, 2 * number + 1),
+        ada_id = id(10, number % 30),
+        bob_id = id(10, 30 + number % 30),
+    )
+    .expect("a string takes all");
+    let plain = format!("\"Match plate {number}.\"");
+    let long = format!(
+        r#""Größe der \"Straße\" prüfen, Übergänge glätten, Äste & Büsche in Bild {number} setzen.""#
+    );
+    if let Some(at) = out.rfind(&plain) {
+        out.replace_range(at..at + plain.len(), &long);
+    }
+}
+
+/// The paths of what [`full_pages`] have besides.
+pub const USERS_PATHS: [&str; 4] = [
+    "link",
+    "thumbnail_id",
+    "custom_attributes.value",
+    "assignments.resource_id",
+];
+
+/// The responses to a query for `count` tasks with [`USERS_PATHS`], in pages of 500.
+pub fn full_pages(count: usize) -> Vec<Bytes> {
+    paged(count, |out, number| {
+        task(out, number);
+        users_data(out, number);
+    })
+}
+
 /// The answer with the tasks from `first` on; `last` if no page follows.
 pub fn page(first: usize, count: usize, last: bool) -> Bytes {
+    page_of(first, count, last, task)
+}
+
+fn page_of(first: usize, count: usize, last: bool, task: impl Fn(&mut String, usize)) -> Bytes {
     let mut out = String::from(r#"[{"action": "query", "data": ["#);
     for number in first..first + count {
         if number > first {
@@ -85,10 +133,12 @@ pub fn page(first: usize, count: usize, last: bool) -> Bytes {
 
 /// The answers to a query for `count` tasks, in pages of 500.
 pub fn pages(count: usize) -> Vec<Bytes> {
-    (0..count)
-        .step_by(PAGE)
-        .map(|first| page(first, PAGE.min(count - first), first + PAGE >= count))
-        .collect()
+    paged(count, task)
+}
+
+fn paged(count: usize, task: impl Fn(&mut String, usize)) -> Vec<Bytes> {
+    let page = |first| page_of(first, PAGE.min(count - first), first + PAGE >= count, &task);
+    (0..count).step_by(PAGE).map(page).collect()
 }
 
 /// The answer to a commit that updated the `bid` of these tasks.
@@ -164,25 +214,60 @@ impl Replay {
 }
 
 impl Transport for Replay {
-    fn send(&self, _: &Request<'_>) -> ftrack_api::Result<Response> {
-        let answer = self.0.lock().expect("no panics").pop_front();
+    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        const QUERY: &[u8] = br#""action":"query","#;
+        let mut answers = self.0.lock().expect("no panics");
+        let queries = memchr::memmem::find_iter(request.body, QUERY).count();
+        let body: Box<dyn Read + Send> = if queries > 1 {
+            // Pages beyond the last are empty.
+            let empty = || Arc::new(br#"[{"action": "query", "data": []}]"#.to_vec());
+            let pages = (0..queries).map(|_| answers.pop_front().unwrap_or_else(empty));
+            joined(pages.collect())
+        } else {
+            Box::new(body(
+                &answers
+                    .pop_front()
+                    .expect("the benchmark handed an answer in"),
+            ))
+        };
         Ok(Response {
             status: 200,
             headers: Vec::new(),
-            body: Box::new(body(&answer.expect("the benchmark handed an answer in"))),
+            body,
         })
     }
 }
 
+/// The replies of several responses in one list.
+fn joined(responses: Vec<Bytes>) -> Box<dyn Read + Send> {
+    let mut all: Box<dyn Read + Send> = Box::new(Cursor::new("["));
+    for (number, bytes) in responses.into_iter().enumerate() {
+        let inner = 1..bytes.len() - 1;
+        let comma = if number > 0 { "," } else { "" };
+        let piece = Piece { bytes, inner };
+        all = Box::new(all.chain(Cursor::new(comma)).chain(Cursor::new(piece)));
+    }
+    Box::new(all.chain(Cursor::new("]")))
+}
+
 /// Reads the bytes as a socket's would be read.
 fn body(bytes: &Bytes) -> impl Read + Send + use<> {
-    struct Shared(Bytes);
-    impl AsRef<[u8]> for Shared {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
+    Cursor::new(Piece {
+        bytes: bytes.clone(),
+        inner: 0..bytes.len(),
+    })
+}
+
+/// A part of shared bytes.
+struct Piece {
+    bytes: Bytes,
+    inner: std::ops::Range<usize>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[self.inner.clone()]
     }
-    Cursor::new(Shared(bytes.clone()))
 }
 
 /// The floor below all others: the bytes of an answer, read to the end.
@@ -250,6 +335,24 @@ pub fn query(session: &Session) -> Vec<Entity> {
     query
         .and_then(|query| query.all())
         .expect("the pages are good")
+}
+
+/// The same query with what users have besides.
+pub fn query_full(session: &Session) -> Vec<Entity> {
+    let paths = [&PATHS[..], &USERS_PATHS].concat();
+    let query = session.query(format!("select {} from Task", paths.join(", ")));
+    query
+        .and_then(|query| query.all())
+        .expect("the pages are good")
+}
+
+/// A part of `link`.
+#[derive(Deserialize)]
+pub struct Link {
+    pub id: String,
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
 /// All thirteen attributes of a task in one call.
