@@ -404,6 +404,46 @@ fn paths_go_through_collections() {
 }
 
 #[test]
+fn loaded_collections_show_what_is_created_and_deleted_before_the_commit() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let shot = studio.first("Shot where children.name like \"%\"");
+    let count = |collection: &str| -> usize { shot.get::<Vec<Entity>>(collection).unwrap().len() };
+    let user = studio.user("ada");
+    let (children, assignments) = (count("children"), count("assignments"));
+    let (outgoing, allocations) = (count("outgoing_links"), count("allocations"));
+    let assets = count("assets");
+    let gone = shot.get::<Vec<Entity>>("children").unwrap().remove(0);
+    session.delete(&gone).unwrap();
+    assert_eq!(count("children"), children - 1);
+    let data = data! { "name": "new", "parent": &shot };
+    let task = session.create("Task", data).unwrap();
+    assert_eq!(count("children"), children);
+    assert_eq!(count("assets"), assets);
+    let data = data! { "context": &shot, "resource": &user, "type": "assignment" };
+    session.create("Appointment", data).unwrap();
+    let data = data! { "from": &shot, "to": &task };
+    let link = session.create("TypedContextLink", data).unwrap();
+    assert_eq!(count("assignments"), assignments + 1);
+    assert_eq!(count("allocations"), allocations);
+    assert_eq!(count("outgoing_links"), outgoing + 1);
+    assert_eq!(task.get::<Vec<Entity>>("incoming_links").unwrap(), [link]);
+    let names: Vec<String> = shot.get("assignments.resource.username").unwrap();
+    assert!(names.contains(&"ada".to_owned()));
+    assert_eq!(shot.state(), None);
+    session.rollback();
+    assert_eq!(count("children"), children);
+    assert_eq!(count("assignments"), assignments);
+
+    let data = data! { "name": "new", "parent_id": shot.id() };
+    session.create("Task", data).unwrap();
+    session.delete(&gone).unwrap();
+    session.commit().unwrap();
+    assert_eq!(count("children"), children);
+    assert!(!shot.get::<Vec<Entity>>("children").unwrap().contains(&gone));
+}
+
+#[test]
 fn entities_print_as_a_table() {
     let studio = Studio::new();
     let session = &studio.session;

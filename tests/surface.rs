@@ -40,6 +40,28 @@ fn handles_can_be_shared_and_printed() {
 }
 
 #[test]
+fn public_types_can_be_printed() {
+    let mut silent = Vec::new();
+    let sources = sources();
+    let all: String = sources.iter().map(|(_, code)| code.as_str()).collect();
+    for (path, code) in &sources {
+        for at in matches(code, "\npub struct ").chain(matches(code, "\npub enum ")) {
+            let name = word_at(code, at);
+            let before = &code[..at];
+            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+            let is_derived = attributes.contains("Debug") || attributes.contains("missing_debug");
+            let is_written = all
+                .match_indices("Debug for ")
+                .any(|(at, text)| word_at(&all, at + text.len()) == name);
+            if !is_derived && !is_written {
+                silent.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "without Debug: {silent:#?}");
+}
+
+#[test]
 fn public_signatures_name_no_crate_that_is_not_re_exported() {
     let root = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let exports = root.lines().find(|line| line.starts_with("pub use {"));
@@ -368,4 +390,10 @@ fn head(item: &str) -> &str {
 /// Where each occurrence of `start` ends.
 fn matches<'a>(code: &'a str, start: &'a str) -> impl Iterator<Item = usize> + 'a {
     code.match_indices(start).map(|(at, text)| at + text.len())
+}
+
+fn word_at(code: &str, at: usize) -> &str {
+    let rest = &code[at..];
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+    &rest[..end.unwrap_or(rest.len())]
 }

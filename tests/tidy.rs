@@ -85,6 +85,7 @@ const KNOT: &[&str] = &[
     "handle",
     "entity",
     "action",
+    "table",
     "structure",
     "location",
     "plugin",

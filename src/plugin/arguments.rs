@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 /// The arguments that the session was opened with, for one plugin.
 ///
 /// All plugins get the same object: each reads what it knows.
+#[derive(Debug)]
 pub struct Arguments {
     plugin: String,
     values: Map<String, Value>,

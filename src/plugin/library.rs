@@ -28,6 +28,7 @@ const SYMBOL: &[u8] = b"ftrack_api_plugin\0";
 
 /// What a plugin library exports; made by [`export_plugin!`](crate::export_plugin).
 #[repr(C)]
+#[allow(missing_debug_implementations, reason = "nobody holds one")]
 pub struct Descriptor {
     /// Compared before anything else here is touched.
     identity: Identity,
@@ -289,6 +290,7 @@ fn host() -> Option<&'static Host> {
 }
 
 /// The allocator of the program that loads a library; outside plugin libraries the system's.
+#[derive(Debug)]
 pub struct HostAllocator;
 
 // SAFETY: Every function forwards to the same function of one allocator that keeps the contract.

@@ -1,5 +1,6 @@
 //! What a plugin asks for while it registers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -34,6 +35,17 @@ pub(super) struct Subscription {
     filter: Filter,
     options: SubscribeOptions,
     callback: Callback,
+}
+
+/// How much was collected.
+impl fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar")
+            .field("api_user", &self.api_user)
+            .field("subscriptions", &self.subscriptions.len())
+            .field("changes", &self.changes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Registrar {

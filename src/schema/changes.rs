@@ -1,5 +1,7 @@
 //! Changes that plugins make to an entity type before a session uses it.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
@@ -55,6 +57,15 @@ struct Answer {
     writable: Vec<String>,
     #[serde(default)]
     defaults: serde_json::Map<String, Json>,
+}
+
+/// Names the entity type.
+impl fmt::Debug for EntityTypeChanges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntityTypeChanges")
+            .field("entity_type", &self.name())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> EntityTypeChanges<'a> {

@@ -11,6 +11,7 @@ mod collection;
 mod commit;
 mod describe;
 mod edit;
+mod inverse;
 mod paths;
 mod peers;
 mod read;

@@ -46,12 +46,16 @@ impl Store {
                 return self.not_loaded(place, id, path);
             };
             match (rest, slot.as_ref()) {
+                (None, Slot::Links(members)) => {
+                    let members = self.members(place, id, members);
+                    return Ok(Read::Known(self.value(&Slot::Links(members.into()))));
+                }
                 (None, slot) => return Ok(Read::Known(self.value(slot))),
                 (Some(rest), Slot::Link(next)) => (place, path) = (*next, rest),
                 (Some(rest), Slot::Links(members)) => {
                     // Some members may be of a type that does not have the rest of the path.
                     self.schema.check_path(self.entity_type(place), path)?;
-                    return self.read_members(members, rest);
+                    return self.read_members(&self.members(place, id, members), rest);
                 }
                 (Some(_), Slot::Null) => return Ok(Read::Known(Value::Null)),
                 (Some(rest), slot) => {
@@ -209,7 +213,7 @@ impl Store {
 
     fn not_loaded(&self, place: u32, id: NameId, path: &str) -> Result<Read> {
         match self.record(place).state {
-            // There is nothing to fetch of a new entity, and its collections are empty.
+            // There is nothing to fetch of a new entity: its collections have new members only.
             Life::Created => Ok(
                 match self
                     .entity_type(place)
@@ -217,7 +221,8 @@ impl Store {
                     .map(crate::schema::Attribute::kind)
                 {
                     Some(AttributeKind::Collection(_) | AttributeKind::Mapped(_)) => {
-                        Read::Known(Value::Collection(Vec::new()))
+                        let members = self.members(place, id, &[]);
+                        Read::Known(self.value(&Slot::Links(members.into())))
                     }
                     _ => Read::NotSet,
                 },

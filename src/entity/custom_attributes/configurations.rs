@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::handle::{Entity, Session};
 
-use super::CustomAttribute;
+use super::{CustomAttribute, CustomAttributeKind};
 
 /// How many ancestors of a context are looked at, so that a cycle ends.
 pub(super) const MAX_ANCESTORS: usize = 100;
@@ -55,7 +55,7 @@ impl Session {
             "select key, project_id, object_type_id, entity_type, is_hierarchical, default, \
              type.name from CustomAttributeConfiguration",
         )?;
-        let fetched = query.iter().map(|row| CustomAttribute::new(&row?));
+        let fetched = query.iter().map(|row| read(&row?));
         let fetched = Arc::new(fetched.collect::<Result<Vec<_>>>()?);
         *self.shared.custom_attributes.lock() = Some(fetched.clone());
         Ok(fetched)
@@ -97,4 +97,18 @@ fn project_of(entity: &Entity) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+fn read(row: &Entity) -> Result<CustomAttribute> {
+    let kind: Option<String> = row.get("type.name")?;
+    Ok(CustomAttribute {
+        id: row.id(),
+        key: row.get("key")?,
+        kind: CustomAttributeKind::named(kind.as_deref().unwrap_or_default()),
+        entity_type: row.get("entity_type")?,
+        object_type_id: row.get("object_type_id")?,
+        project_id: row.get("project_id")?,
+        is_hierarchical: row.get::<Option<bool>>("is_hierarchical")?.unwrap_or(false),
+        default: row.value("default")?.unwrap_or_default(),
+    })
 }

@@ -4,7 +4,6 @@ use jiff::civil::Time;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::Entity;
 use crate::value::{Value, date_from_wire, datetime_from_wire};
 
 /// A custom attribute as an administrator set it up: an entity of type
@@ -23,20 +22,6 @@ pub struct CustomAttribute {
 }
 
 impl CustomAttribute {
-    pub(super) fn new(row: &Entity) -> Result<Self> {
-        let kind: Option<String> = row.get("type.name")?;
-        Ok(Self {
-            id: row.id(),
-            key: row.get("key")?,
-            kind: CustomAttributeKind::named(kind.as_deref().unwrap_or_default()),
-            entity_type: row.get("entity_type")?,
-            object_type_id: row.get("object_type_id")?,
-            project_id: row.get("project_id")?,
-            is_hierarchical: row.get::<Option<bool>>("is_hierarchical")?.unwrap_or(false),
-            default: row.value("default")?.unwrap_or_default(),
-        })
-    }
-
     /// The id of the configuration. It can be given wherever a key is taken, to tell attributes
     /// with the same key apart.
     pub fn id(&self) -> &str {
@@ -73,7 +58,7 @@ impl CustomAttribute {
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`] if it is of another kind.
-    pub(super) fn check(&self, entity: &Entity, value: Value) -> Result<Value> {
+    pub(super) fn check(&self, entity: &impl fmt::Display, value: Value) -> Result<Value> {
         let value = match &value {
             Value::Json(json) => json.scalar().unwrap_or(value),
             _ => value,
@@ -118,7 +103,7 @@ pub enum CustomAttributeKind {
 }
 
 impl CustomAttributeKind {
-    fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         match name {
             "text" => Self::Text,
             "url" => Self::Url,
