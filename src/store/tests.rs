@@ -590,7 +590,7 @@ fn a_new_child_makes_the_loaded_list_of_children_stale() {
     let mut f = Fixture::new();
     let shot = f.absorb(r#"{"__entity_type__":"Shot","id":"p","children":[],"assignments":[]}"#)[0];
     f.create("Task", data! { "parent_id": "p" }).unwrap();
-    assert_eq!(f.text(shot, "children"), "[]");
+    assert_eq!(f.text(shot, "children"), "[Task(new1)]");
     f.commit("true");
     assert!(matches!(
         f.store.read(shot, "children"),
