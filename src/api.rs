@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::Value as Json;
 use url::Url;
 
-use crate::calls::{Call, Calls, WithScopes, tokens_of, with_scopes};
+use crate::calls::{Call, Calls, CancelToken, WithScopes, tokens_of, with_scopes};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock;
@@ -196,13 +196,19 @@ impl Api {
         if self.is_closed() {
             call.interrupt(ErrorKind::Closed);
         }
+        let tokens = self.tokens_of_thread();
+        tokens.iter().for_each(|token| token.watch(&call));
+        call
+    }
+
+    /// The tokens that cancel calls of this thread.
+    pub(crate) fn tokens_of_thread(&self) -> Vec<CancelToken> {
         let mut tokens = tokens_of(self.scopes);
         if !lock::is_here(self.home) {
             // A plugin's library has its own.
             tokens.extend(tokens_of(with_scopes));
         }
-        tokens.iter().for_each(|token| token.watch(&call));
-        call
+        tokens
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) network: Network,
     pub(crate) retry: Retry,
     pub(crate) read_only: bool,
+    /// The connections of a transfer; 0 if it was not set.
+    pub(crate) transfer_connections: usize,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
@@ -113,6 +115,7 @@ pub(crate) struct Config {
     pub(crate) network: NetworkConfig,
     pub(crate) retry: Retry,
     pub(crate) read_only: bool,
+    pub(crate) transfer_connections: usize,
     /// Those that were added, cookies included.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) strict_api: bool,
@@ -193,6 +196,7 @@ impl Config {
             network,
             retry: settings.retry,
             read_only: settings.read_only,
+            transfer_connections: settings.transfer_connections.max(1),
             headers,
             strict_api: settings.strict_api,
             offline: settings.offline,

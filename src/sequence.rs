@@ -4,6 +4,8 @@
 //! memory use depends on the text of a pattern only: a billion members are counted, and listed one
 //! at a time.
 
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -42,6 +44,141 @@ pub struct Sequence {
 /// As [`Sequence::parse`].
 pub fn parse(text: &str) -> Result<Sequence> {
     Sequence::parse(text)
+}
+
+/// File sequences among paths, and the rest; [`collect`] finds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Collected {
+    /// The sequences, in the order of their first members.
+    pub sequences: Vec<Sequence>,
+    /// The paths that belong to no sequence, in their order.
+    pub rest: Vec<String>,
+}
+
+/// Finds the file sequences among paths, such as those of a folder. Accesses no disk.
+///
+/// Paths of one folder whose names differ by one number are a sequence if there are at least two.
+/// Numbers with leading zeros set the padding: `a.0999` and `a.1000` are one sequence, `a.1` and
+/// `a.01` are not. A path belongs to one sequence only: of several numbers in a name, the one
+/// counts that gives the longest sequence, or else the last one. Frames may be missing; see
+/// [`Sequence::missing`].
+///
+/// ```
+/// use ftrack_api::sequence;
+///
+/// let found = sequence::collect([
+///     "v2/plate.0998.exr", "v2/plate.1000.exr", "v2/plate.0999.exr", "v2/notes.txt",
+///     "v2/mask_1.exr", "v2/mask_3.exr",
+/// ]);
+/// let patterns: Vec<String> = found.sequences.iter().map(|one| one.to_string()).collect();
+/// assert_eq!(patterns, ["v2/plate.%04d.exr [998-1000]", "v2/mask_%d.exr [1, 3]"]);
+/// assert_eq!(found.sequences[1].missing().to_string(), "v2/mask_%d.exr [2]");
+/// assert_eq!(found.rest, ["v2/notes.txt"]);
+/// ```
+pub fn collect<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Collected {
+    let mut seen = HashSet::new();
+    let paths: Vec<String> = paths
+        .into_iter()
+        .map(|path| path.as_ref().to_owned())
+        .filter(|path| seen.insert(path.clone()))
+        .collect();
+    let mut groups = groups(&paths);
+    groups.sort_by_key(|group| {
+        (
+            Reverse(group.members.len()),
+            group.from_end,
+            group.members[0].1,
+        )
+    });
+    let mut taken = vec![false; paths.len()];
+    let mut found = Vec::new();
+    for group in groups {
+        let free = group.members.iter().filter(|(_, path)| !taken[*path]);
+        let free: Vec<(u64, usize)> = free.copied().collect();
+        if free.len() < 2 {
+            continue;
+        }
+        let first = free.iter().map(|(_, path)| *path).min().unwrap_or(0);
+        free.iter().for_each(|(_, path)| taken[*path] = true);
+        let ranges = free.iter().map(|(number, _)| *number..=*number).collect();
+        let sequence = Sequence {
+            head: group.head.to_owned(),
+            tail: group.tail.to_owned(),
+            padding: group.padding,
+            ranges: merged(ranges),
+        };
+        found.push((first, sequence));
+    }
+    found.sort_by_key(|(first, _)| *first);
+    let rest = paths.iter().zip(&taken).filter(|(_, taken)| !**taken);
+    Collected {
+        sequences: found.into_iter().map(|(_, sequence)| sequence).collect(),
+        rest: rest.map(|(path, _)| path.clone()).collect(),
+    }
+}
+
+/// Paths that differ by one number.
+struct Group<'a> {
+    head: &'a str,
+    tail: &'a str,
+    padding: usize,
+    /// How many numbers follow this one in the names.
+    from_end: usize,
+    /// Numbers, and indexes of paths.
+    members: Vec<(u64, usize)>,
+}
+
+fn groups(paths: &[String]) -> Vec<Group<'_>> {
+    let mut indexes: HashMap<(&str, &str, usize), usize> = HashMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    // Numbers with leading zeros first: they say which paddings there are.
+    for is_padded in [true, false] {
+        for (index, path) in paths.iter().enumerate() {
+            for (from_end, (start, end)) in numbers(path).into_iter().rev().enumerate() {
+                let (head, digits, tail) = (&path[..start], &path[start..end], &path[end..]);
+                let Some(number) = digits.parse().ok().filter(|number| *number < u64::MAX) else {
+                    continue;
+                };
+                if (digits.len() > 1 && digits.starts_with('0')) != is_padded
+                    || digits.len() > MAX_PADDING
+                    || tail.contains('%')
+                {
+                    continue;
+                }
+                let padded = indexes.get(&(head, tail, digits.len())).copied();
+                let group = padded.unwrap_or_else(|| {
+                    let padding = if is_padded { digits.len() } else { 0 };
+                    *indexes.entry((head, tail, padding)).or_insert_with(|| {
+                        groups.push(Group {
+                            head,
+                            tail,
+                            padding,
+                            from_end,
+                            members: Vec::new(),
+                        });
+                        groups.len() - 1
+                    })
+                });
+                groups[group].members.push((number, index));
+            }
+        }
+    }
+    groups
+}
+
+/// Where the numbers in the file name of a path begin and end.
+fn numbers(path: &str) -> Vec<(usize, usize)> {
+    let name = path.rfind(['/', '\\']).map_or(0, |separator| separator + 1);
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for (position, byte) in path.bytes().enumerate().skip(name) {
+        match found.last_mut() {
+            _ if !byte.is_ascii_digit() => {}
+            Some((_, end)) if *end == position => *end += 1,
+            _ => found.push((position, position + 1)),
+        }
+    }
+    found
 }
 
 impl Sequence {
@@ -130,6 +267,17 @@ impl Sequence {
     /// The numbers in ascending order.
     pub fn indexes(&self) -> impl Iterator<Item = u64> + '_ {
         self.ranges.iter().cloned().flatten()
+    }
+
+    /// The sequence of the numbers between the first and the last that are missing; it may be
+    /// empty.
+    pub fn missing(&self) -> Self {
+        let gaps = self.ranges.windows(2);
+        let gaps = gaps.map(|pair| pair[0].end() + 1..=pair[1].start() - 1);
+        Self {
+            ranges: gaps.collect(),
+            ..self.clone()
+        }
     }
 
     /// The paths of the members, in the order of their numbers. There can be very many: check
@@ -310,6 +458,65 @@ mod tests {
     }
 
     #[test]
+    fn sequences_among_paths() {
+        for (paths, patterns, rest) in [
+            (vec![], vec![], vec![]),
+            (vec!["a.1.exr"], vec![], vec!["a.1.exr"]),
+            (vec!["a.1", "a.1"], vec![], vec!["a.1"]),
+            (vec!["a.2", "a.1", "b"], vec!["a.%d [1-2]"], vec!["b"]),
+            (
+                vec!["a.0999", "a.1000", "a.01"],
+                vec!["a.%04d [999-1000]"],
+                vec!["a.01"],
+            ),
+            (
+                vec!["a.01", "a.02", "a.1", "a.2"],
+                vec!["a.%02d [1-2]", "a.%d [1-2]"],
+                vec![],
+            ),
+            // The version and the extension have numbers as well.
+            (
+                vec![
+                    "s_v1.0001.mp4",
+                    "s_v1.0002.mp4",
+                    "s_v2.0001.mp4",
+                    "s_v2.0002.mp4",
+                ],
+                vec!["s_v1.%04d.mp4 [1-2]", "s_v2.%04d.mp4 [1-2]"],
+                vec![],
+            ),
+            (
+                vec!["v1.7.exr", "v2.7.exr", "v3.7.exr", "v1.8.exr"],
+                vec!["v%d.7.exr [1-3]"],
+                vec!["v1.8.exr"],
+            ),
+            (
+                vec!["sh010/a.exr", "sh020/a.exr"],
+                vec![],
+                vec!["sh010/a.exr", "sh020/a.exr"],
+            ),
+            (
+                vec!["c:\\x1\\é1.exr", "c:\\x1\\é2.exr"],
+                vec!["c:\\x1\\é%d.exr [1-2]"],
+                vec![],
+            ),
+            (vec!["a1%d", "a2%d"], vec![], vec!["a1%d", "a2%d"]),
+            (vec!["0", "00", "000"], vec![], vec!["0", "00", "000"]),
+        ] {
+            let found = collect(&paths);
+            let texts: Vec<String> = found.sequences.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                (texts, found.rest),
+                (
+                    patterns.iter().map(ToString::to_string).collect(),
+                    rest.iter().map(ToString::to_string).collect()
+                ),
+                "{paths:?}"
+            );
+        }
+    }
+
+    #[test]
     fn invalid_patterns() {
         for (text, is_pattern) in [
             ("", false),
@@ -347,6 +554,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn each_path_is_collected_once(names in proptest::collection::vec("[ab%]{0,1}[0-2]{0,3}[.]?[01]{0,2}", 0..12)) {
+            let found = collect(&names);
+            let mut back: Vec<String> = found.rest.clone();
+            for sequence in &found.sequences {
+                prop_assert!(sequence.len() > 1);
+                prop_assert_eq!(&parse(&sequence.to_string()).unwrap(), sequence);
+                back.extend(sequence.members());
+            }
+            back.sort();
+            let names: std::collections::BTreeSet<String> = names.into_iter().collect();
+            prop_assert_eq!(back, names.into_iter().collect::<Vec<_>>());
+        }
+
+
         #[test]
         fn any_text_parses_or_is_an_error(text in r"[a%0-9d \[\],\-é]{0,40}") {
             if let Ok(read) = parse(&text) {

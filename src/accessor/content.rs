@@ -1,24 +1,67 @@
 //! What an accessor is to store.
 
-use std::io::Read;
+use std::any::Any;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use super::work::Work;
+use crate::error::Result;
+
+/// Opens the bytes from an offset on.
+type Open<'a> = Box<dyn FnMut(u64) -> io::Result<Box<dyn Read + Send + 'a>> + Send + 'a>;
 
 /// What an accessor is to store: the bytes, and what is known about them.
 pub struct Content<'a> {
-    reader: Box<dyn Read + Send + 'a>,
+    reader: Option<Box<dyn Read + Send + 'a>>,
+    open: Option<Open<'a>>,
     file_name: String,
     size: Option<u64>,
     path: Option<PathBuf>,
+    /// Identifies the source of the bytes, if there is no path.
+    origin: Option<String>,
+    prepared: Option<Box<dyn Any + Send>>,
+    notes: Option<&'a dyn Notes>,
+    work: Option<&'a Work>,
+    link: bool,
+}
+
+/// What an interrupted write left for the next attempt.
+pub(crate) trait Notes: Sync {
+    /// The notes of the last attempt, in order.
+    fn all(&self) -> Vec<String>;
+    fn add(&self, note: &str);
+    fn clear(&self);
 }
 
 impl<'a> Content<'a> {
     /// The bytes that `reader` returns.
     pub fn new(reader: impl Read + Send + 'a) -> Self {
+        let mut content = Self::empty();
+        content.reader = Some(Box::new(reader));
+        content
+    }
+
+    /// Bytes that are opened when they are needed, from an offset on.
+    pub(crate) fn opened_by(
+        open: impl FnMut(u64) -> io::Result<Box<dyn Read + Send + 'a>> + Send + 'a,
+    ) -> Self {
+        let mut content = Self::empty();
+        content.open = Some(Box::new(open));
+        content
+    }
+
+    fn empty() -> Self {
         Self {
-            reader: Box::new(reader),
+            reader: None,
+            open: None,
             file_name: "data".to_owned(),
             size: None,
             path: None,
+            origin: None,
+            prepared: None,
+            notes: None,
+            work: None,
+            link: false,
         }
     }
 
@@ -43,6 +86,31 @@ impl<'a> Content<'a> {
         self
     }
 
+    pub(crate) fn with_origin(mut self, origin: String) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    pub(crate) fn with_prepared(mut self, prepared: Option<Box<dyn Any + Send>>) -> Self {
+        self.prepared = prepared;
+        self
+    }
+
+    pub(crate) fn with_work(mut self, work: &'a Work) -> Self {
+        self.work = Some(work);
+        self
+    }
+
+    pub(crate) fn with_notes(mut self, notes: &'a dyn Notes) -> Self {
+        self.notes = Some(notes);
+        self
+    }
+
+    pub(crate) fn with_link(mut self, link: bool) -> Self {
+        self.link = link;
+        self
+    }
+
     /// The name that a file with this content would have, such as `main.exr`; `data` by default.
     pub fn file_name(&self) -> &str {
         &self.file_name
@@ -58,11 +126,62 @@ impl<'a> Content<'a> {
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
+
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// Whether a hard link to [`path`](Self::path) is welcome.
+    pub(crate) fn may_link(&self) -> bool {
+        self.link
+    }
+
+    /// What [`Accessor::prepare`](super::Accessor::prepare) returned for this file, if it is a `T`.
+    pub fn take_prepared<T: 'static>(&mut self) -> Option<Box<T>> {
+        self.prepared.take()?.downcast().ok()
+    }
+
+    pub(crate) fn notes(&self) -> Option<&'a dyn Notes> {
+        self.notes
+    }
+
+    pub(crate) fn work(&self) -> Option<&'a Work> {
+        self.work
+    }
+
+    /// Counts bytes that the accessor stored without reading them from this.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if the transfer was cancelled.
+    pub(crate) fn advance(&self, bytes: u64) -> Result<()> {
+        self.work.map_or(Ok(()), |work| work.advance(bytes))
+    }
+
+    /// Skips bytes that an earlier attempt stored. Only before anything is read, and only if
+    /// [`origin`](Self::origin) is known.
+    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        if let Some(open) = &mut self.open {
+            self.reader = Some(open(bytes)?);
+        }
+        if let Some(work) = self.work {
+            work.resume(bytes);
+        }
+        Ok(())
+    }
 }
 
 impl Read for Content<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.reader.read(buffer)
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let (None, Some(open)) = (&self.reader, &mut self.open) {
+            self.reader = Some(open(0)?);
+        }
+        let Some(reader) = &mut self.reader else {
+            return Ok(0);
+        };
+        let count = reader.read(buffer)?;
+        self.advance(count as u64).map_err(io::Error::other)?;
+        Ok(count)
     }
 }
 

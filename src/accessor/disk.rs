@@ -1,11 +1,10 @@
 //! Data in files on a disk.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use super::part::store;
 use super::{Accessor, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
@@ -122,20 +121,24 @@ impl Accessor for DiskAccessor {
     /// replaces an existing file.
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
         let path = self.path_below(resource_identifier)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-        if path.symlink_metadata().is_ok() {
-            return Err(already_exists(&path).into());
-        }
-        let mut part = part_file(folder).map_err(io_error("write into", folder))?;
-        fill(&mut part, content).map_err(io_error("write", &path))?;
-        persist(part, &path)?;
+        store(&path, content, false)?;
         Ok(())
+    }
+
+    fn allows_connections(&self) -> bool {
+        true
+    }
+
+    fn open_at(
+        &self,
+        resource_identifier: &str,
+        offset: u64,
+    ) -> anyhow::Result<Box<dyn Read + Send>> {
+        let path = self.path_below(resource_identifier)?;
+        let failed = io_error("read", &path);
+        let mut file = open_regular(&path).map_err(&failed)?;
+        file.seek(SeekFrom::Start(offset)).map_err(&failed)?;
+        Ok(Box::new(file))
     }
 
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
@@ -191,49 +194,7 @@ impl Accessor for DiskAccessor {
     }
 }
 
-/// A temporary file in `folder` with the permissions of an ordinary file.
-fn part_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ftrack-").suffix(".part");
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default; the umask restricts this mode. On Windows files
-        // inherit the permissions of their folder.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
-}
-
-fn fill(part: &mut NamedTempFile, content: &mut Content<'_>) -> io::Result<()> {
-    match content.path().map(open_regular) {
-        // Between two files the operating system copies, where possible without moving bytes.
-        Some(Ok(mut file)) => io::copy(&mut file, part.as_file_mut())?,
-        _ => io::copy(content, part.as_file_mut())?,
-    };
-    // Full and remote disks may report errors only now; the file must not be registered then.
-    part.as_file().sync_data()
-}
-
-fn persist(part: NamedTempFile, path: &Path) -> Result<()> {
-    let failed = match part.persist_noclobber(path) {
-        Ok(_) => return Ok(()),
-        Err(failed) => failed,
-    };
-    if failed.error.kind() == io::ErrorKind::AlreadyExists {
-        return Err(already_exists(path));
-    }
-    // Some network file systems cannot rename without replacing, so look once more and rename.
-    if path.symlink_metadata().is_ok() {
-        return Err(already_exists(path));
-    }
-    match failed.file.persist(path) {
-        Ok(_) => Ok(()),
-        Err(failed) => Err(io_error("write", path)(failed.error)),
-    }
-}
-
-fn already_exists(path: &Path) -> Error {
+pub(super) fn already_exists(path: &Path) -> Error {
     let path = path.display();
     Error::new(
         ErrorKind::Duplicate,
@@ -247,7 +208,7 @@ fn invalid(resource_identifier: &str, why: &str) -> Error {
 }
 
 /// Converts an error of the operating system about `path`.
-fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+pub(super) fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,

@@ -2,16 +2,23 @@
 
 mod content;
 mod disk;
+mod part;
 mod server;
+mod work;
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::any::Any;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
 pub use content::Content;
+pub(crate) use content::Notes;
 pub use disk::DiskAccessor;
+pub(crate) use part::{same_bytes, store};
 pub(crate) use server::ServerAccessor;
+pub use work::Progress;
+pub(crate) use work::{Observer, Work, may_resume};
 
 /// Access to the data of a [`Location`](crate::Location): a disk, an object store, a server.
 ///
@@ -67,6 +74,42 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// If the data is missing or cannot be read.
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>>;
+
+    /// Opens data for reading, from a byte offset to the end: to resume an interrupted transfer.
+    /// The default reads and drops the bytes before.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn open_at(
+        &self,
+        resource_identifier: &str,
+        offset: u64,
+    ) -> anyhow::Result<Box<dyn Read + Send>> {
+        let mut reader = self.open(resource_identifier)?;
+        io::copy(&mut reader.by_ref().take(offset), &mut io::sink())?;
+        Ok(reader)
+    }
+
+    /// Whether one transfer may call `open`, `open_at` and `write` from several threads at once;
+    /// see [`TransferOptions::connections`](crate::location::TransferOptions::connections). By
+    /// default it may not, and calls them from the caller's thread.
+    fn allows_connections(&self) -> bool {
+        false
+    }
+
+    /// Prepares to write several files, for instance to get their signed URLs in one request.
+    /// Returns a value for each of them, in their order, which [`Content::take_prepared`] returns
+    /// in `write`; or an empty list. A transfer calls it from the caller's thread for up to 100
+    /// files at a time. The default returns an empty list.
+    ///
+    /// # Errors
+    ///
+    /// If none of the files can be written.
+    fn prepare(&self, files: &[PendingWrite<'_>]) -> anyhow::Result<Vec<Option<Prepared>>> {
+        let _ = files;
+        Ok(Vec::new())
+    }
 
     /// Stores all of `content` or nothing: after an error, incomplete data must not be taken for
     /// complete. Creates the containers that it needs.
@@ -173,6 +216,23 @@ pub trait Accessor: Send + Sync + 'static {
         let _ = size;
         unsupported("get_thumbnail_url", resource_identifier)
     }
+}
+
+/// What an accessor prepared for writing a file.
+pub type Prepared = Box<dyn Any + Send>;
+
+/// A file that will be written.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PendingWrite<'a> {
+    /// Where it will be written.
+    pub resource_identifier: &'a str,
+    /// The name that a file with the content would have.
+    pub file_name: &'a str,
+    /// The number of bytes, if it is known.
+    pub size: Option<u64>,
+    /// The path of a file on this machine with the same bytes, if there is one.
+    pub path: Option<&'a Path>,
 }
 
 fn unsupported<T>(operation: &str, resource_identifier: &str) -> anyhow::Result<T> {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::{Accessor, Content};
+use super::{Accessor, Content, PendingWrite, Prepared};
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Response;
@@ -25,11 +25,20 @@ impl ServerAccessor {
 
 impl Accessor for ServerAccessor {
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+        self.open_at(resource_identifier, 0)
+    }
+
+    fn open_at(
+        &self,
+        resource_identifier: &str,
+        offset: u64,
+    ) -> anyhow::Result<Box<dyn Read + Send>> {
         let mut download = Download {
             api: self.api.clone(),
             id: resource_identifier.to_owned(),
             summary: format!("download {resource_identifier}"),
-            position: 0,
+            position: offset,
+            start: offset,
             end: None,
             tag: None,
             piece: None,
@@ -42,6 +51,16 @@ impl Accessor for ServerAccessor {
 
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
         Ok(upload::send(&self.api, resource_identifier, content)?)
+    }
+
+    fn allows_connections(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, files: &[PendingWrite<'_>]) -> anyhow::Result<Vec<Option<Prepared>>> {
+        let prepared = upload::prepare(&self.api, files)?.into_iter();
+        let boxed = |one| Box::new(one) as Prepared;
+        Ok(prepared.map(|one| one.map(boxed)).collect())
     }
 
     /// The server cannot be asked. Ids are unique, so there is never other data.
@@ -83,8 +102,10 @@ struct Download {
     id: String,
     /// Its name in errors.
     summary: String,
-    /// The number of bytes that were read.
+    /// The offset of the next byte.
     position: u64,
+    /// The offset of the first byte.
+    start: u64,
     /// The size of the file, once it is known.
     end: Option<u64>,
     /// The ETag of the data.
@@ -102,18 +123,20 @@ impl Download {
         let last = self.position + PIECE_SIZE - 1;
         let response = self.api.get_file(&self.id, self.position, last)?;
         let tag = response.header("etag").map(str::to_owned);
-        if self.position > 0 && tag != self.tag {
+        if self.position > self.start && tag != self.tag {
             return Err(self.failed("the data changed while it was read"));
         }
         self.tag = tag;
         match response.status {
-            // There is no byte 0: the file is empty.
-            416 if self.position == 0 => self.end = Some(0),
+            // Nothing begins here: the file is empty, or an earlier attempt read all of it.
+            416 if self.position == self.start => self.end = Some(self.position),
             206 => self.end = Some(self.total_size(&response)?),
             // The whole file, from a server without support for ranges.
             200 if self.position == 0 => {
                 let length = response.header("content-length");
-                self.end = length.and_then(|length| length.parse().ok());
+                let length = length.and_then(|length| length.parse().ok());
+                let unknown = || self.failed("the server does not announce its size");
+                self.end = Some(length.ok_or_else(unknown)?);
             }
             _ => return Err(self.failed("the server cannot resume it")),
         }
@@ -160,12 +183,18 @@ impl Read for Download {
                 self.request().map_err(io::Error::other)?;
                 continue;
             };
+            // The body must not go on beyond the announced size.
+            let limit = self.piece_end.saturating_sub(self.position);
+            let limit = usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            if limit == 0 {
+                self.piece = None;
+                continue;
+            }
+            let buffer = &mut buffer[..limit];
             let outcome = self.api.reading(&self.summary, || piece.read(buffer));
             let why = match outcome.map_err(io::Error::other)? {
-                Ok(0) if self.end.is_none() => {
-                    self.end = Some(self.position);
-                    return Ok(0);
-                }
                 Ok(0) => "the connection was closed".to_owned(),
                 Ok(count) => {
                     self.position += count as u64;

@@ -46,6 +46,7 @@ pub struct Binding {
     pub(crate) priority: i32,
     pub(crate) is_managed: bool,
     pub(crate) is_in_memory: bool,
+    pub(crate) may_link: bool,
 }
 
 impl Binding {
@@ -58,6 +59,7 @@ impl Binding {
             priority: DEFAULT_PRIORITY,
             is_managed: true,
             is_in_memory: false,
+            may_link: false,
         }
     }
 
@@ -102,6 +104,16 @@ impl Binding {
     /// location. `MemoryLocationMixin` in Python.
     pub fn in_memory(mut self, in_memory: bool) -> Self {
         self.is_in_memory = in_memory;
+        self
+    }
+
+    /// Sets whether a file is added as a hard link to its source if both are on one file system,
+    /// instead of a copy. By default it is copied.
+    ///
+    /// A link takes no time and no space, but the file stays the one of the source: whoever changes
+    /// that in place changes the component. It keeps the times and permissions of the source.
+    pub fn link_when_possible(mut self, link: bool) -> Self {
+        self.may_link = link;
         self
     }
 }

@@ -14,7 +14,12 @@ pub(crate) struct Bindings {
     /// Resource identifiers in locations that the server does not know about, by location and
     /// component.
     in_memory: Mutex<HashMap<(String, String), String>>,
+    /// Resource identifiers that the server has returned, by location and component.
+    loaded: Mutex<HashMap<(String, String), String>>,
 }
+
+/// The most resource identifiers that are cached.
+const MAX_LOADED: usize = 100_000;
 
 impl Bindings {
     pub(crate) fn bind(&self, id: &str, binding: Binding) {
@@ -55,5 +60,31 @@ impl Bindings {
     pub(super) fn remove(&self, location: &str, component: &str) {
         let key = (location.to_owned(), component.to_owned());
         self.in_memory.lock().remove(&key);
+    }
+
+    /// Caches what the server has stored.
+    pub(super) fn cache(&self, location: &str, component: &str, resource_identifier: &str) {
+        let key = (location.to_owned(), component.to_owned());
+        let mut loaded = self.loaded.lock();
+        if loaded.len() >= MAX_LOADED {
+            loaded.clear();
+        }
+        loaded.insert(key, resource_identifier.to_owned());
+    }
+
+    pub(super) fn cached(&self, location: &str, component: &str) -> Option<String> {
+        let key = (location.to_owned(), component.to_owned());
+        self.loaded.lock().get(&key).cloned()
+    }
+
+    /// Drops what is cached about a component.
+    pub(super) fn invalidate(&self, location: &str, component: &str) {
+        let key = (location.to_owned(), component.to_owned());
+        self.loaded.lock().remove(&key);
+    }
+
+    /// Drops what is cached about all components.
+    pub(crate) fn invalidate_all(&self) {
+        self.loaded.lock().clear();
     }
 }

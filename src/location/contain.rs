@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::accessor::{Accessor, Content};
+use crate::accessor::{Accessor, Content, PendingWrite, Prepared};
 use crate::error::caught;
 use crate::handle::Entity;
 use crate::structure::{ResourceIdentifierTransformer, Structure, StructureContext};
@@ -20,6 +20,19 @@ impl<T: Accessor> Accessor for Contained<T> {
     fn open(&self, resource_identifier: &str) -> Result<Box<dyn Read + Send>> {
         let opened = caught(|| self.0.open(resource_identifier))?;
         Ok(Box::new(Contained(opened)))
+    }
+
+    fn open_at(&self, resource_identifier: &str, offset: u64) -> Result<Box<dyn Read + Send>> {
+        let opened = caught(|| self.0.open_at(resource_identifier, offset))?;
+        Ok(Box::new(Contained(opened)))
+    }
+
+    fn allows_connections(&self) -> bool {
+        caught(|| Ok(self.0.allows_connections())).unwrap_or(false)
+    }
+
+    fn prepare(&self, files: &[PendingWrite<'_>]) -> Result<Vec<Option<Prepared>>> {
+        caught(|| self.0.prepare(files))
     }
 
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> Result<()> {

@@ -23,6 +23,9 @@ struct IdentifierRow {
 impl Location {
     /// The resource identifier of a component in this location.
     ///
+    /// The first request loads those of the components that were loaded together with it; they
+    /// are cached until [`Session::reset`](crate::Session::reset).
+    ///
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`] if the component is not in this location.
@@ -41,7 +44,7 @@ impl Location {
     /// names the components that are not here.
     pub fn get_resource_identifiers(&self, components: impl Entities) -> Result<Vec<String>> {
         let components = &*components.to_entities()?;
-        let found = self.find_resource_identifiers(components)?;
+        let found = self.cached_or_loaded(components)?;
         let missing = components.iter().zip(&found);
         let missing: Vec<String> = missing
             .filter(|(_, identifier)| identifier.is_none())
@@ -55,7 +58,7 @@ impl Location {
     }
 
     /// The resource identifiers of components in this location, in their order; `None` for those
-    /// that are not in it. One request for every 500 components.
+    /// that are not in it. Always asks the server; one request for every 500 components.
     ///
     /// # Errors
     ///
@@ -81,15 +84,53 @@ impl Location {
                 true => locations.find(&own, &id),
                 false => found.get(&id).cloned(),
             };
-            identifiers.push(match (stored, &binding.transformer) {
+            let identifier = match (stored, &binding.transformer) {
                 (Some(stored), Some(transformer)) => {
                     let decoded = transformer.decode(&stored, component);
                     Some(decoded.map_err(self.failure(component))?)
                 }
                 (stored, _) => stored,
-            });
+            };
+            match &identifier {
+                Some(identifier) => locations.cache(&own, &id, identifier),
+                None => locations.invalidate(&own, &id),
+            }
+            identifiers.push(identifier);
         }
         Ok(identifiers)
+    }
+
+    /// Resource identifiers from the cache, and from the server those that it lacks. Those of the
+    /// peers of a single component are loaded as well.
+    fn cached_or_loaded(&self, components: &[Entity]) -> Result<Vec<Option<String>>> {
+        if self.binding().is_in_memory {
+            return self.find_resource_identifiers(components);
+        }
+        let (locations, own) = (&self.entity.session.shared.locations, self.entity.id());
+        let cached = |component: &Entity| locations.cached(&own, &component.id());
+        let mut found: Vec<Option<String>> = components.iter().map(cached).collect();
+        let lacking = components
+            .iter()
+            .zip(&found)
+            .filter(|(_, one)| one.is_none());
+        let mut asked: Vec<Entity> = lacking.map(|(component, _)| component.clone()).collect();
+        if let ([component], 1) = (asked.as_slice(), components.len()) {
+            asked = component.peers(IDS_PER_REQUEST - 1);
+        }
+        if !asked.is_empty() {
+            let loaded = self.find_resource_identifiers(&asked)?;
+            let mut loaded: HashMap<String, String> = asked
+                .iter()
+                .zip(loaded)
+                .filter_map(|(component, identifier)| Some((component.id(), identifier?)))
+                .collect();
+            for (component, found) in components.iter().zip(&mut found) {
+                if found.is_none() {
+                    *found = loaded.remove(&component.id());
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn load_identifiers(

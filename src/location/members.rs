@@ -40,3 +40,17 @@ fn collect(
 pub(super) fn is_file(component: &Entity) -> bool {
     component.type_info().attribute("members").is_err()
 }
+
+impl Entity {
+    /// This entity and up to `limit` others that were loaded together with it.
+    pub(super) fn peers(&self, limit: usize) -> Vec<Self> {
+        let keys = self
+            .session
+            .shared
+            .store
+            .lock()
+            .peers(self.handle.place, limit);
+        let others = keys.iter().filter_map(|key| self.session.entity(key).ok());
+        std::iter::once(self.clone()).chain(others).collect()
+    }
+}

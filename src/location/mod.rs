@@ -6,12 +6,16 @@ mod binding;
 mod bindings;
 mod built_in;
 mod contain;
+mod download;
 mod handle;
 mod identifiers;
+mod journal;
 mod members;
+mod options;
 mod plan;
 mod register;
 mod remove;
+mod stored;
 mod target;
 mod transfer;
 
@@ -23,6 +27,11 @@ pub use built_in::{
     UNMANAGED_LOCATION_ID,
 };
 pub(crate) use identifiers::IDS_PER_REQUEST;
+pub(crate) use journal::Journal;
+pub use options::TransferOptions;
 pub use plan::{Transfer, TransferStep};
 pub use register::{COMPONENT_ADDED_TO_LOCATION_TOPIC, COMPONENT_REMOVED_FROM_LOCATION_TOPIC};
 pub use target::Target;
+pub(crate) use transfer::MIN_JOURNAL_BYTES;
+
+pub use crate::accessor::Progress;

@@ -1,8 +1,14 @@
 //! What adding components to a location will do: planned and checked before anything is copied.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::journal::Journal;
 use super::members::{is_file, with_members};
+use super::options::TransferOptions;
+use crate::accessor::{Accessor, same_bytes};
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
@@ -16,6 +22,8 @@ use crate::structure::StructureContext;
 pub struct Transfer {
     pub(super) target: Location,
     pub(super) steps: Vec<TransferStep>,
+    pub(super) options: TransferOptions,
+    pub(super) journal: Option<Arc<Journal>>,
 }
 
 /// One component of a [`Transfer`].
@@ -30,6 +38,10 @@ pub struct TransferStep {
     pub source_resource_identifier: Option<String>,
     /// Its resource identifier in the target location.
     pub resource_identifier: String,
+    /// The path of the data on this machine, if there is one.
+    pub(super) path: Option<PathBuf>,
+    /// Whether the target has the same data there, of an interrupted transfer.
+    pub(super) is_stored: bool,
 }
 
 impl Location {
@@ -87,13 +99,17 @@ impl Location {
             steps.push(TransferStep {
                 component: component.clone(),
                 source: source.clone(),
-                source_resource_identifier: found,
                 resource_identifier: identifier,
+                path: found.as_deref().and_then(|found| path_in(source, found)),
+                is_stored: false,
+                source_resource_identifier: found,
             });
         }
-        let transfer = Transfer {
+        let mut transfer = Transfer {
             target: self.clone(),
             steps,
+            options: TransferOptions::new(),
+            journal: None,
         };
         if is_managed {
             transfer.check_targets()?;
@@ -116,6 +132,61 @@ impl Location {
         }
         Ok(absent)
     }
+}
+
+impl TransferStep {
+    /// Whether the target's data is that of the source, and belongs to no component: a transfer
+    /// was interrupted before it could register it.
+    fn is_left_over(&self, target: &Location, accessor: &dyn Accessor) -> Result<bool> {
+        let (component, identifier) = (&self.component, self.resource_identifier.as_str());
+        let Some(from) = &self.source_resource_identifier else {
+            return Ok(false);
+        };
+        if !accessor.is_file(identifier).unwrap_or(false)
+            || target.is_registered(component, identifier)?
+        {
+            return Ok(false);
+        }
+        let mut stored = accessor
+            .open(identifier)
+            .map_err(target.failure(component))?;
+        let source = self.source.require_accessor()?;
+        let mut source = source.open(from).map_err(self.source.failure(component))?;
+        same_bytes(&mut source, &mut stored).map_err(|error| {
+            let message =
+                format!("cannot compare {component} with {identifier} in {target}: {error}");
+            Error::new(ErrorKind::Io, message).with_source(error)
+        })
+    }
+
+    /// The name of a file with the component's data.
+    pub(super) fn file_name(&self) -> Result<String> {
+        let name: Option<String> = self.component.get("name")?;
+        let file_type: Option<String> = self.component.get("file_type")?;
+        let file_type = file_type.unwrap_or_default();
+        let file_type = file_type.trim_start_matches('.');
+        let name = name.unwrap_or_else(|| "data".to_owned());
+        Ok(match file_type {
+            "" => name,
+            _ => format!("{name}.{file_type}"),
+        })
+    }
+
+    /// Converts an error of an accessor during this step.
+    pub(super) fn failure(&self, target: &Location, error: anyhow::Error) -> Error {
+        Error::from_callback(error).context(format!("{self} to {target}"))
+    }
+}
+
+impl fmt::Display for TransferStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "copying {} from {}", self.component, self.source)
+    }
+}
+
+/// The path of data on this machine, if the location has paths.
+fn path_in(source: &Location, identifier: &str) -> Option<PathBuf> {
+    source.accessor()?.get_filesystem_path(identifier).ok()
 }
 
 /// The resource identifier of each component in its source, with few requests.
@@ -147,7 +218,7 @@ impl Transfer {
     ///
     /// - [`ErrorKind::Duplicate`] if two files would have one resource identifier, or the target
     ///   location has data there.
-    fn check_targets(&self) -> Result<()> {
+    fn check_targets(&mut self) -> Result<()> {
         let accessor = self.target.require_accessor()?;
         let mut seen: HashMap<&str, &Entity> = HashMap::new();
         for step in self.steps.iter().filter(|step| is_file(&step.component)) {
@@ -160,15 +231,27 @@ impl Transfer {
                 );
                 return Err(Error::new(ErrorKind::Duplicate, message));
             }
+        }
+        let target = &self.target;
+        for step in self
+            .steps
+            .iter_mut()
+            .filter(|step| is_file(&step.component))
+        {
+            let (component, identifier) = (&step.component, &step.resource_identifier);
             let exists = accessor.exists(identifier);
-            if exists.map_err(self.target.failure(component))? {
+            if !exists.map_err(target.failure(component))? {
+                continue;
+            }
+            if !step.is_left_over(target, &*accessor)? {
                 let message = format!(
-                    "{component} would be stored as {identifier:?} in {}, which has other data \
-                     there; remove that data or give the component another name",
-                    self.target
+                    "{component} would be stored as {identifier:?} in {target}, which has other \
+                     data there; remove that data or give the component another name"
                 );
                 return Err(Error::new(ErrorKind::Duplicate, message));
             }
+            log::info!("{identifier} in {target} is left from an interrupted transfer, it is used");
+            step.is_stored = true;
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::binding::Binding;
 use super::identifiers::{IDS_PER_REQUEST, join_names};
+use super::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Entity, Location};
@@ -70,6 +72,42 @@ impl Location {
         Err(self.duplicate(&present))
     }
 
+    /// Whether some component has this resource identifier here; `component` is the one that
+    /// would get it.
+    pub(super) fn is_registered(&self, component: &Entity, identifier: &str) -> Result<bool> {
+        let binding = self.binding();
+        if binding.is_in_memory {
+            return Ok(true);
+        }
+        let stored = self.encoded(&binding, component, identifier)?;
+        let here = field("location_id").eq(self.entity.id());
+        let same = field("resource_identifier").eq(stored);
+        let query = select("ComponentLocation")
+            .fields(["id"])
+            .filter(here.and(same));
+        Ok(self.entity.session.query(query)?.first()?.is_some())
+    }
+
+    /// The form in which the server stores a resource identifier.
+    fn encoded(&self, binding: &Binding, component: &Entity, identifier: &str) -> Result<String> {
+        match &binding.transformer {
+            Some(transformer) => {
+                let encoded = transformer.encode(identifier, component);
+                encoded.map_err(self.failure(component))
+            }
+            None => Ok(identifier.to_owned()),
+        }
+    }
+
+    /// The journal of a transfer to this location of what `subject` names. `None` if the session
+    /// has no folder for it.
+    pub(crate) fn open_journal(&self, subject: &str) -> Option<Journal> {
+        let config = self.entity.session.shared.api.config();
+        let file = crate::cache::schema::file_for(config)?;
+        let (server, id) = (config.server_url.as_str(), self.entity.id());
+        Journal::open(file.parent()?, &[server, &config.api_user, &id, subject])
+    }
+
     pub(super) fn duplicate(&self, components: &[Entity]) -> Error {
         let names: Vec<String> = components.iter().map(ToString::to_string).collect();
         let message = format!("{} in {self} already", join_names(&names));
@@ -89,12 +127,7 @@ impl Location {
         }
         let mut rows = Vec::with_capacity(identified.len());
         for (component, identifier) in identified {
-            let stored = match &binding.transformer {
-                Some(transformer) => transformer
-                    .encode(identifier, component)
-                    .map_err(self.failure(component))?,
-                None => identifier.clone(),
-            };
+            let stored = self.encoded(&binding, component, identifier)?;
             rows.push(crate::data! {
                 "component": component,
                 "location": self,
@@ -129,6 +162,9 @@ impl Location {
                 session.shared.locations.remove(&own, &component.id());
             }
             return Ok(());
+        }
+        for component in components {
+            session.shared.locations.invalidate(&own, &component.id());
         }
         for chunk in components.chunks(IDS_PER_REQUEST) {
             let here = field("location_id").eq(own.clone());

@@ -1,14 +1,26 @@
 //! Moving data between locations: copy, register, roll back.
 
-use std::fmt;
+use std::any::Any;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::journal::{FileNotes, Journal};
 use super::members::is_file;
+use super::options::TransferOptions;
 use super::plan::{Transfer, TransferStep};
-use crate::accessor::{Accessor, Content};
+use super::stored::Stored;
+use crate::accessor::{Accessor, Content, PendingWrite, Progress, Work, may_resume};
 use crate::entity::Entities;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
+use crate::lock::Mutex;
+
+/// The files that are prepared with one request, and their size in bytes.
+const BATCH_FILES: usize = 100;
+const BATCH_BYTES: u64 = 64 << 20;
+/// A transfer of one file that is smaller is not worth a journal.
+pub(crate) const MIN_JOURNAL_BYTES: u64 = 16 << 20;
 
 impl Location {
     /// Adds a component that is in `source`: copies its data to where the structure says, and
@@ -88,139 +100,341 @@ impl Location {
     pub fn open(&self, component: &Entity) -> Result<Box<dyn std::io::Read + Send>> {
         let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
-        let opened = accessor.open(&identifier);
-        opened.map_err(self.failure(component))
+        let error = match accessor.open(&identifier) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => Error::from_callback(error),
+        };
+        // Another session may have moved the data since the identifier was loaded.
+        let found = match error.kind() {
+            ErrorKind::NotFound => self.find_resource_identifiers(component)?.swap_remove(0),
+            _ => None,
+        };
+        match found.filter(|found| *found != identifier) {
+            Some(moved) => accessor.open(&moved).map_err(self.failure(component)),
+            None => Err(error.context(format!("{component} in {self}"))),
+        }
     }
 }
 
 impl Transfer {
+    /// Sets the number of connections; see [`TransferOptions::connections`].
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.options = self.options.connections(connections);
+        self
+    }
+
+    /// Sets an observer; see [`TransferOptions::on_progress`].
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::data;
+    /// use ftrack_api::location::Target;
+    ///
+    /// let component = session.create_component(&path, data! {}, Target::Nowhere)?;
+    /// let (origin, server) = (session.location("ftrack.origin")?, session.location("ftrack.server")?);
+    /// server
+    ///     .plan_transfer(&component, &origin, true)?
+    ///     .connections(4)
+    ///     .on_progress(|progress| println!("{} of {}", progress.bytes(), progress.total_bytes()))
+    ///     .run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_progress(mut self, observer: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.options = self.options.on_progress(observer);
+        self
+    }
+
+    pub(crate) fn with_options(mut self, options: TransferOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(crate) fn with_journal(mut self, journal: Option<Arc<Journal>>) -> Self {
+        self.journal = journal;
+        self
+    }
+
     /// Copies the data, registers the components and commits.
     ///
     /// # Errors
     ///
-    /// As [`Location::add_component`].
-    pub fn run(self) -> Result<()> {
+    /// As [`Location::add_component`], and:
+    ///
+    /// - [`ErrorKind::Cancelled`] if an observer cancelled it.
+    pub fn run(mut self) -> Result<()> {
         if self.steps.is_empty() {
             return Ok(());
         }
-        let mut stored = Stored::default();
-        if self.target.binding().is_managed
-            && let Err(error) = self.copy(&mut stored)
-        {
-            return Err(stored.remove(error));
-        }
         let session = self.target.session().clone();
-        self.register()
-            .map_err(|error| match session.is_in_doubt() {
-                true => error,
-                false => stored.remove(error),
-            })
+        if !self.target.binding().is_managed {
+            return self.register();
+        }
+        if self.journal.is_none() {
+            self.journal = self.open_journal();
+        }
+        let work = self.work()?;
+        let mut stored = Stored::new(self.target.require_accessor()?);
+        let outcome = self.copy(&mut stored, &work).and_then(|()| {
+            work.report();
+            self.register()
+        });
+        let Err(error) = outcome else {
+            self.end_journal();
+            return Ok(());
+        };
+        // A repeated call resumes what the journal knows.
+        if session.is_in_doubt() || (self.journal.is_some() && may_resume(&error)) {
+            return Err(error);
+        }
+        self.end_journal();
+        Err(stored.remove(error))
     }
 
-    fn copy(&self, stored: &mut Stored) -> Result<()> {
-        let target = self.target.require_accessor()?;
-        stored.accessor = Some(target.clone());
+    fn end_journal(&self) {
+        if let Some(journal) = &self.journal {
+            journal.remove();
+        }
+    }
+
+    fn open_journal(&self) -> Option<Arc<Journal>> {
+        let files: Vec<&TransferStep> = self.files().collect();
+        if files.len() < 2 && self.total_bytes() < MIN_JOURNAL_BYTES {
+            return None;
+        }
+        let mut ids: Vec<String> = files.iter().map(|step| step.component.id()).collect();
+        ids.sort();
+        self.target.open_journal(&ids.join(" ")).map(Arc::new)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &TransferStep> {
+        self.steps.iter().filter(|step| is_file(&step.component))
+    }
+
+    fn total_bytes(&self) -> u64 {
+        let paths = self.files().filter_map(|step| step.path.as_ref());
+        let sizes = paths.filter_map(|path| path.metadata().ok());
+        sizes.map(|found| found.len()).sum()
+    }
+
+    /// The connections of this transfer.
+    fn work(&self) -> Result<Work> {
+        let api = &self.target.session().shared.api;
+        let mut wanted = self
+            .options
+            .connections
+            .unwrap_or(api.config().transfer_connections);
+        let mut accessors = vec![self.target.require_accessor()?];
+        for step in self.files() {
+            accessors.push(step.source.require_accessor()?);
+        }
+        if !accessors
+            .iter()
+            .all(|accessor| accessor.allows_connections())
+        {
+            wanted = 1;
+        }
+        let work = Work::new(api, wanted, self.options.observer.clone());
+        work.expect(self.files().count() as u64, self.total_bytes());
+        Ok(work)
+    }
+
+    fn copy(&self, stored: &mut Stored, work: &Work) -> Result<()> {
+        let _scope = work.enter();
+        let mut jobs = Vec::new();
+        for step in self.files().filter(|step| !step.is_stored) {
+            jobs.push(Job::new(step, &self.target, self.journal.as_deref())?);
+        }
+        let mut rest = jobs.as_mut_slice();
+        while !rest.is_empty() {
+            let batch;
+            (batch, rest) = rest.split_at_mut(batch_length(rest));
+            prepare(batch, stored.accessor())?;
+            let (batch, stored) = (&*batch, &*stored);
+            work.run(batch.len(), |index| batch[index].run(stored, work))?;
+        }
         for step in &self.steps {
-            let identifier = step.resource_identifier.as_str();
-            let copied = match step.component.entity_type() {
-                // Only its members are files.
-                "SequenceComponent" => Ok(()),
-                _ if !is_file(&step.component) => stored.make_container(identifier),
-                _ => step
-                    .copy(&*target)
-                    .map(|()| stored.files.push(identifier.to_owned())),
-            };
-            copied.map_err(|error| {
-                let error = Error::from_callback(error);
-                error.context(format!("{step} to {}", self.target))
-            })?;
+            // Only the members of a sequence are files.
+            if !is_file(&step.component) && step.component.entity_type() != "SequenceComponent" {
+                let made = stored.make_container(&step.resource_identifier);
+                made.map_err(|error| step.failure(&self.target, error))?;
+            }
         }
         Ok(())
     }
 
     fn register(&self) -> Result<()> {
-        let placed = self.steps.iter().map(|step| {
+        let identified = self.steps.iter().map(|step| {
             let identifier = step.resource_identifier.clone();
             (step.component.clone(), identifier)
         });
-        self.target.register(&placed.collect::<Vec<_>>())
+        self.target.register(&identified.collect::<Vec<_>>())
     }
 }
 
-impl TransferStep {
-    fn copy(&self, target: &dyn Accessor) -> anyhow::Result<()> {
-        let identifier = self.source_resource_identifier.as_deref();
-        let identifier = identifier.unwrap_or_default();
-        let source = self.source.require_accessor()?;
-        let mut content = Content::new(source.open(identifier)?).with_file_name(self.file_name()?);
-        if let Ok(path) = source.get_filesystem_path(identifier) {
-            if let Ok(found) = path.metadata() {
-                content = content.with_size(found.len());
-            }
-            content = content.with_path(path);
-        }
-        target.write(&self.resource_identifier, &mut content)
-    }
-
-    fn file_name(&self) -> Result<String> {
-        let name: Option<String> = self.component.get("name")?;
-        let file_type: Option<String> = self.component.get("file_type")?;
-        let file_type = file_type.unwrap_or_default();
-        let file_type = file_type.trim_start_matches('.');
-        let name = name.unwrap_or_else(|| "data".to_owned());
-        Ok(match file_type {
-            "" => name,
-            _ => format!("{name}.{file_type}"),
-        })
-    }
+/// The number of files at the start of `jobs` that are prepared together.
+fn batch_length(jobs: &[Job<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |job: &&Job<'_>| {
+        bytes += job.size.unwrap_or(0);
+        bytes <= BATCH_BYTES
+    };
+    jobs.iter()
+        .take(BATCH_FILES)
+        .take_while(fits)
+        .count()
+        .max(1)
 }
 
-impl fmt::Display for TransferStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "copying {} from {}", self.component, self.source)
+/// Lets the accessor prepare the files that are not stored yet.
+fn prepare(batch: &[Job<'_>], accessor: &dyn Accessor) -> Result<()> {
+    let missing: Vec<&Job<'_>> = batch.iter().filter(|job| !job.is_done).collect();
+    let pending: Vec<PendingWrite<'_>> = missing.iter().map(|job| job.pending()).collect();
+    let prepared = accessor.prepare(&pending).map_err(Error::from_callback)?;
+    for (job, prepared) in missing.iter().zip(prepared) {
+        *job.prepared.lock() = prepared;
     }
+    Ok(())
 }
 
-/// What a transfer has stored so far.
-#[derive(Default)]
-struct Stored {
-    accessor: Option<Arc<dyn Accessor>>,
-    files: Vec<String>,
-    containers: Vec<String>,
+/// The transfer of one file.
+struct Job<'a> {
+    step: &'a TransferStep,
+    target: &'a Location,
+    source: Arc<dyn Accessor>,
+    identifier: &'a str,
+    file_name: String,
+    path: Option<PathBuf>,
+    size: Option<u64>,
+    modified: u128,
+    journal: Option<&'a Journal>,
+    /// Whether an earlier attempt stored it.
+    is_done: bool,
+    prepared: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-impl Stored {
-    fn make_container(&mut self, identifier: &str) -> anyhow::Result<()> {
-        let Some(accessor) = &self.accessor else {
-            return Ok(());
+impl<'a> Job<'a> {
+    fn new(
+        step: &'a TransferStep,
+        target: &'a Location,
+        journal: Option<&'a Journal>,
+    ) -> Result<Self> {
+        let found = step.path.as_ref().and_then(|path| path.metadata().ok());
+        let mut job = Self {
+            step,
+            target,
+            source: step.source.require_accessor()?,
+            identifier: step
+                .source_resource_identifier
+                .as_deref()
+                .unwrap_or_default(),
+            file_name: step.file_name()?,
+            path: step.path.clone(),
+            size: found.as_ref().map(|found| found.len()),
+            modified: found.as_ref().map_or(0, modified),
+            journal,
+            is_done: false,
+            prepared: Mutex::new(None),
         };
-        // One that may have existed before is never removed.
-        let existed = accessor.is_container(identifier).unwrap_or(true);
-        accessor.make_container(identifier)?;
-        if !existed {
-            self.containers.push(identifier.to_owned());
+        let notes = journal.map(|journal| journal.notes(&step.resource_identifier));
+        let mark = job.mark();
+        job.is_done = notes.is_some_and(|notes| notes.last() == Some(&mark));
+        Ok(job)
+    }
+
+    /// The note that the file is stored, from a source in this state.
+    fn mark(&self) -> String {
+        let size = self.size.unwrap_or(0);
+        format!("stored {size} {} {}", self.modified, self.identifier)
+    }
+
+    fn pending(&self) -> PendingWrite<'_> {
+        PendingWrite {
+            resource_identifier: &self.step.resource_identifier,
+            file_name: &self.file_name,
+            size: self.size,
+            path: self.path.as_deref(),
         }
+    }
+
+    fn run(&self, stored: &Stored, work: &Work) -> Result<()> {
+        let identifier = &self.step.resource_identifier;
+        work.check()?;
+        if self.is_done {
+            work.resume(self.size.unwrap_or(0));
+        } else {
+            let written = self.write(stored, work);
+            written.map_err(|error| self.step.failure(self.target, error))?;
+        }
+        stored.add(identifier);
+        self.check_unchanged()?;
+        if let (Some(journal), false) = (self.journal, self.is_done) {
+            journal.clear(identifier);
+            journal.add(identifier, &self.mark());
+        }
+        work.finish_file();
         Ok(())
     }
 
-    /// Removes what was stored, so that the transfer can be repeated.
-    fn remove(&self, error: Error) -> Error {
-        let Some(accessor) = &self.accessor else {
-            return error;
-        };
-        let identifiers = self.files.iter().chain(&self.containers);
-        let stuck = identifiers.filter(|identifier| match accessor.remove(identifier) {
-            Ok(_) => false,
-            Err(why) => {
-                log::warn!("cannot remove {identifier}, left by a failed transfer: {why:#}");
-                true
-            }
+    fn write(&self, stored: &Stored, work: &Work) -> anyhow::Result<()> {
+        let identifier = &self.step.resource_identifier;
+        let (source, from) = (self.source.clone(), self.identifier);
+        let notes = self.journal.map(|journal| FileNotes {
+            journal,
+            subject: identifier,
         });
-        match stuck.count() {
-            0 => error,
-            count => error.with_note(&format!(
-                "{count} of the copied files could not be removed; the log names them"
-            )),
+        let open = move |offset| {
+            let opened = source.open_at(from, offset);
+            opened.map_err(|error| io::Error::other(Error::from_callback(error)))
+        };
+        let mut content = Content::opened_by(open)
+            .with_file_name(&self.file_name)
+            .with_prepared(self.prepared.lock().take())
+            .with_link(self.target.binding().may_link)
+            .with_work(work);
+        match &self.path {
+            Some(path) => content = content.with_path(path),
+            None => content = content.with_origin(format!("{} {from}", self.step.source.id())),
         }
+        if let Some(size) = self.size {
+            content = content.with_size(size);
+        }
+        if let Some(notes) = &notes {
+            content = content.with_notes(notes);
+        }
+        stored.accessor().write(identifier, &mut content)
     }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Io`] if the source changed since the transfer began.
+    fn check_unchanged(&self) -> Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let found = path.metadata().ok();
+        let same = |found: &std::fs::Metadata| {
+            Some(found.len()) == self.size && modified(found) == self.modified
+        };
+        if found.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} changed while {}; repeat the transfer when it is complete",
+            path.display(),
+            self.step
+        );
+        Err(Error::new(ErrorKind::Io, message))
+    }
+}
+
+/// The time of the last change, in nanoseconds.
+fn modified(found: &std::fs::Metadata) -> u128 {
+    let time = found.modified().ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos())
 }

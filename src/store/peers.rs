@@ -116,6 +116,27 @@ impl Store {
         }
     }
 
+    /// The keys of up to `limit` peers of the entity at `place`.
+    pub(crate) fn peers(&self, place: u32, limit: usize) -> Vec<EntityKey> {
+        let number = self.record(place).group;
+        let group = self.groups.0.get(number as usize);
+        let members = group
+            .into_iter()
+            .flat_map(|group| group.members.iter().copied());
+        let is_peer = |peer: &u32| {
+            *peer != place
+                && self
+                    .records
+                    .get(*peer as usize)
+                    .is_some_and(|r| r.group == number)
+        };
+        members
+            .filter(is_peer)
+            .take(limit)
+            .map(|peer| self.key(peer))
+            .collect()
+    }
+
     /// The entity at `place` and, with `peers`, those peers for which the attribute is not loaded either.
     pub(crate) fn lacking(&self, place: u32, name: &str, peers: bool) -> Fetch {
         let mut places = vec![place];

@@ -2,12 +2,16 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::accessor::may_resume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
 use crate::location::{
-    ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, Transfer, UNMANAGED_LOCATION_ID,
+    Journal, MIN_JOURNAL_BYTES, ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID, Target, TransferOptions,
+    UNMANAGED_LOCATION_ID,
 };
+use crate::query::{field, select};
 use crate::sequence::Sequence;
 use crate::value::{Data, EntityKey, Value};
 
@@ -70,6 +74,42 @@ impl Session {
         data: Data,
         location: impl Into<Target>,
     ) -> Result<Entity> {
+        self.create_component_with(path, data, location, TransferOptions::new())
+    }
+
+    /// [`create_component`](Self::create_component) with options for the transfer: an observer,
+    /// connections.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::data;
+    /// use ftrack_api::location::TransferOptions;
+    ///
+    /// let location = session.location("ftrack.server")?;
+    /// let options = TransferOptions::new()
+    ///     .connections(8)
+    ///     .on_progress(|progress| println!("{:.0} bytes a second", progress.rate()));
+    /// session.create_component_with(&path, data! { "name": "plate" }, &location, options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`create_component`](Self::create_component), and:
+    ///
+    /// - [`ErrorKind::Cancelled`] if the observer cancelled it.
+    pub fn create_component_with(
+        &self,
+        path: impl AsRef<Path>,
+        data: Data,
+        location: impl Into<Target>,
+        options: TransferOptions,
+    ) -> Result<Entity> {
         let path = path.as_ref();
         let path = path.to_str().ok_or_else(|| {
             let message = format!("{} is not Unicode text", path.display());
@@ -87,9 +127,19 @@ impl Session {
         let mut new = NewComponents {
             session: self,
             components: Vec::new(),
+            ids: Vec::new().into_iter(),
             is_elsewhere,
             is_complete: false,
         };
+        let journal = self.journal_for(path, location.as_ref())?.map(Arc::new);
+        if let Some(journal) = &journal {
+            let mut ids = self.ids_in(journal)?;
+            // A sequence is created before its members, and comes after them in the list.
+            if !ids.is_empty() {
+                ids.rotate_right(1);
+            }
+            new.ids = ids.into_iter();
+        }
         let component = match Sequence::is_pattern(path) {
             true => new.sequence(&Sequence::parse(path)?, data)?,
             false => new.file(path, data)?,
@@ -104,11 +154,65 @@ impl Session {
             .iter()
             .map(|each| (each.clone(), origin.clone()));
         let pairs: Vec<(Entity, Location)> = pairs.collect();
-        let outcome = location.plan(&pairs).and_then(Transfer::run);
+        if let Some(journal) = &journal {
+            let ids: Vec<String> = new.components.iter().map(Entity::id).collect();
+            journal.set(COMPONENTS, &serde_json::json!(ids).to_string());
+        }
+        let outcome = location.plan(&pairs).and_then(|transfer| {
+            let transfer = transfer.with_options(options);
+            transfer.with_journal(journal.clone()).run()
+        });
+        if let (Some(journal), Err(error)) = (&journal, &outcome)
+            && !may_resume(error)
+            && !self.is_in_doubt()
+        {
+            journal.remove();
+        }
         new.is_complete = outcome.is_ok() || self.is_in_doubt();
         outcome.map(|()| component)
     }
+
+    /// The journal of a transfer that is large enough to be resumed.
+    fn journal_for(&self, path: &str, location: Option<&Location>) -> Result<Option<Journal>> {
+        let Some(location) = location.filter(|location| location.binding().is_managed) else {
+            return Ok(None);
+        };
+        let size = std::fs::metadata(path).map_or(0, |found| found.len());
+        if !Sequence::is_pattern(path) && size < MIN_JOURNAL_BYTES {
+            return Ok(None);
+        }
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(location.open_journal(&path.to_string_lossy()))
+    }
+
+    /// The ids of the components that an interrupted call was creating, in their order.
+    fn ids_in(&self, journal: &Journal) -> Result<Vec<String>> {
+        let notes = journal.notes(COMPONENTS);
+        let ids = notes
+            .last()
+            .and_then(|note| serde_json::from_str(note).ok());
+        let ids: Vec<String> = ids.unwrap_or_default();
+        let Some(last) = ids.last() else {
+            return Ok(Vec::new());
+        };
+        // That call may have reached the commit, which creates all of them or none.
+        let query = select("Component")
+            .fields(["id"])
+            .filter(field("id").eq(last.as_str()));
+        if self.query(query)?.first()?.is_some() {
+            journal.reset();
+            return Ok(Vec::new());
+        }
+        log::info!(
+            "resuming an interrupted transfer of {} components",
+            ids.len()
+        );
+        Ok(ids)
+    }
 }
+
+/// The subject of the note with the components' ids.
+const COMPONENTS: &str = "components";
 
 impl Entity {
     /// Creates a component of this version from a file or a sequence; see
@@ -131,6 +235,28 @@ impl Entity {
         self.session().create_component(path, data, location)
     }
 
+    /// [`create_component`](Self::create_component) with options for the transfer; see
+    /// [`Session::create_component_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::create_component_with`], and:
+    ///
+    /// - [`ErrorKind::WrongType`] if this is not a version.
+    pub fn create_component_with(
+        &self,
+        path: impl AsRef<Path>,
+        mut data: Data,
+        location: impl Into<Target>,
+        options: TransferOptions,
+    ) -> Result<Entity> {
+        self.check_type("AssetVersion")?;
+        data.remove("version_id");
+        data.set("version", self);
+        let session = self.session();
+        session.create_component_with(path, data, location, options)
+    }
+
     /// The share of this component that is in each location; see
     /// [`Session::get_component_availability`].
     ///
@@ -150,6 +276,8 @@ struct NewComponents<'a> {
     session: &'a Session,
     /// Members come before their sequence.
     components: Vec<Entity>,
+    /// The ids of an interrupted call, in the order of `components`.
+    ids: std::vec::IntoIter<String>,
     /// Whether the files are not on this machine.
     is_elsewhere: bool,
     is_complete: bool,
@@ -237,7 +365,12 @@ impl NewComponents<'_> {
         Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
     }
 
-    fn create(&mut self, entity_type: &str, path: &str, data: Data) -> Result<Entity> {
+    fn create(&mut self, entity_type: &str, path: &str, mut data: Data) -> Result<Entity> {
+        if let Some(id) = self.ids.next()
+            && !data.contains("id")
+        {
+            data.set("id", id);
+        }
         let component = self.session.create(entity_type, data)?;
         self.components.push(component.clone());
         let origin = self.session.location_by_id(ORIGIN_LOCATION_ID)?;

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
-use crate::location::{SERVER_LOCATION_ID, Target};
+use crate::location::{SERVER_LOCATION_ID, Target, TransferOptions};
 use crate::value::Data;
 
 /// The source of [`Session::encode_media`].
@@ -33,6 +33,7 @@ pub enum MediaSource {
 pub struct EncodeOptions {
     version: Option<Entity>,
     keep_original: Option<bool>,
+    transfer: TransferOptions,
 }
 
 impl EncodeOptions {
@@ -51,6 +52,12 @@ impl EncodeOptions {
     /// from this machine does not.
     pub fn keep_original(mut self, keep_original: bool) -> Self {
         self.keep_original = Some(keep_original);
+        self
+    }
+
+    /// Sets how a file is uploaded: its observer and its connections.
+    pub fn transfer(mut self, options: TransferOptions) -> Self {
+        self.transfer = options;
         self
     }
 }
@@ -144,7 +151,11 @@ impl Session {
                     _ => Data::new(),
                 };
                 let server = self.location_by_id(SERVER_LOCATION_ID)?;
-                (self.create_component(path, data, &server)?, keep_original)
+                {
+                    let transfer = options.transfer;
+                    let component = self.create_component_with(path, data, &server, transfer)?;
+                    (component, keep_original)
+                }
             }
         };
         let reply = self.call_one(json!({

@@ -121,6 +121,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Sets the number of connections of a transfer; 1 by default. See
+    /// [`TransferOptions::connections`](crate::location::TransferOptions::connections).
+    pub fn transfer_connections(mut self, connections: usize) -> Self {
+        self.settings.transfer_connections = connections;
+        self
+    }
+
     /// Whether the session refuses to change anything: an attempt is an error of kind
     /// [`ReadOnly`](crate::ErrorKind::ReadOnly), and nothing is sent. Raw actions are refused
     /// as well unless they are known to read only; events can be published.

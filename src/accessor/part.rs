@@ -1,0 +1,297 @@
+//! Files that are written beside their target and renamed when they are complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use md5::{Digest, Md5};
+use same_file::Handle;
+use tempfile::{NamedTempFile, TempPath};
+
+use super::Content;
+use super::disk::{already_exists, io_error};
+use super::work::may_resume;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{open_regular, open_regular_with};
+
+/// The bytes that are copied at once, between two checks whether the transfer was cancelled.
+const STRIDE: u64 = 32 << 20;
+const BUFFER_SIZE: usize = 1 << 20;
+
+/// Stores `content` as `path`: all of it or nothing. An existing file is an error unless `replace`
+/// is set.
+///
+/// If the source of the bytes is known, an interrupted call leaves its part file, and the next
+/// call continues it.
+pub(crate) fn store(path: &Path, content: &mut Content<'_>, replace: bool) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    if !replace && path.symlink_metadata().is_ok() {
+        return Err(already_exists(path));
+    }
+    if content.may_link() && link(path, content)? {
+        return Ok(());
+    }
+    let mut part = Part::open(folder, path, content, replace)?;
+    match part.fill(path, content) {
+        Ok(()) => part.persist(path, replace),
+        Err(error) => {
+            part.abandon(&error);
+            Err(error)
+        }
+    }
+}
+
+/// Makes a hard link; false if that is not possible here.
+fn link(path: &Path, content: &Content<'_>) -> Result<bool> {
+    let Some(source) = content.path() else {
+        return Ok(false);
+    };
+    // A link to a symbolic link would share its fate.
+    let Ok(source) = source.canonicalize() else {
+        return Ok(false);
+    };
+    match fs::hard_link(&source, path) {
+        Ok(()) => {
+            content.advance(content.size().unwrap_or(0))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(already_exists(path)),
+        Err(error) => {
+            log::debug!("cannot link {}, it is copied: {error}", path.display());
+            Ok(false)
+        }
+    }
+}
+
+/// A file that is not complete.
+struct Part {
+    file: File,
+    path: PathBuf,
+    /// Whether the next attempt can continue it.
+    is_resumable: bool,
+}
+
+impl Part {
+    fn open(folder: &Path, target: &Path, content: &Content<'_>, replace: bool) -> Result<Self> {
+        let source = match (content.path(), content.origin()) {
+            (Some(path), _) => path.as_os_str().as_encoded_bytes(),
+            (None, Some(origin)) => origin.as_bytes(),
+            (None, None) => return Self::temporary(folder),
+        };
+        let mut hash = Md5::new();
+        let name = target.file_name().unwrap_or_default().as_encoded_bytes();
+        hash.update(name.len().to_le_bytes());
+        hash.update(name);
+        hash.update(source);
+        let hash: String = hash.finalize()[..8]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        let path = folder.join(format!(".ftrack-{hash}.part"));
+        match Self::lock(&path) {
+            Ok(Some(file)) => {
+                // Another process may have completed the file meanwhile.
+                if !replace && target.symlink_metadata().is_ok() {
+                    let _ = fs::remove_file(&path);
+                    return Err(already_exists(target));
+                }
+                Ok(Self {
+                    file,
+                    path,
+                    is_resumable: true,
+                })
+            }
+            Ok(None) => {
+                let message = format!("another process is writing {}", target.display());
+                Err(Error::new(ErrorKind::Duplicate, message))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Self::temporary(folder),
+            Err(error) => Err(io_error("write into", folder)(error)),
+        }
+    }
+
+    /// The part file, locked by this process; `None` if another one has the lock.
+    fn lock(path: &Path) -> io::Result<Option<File>> {
+        loop {
+            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+            }
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            let file = open_regular_with(path, &mut options)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+            // The file that was locked may have been renamed or removed before.
+            let locked = Handle::from_file(file.try_clone()?)?;
+            if Handle::from_path(path).is_ok_and(|found| found == locked) {
+                return Ok(Some(file));
+            }
+        }
+    }
+
+    fn temporary(folder: &Path) -> Result<Self> {
+        let part = temporary(folder).and_then(|part| Ok(part.keep()?));
+        let (file, path) = part.map_err(io_error("write into", folder))?;
+        Ok(Self {
+            file,
+            path,
+            is_resumable: false,
+        })
+    }
+
+    fn fill(&mut self, target: &Path, content: &mut Content<'_>) -> Result<()> {
+        let resumed = self.resume(content)?;
+        let failed = io_error("write", target);
+        let written = match content.path().map(open_regular) {
+            Some(Ok(source)) => self.copy(source, resumed, content)?,
+            _ => {
+                // No more than is announced, so that the disk is not filled.
+                let limit = content
+                    .size()
+                    .map_or(u64::MAX, |size| size - resumed.min(size) + 1);
+                let copied = io::copy(&mut content.take(limit), &mut self.file);
+                copied.map_err(|error| own_error(error, &failed))?
+            }
+        };
+        let written = resumed + written;
+        if let Some(size) = content.size()
+            && written != size
+        {
+            let found = if written > size { "more" } else { "fewer" };
+            let message = format!(
+                "cannot write {}: {size} bytes were announced, and there are {found}",
+                target.display()
+            );
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        // Full and remote disks may report errors only now; the file must not be registered then.
+        self.file.sync_data().map_err(failed)
+    }
+
+    /// Continues an earlier attempt: the number of bytes that stay.
+    fn resume(&mut self, content: &mut Content<'_>) -> Result<u64> {
+        let failed = |error| io_error("read", &self.path)(error);
+        let length = self.file.metadata().map_err(failed)?.len();
+        if length == 0 {
+            return Ok(0);
+        }
+        let fits = content.size().is_none_or(|size| length <= size);
+        let is_same = fits
+            && match content.path() {
+                Some(path) => begins_with(path, &mut self.file, length).map_err(failed)?,
+                None => true,
+            };
+        let resumed = if is_same { length } else { 0 };
+        self.file.set_len(resumed).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(resumed)).map_err(failed)?;
+        if resumed > 0 {
+            content
+                .skip(resumed)
+                .map_err(|error| own_error(error, failed))?;
+        }
+        Ok(resumed)
+    }
+
+    /// Copies the rest of a file. The operating system does it, where possible without moving
+    /// bytes.
+    fn copy(&mut self, mut source: File, from: u64, content: &Content<'_>) -> Result<u64> {
+        let name = content.path().unwrap_or(Path::new("")).to_owned();
+        let failed = io_error("copy", &name);
+        source.seek(SeekFrom::Start(from)).map_err(&failed)?;
+        let mut copied = 0;
+        loop {
+            let count = io::copy(&mut (&source).take(STRIDE), &mut self.file).map_err(&failed)?;
+            content.advance(count)?;
+            copied += count;
+            if count < STRIDE {
+                return Ok(copied);
+            }
+        }
+    }
+
+    fn persist(self, target: &Path, replace: bool) -> Result<()> {
+        let path = TempPath::try_from_path(self.path).map_err(io_error("write", target))?;
+        let failed = match replace {
+            true => path.persist(target).err(),
+            false => path.persist_noclobber(target).err(),
+        };
+        let Some(failed) = failed else {
+            return Ok(());
+        };
+        // Some network file systems cannot rename without replacing, so look once more and rename.
+        if failed.error.kind() == io::ErrorKind::AlreadyExists || target.symlink_metadata().is_ok()
+        {
+            return Err(already_exists(target));
+        }
+        let renamed = failed.path.persist(target);
+        renamed.map_err(|failed| io_error("write", target)(failed.error))
+    }
+
+    /// Leaves the file for the next attempt if that can succeed, else removes it.
+    fn abandon(self, error: &Error) {
+        if !(self.is_resumable && may_resume(error)) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The error of this crate that a reader returned, or else what `convert` makes of it.
+fn own_error(error: io::Error, convert: impl Fn(io::Error) -> Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(convert)
+}
+
+/// A temporary file in `folder` with the permissions of an ordinary file.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ftrack-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; the umask restricts this mode. On Windows files
+        // inherit the permissions of their folder.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Whether a file begins with the first `length` bytes of `part`.
+fn begins_with(path: &Path, part: &mut File, length: u64) -> io::Result<bool> {
+    let source = open_regular(path)?;
+    part.rewind()?;
+    same_bytes(&mut source.take(length), &mut part.take(length))
+}
+
+/// Whether two readers return the same bytes.
+pub(crate) fn same_bytes(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
+    let (mut left, mut right) = (vec![0; BUFFER_SIZE], vec![0; BUFFER_SIZE]);
+    loop {
+        let count = fill(one, &mut left)?;
+        if count != fill(other, &mut right)? || left[..count] != right[..count] {
+            return Ok(false);
+        }
+        if count < BUFFER_SIZE {
+            return Ok(true);
+        }
+    }
+}
+
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,129 @@
+//! Downloading components to paths of the caller's choice.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+
+use super::members::{is_file, with_members};
+use super::options::TransferOptions;
+use crate::accessor::{Content, Work, store};
+use crate::entity::Entities;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::{Entity, Location};
+
+impl Location {
+    /// Copies the data of components to files of this machine, without registering them.
+    ///
+    /// `path` is called for each component that has data: for a sequence or container, for its
+    /// members. Folders are created. A file becomes visible when it is complete. One request gets
+    /// all resource identifiers.
+    ///
+    /// A file that an interrupted call left incomplete is continued.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::data;
+    /// use ftrack_api::location::TransferOptions;
+    ///
+    /// let location = session.location("ftrack.server")?;
+    /// let plate = session.create_component(&path, data! { "name": "plate" }, &location)?;
+    ///
+    /// let target = folder.path().join("copy.mov");
+    /// location.download(&plate, |_| Ok(target.clone()), TransferOptions::new())?;
+    /// assert_eq!(std::fs::read(&target)?, std::fs::read(&path)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Files that are complete stay; the call can be repeated.
+    ///
+    /// - [`ErrorKind::NotFound`] if a component is not in this location.
+    /// - [`ErrorKind::Duplicate`] if a file exists and `replace` is not set, or two components have
+    ///   the same path. Nothing is copied then.
+    /// - [`ErrorKind::Configuration`] if no accessor is bound.
+    /// - Errors of `path` and of the accessor, and those of writing files.
+    pub fn download(
+        &self,
+        components: impl Entities,
+        path: impl Fn(&Entity) -> Result<PathBuf>,
+        options: TransferOptions,
+    ) -> Result<()> {
+        let accessor = self.require_accessor()?;
+        let mut all = with_members(&components.to_entities()?, true)?;
+        all.retain(is_file);
+        let identifiers = self.get_resource_identifiers(&all)?;
+        let paths = all.iter().map(path).collect::<Result<Vec<PathBuf>>>()?;
+        check_paths(&all, &paths, options.replace)?;
+        let api = &self.session().shared.api;
+        let connections = match accessor.allows_connections() {
+            true => options
+                .connections
+                .unwrap_or(api.config().transfer_connections),
+            false => 1,
+        };
+        let work = Work::new(api, connections, options.observer.clone());
+        work.expect(all.len() as u64, expected_bytes(&all));
+        let _scope = work.enter();
+        work.run(all.len(), |index| {
+            work.check()?;
+            let (identifier, path) = (&identifiers[index], &paths[index]);
+            let open = |offset| {
+                let opened = accessor.open_at(identifier, offset);
+                opened.map_err(|error| io::Error::other(Error::from_callback(error)))
+            };
+            let mut content = Content::opened_by(open)
+                .with_origin(format!("{} {identifier}", self.id()))
+                .with_work(&work);
+            if let Ok(source) = accessor.get_filesystem_path(identifier) {
+                if let Ok(found) = source.metadata() {
+                    content = content.with_size(found.len());
+                }
+                content = content.with_path(source);
+            }
+            let stored = store(path, &mut content, options.replace);
+            stored.map_err(|error| error.context(format!("downloading {}", all[index])))?;
+            work.finish_file();
+            Ok(())
+        })
+        .map(|()| work.report())
+    }
+}
+
+/// # Errors
+///
+/// - [`ErrorKind::Duplicate`] if a path would be written twice, or exists.
+fn check_paths(components: &[Entity], paths: &[PathBuf], replace: bool) -> Result<()> {
+    let mut seen = HashSet::new();
+    for (component, path) in components.iter().zip(paths) {
+        if !seen.insert(path) {
+            let message = format!(
+                "{component} and another component have the path {}",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Duplicate, message));
+        }
+        if !replace && path.symlink_metadata().is_ok() {
+            let message = format!(
+                "{} exists already; remove it, or set `TransferOptions::replace`",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Duplicate, message));
+        }
+    }
+    Ok(())
+}
+
+/// The sizes that are loaded; the others are counted when they arrive.
+fn expected_bytes(components: &[Entity]) -> u64 {
+    let sizes = components.iter().filter_map(|component| {
+        let size = component.get::<Option<f64>>("size").ok()??;
+        Some(size.max(0.0) as u64)
+    });
+    sizes.sum()
+}
