@@ -868,3 +868,60 @@ fn a_removal_that_was_interrupted_takes_what_is_left() {
     server.accessor().unwrap().remove(&members[1].id()).unwrap();
     assert!(server.remove_component(&made).unwrap());
 }
+
+/// A server with a schema, whose files never end.
+struct Endless {
+    schemas: serde_json::Value,
+    status: u16,
+    header: (&'static str, &'static str),
+}
+
+impl Transport for Endless {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let response = |status, headers, body: Box<dyn Read + Send>| Response {
+            status,
+            headers,
+            body,
+        };
+        if request.url.path() == "/api" {
+            let information = json!({"version": "dev", "schema_hash": null});
+            let replies = json!([information, self.schemas]).to_string();
+            return Ok(response(200, Vec::new(), Box::new(Cursor::new(replies))));
+        }
+        let (name, value) = self.header;
+        let headers = vec![(name.to_owned(), value.to_owned())];
+        Ok(response(self.status, headers, Box::new(std::io::repeat(7))))
+    }
+}
+
+#[test]
+fn a_download_ends_at_the_announced_size() {
+    let emulator = emulator();
+    let schemas = open(&emulator)
+        .call(&[json!({"action": "query_schemas"})])
+        .unwrap();
+    for (status, header, is_announced) in [
+        (200, ("content-length", "10"), true),
+        (206, ("content-range", "bytes 0-9/10"), true),
+        (200, ("x-size", "10"), false),
+    ] {
+        let session = builder(&emulator)
+            .transport(Endless {
+                schemas: schemas[0].clone(),
+                status,
+                header,
+            })
+            .open()
+            .unwrap();
+        let server = session.location("ftrack.server").unwrap();
+        let opened = server.accessor().unwrap().open("some-id");
+        if is_announced {
+            let mut data = Vec::new();
+            opened.unwrap().take(1000).read_to_end(&mut data).unwrap();
+            assert_eq!(data, [7; 10]);
+        } else {
+            let error = opened.err().unwrap().to_string();
+            assert!(error.contains("does not announce its size"), "{error}");
+        }
+    }
+}

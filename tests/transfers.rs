@@ -758,3 +758,93 @@ fn acknowledged_parts_are_not_sent_again() {
         .unwrap();
     assert!(read(&server, &made) == changed);
 }
+
+#[test]
+fn two_processes_that_write_one_file_do_not_mix() {
+    let stage = Stage::new();
+    let path = stage.file("plate.mov", 50 * MIB);
+    let target = stage.folder.path().join("target");
+    let outcomes: Vec<bool> = thread::scope(|threads| {
+        let run = || {
+            // Accessors of two sessions know nothing of each other, as those of two processes.
+            let disk = DiskAccessor::new(&target).unwrap();
+            let file = fs::File::open(&path).unwrap();
+            let mut content = Content::new(file).with_path(&path);
+            disk.write("plate.mov", &mut content).is_ok()
+        };
+        let running: Vec<_> = (0..6).map(|_| threads.spawn(run)).collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|ok| **ok).count(), 1);
+    assert!(fs::read(target.join("plate.mov")).unwrap() == bytes(50 * MIB));
+    assert_eq!((files(&target), part_files(&target)), (1, 0));
+}
+
+#[test]
+fn a_part_file_is_continued_only_if_it_is_of_the_same_source() {
+    let stage = Stage::new();
+    let path = stage.file("plate.mov", 40 * MIB);
+    let whole = bytes(40 * MIB);
+    let made = stage
+        .session
+        .create("FileComponent", data! { "name": "plate", "size": 1 })
+        .unwrap();
+    stage
+        .origin()
+        .register_component(&made, path.to_str().unwrap())
+        .unwrap();
+    let location = stage.disk(Binding::new().accessor(stage.disk_accessor()));
+    // Cancelled after a stride: its part file stays.
+    let plan = location.plan_transfer(&made, stage.origin(), true).unwrap();
+    let plan = plan.on_progress(|progress| {
+        if progress.bytes() > 0 {
+            progress.cancel();
+        }
+    });
+    assert_eq!(plan.run().unwrap_err().kind(), ErrorKind::Cancelled);
+    let folder = stage.folder.path().join("disk");
+    assert_eq!((files(&folder), part_files(&folder)), (1, 1));
+    let part = fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    // Other bytes in it are noticed.
+    for spoilt in [false, true] {
+        if spoilt {
+            location.remove_component(&made).unwrap();
+            fs::write(&part, vec![7; MIB]).unwrap();
+        }
+        location.add_component(&made, &stage.origin()).unwrap();
+        assert!(read(&location, &made) == whole);
+        assert_eq!((files(&folder), part_files(&folder)), (1, 0));
+    }
+}
+
+#[test]
+fn closing_the_session_ends_a_transfer() {
+    let _alone = COUNTING.lock();
+    let stage = Stage::with(
+        Emulator::builder()
+            .tasks(10)
+            .latency(Duration::from_millis(50))
+            .start()
+            .unwrap(),
+    );
+    let pattern = stage.frames(200, 1000);
+    let server = stage.at_server();
+    let options = TransferOptions::new().connections(4);
+    let closing = stage.session.clone();
+    let error = thread::scope(|threads| {
+        threads.spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            closing.close();
+        });
+        stage
+            .session
+            .create_component_with(&pattern, data! {}, &server, options)
+    });
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(transfer_threads(), 0);
+}
