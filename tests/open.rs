@@ -14,7 +14,7 @@ fn a_session_knows_its_server() {
     let session = open(&server);
     assert_eq!(session.server_url(), server.url());
     assert_eq!(session.api_user(), server.api_user());
-    assert_eq!(session.schema().entity_types().len(), 116);
+    assert_eq!(session.schema().entity_types().len(), 136);
     let information = session.server_information();
     assert!(information.is_timezone_support_enabled());
     assert_eq!(information.schema_hash(), Some(session.schema().hash()));
@@ -245,7 +245,7 @@ fn one_request_opens_a_session() {
         warm.statistics().bytes_received < 1000,
         "the schema was fetched again"
     );
-    assert_eq!(warm.schema().entity_types().len(), 116);
+    assert_eq!(warm.schema().entity_types().len(), 136);
     let file = folder.path().join("ftrack_api_schema_cache.json");
     let text = std::fs::read(&file).unwrap();
     std::fs::write(&file, &text[..text.len() / 2]).unwrap();

@@ -1,7 +1,7 @@
 //! Which entity types are kinds of others.
 //!
-//! The schema says so only for types that are built on one table; the rest is known from how
-//! servers answer (SERVER.md B6).
+//! Newer servers say it of every type (`$mixin`). Older ones say so only for types that are built
+//! on one table; the rest is known from their responses (SERVER.md B6).
 
 use smol_str::SmolStr;
 

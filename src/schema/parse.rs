@@ -29,6 +29,9 @@ pub(crate) struct WireSchema {
     required: Vec<SmolStr>,
     #[serde(default)]
     alias_for: Option<WireAlias>,
+    /// Newer servers say which type a type extends.
+    #[serde(default, rename = "$mixin")]
+    mixin: Option<WireItems>,
     properties: Properties,
 }
 
@@ -152,10 +155,11 @@ impl Schema {
         let primary_key = key_names.map(|name| self.intern(name, &AttributeKind::Text));
         let primary_key = primary_key.collect::<Result<_>>()?;
         let index = AttributeIndex::new(attributes.iter().map(|one| one.id));
+        let extended = wire.mixin.and_then(|mixin| mixin.reference);
         self.types.push(EntityType {
             id,
             primary_key,
-            base: base_of(&wire.id, classified, tables),
+            base: extended.or_else(|| base_of(&wire.id, classified, tables)),
             name: wire.id,
             attributes,
             index,

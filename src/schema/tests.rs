@@ -153,6 +153,23 @@ fn kinds_of_types() {
 }
 
 #[test]
+fn newer_schemas_say_what_a_type_extends() {
+    let id = json!({"id": {"type": "string", "default": "{uid}"}});
+    let mut types: Vec<Json> = ["Resource", "BaseUser", "User"]
+        .map(|name| entity(name, &["id"], Json::Null, id.clone()))
+        .into();
+    let kinds = |types: &[Json]| {
+        let types = serde_json::from_value(json!(types)).unwrap();
+        let schema = Schema::from_wire(types, String::new()).unwrap();
+        ["BaseUser", "Resource"].map(|base| schema.is_kind_of("User", base))
+    };
+    assert_eq!(kinds(&types), [false, true]);
+    types[1]["$mixin"] = reference("Resource");
+    types[2]["$mixin"] = reference("BaseUser");
+    assert_eq!(kinds(&types), [true, true]);
+}
+
+#[test]
 fn a_schema_that_contradicts_itself_is_refused() {
     for (wire, says) in [
         (

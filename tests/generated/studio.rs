@@ -1,6 +1,49 @@
 //! The entity types of a server, generated from its schema by `ftrack_api::codegen`.
 //!
-//! Changes will be lost. The schema's hash: 23a1157b8b1730fd91c76f63dcd67a8f.
+//! Changes will be lost. The schema's hash: ac33a1e641b87f6e934bd05828a8dcd4.
+
+/// What is known of one `Action`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct Action {
+    /// Refers to a `Automation`.
+    pub automation: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Automation.id
+    pub automation_id: String,
+    /// A text.
+    pub id: String,
+}
+
+/// What is known of one `ActionLog`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ActionLog {
+    /// Refers to a `Action`.
+    pub action: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Action.id
+    pub action_id: String,
+    /// A point in time.
+    pub created_at: Option<jiff::civil::DateTime>,
+    /// A whole number.
+    pub id: i64,
+    /// A text.
+    pub message: Option<String>,
+    /// A text.
+    pub status: Option<String>,
+}
+
+/// What is known of one `ApiKey`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ApiKey {
+    /// A text.
+    pub description: Option<String>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub identifier: Option<String>,
+    /// A text.
+    pub prefix: Option<String>,
+    /// Foreign key(s): Resource.id
+    pub resource_id: Option<String>,
+}
 
 /// What is known of one `Appointment`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
@@ -35,6 +78,10 @@ pub struct Asset {
     pub name: Option<String>,
     /// Refers to a `Context`.
     pub parent: Option<ftrack_api::EntityKey>,
+    /// Refers to a `Project`.
+    pub project: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Project.id
+    pub project_id: Option<String>,
     /// Refers to a `AssetType`.
     pub r#type: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): AssetType.id
@@ -106,6 +153,8 @@ pub struct AssetBuild {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -133,9 +182,13 @@ pub struct AssetCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -213,6 +266,10 @@ pub struct AssetVersion {
     pub is_published: bool,
     /// Free-form data.
     pub link: Option<serde_json::Value>,
+    /// Refers to a `Project`.
+    pub project: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Project.id
+    pub project_id: Option<String>,
     /// Refers to a `Status`.
     pub status: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Status.id
@@ -257,9 +314,13 @@ pub struct AssetVersionCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -379,6 +440,65 @@ pub struct AssetVersionStatusChange {
     pub user_id: Option<String>,
 }
 
+/// What is known of one `AssetVersionStatusRuleGroup`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct AssetVersionStatusRuleGroup {
+    /// A text.
+    pub entity_type: String,
+    /// A text.
+    pub id: String,
+    /// Refers to a `SecurityRole`.
+    pub role: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): SecurityRole.id
+    pub role_id: Option<String>,
+    /// Refers to a `ProjectSchema`.
+    pub schema: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ProjectSchema.id
+    pub schema_id: String,
+    /// Refers to a `Status`.
+    pub status: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Status.id
+    pub status_id: String,
+}
+
+/// What is known of one `Automation`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct Automation {
+    /// A point in time.
+    pub created_at: Option<jiff::civil::DateTime>,
+    /// Foreign key(s): User.id
+    pub created_by: Option<String>,
+    /// A text.
+    pub description: Option<String>,
+    /// Yes or no.
+    pub enabled: Option<bool>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub name: String,
+}
+
+/// What is known of one `BaseUser`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct BaseUser {
+    /// A text.
+    pub email: Option<String>,
+    /// A text.
+    pub first_name: Option<String>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub last_name: Option<String>,
+    /// A text.
+    pub resource_type: String,
+    /// Refers to a `Component`.
+    pub thumbnail: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Component.id
+    pub thumbnail_id: Option<String>,
+    /// Free-form data.
+    pub thumbnail_url: Option<serde_json::Value>,
+}
+
 /// What is known of one `CalendarEvent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CalendarEvent {
@@ -437,6 +557,29 @@ pub struct CalendarEventResource {
     pub resource_id: String,
 }
 
+/// What is known of one `Collaborator`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct Collaborator {
+    /// A text.
+    pub created_from_shared_url: Option<String>,
+    /// A text.
+    pub email: Option<String>,
+    /// A text.
+    pub first_name: Option<String>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub last_name: Option<String>,
+    /// A text.
+    pub resource_type: String,
+    /// Refers to a `Component`.
+    pub thumbnail: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Component.id
+    pub thumbnail_id: Option<String>,
+    /// Free-form data.
+    pub thumbnail_url: Option<serde_json::Value>,
+}
+
 /// What is known of one `Component`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Component {
@@ -470,9 +613,13 @@ pub struct ComponentCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -583,9 +730,13 @@ pub struct ContextCustomAttributeLink {
     /// Refers to a `Context`.
     pub context: Option<ftrack_api::EntityKey>,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -693,9 +844,13 @@ pub struct CustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: Option<String>,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: Option<String>,
     /// A text.
     pub to_id: String,
 }
@@ -944,6 +1099,8 @@ pub struct Episode {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -968,8 +1125,8 @@ pub struct Event {
     pub action: Option<String>,
     /// A point in time.
     pub created_at: Option<jiff::civil::DateTime>,
-    /// A text.
-    pub data: Option<String>,
+    /// Free-form data.
+    pub data: Option<serde_json::Value>,
     /// A whole number.
     pub id: i64,
     /// A text.
@@ -1090,6 +1247,8 @@ pub struct Folder {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -1134,11 +1293,15 @@ pub struct GroupCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// Refers to a `Group`.
     pub group: Option<ftrack_api::EntityKey>,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -1169,8 +1332,8 @@ pub struct GroupCustomAttributeLinkFrom {
 pub struct Job {
     /// A point in time.
     pub created_at: Option<jiff::civil::DateTime>,
-    /// A text.
-    pub data: Option<String>,
+    /// Free-form data.
+    pub data: Option<serde_json::Value>,
     /// A point in time.
     pub finished_at: Option<jiff::civil::DateTime>,
     /// A text.
@@ -1244,11 +1407,15 @@ pub struct ListCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
     /// Refers to a `List`.
     pub list: Option<ftrack_api::EntityKey>,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
 }
@@ -1463,6 +1630,8 @@ pub struct Milestone {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -1483,7 +1652,7 @@ pub struct MilestoneCustom {
 /// What is known of one `Note`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Note {
-    /// Refers to a `User`.
+    /// Refers to a `BaseUser`.
     pub author: Option<ftrack_api::EntityKey>,
     /// Refers to a `NoteCategory`.
     pub category: Option<ftrack_api::EntityKey>,
@@ -1499,6 +1668,8 @@ pub struct Note {
     pub content: Option<String>,
     /// A point in time.
     pub date: Option<jiff::civil::DateTime>,
+    /// A whole number.
+    pub frame_number: Option<i64>,
     /// A text.
     pub id: String,
     /// Refers to a `Note`.
@@ -1511,10 +1682,33 @@ pub struct Note {
     pub parent_id: Option<String>,
     /// A text.
     pub parent_type: Option<String>,
+    /// Refers to a `Project`.
+    pub project: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Project.project_id
+    pub project_id: Option<String>,
     /// A point in time.
     pub thread_activity: Option<jiff::civil::DateTime>,
-    /// Foreign key(s): User.user_id
+    /// Foreign key(s): BaseUser.id
     pub user_id: String,
+}
+
+/// What is known of one `NoteAnnotationComponent`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct NoteAnnotationComponent {
+    /// Refers to a `Component`.
+    pub component: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Component.id
+    pub component_id: String,
+    /// Free-form data.
+    pub data: Option<serde_json::Value>,
+    /// Refers to a `Note`.
+    pub note: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Note.id
+    pub note_id: String,
+    /// Free-form data.
+    pub thumbnail_url: Option<serde_json::Value>,
+    /// Free-form data.
+    pub url: Option<serde_json::Value>,
 }
 
 /// What is known of one `NoteCategory`.
@@ -1582,6 +1776,8 @@ pub struct ObjectType {
     pub id: String,
     /// Yes or no.
     pub is_leaf: Option<bool>,
+    /// Yes or no.
+    pub is_prioritizable: Option<bool>,
     /// Yes or no.
     pub is_schedulable: bool,
     /// Yes or no.
@@ -1811,6 +2007,10 @@ pub struct ReviewSession {
     pub project: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Project.project_id
     pub project_id: String,
+    /// Refers to a `ReviewSessionFolder`.
+    pub review_session_folder: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ReviewSessionFolder.review_session_folder_id
+    pub review_session_folder_id: Option<String>,
     /// Yes or no.
     pub shareable_url_enabled: Option<bool>,
     /// A point in time.
@@ -1819,8 +2019,23 @@ pub struct ReviewSession {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): AssetVersion.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
+}
+
+/// What is known of one `ReviewSessionFolder`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ReviewSessionFolder {
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub name: String,
+    /// Refers to a `Project`.
+    pub project: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Project.project_id
+    pub project_id: Option<String>,
 }
 
 /// What is known of one `ReviewSessionInvitee`.
@@ -1842,6 +2057,10 @@ pub struct ReviewSessionInvitee {
     pub last_sent_at: Option<jiff::civil::DateTime>,
     /// A text.
     pub name: String,
+    /// Refers to a `Resource`.
+    pub resource: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Resource.id
+    pub resource_id: Option<String>,
     /// Refers to a `ReviewSession`.
     pub review_session: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): ReviewSession.id
@@ -1873,6 +2092,44 @@ pub struct ReviewSessionObject {
     pub version_id: String,
 }
 
+/// What is known of one `ReviewSessionObjectAnnotation`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ReviewSessionObjectAnnotation {
+    /// A point in time.
+    pub created_at: jiff::civil::DateTime,
+    /// Free-form data.
+    pub data: Option<serde_json::Value>,
+    /// A whole number.
+    pub frame_number: i64,
+    /// A text.
+    pub id: String,
+    /// Refers to a `ReviewSessionObject`.
+    pub review_session_object: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ReviewSessionObject.id
+    pub review_session_object_id: Option<String>,
+    /// A point in time.
+    pub updated_at: Option<jiff::civil::DateTime>,
+}
+
+/// What is known of one `ReviewSessionObjectAnnotationComponent`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct ReviewSessionObjectAnnotationComponent {
+    /// Refers to a `Component`.
+    pub component: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Component.id
+    pub component_id: String,
+    /// A whole number.
+    pub frame_number: i64,
+    /// Refers to a `ReviewSessionObject`.
+    pub review_session_object: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ReviewSessionObject.id
+    pub review_session_object_id: String,
+    /// Free-form data.
+    pub thumbnail_url: Option<serde_json::Value>,
+    /// Free-form data.
+    pub url: Option<serde_json::Value>,
+}
+
 /// What is known of one `ReviewSessionObjectStatus`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionObjectStatus {
@@ -1882,6 +2139,10 @@ pub struct ReviewSessionObjectStatus {
     pub id: String,
     /// Refers to a `ReviewSessionInvitee`.
     pub invitee: Option<ftrack_api::EntityKey>,
+    /// Refers to a `Resource`.
+    pub resource: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Resource.id
+    pub resource_id: Option<String>,
     /// Foreign key(s): ReviewSessionInvitee.id
     pub review_session_invitee_id: Option<String>,
     /// Refers to a `ReviewSessionObject`.
@@ -2009,6 +2270,8 @@ pub struct Sequence {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -2137,6 +2400,8 @@ pub struct Shot {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -2156,6 +2421,23 @@ pub struct ShotCustom {
     pub htest: Option<f64>,
     /// Shot size
     pub shot_size: Option<serde_json::Value>,
+}
+
+/// What is known of one `SplitTaskPart`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct SplitTaskPart {
+    /// A point in time.
+    pub end_date: jiff::civil::DateTime,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub label: Option<String>,
+    /// A point in time.
+    pub start_date: jiff::civil::DateTime,
+    /// Refers to a `Task`.
+    pub task: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Task.id
+    pub task_id: String,
 }
 
 /// What is known of one `State`.
@@ -2209,6 +2491,42 @@ pub struct StatusChange {
     pub user: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): User.user_id
     pub user_id: Option<String>,
+}
+
+/// What is known of one `StatusRule`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct StatusRule {
+    /// A text.
+    pub id: String,
+    /// Refers to a `Status`.
+    pub status: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Status.id
+    pub status_id: String,
+    /// Refers to a `StatusRuleGroup`.
+    pub status_rule_group: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): StatusRuleGroup.id
+    pub status_rule_group_id: String,
+}
+
+/// What is known of one `StatusRuleGroup`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct StatusRuleGroup {
+    /// A text.
+    pub entity_type: String,
+    /// A text.
+    pub id: String,
+    /// Refers to a `SecurityRole`.
+    pub role: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): SecurityRole.id
+    pub role_id: Option<String>,
+    /// Refers to a `ProjectSchema`.
+    pub schema: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ProjectSchema.id
+    pub schema_id: String,
+    /// Refers to a `Status`.
+    pub status: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Status.id
+    pub status_id: String,
 }
 
 /// What is known of one `Task`.
@@ -2269,6 +2587,8 @@ pub struct Task {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -2381,6 +2701,19 @@ pub struct Timer {
     pub user_id: String,
 }
 
+/// What is known of one `Trigger`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct Trigger {
+    /// Refers to a `Automation`.
+    pub automation: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Automation.id
+    pub automation_id: Option<String>,
+    /// A text.
+    pub filter: String,
+    /// A text.
+    pub id: String,
+}
+
 /// What is known of one `Type`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Type {
@@ -2454,6 +2787,8 @@ pub struct TypedContext {
     pub thumbnail: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): Component.id
     pub thumbnail_id: Option<String>,
+    /// Foreign key(s): Context.id
+    pub thumbnail_source_id: Option<String>,
     /// Free-form data.
     pub thumbnail_url: Option<serde_json::Value>,
     /// A number.
@@ -2480,10 +2815,14 @@ pub struct TypedContextLink {
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A number.
+    pub lag: Option<f64>,
     /// Refers to a `TypedContext`.
     pub to: Option<ftrack_api::EntityKey>,
     /// Foreign key(s): TypedContext.id
     pub to_id: String,
+    /// A text.
+    pub r#type: Option<String>,
 }
 
 /// What is known of one `TypedContextList`.
@@ -2550,6 +2889,31 @@ pub struct TypedContextStatusChange {
     pub user_id: Option<String>,
 }
 
+/// What is known of one `TypedContextStatusRuleGroup`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct TypedContextStatusRuleGroup {
+    /// A text.
+    pub entity_type: String,
+    /// A text.
+    pub id: String,
+    /// Refers to a `ObjectType`.
+    pub object_type: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ObjectType.id
+    pub object_type_id: String,
+    /// Refers to a `SecurityRole`.
+    pub role: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): SecurityRole.id
+    pub role_id: Option<String>,
+    /// Refers to a `ProjectSchema`.
+    pub schema: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): ProjectSchema.id
+    pub schema_id: String,
+    /// Refers to a `Status`.
+    pub status: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Status.id
+    pub status_id: String,
+}
+
 /// What is known of one `User`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct User {
@@ -2582,6 +2946,8 @@ pub struct User {
     pub thumbnail_url: Option<serde_json::Value>,
     /// Refers to a `UserType`.
     pub user_type: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): UserType.id
+    pub user_type_id: Option<String>,
     /// A text.
     pub username: Option<String>,
 }
@@ -2612,9 +2978,13 @@ pub struct UserCustomAttributeLink {
     /// Foreign key(s): CustomAttributeLinkConfiguration.id
     pub configuration_id: String,
     /// A text.
+    pub from_entity_type: String,
+    /// A text.
     pub from_id: String,
     /// A text.
     pub id: String,
+    /// A text.
+    pub to_entity_type: String,
     /// A text.
     pub to_id: String,
     /// Refers to a `User`.
@@ -2691,6 +3061,34 @@ pub struct UserSecurityRoleProject {
     pub user_security_role_id: Option<String>,
 }
 
+/// What is known of one `UserSession`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct UserSession {
+    /// A point in time.
+    pub accessed_time: Option<jiff::civil::DateTime>,
+    /// A point in time.
+    pub creation_time: Option<jiff::civil::DateTime>,
+    /// A text.
+    pub id: String,
+    /// Refers to a `User`.
+    pub user: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): User.id
+    pub user_id: Option<String>,
+}
+
+/// What is known of one `UserTaskTypeLink`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct UserTaskTypeLink {
+    /// Refers to a `Type`.
+    pub r#type: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Type.id
+    pub type_id: String,
+    /// Refers to a `User`.
+    pub user: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): User.id
+    pub user_id: String,
+}
+
 /// What is known of one `UserType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserType {
@@ -2698,6 +3096,36 @@ pub struct UserType {
     pub id: String,
     /// A text.
     pub name: Option<String>,
+}
+
+/// What is known of one `UserView`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct UserView {
+    /// Yes or no.
+    pub global: Option<bool>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub name: Option<String>,
+    /// Refers to a `User`.
+    pub user: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): User.id
+    pub user_id: Option<String>,
+}
+
+/// What is known of one `WebhookAction`.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct WebhookAction {
+    /// Refers to a `Automation`.
+    pub automation: Option<ftrack_api::EntityKey>,
+    /// Foreign key(s): Automation.id
+    pub automation_id: String,
+    /// A text.
+    pub headers: Option<String>,
+    /// A text.
+    pub id: String,
+    /// A text.
+    pub webhook_url: String,
 }
 
 /// What is known of one `WorkflowSchema`.

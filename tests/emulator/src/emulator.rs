@@ -10,12 +10,13 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::database::Database;
 use crate::database::model::Model;
+use crate::database::{Database, Place};
 use crate::events::Hub;
 use crate::faults::Faults;
 use crate::files::{self, Files};
-use crate::schema::{Schema, compact};
+use crate::schema::Schema;
+use crate::schema::compact::Edition;
 use crate::server::line::{Cutter, Lines};
 use crate::site::{Parts, Site};
 use crate::{seed, server, studio};
@@ -45,10 +46,12 @@ pub struct Builder {
     tasks: usize,
     latency: Duration,
     schemas: Option<Value>,
+    edition: Option<Edition>,
     api_user: String,
     api_key: Option<String>,
     server_version: String,
     read_only_key: Option<String>,
+    global_key: Option<String>,
     seed: Option<Value>,
     faults: bool,
     log: bool,
@@ -72,10 +75,12 @@ impl Emulator {
             tasks: 1000,
             latency: Duration::ZERO,
             schemas: None,
+            edition: None,
             api_user: "jenkins".to_owned(),
             api_key: None,
             server_version: "dev".to_owned(),
             read_only_key: None,
+            global_key: None,
             seed: None,
             faults: false,
             log: false,
@@ -181,6 +186,13 @@ impl Builder {
         self
     }
 
+    /// One of the built-in schemas; without a choice the one of the server's version.
+    #[must_use]
+    pub fn edition(mut self, edition: Edition) -> Self {
+        self.edition = Some(edition);
+        self
+    }
+
     /// The user to connect as; made if the studio has no such user.
     #[must_use]
     pub fn api_user(mut self, user: impl Into<String>) -> Self {
@@ -195,7 +207,8 @@ impl Builder {
         self
     }
 
-    /// The version that the server says it has: `dev`, or three numbers.
+    /// The version that the server says it has: `dev`, or three numbers. It chooses the built-in
+    /// schema: the classic one below 4.0.0.
     #[must_use]
     pub fn server_version(mut self, version: impl Into<String>) -> Self {
         self.server_version = version.into();
@@ -206,6 +219,13 @@ impl Builder {
     #[must_use]
     pub fn read_only_key(mut self, key: impl Into<String>) -> Self {
         self.read_only_key = Some(key.into());
+        self
+    }
+
+    /// A key that belongs to nobody: with it one acts as any active user.
+    #[must_use]
+    pub fn global_key(mut self, key: impl Into<String>) -> Self {
+        self.global_key = Some(key.into());
         self
     }
 
@@ -254,17 +274,30 @@ impl Builder {
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         let files = Files::new(Some(&folder.join("files")), files::Settings::default())
             .with_context(|| format!("files cannot be kept in {}", folder.display()))?;
-        let schema = Schema::from_json(self.schemas.unwrap_or_else(compact::wire))?;
+        let edition = self
+            .edition
+            .unwrap_or_else(|| Edition::of_version(&self.server_version));
+        let schema = self.schemas.unwrap_or_else(|| edition.wire());
+        let model = Arc::new(Model::complete(Schema::from_json(schema)?));
         let tasks = self.tasks;
-        let database =
-            Database::open(Arc::new(Model::new(schema)), self.data.as_deref(), |emit| {
-                studio::rows(tasks, emit);
-            })?;
+        let place = Place {
+            folder: &folder,
+            is_kept: self.data.is_some(),
+        };
+        let database = Database::open(model, place, |cast, emit| {
+            studio::rows(tasks, cast, emit);
+        })?;
         let api_key = self
             .api_key
             .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-        if self.read_only_key.as_ref() == Some(&api_key) {
-            anyhow::bail!("the key that can only read must differ from the API key");
+        let read_only = self.read_only_key.as_ref();
+        if read_only == Some(&api_key)
+            || read_only.is_some() && read_only == self.global_key.as_ref()
+        {
+            anyhow::bail!("the key that can only read must differ from the others");
+        }
+        if self.global_key.as_ref().is_some_and(String::is_empty) {
+            anyhow::bail!("the global key must not be empty");
         }
         let site = Site::new(Parts {
             database,
@@ -276,6 +309,7 @@ impl Builder {
             api_user: self.api_user.clone(),
             api_key: api_key.clone(),
             read_only_key: self.read_only_key,
+            global_key: self.global_key,
             offers_faults: self.faults,
             is_logged: self.log,
         })?;

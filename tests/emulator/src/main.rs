@@ -1,11 +1,13 @@
 //! The emulator as a program.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 use ftrack_emulator::Emulator;
+use ftrack_emulator::schema::compact::Edition;
 use serde_json::Value;
 
 /// A local ftrack server to develop and test against.
@@ -27,7 +29,8 @@ struct Arguments {
     /// Milliseconds by which every answer is delayed.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency: u64,
-    /// A file with another site's schemas, as its `query_schemas` answers them.
+    /// A file with another site's schemas, as its `query_schemas` answers them; or one of the
+    /// built-in ones: current, classic.
     #[arg(long, value_name = "FILE")]
     schemas: Option<PathBuf>,
     /// The user to connect as; made if the studio has no such user.
@@ -36,12 +39,16 @@ struct Arguments {
     /// That user's key; without one a random key is made.
     #[arg(long, value_name = "K")]
     api_key: Option<String>,
-    /// The version that the server says it has: dev, or three numbers.
+    /// The version that the server says it has: dev, or three numbers. Below 4.0.0 the schema is
+    /// the classic one.
     #[arg(long, default_value = "dev", value_name = "V")]
     server_version: String,
     /// A second key of that user, with which it can only read.
     #[arg(long, value_name = "K")]
     read_only_key: Option<String>,
+    /// A key that belongs to nobody: with it one acts as any active user.
+    #[arg(long, value_name = "K")]
+    global_key: Option<String>,
     /// A JSON file that describes a studio to add to the demo studio; a folder takes each once.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
@@ -53,9 +60,20 @@ struct Arguments {
     log: bool,
 }
 
+#[allow(clippy::print_stderr, reason = "a program")]
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line with the causes. What `main` returns would be printed with a backtrace.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "a program")]
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut builder = Emulator::builder()
         .port(arguments.port)
         .tasks(arguments.tasks)
@@ -73,8 +91,14 @@ fn main() -> anyhow::Result<()> {
     if let Some(key) = arguments.read_only_key {
         builder = builder.read_only_key(key);
     }
+    if let Some(key) = arguments.global_key {
+        builder = builder.global_key(key);
+    }
     if let Some(path) = arguments.schemas {
-        builder = builder.schemas(read("schemas", &path)?);
+        builder = match path.to_str().and_then(Edition::named) {
+            Some(edition) => builder.edition(edition),
+            None => builder.schemas(read("schemas", &path)?),
+        };
     }
     if let Some(path) = arguments.seed {
         builder = builder.seed(read("seed", &path)?);

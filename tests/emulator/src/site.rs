@@ -49,6 +49,7 @@ pub struct Site {
     api_user: String,
     api_key: String,
     read_only_key: Option<String>,
+    global_key: Option<String>,
     requests: AtomicU64,
     listeners: RwLock<Vec<Listener>>,
     publishing: Mutex<()>,
@@ -65,6 +66,15 @@ pub struct User {
     pub may_write: bool,
 }
 
+/// What is known of somebody who wants to connect.
+struct Account {
+    id: String,
+    username: String,
+    /// The key, if it was ever reset.
+    key: Option<String>,
+    is_active: bool,
+}
+
 /// What a site is made from.
 pub(crate) struct Parts {
     pub(crate) database: Database,
@@ -76,6 +86,7 @@ pub(crate) struct Parts {
     pub(crate) api_user: String,
     pub(crate) api_key: String,
     pub(crate) read_only_key: Option<String>,
+    pub(crate) global_key: Option<String>,
     pub(crate) offers_faults: bool,
     pub(crate) is_logged: bool,
 }
@@ -97,6 +108,7 @@ impl Site {
             api_user: parts.api_user,
             api_key: parts.api_key,
             read_only_key: parts.read_only_key,
+            global_key: parts.global_key,
             requests: AtomicU64::new(0),
             listeners: RwLock::default(),
             publishing: Mutex::default(),
@@ -108,12 +120,19 @@ impl Site {
     /// The user who may use the API with this key, if the key is right. The comparison takes the
     /// same time wherever the key differs.
     pub fn authenticate(&self, username: &str, key: &str) -> Option<User> {
-        let (id, username, stored) = self.find_user(username)?;
+        let Account {
+            id,
+            username,
+            key: stored,
+            is_active,
+        } = self.find_user(username)?;
         let is_api_user = username.eq_ignore_ascii_case(&self.api_user);
         let reading = self.read_only_key.as_ref().filter(|_| is_api_user);
         let may_read = reading.is_some_and(|expected| is_same(expected, key));
         let writing = stored.or_else(|| is_api_user.then(|| self.api_key.clone()));
-        let may_write = writing.is_some_and(|expected| is_same(&expected, key));
+        let global = self.global_key.as_ref().filter(|_| is_active);
+        let may_write = writing.is_some_and(|expected| is_same(&expected, key))
+            | global.is_some_and(|expected| is_same(expected, key));
         (may_read || may_write).then_some(User {
             id,
             username,
@@ -123,20 +142,26 @@ impl Site {
 
     /// The user to connect as, for what the emulator does on its own.
     pub(crate) fn operator(&self) -> Option<User> {
-        let (id, username, _) = self.find_user(&self.api_user)?;
+        let account = self.find_user(&self.api_user)?;
         Some(User {
-            id,
-            username,
+            id: account.id,
+            username: account.username,
             may_write: true,
         })
     }
 
-    /// The id and the name of a user, and the key if it was ever reset.
-    fn find_user(&self, username: &str) -> Option<(String, String, Option<String>)> {
-        let found = self.database.transaction(|connection| {
-            let sql = "SELECT r.id, r.username, k.key FROM resource r \
+    fn find_user(&self, username: &str) -> Option<Account> {
+        let found = self.database.read(|connection| {
+            let sql = "SELECT r.id, r.username, k.key, COALESCE(r.is_active, 0) FROM resource r \
                        LEFT JOIN _api_key k ON k.user_id = r.id WHERE r.username = ?1 LIMIT 1";
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(Account {
+                    id: row.get(0)?,
+                    username: row.get(1)?,
+                    key: row.get(2)?,
+                    is_active: row.get(3)?,
+                })
+            };
             Ok(connection
                 .prepare_cached(sql)?
                 .query_row([username], row)
@@ -152,7 +177,7 @@ impl Site {
 
     /// The key that this user has now: it may have been reset.
     pub(crate) fn current_key(&self) -> String {
-        let stored = self.find_user(&self.api_user).and_then(|(_, _, key)| key);
+        let stored = self.find_user(&self.api_user).and_then(|user| user.key);
         stored.unwrap_or_else(|| self.api_key.clone())
     }
 

@@ -4,40 +4,10 @@
 
 mod client;
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use client::Site;
+use client::{Events, Site};
 use serde_json::{Value, json};
-use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Message, WebSocket};
-
-struct Events(WebSocket<MaybeTlsStream<TcpStream>>);
-
-impl Events {
-    fn subscribe(site: &Site, subscription: &str) -> Self {
-        let mut events = Self(client::events(site));
-        let event = json!({"topic": "ftrack.meta.subscribe",
-            "data": {"subscriber": {"id": "s"}, "subscription": subscription}});
-        let packet = json!({"name": "ftrack.event", "args": [event]});
-        events
-            .0
-            .send(Message::text(format!("5:1+::{packet}")))
-            .unwrap();
-        while events.0.read().unwrap().to_text().unwrap() != r#"6:::1+[{"success":true}]"# {}
-        events
-    }
-
-    fn next(&mut self) -> Value {
-        loop {
-            let message = self.0.read().unwrap();
-            if let Some(payload) = message.to_text().unwrap().strip_prefix("5:::") {
-                let mut payload: Value = serde_json::from_str(payload).unwrap();
-                return payload["args"][0].take();
-            }
-        }
-    }
-}
 
 fn fetch(site: &Site, what: &str, id: &Value) -> (u16, Vec<u8>) {
     let url = format!(

@@ -141,6 +141,22 @@ fn nothing_committed_is_lost_when_the_program_is_killed() {
 }
 
 #[test]
+fn errors_are_one_line_without_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schemas.json");
+    std::fs::write(&path, r#"[{"id": "Task", "properties": {}}]"#).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ftrack-emulator"))
+        .args(["--schemas", path.to_str().unwrap()])
+        .env("RUST_BACKTRACE", "full")
+        .env("STUDIO_SECRET", "do-not-print")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text, "error: schema Task lacks its \"primary_key\"\n");
+}
+
+#[test]
 fn unusable_arguments_are_explained() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();

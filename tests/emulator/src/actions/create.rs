@@ -122,7 +122,11 @@ fn concrete<'m>(model: &'m Model, ty: &'m Type, data: &Value) -> Result<&'m Type
         || ty.kinds.len() == 1
         || matches!(
             ty.name.as_str(),
-            "Component" | "ContainerComponent" | "CustomAttributeLink" | "CustomAttributeLinkFrom"
+            "Component"
+                | "ContainerComponent"
+                | "NoteComponent"
+                | "CustomAttributeLink"
+                | "CustomAttributeLinkFrom"
         );
     if is_creatable {
         return Ok(ty);

@@ -1,5 +1,6 @@
 //! `encode_media`: the job, and what encoding does to the database on the user's behalf.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use uuid::Uuid;
 
 use crate::actions::{Answer, create, run};
 use crate::error::{Fault, Result};
-use crate::files::encode::{Catalogue, EncodeRequest, Encoder, Output, Source};
+use crate::files::encode::{Catalogue, EncodeRequest, Encoder, Media, Output, Source};
 use crate::rules::batch::now;
+use crate::rules::record::text;
 use crate::rules::{Batch, Caller};
 use crate::select::find;
 use crate::site::Site;
@@ -22,15 +24,18 @@ const DELAY: Duration = Duration::from_millis(200);
 
 /// Creates the job in the batch; it starts when the batch is committed.
 pub(super) fn queue(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
-    let request = EncodeRequest::parse(operation)?;
+    let mut request = EncodeRequest::parse(operation)?;
     let ty = find(batch.model, "FileComponent")?;
     let key = [rusqlite::types::Value::Text(request.component_id.clone())];
-    if batch.find(ty, &key)?.is_none() {
+    let Some((_, component)) = batch.find(ty, &key)? else {
         let id = &request.component_id;
         return Err(Fault::validation(format!(
             "encode_media: there is no FileComponent {id}"
         )));
-    }
+    };
+    let media = batch.media.get(&request.component_id);
+    let file_type = text(&component, "file_type").unwrap_or_default();
+    request.plan(media.copied().unwrap_or(Media::Missing), file_type);
     let job_id = Uuid::new_v4().to_string();
     let job = json!({
         "__entity_type__": "Job",
@@ -45,6 +50,18 @@ pub(super) fn queue(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> 
     create::run(batch, &operation)?;
     batch.encodings.push((request, job_id.clone()));
     Ok(Answer::Done(json!({"job_id": job_id})))
+}
+
+/// Looks at the data of all components that a batch wants encoded. This starts programs, so it
+/// comes before the transaction.
+pub(super) fn look(site: &Site, operations: &[Value]) -> HashMap<String, Media> {
+    let is_meant = |operation: &&Value| operation["action"] == "encode_media";
+    let ids = operations
+        .iter()
+        .filter(is_meant)
+        .filter_map(|operation| operation["component_id"].as_str());
+    ids.map(|id| (id.to_owned(), site.files.media(id)))
+        .collect()
 }
 
 /// Starts the jobs of a batch that has been committed.
@@ -158,6 +175,10 @@ impl Catalogue for Desk {
             "entity_key": [component_id],
         });
         self.run(&[operation]).map(drop)
+    }
+
+    fn note(&self, text: &str) {
+        self.site.history.note(text);
     }
 }
 

@@ -42,10 +42,16 @@ pub enum Answer {
 /// If one of them is refused; then none of them happened.
 pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<String> {
     check_permission(caller, operations)?;
+    let is_reading = |operation: &Value| READING.contains(&action(operation));
+    if operations.iter().all(is_reading) {
+        return read(site, caller, operations);
+    }
     let uploads = upload::join(site, operations)?;
+    let media = encode::look(site, operations);
     let (answers, changes, encodings, discarded, turn) =
         site.database.transaction(|connection| {
             let mut batch = Batch::new(site, connection, caller);
+            batch.media = media;
             let mut answers = Vec::with_capacity(operations.len());
             for (index, operation) in operations.iter().enumerate() {
                 batch.operation = index;
@@ -79,6 +85,26 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
     kept.map(|()| format!("[{}]", answers.join(",")))
 }
 
+/// Operations that change nothing, beside whoever writes.
+fn read(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<String> {
+    let answers = site.database.read(|connection| {
+        let mut batch = Batch::new(site, connection, caller);
+        let answers = operations.iter().enumerate().map(|(index, operation)| {
+            let answer = dispatch(&mut batch, operation);
+            complete(
+                &mut batch,
+                answer.map_err(|fault| fault.of_operation(index))?,
+            )
+        });
+        answers.collect::<Result<Vec<_>>>()
+    })?;
+    Ok(format!("[{}]", answers.join(",")))
+}
+
+fn action(operation: &Value) -> &str {
+    operation["action"].as_str().unwrap_or_default()
+}
+
 /// What a key that can only read may do. Whatever is not here counts as a change.
 const READING: [&str; 9] = [
     "query",
@@ -93,15 +119,13 @@ const READING: [&str; 9] = [
 ];
 
 fn check_permission(caller: &Caller, operations: &[Value]) -> Result<()> {
-    let is_reading = |operation: &&Value| {
-        let action = operation["action"].as_str().unwrap_or_default();
-        caller.user.may_write || READING.contains(&action)
-    };
+    let is_reading =
+        |operation: &&Value| caller.user.may_write || READING.contains(&action(operation));
     match operations.iter().find(|operation| !is_reading(operation)) {
         None => Ok(()),
         Some(operation) => Err(Fault::permission(format!(
             "This API key may only read: the action \"{}\" needs another key",
-            crate::database::value::excerpt(operation["action"].as_str().unwrap_or_default())
+            crate::database::value::excerpt(action(operation))
         ))),
     }
 }

@@ -10,7 +10,7 @@ use crate::rules::assign::{Assigned, Echo, assign};
 use crate::rules::batch::key;
 use crate::rules::echo::Pending;
 use crate::rules::record::{Record, key_of, plain};
-use crate::rules::{Batch, collection, custom, effects};
+use crate::rules::{Batch, collection, configuration, custom, effects};
 
 pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
     let data = &operation["entity_data"];
@@ -35,6 +35,9 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
     let ty = &batch.model.types[ty.id];
     let mut assigned = assign(batch.model, ty, members)?;
     refuse_immutable(ty, &before, &assigned)?;
+    if name == "custom_configuration" {
+        configuration::check_change(ty, &before, &assigned.record)?;
+    }
     batch.change(ty, &before, &assigned.record)?;
     batch.touch(ty, &before, assigned.record.keys().cloned(), false);
     effects::changed(batch, ty, &before, &assigned.record)?;

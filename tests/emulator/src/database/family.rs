@@ -38,17 +38,35 @@ pub fn home(ty: &EntityType, schema: &Schema) -> Home {
             vec![name.to_owned(), "SequenceComponent".to_owned()],
         ),
         ("FileComponent" | "SequenceComponent", _) => shared("component", vec![name.to_owned()]),
-        ("User" | "Group", _) => shared("resource", vec![name.to_owned()]),
+        ("User" | "Group" | "Collaborator", _) => shared("resource", vec![name.to_owned()]),
+        ("BaseUser", _) => shared(
+            "resource",
+            ["User", "Collaborator"].map(str::to_owned).to_vec(),
+        ),
         ("NoteLabel" | "NoteCategory", _) => alone("note_category"),
         ("CustomConfigurationBase", _) => shared("custom_configuration", Vec::new()),
         ("CustomAttributeConfiguration" | "CustomAttributeLinkConfiguration", _) => {
             shared("custom_configuration", vec![name.to_owned()])
         }
-        _ => by_suffix(name),
+        _ => by_suffix(name).unwrap_or_else(|| by_mixin(ty, schema)),
     }
 }
 
-fn by_suffix(name: &str) -> Home {
+/// A type that extends another shares its table; so newer schemas say.
+fn by_mixin(ty: &EntityType, schema: &Schema) -> Home {
+    let name = ty.id.as_str();
+    if let Some(root) = schema.bases(ty).last() {
+        let mut kinds = vec![name.to_owned()];
+        kinds.extend(schema.extensions(name).map(|ty| ty.id.clone()));
+        return shared(&snake(root), kinds);
+    }
+    match schema.extensions(name).next() {
+        Some(_) => shared(&snake(name), Vec::new()),
+        None => alone(&snake(name)),
+    }
+}
+
+fn by_suffix(name: &str) -> Option<Home> {
     let kinds = |base: &str| {
         if name == base {
             Vec::new()
@@ -59,28 +77,27 @@ fn by_suffix(name: &str) -> Home {
     if name.ends_with("CustomAttributeLinkFrom") {
         let mut home = shared("custom_attribute_link", kinds("CustomAttributeLinkFrom"));
         home.discriminator = Some(TYPE_FROM);
-        return home;
+        return Some(home);
     }
     if name.ends_with("CustomAttributeLink") {
-        return shared("custom_attribute_link", kinds("CustomAttributeLink"));
+        return Some(shared(
+            "custom_attribute_link",
+            kinds("CustomAttributeLink"),
+        ));
     }
     if name.ends_with("StatusChange") {
-        return shared("status_change", vec![name.to_owned()]);
+        return Some(shared("status_change", vec![name.to_owned()]));
     }
-    let mut home = alone(&snake(name));
-    home.is_view = name.ends_with("CustomAttributeValue") && name != "CustomAttributeValue";
-    home
+    let is_view = name.ends_with("CustomAttributeValue") && name != "CustomAttributeValue";
+    is_view.then(|| Home {
+        is_view,
+        ..alone(&snake(name))
+    })
 }
 
 /// All types that are made from the tasks' table, whatever object types the site has.
 pub fn typed_contexts(schema: &Schema) -> Vec<String> {
-    let is_typed = |ty: &&EntityType| matches!(&ty.alias, Some((table, classifiers)) if table == "Task" && !classifiers.is_empty());
-    schema
-        .types()
-        .iter()
-        .filter(is_typed)
-        .map(|ty| ty.id.clone())
-        .collect()
+    schema.object_kinds().map(|(ty, _)| ty.id.clone()).collect()
 }
 
 fn shared(table: &str, kinds: Vec<String>) -> Home {

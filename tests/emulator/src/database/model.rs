@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::database::family::{self, Home};
 use crate::database::relation;
-use crate::schema::{Attribute, EntityType, Kind, Schema};
+use crate::schema::{Attribute, EntityType, Kind, Schema, compact};
 
 /// The position of a type in [`Model::types`].
 pub type TypeId = usize;
@@ -113,6 +113,8 @@ pub enum Computed {
     Url,
     /// Whether a review session accepts comments.
     IsOpen,
+    /// The context whose thumbnail a context shows.
+    ThumbnailSource,
 }
 
 /// A reference to one row.
@@ -155,8 +157,8 @@ pub enum Via {
         /// Whether the connecting rows have ids of their own.
         has_id: bool,
     },
-    /// The contexts above us.
-    Ancestors,
+    /// The contexts above us: our table, and its column with the nearest one.
+    Ancestors(String, String),
     /// The contexts below us.
     Descendants,
 }
@@ -182,6 +184,28 @@ impl Model {
             model.types.push(ty);
         }
         relation::connect(&mut model);
+        model
+    }
+
+    /// The model of any site's schema: tables and columns that rules read exist even if the
+    /// schema does not show them.
+    pub fn complete(schema: Schema) -> Self {
+        let mut model = Self::new(schema);
+        let standard = compact::Edition::Current.wire();
+        let Ok(standard) = Schema::from_json(standard) else {
+            return model;
+        };
+        for known in Self::new(standard).tables {
+            match model.tables.iter_mut().find(|it| it.name == known.name) {
+                Some(table) if table.is_view => {}
+                Some(table) => {
+                    for column in known.columns {
+                        table.ensure(&column.name, &column.kind, None);
+                    }
+                }
+                None => model.tables.push(known),
+            }
+        }
         model
     }
 
@@ -349,6 +373,7 @@ fn computed(entity_type: &str, attribute: &Attribute) -> Option<Computed> {
         "thumbnail_url" if attribute.kind == Kind::Object => Some(Computed::ThumbnailUrl),
         "url" if attribute.kind == Kind::Object => Some(Computed::Url),
         "is_open" if entity_type == "ReviewSession" => Some(Computed::IsOpen),
+        "thumbnail_source_id" if entity_type != "ReviewSession" => Some(Computed::ThumbnailSource),
         _ => None,
     }
 }
@@ -393,9 +418,20 @@ mod tests {
     use super::*;
     use crate::schema::compact;
 
+    fn model() -> Model {
+        Model::new(Schema::from_json(compact::wire()).unwrap())
+    }
+
     #[test]
     fn every_relation_is_explained() {
-        let model = Model::new(Schema::from_json(compact::wire()).unwrap());
+        let model = model();
+        for table in &model.tables {
+            assert!(
+                !table.name.contains(relation::UNEXPLAINED),
+                "{}",
+                table.name
+            );
+        }
         for ty in &model.types {
             for attr in &ty.attributes {
                 if let Storage::Collection(collection) = &attr.storage {
@@ -408,7 +444,7 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_by_name_alias_or_target() {
-        let model = Model::new(Schema::from_json(compact::wire()).unwrap());
+        let model = model();
         let cases = [
             ("Task", "status", "status_id"),
             ("Asset", "parent", "context_id"),

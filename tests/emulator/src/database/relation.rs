@@ -1,7 +1,7 @@
 //! How references and collections are connected, derived from the schema's foreign keys; what
 //! the schema does not say is listed here.
 
-use crate::database::family::{TYPE, TYPE_FROM};
+use crate::database::family::{TYPE, TYPE_FROM, snake};
 use crate::database::model::{
     Attr, Collection, Column, Model, Reference, Storage, Table, Type, TypeId, Via,
 };
@@ -124,8 +124,14 @@ fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Opt
             .and_then(|name| model.find(name))
             .is_some_and(|ty| ty.table == target_table)
     };
-    let mut candidates =
-        stored().filter(|(other, _)| other.name() != "id" && points(&other.schema.foreign));
+    // `project_id` belongs to `project`, and does not explain `parent`.
+    let is_taken = |other: &Attr| {
+        let relation = other.name().strip_suffix("_id");
+        relation.is_some_and(|name| ty.get(name).is_some())
+    };
+    let mut candidates = stored().filter(|(other, _)| {
+        other.name() != "id" && points(&other.schema.foreign) && !is_taken(other)
+    });
     match (candidates.next(), candidates.next()) {
         (Some((_, column)), None) => Some(column.clone()),
         _ => None,
@@ -141,7 +147,10 @@ fn collection(model: &mut Model, id: TypeId, index: usize, target: &str) -> Opti
     let target = model.find(target)?.id;
     let via = match listed(model, id, target, &name) {
         Some(via) => via,
-        None => Via::Column(owner_column(model, id, target)?, None),
+        None => match owner_column(model, id, target) {
+            Some(column) => Via::Column(column, None),
+            None => unexplained(model, id, target, &name)?,
+        },
     };
     Some(Storage::Collection(Collection { target, via }))
 }
@@ -194,11 +203,19 @@ fn listed(model: &mut Model, id: TypeId, target: TypeId, name: &str) -> Option<V
         "context_id"
     };
     match (name, target_name.as_str()) {
-        ("ancestors", _) => Some(Via::Ancestors),
+        ("ancestors", _) => {
+            let table = model.tables[model.types[id].table].name.clone();
+            let parent = model.types[id].column("parent_id");
+            let column = parent.unwrap_or("context_id").to_owned();
+            Some(Via::Ancestors(table, column))
+        }
         ("descendants", _) => Some(Via::Descendants),
         ("children", _) | ("status_changes" | "metadata" | "settings", _) => column("parent_id"),
         // Replies have the same parent but are reached through the note that they answer.
         ("notes", "Note") => narrowed("parent_id", "{}.in_reply_to_id IS NULL"),
+        ("assets", "Asset") if model.tables[model.types[id].table].name == "context" => {
+            column("context_id")
+        }
         ("incoming_links", _) => column("to_id"),
         ("outgoing_links", _) => column("from_id"),
         ("assignments", _) => narrowed(person, "{}.type = 'assignment'"),
@@ -246,6 +263,24 @@ fn listed(model: &mut Model, id: TypeId, target: TypeId, name: &str) -> Option<V
             "status_id",
             false,
         ),
+        ("roles", "SecurityRole") => hidden(
+            model,
+            "api_key_role",
+            ("api_key_id", "ApiKey"),
+            ("security_role_id", "SecurityRole"),
+        ),
+        ("projects", "Project") if owner == "ApiKey" => hidden(
+            model,
+            "api_key_project",
+            ("api_key_id", "ApiKey"),
+            ("project_id", "Project"),
+        ),
+        ("shared_with", _) => hidden(
+            model,
+            "user_view_resource",
+            ("user_view_id", "UserView"),
+            ("resource_id", "Resource"),
+        ),
         ("scopes", _) => hidden(
             model,
             "context_scope",
@@ -277,6 +312,20 @@ fn through(table: &str, own: &str, other: &str, has_id: bool) -> Option<Via> {
         has_id,
     })
 }
+
+/// What no foreign key explains is kept in a table of its own, as the schema says nothing else.
+fn unexplained(model: &mut Model, id: TypeId, target: TypeId, name: &str) -> Option<Via> {
+    let (owner, target) = (&model.types[id], &model.types[target]);
+    if owner.key != ["id"] || target.key != ["id"] || model.tables[target.table].is_view {
+        return None;
+    }
+    let (owner, target) = (owner.name.clone(), target.name.clone());
+    let table = format!("{}{UNEXPLAINED}{name}", snake(&owner));
+    hidden(model, &table, ("owner_id", &owner), ("member_id", &target))
+}
+
+/// Between the owner and the name of the relation in the names of such tables.
+pub const UNEXPLAINED: &str = "__";
 
 /// A connecting table that the schema does not show.
 fn hidden(model: &mut Model, name: &str, own: (&str, &str), other: (&str, &str)) -> Option<Via> {

@@ -37,6 +37,7 @@ pub fn from_json(subject: &str, kind: &Kind, value: &Value) -> Result<Sql> {
             )
         }
         (Kind::Variable, _) => variable(value),
+        (Kind::Object, Value::Object(_) | Value::Array(_)) => Sql::Text(value.to_string()),
         _ => return Err(wrong("a value that can be set")),
     })
 }
@@ -49,6 +50,7 @@ pub fn to_json(kind: &Kind, value: ValueRef<'_>) -> Value {
         (Kind::DateTime, ValueRef::Text(text)) => {
             json!({"__type__": "datetime", "value": String::from_utf8_lossy(text)})
         }
+        (Kind::Object, ValueRef::Text(text)) => serde_json::from_slice(text).unwrap_or(Value::Null),
         (Kind::Number, ValueRef::Integer(number)) => json!(number as f64),
         (_, ValueRef::Integer(number)) => json!(number),
         (_, ValueRef::Real(number)) => json!(number),
@@ -65,6 +67,7 @@ pub fn write_json(kind: &Kind, value: ValueRef<'_>, out: &mut String) {
             write_text(text, out);
             out.push('}');
         }
+        (Kind::Object, ValueRef::Text(_)) => out.push_str(&to_json(kind, value).to_string()),
         (_, ValueRef::Text(text)) => write_text(text, out),
         (_, ValueRef::Null) => out.push_str("null"),
         _ => out.push_str(&to_json(kind, value).to_string()),

@@ -62,7 +62,7 @@ fn token(text: &str) -> Option<&str> {
 fn entity(schema: &Schema, change: &Change) -> Value {
     let mut changes = Map::new();
     for attribute in &change.attributes {
-        let values = json!({"old": attribute.old, "new": attribute.new});
+        let values = json!({"old": plain(&attribute.old), "new": plain(&attribute.new)});
         changes.insert(attribute.column.clone(), values);
     }
     let keys: Vec<&String> = changes.keys().collect();
@@ -89,6 +89,29 @@ fn entity(schema: &Schema, change: &Change) -> Value {
         "changes": changes,
         "parents": parents,
     })
+}
+
+/// Events have date-times as bare text, where answers wrap them.
+fn plain(value: &Value) -> Value {
+    match value["__type__"].is_string() {
+        true => value["value"].clone(),
+        false => value.clone(),
+    }
+}
+
+/// The value of a custom attribute as events have it: text, whatever its type; public handlers
+/// parse it. A flag is `"1"` or `"0"`, several entries of a menu are separated by commas.
+pub fn custom_value(value: &Value) -> Value {
+    match plain(value) {
+        Value::Null => Value::Null,
+        Value::Bool(flag) => json!(if flag { "1" } else { "0" }),
+        Value::Number(number) => json!(number.to_string()),
+        Value::Array(entries) => {
+            let texts: Vec<_> = entries.iter().filter_map(Value::as_str).collect();
+            json!(texts.join(", "))
+        }
+        other => other,
+    }
 }
 
 fn link(schema: &Schema, parent: &Parent) -> Value {
@@ -148,6 +171,25 @@ mod tests {
             username: "jenkins".into(),
             client_token: "app--1".into(),
             push_token: String::new(),
+        }
+    }
+
+    #[test]
+    fn custom_values_are_text() {
+        for (value, text) in [
+            (json!(true), json!("1")),
+            (json!(false), json!("0")),
+            (json!(256), json!("256")),
+            (json!(24.5), json!("24.5")),
+            (json!("word"), json!("word")),
+            (json!(["a", "b"]), json!("a, b")),
+            (
+                json!({"__type__": "datetime", "value": "2024-10-29T22:00:00"}),
+                json!("2024-10-29T22:00:00"),
+            ),
+            (Value::Null, Value::Null),
+        ] {
+            assert_eq!(custom_value(&value), text);
         }
     }
 

@@ -1,9 +1,12 @@
 //! The action `encode_media`: a job that makes media playable in browsers (SERVER.md B3).
 //!
-//! There is no video encoder here. Images become smaller JPEGs; movies and PDFs are handed on
-//! byte for byte under the type that a site would give its own encoding. For tests of clients
-//! that is as good: they wait for the job, read its outputs and fetch their data.
+//! Images become smaller JPEGs, movies H.264 where there is an `ffmpeg`. Without one, movies are
+//! handed on byte for byte under the type that a site would give its own encoding, as PDFs always
+//! are. For most tests of clients that is as good: they wait for the job, read its outputs and
+//! fetch their data.
 
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +17,15 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::error::Fault;
+use crate::files::movie::{self, Movie};
 use crate::files::store::Blob;
 use crate::files::{Files, thumbnail};
 
 /// The most pixels per side of an encoded image and of a thumbnail.
 const IMAGE_SIZE: u32 = 2048;
 const THUMBNAIL_SIZE: u32 = 500;
+/// Name and height of the encodings of a movie. The larger one is made of larger movies only.
+const HEIGHTS: [(&str, u32); 2] = [("ftrackreview-mp4", 720), ("ftrackreview-mp4-1080", 1080)];
 /// Movies are recognised by the ending of their component's file type.
 const MOVIES: [&str; 12] = [
     "mov", "mp4", "m4v", "avi", "mkv", "webm", "mpg", "mpeg", "mxf", "wmv", "flv", "qt",
@@ -62,6 +68,9 @@ pub trait Catalogue: Send + Sync + 'static {
     ///
     /// A sentence.
     fn delete_component(&self, component_id: &str) -> Result<(), String>;
+
+    /// Writes a line to the log.
+    fn note(&self, text: &str);
 }
 
 /// The component that is to be encoded.
@@ -109,7 +118,25 @@ pub struct EncodeRequest {
     /// The version that the outputs are to belong to.
     pub version_id: Option<String>,
     /// Whether the component stays when it is encoded; it does if nothing is said.
+    #[serde(default, deserialize_with = "flag")]
     pub keep_original: Option<bool>,
+    /// What will be made: known before the work begins, so that clients can wait for it.
+    #[serde(skip)]
+    pub outputs: Vec<Output>,
+}
+
+/// Some clients send the words of Python.
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(flag)),
+        Some(Value::String(text)) if text == "True" => Ok(Some(true)),
+        Some(Value::String(text)) if text == "False" => Ok(Some(false)),
+        Some(_) => Err(serde::de::Error::custom(
+            "keep_original must be true or false",
+        )),
+    }
 }
 
 impl EncodeRequest {
@@ -123,17 +150,55 @@ impl EncodeRequest {
         Self::deserialize(operation).map_err(malformed)
     }
 
-    /// What `Job.data` holds while there are no outputs yet: a JSON text.
+    /// What `Job.data` holds before the work is done: a JSON text that names the outputs.
     pub fn job_data(&self) -> String {
-        job_data(self, &[], None)
+        job_data(self, &self.outputs, None)
+    }
+
+    /// Decides on the outputs. What cannot be encoded has none, and fails as a job.
+    pub fn plan(&mut self, media: Media, file_type: &str) {
+        self.outputs = plan(self, media, file_type).unwrap_or_default();
     }
 }
 
-/// What becomes of a source.
-enum Plan {
+/// What a component's data is, as far as it shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Media {
+    /// There is none.
+    Missing,
+    /// A JPEG or a PNG.
     Image,
-    /// Name, file type and format of the one output that has the same data.
-    Copy(&'static str, &'static str, &'static str),
+    /// Something that `ffmpeg` reads.
+    Movie(Movie),
+    /// A PDF.
+    Pdf,
+    /// A movie by its first bytes.
+    LikeMovie,
+    /// Anything else, perhaps a movie.
+    Other,
+}
+
+impl Files {
+    /// Looks at the data of a component.
+    pub fn media(&self, component_id: &str) -> Media {
+        let path = self.inner.store.path(&Blob::of(component_id));
+        let mut head = Vec::new();
+        let read = std::fs::File::open(&path).and_then(|file| file.take(64).read_to_end(&mut head));
+        if read.is_err() {
+            return Media::Missing;
+        }
+        if thumbnail::is_image(&head) {
+            Media::Image
+        } else if head.starts_with(b"%PDF") {
+            Media::Pdf
+        } else if let Some(movie) = movie::probe(&path) {
+            Media::Movie(movie)
+        } else if head.get(4..8) == Some(b"ftyp") {
+            Media::LikeMovie
+        } else {
+            Media::Other
+        }
+    }
 }
 
 impl Encoder {
@@ -154,23 +219,22 @@ impl Encoder {
         runtime.spawn(async move { encoder.run(request, job_id).await });
     }
 
-    async fn run(self, request: EncodeRequest, job_id: String) {
-        let request = Arc::new(request);
+    async fn run(self, mut request: EncodeRequest, job_id: String) {
         sleep(self.delay).await;
         let running = request.job_data();
         if !self.update(&job_id, "running", running).await {
             return;
         }
         sleep(self.delay).await;
-        let (encoder, id, asked) = (self.clone(), job_id.clone(), request.clone());
-        let encode = move || encoder.encode(&asked, &id);
+        let (encoder, id, mut asked) = (self.clone(), job_id.clone(), request.clone());
+        let encode = move || encoder.encode(&mut asked, &id).map(|()| asked.outputs);
         let outcome = spawn_blocking(encode).await;
         // The join fails if an image decoder panics.
         let outcome = outcome.unwrap_or_else(|_| Err("the media could not be read".to_owned()));
         match outcome {
             Ok(outputs) => {
-                let data = job_data(&request, &outputs, None);
-                self.update(&job_id, "done", data).await;
+                request.outputs = outputs;
+                self.update(&job_id, "done", request.job_data()).await;
             }
             Err(reason) => {
                 let data = job_data(&request, &[], Some(&reason));
@@ -186,30 +250,23 @@ impl Encoder {
         matches!(spawn_blocking(update).await, Ok(Ok(())))
     }
 
-    fn encode(&self, request: &EncodeRequest, job_id: &str) -> Result<Vec<Output>, String> {
+    fn encode(&self, request: &mut EncodeRequest, job_id: &str) -> Result<(), String> {
         let source = self.catalogue.component(&request.component_id)?;
         let source = source.ok_or("the component does not exist")?;
-        let blob = Blob::of(&request.component_id);
-        let stored = self.files.inner.store.read(&blob);
-        let data = stored.map_err(|_| "nothing is stored for the component".to_owned())?;
-        let (review, small) = match plan(&data, &source.file_type)? {
-            Plan::Image => {
-                let image = thumbnail::shrink_to_jpeg(&data, IMAGE_SIZE)?;
-                let small = thumbnail::shrink_to_jpeg(&data, THUMBNAIL_SIZE)?;
-                let output = output(request, "ftrackreview-image", ".jpg", "image/jpeg");
-                ((output, image), small)
-            }
-            Plan::Copy(name, file_type, format) => {
-                let small = thumbnail::shrink_to_jpeg(&thumbnail::placeholder(), THUMBNAIL_SIZE)?;
-                ((output(request, name, file_type, format), data), small)
-            }
-        };
-        let small = (output(request, "thumbnail", ".jpg", "image/jpeg"), small);
-        let mut outputs = Vec::new();
-        for (mut output, data) in [review, small] {
+        let media = self.files.media(&request.component_id);
+        if request.outputs.is_empty() {
+            request.outputs = plan(request, media, &source.file_type)?;
+        }
+        let path = self
+            .files
+            .inner
+            .store
+            .path(&Blob::of(&request.component_id));
+        let mut outputs = std::mem::take(&mut request.outputs);
+        for output in &mut outputs {
+            let data = self.data(media, &path, output)?;
             output.size = data.len() as u64;
-            self.publish(job_id, &output, &data)?;
-            outputs.push(output);
+            self.publish(job_id, output, &data)?;
         }
         if let (Some(version), Some(thumbnail)) = (&request.version_id, outputs.last()) {
             let thumbnail = &thumbnail.component_id;
@@ -220,7 +277,38 @@ impl Encoder {
             let removed = self.files.remove(&request.component_id);
             removed.map_err(|error| error.to_string())?;
         }
-        Ok(outputs)
+        request.outputs = outputs;
+        Ok(())
+    }
+
+    /// Makes the data of one output.
+    fn data(&self, media: Media, path: &Path, output: &Output) -> Result<Vec<u8>, String> {
+        let read =
+            || std::fs::read(path).map_err(|_| "nothing is stored for the component".to_owned());
+        let height = HEIGHTS.iter().find(|(name, _)| *name == output.name);
+        match (media, output.name.as_str(), height) {
+            (Media::Movie(_), _, Some((_, height))) => {
+                let target = self.files.inner.store.incoming();
+                let target = target.map_err(|error| error.to_string())?;
+                movie::encode(path, target.path(), *height)?;
+                std::fs::read(target.path()).map_err(|error| error.to_string())
+            }
+            (Media::Movie(_), "thumbnail", _) => {
+                thumbnail::shrink_to_jpeg(&movie::frame(path)?, THUMBNAIL_SIZE)
+            }
+            (Media::Image, "thumbnail", _) => thumbnail::shrink_to_jpeg(&read()?, THUMBNAIL_SIZE),
+            (Media::Image, ..) => thumbnail::shrink_to_jpeg(&read()?, IMAGE_SIZE),
+            (_, "thumbnail", _) => {
+                thumbnail::shrink_to_jpeg(&thumbnail::placeholder(), THUMBNAIL_SIZE)
+            }
+            (_, _, Some(_)) => {
+                self.catalogue.note(
+                    "encode_media: a movie is handed on as it is: ffmpeg is missing or cannot read it",
+                );
+                read()
+            }
+            _ => read(),
+        }
     }
 
     /// Data first: a component in a location always has some.
@@ -236,39 +324,50 @@ impl Encoder {
     }
 }
 
-fn plan(data: &[u8], file_type: &str) -> Result<Plan, String> {
+/// The outputs of a request, the thumbnail last.
+fn plan(request: &EncodeRequest, media: Media, file_type: &str) -> Result<Vec<Output>, String> {
     let ending = file_type.trim_start_matches('.').to_ascii_lowercase();
-    if thumbnail::is_image(data) {
-        Ok(Plan::Image)
-    } else if MOVIES.contains(&ending.as_str()) || data.get(4..8) == Some(b"ftyp") {
-        Ok(Plan::Copy("ftrackreview-mp4", ".mp4", "video/mp4"))
-    } else if data.starts_with(b"%PDF") {
-        Ok(Plan::Copy("ftrackreview-pdf", ".pdf", "application/pdf"))
-    } else {
-        Err("this is no media: no JPEG, PNG, movie or PDF".to_owned())
-    }
-}
-
-fn output(request: &EncodeRequest, name: &str, file_type: &str, format: &str) -> Output {
-    let meta = match name {
-        "ftrackreview-mp4" => json!({"frameIn": 0, "frameOut": 0, "frameRate": 25}),
-        "ftrackreview-image" => json!({"format": "image"}),
-        "ftrackreview-pdf" => json!({"format": "pdf"}),
-        _ => Value::Null,
-    };
-    let mut metadata = Vec::new();
-    if !meta.is_null() {
-        metadata.push(("ftr_meta".to_owned(), meta.to_string()));
-    }
-    Output {
+    let is_movie = media == Media::LikeMovie || MOVIES.contains(&ending.as_str());
+    let make = |name: &str, file_type: &str, format: &str, meta: Value| Output {
         component_id: uuid::Uuid::new_v4().to_string(),
         name: name.to_owned(),
         file_type: file_type.to_owned(),
         format: format.to_owned(),
         size: 0,
         version_id: request.version_id.clone(),
-        metadata,
-    }
+        metadata: match meta {
+            Value::Null => Vec::new(),
+            meta => vec![("ftr_meta".to_owned(), meta.to_string())],
+        },
+    };
+    let mut outputs = match media {
+        Media::Missing => return Err("nothing is stored for the component".to_owned()),
+        Media::Image => {
+            let meta = json!({"format": "image"});
+            vec![make("ftrackreview-image", ".jpg", "image/jpeg", meta)]
+        }
+        Media::Movie(movie) => HEIGHTS
+            .iter()
+            .enumerate()
+            .filter(|(index, (_, height))| *index == 0 || movie.height >= *height)
+            .map(|(_, (name, height))| {
+                make(name, ".mp4", "video/mp4", movie::meta(&movie, *height))
+            })
+            .collect(),
+        Media::Pdf => {
+            let meta = json!({"format": "pdf"});
+            vec![make("ftrackreview-pdf", ".pdf", "application/pdf", meta)]
+        }
+        Media::LikeMovie | Media::Other if is_movie => {
+            let meta = json!({"frameIn": 0, "frameOut": 0, "frameRate": 25});
+            vec![make("ftrackreview-mp4", ".mp4", "video/mp4", meta)]
+        }
+        Media::LikeMovie | Media::Other => {
+            return Err("this is no media: no JPEG, PNG, movie or PDF".to_owned());
+        }
+    };
+    outputs.push(make("thumbnail", ".jpg", "image/jpeg", Value::Null));
+    Ok(outputs)
 }
 
 /// The text in `Job.data`, of the shape that the Python client documents; and why a job failed.

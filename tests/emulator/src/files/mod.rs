@@ -10,6 +10,7 @@
 pub mod encode;
 
 mod download;
+mod movie;
 mod signing;
 mod store;
 #[cfg(feature = "images")]

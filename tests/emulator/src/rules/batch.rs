@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::changes::Changes;
 use crate::database::model::{Model, Type, TypeId};
 use crate::error::{Fault, Result};
-use crate::files::encode::EncodeRequest;
+use crate::files::encode::{EncodeRequest, Media};
 use crate::rules::record::{Record, key_of, plain};
 use crate::select::encode::Encoder;
 use crate::select::{Reader, find};
@@ -51,6 +51,10 @@ pub struct Batch<'a> {
     index: HashMap<(usize, String), usize>,
     /// Notes that get their author as a recipient at the end.
     pub notes: Vec<String>,
+    /// Contexts whose children changed.
+    pub rollups: BTreeSet<String>,
+    /// What the components that are to be encoded contain.
+    pub media: HashMap<String, Media>,
     /// Encoding jobs to start after the commit, with their ids.
     pub encodings: Vec<(EncodeRequest, String)>,
     /// Components whose data goes after the commit.
@@ -89,6 +93,8 @@ impl<'a> Batch<'a> {
             touched: Vec::new(),
             index: HashMap::new(),
             notes: Vec::new(),
+            rollups: BTreeSet::new(),
+            media: HashMap::new(),
             encodings: Vec::new(),
             discarded: Vec::new(),
             operation: 0,

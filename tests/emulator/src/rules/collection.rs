@@ -70,7 +70,7 @@ pub fn set(
             };
             set_links(batch, &link, &owner_id, &keys)?;
         }
-        Via::Ancestors | Via::Descendants => {
+        Via::Ancestors(..) | Via::Descendants => {
             return Err(Fault::validation(format!(
                 "{subject} is calculated: set parent instead"
             )));

@@ -9,8 +9,9 @@ use crate::database::dense::carrier_table;
 use crate::database::model::Type;
 use crate::database::value;
 use crate::error::{Fault, Result};
-use crate::rules::Batch;
+use crate::events::update::custom_value;
 use crate::rules::record::plain;
+use crate::rules::{Batch, configuration};
 use crate::select::plan::custom;
 
 /// Stores the value of `[configuration_id, entity_id]`.
@@ -19,8 +20,14 @@ use crate::select::plan::custom;
 ///
 /// If the configuration does not apply to the entity or the value is of another type.
 pub fn store(batch: &mut Batch<'_>, ty: &Type, key: &[Sql], sent: &Value) -> Result<()> {
-    let (name, kind, old) = applicable(batch, ty, key)?;
+    let Applicable {
+        name,
+        kind,
+        config,
+        value: old,
+    } = applicable(batch, ty, key)?;
     check(&name, &kind, sent)?;
+    check_options(&name, &kind, &config, sent)?;
     let new = value::variable(sent);
     let sql = "INSERT INTO custom_attribute_value (configuration_id, entity_id, value) \
                VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value";
@@ -35,8 +42,8 @@ pub fn store(batch: &mut Batch<'_>, ty: &Type, key: &[Sql], sent: &Value) -> Res
         AttributeChange {
             column: name.clone(),
             name,
-            old: custom(&kind, (&old).into()),
-            new: custom(&kind, (&new).into()),
+            old: custom_value(&custom(&kind, (&old).into())),
+            new: custom_value(&custom(&kind, (&new).into())),
         },
     )
 }
@@ -55,16 +62,31 @@ pub fn forget(batch: &Batch<'_>, key: &[Sql]) -> Result<()> {
     Ok(())
 }
 
-/// The attribute's key and type and the value so far.
-fn applicable(batch: &Batch<'_>, ty: &Type, key: &[Sql]) -> Result<(String, String, Sql)> {
+/// What is known of an attribute of an entity.
+struct Applicable {
+    name: String,
+    kind: String,
+    config: String,
+    /// The value so far.
+    value: Sql,
+}
+
+fn applicable(batch: &Batch<'_>, ty: &Type, key: &[Sql]) -> Result<Applicable> {
     let view = &batch.model.table(ty).name;
     let sql = format!(
-        "SELECT d.key, COALESCE(t.name, 'text'), d.value FROM \"{view}\" d \
+        "SELECT d.key, COALESCE(t.name, 'text'), d.value, COALESCE(c.config, '') FROM \"{view}\" d \
          JOIN custom_configuration c ON c.id = d.configuration_id \
          LEFT JOIN custom_attribute_type t ON t.id = c.type_id \
          WHERE d.configuration_id = ?1 AND d.entity_id = ?2"
     );
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Applicable {
+            name: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+            kind: row.get(1)?,
+            value: row.get(2)?,
+            config: row.get(3)?,
+        })
+    };
     let found = batch
         .connection
         .prepare_cached(&sql)?
@@ -111,6 +133,35 @@ fn check(name: &str, kind: &str, sent: &Value) -> Result<()> {
     Err(Fault::validation(format!(
         "Custom attribute value for \"{name}\" must be of type {kind}. Got {shown} of type {given}."
     )))
+}
+
+/// A menu has no other values than its entries, and a whole number no fraction.
+fn check_options(name: &str, kind: &str, config: &str, sent: &Value) -> Result<()> {
+    let is_fraction = |number: f64| number.fract() != 0.0;
+    if kind == "number" && sent.as_f64().is_some_and(is_fraction) && configuration::is_whole(config)
+    {
+        return Err(Fault::validation(format!(
+            "Custom attribute value for \"{name}\" must be a whole number, not {sent}"
+        )));
+    }
+    let Some(options) = configuration::options(config).filter(|_| kind == "enumerator") else {
+        return Ok(());
+    };
+    let chosen = match sent {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        one => Vec::from_iter(one.as_str().filter(|text| !text.is_empty())),
+    };
+    match chosen
+        .iter()
+        .find(|value| !options.iter().any(|it| it == *value))
+    {
+        None => Ok(()),
+        Some(unknown) => Err(Fault::validation(format!(
+            "Custom attribute value for \"{name}\" must be of {}, not \"{}\"",
+            options.join(", "),
+            value::excerpt(unknown)
+        ))),
+    }
 }
 
 /// The entity that carries the value has changed.

@@ -9,7 +9,7 @@ use crate::database::load;
 use crate::database::model::{Storage, Type};
 use crate::error::Result;
 use crate::rules::Batch;
-use crate::rules::record::{Record, is_missing, text};
+use crate::rules::record::{Record, text};
 use crate::schema::Kind;
 
 /// The user type of new users.
@@ -28,7 +28,8 @@ pub fn complete(batch: &Batch<'_>, ty: &Type, record: &mut Record) -> Result<()>
     let now = Sql::Text(batch.now.clone());
     let user = Sql::Text(batch.caller.user.id.clone());
     let mut fill = |column: &str, value: Sql| {
-        if ty.column(column).is_some() && is_missing(record, column) {
+        // An explicit null is what the client wants.
+        if ty.column(column).is_some() && !record.contains_key(column) {
             record.insert(column.to_owned(), value);
         }
     };
@@ -65,6 +66,13 @@ pub fn complete(batch: &Batch<'_>, ty: &Type, record: &mut Record) -> Result<()>
             fill("start_date", now);
             fill("end_date", Sql::Text(in_a_month(&batch.now)));
         }
+        "automation" => fill("created_by", user),
+        "user_session" => {
+            fill("creation_time", now.clone());
+            fill("accessed_time", now);
+            fill("user_id", user);
+        }
+        "user_view" => fill("user_id", user),
         "status" => fill("is_active", Sql::Integer(1)),
         "custom_configuration" => fill("config", Sql::Text("{}".to_owned())),
         "appointment" => fill("type", Sql::Text("assignment".to_owned())),
@@ -101,7 +109,7 @@ fn complete_booleans(ty: &Type, record: &mut Record) {
         if let Storage::Column(column) = &attr.storage
             && attr.schema.kind == Kind::Boolean
             && is_flag
-            && is_missing(record, column)
+            && !record.contains_key(column)
         {
             record.insert(column.clone(), Sql::Integer(0));
         }
@@ -153,7 +161,7 @@ pub fn workflow(batch: &Batch<'_>, ty: &Type, record: &Record) -> Result<Record>
     let mut object = text(record, "object_type_id")
         .unwrap_or_default()
         .to_owned();
-    if is_missing(record, "type_id") && ty.column("type_id").is_some() {
+    if !record.contains_key("type_id") && ty.column("type_id").is_some() {
         let sql = if ty.name == "Task" {
             TASK_TYPE
         } else {
@@ -163,7 +171,7 @@ pub fn workflow(batch: &Batch<'_>, ty: &Type, record: &Record) -> Result<Record>
             found.insert("type_id".to_owned(), Sql::Text(id));
         }
     }
-    if is_missing(record, "status_id") && ty.column("status_id").is_some() {
+    if !record.contains_key("status_id") && ty.column("status_id").is_some() {
         let sql = if ty.name == "Task" {
             TASK_STATUS
         } else {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::database::model::Type;
 use crate::error::{Fault, Result};
 use crate::rules::record::{Record, is_missing, text};
-use crate::rules::{Batch, defaults};
+use crate::rules::{Batch, defaults, rollup};
 
 /// After a row was inserted.
 ///
@@ -23,7 +23,14 @@ pub fn inserted(batch: &mut Batch<'_>, ty: &Type, record: &Record) -> Result<()>
         "timer" => only_timer(batch, record)?,
         _ => {}
     }
-    settle(batch, ty, record)
+    settle(batch, ty, record)?;
+    if batch.model.table(ty).name == "context" {
+        match text(record, "parent_id").or(text(record, "project_id")) {
+            Some(parent) => _ = batch.rollups.insert(parent.to_owned()),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// After values of a row changed.
@@ -44,11 +51,27 @@ pub fn changed(batch: &mut Batch<'_>, ty: &Type, before: &Record, values: &Recor
     if table == "context" && differs("parent_id") {
         move_subtree(batch, ty, before)?;
     }
+    if table == "context"
+        && ["bid", "start_date", "end_date", "parent_id"]
+            .into_iter()
+            .any(differs)
+    {
+        rollup::mark(batch, before);
+        rollup::mark(batch, values);
+    }
     if table == "note" && differs("in_reply_to_id") {
         adopt_reply(batch, ty, before)?;
     }
     let mut after = before.clone();
     after.extend(values.clone());
+    // What was made without its parent gets its defaults when the parent is known.
+    let parent = match table.as_str() {
+        "asset_version" => "asset_id",
+        _ => "project_id",
+    };
+    if is_missing(before, parent) {
+        after.retain(|column, value| *value != Sql::Null || values.contains_key(column));
+    }
     settle(batch, ty, &after)
 }
 
@@ -104,7 +127,7 @@ fn settle_version(batch: &mut Batch<'_>, ty: &Type, record: &Record) -> Result<(
             .query_row(params![asset, text(record, "id")], |row| row.get(0))?;
         values.insert("version".to_owned(), Sql::Integer(next));
     }
-    if is_missing(record, "status_id") {
+    if !record.contains_key("status_id") {
         let find = "SELECT c.project_id FROM asset a JOIN context c ON c.id = a.context_id WHERE a.id = ?1";
         let project: Option<String> = batch
             .connection
@@ -231,6 +254,7 @@ fn adopt_reply(batch: &mut Batch<'_>, ty: &Type, reply: &Record) -> Result<()> {
 ///
 /// Those of the database.
 pub fn finish(batch: &mut Batch<'_>) -> Result<()> {
+    rollup::finish(batch)?;
     let model = batch.model;
     let (Some(note), Some(recipient)) = (model.find("Note"), model.find("Recipient")) else {
         return Ok(());

@@ -4,11 +4,13 @@ pub mod assign;
 pub mod batch;
 pub mod check;
 pub mod collection;
+pub mod configuration;
 pub mod custom;
 pub mod defaults;
 pub mod echo;
 pub mod effects;
 pub mod record;
 pub mod remove;
+pub mod rollup;
 
 pub use batch::{Batch, Caller};

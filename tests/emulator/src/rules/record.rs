@@ -181,6 +181,31 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// A member of a list and a project of a role are about another entity, which comes second.
+    fn add_subject(&self, chain: &mut Vec<Parent>, record: &Record) -> Result<()> {
+        let (names, column): (&[&str], _) = match chain[0].entity_type.as_str() {
+            "ListObject" => (&["Context", "AssetVersion"], "entity_id"),
+            "UserSecurityRoleProject" => (&["UserSecurityRole"], "user_security_role_id"),
+            _ => return Ok(()),
+        };
+        let id = record.get(column).cloned().unwrap_or(Sql::Null);
+        for name in names {
+            let Some(ty) = self.model.find(name) else {
+                continue;
+            };
+            if let Some((ty, _)) = self.find(ty, std::slice::from_ref(&id))? {
+                chain.push(Parent {
+                    entity_type: ty.name.clone(),
+                    id: plain(&id),
+                    parent_id: None,
+                    object_type_id: None,
+                });
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The entity and everything above it, up to the project.
     ///
     /// # Errors
@@ -200,6 +225,9 @@ impl<'a> Batch<'a> {
                 parent_id: parent_id.clone(),
                 object_type_id: text(&record, "object_type_id").map(str::to_owned),
             });
+            if chain.len() == 1 {
+                self.add_subject(&mut chain, &record)?;
+            }
             if let Some((name, id)) = above
                 && let Some(ty) = self.model.find(&name)
                 && let Some((ty, record)) = self.find(ty, &[Sql::Text(id)])?
@@ -219,7 +247,9 @@ fn above(table: &str, record: &Record) -> Option<(String, String)> {
         "asset_version" => ("Asset", "asset_id"),
         "component" => ("AssetVersion", "version_id"),
         "component_location" => ("Component", "component_id"),
-        "list" | "review_session" | "calendar_event" => ("Project", "project_id"),
+        "list" | "review_session" | "calendar_event" | "user_security_role_project" => {
+            ("Project", "project_id")
+        }
         "list_object" => ("List", "list_id"),
         "review_session_object" | "review_session_invitee" => {
             ("ReviewSession", "review_session_id")

@@ -7,8 +7,8 @@ use rusqlite::types::Value as Sql;
 use crate::changes::Action;
 use crate::database::model::{Column, Table, Type, TypeId};
 use crate::error::{Fault, Result};
-use crate::rules::Batch;
 use crate::rules::record::{Record, key_of, keyed, plain};
+use crate::rules::{Batch, rollup};
 
 /// What happens to a row when the row that its column points to is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,20 @@ const OWNED: &[(&str, &[&str])] = &[
     ("participant", &["conversation_id", "resource_id"]),
     ("feed", &["social_id"]),
     ("event", &["project_id"]),
+    ("split_task_part", &["task_id"]),
+    (
+        "review_session_object_annotation",
+        &["review_session_object_id"],
+    ),
+    ("status_rule", &["status_rule_group_id"]),
+    ("status_rule_group", &["schema_id"]),
+    ("trigger", &["automation_id"]),
+    ("action", &["automation_id"]),
+    ("action_log", &["action_id"]),
+    ("user_session", &["user_id"]),
+    ("user_view", &["user_id"]),
+    ("api_key", &["resource_id"]),
+    ("review_session_folder", &["project_id"]),
 ];
 
 /// Columns that keep the row that they point to, although the schema lets them be empty.
@@ -130,6 +144,9 @@ pub fn row(batch: &mut Batch<'_>, ty: &Type, record: Record) -> Result<()> {
     }
     for (id, record) in doomed {
         let ty = &model.types[id];
+        if model.table(ty).name == "context" {
+            rollup::mark(batch, &record);
+        }
         let sql = format!(
             "DELETE FROM \"{}\" WHERE {}",
             model.table(ty).name,

@@ -25,15 +25,49 @@ const SOURCE: [(&str, &str); 9] = [
     ("order.txt", include_str!("source/order.txt")),
 ];
 
-/// The entity types as `query_schemas` sends them: an array of schemas, in the order that the
-/// schema hash is made of.
+/// Which of the two built-in schemas is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edition {
+    /// The 116 types of a recorded server of version 3.
+    Classic,
+    /// Everything that is standard on recorded sites, the newest included.
+    Current,
+}
+
+impl Edition {
+    /// The edition of this name, as the command line takes it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "classic" => Some(Self::Classic),
+            "current" => Some(Self::Current),
+            _ => None,
+        }
+    }
+
+    /// What a server of this version offers: those of version 3 the classic schema.
+    pub fn of_version(version: &str) -> Self {
+        let major = version.split('.').next().unwrap_or_default();
+        match major.parse::<u32>() {
+            Ok(..4) => Self::Classic,
+            _ => Self::Current,
+        }
+    }
+
+    /// The entity types as `query_schemas` sends them: an array of schemas, in the order that the
+    /// schema hash is made of.
+    pub fn wire(self) -> Value {
+        expand(&SOURCE, self).expect("the built-in source is well-formed: a test expands it")
+    }
+}
+
+/// The entity types of the current edition.
 pub fn wire() -> Value {
-    expand(&SOURCE).expect("the built-in source is well-formed: a test expands it")
+    Edition::Current.wire()
 }
 
 /// Expands the text of several files, given with the names that errors show.
-fn expand(files: &[(&str, &str)]) -> Result<Value> {
-    let mut source = Source::default();
+fn expand(files: &[(&str, &str)], edition: Edition) -> Result<Value> {
+    let mut source = Source::new(edition);
     for (file, text) in files {
         for (index, line) in text.lines().enumerate() {
             source
@@ -46,12 +80,14 @@ fn expand(files: &[(&str, &str)]) -> Result<Value> {
 }
 
 /// What has been read so far; the last block is the one that indented lines belong to.
-#[derive(Default)]
 struct Source {
+    edition: Edition,
     blocks: Vec<Block>,
     index: HashMap<String, usize>,
     order: Vec<String>,
     in_order: bool,
+    /// The block that is being read belongs to the other edition.
+    is_skipping: bool,
 }
 
 /// One type or mixin, with everything its bases have.
@@ -60,6 +96,10 @@ struct Block {
     is_type: bool,
     bases: Vec<usize>,
     table: Option<Value>,
+    /// The type whose attributes it shares, if that is not the nearest base.
+    mixin: Option<String>,
+    /// Whether queries may group by its attributes.
+    is_grouped: bool,
     lists: HashMap<&'static str, Vec<String>>,
     properties: Map<String, Value>,
 }
@@ -75,22 +115,53 @@ const LISTS: [(&str, &str); 6] = [
 ];
 
 impl Source {
+    fn new(edition: Edition) -> Self {
+        Self {
+            edition,
+            blocks: Vec::new(),
+            index: HashMap::new(),
+            order: Vec::new(),
+            in_order: false,
+            is_skipping: false,
+        }
+    }
+
     fn read(&mut self, line: &str) -> Result<()> {
-        let words = words(line)?;
-        let Some(first) = words
+        let mut words = words(line)?;
+        if words.first().is_none_or(|word| word.starts_with('#')) {
+            return Ok(());
+        }
+        let is_indented = line.starts_with(' ');
+        let is_meant = match words[0].as_str() {
+            "+" => self.edition == Edition::Current,
+            "-" => self.edition == Edition::Classic,
+            _ => true,
+        };
+        if matches!(words[0].as_str(), "+" | "-") {
+            words.remove(0);
+        }
+        if !is_indented {
+            self.is_skipping = !is_meant;
+        }
+        if self.is_skipping || !is_meant {
+            return Ok(());
+        }
+        let first = words
             .first()
             .map(String::as_str)
-            .filter(|word| !word.starts_with('#'))
-        else {
-            return Ok(());
-        };
-        let is_indented = line.starts_with(' ');
+            .context("a line must follow the edition")?;
         match first {
             "order" if !is_indented => self.in_order = true,
             "type" | "mixin" if !is_indented => self.open(&words)?,
             _ if !is_indented => bail!("a line at the margin opens with type, mixin or order"),
             _ if self.in_order => self.order.extend(words),
             "table:" => self.block()?.set_table(&words[1..])?,
+            "grouped:" => self.block()?.is_grouped = true,
+            "mixin:" => {
+                let name = words.get(1).context("expected the name of a type")?;
+                self.find(name)?;
+                self.block()?.mixin = Some(name.clone());
+            }
             _ => match first.strip_suffix(':') {
                 Some(list) => self.set_list(list, &words[1..])?,
                 None => {
@@ -116,8 +187,10 @@ impl Source {
         let mut block = Block {
             name: name.clone(),
             is_type: words[0] == "type",
-            bases,
             table: None,
+            mixin: None,
+            is_grouped: bases.iter().any(|base| self.blocks[*base].is_grouped),
+            bases,
             lists: HashMap::new(),
             properties: Map::new(),
         };
@@ -206,7 +279,7 @@ impl Source {
                 block.is_type && seen.insert(name),
                 "{name} cannot be ordered: a mixin, or twice"
             );
-            wire.push(block.to_wire()?);
+            wire.push(self.block_to_wire(block)?);
         }
         match self
             .blocks
@@ -216,6 +289,37 @@ impl Source {
             Some(block) => bail!("{} has no place in the order of types", block.name),
             None => Ok(Value::Array(wire)),
         }
+    }
+}
+
+impl Source {
+    /// What the current edition says beyond the classic one: the type that a type extends, and
+    /// whether queries may group by it.
+    fn block_to_wire(&self, block: &Block) -> Result<Value> {
+        let mut wire = block.to_wire()?;
+        if self.edition == Edition::Classic {
+            return Ok(wire);
+        }
+        let base = block.mixin.clone().or_else(|| self.base(block));
+        if let Some(base) = base {
+            wire["$mixin"] = json!({"$ref": base});
+        }
+        if block.is_grouped {
+            wire["metadata"] = json!({"group_by": true});
+        }
+        Ok(wire)
+    }
+
+    /// The nearest type among the bases of a block.
+    fn base(&self, block: &Block) -> Option<String> {
+        block.bases.iter().find_map(|&base| {
+            let base = &self.blocks[base];
+            if base.is_type {
+                Some(base.name.clone())
+            } else {
+                self.base(base)
+            }
+        })
     }
 }
 
@@ -396,7 +500,44 @@ mod tests {
     #[test]
     fn expands_to_the_schemas_of_a_real_server() {
         // The hash that the server information of the same server carries (SERVER.md B2).
-        assert_eq!(schema_hash(&wire()), "23a1157b8b1730fd91c76f63dcd67a8f");
+        let classic = Edition::Classic.wire();
+        assert_eq!(schema_hash(&classic), "23a1157b8b1730fd91c76f63dcd67a8f");
+    }
+
+    #[test]
+    fn the_current_edition_has_everything_that_the_classic_one_has() {
+        let (classic, current) = (Edition::Classic.wire(), Edition::Current.wire());
+        let find = |id: &Value| {
+            let types = current.as_array().unwrap().iter();
+            types.into_iter().find(|ty| ty["id"] == *id).unwrap()
+        };
+        for ty in classic.as_array().unwrap() {
+            let newer = find(&ty["id"]);
+            for name in ty["properties"].as_object().unwrap().keys() {
+                assert!(newer["properties"][name].is_object(), "{} {name}", ty["id"]);
+            }
+            assert_eq!(ty["primary_key"], newer["primary_key"]);
+        }
+        assert!(current.as_array().unwrap().len() >= classic.as_array().unwrap().len() + 20);
+        assert_eq!(find(&json!("User"))["$mixin"], json!({"$ref": "BaseUser"}));
+        assert_eq!(
+            find(&json!("Shot"))["$mixin"],
+            json!({"$ref": "TypedContext"})
+        );
+        assert_eq!(find(&json!("Shot"))["metadata"], json!({"group_by": true}));
+    }
+
+    #[test]
+    fn versions_choose_the_edition() {
+        for (version, edition) in [
+            ("dev", Edition::Current),
+            ("4.13.8", Edition::Current),
+            ("3.5.12", Edition::Classic),
+            ("", Edition::Current),
+        ] {
+            assert_eq!(Edition::of_version(version), edition, "{version}");
+        }
+        assert_eq!(Edition::named("Classic"), None);
     }
 
     /// Says what differs when the hash does; the reference is not part of the repository.
@@ -408,7 +549,7 @@ mod tests {
         };
         let expected: Value = serde_json::from_str(&text).unwrap();
         let mut differences = Vec::new();
-        compare("", &wire(), &expected, &mut differences);
+        compare("", &Edition::Classic.wire(), &expected, &mut differences);
         assert!(differences.is_empty(), "{}", differences.join("\n"));
     }
 
@@ -437,7 +578,10 @@ mod tests {
     }
 
     fn failure(text: &str) -> String {
-        format!("{:#}", expand(&[("test.txt", text)]).unwrap_err())
+        format!(
+            "{:#}",
+            expand(&[("test.txt", text)], Edition::Current).unwrap_err()
+        )
     }
 
     #[test]
@@ -485,6 +629,9 @@ mod tests {
                 "order\n  A",
                 "in the order of types: A is not described above",
             ),
+            ("type A\n  +", "a line must follow the edition"),
+            ("type A\n  mixin: B", "B is not described above"),
+            ("- type A\n  id uid\norder\n  A", "A is not described above"),
             (
                 "type A\n  b ref(B)\norder\n  A",
                 "A.b refers to B, which is no type",

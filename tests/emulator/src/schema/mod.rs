@@ -38,6 +38,8 @@ pub struct EntityType {
     pub computed: Vec<String>,
     /// The table that several types share: `("Task", [("object_typeid", id)])`, or just a name.
     pub alias: Option<(String, Vec<(String, String)>)>,
+    /// The type that this one extends, where the schema says so.
+    pub mixin: Option<String>,
     by_name: HashMap<String, usize>,
 }
 
@@ -137,6 +139,29 @@ impl Schema {
     pub fn get(&self, name: &str) -> Option<&EntityType> {
         self.by_name.get(name).map(|&index| &self.types[index])
     }
+
+    /// The types that extend this one, directly or through others; so the schema says.
+    pub fn extensions<'s>(&'s self, base: &'s str) -> impl Iterator<Item = &'s EntityType> {
+        let extends = move |ty: &&EntityType| self.bases(ty).any(|name| name == base);
+        self.types.iter().filter(extends)
+    }
+
+    /// What a type extends, the nearest first. A schema that goes in circles cannot make this
+    /// endless.
+    pub fn bases<'s>(&'s self, ty: &'s EntityType) -> impl Iterator<Item = &'s str> {
+        let next = |name: &&'s str| self.get(name)?.mixin.as_deref();
+        std::iter::successors(ty.mixin.as_deref(), next).take(8)
+    }
+
+    /// The kinds of objects that a site made itself or found there: everything that is stored
+    /// in the table of tasks, with the id of its object type.
+    pub fn object_kinds(&self) -> impl Iterator<Item = (&EntityType, &str)> {
+        self.types.iter().filter_map(|ty| {
+            let (table, classifiers) = ty.alias.as_ref()?;
+            let (_, id) = classifiers.iter().find(|(key, _)| key == "object_typeid")?;
+            (table == "Task").then_some((ty, id.as_str()))
+        })
+    }
 }
 
 impl EntityType {
@@ -163,6 +188,7 @@ impl EntityType {
         }
         Ok(Self {
             alias: alias(&wire["alias_for"]),
+            mixin: wire["$mixin"]["$ref"].as_str().map(str::to_owned),
             id,
             attributes,
             primary_key,

@@ -24,6 +24,12 @@ pub(super) fn refer(
     target: &Type,
     (path, name): (&str, &Value),
 ) -> Result<Value, Mistake> {
+    // Names are those of users, even where an attribute also takes guests.
+    let user = site
+        .model()
+        .find("User")
+        .filter(|_| target.name == "BaseUser");
+    let target = user.unwrap_or(target);
     let kind = &target.name;
     let Some(name) = name.as_str() else {
         let message = format!("this must be the name of a {kind}, as text");
@@ -68,7 +74,7 @@ fn find(
     name: &str,
 ) -> Result<Result<String, Vec<String>>, String> {
     let table = &site.model().table(target).name;
-    let found = site.database.transaction(|connection| {
+    let found = site.database.read(|connection| {
         let sql = format!("SELECT id FROM \"{table}\" WHERE \"{column}\" = ?1 ORDER BY id");
         let found = connection
             .prepare(&sql)?

@@ -18,6 +18,14 @@ pub fn sql(computed: Computed, alias: &str) -> Option<String> {
         Computed::IsOpen => Some(format!(
             "({alias}.end_date IS NULL OR {alias}.end_date > strftime('%Y-%m-%dT%H:%M:%S', 'now'))"
         )),
+        // The nearest picture upwards, the entity's own first [?].
+        Computed::ThumbnailSource => Some(format!(
+            "(WITH RECURSIVE up(id, parent_id, thumbnail_id, depth) AS \
+             (SELECT {alias}.id, {alias}.parent_id, {alias}.thumbnail_id, 0 UNION ALL \
+             SELECT c.id, c.parent_id, c.thumbnail_id, up.depth + 1 FROM up CROSS JOIN context c \
+             ON c.id = up.parent_id WHERE up.depth < 200) \
+             SELECT id FROM up WHERE thumbnail_id IS NOT NULL ORDER BY depth LIMIT 1)"
+        )),
         Computed::Link | Computed::ThumbnailUrl | Computed::Url => None,
     }
 }
@@ -36,5 +44,32 @@ fn time_logged(alias: &str) -> String {
         "(WITH RECURSIVE below(id) AS (SELECT {alias}.id UNION SELECT c.id FROM below \
          CROSS JOIN context c ON c.parent_id = below.id) \
          SELECT COALESCE(SUM(l.duration), 0.0) FROM below CROSS JOIN timelog l ON l.context_id = below.id)"
+    )
+}
+
+/// The statuses that the workflow of its project allows a row to have, as the text of a list.
+pub fn allowed_statuses(table: &str, alias: &str) -> String {
+    let workflow = "JOIN status st ON st.id = x.status_id";
+    let ordered = "SELECT json_group_array(st.id ORDER BY st.sort, st.id)";
+    if table == "asset_version" {
+        return format!(
+            "({ordered} FROM asset a JOIN context o ON o.id = a.context_id \
+             JOIN context p ON p.id = o.project_id JOIN project_schema s ON s.id = p.project_schema_id \
+             JOIN workflow_schema_status x ON x.workflow_schema_id = s.asset_version_workflow_schema_id \
+             {workflow} WHERE a.id = {alias}.asset_id)"
+        );
+    }
+    if table != "context" {
+        return "'[]'".to_owned();
+    }
+    format!(
+        "CASE {alias}._type WHEN 'Task' THEN ({ordered} FROM context p \
+         JOIN project_schema s ON s.id = p.project_schema_id \
+         LEFT JOIN project_schema_override o ON o.project_schema_id = s.id AND o.type_id = {alias}.type_id \
+         JOIN workflow_schema_status x ON x.workflow_schema_id = \
+         COALESCE(o.workflow_schema_id, s.task_workflow_schema_id) \
+         {workflow} WHERE p.id = {alias}.project_id) ELSE ({ordered} FROM context p \
+         JOIN schema s ON s.project_schema_id = p.project_schema_id AND s.object_type_id = {alias}.object_type_id \
+         JOIN schema_status x ON x.schema_id = s.id {workflow} WHERE p.id = {alias}.project_id) END"
     )
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::database::model::{Model, Storage, Type, TypeId};
 use crate::error::{Fault, Result};
 use crate::select::fetch::{Fetched, Related};
+use crate::select::node::PERMISSIONS;
 
 /// The longest answer to one query, in bytes.
 const LIMIT: usize = 256 << 20;
@@ -69,7 +70,7 @@ impl Encoder {
         }
         let entities = self.sent.entry(ty.id).or_default();
         if !entities.contains_key(key) {
-            entities.insert(key.to_owned(), vec![false; ty.attributes.len()]);
+            entities.insert(key.to_owned(), vec![false; ty.attributes.len() + 1]);
         }
         let sent = entities
             .get_mut(key)
@@ -220,6 +221,18 @@ impl<'a> Writer<'a> {
                     relation => relations.push((slot.attribute, place, relation)),
                 }
             }
+        }
+        // Behind the attributes of the type, as it is none of them.
+        let permissions = places.iter().find_map(|&place| {
+            let fetched = self.nodes[place.node].fetched;
+            let column = fetched.columns.get(PERMISSIONS)?;
+            Some(fetched.value(place.row, *column))
+        });
+        if let Some(permissions) = permissions
+            && encoder.is_news(ty, &row.key, ty.attributes.len())
+        {
+            member(PERMISSIONS, out);
+            out.push_str(permissions);
         }
         relations.sort_by_key(|(attribute, ..)| *attribute);
         for (attribute, place, source) in relations {

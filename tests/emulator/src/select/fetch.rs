@@ -250,8 +250,8 @@ fn collection(
             "SELECT {list}, l.\"{own}\" FROM \"{link}\" l CROSS JOIN \"{table}\" {row} \
              ON {row}.id = l.\"{other}\" WHERE l.\"{own}\" IN {ids}{scope} ORDER BY {order}"
         ),
-        Via::Ancestors => format!(
-            "WITH RECURSIVE up(owner, id, depth) AS (SELECT id, parent_id, 1 FROM context \
+        Via::Ancestors(own, column) => format!(
+            "WITH RECURSIVE up(owner, id, depth) AS (SELECT id, \"{column}\", 1 FROM \"{own}\" \
              WHERE id IN {ids} UNION ALL SELECT up.owner, c.parent_id, up.depth + 1 FROM up \
              CROSS JOIN context c ON c.id = up.id WHERE up.depth < 200) SELECT {list}, up.owner FROM up \
              CROSS JOIN \"{table}\" {row} ON {row}.id = up.id WHERE 1{scope} ORDER BY up.depth DESC"

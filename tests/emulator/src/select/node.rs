@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::database::model::{Model, Storage, Type, TypeId};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::language::tree::{Projection, Segment};
 use crate::select::scalar::target;
 use crate::select::unknown_attribute;
@@ -17,7 +17,13 @@ pub struct Node {
     pub names: BTreeSet<String>,
     /// The selected relations.
     pub relations: BTreeMap<String, Node>,
+    /// Whether the statuses that the workflow allows are selected.
+    pub has_permissions: bool,
 }
+
+/// What clients call the statuses that an entity may get:
+/// `__permissions.status_id.__options`.
+pub const PERMISSIONS: &str = "__permissions";
 
 impl Node {
     /// The tree of a query's projections; without any, the type's default ones.
@@ -55,7 +61,27 @@ impl Node {
             ty: ty.id,
             names,
             relations: BTreeMap::new(),
+            has_permissions: false,
         }
+    }
+
+    fn permissions(&mut self, model: &Model, ty: &Type, rest: &[Segment]) -> Result<()> {
+        let mut types = std::iter::once(ty).chain(model.covered(ty));
+        let has_status = types.any(|ty| ty.column("status_id").is_some());
+        let rest: Vec<_> = rest.iter().map(|segment| segment.name.as_str()).collect();
+        if !matches!(
+            rest.as_slice(),
+            [] | ["status_id"] | ["status_id", "__options"]
+        ) || !has_status
+        {
+            return Err(Fault::validation(format!(
+                "{}.{PERMISSIONS} is known for status_id only: select {PERMISSIONS}.status_id of \
+                 what has a status",
+                ty.name
+            )));
+        }
+        self.has_permissions = true;
+        Ok(())
     }
 
     fn add(&mut self, model: &Model, path: &[Segment]) -> Result<()> {
@@ -63,6 +89,9 @@ impl Node {
             return Ok(());
         };
         let ty = &model.types[self.ty];
+        if first.name == PERMISSIONS {
+            return self.permissions(model, ty, rest);
+        }
         let Some((_, attr)) = model.attribute(ty, &first.name) else {
             // The schema of some links names a default projection that it has no attribute for.
             // Clients ask for it all the same and expect nothing (schemas.json, `to_entity_type`).
@@ -99,12 +128,14 @@ impl Node {
             ty: cast.id,
             names: BTreeSet::new(),
             relations: BTreeMap::new(),
+            has_permissions: child.has_permissions,
         };
         std::mem::swap(&mut view.names, &mut child.names);
         std::mem::swap(&mut view.relations, &mut child.relations);
         let added = view.add(model, rest);
         child.names = view.names;
         child.relations = view.relations;
+        child.has_permissions = view.has_permissions;
         added
     }
 }

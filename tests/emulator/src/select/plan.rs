@@ -11,7 +11,7 @@ use crate::database::value;
 use crate::error::Result;
 use crate::schema::Kind;
 use crate::select::fetch::{Fetched, Row, SEPARATOR, own_column};
-use crate::select::node::Node;
+use crate::select::node::{Node, PERMISSIONS};
 use crate::select::scalar::leaf;
 use crate::select::{Reader, computed};
 
@@ -30,6 +30,8 @@ enum Reading {
     Custom,
     /// The id of a component, of which an address is made.
     Address(Computed),
+    /// A list of keys of statuses.
+    Options,
 }
 
 impl Plan {
@@ -69,6 +71,10 @@ impl Plan {
         }
         for name in node.relations.keys() {
             plan.reference(model, ty, name, row)?;
+        }
+        if node.has_permissions {
+            let sql = computed::allowed_statuses(&model.table(ty).name, row);
+            plan.add(PERMISSIONS.to_owned(), sql, Reading::Options);
         }
         Ok(plan)
     }
@@ -222,6 +228,11 @@ impl Plan {
                         .text
                         .push_str(&address(reader.url, *computed, value).to_string());
                 }
+                Reading::Options => {
+                    let options = value.as_str_or_null().ok().flatten().unwrap_or("[]");
+                    let text = format!(r#"{{"status_id":{{"__options":{options}}}}}"#);
+                    fetched.text.push_str(&text);
+                }
                 Reading::Custom => fetched.text.push_str(&custom(kind, value).to_string()),
             }
             fetched.spans.push((start, fetched.text.len()));
@@ -268,7 +279,14 @@ fn component(model: &Model, owner: &Type, row: &str) -> String {
 /// The shape of these objects is not specified: an address under both names that clients use [?].
 fn address(url: &str, computed: Computed, id: ValueRef<'_>) -> Value {
     let Ok(Some(id)) = id.as_str_or_null() else {
-        return Value::Null;
+        // Clients read the address of a picture without asking whether there is one.
+        return match computed {
+            Computed::ThumbnailUrl => {
+                let address = format!("{url}/img/thumbnail2.png");
+                json!({"url": address, "value": address})
+            }
+            _ => Value::Null,
+        };
     };
     let verb = if computed == Computed::Url {
         "get"

@@ -66,11 +66,11 @@ pub(super) fn by_collection(
             let tables = format!("{link}\" {between}, \"{table}");
             exists(&tables, row, join, &conditions)
         }
-        Via::Ancestors => {
+        Via::Ancestors(_, column) => {
             let up = bound.alias();
             conditions.push(format!("{row}.id = {up}.id"));
             format!(
-                "EXISTS (WITH RECURSIVE {up}(id) AS (SELECT {alias}.parent_id UNION \
+                "EXISTS (WITH RECURSIVE {up}(id) AS (SELECT {alias}.\"{column}\" UNION \
                  SELECT c.parent_id FROM {up} CROSS JOIN context c ON c.id = {up}.id) \
                  SELECT 1 FROM {up} CROSS JOIN \"{table}\" {row} WHERE {})",
                 conditions.join(" AND ")

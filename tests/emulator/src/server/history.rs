@@ -66,6 +66,13 @@ impl History {
         entries.push_front(entry);
     }
 
+    /// Prints a line to the log, if there is one.
+    pub(crate) fn note(&self, text: &str) {
+        if self.is_logged {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
     /// The latest requests, newest first.
     pub fn entries(&self) -> Vec<Entry> {
         self.entries.lock().iter().cloned().collect()

@@ -211,7 +211,7 @@ fn write_counts(counts: &[(String, i64)], html: &mut String) -> std::fmt::Result
 /// How many entities of each type there are; types without any are left out.
 fn counts(site: &Site) -> Result<Vec<(String, i64)>> {
     let model = site.model();
-    let mut counts = site.database.transaction(|connection| {
+    let mut counts = site.database.read(|connection| {
         let mut counts: Vec<(String, i64)> = Vec::new();
         for (index, table) in model.tables.iter().enumerate() {
             let ty = model.types.iter().find(|ty| ty.table == index);

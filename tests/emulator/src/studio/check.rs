@@ -15,6 +15,7 @@ fn fits(target: &str, entity_type: &str) -> bool {
         "Context" => entity_type == "Project" || KINDS.contains(&entity_type),
         "TypedContext" => KINDS.contains(&entity_type),
         "Resource" => matches!(entity_type, "User" | "Group"),
+        "BaseUser" => entity_type == "User",
         "Component" => entity_type.ends_with("Component"),
         "ContainerComponent" => entity_type == "SequenceComponent",
         "List" => entity_type.ends_with("List"),

@@ -2,6 +2,7 @@
 //! up from tables of names and texts, always the same for the same size.
 
 mod attributes;
+mod cast;
 #[cfg(test)]
 mod check;
 mod context;
@@ -22,6 +23,7 @@ mod workflow;
 
 use jiff::civil;
 
+pub use cast::Cast;
 use production::Plan;
 
 /// One entity of the demo studio.
@@ -61,9 +63,12 @@ pub enum Cell {
 
 /// Makes the rows of a studio with about `tasks` tasks (1,000 make 200 shots in 20 sequences and
 /// 300 versions; fewer than 12 count as 12). A row comes after those that it refers to.
-pub fn rows(tasks: usize, emit: &mut dyn FnMut(Row)) {
+///
+/// The rows are those of the studio itself, for [`Cast::fit`] to fit to a site.
+pub fn rows(tasks: usize, cast: &Cast<'_>, emit: &mut dyn FnMut(Row)) {
     let mut studio = Studio {
         emit,
+        cast,
         assets: 0,
         versions: Vec::new(),
         build_version: None,
@@ -85,6 +90,8 @@ pub fn scope_links() -> Vec<(String, String)> {
 /// Where rows go, and what later rows need to know of earlier ones.
 struct Studio<'a> {
     emit: &'a mut dyn FnMut(Row),
+    /// The kinds of objects on the site.
+    cast: &'a Cast<'a>,
     /// How many assets there are so far.
     assets: usize,
     /// The latest versions of the current project, for its lists and reviews.

@@ -127,7 +127,7 @@ pub(super) fn id(entity_type: &str, name: &str) -> String {
         .find(|(of, named, _)| *of == entity_type && *named == name)
     {
         Some((_, _, id)) => (*id).to_owned(),
-        None => Builder::from_md5_bytes(digest(entity_type, name))
+        None => Builder::from_random_bytes(digest(entity_type, name))
             .into_uuid()
             .to_string(),
     }

@@ -36,13 +36,14 @@ pub(super) const LABELS: [(&str, &str); 4] = [
 pub(super) const SCOPES: [&str; 3] = ["Trailer", "Early delivery", "Stereo"];
 
 /// Name and the short name that goes into file names.
-const ASSET_TYPES: [(&str, &str); 6] = [
+const ASSET_TYPES: [(&str, &str); 7] = [
     ("Generic", "generic"),
     ("Geometry", "geo"),
     ("Rig", "rig"),
     ("Animation", "anim"),
     ("Render", "render"),
     ("Comp", "comp"),
+    ("Upload", "upload"),
 ];
 
 pub(super) fn rows(studio: &mut Studio<'_>) {

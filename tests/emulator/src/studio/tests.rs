@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use super::{check::Checker, *};
-use crate::schema::compact;
+use crate::schema::{Schema, compact};
 
 fn studio(tasks: usize) -> Vec<Row> {
     let mut rows = Vec::new();
-    super::rows(tasks, &mut |row| rows.push(row));
+    let schema = Schema::from_json(compact::wire()).unwrap();
+    let cast = Cast::new(&schema);
+    super::rows(tasks, &cast, &mut |row| rows.push(cast.fit(row)));
     rows
 }
 

@@ -139,7 +139,7 @@ const TEMPLATES: [(&str, &[&str]); 2] = [
 
 pub(super) fn rows(studio: &mut Studio<'_>) {
     vocabulary(studio);
-    kinds(studio);
+    object_types(studio);
     workflows(studio);
     for name in SCHEMAS {
         project_schema(studio, name);
@@ -164,12 +164,28 @@ fn vocabulary(studio: &mut Studio<'_>) {
     }
 }
 
-fn kinds(studio: &mut Studio<'_>) {
+/// The names of the studio's kinds.
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
+/// Those of the studio, and then those that only the site has.
+fn object_types(studio: &mut Studio<'_>) {
     for (sort, kind) in (0i64..).zip(KINDS) {
-        row!(studio, "ObjectType", id: id("ObjectType", kind.name), name: kind.label,
+        let Some(label) = studio.cast.label(kind.name, kind.label) else {
+            continue;
+        };
+        row!(studio, "ObjectType", id: id("ObjectType", kind.name), name: label,
             icon: kind.icon, sort: sort, is_leaf: kind.is_leaf, is_taskable: !kind.is_leaf,
-            is_typeable: kind.has_type, is_statusable: kind.has_status,
+            is_typeable: kind.has_type, is_statusable: kind.has_status, is_prioritizable: true,
             is_schedulable: kind.has_dates, is_time_reportable: kind.has_dates);
+    }
+    let cast = studio.cast;
+    for (sort, other) in (100i64..).zip(cast.others()) {
+        row!(studio, "ObjectType", id: &other.id, name: &other.label, icon: "default",
+            sort: sort, is_leaf: false, is_taskable: true, is_typeable: other.has_type,
+            is_statusable: other.has_status, is_prioritizable: true,
+            is_schedulable: other.has_dates, is_time_reportable: other.has_dates);
     }
 }
 
@@ -201,8 +217,10 @@ fn project_schema(studio: &mut Studio<'_>, name: &str) {
         asset_version_workflow_schema_id: id("WorkflowSchema", "Version workflow"),
         task_type_schema_id: id("TaskTypeSchema", "Task types"));
     for kind in KINDS {
-        row!(studio, "ProjectSchemaObjectType", project_schema_id: &schema,
-            object_type_id: id("ObjectType", kind.name));
+        if studio.cast.label(kind.name, kind.label).is_some() {
+            row!(studio, "ProjectSchemaObjectType", project_schema_id: &schema,
+                object_type_id: id("ObjectType", kind.name));
+        }
     }
     for task_type in UNREVIEWED_TYPES {
         row!(studio, "ProjectSchemaOverride",
@@ -210,22 +228,44 @@ fn project_schema(studio: &mut Studio<'_>, name: &str) {
             project_schema_id: &schema, type_id: id("Type", task_type),
             workflow_schema_id: id("WorkflowSchema", "Short workflow"));
     }
-    object_schema(studio, name, "Shot", &OBJECT_STATUSES, &[]);
-    object_schema(studio, name, "AssetBuild", &OBJECT_STATUSES, &BUILD_TYPES);
-    object_schema(studio, name, "Milestone", &SHORT_STATUSES, &TASK_TYPES[..1]);
+    for (kind, statuses, types) in [
+        ("Shot", OBJECT_STATUSES, &[][..]),
+        ("AssetBuild", OBJECT_STATUSES, &BUILD_TYPES),
+        ("Milestone", SHORT_STATUSES, &TASK_TYPES[..1]),
+    ] {
+        if studio.cast.label(kind, kind).is_some() {
+            object_schema(studio, name, &id("ObjectType", kind), &statuses, types);
+        }
+    }
+    let cast = studio.cast;
+    for other in cast.others() {
+        row!(studio, "ProjectSchemaObjectType", project_schema_id: &schema,
+            object_type_id: &other.id);
+        let statuses: &[_] = if other.has_status {
+            &OBJECT_STATUSES
+        } else {
+            &[]
+        };
+        let types = if other.has_type {
+            &TASK_TYPES[..1]
+        } else {
+            &[]
+        };
+        object_schema(studio, name, &other.id, statuses, types);
+    }
     templates(studio, name);
 }
 
 fn object_schema(
     studio: &mut Studio<'_>,
     project_schema: &str,
-    kind: &str,
+    object_type: &str,
     statuses: &[&str],
     types: &[(&str, &str)],
 ) {
-    let schema = id("Schema", &format!("{project_schema}/{kind}"));
+    let schema = id("Schema", &format!("{project_schema}/{object_type}"));
     row!(studio, "Schema", id: &schema, project_schema_id: id("ProjectSchema", project_schema),
-        type_id: id("ObjectType", kind));
+        type_id: object_type);
     for (sort, status) in (0i64..).zip(statuses) {
         row!(studio, "SchemaStatus", schema_id: &schema, status_id: id("Status", status),
             sort: sort);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ftrack_emulator::{Builder, Emulator};
 use serde_json::{Value, json};
-use tungstenite::WebSocket;
 use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket};
 
 /// A new event connection, past its first packet.
 pub(crate) fn events(site: &Site) -> WebSocket<MaybeTlsStream<TcpStream>> {
@@ -34,6 +34,35 @@ pub(crate) fn events(site: &Site) -> WebSocket<MaybeTlsStream<TcpStream>> {
     }
     assert_eq!(socket.read().unwrap().to_text().unwrap(), "1::");
     socket
+}
+
+/// A connection to the event server with one subscription.
+pub(crate) struct Events(WebSocket<MaybeTlsStream<TcpStream>>);
+
+impl Events {
+    pub(crate) fn subscribe(site: &Site, subscription: &str) -> Self {
+        let mut events = Self(events(site));
+        let event = json!({"topic": "ftrack.meta.subscribe",
+            "data": {"subscriber": {"id": "s"}, "subscription": subscription}});
+        let packet = json!({"name": "ftrack.event", "args": [event]});
+        events
+            .0
+            .send(Message::text(format!("5:1+::{packet}")))
+            .unwrap();
+        while events.0.read().unwrap().to_text().unwrap() != r#"6:::1+[{"success":true}]"# {}
+        events
+    }
+
+    /// The next event.
+    pub(crate) fn next(&mut self) -> Value {
+        loop {
+            let message = self.0.read().unwrap();
+            if let Some(payload) = message.to_text().unwrap().strip_prefix("5:::") {
+                let mut payload: Value = serde_json::from_str(payload).unwrap();
+                return payload["args"][0].take();
+            }
+        }
+    }
 }
 
 /// An emulator and a client for it.

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::files::encode::{Catalogue, EncodeRequest, Encoder, Output, Source};
+use crate::files::encode::{Catalogue, EncodeRequest, Encoder, Media, Output, Source};
 
 /// A database in memory that writes down what it is told.
 #[derive(Default)]
@@ -60,6 +60,10 @@ impl Catalogue for Memory {
         self.note("delete", component_id);
         Ok(())
     }
+
+    fn note(&self, text: &str) {
+        assert!(text.contains("ffmpeg"), "{text}");
+    }
 }
 
 fn encode(site: &Site, file_type: &str, request: &Value) -> Arc<Memory> {
@@ -74,7 +78,8 @@ fn encode(site: &Site, file_type: &str, request: &Value) -> Arc<Memory> {
         .unwrap();
     let delay = Duration::from_millis(5);
     let encoder = Encoder::new(site.files.clone(), memory.clone(), delay);
-    let request = EncodeRequest::parse(request).unwrap();
+    let mut request = EncodeRequest::parse(request).unwrap();
+    request.plan(site.files.media(&request.component_id), file_type);
     memory.note("queued", &request.job_data());
     encoder.start(request, "job".to_owned(), runtime.handle());
     eventually("the job ends", || {
@@ -152,12 +157,78 @@ fn what_cannot_be_encoded_fails_as_a_job() {
     assert!(site.files.size(ID).is_some());
 }
 
+/// A movie of two seconds by the tool itself; `None` where there is none.
+fn movie(size: &str) -> Option<Vec<u8>> {
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .arg(format!("testsrc=size={size}:rate=10:duration=2"))
+        .args(["-c:v", "mpeg4", "-f", "matroska", "-"])
+        .output()
+        .ok()?;
+    assert!(output.status.success());
+    Some(output.stdout)
+}
+
+#[test]
+fn movies_are_transcoded_where_there_is_a_tool() {
+    for (size, names) in [
+        ("320x180", &["ftrackreview-mp4", "thumbnail"][..]),
+        (
+            "1920x1080",
+            &["ftrackreview-mp4", "ftrackreview-mp4-1080", "thumbnail"],
+        ),
+    ] {
+        let Some(data) = movie(size) else {
+            assert!(std::env::var_os("CI").is_none(), "ffmpeg is missing");
+            return;
+        };
+        let site = site();
+        site.files.write(ID, &data).unwrap();
+        let request = json!({"component_id": ID, "version_id": "v", "keep_original": "True"});
+        let memory = encode(&site, ".mkv", &request);
+        let outputs = memory.outputs.lock();
+        let made: Vec<_> = outputs.iter().map(|output| output.name.as_str()).collect();
+        assert_eq!(made, names, "{:?}", memory.log.lock());
+        // They were named before the work began.
+        let log = memory.log.lock();
+        assert_eq!(log[0].1["output"], log.last().unwrap().1["output"]);
+        assert_eq!(log[0].1["output"].as_array().unwrap().len(), names.len());
+        let media = site.files.media(&outputs[0].component_id);
+        let Media::Movie(movie) = media else {
+            panic!("{media:?}")
+        };
+        assert_eq!((movie.frames, movie.rate), (20, 10.0));
+        let meta: Value = serde_json::from_str(&outputs[0].metadata[0].1).unwrap();
+        assert_eq!(
+            (&meta["frameOut"], &meta["frameRate"]),
+            (&json!(19), &json!(10.0))
+        );
+        assert_eq!(meta["height"], movie.height);
+        assert!(site.files.size(ID).is_some());
+    }
+}
+
+/// A playlist could name any file of the machine.
+#[test]
+fn playlists_are_no_movies() {
+    let site = site();
+    let playlist =
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
+    for data in [playlist, "ffconcat version 1.0\nfile /etc/passwd\n"] {
+        site.files.write(ID, data.as_bytes()).unwrap();
+        assert_eq!(site.files.media(ID), Media::Other);
+    }
+}
+
 #[test]
 fn malformed_encodings() {
     for bad in [
         json!({}),
         json!({"component_id": 1}),
         json!({"component_id": ID, "keep_original": "auto"}),
+        json!({"component_id": ID, "keep_original": "true"}),
+        json!({"component_id": ID, "keep_original": 1}),
+        json!({"component_id": ID, "version_id": ["v"]}),
         json!(null),
     ] {
         let failure = EncodeRequest::parse(&bad).unwrap_err();
