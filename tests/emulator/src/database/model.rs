@@ -448,6 +448,8 @@ mod tests {
         let cases = [
             ("Task", "status", "status_id"),
             ("Asset", "parent", "context_id"),
+            ("Asset", "project", "project_id"),
+            ("ReviewSessionObject", "asset_version", "version_id"),
             ("Note", "author", "user_id"),
             ("List", "owner", "user_id"),
             (

@@ -127,7 +127,8 @@ fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Opt
     // `project_id` belongs to `project`, and does not explain `parent`.
     let is_taken = |other: &Attr| {
         let relation = other.name().strip_suffix("_id");
-        relation.is_some_and(|name| ty.get(name).is_some())
+        let other = relation.and_then(|name| ty.get(name));
+        other.is_some_and(|other| matches!(other.schema.kind, Kind::Reference(_)))
     };
     let mut candidates = stored().filter(|(other, _)| {
         other.name() != "id" && points(&other.schema.foreign) && !is_taken(other)
