@@ -1,4 +1,4 @@
-//! Actions in, replies out: the protocol on top of a transport, with credentials and errors.
+//! The protocol above a transport: actions and replies, credentials, errors, retries.
 
 mod budget;
 mod buffer;
@@ -40,7 +40,7 @@ pub(crate) struct Api {
     strict_headers: Vec<(String, String)>,
     closed: AtomicBool,
     counters: Counters,
-    /// What is under way.
+    /// Calls under way.
     calls: Calls,
     tokens: Tokens,
     spare: Spare,
@@ -215,9 +215,7 @@ impl Api {
         &self.counters
     }
 
-    /// Whether it was open until now.
-    ///
-    /// What other threads wait for ends.
+    /// Closes it and interrupts all calls; returns whether it was open.
     pub(crate) fn close(&self) -> bool {
         let was_open = !self.closed.swap(true, Ordering::AcqRel);
         if was_open {
@@ -246,8 +244,8 @@ impl Api {
             return Ok(());
         }
         let message = format!(
-            "{summary} needs the server, but the session was opened with `offline(true)`; what was \
-             recorded can be committed by a session that is online"
+            "{summary} needs the server, but the session was opened with `offline(true)`; a session that is \
+             online can commit what was recorded"
         );
         Err(Error::new(ErrorKind::Connection, message).unsent())
     }
@@ -296,7 +294,7 @@ fn unreadable(why: impl fmt::Display) -> Error {
     Error::new(ErrorKind::BadResponse, message)
 }
 
-/// Whether an action changes nothing (WIRE.md, Actions); one that is not known may.
+/// Whether an action changes nothing (WIRE.md, Actions). An unknown one may.
 fn only_reads(action: &Json) -> bool {
     let known = [
         "query",

@@ -139,7 +139,7 @@ fn a_session_that_does_not_open_says_what_to_do() {
         url,
         "FTRACK_API_USER",
         "FTRACK_API_KEY",
-        "made on this server",
+        "created on this server",
     ];
     says(
         open().api_key("wrong").open(),
@@ -215,7 +215,7 @@ fn what_is_no_ftrack_server_is_shown_with_its_first_lines() {
             ErrorKind::Unavailable,
             &[
                 "status 502",
-                "a server that does not answer",
+                "a server that does not respond",
                 "Who are you?",
             ],
         ),

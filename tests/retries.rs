@@ -63,7 +63,7 @@ fn an_outage_ends_with_the_last_error_and_its_history() {
     server.faults().push(Fault::unavailable(0).times(1000));
     let error = session.query("Task").unwrap().all().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("tried 4 times"), "{error}");
+    assert!(error.to_string().contains("4 attempts"), "{error}");
     assert!(error.to_string().contains("503"), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::ZERO));
     // Twenty requests more are allowed, then every call is one request.
@@ -140,7 +140,7 @@ fn raw_actions_that_write_are_not_sent_again_once_they_may_have_arrived() {
         .all()
         .unwrap();
     assert_eq!(found.len(), 1);
-    // A server that asks to be left alone has not looked at it.
+    // A server that limits rates has not looked at it.
     server.faults().push(Fault::too_many_requests(0).times(2));
     session.call(&[user("later")]).unwrap();
     let found = session

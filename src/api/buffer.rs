@@ -1,13 +1,13 @@
-//! The memory of an answer that was read, for the next one.
+//! The memory of a response, reused for the next one.
 
 use crate::lock::Mutex;
 
 use super::Api;
 
-/// What is kept between answers at the most; a page of 500 entities has about half as much.
-const LARGEST: usize = 2 << 20;
+/// The most that is retained between responses; a page of 500 entities has about half as much.
+const MAX_RETAINED_BYTES: usize = 2 << 20;
 
-/// An empty buffer with the room that the answer before needed.
+/// An empty buffer with the capacity that the previous response needed.
 #[derive(Default)]
 pub(super) struct Spare(Mutex<Vec<u8>>);
 
@@ -17,7 +17,7 @@ impl Spare {
     }
 
     fn give(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > LARGEST {
+        if buffer.capacity() > MAX_RETAINED_BYTES {
             return;
         }
         buffer.clear();
@@ -25,7 +25,7 @@ impl Spare {
         if spare.capacity() < buffer.capacity() {
             std::mem::swap(&mut *spare, &mut buffer);
         }
-        // What is left is freed when the lock is gone.
+        // The other buffer is freed after the lock is released.
         drop(spare);
     }
 }
@@ -42,13 +42,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_buffer_is_kept_unless_it_is_huge() {
+    fn the_larger_buffer_is_retained_unless_it_is_huge() {
         let spare = Spare::default();
         spare.give(vec![1; 1000]);
         spare.give(vec![2; 10]);
-        spare.give(vec![3; LARGEST + 1]);
+        spare.give(vec![3; MAX_RETAINED_BYTES + 1]);
         let buffer = spare.take();
-        assert!(buffer.is_empty() && buffer.capacity() >= 1000 && buffer.capacity() <= LARGEST);
+        assert!(
+            buffer.is_empty()
+                && buffer.capacity() >= 1000
+                && buffer.capacity() <= MAX_RETAINED_BYTES
+        );
         assert_eq!(spare.take().capacity(), 0);
     }
 }

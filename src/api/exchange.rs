@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One request and its response.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::transport::{Request, Response, body_error};
 use crate::wire::failure_of;
 
-/// What came back.
-struct Answer {
+/// A response that was read.
+struct Received {
     status: u16,
     retry_after: Option<String>,
     body: Vec<u8>,
@@ -36,38 +36,38 @@ impl Api {
             body,
             timeout: attempt.timeout,
         };
-        self.trace(summary, "sends", body);
+        self.trace(summary, "request", body);
         let started = Instant::now();
-        let outcome = self.answer_to(&request);
+        let outcome = self.receive(&request);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let received = outcome.as_ref().map_or(0, |answer| answer.body.len());
-        self.counters.exchanged(body.len(), received, micros);
+        let size = outcome.as_ref().map_or(0, |received| received.body.len());
+        self.counters.exchanged(body.len(), size, micros);
         let (sent, number) = (body.len(), attempt.number);
         let result = match &outcome {
-            Ok(answer) => format!("status {}", answer.status),
+            Ok(received) => format!("status {}", received.status),
             Err(error) => format!("{:?}", error.kind()),
         };
         log::debug!(
-            "{}: {result}, {sent} bytes sent, {received} received, {micros} µs, attempt {number}",
+            "{}: {result}, {sent} bytes sent, {size} received, {micros} µs, attempt {number}",
             in_short(summary)
         );
-        let answer = outcome?;
-        self.trace(summary, "got", &answer.body);
-        self.check(answer)
+        let received = outcome?;
+        self.trace(summary, "response", &received.body);
+        self.check(received)
     }
 
-    /// The content of requests and answers, for those who look for a fault.
-    fn trace(&self, summary: &str, does: &str, body: &[u8]) {
+    /// Logs the body of a request or of a response.
+    fn trace(&self, summary: &str, what: &str, body: &[u8]) {
         if log::log_enabled!(log::Level::Trace) {
             let text = self
                 .config
                 .redactor()
                 .redact(&String::from_utf8_lossy(body));
-            log::trace!("{} {does} {text}", in_short(summary));
+            log::trace!("{}: {what} {text}", in_short(summary));
         }
     }
 
-    fn answer_to(&self, request: &Request<'_>) -> Result<Answer> {
+    fn receive(&self, request: &Request<'_>) -> Result<Received> {
         let response = self.transport.send(request)?;
         if (300..400).contains(&response.status) {
             return Err(self.redirected(&response));
@@ -83,12 +83,12 @@ impl Api {
         if body.len() as u64 > largest {
             let origin = self.origin();
             let message = format!(
-                "the answer of {origin} is larger than {largest} bytes; ask for less at once, or \
+                "the response of {origin} is larger than {largest} bytes; ask for less at once, or \
                  allow more with `Network::max_response`"
             );
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
-        Ok(Answer {
+        Ok(Received {
             status,
             retry_after,
             body,
@@ -100,80 +100,85 @@ impl Api {
         body_error(error).context(doing)
     }
 
-    /// Takes the body of an answer that is a list of replies, and says what else it is.
-    fn check(&self, answer: Answer) -> Result<Vec<u8>> {
-        let status = answer.status;
-        let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
+    /// The body of a response that is a list of replies; else an error that describes it.
+    fn check(&self, received: Received) -> Result<Vec<u8>> {
+        let status = received.status;
+        let first = received
+            .body
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace());
         if matches!(status, 429 | 502 | 503 | 504) {
-            return Err(self.unavailable(&answer));
+            return Err(self.unavailable(&received));
         }
-        if let Some(failure) = failure_of(&answer.body) {
+        if let Some(failure) = failure_of(&received.body) {
             let redact = |text: &str| self.config.redactor().redact(text);
             let error = failure.into_error(status, redact);
             return Err(match error.kind() {
-                ErrorKind::Authentication => self.stranger(error),
+                ErrorKind::Authentication => self.rejected_credentials(error),
                 _ => error,
             });
         }
         if first == Some(&b'[') && status < 400 {
-            return Ok(answer.body);
+            return Ok(received.body);
         }
         let what = match first {
-            None => "an empty answer".to_owned(),
+            None => "an empty response".to_owned(),
             Some(b'<') => "an HTML page, perhaps of a proxy or a login:\n".to_owned(),
             Some(_) => "something else:\n".to_owned(),
         };
-        let (origin, beginning) = (self.origin(), self.config.redactor().excerpt(&answer.body));
+        let (origin, beginning) = (
+            self.origin(),
+            self.config.redactor().excerpt(&received.body),
+        );
         let (kind, remedy) = remedy_for(status);
         let message = format!(
-            "{origin} did not answer as an ftrack server does, but with status {status} and \
+            "{origin} is no ftrack server, or something before it responded: status {status} and \
              {what}{beginning}\n{remedy}"
         );
         Err(Error::new(kind, message).with_status(status))
     }
 
-    /// Who is not let in, and where.
-    fn stranger(&self, error: Error) -> Error {
+    /// Names the server and the user.
+    fn rejected_credentials(&self, error: Error) -> Error {
         let (origin, user) = (self.origin(), &self.config.api_user);
         error.with_note(&format!(
             "The server is {origin} and the user {user:?}. Check FTRACK_API_USER and \
-             FTRACK_API_KEY (or api_user and api_key); the key must have been made on this server, \
-             and for this user."
+             FTRACK_API_KEY (or api_user and api_key); the key must have been created on this server, \
+             for this user."
         ))
     }
 
-    /// The server, or what stands before it, is in trouble.
-    fn unavailable(&self, answer: &Answer) -> Error {
-        let (origin, status) = (self.origin(), answer.status);
+    /// The server, or a gateway before it, is overloaded or down.
+    fn unavailable(&self, received: &Received) -> Error {
+        let (origin, status) = (self.origin(), received.status);
         let why = match status {
-            429 => "asks to be left alone for a while",
-            502 | 504 => "stands before a server that does not answer",
+            429 => "is rate limiting requests",
+            502 | 504 => "is a gateway to a server that does not respond",
             _ => "is not available",
         };
         let message = format!("{origin} {why} (status {status})");
-        let message = match self.config.redactor().excerpt(&answer.body) {
+        let message = match self.config.redactor().excerpt(&received.body) {
             text if text.is_empty() => message,
             text => format!("{message}:\n{text}"),
         };
-        let asked = answer.retry_after.as_deref();
+        let asked = received.retry_after.as_deref();
         let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
         let error = Error::new(ErrorKind::Unavailable, message);
         let error = error.with_status(status).with_retry_after(asked);
-        // A server that is asked too often says so before it looks at what is asked.
+        // A server that limits rates refuses before it looks at the request.
         if status == 429 { error.unsent() } else { error }
     }
 
-    /// Redirects are not followed: the API key would go wherever they lead, and a POST would
+    /// Redirects are not followed: the API key would be sent to wherever they lead, and a POST would
     /// become a GET.
     fn redirected(&self, response: &Response) -> Error {
         let target = response.header("location").unwrap_or("somewhere else");
-        // An address with a query is that of a login, which takes it as its own secret.
+        // The query of a login page is a secret.
         let target = target.split(['?', '#']).next().unwrap_or_default();
         let target = self.config.redactor().redact(target);
         let origin = self.origin();
-        let message = format!(
-            "{origin} sends its clients on to {target}; use that as the server URL if you trust it"
-        );
+        let message =
+            format!("{origin} redirects to {target}; use that as the server URL if you trust it");
         Error::new(ErrorKind::Configuration, message).with_status(response.status)
     }
 
@@ -182,7 +187,7 @@ impl Api {
     }
 }
 
-/// What to do about an answer that no ftrack server gives.
+/// What to do about a response that no ftrack server sends.
 fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
     match status {
         401 | 407 => (
@@ -192,18 +197,18 @@ fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
         ),
         413 => (
             ErrorKind::BadResponse,
-            "It was too much at once for what stands before the server: send less, for example \
+            "The request is too large for a gateway before the server: send less at once, for example \
              with `commit_in_chunks`.",
         ),
         _ => (
             ErrorKind::BadResponse,
             "Check that the server URL (FTRACK_SERVER or server_url) is that of an ftrack server, \
-             and whether a proxy or a login page stands before it.",
+             and whether a proxy or a login page is between.",
         ),
     }
 }
 
-/// What fits into a line of the log.
+/// Short enough for a line of the log.
 fn in_short(summary: &str) -> Cow<'_, str> {
     shortened(summary, 200)
 }

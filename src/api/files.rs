@@ -1,4 +1,4 @@
-//! The data of components: the server's file endpoints, and the addresses that it signs.
+//! The data of components: the server's file endpoints, and the URLs that it signs.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::transport::{Request, Response};
 
 /// Redirects of a download that are followed; they lead to a storage beside the server.
 const MAX_REDIRECTS: usize = 5;
-/// The slowest connection that may be expected, in bytes a second. What is larger than the
-/// answer to a query gets more time than one by this.
-const SLOWEST: u64 = 64 << 10;
+/// The slowest connection that is supported, in bytes a second: files get more time than queries by
+/// this.
+const MIN_BYTES_PER_SECOND: u64 = 64 << 10;
 
 impl Api {
-    /// The address of a component's data (SERVER.md F). It holds the API key: these endpoints
-    /// know no other way.
+    /// The URL of a component's data (SERVER.md F). It contains the API key: these endpoints accept it
+    /// in no other place.
     pub(crate) fn file_url(&self, endpoint: &str, id: &str, size: Option<u32>) -> Url {
         let mut url = self.config.server_url.clone();
         let folder = url.path().trim_end_matches('/').to_owned();
@@ -37,18 +37,19 @@ impl Api {
         url
     }
 
-    /// Asks for a range of a component's data. The server may send us on to another storage,
-    /// which gets no credentials.
+    /// Requests a range of a component's data. The server may redirect to another storage, which is
+    /// sent no credentials.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`]; what kept an answer from arriving; the server's refusal under
-    /// its kind. Status 416 is an answer: nothing is in that range.
+    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
+    /// - [`ErrorKind::Connection`] and the like without a response
+    /// - the server's refusal under its kind; status 416 is none: that range is empty
     pub(crate) fn get_file(&self, id: &str, first: u64, last: u64) -> Result<Response> {
         let summary = format!("download {id}");
         let range = vec![
             ("range".to_owned(), format!("bytes={first}-{last}")),
-            // A range of a packed file is not a packed range of the file.
+            // A range of a compressed file is not a compressed range of the file.
             ("accept-encoding".to_owned(), "identity".to_owned()),
         ];
         let bytes = last.saturating_sub(first) + 1;
@@ -69,13 +70,13 @@ impl Api {
                 match response.status {
                     416 => return Ok(response),
                     301 | 302 | 303 | 307 | 308 => {
-                        url = onward(&url, &response, &summary)?;
+                        url = redirect_target(&url, &response, &summary)?;
                         headers.clone_from(&range);
                     }
                     _ => return self.accepted(response, &summary),
                 }
             }
-            let message = format!("{summary}: sent on more than {MAX_REDIRECTS} times");
+            let message = format!("{summary}: redirected more than {MAX_REDIRECTS} times");
             Err(Error::new(ErrorKind::BadResponse, message))
         })
     }
@@ -102,8 +103,8 @@ impl Api {
         })
     }
 
-    /// Sends bytes to an address that the server has signed. It gets these headers and no
-    /// credentials. Sending the same bytes again does no harm, so it may happen.
+    /// Sends bytes to a URL that the server has signed, with these headers and no credentials. It is
+    /// sent again if it fails: the same bytes twice do no harm.
     ///
     /// # Errors
     ///
@@ -138,7 +139,7 @@ impl Api {
             url: request.url,
             headers: request.headers,
             body: request.body,
-            timeout: attempt.timeout + Duration::from_secs(bytes / SLOWEST),
+            timeout: attempt.timeout + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND),
         });
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.counters.exchanged(request.body.len(), 0, micros);
@@ -155,7 +156,7 @@ impl Api {
 
     /// # Errors
     ///
-    /// The answer's status and beginning, if it is no success.
+    /// With the status and the start of the response, if it is no success.
     fn accepted(&self, response: Response, summary: &str) -> Result<Response> {
         if (200..300).contains(&response.status) {
             return Ok(response);
@@ -165,32 +166,32 @@ impl Api {
             401 | 403 => ErrorKind::Permission,
             404 | 410 => ErrorKind::NotFound,
             300..=399 => ErrorKind::BadResponse,
-            // Storages say 500 as well when they are too busy.
+            // Storages respond with 500 as well when they are overloaded.
             429 | 500 | 502 | 503 | 504 => ErrorKind::Unavailable,
             _ => ErrorKind::Server,
         };
         let asked = response.header("retry-after");
         let asked = asked.and_then(|value| config::retry_after(value, Timestamp::now()));
         let mut start = Vec::new();
-        // What cannot be read is not there to be shown; the status is.
+        // If it cannot be read, the message shows the status only.
         let _ = response.body.take(1 << 16).read_to_end(&mut start);
         let start = self.config.redactor().excerpt(&start);
         let message = format!("{summary}: refused with status {status}: {start}");
         let error = Error::new(kind, message)
             .with_status(status)
             .with_retry_after(asked);
-        // As for other requests: it was not looked at.
+        // As for other requests: nothing was done.
         Err(if status == 429 { error.unsent() } else { error })
     }
 }
 
-/// A request that carries a file, or asks for one.
+/// A request that sends a file or receives one.
 struct FileRequest<'a> {
     method: &'static str,
     url: &'a Url,
     headers: &'a [(String, String)],
     body: &'a [u8],
-    /// How many bytes go there or come back, at most.
+    /// The most bytes that are sent or received.
     bytes: u64,
     summary: &'a str,
 }
@@ -200,10 +201,10 @@ struct FileRequest<'a> {
 /// # Errors
 ///
 /// [`ErrorKind::BadResponse`] if it leads nowhere, or out of the encrypted connection.
-fn onward(from: &Url, response: &Response, summary: &str) -> Result<Url> {
+fn redirect_target(from: &Url, response: &Response, summary: &str) -> Result<Url> {
     let target = response.header("location").unwrap_or_default();
     let refuse = |why: &str| {
-        let message = format!("{summary}: sent on to an address that {why}");
+        let message = format!("{summary}: redirected to a URL that {why}");
         Error::new(ErrorKind::BadResponse, message)
     };
     let url = from.join(target).map_err(|_| refuse("cannot be read"))?;

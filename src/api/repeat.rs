@@ -1,4 +1,4 @@
-//! Sending again what failed, until it works, may not be sent again, or is broken off.
+//! Repeating failed requests, until they succeed, must not be repeated, or are interrupted.
 
 use std::io;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use super::Api;
 use crate::calls::Call;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Which failures allow to send something again.
+/// After which failures a request may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// All that may pass by themselves: it only reads, or does no harm when it is done twice.
+    /// After all that may be temporary: it only reads, or does no harm when it is done twice.
     Always,
-    /// Those after which the server cannot have done it.
+    /// After those that exclude that the server has applied it.
     IfUnsent,
 }
 
-/// One of the attempts of a call.
+/// An attempt of a call.
 pub(crate) struct Attempt {
     /// 1 for the first.
     pub(crate) number: u32,
@@ -27,10 +27,10 @@ pub(crate) struct Attempt {
 }
 
 impl Api {
-    /// Does `work`, which sends one request and reads its answer, and does it again as the
-    /// session's [`Retry`](crate::config::Retry) says. `summary` names it in errors and in the log.
+    /// Does `work`, which sends one request and reads its response, and repeats it as the session's
+    /// [`Retry`](crate::config::Retry) says. `summary` names it in errors and in the log.
     ///
-    /// Everything that waits in it ends when the session closes or the thread's
+    /// All waits in it end when the session closes or the thread's
     /// [`CancelToken`](crate::CancelToken) is used.
     ///
     /// # Errors
@@ -68,12 +68,12 @@ impl Api {
         }
     }
 
-    /// Reads some of an answer that was handed out before all of it was there. Whatever ends
-    /// requests ends that too.
+    /// Reads a part of a response that was returned before all of it was received. Whatever
+    /// interrupts requests interrupts that too.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; what `read` answers is inside.
+    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; the result of `read` is inside.
     pub(crate) fn reading(
         &self,
         summary: &str,
@@ -92,7 +92,7 @@ impl Api {
         }
     }
 
-    /// The pace at which something may be tried again, from now on.
+    /// The pace of the attempts of a call that begins now.
     pub(crate) fn pace(&self) -> Pace<'_> {
         Pace {
             api: self,
@@ -103,8 +103,8 @@ impl Api {
     }
 }
 
-/// When and how often something is tried again. The session and this thread's tokens can break
-/// off its waits.
+/// When and how often a call is repeated. The session and this thread's tokens can interrupt its
+/// waits.
 pub(crate) struct Pace<'a> {
     api: &'a Api,
     call: Arc<Call>,
@@ -113,8 +113,8 @@ pub(crate) struct Pace<'a> {
 }
 
 impl Pace<'_> {
-    /// Waits for the time of the next attempt; false, at once, if there is none. A wait that is
-    /// broken off counts as over: the next request says why.
+    /// Waits for the time of the next attempt; false, at once, if there is none. An interrupted wait
+    /// counts as complete: the next request reports why.
     pub(crate) fn goes_on(&mut self, error: &Error, summary: &str) -> bool {
         let (retry, number) = (&self.api.config.retry, self.number);
         let elapsed = self.started.elapsed();
@@ -144,7 +144,7 @@ impl Pace<'_> {
 
     /// # Errors
     ///
-    /// Why it was broken off, if it was.
+    /// Why it was interrupted, if it was.
     pub(crate) fn check(&self, summary: &str) -> Result<()> {
         match self.call.interrupted() {
             None => Ok(()),
@@ -168,7 +168,7 @@ impl Repeat {
 
 fn interrupted(why: ErrorKind, summary: &str, error: Error) -> Error {
     let message = match why {
-        ErrorKind::Closed => format!("{summary}: the session was closed meanwhile"),
+        ErrorKind::Closed => format!("{summary}: the session was closed"),
         _ => format!("{summary}: cancelled"),
     };
     let doubt = error.leaves_doubt();
@@ -179,31 +179,31 @@ fn interrupted(why: ErrorKind, summary: &str, error: Error) -> Error {
 fn after(attempts: u32, error: Error) -> Error {
     match attempts {
         1 => error,
-        _ => error.with_note(&format!("It was tried {attempts} times.")),
+        _ => error.with_note(&format!("There were {attempts} attempts.")),
     }
 }
 
-/// Pays for requests that are sent again, so that a server in trouble is not asked several times
-/// as much. In tenths of a request.
+/// Pays for repeated requests, so that a server in trouble does not get a multiple of the load. In
+/// tenths of a request.
 pub(super) struct Tokens(AtomicI64);
 
-/// What is paid in advance, and at most.
-const FULL: i64 = 200;
+/// What is paid in advance, and the most that is saved.
+const MAX_TOKENS: i64 = 200;
 const PRICE: i64 = 10;
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self(AtomicI64::new(FULL))
+        Self(AtomicI64::new(MAX_TOKENS))
     }
 }
 
 impl Tokens {
-    /// An answer came.
+    /// After a response.
     fn earn(&self) {
-        self.change(|have| Some((have + 1).min(FULL)));
+        self.change(|have| Some((have + 1).min(MAX_TOKENS)));
     }
 
-    /// Pays for one more request, if there is enough.
+    /// Pays for one request, if there is enough.
     fn take(&self) -> bool {
         self.change(|have| (have >= PRICE).then(|| have - PRICE))
     }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_sent_again() {
+    fn failures_after_which_requests_are_repeated() {
         for (kind, sent, always, unsent) in [
             (ErrorKind::Connection, true, true, false),
             (ErrorKind::Connection, false, true, true),

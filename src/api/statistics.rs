@@ -1,12 +1,12 @@
-//! What was asked of a server: counters.
+//! Counters of what a session requests.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::Mutex;
 
-/// From how many loads of one attribute on a warning is worth its line in the log.
-const OFTEN: u64 = 20;
+/// More loads on access of one attribute than this are logged as a warning.
+const MAX_LOADS: u64 = 20;
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -20,27 +20,27 @@ pub(crate) struct Counters {
     loads: Mutex<BTreeMap<String, u64>>,
 }
 
-/// What a session has asked of its server so far.
+/// What a session has requested of its server so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
     /// Requests sent.
     pub requests: u64,
-    /// How many of them were sent again because the one before had failed.
+    /// How many of them were sent again after a failure.
     pub retries: u64,
     /// Bytes of their bodies.
     pub bytes_sent: u64,
-    /// Bytes of the answers' bodies, unpacked.
+    /// Bytes of the responses' bodies, decompressed.
     pub bytes_received: u64,
-    /// Microseconds spent waiting for answers and reading them.
+    /// Microseconds spent waiting for responses and reading them.
     pub microseconds: u64,
-    /// Entities in the answers, each counted as often as it occurred.
+    /// Entities in the responses, each counted as often as it occurred.
     pub entities: u64,
-    /// Typed rows in the answers; see [`Query::rows`](crate::Query::rows).
+    /// Typed rows in the responses; see [`Query::rows`](crate::Query::rows).
     pub rows: u64,
-    /// How often an attribute was read that was not loaded, and had to be fetched: by entity
-    /// type and path, such as `Task.status.name`. What stands here with a large number belongs
-    /// into the projections of a query, or into [`Session::populate`](crate::Session::populate).
+    /// How often an attribute that was not loaded was read, and had to be fetched: by entity type and
+    /// path, such as `Task.status.name`. An attribute with a large number belongs into the
+    /// projections of a query, or into [`Session::populate`](crate::Session::populate).
     pub loads_on_access: BTreeMap<String, u64>,
 }
 
@@ -79,18 +79,17 @@ impl Counters {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    /// Notes that `path` was loaded because it was read; the one time when it becomes too often,
-    /// with a warning.
+    /// Counts that `path` was loaded because it was read, and logs a warning once that is too often.
     pub(crate) fn loaded_on_access(&self, entity_type: &str, path: &str) {
         let name = format!("{entity_type}.{path}");
         let mut loads = self.loads.lock();
         let count = loads.entry(name).or_insert(0);
         *count += 1;
-        let is_time_to_warn = *count == OFTEN + 1;
+        let is_time_to_warn = *count == MAX_LOADS + 1;
         drop(loads);
         if is_time_to_warn {
             log::warn!(
-                "{path:?} of {entity_type} was loaded on access more than {OFTEN} times; select \
+                "{path:?} of {entity_type} was loaded on access more than {MAX_LOADS} times; select \
                  it in the query, or call `populate` before the loop"
             );
         }

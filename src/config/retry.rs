@@ -1,20 +1,20 @@
-//! When a request is sent again: decided here, from numbers; nothing here waits.
+//! When a request is sent again: a decision from numbers; nothing here waits.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// When a session sends a request again that failed; see
+/// When a session sends a failed request again; see
 /// [`SessionBuilder::retry`](crate::SessionBuilder::retry).
 ///
-/// What only reads is sent again after a broken connection, a time-out, and the statuses 429,
-/// 502, 503 and 504. What changes something is sent again only if nothing of it can have
-/// reached the server, or the server said that it did not look at it (429).
+/// A request that only reads is sent again after a broken connection, a time-out, and the statuses
+/// 429, 502, 503 and 504. One that changes something is sent again only if nothing of it can have
+/// reached the server, or the server refused to look at it (429).
 ///
 /// The waits double from [`first_wait`](Self::first_wait) on, each is shortened by up to a half
-/// at random, and a `Retry-After` of the server is kept to. In an outage a session stops sending
-/// again: every ten answers pay for one request more, and twenty are paid for in advance.
+/// at random, and a `Retry-After` of the server is respected. In an outage a session stops
+/// retrying: every ten responses pay for one retry, and twenty are paid for in advance.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,7 +25,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// let builder = builder.retry(Retry::off());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "give it to a session builder"]
+#[must_use = "pass it to a session builder"]
 pub struct Retry {
     attempts: u32,
     first_wait: Duration,
@@ -70,22 +70,22 @@ impl Retry {
         self
     }
 
-    /// The longest wait between two attempts, unless the server asks for more.
+    /// The longest wait between two attempts, unless the server requests a longer one.
     pub const fn longest_wait(mut self, wait: Duration) -> Self {
         self.longest_wait = wait;
         self
     }
 
-    /// How long all attempts and the waits between them may take. A server that asks to wait
-    /// longer than that is not waited for:
-    /// [`Error::retry_after`](crate::Error::retry_after) says what it asked for. The first
-    /// attempt has the whole [`timeout`](crate::SessionBuilder::timeout) all the same.
+    /// How long all attempts and the waits between them may take. If the server requests a longer
+    /// wait, there is no further attempt, and
+    /// [`Error::retry_after`](crate::Error::retry_after) is the wait that it requested. The first
+    /// attempt always has the whole [`timeout`](crate::SessionBuilder::timeout).
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// How long to wait before the next attempt, or that there is none. `attempt` counts from 1,
+    /// How long to wait before the next attempt; `None` if there is none. `attempt` counts from 1,
     /// `elapsed` is the time since the first began, `random` is between 0 and 1.
     pub(crate) fn wait(
         &self,
@@ -105,7 +105,7 @@ impl Retry {
         (elapsed.saturating_add(wait) < self.deadline).then_some(wait)
     }
 
-    /// How long an attempt may take that begins now.
+    /// How long an attempt that begins now may take.
     pub(crate) fn limit(&self, attempt: u32, elapsed: Duration, timeout: Duration) -> Duration {
         match attempt {
             1 => timeout,
@@ -114,7 +114,7 @@ impl Retry {
     }
 }
 
-/// What the header `Retry-After` asks for: seconds, or a date (RFC 9110, 10.2.3).
+/// The wait that the header `Retry-After` requests, in seconds or as a date (RFC 9110, section 10.2.3).
 pub(crate) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -141,10 +141,13 @@ mod tests {
         for (attempt, elapsed, after, random, expected) in [
             (1, 0, None, 0.0, Some(100)),
             (1, 0, None, 1.0, Some(50)),
+            (1, 0, None, 2.0, Some(50)),
+            (1, 0, None, -1.0, Some(100)),
             (2, 0, None, 0.0, Some(200)),
             (3, 0, None, 0.0, Some(300)),
             (3, 0, None, 0.5, Some(225)),
             (4, 0, None, 0.0, None),
+            (5, 0, None, 0.0, None),
             (1, 0, Some(700), 0.0, Some(700)),
             (3, 0, Some(10), 0.0, Some(300)),
             (1, 400, Some(700), 0.0, None),
@@ -170,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn defaults() {
+        let retry = Retry::new()
+            .attempts(4)
+            .first_wait(MS(250))
+            .longest_wait(MS(10_000))
+            .deadline(MS(120_000));
+        assert_eq!((Retry::new(), Retry::default()), (retry, retry));
+        assert_eq!(Retry::new().attempts(0), Retry::new().attempts(1));
+    }
+
+    #[test]
     fn limits() {
         let retry = Retry::new().deadline(MS(1000));
         for (attempt, elapsed, expected) in [(1, 0, 5000), (2, 600, 400), (2, 2000, 0)] {
@@ -179,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_ask_for() {
+    fn requested_waits() {
         let now: Timestamp = "1994-11-06T08:49:00Z".parse().unwrap();
         for (value, expected) in [
             ("7", Some(7)),

@@ -169,11 +169,10 @@ impl Opening<'_> {
             body: &[],
             timeout: self.deadline.saturating_duration_since(Instant::now()),
         })?;
-        check_status(
-            (response.status, response.header("location")),
-            200,
-            "the handshake",
-        )?;
+        let location = response
+            .header("location")
+            .map(|target| self.public(target));
+        check_status((response.status, location), 200, "the handshake")?;
         let cookies = response
             .headers
             .iter()
@@ -194,7 +193,12 @@ impl Opening<'_> {
             let message = "the response to the handshake is larger than 64 KiB";
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
-        let handshake = socketio::parse_handshake(&String::from_utf8_lossy(&body))?;
+        // Before it is cut for a message.
+        let body = self
+            .endpoint
+            .redactor
+            .redact(&String::from_utf8_lossy(&body));
+        let handshake = socketio::parse_handshake(&body)?;
         Ok((handshake, cookies))
     }
 
@@ -218,7 +222,8 @@ impl Opening<'_> {
         sent.and_then(|()| connection.flush())
             .map_err(connect_error)?;
         let (head, rest) = read_head(&mut connection)?;
-        check_status((head.status, head.header("location")), 101, "the websocket")?;
+        let location = head.header("location").map(|target| self.public(target));
+        check_status((head.status, location), 101, "the websocket")?;
         if head.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
             let message = "the response is not that of a websocket server; a proxy in between may have sent it";
             return Err(Error::new(ErrorKind::BadResponse, message));
@@ -239,6 +244,12 @@ impl Opening<'_> {
         })
     }
 
+    /// The target of a redirect, without secrets; the query of a login page is one.
+    fn public(&self, target: &str) -> String {
+        let target = target.split(['?', '#']).next().unwrap_or_default();
+        self.endpoint.redactor.excerpt(target.as_bytes())
+    }
+
     /// The configured headers, and one with all cookies.
     fn headers(&self, cookies: &[String]) -> Vec<(String, String)> {
         let mut headers = self.endpoint.headers.clone();
@@ -255,7 +266,11 @@ impl Opening<'_> {
     }
 }
 
-fn check_status((status, location): (u16, Option<&str>), expected: u16, what: &str) -> Result<()> {
+fn check_status(
+    (status, location): (u16, Option<String>),
+    expected: u16,
+    what: &str,
+) -> Result<()> {
     let kind = match status {
         status if status == expected => return Ok(()),
         401 | 403 | 407 => ErrorKind::Authentication,
