@@ -3,6 +3,7 @@
 //! It takes as little time as it can, so that it does not measure itself, and it is strict: what
 //! it has no answer for is an error, so that no contender asks for more than the others unseen.
 
+use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub(crate) struct Ready {
     pub(crate) full_bytes: usize,
 }
 
-/// Whole HTTP answers.
+/// Whole HTTP answers, but the bodies of pages, of which one answer may have several.
 struct Answers {
     information: Vec<u8>,
     schemas: Vec<u8>,
@@ -69,13 +70,14 @@ pub(crate) fn serve(tasks: usize, changes: usize) -> Result<()> {
 impl Answers {
     fn new(recording: &Recording, changes: usize) -> Self {
         let (information, schemas) = (&recording.information, &recording.schemas);
-        let whole = |pages: &[String]| pages.iter().map(|page| answer(200, page)).collect();
+        let bodies =
+            |pages: &[String]| pages.iter().map(|page| page.clone().into_bytes()).collect();
         Self {
             information: answer(200, &json!([information]).to_string()),
             schemas: answer(200, &json!([schemas]).to_string()),
             both: answer(200, &json!([information, schemas]).to_string()),
-            pages: whole(&recording.pages),
-            full_pages: whole(&recording.full_pages),
+            pages: bodies(&recording.pages),
+            full_pages: bodies(&recording.full_pages),
             updated: answer(200, &recording.updated),
             created: answer(200, &recording.created),
             changes,
@@ -88,21 +90,24 @@ impl Answers {
         let mut reader = BufReader::with_capacity(1 << 16, stream);
         while let Some(request) = Request::read(&mut reader)? {
             let refused;
-            let bytes = match self.find(&request) {
-                Ok(bytes) => bytes,
+            let pieces = match self.find(&request) {
+                Ok(pieces) => pieces,
                 Err(error) => {
                     eprintln!("the replaying server: {error:#}");
                     let content = json!({"exception": "Unprepared", "content": error.to_string()});
                     refused = answer(400, &content.to_string());
-                    &refused
+                    vec![Cow::from(refused.as_slice())]
                 }
             };
-            stream.write_all(bytes)?;
+            for piece in pieces {
+                stream.write_all(&piece)?;
+            }
         }
         Ok(())
     }
 
-    fn find(&self, request: &Request) -> Result<&[u8]> {
+    /// The pieces of the response.
+    fn find(&self, request: &Request) -> Result<Vec<Cow<'_, [u8]>>> {
         #[derive(Deserialize)]
         struct Action {
             action: String,
@@ -114,26 +119,31 @@ impl Answers {
             .map(|action| action.action.as_str())
             .collect();
         match names[..] {
-            ["query_server_information"] => Ok(&self.information),
-            ["query_schemas"] => Ok(&self.schemas),
-            ["query_server_information", "query_schemas"] => Ok(&self.both),
-            ["query"] => {
-                let expression = actions[0].expression.as_deref().unwrap_or_default();
+            ["query_server_information"] => Ok(vec![Cow::from(&self.information)]),
+            ["query_schemas"] => Ok(vec![Cow::from(&self.schemas)]),
+            ["query_server_information", "query_schemas"] => Ok(vec![Cow::from(&self.both)]),
+            ["query", ..] if names.iter().all(|name| *name == "query") => {
                 let pages = match request.wants_full {
                     true => &self.full_pages,
                     false => &self.pages,
                 };
-                page_of(expression)
-                    .and_then(|number| pages.get(number))
-                    .map(Vec::as_slice)
-                    .with_context(|| format!("no answer to {expression:?} was prepared"))
+                let page = |action: &Action| {
+                    let expression = action.expression.as_deref().unwrap_or_default();
+                    page_of(expression)
+                        .and_then(|number| pages.get(number))
+                        .map(Vec::as_slice)
+                        .with_context(|| format!("no answer to {expression:?} was prepared"))
+                };
+                Ok(joined(
+                    &actions.iter().map(page).collect::<Result<Vec<_>>>()?,
+                ))
             }
             [first, ..]
                 if names.iter().all(|name| *name == first) && names.len() == self.changes =>
             {
                 match first {
-                    "create" => Ok(&self.created),
-                    "update" => Ok(&self.updated),
+                    "create" => Ok(vec![Cow::from(&self.created)]),
+                    "update" => Ok(vec![Cow::from(&self.updated)]),
                     _ => bail!("no answer to {first} was prepared"),
                 }
             }
@@ -160,11 +170,26 @@ fn page_of(expression: &str) -> Option<usize> {
 }
 
 fn answer(status: u16, body: &str) -> Vec<u8> {
-    let length = body.len();
-    let head = format!(
+    [head(status, body.len()).as_bytes(), body.as_bytes()].concat()
+}
+
+fn head(status: u16, length: usize) -> String {
+    format!(
         "HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-    );
-    [head.as_bytes(), body.as_bytes()].concat()
+    )
+}
+
+/// One answer with the replies of several.
+fn joined<'a>(bodies: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
+    // Without the brackets of each, with commas between and brackets around.
+    let length: usize = bodies.iter().map(|body| body.len() - 1).sum();
+    let mut pieces = vec![Cow::from(head(200, length + 1).into_bytes())];
+    for (number, body) in bodies.iter().enumerate() {
+        pieces.push(Cow::from(if number > 0 { &b","[..] } else { &b"["[..] }));
+        pieces.push(Cow::from(&body[1..body.len() - 1]));
+    }
+    pieces.push(Cow::from(&b"]"[..]));
+    pieces
 }
 
 /// As much of a request as matters.
