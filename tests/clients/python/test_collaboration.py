@@ -173,6 +173,8 @@ class Workflow(Case):
         }
         for kind, names in expected.items():
             with self.subTest(kind=kind):
+                if kind not in self.session.types:
+                    self.skipTest(f"the schema has no {kind}")
                 found = set(self.names_of(self.schema.get_statuses(kind)))
                 self.assertTrue(found)
                 if self.is_demo:

@@ -416,7 +416,8 @@ class Updates(Case):
 
         entity = self.changes(work)[self.project["id"]]
         self.assertEqual((entity["entityType"], entity["action"]), ("show", "update"))
-        self.assertEqual(entity["changes"][key]["new"], 25)
+        # Events have the values of custom attributes as texts.
+        self.assertEqual(entity["changes"][key]["new"], "25")
 
     def test_versions_notes_and_assignments_have_their_own_names(self):
         asset = self.create("Asset", name=unique(), parent=self.project)
