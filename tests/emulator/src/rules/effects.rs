@@ -25,10 +25,8 @@ pub fn inserted(batch: &mut Batch<'_>, ty: &Type, record: &Record) -> Result<()>
     }
     settle(batch, ty, record)?;
     if batch.model.table(ty).name == "context" {
-        match text(record, "parent_id").or(text(record, "project_id")) {
-            Some(parent) => _ = batch.rollups.insert(parent.to_owned()),
-            None => {}
-        }
+        let parent = text(record, "parent_id").or(text(record, "project_id"));
+        batch.rollups.extend(parent.map(str::to_owned));
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub fn run(reader: Reader<'_>, statement: &Statement, encoder: &mut Encoder) -> 
         Rows::Plain(group::run(reader, statement, ty)?)
     } else {
         let node = Node::new(reader.model, ty, &statement.projections)?;
-        Rows::Entities(fetch::page(reader, statement, ty, node)?)
+        Rows::Entities(Box::new(fetch::page(reader, statement, ty, node)?))
     };
     // One row more than asked for was fetched: it tells whether another page follows.
     let has_more = rows.len() as u64 > limit;
@@ -84,7 +84,7 @@ pub fn run(reader: Reader<'_>, statement: &Statement, encoder: &mut Encoder) -> 
 
 enum Rows {
     Plain(Vec<Value>),
-    Entities(fetch::Fetched),
+    Entities(Box<fetch::Fetched>),
 }
 
 impl Rows {
