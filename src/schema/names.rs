@@ -1,4 +1,4 @@
-//! The attribute names of a schema, each once, found by text.
+//! The attribute names of a schema, each once, looked up by text.
 
 use hashbrown::HashTable;
 use smol_str::SmolStr;
@@ -31,7 +31,7 @@ impl Names {
         self.texts.len()
     }
 
-    /// Adds a name that is not there yet; its id is the number of those before it.
+    /// Adds a new name; its id is the number of names before it.
     pub(super) fn push(&mut self, name: SmolStr, id: NameId) {
         debug_assert_eq!(usize::from(id.0), self.texts.len());
         let code = quick_hash(&name);

@@ -1,4 +1,4 @@
-//! The actions that the session itself sends, as JSON.
+//! JSON of the actions that the session sends by itself.
 
 use serde_json::{Value as Json, json};
 

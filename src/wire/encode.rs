@@ -1,4 +1,4 @@
-//! From payloads to the JSON of a request.
+//! Encodes payloads as the JSON of a request.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -7,7 +7,7 @@ use crate::operation::{OperationKind, Payload};
 use crate::schema::{EntityType, Schema};
 use crate::value::{EntityKey, Value};
 
-/// The body of the one request that commits `payloads`.
+/// The body of the request that commits `payloads`.
 ///
 /// # Errors
 ///
@@ -26,8 +26,8 @@ pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result
     Ok(body)
 }
 
-/// Writes the text of an action. A commit may have a hundred thousand of them, and a tree of each
-/// would cost more than all that was done to its entity.
+/// Writes the text of an action. A commit may have a hundred thousand, and building a tree of each
+/// would cost more than the changes themselves.
 fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<()> {
     let entity = payload.entity;
     let entity_type = schema.entity_type(entity.entity_type())?;
@@ -79,7 +79,7 @@ fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// Writes the name of a member that is not the first of its object.
+/// Writes the name of a member after the first of its object.
 fn member(body: &mut Vec<u8>, name: &str) {
     body.push(b',');
     write(body, name);
@@ -90,8 +90,7 @@ fn write(body: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     serde_json::to_writer(body, value).expect("JSON values print, and memory takes all");
 }
 
-/// A zero as version is sent as text, because servers take the number for "not given"
-/// (WIRE.md, Values).
+/// Version zero is sent as text, because servers treat the number as "not set" (WIRE.md, Values).
 fn attribute_to_json(
     schema: &Schema,
     entity_type: &EntityType,

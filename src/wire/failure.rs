@@ -1,12 +1,11 @@
-//! What an answer says when it is not what was asked for.
+//! Failures that servers report in place of a response.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, ServerError};
 
-/// The whole answer of a server that could not do what it was asked (WIRE.md: "the whole answer
-/// is an object").
+/// The response of a server that rejects a request (WIRE.md: "the whole answer is an object").
 #[derive(Deserialize)]
 pub(crate) struct Failure {
     exception: String,

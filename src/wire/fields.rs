@@ -1,7 +1,7 @@
-//! Which attributes a type asks for: the names of a struct's fields, and of the structs in them.
+//! The attributes that a type asks for: the names of a struct's fields, and of the structs in it.
 //!
-//! `serde` tells them while it reads: a derived struct hands the list of its fields to the
-//! deserializer. So the type is read from a deserializer that holds nothing and takes notes.
+//! A struct that derives `Deserialize` passes the list of its fields to the deserializer, so the
+//! type is deserialised from a probe that has no data and records the list.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use serde::forward_to_deserialize_any;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Attribute, Schema};
 
-/// How deep structs may lie in structs: deeper, a type probably contains itself.
+/// The maximum nesting of structs; a deeper type probably contains itself.
 const MAX_DEPTH: usize = 6;
 
 /// One field of a struct.
@@ -25,7 +25,8 @@ pub(crate) struct StructField {
     pub(crate) fields: Vec<Self>,
 }
 
-/// The fields of `T`; none if it is no struct, or one that does not tell (`serde(flatten)`).
+/// The fields of `T`; none if it is not a struct, or one without statically known fields
+/// (`serde(flatten)`).
 ///
 /// # Errors
 ///
@@ -51,7 +52,7 @@ fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Struct
         path,
         found: &mut names,
     };
-    // It always ends in the note that there is nothing more to learn.
+    // It always ends with `Done`.
     let _ = T::deserialize(probe);
     let mut fields = Vec::with_capacity(names.len());
     for &name in names {
@@ -88,13 +89,13 @@ impl StructField {
     }
 }
 
-/// Leads to the struct at `path` and notes its fields.
+/// Descends to the struct at `path` and records its fields.
 struct Probe<'a> {
     path: &'a [&'static str],
     found: &'a mut &'static [&'static str],
 }
 
-/// There is nothing more to learn.
+/// The probe is finished.
 #[derive(Debug)]
 struct Done;
 

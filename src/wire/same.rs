@@ -1,4 +1,4 @@
-//! Whether what was sent is what came back.
+//! Compares a value that was sent with the value that the server has.
 
 use serde_json::{Map, Value as Json};
 
