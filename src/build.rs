@@ -1,4 +1,5 @@
-//! Tells the crate what it is built of and with, for the identity of plugin libraries.
+//! Tells the crate what it is built of and with, for the identity of plugin libraries; completes the
+//! examples of the chapters.
 
 use std::env;
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
+    write_chapters();
     println!("cargo::rerun-if-changed=src");
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let compiler = Command::new(variable("RUSTC"))
@@ -36,6 +38,80 @@ fn main() {
         "cargo::rustc-env=FTRACK_API_IDENTITY={}",
         identity.join(";")
     );
+}
+
+/// Writes the chapters of `docs/` for rustdoc. Readers see examples as they would paste them; what
+/// makes a test of one is hidden: the lines of `docs/setup.rs` that it needs, and its result.
+fn write_chapters() {
+    println!("cargo::rerun-if-changed=docs");
+    let target = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let setup = fs::read_to_string("docs/setup.rs").expect("it is part of the package");
+    let setup: Vec<&str> = setup.lines().skip(1).collect();
+    let chapters = [
+        "../README",
+        "caching",
+        "errors",
+        "events",
+        "locations",
+        "plugins",
+        "queries",
+        "sessions",
+    ];
+    for chapter in chapters {
+        let source = format!("docs/{chapter}.md");
+        let text = fs::read_to_string(source).expect("it is part of the package");
+        let name = Path::new(chapter).with_extension("md");
+        let file = target.join(name.file_name().expect("it has a name"));
+        fs::write(file, with_setup(&text, &setup)).expect("cargo made the folder");
+    }
+}
+
+fn with_setup(text: &str, setup: &[&str]) -> String {
+    // Every second part stands between fences.
+    let parts = text.split("\n```").enumerate().map(|(number, part)| {
+        let Some((language, code)) = part.split_once('\n').filter(|_| number % 2 == 1) else {
+            return part.to_owned();
+        };
+        if language == "rust,standalone_crate" {
+            return format!("{part}\n# fn main() {{}}");
+        }
+        let language = match language.strip_suffix(",file-cache") {
+            Some(_) if env::var_os("CARGO_FEATURE_FILE_CACHE").is_none() => "ignore",
+            Some(language) => language,
+            None => language,
+        };
+        let is_rust = matches!(language, "" | "rust" | "no_run" | "rust,no_run");
+        if !is_rust || code.contains("fn main(") {
+            return format!("{language}\n{code}");
+        }
+        let hidden = needed(setup, code);
+        let result = "\n# Ok::<(), Box<dyn std::error::Error>>(())";
+        let result = if code.contains("# Ok") { "" } else { result };
+        format!("{language}\n{hidden}{code}{result}")
+    });
+    parts.collect::<Vec<_>>().join("\n```")
+}
+
+/// The lines of the setup that define what `code` uses and does not define, or what such a line uses.
+fn needed(setup: &[&str], code: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c| !is_part(c));
+        words.map(str::to_owned).collect()
+    };
+    let mut used = words(code);
+    let mut hidden = String::new();
+    for line in setup.iter().rev() {
+        let names = line.split(" = ").next().expect("a split has a first part");
+        let is_missing = |name: &String| {
+            name != "let" && used.contains(name) && !code.contains(&format!("let {name} "))
+        };
+        if words(names).iter().any(is_missing) {
+            used.extend(words(line));
+            hidden = format!("# {line}\n{hidden}");
+        }
+    }
+    hidden
 }
 
 /// The hash of every source file: layouts and signatures may differ wherever the source does.

@@ -75,15 +75,15 @@ pub use socketio::fuzz::fuzz_socketio;
 
 /// The README's script, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/README.md"))]
 struct Readme;
 
 /// The chapter on sessions, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/sessions.md")]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/sessions.md"))]
 struct Sessions;
 
 /// The chapter on errors, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/errors.md")]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/errors.md"))]
 struct Errors;

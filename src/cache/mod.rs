@@ -1,6 +1,6 @@
 //! Caches of entities and of the schema, which save requests.
 #![doc = ""]
-#![doc = include_str!("../../docs/caching.md")]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/caching.md"))]
 
 mod backing;
 pub mod conformance;

@@ -1,6 +1,6 @@
 //! Events, the filters that select them, and the content of `ftrack.update`.
 //!
-#![doc = include_str!("../../docs/events.md")]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/events.md"))]
 
 mod filter;
 mod lexical;

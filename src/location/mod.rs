@@ -1,6 +1,6 @@
 //! Locations: what a session binds to them, and where in them components are.
 //!
-#![doc = include_str!("../../docs/locations.md")]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/locations.md"))]
 
 mod binding;
 mod bindings;

@@ -1,6 +1,6 @@
 //! Plugins: what extends a session without touching the code that opens it.
 //!
-#![doc = include_str!("../../docs/plugins.md")]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/plugins.md"))]
 
 mod arguments;
 mod declaration;

@@ -1,6 +1,6 @@
 //! The query language: reading it, building it, printing it, paging through its results.
 #![doc = ""]
-#![doc = include_str!("../../docs/queries.md")]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/queries.md"))]
 
 mod builder;
 mod check;
