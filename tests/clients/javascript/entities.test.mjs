@@ -276,7 +276,10 @@ describe("custom attributes", () => {
     text: ["some", "[1, 2]", ""], number: [5, 2.5, 0], boolean: [true, false], enumerator: [["a"], ["a", "b"]],
   })) {
     it(`${kind} values are read as they were written`, async () => {
-      const configuration = await configure(kind, "show");
+      // A menu needs its entries, which are JSON inside of JSON.
+      const entries = JSON.stringify(["a", "b"].map((word) => ({ menu: word, value: word })));
+      const config = kind === "enumerator" ? JSON.stringify({ multiSelect: true, data: entries }) : "{}";
+      const configuration = await configure(kind, "show", { config });
       for (const value of values) {
         await shared.session.update("ContextCustomAttributeValue", [configuration.id, shared.project.id], { value });
         const project = await one(`select custom_attributes from Project where id is "${shared.project.id}"`);
