@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EntityType, NameId, Schema, TypeId};
 use crate::value::{HashMap, JsonText, Key, Slot, Text, date_from_wire, datetime_from_wire};
 
+use super::text_buf::TextBuf;
 use super::transcode::Transcode;
 
 /// The replies to the actions of one request, and the rows of all of them.
@@ -401,37 +402,6 @@ fn root<E: serde::de::Error>(slot: &Slot) -> Result<u32, E> {
         _ => Err(E::custom(
             "a row has no entity type; read rows of values with `Query::rows`",
         )),
-    }
-}
-
-/// A text, such as the name of an object's member: borrowed unless it has escapes.
-pub(super) struct TextBuf<'de>(pub(super) std::borrow::Cow<'de, str>);
-
-impl TextBuf<'_> {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for TextBuf<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = TextBuf<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<TextBuf<'de>, E> {
-                Ok(TextBuf(name.into()))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<TextBuf<'de>, E> {
-                Ok(TextBuf(name.to_owned().into()))
-            }
-        }
-        json.deserialize_str(TextVisitor)
     }
 }
 

@@ -8,6 +8,7 @@ mod entry;
 mod failure;
 mod fields;
 mod same;
+mod text_buf;
 mod transcode;
 mod typed;
 

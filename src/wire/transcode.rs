@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::decode::TextBuf;
+use super::text_buf::TextBuf;
 
 /// Appends a value to a text as JSON without blanks.
 ///

@@ -14,7 +14,8 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 
-use super::decode::{Metadata, TextBuf, unreadable};
+use super::decode::{Metadata, unreadable};
+use super::text_buf::TextBuf;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
 
