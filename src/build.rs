@@ -1,4 +1,4 @@
-//! Tells the crate what it is built of and with, for the identity of plugin libraries; completes the
+//! Passes to the crate what it is built of and with, for the identity of plugin libraries; completes the
 //! examples of the chapters.
 
 use std::env;
@@ -6,6 +6,9 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+#[path = "plugin/crates.rs"]
+mod crates;
 
 fn main() {
     write_chapters();
@@ -33,6 +36,7 @@ fn main() {
         format!("features {}", features.join(",")),
         format!("interface {:016x}", hash_of(Path::new("src"))),
     ];
+    println!("cargo::rustc-env=FTRACK_API_CRATES={}", crates_below());
     // One line of output is one setting.
     println!(
         "cargo::rustc-env=FTRACK_API_IDENTITY={}",
@@ -112,6 +116,19 @@ fn needed(setup: &[&str], code: &str) -> String {
         }
     }
     hidden
+/// The crates under this one, from the `Cargo.lock` of the workspace that is built; empty if the
+/// target folder is not inside it.
+fn crates_below() -> String {
+    let out = env::var("OUT_DIR").unwrap_or_default();
+    let mut locks = Path::new(&out)
+        .ancestors()
+        .map(|folder| folder.join("Cargo.lock"));
+    let Some(lock) = locks.find(|lock| lock.is_file()) else {
+        return String::new();
+    };
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = fs::read_to_string(lock).unwrap_or_default();
+    crates::under("ftrack-api", &lock)
 }
 
 /// The hash of every source file: layouts and signatures may differ wherever the source does.

@@ -570,8 +570,8 @@ fn libraries_that_do_not_fit_are_refused_unopened() {
     );
     let session = opened_on(&server, &folder);
     let expected = [
-        "no plugin library",
-        "no plugin library",
+        "not a plugin library",
+        "not a plugin library",
         "rustc 0.",
         "in state",
         "cannot be loaded",
@@ -602,7 +602,7 @@ fn a_library_with_other_features_of_a_dependency_is_refused() {
         panic!("{:?}", session.plugins())
     };
     let why = refusal(other);
-    assert!(why.contains("differ, in version or features"), "{why}");
+    assert!(why.contains("other features than"), "{why}");
     assert_eq!(same.state, PluginState::Loaded);
 }
 
@@ -649,7 +649,7 @@ fn an_executable_is_not_given_the_key() {
     }
     let folder = Folder::new();
     let script =
-        "while read -r x; do echo '{\"answer\": \"'$FTRACK_API_KEY$FTRACK_APIKEY'\"}'; done";
+        "while read -r x; do answer \"$x\" \"\\\"$FTRACK_API_KEY$FTRACK_APIKEY\\\"\"; done";
     folder.shell("a.ftrack-plugin", "t.key", "topic=t.key", script);
     let session = opened_on(&emulator(), &folder);
     assert_eq!(ask(&session, "t.key", json!({})), [json!("")]);
@@ -671,7 +671,7 @@ fn paths_are_searched_in_order_and_in_depth() {
             file,
             name,
             "topic=test.who",
-            "while read -r x; do echo '{\"answer\": 1}'; done",
+            "while read -r x; do answer \"$x\" 1; done",
         );
     }
     one.write("plugin.py", b"def register(session): pass", 0o644);
@@ -726,7 +726,7 @@ fn what_others_can_write_is_refused() {
 
     let server = emulator();
     let (folder, outside) = (Folder::new(), Folder::new());
-    let script = "while read -r x; do echo '{\"answer\": 1}'; done";
+    let script = "while read -r x; do answer \"$x\" 1; done";
     folder.shell("1_group.ftrack-plugin", "t.group", "topic=x", script);
     folder.mode("1_group.ftrack-plugin", 0o775);
     folder.shell("2_all.ftrack-plugin", "t.all", "topic=x", script);
@@ -765,7 +765,7 @@ fn what_others_can_write_is_refused() {
         "cannot be followed",
         "chmod +x",
         "",
-        "no file",
+        "not a regular file",
         "everybody can write",
     ];
     assert_eq!(
@@ -781,6 +781,64 @@ fn what_others_can_write_is_refused() {
         }
     }
     assert_eq!(ask(&session, "x", json!({})), [1]);
+}
+
+/// The rules are those of the plugin itself, because the declaration decides what is run.
+#[cfg(unix)]
+#[test]
+fn a_declaration_file_that_others_can_write_is_refused() {
+    use std::os::unix::fs::symlink;
+
+    let server = emulator();
+    let (folder, outside) = (Folder::new(), Folder::new());
+    let started = folder.path().join("started");
+    let declaration = json!({
+        "name": "t.foreign", "subscribe": ["topic=x"], "run": ["touch", started.to_str().unwrap()],
+    });
+    let declaration = declaration.to_string();
+    let named = |number: u32| format!("{number}.ftrack-plugin");
+    let json = |number: u32| format!("{}.json", named(number));
+    for number in 0..9 {
+        folder.write(&named(number), b"no text of a declaration", 0o755);
+    }
+    folder.write(&json(0), declaration.as_bytes(), 0o664);
+    folder.write(&json(1), declaration.as_bytes(), 0o646);
+    outside.write("out.json", declaration.as_bytes(), 0o644);
+    symlink(outside.path().join("out.json"), folder.path().join(json(2))).unwrap();
+    symlink("/dev/zero", folder.path().join(json(3))).unwrap();
+    let pipe = folder.path().join(json(4));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let large = format!("{declaration}{}", " ".repeat(64 * 1024));
+    folder.write(&json(5), large.as_bytes(), 0o644);
+    symlink("nowhere", folder.path().join(json(6))).unwrap();
+    folder.write("open/d.json", declaration.as_bytes(), 0o644);
+    folder.mode("open", 0o777);
+    symlink("open/d.json", folder.path().join(json(7))).unwrap();
+    let good = json!({"name": "t.good", "subscribe": ["topic=y"], "run": ["sh"]}).to_string();
+    folder.write(&json(8), good.as_bytes(), 0o644);
+    let session = opened_on(&server, &folder);
+    let expected = [
+        "its group can write",
+        "everybody can write",
+        "leads out of",
+        "leads out of",
+        "not a regular file",
+        "larger than 65536 bytes",
+        "cannot be followed",
+        "everybody can write",
+        "",
+        "everybody can write",
+    ];
+    assert_eq!(session.plugins().len(), expected.len());
+    for (found, expected) in session.plugins().iter().zip(expected) {
+        match expected {
+            "" => assert_eq!(found.name, "t.good"),
+            _ => assert!(refusal(found).contains(expected), "{found:?}"),
+        }
+    }
+    assert!(ask(&session, "x", json!({})).is_empty());
+    assert!(!started.exists());
 }
 
 #[cfg(unix)]
@@ -813,16 +871,26 @@ fn programs_run_on_every_platform() {
     folder.program("t.exit", "topic=test.bad", "exit", 20.0);
     folder.program("t.babble", "topic=test.bad", "babble", 20.0);
     folder.program("t.silent", "topic=test.bad", "be silent", 0.2);
+    folder.program("t.twice", "topic=test.twice", "twice", 20.0);
+    folder.program("t.anonymous", "topic=test.bad", "anonymous", 20.0);
+    folder.program("t.ahead", "topic=test.bad", "ahead", 20.0);
     let session = opened_on(&server, &folder);
     assert_eq!(states(&session)["t.count"], PluginState::Loaded);
     for count in 0..3 {
         assert_eq!(ask(&session, "test.count", json!({})), [count]);
+    }
+    // The second reply to an event is not taken for the reply to the next one.
+    for count in 0..3 {
+        assert_eq!(ask(&session, "test.twice", json!({})), [count]);
     }
     assert!(ask(&session, "test.bad", json!({})).is_empty());
     let log = logged(&folder.path().display().to_string());
     for (name, expected) in [
         ("t.exit", "it ended before it answered: exit "),
         ("t.babble", "it wrote \"hello\""),
+        ("t.twice", "ignored a second reply to event 1"),
+        ("t.anonymous", "the number of the event is missing"),
+        ("t.ahead", "no event has this number yet"),
         ("t.silent", "did not answer test.bad within 0.2 s"),
     ] {
         let warned = log.iter().any(|(level, text)| {
@@ -882,7 +950,7 @@ fn a_program_starts_with_its_first_event() {
     let folder = Folder::new();
     let started = folder.path().join("started");
     let script = format!(
-        "echo >> '{}'; while read -r x; do echo '{{\"answer\": 1}}'; done",
+        "echo >> '{}'; while read -r x; do answer \"$x\" 1; done",
         started.display()
     );
     folder.shell("late.ftrack-plugin", "t.late", "topic=x", &script);
@@ -903,7 +971,7 @@ fn a_program_starts_with_its_first_event() {
 fn programs_may_change_entity_types() {
     let server = emulator();
     let folder = Folder::new();
-    let script = r#"while read -r x; do echo '{"answer": {"read_only": ["bid"]}}'; done"#;
+    let script = r#"while read -r x; do answer "$x" '{"read_only": ["bid"]}'; done"#;
     let topic = "topic=ftrack.api.session.construct-entity-type and data.schema.id=Task";
     folder.shell("types.ftrack-plugin", "t.types", topic, script);
     let session = opened_on(&server, &folder);
@@ -927,7 +995,7 @@ fn programs_that_misbehave_are_logged_and_left() {
         ),
         ("exec sleep 100", "did not answer test.bad within 0.2 s"),
         (
-            "read -r x; echo '{\"error\": \"no license\"}'",
+            "read -r x; n=${x#*:}; echo \"{\\\"number\\\": ${n%%,*}, \\\"error\\\": \\\"no license\\\"}\"",
             "no license",
         ),
         (

@@ -1,4 +1,4 @@
-//! What plugins are told when they register.
+//! The plugin arguments of a session.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The arguments that the session was opened with, for one plugin.
+/// The plugin arguments of a session, as one plugin reads them.
 ///
-/// All plugins get the same object: each reads what it knows.
+/// All plugins get the same arguments; each reads those that it knows.
 #[derive(Debug)]
 pub struct Arguments {
     plugin: String,
@@ -31,8 +31,8 @@ impl Arguments {
         self.values.get(name)
     }
 
-    /// The arguments as a type of yours. What it does not know is logged and otherwise ignored,
-    /// because it may be for another plugin.
+    /// All arguments as a type of yours. Arguments that it does not have are logged and ignored, because
+    /// they may be for another plugin.
     ///
     /// ```
     /// use ftrack_api::plugin::{Arguments, Plugin, Registrar};
@@ -59,21 +59,21 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// If an argument is missing or has another type.
+    /// - If an argument is missing or has another type.
     pub fn read<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         let mut unknown = BTreeSet::new();
         let read = serde_ignored::deserialize(Value::Object(self.values.clone()), |path| {
             unknown.insert(path.to_string());
         });
         for name in &unknown {
-            log::debug!("plugin {}: the argument {name} is not for it", self.plugin);
+            log::debug!("plugin {} does not use the argument {name}", self.plugin);
         }
         let known = self.values.keys().filter(|name| !unknown.contains(*name));
         self.known.borrow_mut().extend(known.cloned());
-        read.map_err(|error| anyhow::Error::new(error).context("the plugin arguments do not fit"))
+        read.map_err(|error| anyhow::Error::new(error).context("invalid plugin arguments"))
     }
 
-    /// The names that the plugin has asked for.
+    /// The names that the plugin has read.
     pub(super) fn known(self) -> BTreeSet<String> {
         self.known.into_inner()
     }

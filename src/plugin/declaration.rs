@@ -1,20 +1,22 @@
-//! What an executable plugin says of itself without being started.
+//! The declaration of an executable plugin, which is read without starting it.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How much of a file is searched for its declaration.
-const HEAD: u64 = 64 * 1024;
+use super::path::open_trusted;
+use crate::files;
 
-/// What stands in front of a declaration in a file.
+/// How much of a file is searched for its declaration, and the maximum size of a declaration file.
+const MAX_DECLARATION_BYTES: u64 = 64 * 1024;
+
+/// Precedes the declaration in a file.
 const MARK: &str = "ftrack-plugin:";
 
-/// The JSON object behind `ftrack-plugin:` on a line of the file, or in the file beside it whose
-/// name ends with `.json`.
+/// The JSON object after `ftrack-plugin:` on a line of the file, or in the file beside it whose name
+/// ends with `.json`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Declaration {
@@ -27,7 +29,7 @@ pub(super) struct Declaration {
     /// In seconds.
     #[serde(default = "default_timeout")]
     timeout: f64,
-    /// The program that runs the file, with its arguments, where the system does not know it.
+    /// The program that runs the file, with its arguments, where the system cannot run it.
     #[serde(default)]
     pub(super) run: Vec<String>,
 }
@@ -41,19 +43,20 @@ fn default_timeout() -> f64 {
 }
 
 impl Declaration {
-    /// How long one event may take.
+    /// The time limit for one event.
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_secs_f64(self.timeout)
     }
 
+    /// The declaration of the plugin at `path`, found below `root`.
+    ///
     /// # Errors
     ///
-    /// What is wrong with the declaration, or that there is none.
-    pub(super) fn of(path: &Path) -> Result<Self, String> {
-        let text = match beside(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => inside(path)?,
-            Err(error) => return Err(format!("its .json file cannot be read: {error}")),
+    /// What is wrong with the declaration or its file, or that there is none.
+    pub(super) fn of(root: &Path, path: &Path) -> Result<Self, String> {
+        let text = match beside(root, path)? {
+            Some(text) => text,
+            None => inside(root, path)?,
         };
         let declaration: Self = serde_json::from_str(&text)
             .map_err(|error| format!("its declaration cannot be read: {error}"))?;
@@ -77,23 +80,35 @@ impl Declaration {
     }
 }
 
-/// The text of the declaration that lies beside a file.
-fn beside(path: &Path) -> io::Result<String> {
+/// The declaration in the file beside a plugin, if there is one.
+fn beside(root: &Path, path: &Path) -> Result<Option<String>, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".json");
-    fs::read_to_string(PathBuf::from(name))
+    let path = PathBuf::from(name);
+    let unusable = |problem: String| format!("its .json file cannot be used: {problem}");
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error.to_string())),
+        Ok(_) => {}
+    }
+    let file = open_trusted(root, &path).map_err(unusable)?;
+    let text = files::read_limited(file, MAX_DECLARATION_BYTES)
+        .map_err(|error| unusable(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|error| unusable(error.to_string()))?;
+    Ok(Some(text))
 }
 
-/// The text of the declaration that stands in a file.
-fn inside(path: &Path) -> Result<String, String> {
+/// The declaration in a plugin's own file.
+fn inside(root: &Path, path: &Path) -> Result<String, String> {
     let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(HEAD).read_to_end(&mut head))
+    open_trusted(root, path)?
+        .take(MAX_DECLARATION_BYTES)
+        .read_to_end(&mut head)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     let head = String::from_utf8_lossy(&head);
     let found = head.lines().find_map(|line| line.split_once(MARK));
     found.map(|(_, json)| json.trim().to_owned()).ok_or_else(|| {
-        format!("it declares nothing: it needs a line with `{MARK} {{\"name\": …}}`, or a .json file")
+        format!("it has no declaration: it needs a line with `{MARK} {{\"name\": …}}`, or a .json file")
     })
 }
 
@@ -105,8 +120,9 @@ mod tests {
     fn of(text: &str) -> Result<Declaration, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.ftrack-plugin");
-        fs::write(&path, text).unwrap();
-        Declaration::of(&path)
+        std::fs::write(&path, text).unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        Declaration::of(&root, &path)
     }
 
     #[test]

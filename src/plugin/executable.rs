@@ -1,66 +1,91 @@
-//! Plugins that are programs, in whatever language: events go in as lines of JSON, answers come
-//! out as such.
+//! Plugins that are programs in any language: each event is a line of JSON on their standard input,
+//! each reply one on their standard output.
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::Host;
 use super::declaration::Declaration;
-use super::process::{LONGEST, Process};
+use super::process::{MAX_LINE_BYTES, Process};
 use crate::config;
-use crate::error::Result;
+use crate::error;
 use crate::event::Event;
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
 use crate::lock::Mutex;
 
-/// After so many failures in a row a plugin is not started again in its session.
-const FAILURES: u32 = 3;
+/// After this many failures in a row a plugin is not started again in its session.
+const MAX_FAILURES: u32 = 3;
 
-/// An executable on the plugin path, and the process of it that is not busy.
+/// An executable on the plugin path, and its idle process.
 pub(super) struct Executable {
     path: PathBuf,
     declaration: Declaration,
     environment: Vec<(&'static str, OsString)>,
-    /// Taken out while an event is answered, so that nothing is locked meanwhile. Events that
-    /// come at the same time have a process each.
+    /// Taken out while it handles an event, so that no lock is held meanwhile. Concurrent events have
+    /// a process each.
     idle: Mutex<Option<Process>>,
     failures: AtomicU32,
+    /// The number of the next event.
+    next_number: AtomicU64,
 }
 
-/// What a plugin writes: one of these on each line.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Line {
-    /// The answer to the event; null if there is none.
-    Answer(Value),
-    /// Why there is no answer.
-    Error(String),
-    /// For the log of the program.
-    Log(String),
+/// An event as a plugin reads it. The number comes first, so that a shell can find it.
+#[derive(Serialize)]
+struct Request<'a> {
+    number: u64,
+    #[serde(flatten)]
+    event: &'a Event,
 }
+
+/// A line that a plugin writes: it has one of `answer`, `error` and `log`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    /// The number of the event that it replies to.
+    number: Option<u64>,
+    /// The answer to the event; null if there is none.
+    #[serde(default, deserialize_with = "present")]
+    answer: Option<Value>,
+    /// Why there is no answer.
+    error: Option<String>,
+    /// A message for the program's log.
+    log: Option<String>,
+}
+
+/// A null is a value here.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// The answer of a plugin, or the error that it reports.
+type Reply = Result<Value, String>;
 
 impl Executable {
+    /// The plugin at `path`, found below `root`.
+    ///
     /// # Errors
     ///
     /// Why it cannot be used.
     pub(super) fn new(
+        root: &Path,
         path: &Path,
         arguments: &Map<String, Value>,
         host: &Host<'_>,
-    ) -> std::result::Result<Self, String> {
-        let declaration = Declaration::of(path)?;
+    ) -> Result<Self, String> {
+        let declaration = Declaration::of(root, path)?;
         if declaration.run.is_empty() {
             check_executable(path)?;
         }
-        // From another folder the file would be another, or none.
+        // A relative path would depend on the current folder.
         let path = std::path::absolute(path).map_err(|error| error.to_string())?;
         let arguments = serde_json::to_string(arguments).map_err(|error| error.to_string())?;
         let environment = vec![
@@ -74,6 +99,7 @@ impl Executable {
             environment,
             idle: Mutex::new(None),
             failures: AtomicU32::new(0),
+            next_number: AtomicU64::new(1),
         })
     }
 
@@ -85,8 +111,11 @@ impl Executable {
         self.declaration.version.as_deref()
     }
 
-    /// Subscribes to what it declares, one after the other as the answer is iterated.
-    pub(super) fn subscribe(self, hub: &EventHub) -> impl Iterator<Item = Result<SubscriberId>> {
+    /// Subscribes to what it declares, one after the other as the result is iterated.
+    pub(super) fn subscribe(
+        self,
+        hub: &EventHub,
+    ) -> impl Iterator<Item = error::Result<SubscriberId>> {
         let this = Arc::new(self);
         let expressions = this.declaration.subscribe.clone();
         expressions.into_iter().map(move |expression| {
@@ -97,7 +126,7 @@ impl Executable {
     }
 
     fn answer(&self, event: &Event) -> anyhow::Result<Option<Value>> {
-        if self.failures.load(Ordering::Relaxed) >= FAILURES {
+        if self.failures.load(Ordering::Relaxed) >= MAX_FAILURES {
             return Ok(None);
         }
         match self.converse(event) {
@@ -110,9 +139,9 @@ impl Executable {
             }
             Err(problem) => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-                if failures >= FAILURES {
+                if failures >= MAX_FAILURES {
                     log::warn!(
-                        "plugin {self} has failed {failures} times and is not started again"
+                        "plugin {self} has failed {failures} times in a row and is not started again"
                     );
                 }
                 anyhow::bail!("plugin {self}: {problem}")
@@ -120,68 +149,87 @@ impl Executable {
         }
     }
 
-    /// Sends the event and waits for the answer. A process that misbehaves is ended; the next
-    /// event starts another.
-    fn converse(
-        &self,
-        event: &Event,
-    ) -> std::result::Result<std::result::Result<Value, String>, String> {
-        let timeout = self.declaration.timeout();
-        let deadline = Instant::now() + timeout;
-        let mut line = serde_json::to_vec(event).map_err(|error| error.to_string())?;
+    /// Sends the event and waits for the reply. A process that misbehaves is ended; the next event
+    /// starts another one.
+    fn converse(&self, event: &Event) -> Result<Reply, String> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let deadline = Instant::now() + self.declaration.timeout();
+        let request = Request { number, event };
+        let mut line = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        if line.len() > LONGEST {
+        if line.len() > MAX_LINE_BYTES {
             return Err(format!(
-                "an event of {} bytes is too long for it",
+                "an event of {} bytes is too large for a plugin; at most {MAX_LINE_BYTES} are sent",
                 line.len()
             ));
         }
-        // The lock is gone before anything is waited for.
+        // A statement of its own, so that the lock is released before anything is waited for.
         let idle = self.idle.lock().take();
         let mut process = match idle {
             Some(process) => process,
             None => self.start()?,
         };
-        let failed = |process: &mut Process, error: &std::io::Error| {
-            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
-            match error.kind() {
-                TimedOut => {
-                    process.kill();
-                    format!(
-                        "it did not answer {} within {}",
-                        event.topic(),
-                        seconds(timeout)
-                    )
-                }
-                BrokenPipe | ConnectionReset | UnexpectedEof => match process.ended() {
-                    Some(status) => format!("it ended before it answered: {status}"),
-                    None => "it closed its output before it answered".to_owned(),
-                },
-                _ => format!("its answer cannot be read: {error}"),
+        let sent = process.send(&line, deadline);
+        sent.map_err(|error| self.failure(event, &mut process, &error))?;
+        let reply = loop {
+            let line = process.receive(deadline);
+            let line = line.map_err(|error| self.failure(event, &mut process, &error))?;
+            if let Some(reply) = self.read(number, &line)? {
+                break reply;
             }
         };
-        let sent = process.send(&line, deadline);
-        sent.map_err(|error| failed(&mut process, &error))?;
-        loop {
-            let line = process.receive(deadline);
-            let line = line.map_err(|error| failed(&mut process, &error))?;
-            let parsed = serde_json::from_slice(&line);
-            let answer = match parsed.map_err(|error| garbage(&line, &error))? {
-                Line::Log(text) => {
-                    log::info!("plugin {}: {text}", self.name());
-                    continue;
-                }
-                Line::Answer(answer) => Ok(answer),
-                Line::Error(error) => Err(error),
-            };
-            let surplus = self.idle.lock().replace(process);
-            // Ending it takes a moment, and no lock.
-            drop(surplus);
-            return Ok(answer);
+        let surplus = self.idle.lock().replace(process);
+        // Ending it takes a moment; no lock is held.
+        drop(surplus);
+        Ok(reply)
+    }
+
+    /// The reply to the event with this number; `None` if the line is something else that may occur.
+    ///
+    /// # Errors
+    ///
+    /// If a plugin must not write such a line.
+    fn read(&self, number: u64, line: &[u8]) -> Result<Option<Reply>, String> {
+        let parsed: Line =
+            serde_json::from_slice(line).map_err(|error| unexpected(line, &error.to_string()))?;
+        let reply = match (parsed.answer, parsed.error, parsed.log) {
+            (Some(answer), None, None) => Ok(answer),
+            (None, Some(error), None) => Err(error),
+            (None, None, Some(text)) => {
+                log::info!("plugin {}: {text}", self.name());
+                return Ok(None);
+            }
+            _ => return Err(unexpected(line, "it must have one of the three")),
+        };
+        match parsed.number {
+            Some(found) if found == number => Ok(Some(reply)),
+            Some(found) if found < number => {
+                log::warn!("plugin {self}: ignored a second reply to event {found}");
+                Ok(None)
+            }
+            Some(_) => Err(unexpected(line, "no event has this number yet")),
+            None => Err(unexpected(line, "the number of the event is missing")),
         }
     }
 
-    fn start(&self) -> std::result::Result<Process, String> {
+    /// Describes a failure of the conversation about an event, and ends a process that is too slow.
+    fn failure(&self, event: &Event, process: &mut Process, error: &io::Error) -> String {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
+        match error.kind() {
+            TimedOut => {
+                process.kill();
+                let timeout = self.declaration.timeout().as_secs_f64();
+                format!("it did not answer {} within {timeout} s", event.topic())
+            }
+            BrokenPipe | ConnectionReset | UnexpectedEof => match process.ended() {
+                Some(status) => format!("it ended before it answered: {status}"),
+                None => "it closed its output before it answered".to_owned(),
+            },
+            _ => format!("its output cannot be read: {error}"),
+        }
+    }
+
+    fn start(&self) -> Result<Process, String> {
         let mut command = match self.declaration.run.split_first() {
             None => Command::new(&self.path),
             Some((program, arguments)) => {
@@ -197,7 +245,9 @@ impl Executable {
         log::debug!("plugin {self}: starting it");
         Process::start(command).map_err(|error| {
             let hint = match self.declaration.run.is_empty() {
-                true => "; if the system cannot run such a file, declare with `run` what can",
+                true => {
+                    "; if the system cannot run such a file, declare a program that can as `run`"
+                }
                 false => "",
             };
             format!("it cannot be started: {error}{hint}")
@@ -212,32 +262,31 @@ impl fmt::Display for Executable {
     }
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
-}
-
-/// What was read instead of an answer, its beginning quoted.
-fn garbage(line: &[u8], error: &serde_json::Error) -> String {
+/// What was read instead of a reply, its beginning quoted.
+fn unexpected(line: &[u8], why: &str) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(200)]);
     let text: String = text.chars().take(80).collect();
     format!(
-        "it wrote {text:?} where a line with \"answer\", \"error\" or \"log\" was expected ({error})"
+        "it wrote {text:?} where a line with \"number\" and \"answer\" or \"error\", or with \"log\" \
+         was expected ({why})"
     )
 }
 
 #[cfg(unix)]
-fn check_executable(path: &Path) -> std::result::Result<(), String> {
+fn check_executable(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
 
     let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if found.permissions().mode() & 0o111 == 0 {
-        return Err("it is not executable: chmod +x it, or declare what runs it".into());
+        return Err(
+            "it is not executable: chmod +x it, or declare a program that runs it as `run`".into(),
+        );
     }
     Ok(())
 }
 
-/// What can be run shows when it is.
+/// Elsewhere this shows when it is started.
 #[cfg(not(unix))]
-fn check_executable(_: &Path) -> std::result::Result<(), String> {
+fn check_executable(_: &Path) -> Result<(), String> {
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a plugin library was built of and with: found in its file before any of its code runs.
+//! What a plugin library was built of and with; read from its file before any of its code runs.
 
 use std::io::{self, Read};
 
@@ -12,17 +12,17 @@ const MAGIC: [u8; 16] = *b"\x7fftrack plugin\x01\n";
 
 const TEXT: usize = 496;
 
-/// The identity as it stands in a library: this form never changes.
+/// The identity in a library. This form never changes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     magic: [u8; 16],
-    /// Text, filled up with zeros.
+    /// Text, padded with zeros.
     text: [u8; TEXT],
 }
 
 impl Identity {
-    /// That of the library or program which this is compiled into.
+    /// The identity of the library or program that this is compiled into.
     pub(super) const OWN: Self = Self {
         magic: MAGIC,
         text: padded(FACTS.as_bytes()),
@@ -33,7 +33,7 @@ impl Identity {
         text.trim_end_matches('\0').to_owned()
     }
 
-    /// What differs between a library and this program, for whoever has to build it again.
+    /// Checks that the library is of the same build as this program.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ pub(super) fn find(mut file: impl Read) -> io::Result<Vec<Identity>> {
             let Some(text) = text.and_then(|text| text.first_chunk::<TEXT>()) else {
                 continue;
             };
-            // This module's own constant, which every library has, is followed by other things.
+            // The constant of this module, which every library contains, is followed by something else.
             if text.starts_with(b"crate ") {
                 let (magic, text) = (MAGIC, *text);
                 found.push(Identity { magic, text });
@@ -109,8 +109,8 @@ pub(super) fn find(mut file: impl Read) -> io::Result<Vec<Identity>> {
         if read == 0 {
             return Ok(found);
         }
-        // One that begins at the end of this piece goes on in the next; one that was found whole
-        // is not seen again.
+        // An identity that begins at the end of this piece continues in the next one. One that was
+        // found is not found again.
         let keep = window.len().min(WHOLE - 1);
         window.drain(..window.len() - keep);
     }

@@ -1,14 +1,13 @@
-//! Plugins in dynamic libraries: the one file with `unsafe` in it.
+//! Plugins in dynamic libraries: the only file with `unsafe` code.
 //!
-//! A library brings its own copy of this crate, which works on the session of the program that
-//! loads it. docs/ARCHITECTURE.md, "What crosses the library boundary", says what makes that
-//! sound; the checks are here.
+//! A library has its own copy of this crate, which works on the session of the program that loads
+//! it. docs/ARCHITECTURE.md, "What crosses the library boundary", explains why that is sound; the
+//! checks are here.
 
 #![allow(unsafe_code, reason = "loading a library is unsafe, whatever it holds")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::any::TypeId;
-use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -19,12 +18,17 @@ use libloading::Library;
 use log::{Log, Metadata, Record};
 
 use super::Plugin;
+use super::crates;
 use super::identity::{self, Identity};
+use super::path::open_trusted;
 use crate::error::caught;
 use crate::handle::Session;
 
 /// The exported name that is looked up in a library.
 const SYMBOL: &[u8] = b"ftrack_api_plugin\0";
+
+/// The versions of the crates under this one, in this build.
+const CRATES: &str = env!("FTRACK_API_CRATES");
 
 /// What a plugin library exports; made by [`export_plugin!`](crate::export_plugin).
 #[repr(C)]
@@ -35,10 +39,12 @@ pub struct Descriptor {
     build: extern "C" fn() -> u64,
     start: unsafe extern "C" fn(*const Host) -> Started,
     make: fn() -> anyhow::Result<Box<dyn Plugin>>,
+    /// The versions of the crates under this one.
+    crates: &'static str,
 }
 
 impl Descriptor {
-    /// For the macro, which gives it the expression of the plugin.
+    /// For the macro.
     #[doc(hidden)]
     pub const fn new(make: fn() -> anyhow::Result<Box<dyn Plugin>>) -> Self {
         Self {
@@ -46,6 +52,7 @@ impl Descriptor {
             build,
             start,
             make,
+            crates: CRATES,
         }
     }
 }
@@ -137,27 +144,28 @@ macro_rules! export_plugin {
     };
 }
 
-/// Makes the plugin of a library, if the library fits this program. The library is never unloaded:
-/// callbacks, errors and thread-local values of it may live as long as the process.
+/// Makes the plugin of the library at `path`, found below `root`, if it is of the same build as this
+/// program. The library is never unloaded: callbacks, errors and thread-local values of it may live as
+/// long as the process.
 ///
 /// # Errors
 ///
 /// Why it cannot be used.
-pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
-    // A bare name would be looked for in the system's folders.
+pub(super) fn load(root: &Path, path: &Path) -> Result<Box<dyn Plugin>, String> {
+    // A bare name would be looked up in the system's folders.
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    let file = File::open(&path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let file = open_trusted(root, &path)?;
     let identities = identity::find(file).map_err(|error| format!("it cannot be read: {error}"))?;
     if identities.is_empty() {
-        return Err("it is no plugin library: nothing in it comes from `export_plugin!`".into());
+        return Err("it is not a plugin library: it has nothing from `export_plugin!`".into());
     }
     for identity in identities {
         identity.check()?;
     }
-    // SAFETY: Loading runs the library's initialisers. It was built with this compiler, of this
-    // very crate and by `export_plugin!`, in which nothing runs before `start`; what else its
-    // author links in, and that the file is not exchanged meanwhile, is the trust that whoever
-    // can write the file has been given.
+    // SAFETY: Loading runs the library's initialisers. It was built with this compiler, from this
+    // source, by `export_plugin!`, in which nothing runs before `start`. What else its author links
+    // in, and that the file is not replaced meanwhile, is in the hands of those who may write the
+    // file, and they are trusted.
     let library = unsafe { Library::new(&path) };
     let library = library.map_err(|error| format!("it cannot be loaded: {error}"))?;
     let library = ManuallyDrop::new(library);
@@ -169,29 +177,28 @@ pub(super) fn load(path: &Path) -> Result<Box<dyn Plugin>, String> {
     let descriptor: &'static Descriptor = unsafe { &**symbol };
     descriptor.identity.check()?;
     if (descriptor.build)() != build() {
-        return Err(
-            "the crates under ftrack-api differ, in version or features; build it again together \
-             with this program, by one `cargo build --workspace`"
-                .into(),
-        );
+        // The identity says that both are of one compiler and source, so this field has one layout.
+        return Err(crates::difference(descriptor.crates, CRATES));
     }
     // SAFETY: `HOST_TABLE` has the type that a library of this very build expects, and lives for
     // ever.
     match unsafe { (descriptor.start)(&raw const HOST_TABLE) } {
         Started::Yes => {}
         Started::Allocated => {
-            return Err("its initialisers allocate memory before the program knows of it".into());
+            return Err(
+                "its initialisers allocate memory before it has the allocator of this program"
+                    .into(),
+            );
         }
         Started::Taken => {
-            return Err("another copy of ftrack-api in this process has loaded it already".into());
+            return Err("another copy of ftrack-api in this process has already loaded it".into());
         }
     }
     (descriptor.make)().map_err(|error| format!("it cannot be started: {error:#}"))
 }
 
-/// The same for two copies of this crate that were compiled of the same sources, of the same
-/// dependencies with the same features, with the same options: Cargo puts all that into the
-/// hashes by which the compiler tells crates, and so types, apart.
+/// Equal for two copies of this crate if source, options, dependencies and their features are equal:
+/// Cargo puts all that into the hashes by which the compiler distinguishes crates, and so types.
 extern "C" fn build() -> u64 {
     struct Fold(u64);
     impl Hasher for Fold {
@@ -212,7 +219,7 @@ extern "C" fn build() -> u64 {
     fold.finish()
 }
 
-/// What a library takes from the program that loads it.
+/// What a library uses of the program that loads it.
 #[repr(C)]
 pub(super) struct Host {
     alloc: unsafe fn(Layout) -> *mut u8,
@@ -229,7 +236,7 @@ static HOST_TABLE: Host = Host {
     realloc: std::alloc::realloc,
     dealloc: std::alloc::dealloc,
     enabled: |metadata| metadata.level() <= log::max_level() && log::logger().enabled(metadata),
-    // A logger that panics must not do so into the library.
+    // A panic of the logger must not reach the library.
     log: |record| {
         let _ = caught(|| {
             log::logger().log(record);
@@ -249,11 +256,11 @@ enum Started {
     Yes,
     /// Memory of this library's own allocator is in use.
     Allocated,
-    /// Another program half has it.
+    /// Another host in this process has it.
     Taken,
 }
 
-/// The first function of a library that is called.
+/// The first function of a library that the host calls.
 ///
 /// # Safety
 ///
@@ -270,7 +277,7 @@ unsafe extern "C" fn start(host: *const Host) -> Started {
     );
     match set {
         Ok(_) => {
-            // What this copy logs goes to the program's logger. Nobody has set one before.
+            // This copy logs to the program's logger. No other was set before.
             if log::set_logger(&HostLogger).is_ok() {
                 log::set_max_level(log::LevelFilter::Trace);
             }

@@ -1,8 +1,9 @@
-//! Plugins: what extends a session without touching the code that opens it.
+//! Plugins: extensions of sessions, independent of the code that opens them.
 //!
 #![doc = include_str!(concat!(env!("OUT_DIR"), "/plugins.md"))]
 
 mod arguments;
+mod crates;
 mod declaration;
 mod executable;
 mod identity;
@@ -32,18 +33,18 @@ pub use registrar::Registrar;
 #[doc(hidden)]
 pub type Contained = anyhow::Result<Box<dyn Plugin>>;
 
-/// The topic of the event that asks for the locations to be configured.
+/// The topic of the event at which locations are configured.
 pub(crate) const CONFIGURE_LOCATION: &str = "ftrack.api.session.configure-location";
-/// The topic of the event that says that a session is open.
+/// The topic of the event that reports an open session.
 pub(crate) const READY: &str = "ftrack.api.session.ready";
-/// The topic of the event that says that a session has forgotten everything.
+/// The topic of the event that reports a reset.
 pub(crate) const RESET: &str = "ftrack.api.session.reset";
-/// The topic of the event that asks for changes to one entity type.
+/// The topic of the event at which an entity type can be changed.
 const CONSTRUCT_ENTITY_TYPE: &str = "ftrack.api.session.construct-entity-type";
 /// The topic of the event that asks for the type of a file.
 pub(crate) const FILE_TYPE: &str = "ftrack.api.session.get-file-type-from-string";
 
-/// What extends sessions: it says which events it wants, and what else.
+/// An extension of sessions, which subscribes to events and registers other things.
 ///
 /// Give it to [`SessionBuilder::plugin`](crate::SessionBuilder::plugin), or export it from a
 /// dynamic library with [`export_plugin!`](crate::export_plugin).
@@ -78,31 +79,31 @@ pub(crate) const FILE_TYPE: &str = "ftrack.api.session.get-file-type-from-string
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Plugin: Send + Sync + 'static {
-    /// The name: in logs, and unique in a session. Put the studio's in front.
+    /// The name, which is unique in a session and appears in logs. Begin it with the studio's name.
     fn name(&self) -> &str;
 
-    /// The version, as text.
+    /// The version.
     fn version(&self) -> &str;
 
-    /// Says what the plugin wants, once for each session.
+    /// Registers what the plugin does; called once for each session.
     ///
     /// # Errors
     ///
-    /// Any; it is logged with the plugin's name, and nothing of the plugin takes effect. The
-    /// session opens without it.
+    /// - Any error: it is logged with the plugin's name, nothing of the plugin takes effect, and the
+    ///   session opens without it.
     fn register(&self, registrar: &mut Registrar, arguments: &Arguments) -> anyhow::Result<()>;
 }
 
-/// What a session was told about plugins.
+/// The plugin settings of a session.
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) plugins: Vec<Box<dyn Plugin>>,
-    /// What stands in for the environment.
+    /// Instead of those in the environment.
     pub(crate) paths: Option<Vec<PathBuf>>,
     pub(crate) arguments: Map<String, Value>,
 }
 
-/// What plugins see of a session that is being opened.
+/// The parts of a session that is being opened which plugins use.
 pub(crate) struct Host<'a> {
     pub(crate) hub: &'a EventHub,
     pub(crate) session: WeakSession,
@@ -110,7 +111,7 @@ pub(crate) struct Host<'a> {
     pub(crate) api_user: &'a str,
 }
 
-/// The plugins of a session, and what they want of its schema.
+/// The plugins of a session, and their changes to its schema.
 pub(crate) struct Plugins {
     pub(crate) found: Vec<PluginInfo>,
     changes: Vec<(String, Option<String>, registrar::Change)>,
@@ -137,7 +138,7 @@ impl Plugins {
         for found in path::discover(paths) {
             match (found.problem, found.origin) {
                 (Some(problem), origin) => this.refuse(origin, problem),
-                (None, PluginOrigin::Library(path)) => match library::load(&path) {
+                (None, PluginOrigin::Library(path)) => match library::load(&found.root, &path) {
                     Ok(plugin) => {
                         let origin = PluginOrigin::Library(path);
                         this.one(origin, plugin.as_ref(), arguments, &mut known, host);
@@ -146,7 +147,7 @@ impl Plugins {
                 },
                 (None, origin) => {
                     known.may_be_unseen = true;
-                    this.executable(origin, arguments, host);
+                    this.executable(&found.root, origin, arguments, host);
                 }
             }
         }
@@ -154,7 +155,7 @@ impl Plugins {
         this
     }
 
-    /// Registers one plugin; what it does before it fails is undone.
+    /// Registers one plugin. If it fails, nothing of it takes effect.
     fn one(
         &mut self,
         origin: PluginOrigin,
@@ -166,7 +167,9 @@ impl Plugins {
         let named = caught(|| Ok((plugin.name().to_owned(), plugin.version().to_owned())));
         let (name, version) = match named {
             Ok(named) => named,
-            Err(error) => return self.refuse(origin, format!("it has no name: {error:#}")),
+            Err(error) => {
+                return self.refuse(origin, format!("its name cannot be read: {error:#}"));
+            }
         };
         let info = PluginInfo {
             name,
@@ -197,17 +200,18 @@ impl Plugins {
             self.changes
                 .extend(changes.map(|(on, change)| (info.name.clone(), on, change)));
         }
-        self.settle(info, subscribed);
+        self.finish(info, subscribed);
     }
 
     fn executable(
         &mut self,
+        root: &Path,
         origin: PluginOrigin,
         arguments: &Map<String, Value>,
         host: &Host<'_>,
     ) {
         let path = origin.path().expect("an executable is a file").to_owned();
-        let executable = match executable::Executable::new(&path, arguments, host) {
+        let executable = match executable::Executable::new(root, &path, arguments, host) {
             Ok(executable) => executable,
             Err(problem) => return self.refuse(origin, problem),
         };
@@ -219,7 +223,7 @@ impl Plugins {
         };
         if let Some(info) = self.unless_known(info) {
             let subscribed = all_or_none(host.hub, executable.subscribe(host.hub));
-            self.settle(info, subscribed);
+            self.finish(info, subscribed);
         }
     }
 
@@ -255,7 +259,7 @@ impl Plugins {
         });
     }
 
-    fn settle(&mut self, info: PluginInfo, registered: anyhow::Result<()>) {
+    fn finish(&mut self, info: PluginInfo, registered: anyhow::Result<()>) {
         let state = match registered {
             Ok(()) => PluginState::Loaded,
             Err(error) => PluginState::Failed(format!("{error:#}")),
@@ -282,7 +286,9 @@ impl Plugins {
         for (plugin, name, _) in &changes {
             let unknown = name.as_ref().filter(|name| schema.find(name).is_none());
             if let Some(name) = unknown {
-                log::warn!("plugin {plugin} changes the entity type {name:?}, which there is not");
+                log::warn!(
+                    "plugin {plugin} changes the entity type {name:?}, which does not exist"
+                );
             }
         }
         for place in 0..schema.entity_types().len() {
@@ -292,7 +298,7 @@ impl Plugins {
                     continue;
                 }
                 if let Err(error) = change(&mut one) {
-                    log::warn!("plugin {plugin} fails to change {}: {error:#}", one.name());
+                    log::warn!("plugin {plugin} failed to change {}: {error:#}", one.name());
                 }
             }
             if is_heard {
@@ -300,7 +306,9 @@ impl Plugins {
                 for answer in hub.publish_synchronous(event) {
                     if let Err(error) = one.apply(answer) {
                         let name = one.name();
-                        log::warn!("an answer to {CONSTRUCT_ENTITY_TYPE} of {name}: {error}");
+                        log::warn!(
+                            "ignored a reply to {CONSTRUCT_ENTITY_TYPE} for {name}: {error}"
+                        );
                     }
                 }
             }
@@ -308,11 +316,11 @@ impl Plugins {
     }
 }
 
-/// Which arguments some plugin has asked for.
+/// The arguments that some plugin has read.
 #[derive(Default)]
 struct Known {
     names: std::collections::BTreeSet<String>,
-    /// Executables get all and do not say what they use.
+    /// Executables get all arguments; which ones they use is not known.
     may_be_unseen: bool,
 }
 
@@ -326,12 +334,12 @@ impl Known {
             return;
         }
         for name in arguments.keys().filter(|name| !self.names.contains(*name)) {
-            log::warn!("no plugin knows the plugin argument {name:?}");
+            log::warn!("no plugin uses the plugin argument {name:?}");
         }
     }
 }
 
-/// Makes all subscriptions, or after an error none.
+/// Makes all subscriptions, or none if one fails.
 fn all_or_none(
     hub: &EventHub,
     subscriptions: impl Iterator<Item = Result<SubscriberId>>,
@@ -342,7 +350,7 @@ fn all_or_none(
             Ok(id) => made.push(id),
             Err(error) => {
                 for id in made {
-                    // It was made a moment ago.
+                    // It exists: it was made above.
                     let _ = hub.unsubscribe(&id);
                 }
                 return Err(error.into());

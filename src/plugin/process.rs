@@ -1,11 +1,11 @@
 //! A process that is talked to in lines, with a time limit for each exchange.
 //!
-//! On Unix its standard input and output are one socket, which knows time limits: no thread is
-//! needed. Elsewhere a pipe has none, so a thread called `ftrack-plugin` reads and writes for as
-//! long as the process runs; it is the only one beside the event hub's.
+//! On Unix its standard input and output are one socket, which supports time limits, so no thread is
+//! needed. Elsewhere pipes have no time limits, so a thread called `ftrack-plugin` reads and writes
+//! for as long as the process runs; it is the only one beside the event hub's.
 
 use std::io;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 #[cfg(unix)]
@@ -13,24 +13,30 @@ use socket::Lines;
 #[cfg(not(unix))]
 use threads::Lines;
 
-/// The longest line that is sent or read.
-pub(super) const LONGEST: usize = 16 * 1024 * 1024;
+/// The maximum length of a line.
+pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long a process has to end by itself once its input has ended.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a process may take to end by itself once its input has ended.
+const EXIT_WAIT: Duration = Duration::from_millis(300);
 
-/// Ends the process when it is dropped.
+/// A child process. When it is dropped, it is ended, with the processes that it has started.
 pub(super) struct Process {
     /// `None` while it is dropped: its input ends before it is waited for.
     lines: Option<Lines>,
     child: Child,
+    /// Once its id may belong to another process.
+    is_reaped: bool,
 }
 
 impl Process {
     pub(super) fn start(mut command: Command) -> io::Result<Self> {
+        tree::prepare(&mut command);
         let (lines, child) = Lines::start(&mut command)?;
-        let lines = Some(lines);
-        Ok(Self { lines, child })
+        Ok(Self {
+            lines: Some(lines),
+            child,
+            is_reaped: false,
+        })
     }
 
     /// Sends a line.
@@ -49,26 +55,32 @@ impl Process {
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// How it ended, if it ends soon.
-    pub(super) fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.child.try_wait() {
-                Ok(None) if Instant::now() < deadline => {
-                    // The standard library waits for a child for ever or not at all, and a pidfd
-                    // or a handler of SIGCHLD would not work elsewhere or be the program's own.
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                Ok(status) => return status,
-                Err(_) => return None,
+    /// Its exit status if it ends within [`EXIT_WAIT`]. The processes that it has started are ended
+    /// then.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + EXIT_WAIT;
+        while !self.is_reaped && !tree::has_exited(&mut self.child) {
+            if Instant::now() >= deadline {
+                return None;
             }
+            // The standard library waits for a child without a time limit or not at all; a pidfd is
+            // not portable, and a handler of SIGCHLD would interfere with the program's own.
+            std::thread::sleep(Duration::from_millis(2));
         }
+        self.reap()
     }
 
-    /// Ends it at once.
+    /// Ends it at once, with the processes that it has started.
     pub(super) fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+        self.reap();
+    }
+
+    fn reap(&mut self) -> Option<ExitStatus> {
+        if !self.is_reaped {
+            tree::kill(&mut self.child);
+            self.is_reaped = true;
+        }
+        self.child.wait().ok()
     }
 }
 
@@ -77,12 +89,62 @@ impl Drop for Process {
         self.lines = None;
         if self.ended().is_none() {
             self.kill();
-            let _ = self.child.wait();
         }
     }
 }
 
-/// How much is left until `deadline`.
+/// A process and those that it has started: a process group. A process that leaves the group, as
+/// `setsid` does, is not part of it.
+#[cfg(unix)]
+mod tree {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command};
+
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+    pub(super) fn prepare(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// It is not reaped: its id still names the group.
+    pub(super) fn has_exited(child: &mut Child) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(Pid::from_child(child)), options);
+        !matches!(status, Ok(None))
+    }
+
+    /// For a child that was not reaped.
+    pub(super) fn kill(child: &mut Child) {
+        // It fails if all of them have ended.
+        let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+        let _ = child.kill();
+    }
+}
+
+/// Windows ends a process with those that it has started only while it runs itself.
+#[cfg(not(unix))]
+mod tree {
+    use std::process::{Child, Command, Stdio};
+
+    pub(super) fn prepare(_: &mut Command) {}
+
+    pub(super) fn has_exited(child: &mut Child) -> bool {
+        !matches!(child.try_wait(), Ok(None))
+    }
+
+    pub(super) fn kill(child: &mut Child) {
+        if !has_exited(child) {
+            let mut command = Command::new("taskkill");
+            command.args(["/T", "/F", "/PID", &child.id().to_string()]);
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+            let _ = command.stderr(Stdio::null()).status();
+        }
+        // It fails if it has ended.
+        let _ = child.kill();
+    }
+}
+
+/// The time until `deadline`.
 fn left(deadline: Instant) -> io::Result<Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
@@ -91,19 +153,19 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 }
 
 fn too_long() -> io::Error {
-    let megabytes = LONGEST >> 20;
+    let megabytes = MAX_LINE_BYTES >> 20;
     io::Error::new(
         io::ErrorKind::InvalidData,
         format!("a line of more than {megabytes} MiB"),
     )
 }
 
-/// A whole line at the front of what was read, taken out.
+/// Takes a whole line from the front of the bytes that were read.
 fn take_line(read: &mut Vec<u8>, searched: &mut usize) -> io::Result<Option<Vec<u8>>> {
     let end = memchr::memchr(b'\n', &read[*searched..]).map(|end| *searched + end);
     *searched = read.len();
     let Some(end) = end else {
-        return if read.len() > LONGEST {
+        return if read.len() > MAX_LINE_BYTES {
             Err(too_long())
         } else {
             Ok(None)
@@ -147,7 +209,7 @@ mod socket {
                 .stdin(Stdio::from(input))
                 .stdout(Stdio::from(OwnedFd::from(theirs)));
             let child = command.spawn();
-            // The command keeps its ends open; the process's must be the only ones.
+            // The command keeps its ends open otherwise.
             command.stdin(Stdio::null()).stdout(Stdio::null());
             let lines = Self {
                 stream,
@@ -190,8 +252,7 @@ mod socket {
         }
     }
 
-    /// macOS refuses time limits for a socket whose other end is closed, which nobody waits for: what
-    /// it sent before can be read.
+    /// macOS refuses time limits for a socket whose other end is closed. Such a socket never blocks.
     fn tolerant(set: io::Result<()>) -> io::Result<()> {
         match set {
             Err(error)
@@ -203,7 +264,7 @@ mod socket {
         }
     }
 
-    /// The loop looks at the time itself.
+    /// The loop checks the time itself.
     fn passes(error: &io::Error) -> bool {
         matches!(
             error.kind(),
@@ -212,7 +273,7 @@ mod socket {
     }
 }
 
-/// Compiled for tests everywhere, so that it is tried where there is no Windows.
+/// Compiled for tests everywhere, so that it is tested without Windows.
 #[cfg(any(not(unix), test))]
 mod threads {
     use std::io::{self, Read, Write};
@@ -405,6 +466,43 @@ mod tests {
         several_lines_in_one_piece::<threads::Lines>();
         a_line_without_end::<socket::Lines>();
         a_line_without_end::<threads::Lines>();
+    }
+
+    /// Whether there is a process with this id.
+    fn exists(id: &str) -> bool {
+        let check = format!("kill -0 {id} && ! grep -q '^State:.Z' /proc/{id}/status");
+        let checked = Command::new("sh").args(["-c", &check]).output();
+        checked.unwrap().status.success()
+    }
+
+    #[test]
+    fn no_descendant_outlives_the_owner() {
+        // What ends by itself, what does not end, and what is too slow: each leaves a process behind.
+        for (script, is_killed) in [
+            ("sleep 1000 & echo $!; read -r x", false),
+            ("sleep 1000 & echo $!; exit 3", false),
+            (
+                "trap '' TERM; sleep 1000 & echo $!; while :; do sleep 1; done",
+                false,
+            ),
+            ("sleep 1000 & echo $!; sleep 1000", true),
+        ] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let mut process = Process::start(command).unwrap();
+            let id = process.receive(Instant::now() + Duration::from_secs(20));
+            let id = String::from_utf8(id.unwrap()).unwrap();
+            assert!(exists(&id), "{script}");
+            if is_killed {
+                process.kill();
+            }
+            drop(process);
+            let end = Instant::now() + Duration::from_secs(20);
+            while exists(&id) {
+                assert!(Instant::now() < end, "{script}: {id} still runs");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a plugin asks for while it registers.
+//! What a plugin registers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::handle::{Session, WeakSession};
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
 use crate::schema::EntityTypeChanges;
 
-/// What is called for an event, with the session.
+/// The handler of an event.
 type Callback = Arc<dyn Fn(&Session, &Event) -> anyhow::Result<Option<Value>> + Send + Sync>;
 
-/// What changes an entity type.
+/// A change to an entity type.
 pub(super) type Change =
     Box<dyn Fn(&mut EntityTypeChanges<'_>) -> anyhow::Result<()> + Send + Sync>;
 
-/// Collects what a plugin wants. It takes effect when [`Plugin::register`](super::Plugin::register)
-/// has returned without an error, and not at all otherwise.
+/// Collects what a plugin registers. It takes effect when
+/// [`Plugin::register`](super::Plugin::register) returns without an error, and not at all otherwise.
 ///
-/// The session is not open yet at that time. Callbacks get it when they are called; until it is
-/// open they are not.
+/// The session is not open yet at that time. Callbacks get it when they are called, which is after it
+/// was opened.
 pub struct Registrar {
     session: WeakSession,
     api_user: String,
@@ -58,13 +58,13 @@ impl Registrar {
         }
     }
 
-    /// The session that is being opened, for callbacks that are not given it, such as those of an
-    /// [`Action`]. It cannot be had before it is open, and does not stay open for this.
+    /// A weak handle of the session that is being opened, for code that does not get the session. It
+    /// cannot be upgraded before the session is open, and does not keep it open.
     pub fn session(&self) -> WeakSession {
         self.session.clone()
     }
 
-    /// The user as whom the session acts.
+    /// The name of the user that the session belongs to.
     pub fn api_user(&self) -> &str {
         &self.api_user
     }
@@ -149,7 +149,7 @@ impl Registrar {
         debug_assert!(subscribed.is_ok(), "our own topics can be written");
     }
 
-    /// Says of which type a file is, for the paths that it answers; see
+    /// Determines the type of files: the callback returns the type for a path, or `None`; see
     /// [`Session::file_type_from_string`]. It is the event
     /// `ftrack.api.session.get-file-type-from-string`.
     pub fn file_type(&mut self, callback: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
@@ -216,6 +216,16 @@ impl Registrar {
     }
 }
 
+impl std::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let filters = self.subscriptions.iter().map(|one| one.filter.to_string());
+        f.debug_struct("Registrar")
+            .field("subscriptions", &filters.collect::<Vec<_>>())
+            .field("changes", &self.changes.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Subscription {
     /// Subscribes; errors of the callback carry the plugin's name.
     pub(super) fn subscribe(
@@ -228,7 +238,7 @@ impl Subscription {
         hub.subscribe_with(self.filter, self.options, move |event| {
             let Some(session) = session.upgrade() else {
                 log::debug!(
-                    "plugin {plugin}: no session yet, or any more, for {}",
+                    "plugin {plugin}: ignored {}, because the session is not open",
                     event.topic()
                 );
                 return Ok(None);

@@ -6,9 +6,19 @@ use std::time::Duration;
 
 fn main() {
     let how = std::env::args().nth(1);
-    for (number, _) in std::io::stdin().lines().enumerate() {
+    for (count, event) in std::io::stdin().lines().enumerate() {
+        let event = event.expect("lines are text");
+        let event: serde_json::Value = serde_json::from_str(&event).expect("events are JSON");
+        let number = &event["number"];
         match how.as_deref() {
-            Some("count") => println!("{{\"answer\": {number}}}"),
+            Some("count") => println!("{{\"number\": {number}, \"answer\": {count}}}"),
+            Some("twice") => {
+                for _ in 0..2 {
+                    println!("{{\"number\": {number}, \"answer\": {count}}}");
+                }
+            }
+            Some("anonymous") => println!("{{\"answer\": {count}}}"),
+            Some("ahead") => println!("{{\"number\": 7000, \"answer\": {count}}}"),
             Some("exit") => std::process::exit(3),
             Some("babble") => println!("hello"),
             _ => std::thread::sleep(Duration::from_secs(100)),
