@@ -116,6 +116,8 @@ fn needed(setup: &[&str], code: &str) -> String {
         }
     }
     hidden
+}
+
 /// The crates under this one, from the `Cargo.lock` of the workspace that is built; empty if the
 /// target folder is not inside it.
 fn crates_below() -> String {

@@ -225,10 +225,10 @@ fn arguments_reach_whoever_knows_them() {
         .unwrap();
     assert_eq!(ask(&session, "mount", json!({})), ["/mnt"]);
     assert_eq!(ask(&session, "quality", json!({})), [3]);
-    assert!(refusal(&session.plugins()[2]).contains("arguments do not fit"));
+    assert!(refusal(&session.plugins()[2]).contains("invalid plugin arguments"));
     let unknown = logged("test.reads")
         .into_iter()
-        .filter(|(_, text)| text.contains("not for it"));
+        .filter(|(_, text)| text.contains("does not use the argument"));
     assert_eq!(unknown.count(), 2);
 }
 
@@ -295,7 +295,7 @@ fn entity_types_are_changed_for_one_session() {
     assert!(
         logged("test.types")
             .iter()
-            .any(|(_, text)| text.contains("fails to change Shot"))
+            .any(|(_, text)| text.contains("failed to change Shot"))
     );
     // The next session knows nothing of it.
     let other = open(&server);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn stands_in_a_comment() {
+    fn a_declaration_is_read_from_a_comment() {
         let text = "#!/bin/sh\n# ftrack-plugin: {\"name\": \"a\", \"subscribe\": [\"topic=x\"]}\n";
         let found = of(text).unwrap();
         assert_eq!((found.name.as_str(), found.priority), ("a", 100));
@@ -134,13 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn lies_beside_the_file_and_counts_more() {
+    fn a_file_beside_the_plugin_takes_precedence() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ftrack-plugin");
-        fs::write(&path, [0xff, 0, 1]).unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let path = root.join("a.ftrack-plugin");
+        std::fs::write(&path, [0xff, 0, 1]).unwrap();
         let json = r#"{"name": "b", "subscribe": ["topic=x"], "run": ["python3"], "timeout": 0.5}"#;
-        fs::write(folder.path().join("a.ftrack-plugin.json"), json).unwrap();
-        let found = Declaration::of(&path).unwrap();
+        std::fs::write(folder.path().join("a.ftrack-plugin.json"), json).unwrap();
+        let found = Declaration::of(&root, &path).unwrap();
         assert_eq!(
             (found.name.as_str(), found.run),
             ("b", vec!["python3".to_owned()])
@@ -148,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_mistake() {
         for (text, expected) in [
-            ("echo hello", "declares nothing"),
+            ("echo hello", "has no declaration"),
             ("# ftrack-plugin: hello", "cannot be read"),
             (
                 r#"# ftrack-plugin: {"name": "a"}"#,

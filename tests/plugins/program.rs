@@ -6,8 +6,9 @@ use std::time::Duration;
 
 fn main() {
     let how = std::env::args().nth(1);
-    for (count, event) in std::io::stdin().lines().enumerate() {
-        let event = event.expect("lines are text");
+    // The session may close while a reply is unread: input ends with an error then.
+    let events = std::io::stdin().lines().map_while(Result::ok);
+    for (count, event) in events.enumerate() {
         let event: serde_json::Value = serde_json::from_str(&event).expect("events are JSON");
         let number = &event["number"];
         match how.as_deref() {

@@ -1,4 +1,4 @@
-//! Staying fresh: what `ftrack.update` events name is fetched again.
+//! Following updates: entities that `ftrack.update` events name are invalidated.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::schema::{Attribute, AttributeKind, EntityType, Schema, TypeId};
 use crate::value::{EntityKey, Value};
 use crate::wire::{EntityDelta, root_type};
 
-/// How long the server may take to confirm the subscription.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for the confirmation of the subscription.
+const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Follows the server's updates, until it is dropped. Made by [`Session::follow_updates`].
-#[must_use = "the session stops to follow when this is dropped"]
+/// Follows the updates of the server until it is dropped. Made by [`Session::follow_updates`].
+#[must_use = "the session stops following when this is dropped; bind it: `let _following = …`"]
 #[derive(Debug)]
 pub struct FollowUpdates {
     hub: EventHub,
@@ -25,19 +25,18 @@ pub struct FollowUpdates {
 }
 
 impl Session {
-    /// Marks what changes on the server as stale in every cache of the session, so that the next
-    /// read fetches it; what is deleted leaves. It does so while the returned value lives.
+    /// Invalidates entities that change on the server, in every cache of the session, so that the next
+    /// read fetches them; deleted entities are removed. This lasts until the returned value is dropped.
     ///
-    /// The event hub must be connected for it, and the events are taken in by its
-    /// [`wait`](crate::EventHub::wait), [`poll`](crate::EventHub::poll) or
-    /// [`next`](crate::EventHub::next), on the thread that calls these. What was set here and is
-    /// not committed stays. Of what this session itself commits only that is stale which the
-    /// server has changed beyond it.
+    /// The event hub must be connected. Events are handled in its [`wait`](crate::EventHub::wait),
+    /// [`poll`](crate::EventHub::poll) or [`next`](crate::EventHub::next), on the thread that calls
+    /// them. Uncommitted local values stay. Of this session's own commits, only those values are
+    /// invalidated that the server has changed beyond them.
     ///
-    /// What was known before this is called is as old as it is. What changes while the hub is not
-    /// connected is not told afterwards: when it connects again, everything in memory is stale,
-    /// and what lies in the cache below counts only if it was put there later. So it is when
-    /// nobody took in events for so long that the hub had to drop some.
+    /// Values that were loaded before this call may already be stale. Changes are not reported while the
+    /// hub is disconnected: when it connects again, everything in memory is invalidated, and entries of
+    /// the backing cache count only if they are written later. The same holds if events were not handled
+    /// for so long that the hub had to drop some.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -62,8 +61,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the hub is connected and the server does not confirm the subscription: as for
-    /// [`EventHub::subscribe_with`](crate::EventHub::subscribe_with).
+    /// - Those of [`EventHub::subscribe_with`](crate::EventHub::subscribe_with) if the hub is connected
+    ///   and the server does not confirm the subscription.
     pub fn follow_updates(&self) -> Result<FollowUpdates> {
         let hub = self.event_hub();
         let connected = hub.is_connected();
@@ -76,22 +75,22 @@ impl Session {
             subscribers: Vec::new(),
         };
         for topic in [DISCONNECTED, CONNECTED, UPDATE] {
-            // First of all, so that other handlers of the event read what is fresh.
+            // Before other handlers of the event, so that they read new values.
             let mut options = SubscribeOptions::new().priority(i32::MIN);
             if topic == UPDATE && connected {
-                options = options.acknowledged(PATIENCE);
+                options = options.acknowledged(CONFIRMATION_TIMEOUT);
             }
-            // The hub belongs to the session, so a handle in it would keep both alive.
+            // The session owns the hub, so a handle in it would keep both alive.
             let shared = Arc::downgrade(&self.shared);
             let gaps = gaps.clone();
             let id =
                 hub.subscribe_with(format!("topic={topic}").as_str(), options, move |event| {
                     if let Some(shared) = shared.upgrade() {
                         if gaps.is_after_one(event.topic(), shared.event_hub.counts().dropped) {
-                            shared.take_in_gap();
+                            shared.invalidate_after_gap();
                         }
                         if event.topic() == UPDATE {
-                            shared.take_in_update(event)?;
+                            shared.handle_update(event)?;
                         }
                     }
                     Ok(None)
@@ -106,16 +105,16 @@ const UPDATE: &str = "ftrack.update";
 const CONNECTED: &str = "ftrack.meta.connected";
 const DISCONNECTED: &str = "ftrack.meta.disconnected";
 
-/// Where events may be missing.
+/// Detects that events were missed.
 struct Gaps {
     is_cut_off: AtomicBool,
-    /// How many events the hub had dropped when it was last looked at.
+    /// How many events the hub had dropped at the last check.
     dropped: AtomicU64,
 }
 
 impl Gaps {
-    /// Whether something may have been missed before an event with this topic, when the hub has
-    /// dropped so many.
+    /// Whether events may have been missed before an event with this topic, given how many the hub has
+    /// dropped.
     fn is_after_one(&self, topic: &str, dropped: u64) -> bool {
         if topic == DISCONNECTED {
             self.is_cut_off.store(true, Ordering::Relaxed);
@@ -128,31 +127,31 @@ impl Gaps {
 impl Drop for FollowUpdates {
     fn drop(&mut self) {
         for id in &self.subscribers {
-            // Somebody may have unsubscribed it already.
+            // It may have been unsubscribed by hand.
             let _ = self.hub.unsubscribe(id);
         }
     }
 }
 
 impl Shared {
-    fn take_in_update(&self, event: &Event) -> Result<()> {
+    fn handle_update(&self, event: &Event) -> Result<()> {
         let update = event.update(self.schema.as_ref())?;
         let is_own = self.event_hub.is_own(event);
         for changed in &update.entities {
-            // What the schema does not have is not cached.
+            // Unknown types are not cached.
             let Some(entity_type) = self.schema.find(&changed.entity_type) else {
                 continue;
             };
             let key = key_of(entity_type, &changed.id);
             if !(is_own && self.is_known(entity_type, &key, changed)) {
-                self.take_in(entity_type, &key, changed);
+                self.invalidate_changed(entity_type, &key, changed);
             }
         }
         Ok(())
     }
 
-    /// Whether the session knows of a change already, as it does of its own, but not of what the
-    /// server does in their wake.
+    /// Whether the session has the new values already. It has those that it committed, but not those
+    /// that the server derived from them.
     fn is_known(&self, entity_type: &EntityType, key: &EntityKey, changed: &ChangedEntity) -> bool {
         let store = self.store.lock();
         let Some(place) = store.find_key(key) else {
@@ -161,7 +160,7 @@ impl Shared {
         match changed.action {
             UpdateAction::Add => true,
             UpdateAction::Update | UpdateAction::Move => changed.changes.iter().all(|change| {
-                // An attribute that the schema does not have is a custom one, with a row of its own.
+                // An unknown attribute is a custom one, which has a row of its own.
                 let Ok(attribute) = entity_type.attribute(&change.attribute) else {
                     return true;
                 };
@@ -170,14 +169,19 @@ impl Shared {
                 let mut known = names.into_iter().flatten();
                 known.any(|name| {
                     let value = store.remote(place, name);
-                    value.is_some_and(|value| says(&value, &change.new))
+                    value.is_some_and(|value| is_same(&value, &change.new))
                 })
             }),
             UpdateAction::Remove | UpdateAction::Other(_) => false,
         }
     }
 
-    fn take_in(&self, entity_type: &EntityType, key: &EntityKey, changed: &ChangedEntity) {
+    fn invalidate_changed(
+        &self,
+        entity_type: &EntityType,
+        key: &EntityKey,
+        changed: &ChangedEntity,
+    ) {
         let schema = &self.schema;
         let owners = owners_of(schema, entity_type, changed);
         let mut store = self.store.lock();
@@ -202,8 +206,8 @@ impl Shared {
         self.write_to_cache(&owners.collect::<Vec<_>>());
     }
 
-    /// Nothing is told of what happened while there was no connection.
-    fn take_in_gap(&self) {
+    /// Invalidates everything, because changes may not have been reported.
+    fn invalidate_after_gap(&self) {
         self.store.lock().invalidate_all();
         if let Some(backing) = self.backing.get() {
             backing.invalidate_all();
@@ -213,7 +217,7 @@ impl Shared {
 
 /// Whether an event gives this value. Where that cannot be told, it counts as another one, which
 /// costs a request.
-fn says(value: &Value, event: &Value) -> bool {
+fn is_same(value: &Value, event: &Value) -> bool {
     match (value, event) {
         (Value::Reference(key), Value::Text(id)) => key.parts().eq([id.as_str()]),
         (Value::Integer(known), Value::Number(given)) => *known as f64 == *given,
@@ -222,7 +226,7 @@ fn says(value: &Value, event: &Value) -> bool {
     }
 }
 
-/// The key that an event names; the values of keys with several stand with commas between.
+/// The key in an event; the values of a composite key are separated by commas.
 fn key_of(entity_type: &EntityType, id: &str) -> EntityKey {
     match entity_type.primary_key().len() {
         1 => EntityKey::new(entity_type.name(), id),
@@ -230,9 +234,9 @@ fn key_of(entity_type: &EntityType, id: &str) -> EntityKey {
     }
 }
 
-/// Whose collections may have gained or lost the entity: everything that its changed keys and its
-/// place below others refer to, of every type that has such a collection. Events do not say of
-/// which type an id is.
+/// The owners of collections that may have gained or lost the entity: everything that its changed keys
+/// and its parent refer to, as every type that has such a collection. Events do not contain the type of
+/// an id.
 fn owners_of(schema: &Schema, member: &EntityType, changed: &ChangedEntity) -> Vec<EntityKey> {
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     for change in &changed.changes {
@@ -251,7 +255,7 @@ fn owners_of(schema: &Schema, member: &EntityType, changed: &ChangedEntity) -> V
             .find(|parent| parent.id != changed.id);
         ids.extend(parent.map(|parent| parent.id.as_str()));
     }
-    let families = families_with(schema, member);
+    let families = root_types_with(schema, member);
     let owners = ids.iter().flat_map(|id| {
         let families = families.iter();
         families.map(move |family| EntityKey::new(schema.by_id(*family).name(), id))
@@ -259,8 +263,8 @@ fn owners_of(schema: &Schema, member: &EntityType, changed: &ChangedEntity) -> V
     owners.collect()
 }
 
-/// The families of the types that have a collection in which the entity may be.
-fn families_with(schema: &Schema, member: &EntityType) -> BTreeSet<TypeId> {
+/// The root types of types with a collection that may contain the entity.
+fn root_types_with(schema: &Schema, member: &EntityType) -> BTreeSet<TypeId> {
     let holds = |entity_type: &&EntityType| {
         let mut attributes = entity_type.attributes().iter();
         attributes.any(|attribute| match attribute.kind() {
@@ -281,13 +285,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn something_may_be_missed_after_a_loss_and_among_dropped_events() {
+    fn events_may_be_missed_after_a_disconnection_and_when_some_were_dropped() {
         let gaps = Gaps {
             is_cut_off: AtomicBool::new(false),
             dropped: AtomicU64::new(3),
         };
         let steps = [
-            // The connection that was there from the beginning.
+            // The first connection.
             (CONNECTED, 3, false),
             (UPDATE, 3, false),
             (DISCONNECTED, 3, false),

@@ -1,11 +1,11 @@
-//! What a session costs, and how to keep it from costing more.
+//! Counters of a session, and budgets of requests.
 
 use crate::api::{RequestBudget, Statistics};
 use crate::error::Result;
 use crate::handle::Session;
 
 impl Session {
-    /// What this session has asked of the server so far.
+    /// Counters of this session's requests so far.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
