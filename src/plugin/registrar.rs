@@ -216,16 +216,6 @@ impl Registrar {
     }
 }
 
-impl std::fmt::Debug for Registrar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let filters = self.subscriptions.iter().map(|one| one.filter.to_string());
-        f.debug_struct("Registrar")
-            .field("subscriptions", &filters.collect::<Vec<_>>())
-            .field("changes", &self.changes.len())
-            .finish_non_exhaustive()
-    }
-}
-
 impl Subscription {
     /// Subscribes; errors of the callback carry the plugin's name.
     pub(super) fn subscribe(
