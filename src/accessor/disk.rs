@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::part::store;
+use super::part::{io_error, store};
 use super::{Accessor, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
@@ -194,33 +194,9 @@ impl Accessor for DiskAccessor {
     }
 }
 
-pub(super) fn already_exists(path: &Path) -> Error {
-    let path = path.display();
-    Error::new(
-        ErrorKind::Duplicate,
-        format!("{path} exists already and is not replaced; remove it first"),
-    )
-}
-
 fn invalid(resource_identifier: &str, why: &str) -> Error {
     let message = format!("the resource identifier {resource_identifier:?} is invalid: {why}");
     Error::new(ErrorKind::Validation, message)
-}
-
-/// Converts an error of the operating system about `path`.
-pub(super) fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| {
-        let kind = match error.kind() {
-            io::ErrorKind::NotFound => ErrorKind::NotFound,
-            io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-            io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory
-            | io::ErrorKind::InvalidInput => ErrorKind::Validation,
-            _ => ErrorKind::Io,
-        };
-        let message = format!("cannot {doing} {}: {error}", path.display());
-        Error::new(kind, message).with_source(error)
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use same_file::Handle;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::Content;
-use super::disk::{already_exists, io_error};
 use super::work::may_resume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{open_regular, open_regular_with};
@@ -294,4 +293,28 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+fn already_exists(path: &Path) -> Error {
+    let path = path.display();
+    Error::new(
+        ErrorKind::Duplicate,
+        format!("{path} exists already and is not replaced; remove it first"),
+    )
+}
+
+/// Converts an error of the operating system about `path`.
+pub(super) fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput => ErrorKind::Validation,
+            _ => ErrorKind::Io,
+        };
+        let message = format!("cannot {doing} {}: {error}", path.display());
+        Error::new(kind, message).with_source(error)
+    }
 }

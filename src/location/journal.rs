@@ -53,7 +53,7 @@ impl Journal {
         match open(&folder, &path) {
             Ok(found) => found,
             Err(error) => {
-                log::warn!(
+                log::info!(
                     "cannot write {}: {error}; the transfer cannot be resumed",
                     path.display()
                 );
