@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let frames = folder.path().join(format!("f.%04d.exr [0-{}]", FRAMES - 1));
     let movie = folder.path().join("movie.mov");
-    fs::write(&movie, bytes(MOVIE_BYTES, 0))?;
+    let mut file = fs::File::create(&movie)?;
+    for part in 0..MOVIE_BYTES >> 20 {
+        file.write_all(&bytes(1 << 20, part))?;
+    }
     println!("{FRAMES} frames of {FRAME_BYTES} bytes, and {MOVIE_BYTES} bytes in parts");
     println!("| connections | frames, s | back, s | movie, s | peak memory, MB |");
     for connections in [1, 2, 4, 8] {

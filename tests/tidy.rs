@@ -329,7 +329,7 @@ fn dependencies_build_with_the_oldest_compiler() {
 const RINGS: &[(&str, &[&str])] = &[
     (
         "`Shared` owns what a session is made of, and those parts get handles to the session",
-        &["handle", "location", "plugin", "session"],
+        &["handle", "location", "plugin", "session", "structure"],
     ),
     ("not opened yet", &["api"]),
     ("not opened yet", &["entity"]),
