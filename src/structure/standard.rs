@@ -132,7 +132,7 @@ impl StandardStructure {
         let project = named(project, "id").ok_or_else(detached)?;
         let project = version
             .session()
-            .entity(&EntityKey::new("Project", project))?;
+            .entity(EntityKey::new("Project", project))?;
         let number: i64 = version.get("version")?;
         let mut parts = vec![project.get::<String>("name")?];
         parts.extend(between.iter().filter_map(|item| named(item, "name")));

@@ -48,6 +48,6 @@ impl Session {
     /// As for [`get`](Self::get). Deleting a missing entity is not an error.
     pub fn delete_by_key(&self, entity_type: &str, key: impl IntoKey) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
-        self.delete(&self.entity(&key.into_key(entity_type.name()))?)
+        self.delete(&self.entity(key.into_key(entity_type.name()))?)
     }
 }

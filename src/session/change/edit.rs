@@ -128,7 +128,7 @@ impl Session {
         if std::sync::Arc::ptr_eq(&self.shared, &entity.session.shared) {
             return Ok(entity.clone());
         }
-        self.entity(&entity.key())
+        self.entity(entity.key())
     }
 }
 

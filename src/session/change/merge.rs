@@ -65,7 +65,7 @@ impl Session {
         for (key, name, change) in changes {
             change.apply(&self.entity(&key)?, &name)?;
         }
-        self.entity(&entity.key())
+        self.entity(entity.key())
     }
 }
 

@@ -101,7 +101,7 @@ impl Session {
 
     /// The location with this id; does not check whether it exists.
     pub(crate) fn location_by_id(&self, id: &str) -> Result<Location> {
-        self.entity(&EntityKey::new("Location", id))?.as_location()
+        self.entity(EntityKey::new("Location", id))?.as_location()
     }
 
     /// Binds the built-in locations and lets subscribers bind others.
