@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use ftrack_api::config::Network;
 use ftrack_api::event::UpdateAction;
 use ftrack_api::{Entity, Event, Session, Value, data};
 use support::{builder, emulator, open};
@@ -121,4 +122,26 @@ fn closing_a_session_closes_its_hub_promptly() {
     // It waits for the hub's thread, and says so if it does so in vain.
     assert_eq!(support::trace::logged("left to itself"), []);
     assert!(!session.event_hub().is_connected());
+}
+
+/// The environment is read again neither for the session nor for its hub.
+#[test]
+fn a_session_with_a_network_of_its_own_ignores_the_proxies_of_the_environment() {
+    const NAME: &str = "a_session_with_a_network_of_its_own_ignores_the_proxies_of_the_environment";
+    if std::env::var_os("EVENTS_TEST_ALONE").is_some() {
+        let server = emulator();
+        let network = Network::new().no_proxy("*");
+        let session = builder(&server).network(network).open().unwrap();
+        session.event_hub().connect().unwrap();
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--nocapture"])
+        .env("EVENTS_TEST_ALONE", "1")
+        .env("http_proxy", "gopher://nowhere")
+        .env("https_proxy", "gopher://nowhere")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
 }

@@ -333,8 +333,6 @@ const RINGS: &[(&str, &[&str])] = &[
     ),
     ("not opened yet", &["api"]),
     ("not opened yet", &["entity"]),
-    ("not opened yet", &["event"]),
-    ("not opened yet", &["hub"]),
     ("not opened yet", &["schema"]),
     ("not opened yet", &["store"]),
 ];
@@ -394,4 +392,28 @@ fn the_picture_of_the_layers_is_true() {
     assert_eq!(groups.concat(), LAYERS);
     assert_eq!(groups[0], PURE);
     assert_eq!(groups[2], KNOT);
+}
+
+/// The compiler suggests `let _ = …` for a guard that is not used, which would drop it at once.
+#[test]
+fn guards_say_how_to_bind_them() {
+    let mut guards = 0;
+    for path in rust_files(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let drops = text.split("\nimpl Drop for ").skip(1);
+        for name in drops.filter_map(|rest| rest.split([' ', '<']).next()) {
+            let Some(before) = text.split(&format!("\npub struct {name}")).next() else {
+                continue;
+            };
+            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+            if before.len() == text.len() || !attributes.contains("#[must_use = ") {
+                continue;
+            }
+            guards += 1;
+            let says_how = attributes.contains("bind it: `let _")
+                && attributes.contains("`let _ = …` would drop it at once");
+            assert!(says_how, "{}: {name}", path.display());
+        }
+    }
+    assert!(guards >= 4, "only {guards} guards were found");
 }

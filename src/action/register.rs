@@ -12,7 +12,7 @@ use crate::hub::{ScopedSubscription, SubscribeOptions};
 
 /// Offers an action until it is dropped; see [`Session::register_action`].
 #[derive(Debug)]
-#[must_use = "bind it: `let _registration = …`; dropped, also by `let _ = …`, it withdraws the action"]
+#[must_use = "bind it: `let _registration = …`; `let _ = …` would drop it at once"]
 pub struct ActionRegistration {
     discover: ScopedSubscription,
     launch: ScopedSubscription,

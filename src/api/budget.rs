@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Limits the requests that a thread sends through a session, until it is dropped; see
 /// [`Session::request_budget`](crate::Session::request_budget).
-#[must_use = "bind it: `let budget = …`; it ends when it is dropped"]
+#[must_use = "bind it: `let _budget = …`; `let _ = …` would drop it at once"]
 pub struct RequestBudget {
     scope: ThreadScope,
     scopes: WithScopes,

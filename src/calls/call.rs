@@ -31,6 +31,8 @@ struct State {
     is_woken: bool,
     /// The connection that it uses.
     connection: Option<Weak<Interrupt>>,
+    /// What else ends its waits.
+    hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Call {
@@ -39,11 +41,23 @@ impl Call {
         let mut state = self.state.lock();
         state.why.get_or_insert(why);
         let connection = state.connection.take();
+        let hooks = std::mem::take(&mut state.hooks);
         drop(state);
         self.interruption.notify_all();
+        hooks.into_iter().for_each(|hook| hook());
         if let Some(connection) = connection.and_then(|connection| connection.upgrade()) {
             connection.shutdown();
         }
+    }
+
+    /// Calls `hook` when it is interrupted; at once if it was.
+    pub(crate) fn on_interrupt(&self, hook: Box<dyn FnOnce() + Send>) {
+        let mut state = self.state.lock();
+        if state.why.is_none() {
+            return state.hooks.push(hook);
+        }
+        drop(state);
+        hook();
     }
 
     /// Why it was interrupted, if it was.

@@ -96,7 +96,7 @@ pub(crate) fn tokens_of(scopes: WithScopes) -> Vec<CancelToken> {
 
 /// Keeps something in force in the thread that made it, until it is dropped: a
 /// [setting](crate::Session::auto_populating) or a [token](CancelToken::enter).
-#[must_use = "bind it: `let _scope = …`; it ends when it is dropped"]
+#[must_use = "bind it: `let _scope = …`; `let _ = …` would drop it at once"]
 pub struct ThreadScope {
     number: u64,
     scopes: WithScopes,

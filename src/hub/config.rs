@@ -40,6 +40,7 @@ pub struct HubConfig {
     pub(super) attempts: Option<u32>,
     pub(super) outgoing_limit: usize,
     pub(super) incoming_limit: usize,
+    pub(super) incoming_bytes: usize,
 }
 
 /// How the server is reached.
@@ -51,6 +52,8 @@ enum ReachedBy {
     Session(Dialer),
 }
 
+/// The most bytes of events that wait to be handled, by default.
+const INCOMING_BYTES: usize = 64 * 1024 * 1024;
 /// The most bytes of unacknowledged events.
 pub(super) const MAX_OUTGOING_BYTES: usize = 64 * 1024 * 1024;
 /// The most bytes of one published event; servers close the connection at 100 MB.
@@ -58,7 +61,7 @@ pub(super) const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
 impl HubConfig {
     /// A configuration with the proxy and the certificates of the environment (see [`Network`]),
-    /// 30 seconds to connect, and queues of 65,536 events in each direction. A server URL without
+    /// 30 seconds to connect, and queues of 65,536 events and 64 MiB in each direction. A server URL without
     /// a scheme is taken as https.
     pub fn new(
         server_url: impl Into<String>,
@@ -78,6 +81,7 @@ impl HubConfig {
             attempts: None,
             outgoing_limit: 65_536,
             incoming_limit: 65_536,
+            incoming_bytes: INCOMING_BYTES,
         }
     }
 
@@ -150,10 +154,17 @@ impl HubConfig {
         self
     }
 
-    /// Sets how many events may wait to be handled, at least one; beyond that the oldest are
-    /// dropped.
+    /// Sets how many events may wait to be handled, 65,536 by default and at least one; beyond that
+    /// the oldest are dropped.
     pub fn incoming_limit(mut self, events: usize) -> Self {
         self.incoming_limit = events.max(1);
+        self
+    }
+
+    /// Sets how many bytes of events, as JSON, may wait to be handled, 64 MiB by default; beyond
+    /// that the oldest are dropped. A single event may be larger: then it waits alone.
+    pub fn incoming_bytes(mut self, bytes: usize) -> Self {
+        self.incoming_bytes = bytes;
         self
     }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::cancel::Cancellation;
 use crate::hub::gate::after;
+use crate::hub::handle::{EventHub, Inner};
 use crate::hub::line::{Command, Remote};
 use crate::hub::status::HubState;
-use crate::hub::{EventHub, Inner, thread};
+use crate::hub::thread;
 use crate::socketio::Settings;
 
 /// How much longer than the time to connect `connect` waits for a thread that ends if it fails:
@@ -36,7 +38,7 @@ impl EventHub {
     ///   fails: nothing goes on in the background.
     /// - `Timeout` if it takes longer than [`connect_timeout`](crate::hub::HubConfig::connect_timeout):
     ///   nothing goes on either, unless the hub was connecting already.
-    /// - `Cancelled` if another thread disconnects meanwhile.
+    /// - `Cancelled` if another thread disconnects meanwhile, or cancels a token of this thread.
     /// - `Closed` if the hub belongs to a session that is closed.
     pub fn connect(&self) -> Result<()> {
         if let Some(remote) = self.inner.line.running() {
@@ -44,7 +46,8 @@ impl EventHub {
         }
         let remote = self.start(false)?;
         let result = self.await_up(&remote, CONNECT_GRACE);
-        if matches!(&result, Err(error) if error.kind() == ErrorKind::Timeout) {
+        let goes_on = [ErrorKind::Timeout, ErrorKind::Cancelled];
+        if matches!(&result, Err(error) if goes_on.contains(&error.kind())) {
             self.disconnect();
         }
         result.map_err(|error| self.or_closed(error))
@@ -147,9 +150,11 @@ impl EventHub {
     /// - `Timeout` if it takes longer: the events stay in the queue.
     /// - `Connection` if the hub is disconnected, or if events were handed back since the last
     ///   call: [`on_undelivered`](Self::on_undelivered) gets them.
+    /// - `Cancelled` if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let shared = &self.inner.shared;
-        let left = shared.gate.wait_empty(after(timeout));
+        let cancellation = self.cancellation_of_gate();
+        let left = shared.gate.wait_empty(after(timeout), &cancellation)?;
         let lost = shared.counters.take_undelivered();
         match left + lost {
             0 => Ok(()),
@@ -185,6 +190,14 @@ impl EventHub {
         })
     }
 
+    /// Ends the waits at the gate too.
+    pub(super) fn cancellation_of_gate(&self) -> Cancellation {
+        let cancellation = Cancellation::of_thread();
+        let shared = Arc::clone(&self.inner.shared);
+        cancellation.notify(move || shared.gate.wake());
+        cancellation
+    }
+
     /// A `Timeout`, which also says why there is no connection.
     pub(super) fn timeout(&self, message: String) -> Error {
         let message = match self.connection_error() {
@@ -201,7 +214,7 @@ impl EventHub {
             return Err(remote.status.why());
         }
         let timeout = self.inner.config.connect_timeout.saturating_add(longer);
-        match receiver.recv_timeout(timeout) {
+        match Cancellation::of_thread().receive(&receiver, after(timeout))? {
             Ok(result) => result,
             Err(RecvTimeoutError::Disconnected) => Err(remote.status.why()),
             Err(RecvTimeoutError::Timeout) => {

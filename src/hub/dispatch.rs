@@ -1,6 +1,5 @@
 //! Waiting for events and calling handlers, on the caller's thread and without locks.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,25 +9,24 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::event::{Event, Subscriber};
+use crate::hub::cancel::Cancellation;
+use crate::hub::handle::{Callback, EventHub, Inner};
 use crate::hub::line::Command;
 use crate::hub::shared::Counters;
 use crate::hub::status::not_connected;
-use crate::hub::{Callback, EventHub, Inner};
-
-/// The callback for replies to an event.
-pub(super) type OnReply = Arc<dyn Fn(&Event) -> anyhow::Result<()> + Send + Sync + 'static>;
 
 impl EventHub {
     /// Waits for events and calls their handlers for this long, or forever with `None`.
     ///
     /// It goes on while a lost connection is replaced, and returns early, without an error, when
     /// the hub is disconnected, be it by a handler or by another thread. Queued events are handled
-    /// first.
+    /// first. The end of the time interrupts neither a handler nor the parsing of a large event.
     ///
     /// # Errors
     ///
     /// - `Connection` if the hub is not connected.
     /// - `Closed` if the hub belongs to a session that is closed.
+    /// - `Cancelled` if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     /// - The error with which the hub gave up, if it did: no events follow.
     ///
     /// ```no_run
@@ -64,8 +62,9 @@ impl EventHub {
         self.inner.report_undelivered();
         // Only what is queued now: handlers may publish more.
         let waiting = self.inner.shared.incoming().len();
-        let events = self.inner.shared.incoming().try_iter().take(waiting);
-        events
+        let texts = self.inner.shared.incoming().try_iter().take(waiting);
+        texts
+            .filter_map(|text| self.inner.shared.read(text))
             .map(|event| drop(self.dispatch(&event, true)))
             .count()
     }
@@ -166,27 +165,34 @@ impl EventHub {
     fn receive(&self, deadline: Option<Instant>, was_running: &mut bool) -> Result<Received> {
         let shared = &self.inner.shared;
         let mut has_read = false;
+        let cancellation = Cancellation::of_thread();
         loop {
+            cancellation.check()?;
             // In this order: a thread that has ended has queued everything before.
             let running = self.inner.line.running();
             *was_running |= running.is_some();
             self.inner.report_undelivered();
-            if let Ok(event) = shared.incoming().try_recv() {
-                return Ok(Received::Event(event));
+            while let Ok(text) = shared.incoming().try_recv() {
+                if let Some(event) = shared.read(text) {
+                    return Ok(Received::Event(event));
+                }
             }
             let Some(remote) = running else {
                 return self.ended(*was_running);
             };
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
             select! {
-                recv(shared.incoming()) -> event => {
-                    return event.map(Received::Event).map_err(|_| not_connected());
+                recv(shared.incoming()) -> text => {
+                    if let Some(event) = text.ok().and_then(|text| shared.read(text)) {
+                        return Ok(Received::Event(event));
+                    }
                 }
                 recv(shared.reports()) -> report => {
                     if let Ok((event, why)) = report {
                         self.inner.report_one(&event, &why);
                     }
                 }
+                recv(cancellation.channel()) -> _ => {}
                 // Its last events may have arrived since.
                 recv(remote.status.ended) -> _ => {}
                 recv(timer) -> _ => {
@@ -288,41 +294,6 @@ enum Received {
     Ended,
     /// The time has passed.
     Late,
-}
-
-/// Callbacks for replies, of a limited number of events.
-#[derive(Default)]
-pub(super) struct Replies {
-    callbacks: HashMap<String, OnReply>,
-    order: VecDeque<String>,
-}
-
-/// The most events whose replies are passed to callbacks.
-const MAX_REPLY_CALLBACKS: usize = 4096;
-
-impl Replies {
-    /// Adds one; returns those that it displaces, to be dropped without a lock.
-    pub(super) fn add(&mut self, id: &str, callback: OnReply) -> Vec<OnReply> {
-        let mut displaced: Vec<_> = self
-            .callbacks
-            .insert(id.to_string(), callback)
-            .into_iter()
-            .collect();
-        self.order.push_back(id.to_string());
-        while self.order.len() > MAX_REPLY_CALLBACKS {
-            let oldest = self.order.pop_front().unwrap_or_default();
-            displaced.extend(self.callbacks.remove(&oldest));
-        }
-        displaced
-    }
-
-    pub(super) fn remove(&mut self, id: &str) -> Option<OnReply> {
-        self.callbacks.remove(id)
-    }
-
-    fn get(&self, id: &str) -> Option<OnReply> {
-        self.callbacks.get(id).cloned()
-    }
 }
 
 fn deadline(timeout: Option<Duration>) -> Option<Instant> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use serde_json::{Map, Value, json};
 
+use crate::config::Redactor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::hub::config::Endpoint;
@@ -17,10 +18,13 @@ use crate::hub::link::Link;
 use crate::hub::poller::Poller;
 use crate::hub::shared::{Counters, Shared};
 use crate::hub::status::{HubState, Status};
-use crate::socketio::{Machine, Outgoing, Output};
+use crate::socketio::{Arrival, Machine, Outgoing, Output};
 
 /// The most commands, and the most packets, taken before the others get their turn.
 const BATCH: usize = 256;
+
+/// The most characters of an error that may quote the server.
+const MAX_ERROR_CHARS: usize = 2000;
 
 /// Everything that the thread owns.
 pub(super) struct Driver {
@@ -36,12 +40,13 @@ pub(super) struct Driver {
     source: Map<String, Value>,
     commands: Receiver<Command>,
     poller: Poller,
+    redactor: Redactor,
     epoch: Instant,
     was_up: bool,
     /// Callers of `connect`.
     waiters: Vec<Sender<Result<()>>>,
     /// Callers that wait for replies, by event.
-    replies: HashMap<String, Sender<Event>>,
+    replies: HashMap<String, Sender<String>>,
     /// Callers that wait for the confirmation of a subscription, by subscriber.
     confirmations: HashMap<String, Sender<Result<(), String>>>,
 }
@@ -53,7 +58,7 @@ impl Driver {
         source: Map<String, Value>,
         commands: Receiver<Command>,
         machine: Machine,
-        poller: Poller,
+        (poller, redactor): (Poller, Redactor),
     ) -> Self {
         Self {
             machine,
@@ -65,6 +70,7 @@ impl Driver {
             source,
             commands,
             poller,
+            redactor,
             epoch: Instant::now(),
             was_up: false,
             waiters: Vec::new(),
@@ -192,7 +198,11 @@ impl Driver {
                 Counters::add(&self.shared.counters.acknowledged);
                 self.shared.gate.leave(event.text.len());
             }
-            Output::Undelivered { event, why } => self.hand_back(&event, why),
+            Output::Undelivered { event, why } => self.hand_back(&event, &why),
+            Output::Unexpected { what, text } => {
+                let excerpt = self.redactor.excerpt(text.as_bytes());
+                log::warn!("event hub: {what}: {excerpt:?}");
+            }
             Output::Subscribed { id, result } => self.subscribed(&id, result),
         }
     }
@@ -238,11 +248,12 @@ impl Driver {
                     self.act_all();
                 }
                 Ok(None) => {
-                    self.is_unread = false;
+                    self.is_unread = link.begin_turn();
                     if link.take_heard() {
                         let now = self.now();
                         self.machine.heard(now);
                     }
+                    return;
                 }
                 Err(error) => self.lost(error),
             }
@@ -322,9 +333,10 @@ impl Driver {
     }
 
     fn down(&mut self, error: &Error, retry_in: Duration) {
-        log::warn!("event hub: {error}; trying again in {retry_in:.1?}");
-        self.announce_loss(&error.to_string());
-        *self.status.trouble.lock() = Some((error.kind(), error.to_string()));
+        let message = self.message_of(error);
+        log::warn!("event hub: {message}; trying again in {retry_in:.1?}");
+        self.announce_loss(&message);
+        *self.status.trouble.lock() = Some((error.kind(), message));
     }
 
     /// Announces that the connection is lost, whatever the reason, if there was one.
@@ -335,21 +347,20 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, event: Event) {
+    fn deliver(&mut self, arrival: Arrival) {
         Counters::add(&self.shared.counters.received);
-        let requested = event
-            .in_reply_to_event()
-            .and_then(|id| self.replies.get(id));
+        let requested = arrival.in_reply_to.and_then(|id| self.replies.get(&id));
         match requested {
             // A reply to a request goes to its caller only.
             Some(replies) => {
-                let _ = replies.send(event);
+                let _ = replies.send(arrival.text);
             }
-            None => self.shared.deliver(event),
+            None => self.shared.deliver(arrival.text),
         }
     }
 
-    fn hand_back(&mut self, outgoing: &Outgoing, why: String) {
+    fn hand_back(&mut self, outgoing: &Outgoing, why: &str) {
+        let why = self.redactor.excerpt(why.as_bytes());
         match serde_json::from_str::<Event>(&outgoing.text) {
             Ok(event) => {
                 // A caller that waits for replies sees its channel end.
@@ -363,12 +374,36 @@ impl Driver {
     }
 
     fn subscribed(&mut self, id: &str, result: Result<(), String>) {
+        let result = result.map_err(|why| self.redactor.excerpt(why.as_bytes()));
         if let Err(why) = &result {
             log::warn!("event hub: the server rejected the subscription of {id}: {why}");
         }
-        if let Some(waiting) = self.confirmations.remove(id) {
-            let _ = waiting.send(result);
+        match (self.confirmations.remove(id), result) {
+            (Some(waiting), result) => {
+                let _ = waiting.send(result);
+            }
+            // Nobody waits: it was restored on a new connection, or not to be confirmed.
+            (None, Err(reason)) => {
+                Counters::add(&self.shared.counters.rejected_subscriptions);
+                let data = json!({"subscriber": id, "reason": reason});
+                self.announce("ftrack.meta.subscription-rejected", data);
+            }
+            (None, Ok(())) => {}
         }
+    }
+
+    /// Removes secrets from what may quote the server.
+    pub(super) fn redacted(&self, error: Error) -> Error {
+        let message = self.message_of(&error);
+        match message == error.to_string() {
+            true => error,
+            false => Error::new(error.kind(), message),
+        }
+    }
+
+    fn message_of(&self, error: &Error) -> String {
+        let redacted = self.redactor.redact(&error.to_string());
+        redacted.chars().take(MAX_ERROR_CHARS).collect()
     }
 
     /// Tells all callers that there is no connection any more. No command follows.
@@ -392,8 +427,7 @@ impl Driver {
 
     /// Queues an event that only this hub sees.
     fn announce(&self, topic: &str, data: Value) {
-        let source = self.source.clone();
-        let event = Event::new(topic).with_data(data).with_source(source);
-        self.shared.deliver(event);
+        let event = Event::new(topic).with_data(data);
+        self.shared.deliver(event.to_json(&self.source));
     }
 }

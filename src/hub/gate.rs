@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::cancel::Cancellation;
 use crate::hub::config::{MAX_EVENT_BYTES, MAX_OUTGOING_BYTES};
 use crate::hub::status::not_connected;
 use crate::lock::{Condvar, Mutex};
@@ -32,7 +33,12 @@ impl Gate {
     }
 
     /// Reserves room for an event; waits for room if there is none.
-    pub(super) fn enter(&self, bytes: usize, timeout: Duration) -> Result<()> {
+    pub(super) fn enter(
+        &self,
+        bytes: usize,
+        timeout: Duration,
+        cancellation: &Cancellation,
+    ) -> Result<()> {
         if bytes > MAX_EVENT_BYTES {
             let message = format!("an event has at most {MAX_EVENT_BYTES} bytes, not {bytes}");
             return Err(Error::new(ErrorKind::Validation, message));
@@ -44,6 +50,7 @@ impl Gate {
             if queued.closings != closings {
                 return Err(not_connected());
             }
+            cancellation.check()?;
             if self.changed.wait_until(&mut queued, deadline) {
                 let message = format!(
                     "the queue is full: {} events wait to be acknowledged by the event server; publish again \
@@ -72,15 +79,31 @@ impl Gate {
     }
 
     /// Waits until the queue is empty; returns how many events are left.
-    pub(super) fn wait_empty(&self, deadline: Instant) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Cancelled`] if it is cancelled.
+    pub(super) fn wait_empty(
+        &self,
+        deadline: Instant,
+        cancellation: &Cancellation,
+    ) -> Result<usize> {
         let mut queued = self.queued.lock();
         let closings = queued.closings;
         while queued.events > 0 && queued.closings == closings {
+            cancellation.check()?;
             if self.changed.wait_until(&mut queued, deadline) {
                 break;
             }
         }
-        queued.events
+        Ok(queued.events)
+    }
+
+    /// Lets those who wait look whether they were cancelled.
+    pub(super) fn wake(&self) {
+        // Under the lock, so that nobody is between looking and waiting.
+        let _queued = self.queued.lock();
+        self.changed.notify_all();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -100,26 +123,34 @@ mod tests {
 
     use super::*;
 
+    fn never() -> Cancellation {
+        Cancellation::of_thread()
+    }
+
     #[test]
     fn the_gate_bounds_and_releases() {
         let gate = Gate::new(2);
-        gate.enter(10, Duration::ZERO).unwrap();
-        gate.enter(10, Duration::ZERO).unwrap();
-        let full = gate.enter(10, Duration::from_millis(5)).unwrap_err();
+        gate.enter(10, Duration::ZERO, &never()).unwrap();
+        gate.enter(10, Duration::ZERO, &never()).unwrap();
+        let full = gate
+            .enter(10, Duration::from_millis(5), &never())
+            .unwrap_err();
         assert_eq!(full.kind(), ErrorKind::Timeout);
         gate.leave(10);
-        gate.enter(10, Duration::ZERO).unwrap();
-        let large = gate.enter(MAX_EVENT_BYTES + 1, Duration::ZERO).unwrap_err();
+        gate.enter(10, Duration::ZERO, &never()).unwrap();
+        let large = gate
+            .enter(MAX_EVENT_BYTES + 1, Duration::ZERO, &never())
+            .unwrap_err();
         assert_eq!(large.kind(), ErrorKind::Validation);
-        assert_eq!(gate.wait_empty(Instant::now()), 2);
+        assert_eq!(gate.wait_empty(Instant::now(), &never()).unwrap(), 2);
     }
 
     #[test]
     fn closing_sends_publishers_away() {
         let gate = Arc::new(Gate::new(1));
-        gate.enter(1, Duration::ZERO).unwrap();
+        gate.enter(1, Duration::ZERO, &never()).unwrap();
         let other = Arc::clone(&gate);
-        let waiting = std::thread::spawn(move || other.enter(1, Duration::from_secs(60)));
+        let waiting = std::thread::spawn(move || other.enter(1, Duration::from_secs(60), &never()));
         while !waiting.is_finished() {
             gate.close();
             std::thread::yield_now();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::error::Result;
-use crate::event::Event;
 use crate::hub::poller::Signals;
 use crate::hub::status::{Status, not_connected};
 use crate::lock::Mutex;
@@ -15,7 +14,7 @@ pub(super) enum Command {
     Publish {
         text: String,
         /// Where replies to this event go, by its id.
-        replies: Option<(String, Sender<Event>)>,
+        replies: Option<(String, Sender<String>)>,
     },
     /// Nobody waits for replies to this event any more.
     Forget {

@@ -20,6 +20,9 @@ use crate::transport::{
 
 /// The most bytes of one packet: a little more than servers accept from clients.
 const MAX_PACKET_BYTES: usize = 100 * 1024 * 1024;
+/// The most bytes that are read before commands get their turn, and before the thread looks whether
+/// a packet grows without end.
+const TURN_BYTES: usize = 1024 * 1024;
 /// The size of one read; `tungstenite` zeroes as much before each.
 const READ_BYTES: usize = 8 * 1024;
 
@@ -85,7 +88,15 @@ impl Link {
 
     /// The next packet that has arrived, if there is one.
     pub(super) fn read(&mut self) -> Result<Option<Utf8Bytes>> {
-        match self.socket.read() {
+        let read = self.socket.read();
+        let stream = self.socket.get_mut();
+        if read.is_ok() {
+            stream.since_packet = 0;
+        } else if stream.since_packet > MAX_PACKET_BYTES {
+            // Of frames that are empty, or nearly so, no packet would ever be too large.
+            return Err(ended("the event server sends a packet without end"));
+        }
+        match read {
             Ok(Message::Text(text)) => Ok(Some(text)),
             Ok(Message::Close(_)) => Err(ended("the event server closed it")),
             // Unexpected frames only show that the server is alive. socket.io 0.9.19 never sends
@@ -101,6 +112,13 @@ impl Link {
         std::mem::take(&mut self.socket.get_mut().has_heard)
     }
 
+    /// Begins another turn of reading; returns whether the last one ended before everything that
+    /// had arrived was read.
+    pub(super) fn begin_turn(&mut self) -> bool {
+        let stream = self.socket.get_mut();
+        std::mem::replace(&mut stream.left, TURN_BYTES) == 0
+    }
+
     /// Sends a close frame, as far as that is possible without waiting.
     pub(super) fn send_close(&mut self) {
         // The connection may be lost already.
@@ -114,17 +132,27 @@ impl Link {
     }
 }
 
-/// The bytes below the frames; notes whether any passed.
+/// The bytes below the frames: bounds what is read in one turn, as `tungstenite` reads frames until
+/// a message is complete, and notes whether any bytes passed.
 struct Monitored {
     stream: Stream,
     has_heard: bool,
     has_sent: bool,
+    /// How much may still be read in this turn.
+    left: usize,
+    /// How much was read since the last packet was complete.
+    since_packet: usize,
 }
 
 impl Read for Monitored {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let count = self.stream.read(buffer)?;
         self.has_heard |= count > 0;
+        self.left = self.left.saturating_sub(count);
+        self.since_packet += count;
         Ok(count)
     }
 }
@@ -169,10 +197,8 @@ impl Opening<'_> {
             body: &[],
             timeout: self.deadline.saturating_duration_since(Instant::now()),
         })?;
-        let location = response
-            .header("location")
-            .map(|target| self.public(target));
-        check_status((response.status, location), 200, "the handshake")?;
+        let location = response.header("location");
+        self.check_status((response.status, location), 200, "the handshake")?;
         let cookies = response
             .headers
             .iter()
@@ -193,12 +219,11 @@ impl Opening<'_> {
             let message = "the response to the handshake is larger than 64 KiB";
             return Err(Error::new(ErrorKind::BadResponse, message));
         }
-        // Before it is cut for a message.
-        let body = self
-            .endpoint
-            .redactor
-            .redact(&String::from_utf8_lossy(&body));
-        let handshake = socketio::parse_handshake(&body)?;
+        let text = String::from_utf8_lossy(&body);
+        let handshake = socketio::parse_handshake(&text).map_err(|error| {
+            let excerpt = self.endpoint.redactor.excerpt(&body);
+            Error::new(error.kind(), format!("{error}: it sent {excerpt:?}"))
+        })?;
         Ok((handshake, cookies))
     }
 
@@ -222,8 +247,8 @@ impl Opening<'_> {
         sent.and_then(|()| connection.flush())
             .map_err(connect_error)?;
         let (head, rest) = read_head(&mut connection)?;
-        let location = head.header("location").map(|target| self.public(target));
-        check_status((head.status, location), 101, "the websocket")?;
+        let location = head.header("location");
+        self.check_status((head.status, location), 101, "the websocket")?;
         if head.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
             let message = "the response is not that of a websocket server; a proxy in between may have sent it";
             return Err(Error::new(ErrorKind::BadResponse, message));
@@ -236,6 +261,8 @@ impl Opening<'_> {
             stream: connection.into_stream().map_err(io_error)?,
             has_heard: true,
             has_sent: false,
+            left: TURN_BYTES,
+            since_packet: 0,
         };
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
@@ -244,48 +271,51 @@ impl Opening<'_> {
         })
     }
 
-    /// The target of a redirect, without secrets; the query of a login page is one.
-    fn public(&self, target: &str) -> String {
-        let target = target.split(['?', '#']).next().unwrap_or_default();
-        self.endpoint.redactor.excerpt(target.as_bytes())
+    /// Fails if the response has another status than the expected one.
+    fn check_status(
+        &self,
+        (status, location): (u16, Option<&str>),
+        expected: u16,
+        what: &str,
+    ) -> Result<()> {
+        let kind = match status {
+            status if status == expected => return Ok(()),
+            401 | 403 | 407 => ErrorKind::Authentication,
+            _ => ErrorKind::Connection,
+        };
+        let mut message = format!("{what} was rejected with status {status}");
+        match status {
+            401 | 403 => message += "; check the API user and the API key",
+            407 => message += "; check the user and the password of the proxy",
+            _ => {}
+        }
+        if let Some(location) = location {
+            // The query of a login page is a secret as well.
+            let location = location.split(['?', '#']).next().unwrap_or_default();
+            let location = self.endpoint.redactor.excerpt(location.as_bytes());
+            message += &format!(", a redirect to {location}; use that server URL");
+        }
+        Err(Error::new(kind, message))
     }
 
     /// The configured headers, and one with all cookies.
     fn headers(&self, cookies: &[String]) -> Vec<(String, String)> {
-        let mut headers = self.endpoint.headers.clone();
-        let own = self
+        let is_cookie = |name: &str| name.eq_ignore_ascii_case("cookie");
+        let (given, mut headers): (Vec<_>, Vec<_>) = self
             .endpoint
-            .cookies
+            .headers
             .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let all: Vec<String> = own.chain(cookies.iter().cloned()).collect();
+            .cloned()
+            .partition(|(name, _)| is_cookie(name));
+        let own = self.endpoint.cookies.iter();
+        let own = own.map(|(name, value)| format!("{name}={value}"));
+        let given = given.into_iter().map(|(_, value)| value);
+        let all: Vec<String> = given.chain(own).chain(cookies.iter().cloned()).collect();
         if !all.is_empty() {
             headers.push(("cookie".to_owned(), all.join("; ")));
         }
         headers
     }
-}
-
-fn check_status(
-    (status, location): (u16, Option<String>),
-    expected: u16,
-    what: &str,
-) -> Result<()> {
-    let kind = match status {
-        status if status == expected => return Ok(()),
-        401 | 403 | 407 => ErrorKind::Authentication,
-        _ => ErrorKind::Connection,
-    };
-    let mut message = format!("{what} was refused with status {status}");
-    match status {
-        401 | 403 => message += "; check the API user and the API key",
-        407 => message += "; check user and password of the proxy",
-        _ => {}
-    }
-    if let Some(location) = location {
-        message += &format!(" and a redirection; use the server URL it leads to: {location}");
-    }
-    Err(Error::new(kind, message))
 }
 
 /// Whatever cannot be written now stays in the websocket's buffer.

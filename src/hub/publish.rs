@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::{Event, Filter};
-use crate::hub::EventHub;
-use crate::hub::dispatch::OnReply;
+use crate::hub::cancel::Cancellation;
 use crate::hub::gate::after;
+use crate::hub::handle::EventHub;
 use crate::hub::line::Command;
+use crate::hub::replies::OnReply;
 use crate::hub::shared::Counters;
 use crate::hub::status::not_connected;
 
@@ -65,6 +66,8 @@ impl EventHub {
     /// - `Connection` if the hub is neither connected nor connecting.
     /// - `Closed` if the hub belongs to a session that is closed.
     /// - `Timeout` if the queue stays full.
+    /// - `Cancelled` if a [`CancelToken`](crate::CancelToken) of this thread is cancelled while the
+    ///   queue is full.
     /// - `Validation` if the event has more than 16 MiB, or its source is not an object.
     /// - `Syntax` if its target is not a valid filter.
     pub fn publish(&self, event: Event) -> Result<String> {
@@ -120,6 +123,8 @@ impl EventHub {
     /// - As for [`publish`](Self::publish).
     /// - `Timeout` if no reply arrives in time.
     /// - `Connection` if the event is not delivered, or the hub is disconnected.
+    /// - `BadResponse` if the reply is not an event.
+    /// - `Cancelled` if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     ///
     /// ```no_run
     /// # use ftrack_api::{Event, EventHub, hub::HubConfig};
@@ -132,16 +137,17 @@ impl EventHub {
     pub fn request(&self, event: Event, timeout: Duration) -> Result<Event> {
         let pending = self.ask(event)?;
         let topic = pending.event.topic();
-        pending.next(after(timeout)).map_err(|error| match error {
-            RecvTimeoutError::Timeout => {
-                self.timeout(format!("nobody replied to {topic} within {timeout:?}"))
+        match pending.next(after(timeout))? {
+            Ok(reply) => Ok(reply),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(self.timeout(format!("nobody replied to {topic} within {timeout:?}")))
             }
-            RecvTimeoutError::Disconnected => {
+            Err(RecvTimeoutError::Disconnected) => {
                 let message =
                     format!("event {topic} was not delivered, or the hub was disconnected");
-                Error::new(ErrorKind::Connection, message)
+                Err(Error::new(ErrorKind::Connection, message))
             }
-        })
+        }
     }
 
     /// Publishes an event and collects the replies that arrive within this time.
@@ -153,8 +159,11 @@ impl EventHub {
     pub fn request_all(&self, event: Event, timeout: Duration) -> Result<Vec<Event>> {
         let deadline = after(timeout);
         let pending = self.ask(event)?;
-        let next = || pending.next(deadline).ok();
-        Ok(std::iter::from_fn(next).collect())
+        let mut replies = Vec::new();
+        while let Ok(reply) = pending.next(deadline)? {
+            replies.push(reply);
+        }
+        Ok(replies)
     }
 
     fn ask(&self, event: Event) -> Result<Pending<'_>> {
@@ -169,7 +178,7 @@ impl EventHub {
     }
 
     /// Queues an event for the server.
-    fn transmit(&self, event: &Event, replies: Option<Sender<Event>>) -> Result<()> {
+    fn transmit(&self, event: &Event, replies: Option<Sender<String>>) -> Result<()> {
         let sent = self.queue(event, replies);
         sent.map_err(|error| {
             let error = match error.kind() {
@@ -180,7 +189,7 @@ impl EventHub {
         })
     }
 
-    fn queue(&self, event: &Event, replies: Option<Sender<Event>>) -> Result<()> {
+    fn queue(&self, event: &Event, replies: Option<Sender<String>>) -> Result<()> {
         let (shared, line) = (&self.inner.shared, &self.inner.line);
         line.running().ok_or_else(not_connected)?;
         check_target(event)?;
@@ -188,9 +197,11 @@ impl EventHub {
         let text = event.to_json(&self.inner.source);
         let bytes = text.len();
         let replies = replies.map(|replies| (event.id().to_string(), replies));
-        shared
-            .gate
-            .enter(bytes, self.inner.config.publish_timeout)?;
+        let (timeout, cancellation) = (
+            self.inner.config.publish_timeout,
+            self.cancellation_of_gate(),
+        );
+        shared.gate.enter(bytes, timeout, &cancellation)?;
         let sent = line.command(Command::Publish { text, replies });
         match &sent {
             Ok(()) => {
@@ -216,12 +227,20 @@ fn check_target(event: &Event) -> Result<()> {
 struct Pending<'a> {
     hub: &'a EventHub,
     event: Event,
-    replies: Receiver<Event>,
+    replies: Receiver<String>,
 }
 
 impl Pending<'_> {
-    fn next(&self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
-        self.replies.recv_deadline(deadline)
+    fn next(&self, deadline: Instant) -> Result<Result<Event, RecvTimeoutError>> {
+        let received = Cancellation::of_thread().receive(&self.replies, deadline)?;
+        received
+            .map(|text| {
+                serde_json::from_str(&text).map_err(|error| {
+                    let message = format!("the reply to {} is invalid", self.event.topic());
+                    Error::new(ErrorKind::BadResponse, message).with_source(error)
+                })
+            })
+            .map_or_else(|error| Ok(Err(error)), |event| event.map(Ok))
     }
 }
 

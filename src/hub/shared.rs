@@ -1,10 +1,11 @@
 //! What the handles and the thread share: queues and counters.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::event::Event;
+use crate::hub::config::HubConfig;
 use crate::hub::gate::Gate;
 
 /// The work of a hub since it was created.
@@ -27,6 +28,9 @@ pub struct HubCounts {
     pub failed_handlers: u64,
     /// Connections opened after the first.
     pub reconnects: u64,
+    /// Subscriptions that the server rejected while nobody waited for its confirmation, such as
+    /// those that are restored on a new connection.
+    pub rejected_subscriptions: u64,
 }
 
 /// An event that was not delivered, and why.
@@ -36,39 +40,63 @@ pub(super) type Report = (Event, String);
 pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) counters: Counters,
+    /// Events that wait to be handled, as JSON: parsed they may take a hundred times the memory.
     /// Not a bounded channel: that would allocate all its slots at once, and most sessions never
     /// connect.
-    incoming: (Sender<Event>, Receiver<Event>),
-    incoming_limit: usize,
+    incoming: (Sender<String>, Receiver<String>),
+    /// The bytes of the texts in it.
+    incoming_bytes: AtomicUsize,
+    max_incoming: usize,
+    max_incoming_bytes: usize,
     reports: (Sender<Report>, Receiver<Report>),
 }
 
 impl Shared {
-    pub(super) fn new(outgoing: usize, incoming: usize) -> Self {
+    pub(super) fn new(config: &HubConfig) -> Self {
         Self {
-            gate: Gate::new(outgoing),
+            gate: Gate::new(config.outgoing_limit),
             counters: Counters::default(),
             incoming: crossbeam_channel::unbounded(),
-            incoming_limit: incoming,
+            incoming_bytes: AtomicUsize::new(0),
+            max_incoming: config.incoming_limit,
+            max_incoming_bytes: config.incoming_bytes,
             reports: crossbeam_channel::unbounded(),
         }
     }
 
-    /// Queues an event for the handlers. If the queue is full the oldest is dropped: to a program
+    /// Queues an event for the handlers. If the queue is full the oldest are dropped: to a program
     /// that is late, new events matter more.
-    pub(super) fn deliver(&self, event: Event) {
+    pub(super) fn deliver(&self, text: String) {
         let (sender, receiver) = &self.incoming;
-        while receiver.len() >= self.incoming_limit && receiver.try_recv().is_ok() {
+        let mut bytes = self.incoming_bytes.fetch_add(text.len(), Ordering::Relaxed) + text.len();
+        while receiver.len() >= self.max_incoming || bytes > self.max_incoming_bytes {
+            // An event that is larger than all room is delivered alone.
+            let Ok(oldest) = receiver.try_recv() else {
+                break;
+            };
+            bytes = self
+                .incoming_bytes
+                .fetch_sub(oldest.len(), Ordering::Relaxed)
+                - oldest.len();
             if Counters::add(&self.counters.dropped) == 0 {
                 log::warn!("event hub: events are not handled in time; the oldest are dropped");
             }
         }
         // The receiver lives as long as the sender.
-        let _ = sender.send(event);
+        let _ = sender.send(text);
     }
 
-    pub(super) fn incoming(&self) -> &Receiver<Event> {
+    /// The events that wait to be handled; [`read`](Self::read) what is received.
+    pub(super) fn incoming(&self) -> &Receiver<String> {
         &self.incoming.1
+    }
+
+    /// The event in a text that was received from the queue. One that cannot be read is logged.
+    pub(super) fn read(&self, text: String) -> Option<Event> {
+        self.incoming_bytes.fetch_sub(text.len(), Ordering::Relaxed);
+        serde_json::from_str(&text)
+            .map_err(|error| log::warn!("event hub: ignored an invalid event: {error}"))
+            .ok()
     }
 
     /// Hands back an event that was not delivered.
@@ -96,6 +124,7 @@ pub(super) struct Counters {
     pub(super) dropped: AtomicU64,
     pub(super) failed_handlers: AtomicU64,
     pub(super) reconnects: AtomicU64,
+    pub(super) rejected_subscriptions: AtomicU64,
 }
 
 impl Counters {
@@ -122,6 +151,7 @@ impl Counters {
             dropped: get(&self.dropped),
             failed_handlers: get(&self.failed_handlers),
             reconnects: get(&self.reconnects),
+            rejected_subscriptions: get(&self.rejected_subscriptions),
         }
     }
 }
@@ -130,18 +160,41 @@ impl Counters {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_full_inbox_drops_the_oldest() {
-        let shared = Shared::new(1, 2);
-        for id in ["a", "b", "c"] {
-            shared.deliver(Event::new("t").with_id(id));
+    /// What is left of the queue, and how many events were dropped.
+    fn queue(config: &HubConfig, texts: &[&str]) -> (Vec<String>, u64) {
+        let shared = Shared::new(config);
+        for text in texts {
+            shared.deliver((*text).to_string());
         }
-        let ids: Vec<String> = shared
-            .incoming()
-            .try_iter()
-            .map(|event| event.id().into())
-            .collect();
-        assert_eq!(ids, ["b", "c"]);
-        assert_eq!(shared.counters.read().dropped, 1);
+        let left: Vec<String> = shared.incoming().try_iter().collect();
+        for text in &left {
+            shared.read(text.clone());
+        }
+        assert_eq!(shared.incoming_bytes.load(Ordering::Relaxed), 0);
+        (left, shared.counters.read().dropped)
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_oldest() {
+        let config = || HubConfig::new("http://h", "u", "k");
+        let two = config().incoming_limit(2);
+        let left = |texts: &[&str]| -> Vec<String> {
+            texts.iter().map(|text| (*text).to_string()).collect()
+        };
+        assert_eq!(queue(&two, &["a", "b", "c"]), (left(&["b", "c"]), 1));
+        let bytes = config().incoming_bytes(10);
+        assert_eq!(
+            queue(&bytes, &["aaaa", "bbbb", "cc", "dddd"]),
+            (left(&["bbbb", "cc", "dddd"]), 1)
+        );
+        let large = "x".repeat(20);
+        assert_eq!(
+            queue(&bytes, &["aaaa", &large]),
+            (left(&[large.as_str()]), 1)
+        );
+        assert_eq!(
+            queue(&bytes, &[large.as_str(), "aaaa"]),
+            (left(&["aaaa"]), 1)
+        );
     }
 }

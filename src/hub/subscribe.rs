@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::{Event, Filter, IntoFilter, Subscriber};
+use crate::hub::cancel::Cancellation;
+use crate::hub::gate::after;
+use crate::hub::handle::{Callback, EventHub};
 use crate::hub::line::Command;
-use crate::hub::{Callback, EventHub};
 
 /// The id of a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,7 +121,7 @@ pub struct SubscriberInfo {
 
 /// Ends a subscription when it is dropped; see [`EventHub::scoped`].
 #[derive(Debug)]
-#[must_use = "bind it: `let _subscription = …`; dropped, also by `let _ = …`, it ends the subscription"]
+#[must_use = "bind it: `let _subscription = …`; `let _ = …` would drop it at once"]
 pub struct ScopedSubscription {
     /// `None` if the subscription is to stay.
     hub: Option<EventHub>,
@@ -187,7 +190,8 @@ impl EventHub {
     /// - `Duplicate` if there is a subscriber with this id.
     /// - `Validation` if the metadata is not an object, or its id not a text.
     /// - If the server was to confirm it: `Permission` if it rejects the subscription, `Timeout`
-    ///   if it does not confirm it in time, `Connection` if the hub is not connected.
+    ///   if it does not confirm it in time, `Connection` if the hub is not connected, `Cancelled` if
+    ///   a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     pub fn subscribe_with(
         &self,
         filter: impl IntoFilter,
@@ -308,20 +312,20 @@ impl EventHub {
             return Ok(());
         };
         sent?;
-        match receiver.recv_timeout(timeout) {
+        match Cancellation::of_thread().receive(&receiver, after(timeout))? {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(Error::new(
                 ErrorKind::Permission,
                 format!("rejected: {why}"),
             )),
-            Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(Error::new(
-                ErrorKind::Timeout,
-                "the server did not confirm it in time",
-            )),
-            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(Error::new(
-                ErrorKind::Connection,
-                "the event hub was disconnected meanwhile",
-            )),
+            Err(RecvTimeoutError::Timeout) => {
+                let message = "the server did not confirm it in time";
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let message = "the event hub was disconnected meanwhile";
+                Err(Error::new(ErrorKind::Connection, message))
+            }
         }
     }
 

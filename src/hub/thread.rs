@@ -52,7 +52,7 @@ pub(super) fn spawn(line: &Arc<Line>, shared: &Arc<Shared>, start: Start) -> Res
         start.source,
         commands,
         machine,
-        poller,
+        (poller, start.endpoint.redactor.clone()),
     );
     let thread = HubThread {
         line: Arc::clone(line),
@@ -102,6 +102,7 @@ impl HubThread {
     /// Leaves nothing undone: late commands are carried out as well.
     fn end(&mut self, error: Option<Error>) {
         self.driver.close();
+        let error = error.map(|error| self.driver.redacted(error));
         if let Some(error) = &error {
             let failure = Some((error.kind(), error.to_string()));
             *self.remote.status.failure.lock() = failure;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::event::Event;
 use crate::socketio::packet::parse_handshake;
 use crate::socketio::{Machine, Output, Settings};
 
@@ -51,7 +52,11 @@ pub fn fuzz_socketio(bytes: &[u8]) {
 fn drain(machine: &mut Machine, now: Duration) {
     for _ in 0..MANY {
         match machine.next_output() {
-            Some(Output::Deliver(event)) => _ = (event.topic(), event.id(), event.source_id()),
+            Some(Output::Deliver(arrival)) => {
+                if let Ok(event) = serde_json::from_str::<Event>(&arrival.text) {
+                    _ = (event.topic(), event.id(), event.source_id());
+                }
+            }
             Some(Output::Down { error, .. } | Output::End(Some(error))) => _ = error.to_string(),
             Some(_) => {}
             None => {

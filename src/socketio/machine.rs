@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::event::Event;
 use crate::socketio::outgoing::{Cause, Outgoing, Queue, Wanted};
+use crate::socketio::packet::Arrival;
 use crate::socketio::seen::Seen;
 use crate::socketio::settings::Settings;
 
@@ -33,14 +33,19 @@ pub(crate) enum Output {
         error: Error,
         retry_in: Duration,
     },
-    Deliver(Event),
+    Deliver(Arrival),
     Duplicate,
     Acknowledged(Outgoing),
     Undelivered {
         event: Outgoing,
         why: String,
     },
-    /// The server's answer to a subscription.
+    /// Something that the server sent is to be logged.
+    Unexpected {
+        what: &'static str,
+        text: String,
+    },
+    /// The server's reply to a subscription.
     Subscribed {
         id: String,
         result: Result<(), String>,

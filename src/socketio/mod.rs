@@ -14,5 +14,5 @@ mod settings;
 
 pub(crate) use machine::{Machine, Output};
 pub(crate) use outgoing::Outgoing;
-pub(crate) use packet::{Handshake, NOTHING, parse_handshake};
+pub(crate) use packet::{Arrival, Handshake, NOTHING, parse_handshake};
 pub(crate) use settings::Settings;

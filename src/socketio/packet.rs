@@ -1,17 +1,17 @@
-//! The packets of socket.io 0.9 and the answer to its handshake, as text.
+//! The packets of socket.io 0.9 and the response to its handshake, as text.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
 
 /// The name under which the server sends and takes events.
 const EVENT_NAME: &str = "ftrack.event";
 
-/// What stands around one event in a packet, here and in what servers send.
+/// What surrounds an event in a packet, in both directions.
 const EVENT_START: &str = r#"{"name":"ftrack.event","args":["#;
 const EVENT_END: &str = "]}";
 
@@ -21,28 +21,28 @@ pub(crate) enum Packet<'a> {
     Disconnect,
     Connect,
     Heartbeat,
-    /// An event, and the number under which the server wants it acknowledged.
+    /// An event, and the number under which the server expects an acknowledgement.
     Event {
         acknowledge: Option<&'a str>,
         data: &'a str,
     },
-    /// The server has got our packet of this number.
+    /// The server has received our packet of this number.
     Ack {
         number: u64,
         data: &'a str,
     },
     Error(&'a str),
-    /// Messages, other namespaces and anything else that ftrack has no use for.
+    /// Messages, other namespaces and anything else that ftrack does not use.
     Other,
 }
 
 impl<'a> Packet<'a> {
-    /// Reads `code:id:endpoint:data`. Data holds colons, so the text is split three times at
-    /// most; codes stand alone when nothing follows.
+    /// Parses `code:id:endpoint:data`. The data contains colons, so the text is split at most three
+    /// times; codes may stand alone.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the text.
+    /// What is wrong with the text.
     pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
         let mut parts = text.splitn(4, ':');
         let code = parts.next().unwrap_or_default();
@@ -68,11 +68,11 @@ impl<'a> Packet<'a> {
                 let (number, data) = data.split_once('+').unwrap_or((data, ""));
                 let number = number
                     .parse()
-                    .map_err(|_| "an acknowledgement without number")?;
+                    .map_err(|_| "ignored an acknowledgement without a number")?;
                 Ok(Self::Ack { number, data })
             }
             "7" => Ok(Self::Error(data)),
-            _ => Err("unknown packet code"),
+            _ => Err("ignored a packet with an unknown code"),
         }
     }
 }
@@ -88,20 +88,50 @@ pub(crate) fn ack_packet(number: &str) -> String {
     format!("6:::{number}")
 }
 
-/// Our answer to a heartbeat, and a heartbeat of our own.
+/// The reply to a heartbeat, and a heartbeat of our own.
 pub(crate) const HEARTBEAT: &str = "2::";
 
-/// A packet that says nothing.
+/// A packet without content.
 pub(crate) const NOTHING: &str = "8::";
 
+/// An event that arrived: what the protocol needs of it, and its JSON, which is parsed when the
+/// event is handled.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Empty if it has none.
+    pub(crate) id: String,
+    pub(crate) in_reply_to: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Arrival {
+    fn read(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            id: Option<String>,
+            /// Without a topic it is not an event.
+            #[serde(borrow, rename = "topic")]
+            _topic: Cow<'a, str>,
+            #[serde(rename = "inReplyToEvent")]
+            in_reply_to: Option<String>,
+        }
+        let head: Head<'_> = serde_json::from_str(text)?;
+        Ok(Self {
+            id: head.id.unwrap_or_default(),
+            in_reply_to: head.in_reply_to,
+            text: text.to_string(),
+        })
+    }
+}
+
 /// The events in an event packet's data; none if it is another kind of event.
-pub(crate) fn read_events(data: &str) -> serde_json::Result<Vec<Event>> {
-    // As servers write it; any other way of writing the same is read below, in two passes.
+pub(crate) fn read_events(data: &str) -> serde_json::Result<Vec<Arrival>> {
+    // The form that servers write; any other form of the same is read below, in two passes.
     let usual = data.strip_prefix(EVENT_START);
     if let Some(event) = usual.and_then(|rest| rest.strip_suffix(EVENT_END))
-        && let Ok(event) = serde_json::from_str(event)
+        && let Ok(arrival) = Arrival::read(event)
     {
-        return Ok(vec![event]);
+        return Ok(vec![arrival]);
     }
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -111,24 +141,30 @@ pub(crate) fn read_events(data: &str) -> serde_json::Result<Vec<Event>> {
     }
     let named: Named<'_> = serde_json::from_str(data)?;
     match named.args {
-        Some(args) if named.name == EVENT_NAME => serde_json::from_str(args.get()),
+        Some(args) if named.name == EVENT_NAME => {
+            let events: Vec<&RawValue> = serde_json::from_str(args.get())?;
+            events
+                .into_iter()
+                .map(|event| Arrival::read(event.get()))
+                .collect()
+        }
         _ => Ok(Vec::new()),
     }
 }
 
-/// What an acknowledgement says: the server's reason if it refused.
+/// The server's reason if an acknowledgement is a rejection.
 ///
-/// Only `"success": false` is a refusal; the plain acknowledgement of socket.io has no data.
+/// Only `"success": false` is one; the plain acknowledgement of socket.io has no data.
 pub(crate) fn read_ack(data: &str) -> Result<(), String> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Acknowledgement {
         success: Option<bool>,
         message: Option<String>,
     }
-    match serde_json::from_str::<[Answer; 1]>(data) {
+    match serde_json::from_str::<[Acknowledgement; 1]>(data) {
         Ok(
             [
-                Answer {
+                Acknowledgement {
                     success: Some(false),
                     message,
                 },
@@ -138,16 +174,16 @@ pub(crate) fn read_ack(data: &str) -> Result<(), String> {
     }
 }
 
-/// What the handshake tells about the connection to come.
+/// The response to a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handshake {
-    /// Stands in the websocket's URL.
+    /// A part of the websocket's URL.
     pub(crate) session_id: String,
-    /// After so long without a word from the server the connection is dead.
+    /// The connection is lost after this long without any data from the server.
     pub(crate) heartbeat_timeout: Option<Duration>,
 }
 
-/// Reads `id:heartbeat:close:transports`, such as `abc:15:60:websocket,xhr-polling`.
+/// Parses `id:heartbeat:close:transports`, such as `abc:15:60:websocket,xhr-polling`.
 pub(crate) fn parse_handshake(body: &str) -> Result<Handshake> {
     let mut parts = body.trim().split(':');
     let session_id = parts.next().unwrap_or_default();
@@ -157,15 +193,14 @@ pub(crate) fn parse_handshake(body: &str) -> Result<Handshake> {
     let (Some(heartbeat), Some(_), Some(transports), true) =
         (parts.next(), parts.next(), parts.next(), readable)
     else {
-        let start: String = body.chars().take(80).collect();
-        let message = format!("the event server answered {start:?} instead of a handshake");
+        let message = "the event server's response is not a handshake";
         return Err(Error::new(ErrorKind::BadResponse, message));
     };
     if !transports
         .split(',')
         .any(|transport| transport.trim() == "websocket")
     {
-        let message = format!("the event server offers {transports:?}, not websocket");
+        let message = "the event server does not offer websockets";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let seconds = heartbeat
@@ -185,6 +220,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Event;
 
     #[test]
     fn packets() {
@@ -233,11 +269,11 @@ mod tests {
                 }),
             ),
             ("7:::1+0", Ok(Packet::Error("1+0"))),
-            ("6:::x", Err("an acknowledgement without number")),
-            ("6", Err("an acknowledgement without number")),
-            ("9::", Err("unknown packet code")),
-            ("", Err("unknown packet code")),
-            ("<html>", Err("unknown packet code")),
+            ("6:::x", Err("ignored an acknowledgement without a number")),
+            ("6", Err("ignored an acknowledgement without a number")),
+            ("9::", Err("ignored a packet with an unknown code")),
+            ("", Err("ignored a packet with an unknown code")),
+            ("<html>", Err("ignored a packet with an unknown code")),
         ] {
             assert_eq!(Packet::parse(text), expected, "{text}");
         }
@@ -289,7 +325,10 @@ mod tests {
     #[test]
     fn events() {
         let one = r#"{"args":[{"topic":"t:1","id":"x"}],"name":"ftrack.event"}"#;
-        assert_eq!(read_events(one).unwrap()[0].topic(), "t:1");
+        let read = read_events(one).unwrap();
+        assert_eq!((read[0].id.as_str(), read.len()), ("x", 1));
+        let event: Event = serde_json::from_str(&read[0].text).unwrap();
+        assert_eq!(event.topic(), "t:1");
         assert!(
             read_events(r#"{"name":"other","args":[5]}"#)
                 .unwrap()
@@ -322,7 +361,9 @@ mod tests {
                     Ok(Packet::Event { acknowledge, data }) => {
                         prop_assert_eq!(acknowledge, Some(number.as_str()));
                         let events = read_events(data).unwrap();
-                        prop_assert_eq!(events[0].topic(), topic);
+                        let read: Event = serde_json::from_str(&events[0].text).unwrap();
+                        prop_assert_eq!(read.topic(), topic);
+                        prop_assert_eq!(events[0].id.as_str(), event.id());
                     }
                     other => prop_assert!(false, "{:?}", other),
                 }

@@ -90,7 +90,8 @@ impl Scenario {
                 Output::Up => "up".into(),
                 Output::Send(packet) => short(&packet),
                 Output::Down { error, .. } => format!("down: {error}"),
-                Output::Deliver(event) => format!("deliver {}", event.id()),
+                Output::Deliver(event) => format!("deliver {}", event.id),
+                Output::Unexpected { .. } => continue,
                 Output::Duplicate => "duplicate".into(),
                 Output::Acknowledged(event) => format!("acked {}", event.text.trim_matches('"')),
                 Output::Undelivered { event, why } => {
@@ -345,7 +346,10 @@ fn an_expired_session_is_refused_and_tried_anew() {
     s.machine
         .opened(s.now, s.now + Duration::from_secs(10), None);
     let log = s.receive("7:::1+0").done();
-    assert_eq!(log[1], "down: the event server refused the connection: 1+0");
+    assert_eq!(
+        log[1],
+        "down: the event server rejected the connection: 1+0"
+    );
     s.pass(1.0).expect(&["open"]);
 }
 
@@ -440,7 +444,7 @@ fn a_refused_event_is_handed_back() {
     let mut s = Scenario::connected();
     s.publish("a").done();
     s.receive("6:::1+[{\"success\":false,\"message\":\"bad\"}]");
-    s.expect(&["undelivered a: the event server refused it: bad"]);
+    s.expect(&["undelivered a: the event server rejected it: bad"]);
 }
 
 #[test]

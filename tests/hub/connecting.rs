@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::hub::{HubConfig, HubState};
@@ -101,7 +100,7 @@ fn connecting_in_the_background_queues_what_is_published() {
         hub.publish(Event::new("t").with_data(number)).unwrap();
     }
     hub.listen("topic=t").unwrap();
-    thread::sleep(SHORT);
+    eventually("an attempt has failed", || hub.connection_error().is_some());
     assert_eq!(hub.state(), HubState::Connecting);
     server.restart();
     for number in 0..100 {
@@ -127,7 +126,7 @@ fn refused_connections_say_why() {
         (
             answer("200 OK", "a:1:2:xhr-polling"),
             ErrorKind::Unsupported,
-            "not websocket",
+            "does not offer websockets",
         ),
         (
             Some(b"\x00\x01\x02".to_vec()),

@@ -238,3 +238,22 @@ fn events_nobody_waits_for_are_bounded() {
     assert!(receiver.counts().dropped >= 90);
     assert_eq!(receiver.poll(), 9);
 }
+
+#[test]
+fn events_nobody_handles_are_bounded_in_bytes() {
+    const LARGE: usize = 10_000;
+    let server = Server::start();
+    let receiver = EventHub::new(config(&server).incoming_bytes(10 * LARGE));
+    receiver.connect().unwrap();
+    listen(&receiver, "topic=t");
+    let sender = hub(&server);
+    for number in 0..100 {
+        let data = json!([number, "x".repeat(LARGE)]);
+        sender.publish(Event::new("t").with_data(data)).unwrap();
+    }
+    eventually("all arrive", || receiver.counts().received == 100);
+    let dropped = receiver.counts().dropped;
+    assert!(dropped >= 91, "{dropped}");
+    let first = receiver.next(LONG).unwrap().unwrap();
+    assert_eq!(first.data()[0], dropped - 1);
+}

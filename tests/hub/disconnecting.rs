@@ -16,33 +16,45 @@ use crate::{LONG, SHORT, config, config_for, disconnects_promptly, hub};
 #[test]
 fn disconnecting_is_prompt_in_every_state() {
     let server = Server::start();
-    let stuck = |config: HubConfig| {
+    let stuck = |config: HubConfig, has_begun: &dyn Fn() -> bool| {
         let hub = EventHub::new(config);
         let connecting = hub.clone();
         let thread = thread::spawn(move || connecting.connect());
-        eventually("it begins", || hub.state() == HubState::Connecting);
-        thread::sleep(Duration::from_millis(100));
+        eventually("it begins", has_begun);
         disconnects_promptly(&hub);
         let error = thread.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     };
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
     let address = silent.local_addr().unwrap();
-    stuck(config_for(&format!("https://{address}")));
+    let accepted = std::cell::RefCell::new(Vec::new());
+    let accepts = || {
+        let connection = silent.accept().ok();
+        let is_there = connection.is_some();
+        accepted.borrow_mut().extend(connection);
+        is_there
+    };
+    stuck(config_for(&format!("https://{address}")), &accepts);
     for scheme in ["http", "https", "socks5"] {
         let network = Network::new().proxy(format!("{scheme}://{address}"));
-        stuck(config(&server).network(network));
+        stuck(config(&server).network(network), &accepts);
     }
-    let connecting = |change: fn(&mut server::Faults)| {
+    let connecting = |change: fn(&mut server::Faults), begun: fn(&Server) -> usize| {
         server.faults(|faults| {
             *faults = server::Faults::default();
             change(faults);
         });
-        stuck(config(&server));
+        let before = begun(&server);
+        stuck(config(&server), &|| begun(&server) > before);
     };
-    connecting(|faults| faults.stall_handshake = true);
-    connecting(|faults| faults.stall_upgrade = true);
-    connecting(|faults| faults.greeting = Some("8::"));
+    let upgrades = |server: &Server| server.requests().1.len();
+    connecting(
+        |faults| faults.stall_handshake = true,
+        |server| server.requests().0.len(),
+    );
+    connecting(|faults| faults.stall_upgrade = true, upgrades);
+    connecting(|faults| faults.greeting = Some("8::"), upgrades);
     // Before the thread has begun.
     let hasty = EventHub::new(config_for(&format!("http://{address}")));
     for _ in 0..20 {
@@ -110,8 +122,11 @@ fn disconnecting_ends_what_others_wait_for() {
             let options = SubscribeOptions::new().acknowledged(forever);
             hub.subscribe_with("topic=t", options, |_| Ok(None))
         });
-        eventually("all is published", || hub.unacknowledged() == 3);
-        thread::sleep(SHORT);
+        eventually("everything is sent", || {
+            let packets = server.packets();
+            let is_ours = |packet: &&String| packet.contains("topic=t\"");
+            hub.unacknowledged() == 3 && packets.iter().filter(is_ours).count() == 1
+        });
         disconnects_promptly(&hub);
         for error in [
             flush.join().unwrap().unwrap_err(),
@@ -177,7 +192,7 @@ fn closing_while_others_publish_and_wait() {
         .collect();
     let waiting = hub.clone();
     let waiter = thread::spawn(move || waiting.wait(None));
-    thread::sleep(SHORT);
+    eventually("the queue is full", || hub.unacknowledged() == 100);
     disconnects_promptly(&hub);
     let start = Instant::now();
     let published: u64 = publishers

@@ -1,6 +1,7 @@
 //! The event hub over real sockets: what it does, and what it survives.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod cancelling;
 mod connecting;
 mod delivery;
 mod disconnecting;

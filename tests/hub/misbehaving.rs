@@ -1,14 +1,16 @@
 //! Servers that misbehave.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ftrack_api::{Event, EventHub};
+use ftrack_api::{ErrorKind, Event, EventHub};
 use serde_json::json;
 
+use crate::server::Faults;
 use crate::server::Server;
 use crate::support::eventually;
-use crate::{LONG, hub, listen};
+use crate::{KEY, LONG, config, disconnects_promptly, hub, listen};
 
 #[test]
 fn garbage_is_survived() {
@@ -129,4 +131,213 @@ fn what_is_on_its_way_meets_no_closed_socket() {
     leaves("garbage", b"garbage", |hub| {
         eventually("another connection", || hub.counts().reconnects > 0);
     });
+}
+
+/// Frames without content that never complete a packet.
+#[test]
+fn a_packet_without_end_holds_nobody_up() {
+    let server = Server::start();
+    server.faults(|faults| faults.heartbeat = Some(300));
+    let hub = hub(&server);
+    listen(&hub, "topic=t");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            server.send_raw(&[0x01, 1, b'5']);
+            let frames = [0x00, 0x00].repeat(32 * 1024);
+            while !is_over.load(Ordering::SeqCst) && server.send_raw(&frames) {}
+        });
+        let start = Instant::now();
+        hub.wait(Duration::from_secs(2)).unwrap();
+        hub.publish(Event::new("t")).unwrap();
+        // The frames would go on for minutes.
+        assert!(start.elapsed() < Duration::from_secs(20));
+        disconnects_promptly(&hub);
+        is_over.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn the_time_to_connect_bounds_the_wait_for_the_server_to_accept() {
+    let server = Server::start();
+    server.faults(|faults| faults.greeting = Some("8::"));
+    let hub = EventHub::new(config(&server).connect_timeout(Duration::from_secs(1)));
+    let start = Instant::now();
+    let error = hub.connect().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    // It was ten seconds, whatever the configuration said.
+    assert!(start.elapsed() < Duration::from_secs(8));
+}
+
+fn response(status: &str, body: &str) -> Option<Vec<u8>> {
+    let length = body.len();
+    let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+    Some(text.into_bytes())
+}
+
+/// What a server may do instead of a handshake and a websocket, and the error that follows;
+/// docs/RELIABILITY.md has the same table.
+#[test]
+fn every_way_to_refuse_a_connection_is_an_error_of_its_kind() {
+    let modes: [(&str, fn(&mut Faults), ErrorKind); 14] = [
+        (
+            "rejects the credentials",
+            |faults| faults.handshake = response("401 Unauthorized", ""),
+            ErrorKind::Authentication,
+        ),
+        (
+            "fails",
+            |faults| faults.handshake = response("503 Busy", ""),
+            ErrorKind::Connection,
+        ),
+        (
+            "redirects",
+            |faults| faults.handshake = response("302 Found\r\nLocation: https://other", ""),
+            ErrorKind::Connection,
+        ),
+        (
+            "sends a page",
+            |faults| faults.handshake = response("200 OK", "<html>"),
+            ErrorKind::BadResponse,
+        ),
+        (
+            "offers no websocket",
+            |faults| faults.handshake = response("200 OK", "a:1:2:xhr-polling"),
+            ErrorKind::Unsupported,
+        ),
+        (
+            "sends a body without end",
+            |faults| {
+                let body = "x".repeat(100_000);
+                let text = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
+                faults.handshake = Some(text.into_bytes());
+            },
+            ErrorKind::BadResponse,
+        ),
+        (
+            "sends no HTTP",
+            |faults| faults.handshake = Some(b"\x00\x01\x02".to_vec()),
+            ErrorKind::Connection,
+        ),
+        (
+            "cuts the body short",
+            |faults| {
+                faults.handshake =
+                    Some(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nshort".to_vec());
+            },
+            ErrorKind::Connection,
+        ),
+        (
+            "does not respond",
+            |faults| faults.stall_handshake = true,
+            ErrorKind::Timeout,
+        ),
+        (
+            "does not upgrade",
+            |faults| faults.upgrade = response("200 OK", "hello"),
+            ErrorKind::Connection,
+        ),
+        (
+            "upgrades another request",
+            |faults| {
+                faults.upgrade =
+                    Some(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: wrong\r\n\r\n".to_vec());
+            },
+            ErrorKind::BadResponse,
+        ),
+        (
+            "does not respond to the upgrade",
+            |faults| faults.stall_upgrade = true,
+            ErrorKind::Timeout,
+        ),
+        (
+            "rejects the websocket",
+            |faults| faults.greeting = Some("7:::1+0"),
+            ErrorKind::Connection,
+        ),
+        (
+            "does not accept the connection",
+            |faults| faults.greeting = Some("8::"),
+            ErrorKind::Timeout,
+        ),
+    ];
+    let server = Server::start();
+    for (mode, change, kind) in modes {
+        server.faults(|faults| {
+            *faults = Faults::default();
+            change(faults);
+        });
+        let hub = EventHub::new(config(&server).connect_timeout(Duration::from_secs(2)));
+        let error = hub.connect().unwrap_err();
+        assert_eq!(error.kind(), kind, "a server that {mode}: {error}");
+        let address = server.address().to_string();
+        assert!(
+            error.to_string().contains(&address) || kind == ErrorKind::Timeout,
+            "{error}"
+        );
+        disconnects_promptly(&hub);
+    }
+}
+
+/// What a server sends may repeat what it was sent.
+#[test]
+fn the_key_is_shown_nowhere_even_if_the_server_repeats_it() {
+    let server = Server::start();
+    crate::support::trace::listen();
+    let refuse = |change: &dyn Fn(&mut Faults)| {
+        server.faults(|faults| {
+            *faults = Faults::default();
+            change(faults);
+        });
+        let hub = EventHub::new(config(&server));
+        let error = hub.connect().unwrap_err();
+        let trouble = hub.connection_error().unwrap();
+        for text in [
+            error.to_string(),
+            format!("{error:?}"),
+            format!("{trouble:?}"),
+        ] {
+            assert!(!text.contains(KEY), "{text}");
+        }
+    };
+    let redirect = format!("302 Found\r\nLocation: https://other/?key={KEY}");
+    refuse(&|faults| faults.handshake = response(&redirect, ""));
+    refuse(&|faults| faults.upgrade = response(&redirect, ""));
+    refuse(&|faults| faults.handshake = response("200 OK", KEY));
+    refuse(&|faults| faults.handshake = response("200 OK", &format!("<p>\n{KEY}")));
+    refuse(&|faults| faults.handshake = response("200 OK", &format!("a:1:2:{KEY}")));
+    let long = format!("{}{KEY}", "x".repeat(299));
+    refuse(&|faults| faults.handshake = response("200 OK", &long));
+    let greeting: &'static str = format!("7:::{KEY}").leak();
+    refuse(&|faults| faults.greeting = Some(greeting));
+    server.faults(|faults| *faults = Faults::default());
+    let hub = hub(&server);
+    let reasons = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let reported = std::sync::Arc::clone(&reasons);
+    hub.on_undelivered(move |_, why| reported.lock().unwrap().push(why.to_string()));
+    server.faults(|faults| faults.deaf = true);
+    hub.publish(Event::new("t")).unwrap();
+    eventually("it is sent", || {
+        server
+            .packets()
+            .iter()
+            .any(|packet| packet.contains("\"t\""))
+    });
+    for number in 1..5 {
+        let rejection = json!([{"success": false, "message": KEY}]);
+        server.send(&format!("6:::{number}+{rejection}"));
+    }
+    for packet in [
+        format!("9:::{KEY}"),
+        format!("7:::{KEY}"),
+        format!("5:::{KEY}"),
+        format!("6:::{KEY}"),
+    ] {
+        server.send(&packet);
+    }
+    eventually("it is handed back", || hub.counts().undelivered == 1);
+    hub.poll();
+    let reasons = reasons.lock().unwrap();
+    assert!(reasons.iter().all(|why| !why.contains(KEY)), "{reasons:?}");
+    assert_eq!(crate::support::trace::logged(KEY), []);
 }

@@ -90,3 +90,27 @@ fn subscriptions_survive_a_lost_connection() {
     hub.disconnect();
     assert_eq!(hub.poll(), 2, "it is told once");
 }
+
+#[test]
+fn a_subscription_that_is_rejected_on_a_new_connection_is_reported() {
+    let server = Server::start();
+    let hub = hub(&server);
+    listen(&hub, "topic=t");
+    hub.listen("topic=ftrack.meta.subscription-rejected")
+        .unwrap();
+    server.faults(|faults| faults.refuse_subscriptions = true);
+    server.cut_all();
+    let event = hub.next(LONG).unwrap().unwrap();
+    assert_eq!(event.data()["reason"], "not today");
+    let id = event.data()["subscriber"].as_str().unwrap().to_string();
+    assert!(id == hub.id() || hub.subscriber(&id).is_some());
+    eventually("all are counted", || {
+        hub.counts().rejected_subscriptions == 3
+    });
+    // It is tried again on the next connection.
+    server.faults(|faults| faults.refuse_subscriptions = false);
+    hub.reconnect().unwrap();
+    hub.publish(Event::new("t")).unwrap();
+    let mut topics = std::iter::from_fn(|| hub.next(LONG).unwrap());
+    assert!(topics.any(|event| event.topic() == "t"));
+}

@@ -17,7 +17,7 @@ use crate::wire::{EntityDelta, root_type};
 const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Follows the updates of the server until it is dropped. Made by [`Session::follow_updates`].
-#[must_use = "the session stops following when this is dropped; bind it: `let _following = …`"]
+#[must_use = "bind it: `let _following = …`; `let _ = …` would drop it at once"]
 #[derive(Debug)]
 pub struct FollowUpdates {
     hub: EventHub,

@@ -8,7 +8,7 @@ use crate::store::Mark;
 
 /// Evicts, when dropped, the entities that a session has loaded since. Made by
 /// [`Session::scope`].
-#[must_use = "the scope ends when this is dropped; bind it: `let _scope = …`"]
+#[must_use = "bind it: `let _scope = …`; `let _ = …` would drop it at once"]
 pub struct MemoryScope {
     session: Session,
     mark: Mark,

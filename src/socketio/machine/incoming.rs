@@ -1,4 +1,4 @@
-//! What the server says, and what follows from it.
+//! What the server sends, and what follows from it.
 
 use std::time::Duration;
 
@@ -6,8 +6,12 @@ use super::{Machine, Output, State, broken};
 use crate::socketio::outgoing::Wanted;
 use crate::socketio::packet::{self, Packet};
 
+/// The most characters of a packet that are kept for a log message: more than are shown, so that
+/// secrets can be removed before it is cut.
+const MAX_QUOTED_CHARS: usize = 70_000;
+
 impl Machine {
-    /// Something has arrived, which may be a part of a frame: a large one takes its time.
+    /// Something has arrived, possibly a part of a large frame only.
     pub(crate) fn heard(&mut self, now: Duration) {
         self.last_heard = now;
     }
@@ -25,10 +29,7 @@ impl Machine {
         }
         match Packet::parse(text) {
             Ok(packet) => self.handle(now, &packet),
-            Err(why) => {
-                let start: String = text.chars().take(80).collect();
-                log::warn!("event hub: ignored a packet, {why}: {start:?}");
-            }
+            Err(why) => self.unexpected(why, text),
         }
         self.pump(now);
     }
@@ -40,10 +41,12 @@ impl Machine {
             }
             (Packet::Error(reason), State::Accepting { .. }) => {
                 // `1+0`: the session id has expired, as the upgrade came too late.
-                let message = format!("the event server refused the connection: {reason}");
+                let message = format!("the event server rejected the connection: {reason}");
                 return self.lost(now, broken(&message));
             }
-            (Packet::Error(reason), _) => log::warn!("event hub: the server reports {reason:?}"),
+            (Packet::Error(reason), _) => {
+                self.unexpected("the server reports an error", reason);
+            }
             (Packet::Other, _) => {}
             (_, State::Accepting { .. }) => self.accepted(now),
             _ => {}
@@ -75,19 +78,24 @@ impl Machine {
             }
             (Some(Wanted::Event(event)), Err(why)) => {
                 self.useful = true;
-                self.undelivered(event, &format!("the event server refused it: {why}"));
+                self.undelivered(event, &format!("the event server rejected it: {why}"));
             }
             (Some(Wanted::Subscription(id)), answer) => {
                 let result = answer;
                 self.outputs.push_back(Output::Subscribed { id, result });
             }
             (Some(Wanted::Unsubscription), Err(why)) => {
-                log::warn!("event hub: the server did not unsubscribe: {why}");
+                self.unexpected("the server rejected the end of a subscription", &why);
             }
             (Some(Wanted::Unsubscription), Ok(())) => {}
             (None, _) => log::debug!("event hub: acknowledgement for unknown packet {number}"),
         }
         self.end_if_done();
+    }
+
+    fn unexpected(&mut self, what: &'static str, text: &str) {
+        let text = text.chars().take(MAX_QUOTED_CHARS).collect();
+        self.outputs.push_back(Output::Unexpected { what, text });
     }
 
     fn event(&mut self, acknowledge: Option<&str>, data: &str) {
@@ -96,11 +104,11 @@ impl Machine {
         }
         let events = match packet::read_events(data) {
             Ok(events) => events,
-            Err(error) => return log::warn!("event hub: ignored an event: {error}"),
+            Err(_) => return self.unexpected("ignored an invalid event", data),
         };
         self.useful = true;
         for event in events {
-            let new = self.seen.is_new(event.id());
+            let new = self.seen.is_new(&event.id);
             self.outputs.push_back(if new {
                 Output::Deliver(event)
             } else {
