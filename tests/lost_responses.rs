@@ -709,3 +709,45 @@ fn a_timer_in_doubt_is_neither_lost_nor_created_twice() {
         assert!(lost.nothing_recorded());
     }
 }
+
+/// Loses the response to a batch of updates and answers the reconciliation with `fault`, so that what
+/// becomes of it depends on the fault alone.
+fn reconciled_with(fault: Fault) -> (Result<()>, Lost, Entity) {
+    let lost = Lost::over_http();
+    let folder = lost.folder("reconciled");
+    lost.session.commit().unwrap();
+    folder.set("description", "once").unwrap();
+    let faults = lost.server.faults();
+    faults.push(Fault::unanswered().only("update"));
+    for _ in 0..8 {
+        faults.push(fault.clone().only("query"));
+    }
+    let outcome = lost.session.commit();
+    faults.clear();
+    (outcome, lost, folder)
+}
+
+#[test]
+fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
+    for fault in [Fault::bad_gateway(), Fault::unanswered()] {
+        let (outcome, lost, folder) = reconciled_with(fault);
+        let error = outcome.unwrap_err();
+        assert!(error.to_string().contains("finds out first"), "{error}");
+        // Another session changes the value. The lost batch was applied before that, and must not
+        // be applied again.
+        let other = open(&lost.server);
+        let theirs = other.get("Folder", folder.key()).unwrap().unwrap();
+        assert_eq!(theirs.get::<String>("description").unwrap(), "once");
+        lost.session.commit().unwrap();
+        assert!(lost.nothing_recorded());
+    }
+}
+
+#[test]
+fn a_reconciliation_that_the_server_refuses_sends_the_batch_again() {
+    let (outcome, lost, folder) = reconciled_with(Fault::server_error());
+    outcome.unwrap();
+    assert!(lost.nothing_recorded());
+    let seen = lost.seen(&folder);
+    assert_eq!(seen.get::<String>("description").unwrap(), "once");
+}

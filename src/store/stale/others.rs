@@ -1,0 +1,145 @@
+//! Loaded values of other entities that follow from names, places and deletions.
+
+use crate::schema::{Attribute, NameId};
+use crate::value::{HashSet, Key, Slot, Text};
+
+use super::super::{Life, Store};
+use super::CONFIGURATION;
+use super::marks::{LINKS, SUMS};
+use super::scan::Scan;
+
+/// Attributes that follow the parent of an entity, for everything below it.
+const PLACES: [&str; 3] = ["project", "project_id", "ancestors"];
+/// References to something with which the entity is deleted.
+const OWNING: [&str; 13] = [
+    "asset",
+    "parent",
+    "context",
+    "project",
+    "version",
+    "container",
+    "component",
+    "note",
+    "in_reply_to",
+    "list",
+    "entity",
+    "from",
+    "to",
+];
+
+impl Store {
+    /// Loaded values of other entities that follow from names, places and deletions.
+    pub(super) fn scan_all(&self, scan: &mut Scan) {
+        self.scan_deletions(scan);
+        let above: HashSet<u32> = scan.renamed.union(&scan.moved).copied().collect();
+        let is_local = scan.joined.is_empty()
+            && !scan.is_thread
+            && scan.assets.is_empty()
+            && !scan.is_place_unknown
+            && !scan.is_configuration;
+        if above.is_empty() && is_local {
+            return;
+        }
+        let everything = self.records.iter();
+        let everything = everything
+            .map(|(place, _)| place as u32)
+            .collect::<Vec<_>>();
+        for place in everything {
+            if self.has_any(place, &LINKS) && self.is_below(place, &above) {
+                self.mark_names(scan, place, &LINKS);
+            }
+            if self.has_any(place, &PLACES) && self.is_below(place, &scan.moved) {
+                self.mark_names(scan, place, &PLACES);
+            }
+            if scan.is_place_unknown && self.has_any(place, &SUMS) {
+                self.mark_names(scan, place, &SUMS);
+            }
+            if scan.is_thread && self.entity_type(place).name() == "Note" {
+                self.mark_names(scan, place, &["parent_id", "parent_type"]);
+            }
+            if !scan.joined.is_empty() {
+                self.mark_collections_with(scan, place);
+            }
+            if scan.is_configuration {
+                self.mark_names(scan, place, &["custom_attributes"]);
+                let name = self.entity_type(place).name();
+                if name == CONFIGURATION || name.ends_with("CustomAttributeValue") {
+                    self.mark_names(scan, place, &["default", "value"]);
+                }
+            }
+            if scan.assets.contains(&place) {
+                self.mark_names(scan, place, &["latest_version"]);
+            }
+            if !scan.assets.is_empty() && self.has_any(place, &["is_latest_version"]) {
+                let asset = self.owner_of(place).flatten();
+                if asset.is_none_or(|asset| scan.assets.contains(&asset)) {
+                    self.mark_names(scan, place, &["is_latest_version"]);
+                }
+            }
+        }
+    }
+
+    /// Marks the loaded collections that contain a member which now has another owner.
+    pub(super) fn mark_collections_with(&self, scan: &mut Scan, place: u32) {
+        let collections = self.record(place).remote.iter(&self.shapes);
+        let left = collections.filter(|(_, slot)| match slot {
+            Slot::Links(members) => members.iter().any(|one| scan.joined.contains(one)),
+            _ => false,
+        });
+        let left: Vec<NameId> = left.map(|(name, _)| name).collect();
+        for name in left {
+            self.mark_id(scan, place, name);
+        }
+    }
+
+    /// Follows deletions: what refers to a deleted entity is deleted with it, or loses the reference.
+    pub(super) fn scan_deletions(&self, scan: &mut Scan) {
+        let mut level = std::mem::take(&mut scan.deleted);
+        let mut seen = level.clone();
+        while !level.is_empty() {
+            let ids: HashSet<&Text> = level
+                .iter()
+                .filter_map(|&place| match &self.record(place).key {
+                    Key::Single(id) => Some(id),
+                    _ => None,
+                })
+                .collect();
+            let mut next = HashSet::default();
+            for (place, record) in &self.records {
+                let place = place as u32;
+                if record.state == Life::Missing || seen.contains(&place) {
+                    continue;
+                }
+                let parts = record.key.parts();
+                let mut is_owned = parts.len() > 1 && parts.iter().any(|part| ids.contains(part));
+                for (name, slot) in record.remote.iter(&self.shapes) {
+                    let refers = match slot {
+                        Slot::Link(target) => level.contains(target),
+                        Slot::Links(members) => members.iter().any(|one| level.contains(one)),
+                        Slot::Text(id) => ids.contains(id),
+                        _ => false,
+                    };
+                    if refers {
+                        is_owned |= !matches!(slot, Slot::Links(_)) && self.is_owning(place, name);
+                        self.mark_with_counterpart(scan, place, name);
+                    }
+                }
+                if is_owned {
+                    next.insert(place);
+                }
+            }
+            scan.stale.entities.extend(&next);
+            seen.extend(&next);
+            level = next;
+        }
+    }
+
+    /// Whether an entity is deleted together with the one to which this attribute refers.
+    pub(super) fn is_owning(&self, place: u32, name: NameId) -> bool {
+        let text = self.schema.name(name).as_str();
+        let reference = text.strip_suffix("_id").unwrap_or(text);
+        let entity_type = self.entity_type(place);
+        let is_required = entity_type.by_id(name).is_some_and(Attribute::is_required);
+        OWNING.contains(&reference) || is_required || entity_type.primary_key_ids().contains(&name)
+    }
+}
