@@ -170,6 +170,8 @@ impl Store {
         self.queued_notes.clear();
         self.in_doubt.clear();
         let changed = std::mem::take(&mut self.changed);
+        self.joining.clear();
+        self.marked_deleted = 0;
         for &place in &changed {
             self.records[place as usize].local = None;
             if self.record(place).state == Life::Created {

@@ -239,7 +239,10 @@ impl Store {
                 self.records[place as usize].state = Life::Missing;
                 self.unindex(place);
             }
-            Life::Persisted => self.records[place as usize].state = Life::Deleted,
+            Life::Persisted => {
+                self.records[place as usize].state = Life::Deleted;
+                self.marked_deleted += 1;
+            }
         }
         self.changed.insert(place);
         let entity = self.key(place);
@@ -371,6 +374,10 @@ impl Store {
                 .map(|value| (other.id(), value)),
             None => None,
         };
+        self.note_reference(place, &value);
+        if let Some((_, value)) = &mirrored {
+            self.note_reference(place, value);
+        }
         let local = self.records[place as usize].local.get_or_insert_default();
         let mut set = |name, value| {
             local.set(Setting {
@@ -457,6 +464,10 @@ impl Store {
         }
         if record.local.is_none() && matches!(record.state, Life::Persisted | Life::Missing) {
             self.changed.remove(&place);
+        }
+        if self.changed.is_empty() {
+            self.joining.clear();
+            self.marked_deleted = 0;
         }
     }
 }

@@ -14,6 +14,7 @@ mod edit;
 mod inverse;
 mod paths;
 mod peers;
+mod pending;
 mod read;
 mod scope;
 mod shapes;
@@ -30,7 +31,7 @@ use slab::Slab;
 use crate::error::Result;
 use crate::operation::Operation;
 use crate::schema::{EntityType, Schema, TypeId};
-use crate::value::{EntityKey, HashSet, Hasher, Key, Slot, Value};
+use crate::value::{EntityKey, HashMap, HashSet, Hasher, Key, Slot, Value};
 use crate::wire::check_key;
 use attributes::{Attributes, Local};
 use paths::Paths;
@@ -68,6 +69,10 @@ pub(crate) struct Store {
     sent_before: u64,
     /// How many records were ever made, so that a scope can tell its records from older ones.
     made: u64,
+    /// New entities by those to which they refer; some may be outdated.
+    joining: HashMap<u32, Vec<u32>>,
+    /// How many entities are marked for deletion, or were since nothing was changed.
+    marked_deleted: usize,
     /// How often values were invalidated, so that a read can tell that this happened meanwhile.
     invalidations: u64,
     /// When records were last used, if their number is limited.
@@ -141,6 +146,8 @@ impl Store {
             recorded: 0,
             sent_before: 0,
             made: 0,
+            joining: HashMap::default(),
+            marked_deleted: 0,
             invalidations: 0,
             recency: None,
         }

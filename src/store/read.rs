@@ -42,7 +42,7 @@ impl Store {
                 None => (path, None),
             };
             let id = self.attribute_id(place, name)?;
-            let Some(slot) = self.slot(place, id) else {
+            let Some(slot) = self.shown(place, id) else {
                 return self.not_loaded(place, id, path);
             };
             match (rest, slot.as_ref()) {
@@ -114,6 +114,9 @@ impl Store {
         let names = self.paths.names(&self.schema, path)?;
         let view = View::new(&self.records, &self.shapes, place);
         if let Some(slot) = view.follow(&self.records, &self.shapes, names) {
+            if matches!(slot, Slot::Links(_)) && self.has_pending() {
+                return None;
+            }
             return read(Lent(slot));
         }
         let &[name] = names else { return None };
@@ -124,7 +127,7 @@ impl Store {
     /// The local value, else the remote one as far as it is loaded.
     pub(crate) fn known(&self, place: u32, name: &str) -> Option<Value> {
         let id = self.schema.name_id(name)?;
-        self.slot(place, id).map(|slot| self.value(&slot))
+        self.shown(place, id).map(|slot| self.value(&slot))
     }
 
     /// The remote value as far as it is loaded.
@@ -176,6 +179,23 @@ impl Store {
                 entity_type.by_id(id).is_some() || entity_type.primary_key_ids().contains(&id)
             })
             .ok_or_else(|| self.schema.unknown_attribute(entity_type, name))
+    }
+
+    /// Like [`slot`](Self::slot), with uncommitted creations and deletions in collections.
+    fn shown(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
+        let slot = self.slot(place, id);
+        if !self.has_pending() {
+            return slot;
+        }
+        let is_new = || self.record(place).state == Life::Created;
+        let empty = Slot::Links(Box::default());
+        match &slot {
+            Some(stored) => self.with_pending(place, id, stored),
+            None if is_new() => self.with_pending(place, id, &empty),
+            None => None,
+        }
+        .map(std::borrow::Cow::Owned)
+        .or(slot)
     }
 
     /// The local value of an attribute, else the remote one as far as it is loaded.

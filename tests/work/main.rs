@@ -8,6 +8,7 @@ mod custom_attributes;
 mod deletions;
 mod ensure;
 mod freshness;
+mod pending;
 mod reading;
 mod responses;
 mod sessions;
