@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::model::Event;
 use crate::event::names::{attribute_named, entity_type_named};
-use crate::schema::{AttributeKind, Schema};
+use crate::schema::{Attribute, AttributeKind, Schema};
 use crate::value::{EntityKey, Value, datetime_from_wire, scalar, whole};
 
 /// The content of an `ftrack.update` event.
@@ -269,7 +269,7 @@ fn translate(
     let known = attribute_named(schema, entity_type, &legacy_attribute);
     let mut take = |name: &str| {
         let value = change.get_mut(name).map(Json::take).unwrap_or_default();
-        typed(known.map(|attribute| attribute.kind()), value)
+        typed(known.map(Attribute::kind), value)
     };
     AttributeChange {
         old: take("old"),

@@ -64,7 +64,7 @@ impl EventHub {
         let waiting = self.inner.shared.incoming().len();
         let texts = self.inner.shared.incoming().try_iter().take(waiting);
         texts
-            .filter_map(|text| self.inner.shared.read(text))
+            .filter_map(|text| self.inner.shared.read(&text))
             .map(|event| drop(self.dispatch(&event, true)))
             .count()
     }
@@ -173,7 +173,7 @@ impl EventHub {
             *was_running |= running.is_some();
             self.inner.report_undelivered();
             while let Ok(text) = shared.incoming().try_recv() {
-                if let Some(event) = shared.read(text) {
+                if let Some(event) = shared.read(&text) {
                     return Ok(Received::Event(event));
                 }
             }
@@ -183,7 +183,7 @@ impl EventHub {
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
             select! {
                 recv(shared.incoming()) -> text => {
-                    if let Some(event) = text.ok().and_then(|text| shared.read(text)) {
+                    if let Some(event) = text.ok().and_then(|text| shared.read(&text)) {
                         return Ok(Received::Event(event));
                     }
                 }

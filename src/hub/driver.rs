@@ -41,6 +41,8 @@ pub(super) struct Driver {
     commands: Receiver<Command>,
     poller: Poller,
     redactor: Redactor,
+    /// Host and port, for error messages.
+    server: String,
     epoch: Instant,
     was_up: bool,
     /// Callers of `connect`.
@@ -58,7 +60,8 @@ impl Driver {
         source: Map<String, Value>,
         commands: Receiver<Command>,
         machine: Machine,
-        (poller, redactor): (Poller, Redactor),
+        poller: Poller,
+        endpoint: &Endpoint,
     ) -> Self {
         Self {
             machine,
@@ -70,7 +73,8 @@ impl Driver {
             source,
             commands,
             poller,
-            redactor,
+            redactor: endpoint.redactor.clone(),
+            server: endpoint.authority(true),
             epoch: Instant::now(),
             was_up: false,
             waiters: Vec::new(),
@@ -148,7 +152,7 @@ impl Driver {
                 self.is_unread = true;
                 let accept_by = deadline.saturating_duration_since(self.epoch);
                 let heartbeat = handshake.heartbeat_timeout;
-                self.machine.opened(now, accept_by, heartbeat);
+                self.machine.opened(accept_by, heartbeat);
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => return false,
             Err(error) => self.machine.lost(now, error),
@@ -402,8 +406,11 @@ impl Driver {
     }
 
     fn message_of(&self, error: &Error) -> String {
-        let redacted = self.redactor.redact(&error.to_string());
-        redacted.chars().take(MAX_ERROR_CHARS).collect()
+        let mut message = self.redactor.redact(&error.to_string());
+        if !message.contains(&self.server) {
+            message = format!("event server {}: {message}", self.server);
+        }
+        message.chars().take(MAX_ERROR_CHARS).collect()
     }
 
     /// Tells all callers that there is no connection any more. No command follows.

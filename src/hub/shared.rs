@@ -92,9 +92,9 @@ impl Shared {
     }
 
     /// The event in a text that was received from the queue. One that cannot be read is logged.
-    pub(super) fn read(&self, text: String) -> Option<Event> {
+    pub(super) fn read(&self, text: &str) -> Option<Event> {
         self.incoming_bytes.fetch_sub(text.len(), Ordering::Relaxed);
-        serde_json::from_str(&text)
+        serde_json::from_str(text)
             .map_err(|error| log::warn!("event hub: ignored an invalid event: {error}"))
             .ok()
     }
@@ -168,7 +168,7 @@ mod tests {
         }
         let left: Vec<String> = shared.incoming().try_iter().collect();
         for text in &left {
-            shared.read(text.clone());
+            shared.read(text);
         }
         assert_eq!(shared.incoming_bytes.load(Ordering::Relaxed), 0);
         (left, shared.counters.read().dropped)

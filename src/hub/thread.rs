@@ -52,7 +52,8 @@ pub(super) fn spawn(line: &Arc<Line>, shared: &Arc<Shared>, start: Start) -> Res
         start.source,
         commands,
         machine,
-        (poller, start.endpoint.redactor.clone()),
+        poller,
+        &start.endpoint,
     );
     let thread = HubThread {
         line: Arc::clone(line),

@@ -24,7 +24,6 @@ pub fn fuzz_socketio(bytes: &[u8]) {
             Some(("o", heartbeat)) => {
                 let answer = parse_handshake(&format!("id:{heartbeat}:60:websocket"));
                 machine.opened(
-                    now,
                     now + Duration::from_secs(10),
                     answer.ok().and_then(|read| read.heartbeat_timeout),
                 );

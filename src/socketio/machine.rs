@@ -177,19 +177,13 @@ impl Machine {
         }
     }
 
-    /// The websocket is open; the server has this long to accept the connection.
-    pub(crate) fn opened(
-        &mut self,
-        now: Duration,
-        accept_by: Duration,
-        heartbeat_timeout: Option<Duration>,
-    ) {
+    /// The websocket is open; the server is to accept the connection until then.
+    pub(crate) fn opened(&mut self, accept_by: Duration, heartbeat_timeout: Option<Duration>) {
         if self.state != State::Opening {
             return;
         }
         let timeout = heartbeat_timeout.unwrap_or(self.settings.heartbeat_timeout);
         self.heartbeat_timeout = timeout + SLACK;
-        self.last_heard = now;
         self.useful = false;
         self.state = State::Accepting { until: accept_by };
     }

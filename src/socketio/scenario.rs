@@ -1,6 +1,8 @@
 //! Tests of the machine: lives of connections, told step by step with a clock of their own.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod edges;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -43,7 +45,7 @@ impl Scenario {
     fn connect(&mut self) -> &mut Self {
         let accept_by = self.now + Duration::from_secs(10);
         self.machine
-            .opened(self.now, accept_by, Some(Duration::from_secs(15)));
+            .opened(accept_by, Some(Duration::from_secs(15)));
         self.receive("1::")
     }
 
@@ -139,8 +141,7 @@ fn connects_and_keeps_what_was_published_meanwhile_in_order() {
     let mut s = Scenario::new();
     s.expect(&["open"]);
     s.publish("a").publish("b").expect(&[]);
-    s.machine
-        .opened(s.now, s.now + Duration::from_secs(10), None);
+    s.machine.opened(s.now + Duration::from_secs(10), None);
     s.look().expect(&[]);
     s.receive("1::").expect(&["up", "5:1 a", "5:2 b"]);
     s.receive("6:::2+[{\"success\":true}]")
@@ -343,8 +344,7 @@ fn the_first_failure_is_final_unless_told_otherwise() {
 fn an_expired_session_is_refused_and_tried_anew() {
     let mut s = Scenario::new();
     s.done();
-    s.machine
-        .opened(s.now, s.now + Duration::from_secs(10), None);
+    s.machine.opened(s.now + Duration::from_secs(10), None);
     let log = s.receive("7:::1+0").done();
     assert_eq!(
         log[1],
@@ -356,8 +356,7 @@ fn an_expired_session_is_refused_and_tried_anew() {
 #[test]
 fn notices_silence() {
     let mut s = Scenario::new();
-    s.machine
-        .opened(s.now, s.now + Duration::from_secs(10), None);
+    s.machine.opened(s.now + Duration::from_secs(10), None);
     s.done();
     let log = s.pass(10.0).done();
     assert_eq!(
