@@ -25,7 +25,7 @@ use crate::event::model::Event;
 ///
 /// let filter: Filter = "topic=studio.* and not data.kind='test'".parse()?;
 /// assert!(filter.matches(&Event::new("studio.done")));
-/// assert!(!filter.matches(&Event::new("studio.done").data(json!({ "kind": "test" }))));
+/// assert!(!filter.matches(&Event::new("studio.done").with_data(json!({ "kind": "test" }))));
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
