@@ -271,7 +271,7 @@ fn a_whole_mapping_can_be_assigned() {
 }
 
 #[test]
-fn null_stays_null() {
+fn null_is_no_text_of_four_letters() {
     let studio = Studio::new();
     let session = &studio.session;
     let project = studio.first("Project where name is test");
@@ -287,12 +287,12 @@ fn null_stays_null() {
             },
         )
         .unwrap();
-    assert_eq!(task.metadata().unwrap().get("nothing").unwrap(), None);
+    let nothing = task.metadata().unwrap().get("nothing").unwrap();
+    assert_eq!(nothing.as_deref(), Some(""));
     assert_eq!(task.local_value("description").unwrap(), Some(Value::Null));
     session.commit().unwrap();
     let seen = open(&studio.server).entity(&task).unwrap();
     let metadata = seen.metadata().unwrap();
-    // The server requires a text and stores an empty one.
     assert_eq!(metadata.get("nothing").unwrap().as_deref(), Some(""));
     assert_eq!(metadata.get("number").unwrap().as_deref(), Some("1"));
     assert_eq!(metadata.get("list").unwrap().as_deref(), Some("[null]"));

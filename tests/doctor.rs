@@ -137,7 +137,7 @@ fn nothing_is_configured() {
     // Without a key the network can be looked at all the same.
     let (code, text) = run(&[("FTRACK_SERVER", server.url())]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("no API key is given"), "{text}");
+    assert!(text.contains("no API key is set"), "{text}");
     assert!(text.contains("ok  answer           status"), "{text}");
     let (code, text) = run(&[
         ("FTRACK_SERVER", server.url()),

@@ -300,19 +300,8 @@ fn habits_of_python_lead_to_the_right_call() {
     let server = emulator();
     let session = open(&server);
     let task = first(&session, "Task");
-    let pairs = || serde_json::json!({"a": "b"});
     let number = |path: &str| task.get::<i64>(path).map(drop);
     for (outcome, kind, hint) in [
-        (
-            task.set("metadata", pairs()),
-            ErrorKind::WrongType,
-            "use `metadata()`",
-        ),
-        (
-            task.set("custom_attributes", pairs()),
-            ErrorKind::WrongType,
-            "use `custom_attributes()`",
-        ),
         (
             number("custom_attributes.customNumber"),
             ErrorKind::UnknownAttribute,

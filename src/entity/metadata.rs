@@ -56,7 +56,7 @@ const ATTRIBUTE: &str = "metadata";
 const ROW: &str = "Metadata";
 
 impl Metadata {
-    /// The value of a key; `None` if there is none, or if it is null.
+    /// The value of a key; `None` if there is no such key.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Metadata {
     }
 
     /// Sets the value of a key, which may be new. Values are texts: numbers, booleans and dates are
-    /// stored as they print. Null stays null.
+    /// stored as they print. The server requires a text, so null is an empty one.
     ///
     /// # Errors
     ///
@@ -228,6 +228,8 @@ fn as_text(value: Value) -> Value {
         | Value::Number(_)
         | Value::DateTime(_)
         | Value::Date(_) => Value::Text(value.to_string()),
+        // The schema requires a value.
+        Value::Null => Value::Text(String::new()),
         // The store refuses references and lists.
         other => other,
     }

@@ -103,7 +103,7 @@ fn a_folder_that_cannot_be_written_is_read() {
         };
         assert_eq!(open(folder).statistics().requests, 1);
         let stale = open(&folder.join("stale"));
-        assert_eq!(stale.schema().entity_types().len(), 116);
+        assert_eq!(stale.schema().entity_types().len(), 136);
     };
     if let Ok(folder) = std::env::var("READ_ONLY_FOLDER") {
         let variable = |name| std::env::var(name).unwrap();
