@@ -122,7 +122,7 @@ fn answers_that_are_no_answers() {
         (
             Parrot::new("200 OK", "", "[]"),
             ErrorKind::BadResponse,
-            "0 answers to 2",
+            "0 replies to 2",
         ),
         (
             Parrot::new("200 OK", "", "[null, []]"),
