@@ -154,7 +154,7 @@ fn replies_to_commits_confirm_them() {
     let Some((session, script)) = session() else {
         return;
     };
-    let update = |id: &str| session.entity(&EntityKey::new("User", id)).unwrap();
+    let update = |id: &str| session.entity(EntityKey::new("User", id)).unwrap();
     for (name, entity_type, id) in [
         (
             "create_componentlocation",

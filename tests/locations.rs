@@ -115,7 +115,7 @@ fn built_in_locations_are_bound_and_cost_no_request() {
     });
     assert_eq!(asked, 0);
     let all = session.locations().unwrap();
-    let ids: Vec<String> = all.iter().map(|location| location.id()).collect();
+    let ids: Vec<String> = all.iter().map(ftrack_api::Location::id).collect();
     assert_eq!(ids.len(), 5);
     assert_eq!(ids.first().unwrap(), UNMANAGED_LOCATION_ID);
     assert_eq!(ids.last().unwrap(), SERVER_LOCATION_ID);

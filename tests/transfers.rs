@@ -500,7 +500,7 @@ fn one_request_gets_the_identifiers_of_all_peers() {
     });
     assert_eq!((components.len(), asked), (10, 1));
     let asked = requests(&other, || {
-        components.iter().for_each(|one| drop(read(&server, one)))
+        components.iter().for_each(|one| drop(read(&server, one)));
     });
     assert_eq!(asked, 10);
     server.remove_component(&components[0]).unwrap();
@@ -552,7 +552,7 @@ fn kill_and_repeat(stage: &Stage, source: &str, target: &str, moment: Duration) 
     for name in ["started", "ended"] {
         let _ = fs::remove_file(folder.join(name));
     }
-    let connections = if moment.as_millis() % 2 == 0 {
+    let connections = if moment.as_millis().is_multiple_of(2) {
         "1"
     } else {
         "4"

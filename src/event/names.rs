@@ -101,7 +101,7 @@ mod tests {
             ("nonsense", None),
         ] {
             let found = entity_type_named(&schema, legacy);
-            assert_eq!(found.map(|found| &*found.name()), expected, "{legacy}");
+            assert_eq!(found.map(EntityType::name), expected, "{legacy}");
         }
     }
 }

@@ -48,6 +48,7 @@ impl Location {
     ///   the same path. Nothing is copied then.
     /// - [`ErrorKind::Configuration`] if no accessor is bound.
     /// - Errors of `path` and of the accessor, and those of writing files.
+    #[allow(clippy::needless_pass_by_value, reason = "as for every other transfer")]
     pub fn download(
         &self,
         components: impl Entities,

@@ -334,7 +334,7 @@ impl<'a> Job<'a> {
                 .unwrap_or_default(),
             file_name: step.file_name()?,
             path: step.path.clone(),
-            size: found.as_ref().map(|found| found.len()),
+            size: found.as_ref().map(std::fs::Metadata::len),
             modified: found.as_ref().map_or(0, modified),
             journal,
             is_done: false,

@@ -77,6 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(
+        clippy::needless_borrows_for_generic_args,
+        reason = "the forms are tested"
+    )]
     fn all_forms_give_the_same_paths() {
         fn check(paths: impl Paths) {
             assert_eq!(paths.to_paths(), ["bid", "status.name"]);

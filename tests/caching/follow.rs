@@ -47,7 +47,7 @@ fn changes_of_others_are_read_everywhere() {
     other
         .update("Task", task.id(), data! { "bid": 77 })
         .unwrap();
-    let parent = other.entity(&shot.key()).unwrap();
+    let parent = other.entity(shot.key()).unwrap();
     let new = other
         .create("Task", data! { "name": "new", "parent": &parent })
         .unwrap();
@@ -160,7 +160,7 @@ fn own_changes_and_local_values_stay() {
 /// another session's commit comes after it.
 fn until_told(session: &Session, other: &Session) {
     let mark = first(other, "select full_name from Project");
-    let seen = session.entity(&mark.key()).unwrap();
+    let seen = session.entity(mark.key()).unwrap();
     seen.value("full_name").unwrap();
     let name = format!("{:?}", Instant::now());
     mark.set("full_name", name.as_str()).unwrap();

@@ -102,7 +102,7 @@ fn a_collection_is_read_from_the_cache_and_so_are_its_members() {
     let expected = names(&shot);
     assert!(!expected.is_empty());
     let other = with(&server, &cache);
-    let shot = other.entity(&shot.key()).unwrap();
+    let shot = other.entity(shot.key()).unwrap();
     assert_eq!(requests(&other, || assert_eq!(names(&shot), expected)), 0);
 }
 
@@ -270,7 +270,7 @@ fn a_commit_is_in_the_cache_at_once() {
     });
     assert_eq!(asked, 0);
     let children = other
-        .entity(&parent.key())
+        .entity(parent.key())
         .unwrap()
         .collection("children")
         .unwrap();
@@ -504,14 +504,14 @@ fn the_text_of_another_entity_is_neither_read_nor_merged() {
     cache.is_lying.store(true, Ordering::Relaxed);
     let lied_to = session();
     for task in &tasks {
-        let same = lied_to.entity(&task.key()).unwrap();
+        let same = lied_to.entity(task.key()).unwrap();
         assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
     }
     load("bid");
     cache.is_lying.store(false, Ordering::Relaxed);
     let other = session();
     for task in &tasks {
-        let same = other.entity(&task.key()).unwrap();
+        let same = other.entity(task.key()).unwrap();
         assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
         assert_eq!(same.value("bid").unwrap(), task.value("bid").unwrap());
     }
@@ -529,7 +529,7 @@ fn values_of_other_entities_in_a_text_are_not_read() {
     let forged = text.replacen(status, &format!(r#"{status},"name":"forged""#), 1);
     cache.set(&key, forged).unwrap();
     let other = with(&server, &cache);
-    let same = other.entity(&task.key()).unwrap();
+    let same = other.entity(task.key()).unwrap();
     assert_eq!(
         same.value("status.name").unwrap(),
         task.value("status.name").unwrap()
@@ -598,7 +598,7 @@ fn loading_that_is_not_allowed_is_not_done_from_the_cache_either() {
         .populate(Populate::Off)
         .open()
         .unwrap();
-    let same = session.entity(&task.key()).unwrap();
+    let same = session.entity(task.key()).unwrap();
     assert_eq!(same.value("bid").unwrap(), None);
 }
 
@@ -662,7 +662,7 @@ fn who_adds_an_attribute_brings_no_older_ones_back() {
         for _ in 0..3 {
             threads.spawn(|| {
                 let other = with(&server, &cache);
-                let same = other.entity(&task.key()).unwrap();
+                let same = other.entity(task.key()).unwrap();
                 while !over.load(std::sync::atomic::Ordering::Relaxed) {
                     other.populate(&same, "description").unwrap();
                 }

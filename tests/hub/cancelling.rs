@@ -11,7 +11,9 @@ use crate::support::eventually;
 use crate::{LONG, config, hub};
 
 /// What waits for ever on a server that does not respond.
-const WAITS: [(&str, fn(&EventHub) -> Result<()>); 6] = [
+type Wait = fn(&EventHub) -> Result<()>;
+
+const WAITS: [(&str, Wait); 6] = [
     ("wait", |hub| hub.wait(None)),
     ("next", |hub| hub.next(None).map(drop)),
     ("request", |hub| {

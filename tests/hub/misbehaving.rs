@@ -145,7 +145,9 @@ fn a_packet_without_end_holds_nobody_up() {
         scope.spawn(|| {
             server.send_raw(&[0x01, 1, b'5']);
             let frames = [0x00, 0x00].repeat(32 * 1024);
-            while !is_over.load(Ordering::SeqCst) && server.send_raw(&frames) {}
+            while !is_over.load(Ordering::SeqCst) && server.send_raw(&frames) {
+                std::hint::spin_loop()
+            }
         });
         let start = Instant::now();
         hub.wait(Duration::from_secs(2)).unwrap();
@@ -179,7 +181,8 @@ fn response(status: &str, body: &str) -> Option<Vec<u8>> {
 /// docs/RELIABILITY.md has the same table.
 #[test]
 fn every_way_to_refuse_a_connection_is_an_error_of_its_kind() {
-    let modes: [(&str, fn(&mut Faults), ErrorKind); 14] = [
+    type Change = fn(&mut Faults);
+    let modes: [(&str, Change, ErrorKind); 14] = [
         (
             "rejects the credentials",
             |faults| faults.handshake = response("401 Unauthorized", ""),

@@ -61,13 +61,13 @@ impl Server {
     }
 
     pub(crate) fn cache(&self) -> RedisCache {
-        RedisCache::new(&self.url()).unwrap()
+        RedisCache::new(self.url()).unwrap()
     }
 
     /// The cache of a new user with these rights.
     pub(crate) fn cache_for(&self, rights: &str) -> RedisCache {
         self.command(&format!("ACL SETUSER artist reset on >s3cret {rights}"));
-        RedisCache::new(&format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)).unwrap()
+        RedisCache::new(format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)).unwrap()
     }
 
     /// Sends a command as a line, and answers with what begins the answer.

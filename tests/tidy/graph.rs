@@ -118,7 +118,7 @@ fn absolute(at: &[String], segments: &[String]) -> Option<Segments> {
         "self" => at.to_vec(),
         "super" => at.split_last()?.1.to_vec(),
         // A module below, or a foreign crate, of which no file is found.
-        _ => [at, &[first.clone()]].concat(),
+        _ => [at, std::slice::from_ref(first)].concat(),
     };
     for segment in rest {
         if segment == "super" {
@@ -142,10 +142,10 @@ fn file_of<'a>(
     let Some(name) = path.get(known) else {
         return Some(&module.file);
     };
-    if let Some(target) = module.names.get(name).filter(|_| depth < 8) {
-        if let Some(file) = file_of(modules, target, depth + 1) {
-            return Some(file);
-        }
+    if let Some(target) = module.names.get(name).filter(|_| depth < 8)
+        && let Some(file) = file_of(modules, target, depth + 1)
+    {
+        return Some(file);
     }
     // The root defines nothing itself: a name that it lacks is a macro's or a foreign crate's.
     (known > 0).then_some(&module.file)

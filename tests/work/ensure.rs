@@ -15,14 +15,14 @@ fn ensure_finds_creates_and_updates() {
         .ensure(
             "User",
             data! { "username": nasty, "email": "a@b.c" },
-            &["username"],
+            ["username"],
         )
         .unwrap();
     let again = session
         .ensure(
             "User",
             data! { "username": nasty, "email": "d@e.f" },
-            &["username"],
+            ["username"],
         )
         .unwrap();
     assert_eq!(first, again);

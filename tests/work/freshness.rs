@@ -49,7 +49,7 @@ impl Stage {
         if self.watched.len() >= 8 || self.watched.contains(entity) {
             return;
         }
-        let entity = self.session().entity(&entity.key()).unwrap();
+        let entity = self.session().entity(entity.key()).unwrap();
         let names = loadable(&entity);
         self.session().populate(&entity, names.clone()).unwrap();
         self.watched.push(entity.clone());
@@ -82,14 +82,14 @@ impl Stage {
         let mut by_type: BTreeMap<&str, Vec<Entity>> = BTreeMap::new();
         for entity in &self.watched {
             let list = by_type.entry(entity.entity_type()).or_default();
-            list.push(other.entity(&entity.key()).unwrap());
+            list.push(other.entity(entity.key()).unwrap());
         }
         for entities in by_type.values() {
             other.populate(entities, loadable(&entities[0])).unwrap();
         }
         let mut stale = Vec::new();
         for entity in &self.watched {
-            let now = other.entity(&entity.key()).unwrap();
+            let now = other.entity(entity.key()).unwrap();
             let names = loadable(entity);
             let keys = entity.type_info().primary_key();
             let mut others = names
@@ -332,7 +332,7 @@ fn nothing_loaded_is_stale_after_a_creation_or_its_deletion() {
         stage.session().reset();
         stage.watched.clear();
         let mut related: Vec<EntityKey> = Vec::new();
-        for (_, value) in data.iter() {
+        for (_, value) in &data {
             match value {
                 Value::Reference(key) => related.push(key.clone()),
                 Value::Text(id) => {
@@ -361,7 +361,7 @@ fn nothing_loaded_is_stale_after_a_creation_or_its_deletion() {
             Some(stale) if stale.is_empty() => tried += 1,
             Some(stale) => drop(problems.insert(format!("{number} create {entity_type}"), stale)),
             None => {
-                drop(problems.insert(format!("{number} {entity_type}"), vec!["refused".into()]))
+                drop(problems.insert(format!("{number} {entity_type}"), vec!["refused".into()]));
             }
         }
         let names = loadable(&created);

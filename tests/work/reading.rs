@@ -169,7 +169,7 @@ fn bad_keys_and_names_are_refused() {
             "name",
         ),
         (
-            session.entity(&EntityKey::new("Nothing", "x")).unwrap_err(),
+            session.entity(EntityKey::new("Nothing", "x")).unwrap_err(),
             ErrorKind::UnknownType,
             "Nothing",
         ),

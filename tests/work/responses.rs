@@ -87,9 +87,9 @@ impl Stage {
         let folder = self.session.create("Folder", folder).unwrap();
         let new = data! { "id": format!("{KEY}2"), "name": "anim", "parent": &folder };
         self.session.create("Task", new).unwrap();
-        let task = self.session.entity(&task.key()).unwrap();
+        let task = self.session.entity(task.key()).unwrap();
         task.set("description", name.as_str()).unwrap();
-        let note = self.session.entity(&note.key()).unwrap();
+        let note = self.session.entity(note.key()).unwrap();
         self.session.delete(&note).unwrap();
     }
 

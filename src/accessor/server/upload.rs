@@ -290,7 +290,7 @@ impl Upload<'_> {
 
     fn send_parts(&self, multipart: &Multipart) -> Result<()> {
         let count = multipart.urls.len();
-        let notes = self.notes.map(|notes| notes.all()).unwrap_or_default();
+        let notes = self.notes.map(Notes::all).unwrap_or_default();
         let stored: Vec<Part> = notes
             .iter()
             .filter_map(|note| serde_json::from_str(note).ok())

@@ -88,7 +88,7 @@ impl Session {
             return Err(Error::new(ErrorKind::WrongType, message));
         }
         let wanted: Vec<String> = match locations {
-            Some(locations) => locations.iter().map(|location| location.id()).collect(),
+            Some(locations) => locations.iter().map(Location::id).collect(),
             None => {
                 let query = self.query("select id from Location")?;
                 let rows = query.rows::<LocationRow>();
