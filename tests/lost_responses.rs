@@ -712,7 +712,7 @@ fn a_timer_in_doubt_is_neither_lost_nor_created_twice() {
 
 /// Loses the response to a batch of updates and answers the reconciliation with `fault`, so that what
 /// becomes of it depends on the fault alone.
-fn reconciled_with(fault: Fault) -> (Result<()>, Lost, Entity) {
+fn reconciled_with(fault: &Fault) -> (Result<()>, Lost, Entity) {
     let lost = Lost::over_http();
     let folder = lost.folder("reconciled");
     lost.session.commit().unwrap();
@@ -730,7 +730,7 @@ fn reconciled_with(fault: Fault) -> (Result<()>, Lost, Entity) {
 #[test]
 fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
     for fault in [Fault::bad_gateway(), Fault::unanswered()] {
-        let (outcome, lost, folder) = reconciled_with(fault);
+        let (outcome, lost, folder) = reconciled_with(&fault);
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("finds out first"), "{error}");
         // Another session changes the value. The lost batch was applied before that, and must not
@@ -745,7 +745,7 @@ fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
 
 #[test]
 fn a_reconciliation_that_the_server_refuses_sends_the_batch_again() {
-    let (outcome, lost, folder) = reconciled_with(Fault::server_error());
+    let (outcome, lost, folder) = reconciled_with(&Fault::server_error());
     outcome.unwrap();
     assert!(lost.nothing_recorded());
     let seen = lost.seen(&folder);

@@ -127,7 +127,7 @@ fn answers_that_are_no_answers() {
         (
             Parrot::new("200 OK", "", "[null, []]"),
             ErrorKind::BadResponse,
-            "instead of an object",
+            "is not an object",
         ),
         (
             Parrot::new("200 OK", "", "[{\"version\": \"3.0.0\"}, []]"),

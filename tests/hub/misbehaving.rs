@@ -146,7 +146,7 @@ fn a_packet_without_end_holds_nobody_up() {
             server.send_raw(&[0x01, 1, b'5']);
             let frames = [0x00, 0x00].repeat(32 * 1024);
             while !is_over.load(Ordering::SeqCst) && server.send_raw(&frames) {
-                std::hint::spin_loop()
+                std::hint::spin_loop();
             }
         });
         let start = Instant::now();
