@@ -52,7 +52,7 @@ impl Location {
     ///
     /// After an error nothing is registered and copied data is removed, so the call can be
     /// repeated. If the response to the commit was lost, data and rows stay and the next commit
-    /// reconciles them; [`Session::is_in_doubt`](crate::Session::is_in_doubt) tells.
+    /// reconciles them; until then the commit is in doubt.
     ///
     /// - [`ErrorKind::Duplicate`] if the component and all its members are here, or other data
     ///   has the resource identifier that one of them would get.

@@ -15,7 +15,8 @@ use ftrack_api::entity::ValueOrigin;
 use ftrack_api::location::Binding;
 use ftrack_api::structure::{IdStructure, StandardStructure};
 use ftrack_api::{
-    AttributeKind, Data, Entity, Location, Session, SessionBuilder, Value, config::SchemaCache,
+    Data, Entity, Location, Session, SessionBuilder, Value, config::SchemaCache,
+    schema::AttributeKind,
 };
 use ftrack_emulator::Emulator;
 use serde_json::{Map, Value as Json, json};
