@@ -285,7 +285,7 @@ fn entities(session: &Session) -> Vec<Json> {
     add(
         "version",
         "custom_attributes",
-        json!({"NumberField": 2.5, "versiontest": 0}),
+        json!({"NumberField": 2, "versiontest": 0}),
     );
     add("sequence", "custom_attributes", json!({"htest": 99}));
     add(
@@ -394,13 +394,15 @@ fn dump(entity: &Entity) -> Json {
     all
 }
 
-/// The entity's own values: the Python client knows no others.
+/// The values of the entity, own or default: the Python client knows no inherited ones.
 fn custom_attributes(entity: &Entity) -> Json {
     let attributes = entity.custom_attributes().unwrap();
     let mut all = Map::new();
     for key in attributes.keys().unwrap() {
         let own = match attributes.effective(&key).unwrap() {
-            (value, ValueOrigin::Own) => ftrack_api::entity::FromValue::from_value(value).unwrap(),
+            (value, ValueOrigin::Own | ValueOrigin::Default) => {
+                ftrack_api::entity::FromValue::from_value(value).unwrap()
+            }
             _ => Json::Null,
         };
         all.insert(key, own);
@@ -553,7 +555,7 @@ fn each_sees_what_the_other_changes_and_deletes() {
     });
     let (metadata, custom) = (
         json!({"plain": "changed", "new": "1"}),
-        json!({"customNumber": -4.5}),
+        json!({"customNumber": -4}),
     );
     let order = json!([{"key": [kind, id], "set": change, "metadata": metadata, "custom_attributes": custom}]);
     studio.python.tell("update", &order);
@@ -578,7 +580,7 @@ fn each_sees_what_the_other_changes_and_deletes() {
             .unwrap()
             .get::<f64>("customNumber")
             .unwrap(),
-        -4.5
+        -4.0
     );
 
     task.set("bid", 8).unwrap();

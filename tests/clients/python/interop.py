@@ -49,7 +49,8 @@ def plain(read):
         return sorted(plain(each) for each in read)
     if isinstance(read, ftrack_api.collection.MappedCollectionProxy):
         return {key: plain(read[key]) for key in read}
-    return read
+    # The client leaves an immutable collection unset if it is empty.
+    return [] if read is ftrack_api.symbol.NOT_SET else read
 
 
 def adjust(session, entity, order):
