@@ -20,7 +20,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(1);
 /// The longest time between two looks at the socket that counts as silence: this process, or the
 /// whole machine, may have been suspended.
 const MAX_STEP: Duration = Duration::from_millis(100);
-/// The maximum duration, however much the server sends.
+/// The maximum duration, even if the server keeps sending.
 const MAX_DURATION: Duration = Duration::from_secs(10);
 
 /// A connection on which nothing more is sent.
