@@ -60,6 +60,7 @@ fn write_chapters() {
         "plugins",
         "queries",
         "sessions",
+        "studio",
     ];
     for chapter in chapters {
         let source = format!("docs/{chapter}.md");

@@ -47,6 +47,7 @@ pub mod session;
 mod socketio;
 mod store;
 pub mod structure;
+pub mod studio;
 pub mod table;
 pub mod transport;
 mod value;
@@ -82,6 +83,11 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/sessions.md"))]
 struct Sessions;
+
+/// The chapter on a studio's daily jobs, compiled.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/studio.md"))]
+struct StudioJobs;
 
 /// The chapter on errors, compiled.
 #[cfg(doctest)]

@@ -40,6 +40,7 @@ const LAYERS: &[&str] = &[
     "location",
     "plugin",
     "session",
+    "studio",
     "doctor",
 ];
 

@@ -1,0 +1,27 @@
+//! A studio's daily jobs, against the emulator.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod hierarchy;
+#[path = "../support/mod.rs"]
+mod support;
+
+use ftrack_api::{Data, Entity, Session};
+use support::{Studio, open};
+
+impl Studio {
+    /// A session in which nothing is loaded.
+    fn other(&self) -> Session {
+        open(&self.server)
+    }
+
+    fn project(&self) -> Entity {
+        self.session.at("test").unwrap()
+    }
+
+    /// A committed entity.
+    fn create(&self, entity_type: &str, data: Data) -> Entity {
+        let entity = self.session.create(entity_type, data).unwrap();
+        self.session.commit().unwrap();
+        entity
+    }
+}
