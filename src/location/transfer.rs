@@ -192,7 +192,17 @@ impl Transfer {
             return Err(error);
         }
         self.end_journal();
+        // Data that an interrupted call has registered meanwhile belongs to that call.
+        if error.kind() == ErrorKind::Duplicate && self.is_registered()? {
+            return Err(error);
+        }
         Err(stored.remove(error))
+    }
+
+    fn is_registered(&self) -> Result<bool> {
+        let components: Vec<Entity> = self.steps.iter().map(|one| one.component.clone()).collect();
+        let found = self.target.find_resource_identifiers(&components)?;
+        Ok(found.iter().any(Option::is_some))
     }
 
     fn end_journal(&self) {

@@ -132,8 +132,11 @@ impl Session {
             is_complete: false,
         };
         let journal = self.journal_for(path, location.as_ref())?.map(Arc::new);
+        let given = data.clone();
+        let mut resumes = false;
         if let Some(journal) = &journal {
             let mut ids = self.ids_in(journal)?;
+            resumes = !ids.is_empty();
             // A sequence is created before its members, and comes after them in the list.
             if !ids.is_empty() {
                 ids.rotate_right(1);
@@ -159,9 +162,18 @@ impl Session {
             journal.set(COMPONENTS, &serde_json::json!(ids).to_string());
         }
         let outcome = location.plan(&pairs).and_then(|transfer| {
-            let transfer = transfer.with_options(options);
+            let transfer = transfer.with_options(options.clone());
             transfer.with_journal(journal.clone()).run()
         });
+        if let (Some(journal), Err(error)) = (journal.as_ref().filter(|_| resumes), &outcome)
+            && error.kind() == ErrorKind::Duplicate
+            && self.ids_in(journal)?.is_empty()
+        {
+            // The server was still at work on the interrupted call's commit.
+            drop(new);
+            journal.remove();
+            return self.create_component_with(path, given, &location, options);
+        }
         if let (Some(journal), Err(error)) = (&journal, &outcome)
             && !may_resume(error)
             && !self.is_in_doubt()

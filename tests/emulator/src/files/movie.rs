@@ -24,7 +24,6 @@ const CONTAINERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,
 #[derive(Deserialize)]
 struct Probe {
     streams: Vec<Stream>,
-    format: Format,
 }
 
 #[derive(Deserialize)]
@@ -33,19 +32,19 @@ struct Stream {
     height: u32,
     r_frame_rate: String,
     nb_frames: Option<String>,
+    nb_read_packets: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Format {
-    duration: Option<String>,
-}
+/// What is asked of a movie.
+const ENTRIES: &str = "stream=width,height,r_frame_rate,nb_frames,nb_read_packets";
 
 /// Looks at a file. `None` if it is no movie, or there is nobody to ask.
 pub(super) fn probe(path: &Path) -> Option<Movie> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-format_whitelist", CONTAINERS])
-        .args(["-select_streams", "v:0", "-of", "json", "-show_entries"])
-        .arg("stream=width,height,r_frame_rate,nb_frames:format=duration")
+        // Files that were written to a pipe have neither a duration nor a number of frames.
+        .args(["-select_streams", "v:0", "-count_packets", "-of", "json"])
+        .args(["-show_entries", ENTRIES])
         .arg(path)
         .stdin(Stdio::null())
         .output()
@@ -54,14 +53,14 @@ pub(super) fn probe(path: &Path) -> Option<Movie> {
     let stream = probe.streams.first()?;
     let (over, under) = stream.r_frame_rate.split_once('/')?;
     let rate = over.parse::<f64>().ok()? / under.parse::<f64>().ok()?;
-    let seconds = probe.format.duration.and_then(|text| text.parse().ok());
-    let counted = stream.nb_frames.as_ref().and_then(|text| text.parse().ok());
+    let counts = [&stream.nb_frames, &stream.nb_read_packets];
+    let mut counts = counts.into_iter().flatten();
+    let frames = counts.find_map(|text| text.parse().ok())?;
     let rate = if rate.is_finite() && rate > 0.0 {
         rate
     } else {
         25.0
     };
-    let frames = counted.unwrap_or((seconds.unwrap_or(0.0) * rate).round() as u64);
     Some(Movie {
         width: stream.width,
         height: stream.height,
