@@ -115,14 +115,15 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of the SDK itself: a package inside `src/` has an order of its own.
+/// The files of the SDK itself: packages and programs inside `src/` have an order of their own. A
+/// program is another crate, and can use the public surface only.
 fn source_files() -> Vec<PathBuf> {
     let source = root().join("src");
     let mut files = rust_files(&source);
     files.retain(|path| {
         let folders = path.ancestors().skip(1);
         let mut folders = folders.take_while(|folder| *folder != source);
-        !folders.any(|folder| folder.join("Cargo.toml").exists())
+        !folders.any(|folder| folder.ends_with("src/bin") || folder.join("Cargo.toml").exists())
     });
     files
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use crate::config::{Config, SchemaCache};
+use crate::config::{Config, SchemaCache, variable};
 use crate::error::Result;
 use crate::files;
 use crate::schema::{Schema, WireSchema, md5_hex, schema_hash};
@@ -35,6 +35,51 @@ pub(crate) fn file_for(config: &Config) -> Option<PathBuf> {
                 None
             }
         },
+    }
+}
+
+impl SchemaCache {
+    /// The files in which schemas are kept now, whichever server they are of: to show them, or to
+    /// remove them. [`SchemaCache::Auto`] looks where `FTRACK_API_SCHEMA_CACHE_PATH` says, as a
+    /// session would.
+    ///
+    /// ```
+    /// use ftrack_api::config::SchemaCache;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let cache = SchemaCache::Dir(folder.path().into());
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
+    /// # let builder = ftrack_api::Session::builder().server_url(url).api_key(key).api_user(user);
+    /// assert!(cache.files()?.is_empty());
+    /// builder.schema_cache(cache.clone()).open()?;
+    /// assert_eq!(cache.files()?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a folder cannot be read, or is not safe to use.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let refuse = |why: String| crate::Error::new(crate::ErrorKind::Io, why);
+        let chosen = match self {
+            Self::Off => return Ok(Vec::new()),
+            Self::Dir(folder) => Some(folder.clone()),
+            Self::Auto => variable("FTRACK_API_SCHEMA_CACHE_PATH").map(PathBuf::from),
+        };
+        let folders = match chosen {
+            Some(folder) => vec![folder],
+            None => {
+                let parent = private_folder(&std::env::temp_dir()).map_err(refuse)?;
+                let list = std::fs::read_dir(&parent)
+                    .and_then(|list| list.collect::<std::io::Result<Vec<_>>>());
+                let list: Vec<std::fs::DirEntry> =
+                    list.map_err(|error| refuse(format!("{}: {error}", parent.display())))?;
+                list.into_iter().map(|folder| folder.path()).collect()
+            }
+        };
+        let files = folders.into_iter().map(|folder| folder.join(FILE_NAME));
+        Ok(files.filter(|file| file.is_file()).collect())
     }
 }
 

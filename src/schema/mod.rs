@@ -10,6 +10,7 @@ mod parse;
 
 use std::fmt;
 
+use serde::Deserialize;
 use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
@@ -122,6 +123,33 @@ pub enum AttributeDefault {
 }
 
 impl Schema {
+    /// Reads what a server replies to the action `query_schemas`, which is also what the files of a
+    /// [`SchemaCache`](crate::config::SchemaCache) hold.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::schema::Schema;
+    /// use ftrack_api::serde_json::json;
+    ///
+    /// let replies = session.call(&[json!({ "action": "query_schemas" })])?;
+    /// let schema = Schema::from_json(&replies[0])?;
+    /// assert_eq!(schema.hash(), session.schema().hash());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadResponse`] if it is something else.
+    pub fn from_json(schemas: &serde_json::Value) -> Result<Self> {
+        let wire = Vec::<WireSchema>::deserialize(schemas).map_err(|error| {
+            let message = format!("this is not the schema of a server: {error}");
+            Error::new(ErrorKind::BadResponse, message)
+        })?;
+        Self::from_wire(wire, schema_hash(schemas).0)
+    }
+
     /// Looks up an entity type.
     ///
     /// # Errors

@@ -258,6 +258,13 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
             }
         }
     }
+
+    /// The lower bound is the number of rows that need no further request: at 0 the next row may be
+    /// long in coming.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ready = self.ready.iter().map(Vec::len).sum::<usize>();
+        (self.buffer.len() + ready, None)
+    }
 }
 
 impl<T> fmt::Debug for Rows<T> {

@@ -1,0 +1,289 @@
+//! `ftrack events`: follows, publishes, records and replays events.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+use console::style;
+use ftrack_api::{ErrorKind, Event, EventHub, Session};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::app::App;
+use crate::failure::{Code, Failure, Result};
+use crate::interrupt;
+use crate::terminal;
+
+/// How long a command waits for the server to confirm what it has published.
+const FLUSH_WAIT: Duration = Duration::from_secs(30);
+/// How often a pause looks whether Ctrl-C was pressed.
+const PAUSE_STEP: Duration = Duration::from_millis(50);
+
+/// Follow, publish, record and replay events
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack events tail \"topic=ftrack.update\" --for 1
+  ftrack events publish studio.render.done '{\"frames\": 120}'
+  ftrack events record events.ndjson --for 1
+  ftrack events replay events.ndjson --speed 10")]
+pub(crate) struct Events {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print events as they come, until Ctrl-C
+    Tail {
+        #[command(flatten)]
+        which: Which,
+        /// Print each event as a JSON object, as in a pipe
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publish an event, and print its id
+    Publish {
+        /// The topic
+        topic: String,
+        /// The data as JSON; `-` reads it from standard input
+        #[arg(default_value = "{}", hide_default_value = true)]
+        data: String,
+        /// Only for subscribers that match this, such as id=…
+        #[arg(
+            long,
+            default_value = "",
+            hide_default_value = true,
+            value_name = "EXPRESSION"
+        )]
+        target: String,
+        /// Wait this long for a reply, and print its data
+        #[arg(long, value_name = "SECONDS")]
+        reply: Option<f64>,
+    },
+    /// Write events to a file as they come, until Ctrl-C
+    Record {
+        /// The file, to which events are added
+        file: PathBuf,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Publish the events of a recording again, with the pauses that were between them
+    Replay {
+        /// The file
+        file: PathBuf,
+        /// So many times as fast; 0 makes no pauses
+        #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+        speed: f64,
+        /// Only events of topics that begin so
+        #[arg(long, value_name = "TEXT")]
+        topic: Option<String>,
+    },
+}
+
+/// Which events, and how many of them.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Which events, such as "topic=ftrack.update and source.user.username=ada"
+    #[arg(default_value = "topic=*")]
+    expression: String,
+    /// End after so many events
+    #[arg(long, value_name = "EVENTS")]
+    count: Option<u64>,
+    /// End after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<f64>,
+}
+
+/// A line of a recording.
+#[derive(Deserialize, Serialize)]
+struct Recorded {
+    /// Seconds since the one before.
+    after: f64,
+    event: Event,
+}
+
+impl Events {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        match self.action {
+            Action::Tail { which, json } => {
+                let is_for_people = terminal::is_output() && !json;
+                follow(app, &which, |event| {
+                    match is_for_people {
+                        true => app.print(&line(event))?,
+                        false => app.print(&serde_json::to_string(event).unwrap_or_default())?,
+                    }
+                    Ok(app.out().flush()?)
+                })
+            }
+            Action::Record { file, which } => record(app, &file, &which),
+            Action::Publish {
+                topic,
+                data,
+                target,
+                reply,
+            } => {
+                let data = match data.as_str() {
+                    "-" => {
+                        let mut text = String::new();
+                        let read = std::io::stdin().read_to_string(&mut text);
+                        read.map_err(|error| Failure::new(Code::File, error.to_string()))?;
+                        text
+                    }
+                    _ => data,
+                };
+                let data: Json = serde_json::from_str(&data).map_err(|error| {
+                    let failure = Failure::invalid(format!("the data is not JSON: {error}"));
+                    failure.with_remedy("quote it for the shell: '{\"frames\": 120}'")
+                })?;
+                let event = Event::new(topic).with_data(data).with_target(target);
+                publish(app, event, reply)
+            }
+            Action::Replay { file, speed, topic } => {
+                if !speed.is_finite() || speed < 0.0 {
+                    return Err(Failure::usage("the speed is a number from 0 on"));
+                }
+                replay(app, &file, speed, topic.as_deref())
+            }
+        }
+    }
+}
+
+fn connected(app: &App) -> Result<(Session, EventHub)> {
+    let session = app.session()?;
+    let hub = session.event_hub().clone();
+    hub.connect()?;
+    Ok((session, hub))
+}
+
+/// Gives events to `each` until it is time to end.
+fn follow(app: &App, which: &Which, mut each: impl FnMut(&Event) -> Result<()>) -> Result<()> {
+    let until = which.seconds.map(duration).transpose()?;
+    let (_session, hub) = connected(app)?;
+    hub.listen(which.expression.as_str())?;
+    terminal::say(&format!("following {}; Ctrl-C ends", which.expression));
+    let until = until.map(|wait| Instant::now() + wait);
+    let mut count = 0;
+    let ended = loop {
+        if which.count.is_some_and(|most| count >= most) {
+            break Ok(());
+        }
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        match hub.next(left) {
+            Ok(Some(event)) => {
+                each(&event)?;
+                count += 1;
+            }
+            Ok(None) => break Ok(()),
+            // That is how one ends.
+            Err(error) if error.kind() == ErrorKind::Cancelled => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    terminal::say(&format!("{count} events"));
+    ended
+}
+
+/// One event on one line: time, topic, who, and the data as far as it fits.
+fn line(event: &Event) -> String {
+    let now = ftrack_api::jiff::ZonedDateTime::now();
+    let data = match event.data() {
+        Json::Null => String::new(),
+        data => data.to_string(),
+    };
+    let text = format!("{}  {}", event.username().unwrap_or("-"), data);
+    let text = terminal::printable(&text);
+    let topic = terminal::printable(event.topic());
+    let clock = now.strftime("%H:%M:%S").to_string();
+    let used = console::measure_text_width(&format!("{clock}  {topic}  "));
+    let room = terminal::width()
+        .map_or(usize::MAX, usize::from)
+        .saturating_sub(used);
+    let text = console::truncate_str(&text, room, "…");
+    format!("{}  {}  {text}", style(clock).dim(), style(topic).cyan())
+}
+
+fn record(app: &App, path: &Path, which: &Which) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let file = File::options().append(true).create(true).open(path);
+    let mut file = file.map_err(failed)?;
+    let mut last: Option<Instant> = None;
+    follow(app, which, |event| {
+        let now = Instant::now();
+        let after = last.map_or(0.0, |last| (now - last).as_secs_f64());
+        last = Some(now);
+        let recorded = Recorded {
+            after,
+            event: event.clone(),
+        };
+        let mut line = serde_json::to_string(&recorded).unwrap_or_default();
+        line.push('\n');
+        // As one piece, so that a line is there or not.
+        file.write_all(line.as_bytes()).map_err(failed)
+    })
+}
+
+fn publish(app: &App, event: Event, reply: Option<f64>) -> Result<()> {
+    let wait = reply.map(duration).transpose()?;
+    let (_session, hub) = connected(app)?;
+    let Some(wait) = wait else {
+        let id = hub.publish(event)?;
+        hub.flush(FLUSH_WAIT)?;
+        return app.print(&id);
+    };
+    let answer = hub.request(event, wait)?;
+    app.print(&answer.data().to_string())
+}
+
+fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let file = BufReader::new(File::open(path).map_err(failed)?);
+    let (_session, hub) = connected(app)?;
+    let mut count: u64 = 0;
+    for (index, line) in file.lines().enumerate() {
+        let line = line.map_err(failed)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let recorded: Recorded = serde_json::from_str(&line).map_err(|error| {
+            let place = format!("{}, line {}", path.display(), index + 1);
+            Failure::invalid(format!("{place} is no recorded event: {error}"))
+        })?;
+        if speed > 0.0 {
+            pause(duration(recorded.after / speed)?);
+        }
+        if interrupt::is_cancelled() {
+            let message = format!("cancelled: {count} events were published, the rest was not");
+            return Err(Failure::new(Code::Cancelled, message));
+        }
+        if topic.is_some_and(|start| !recorded.event.topic().starts_with(start)) {
+            continue;
+        }
+        // A new id: hubs deliver an id once.
+        let event = Event::new(recorded.event.topic())
+            .with_data(recorded.event.data().clone())
+            .with_target(recorded.event.target());
+        hub.publish(event)?;
+        count += 1;
+    }
+    hub.flush(FLUSH_WAIT)?;
+    terminal::say(&format!("published {count} events"));
+    Ok(())
+}
+
+fn pause(length: Duration) {
+    let until = Instant::now() + length;
+    while !interrupt::is_cancelled() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(PAUSE_STEP));
+    }
+}
+
+fn duration(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Failure::usage(format!("{seconds} is no length of time in seconds")))
+}

@@ -1,0 +1,120 @@
+//! `ftrack get`: what is known of one entity.
+
+use ftrack_api::query::select;
+use ftrack_api::schema::{Attribute, AttributeKind, EntityType, Schema};
+
+use crate::app::App;
+use crate::failure::{Failure, Result};
+use crate::locate;
+use crate::output::{self, Format, Rows};
+use crate::row::{Column, Found, Row};
+use crate::terminal;
+
+/// Print the attributes of one entity
+///
+/// On a terminal there is a line for each attribute, with the names of what it refers to; collections
+/// are left out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack get User:d07ae5d0-66e1-11e1-b5e9-f23c91df25eb
+  ftrack get User:d07ae5d0-66e1-11e1-b5e9-f23c91df25eb --columns username,email --format csv")]
+pub(crate) struct Get {
+    /// The entity, as TYPE:ID or ID
+    entity: String,
+    /// The attribute paths to print, with commas between them
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// How to print; a table on a terminal, ndjson in a pipe
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+impl Get {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        let session = app.session()?;
+        let entity = locate::entity(&session, &self.entity)?;
+        let entity_type = entity.type_info();
+        let columns: Vec<Column> = match self.columns.as_slice() {
+            [] => default_columns(session.schema(), entity_type),
+            chosen => chosen.to_vec(),
+        }
+        .iter()
+        .map(|path| Column::new(path.trim()))
+        .collect();
+        let paths: Vec<String> = columns.iter().map(Column::path).collect();
+        let statement = select(entity_type.name()).fields(paths);
+        let statement = statement.filter(locate::is_entity(&entity));
+        let row = session.query(statement)?.rows::<Row>().next().transpose()?;
+        let row = row.ok_or_else(|| Failure::not_found(format!("there is no {entity}")))?;
+        match Format::or_fitting(self.format) {
+            Format::Table => print_lines(app, &columns, &row),
+            format => {
+                let mut out = app.out();
+                let mut rows = Rows::new(&mut *out, format, columns)?;
+                rows.write(row)?;
+                rows.finish().map(drop)
+            }
+        }
+    }
+}
+
+/// Everything but collections: of a reference the name, if there is one, else the key.
+fn default_columns(schema: &Schema, entity_type: &EntityType) -> Vec<String> {
+    let attributes = entity_type.attributes().iter();
+    let named = |attribute: &Attribute| -> Option<String> {
+        let target = schema.entity_type(attribute.target()?).ok()?;
+        let name = ["name", "username"]
+            .into_iter()
+            .find(|name| target.attribute(name).is_ok())?;
+        Some(format!("{}.{name}", attribute.name()))
+    };
+    let columns = attributes
+        .filter(|attribute| !attribute.is_restricted())
+        .filter_map(|attribute| {
+            match attribute.kind() {
+                AttributeKind::Collection(_) => None,
+                AttributeKind::Reference(_) => named(attribute),
+                AttributeKind::Text => {
+                    // Its name says more than the key.
+                    let reference = attribute.name().strip_suffix("_id");
+                    let reference = reference.and_then(|name| entity_type.attribute(name).ok());
+                    match reference.and_then(named) {
+                        Some(_) => None,
+                        None => Some(attribute.name().to_owned()),
+                    }
+                }
+                _ => Some(attribute.name().to_owned()),
+            }
+        });
+    columns.collect()
+}
+
+fn print_lines(app: &App, columns: &[Column], row: &Row) -> Result<()> {
+    let mut table = output::table();
+    let mut add = |name: &str, found: &Found<'_>| -> Result<()> {
+        let mut text = Vec::new();
+        found.write_text(&mut text)?;
+        let text = terminal::printable(&String::from_utf8_lossy(&text));
+        table.add_row([name, &text]);
+        Ok(())
+    };
+    for (index, column) in columns.iter().enumerate() {
+        let found = row.cell(column, index + 1);
+        let group = match column.name.as_str() {
+            "custom_attributes" => "custom",
+            other => other,
+        };
+        match found.pairs() {
+            None => add(&column.name, &found)?,
+            Some(pairs) => {
+                for (key, value) in pairs {
+                    add(&format!("{group}.{key}"), &value)?;
+                }
+            }
+        }
+    }
+    for line in table.lines() {
+        app.print(line.trim_end())?;
+    }
+    Ok(())
+}

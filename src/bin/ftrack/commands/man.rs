@@ -1,0 +1,35 @@
+//! `ftrack man`: the manual pages.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man as Page;
+
+use crate::app::App;
+use crate::arguments::Arguments;
+use crate::failure::{Failure, Result};
+
+/// Print the manual page, or write one for each command
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack man
+  ftrack man --dir .")]
+pub(crate) struct Man {
+    /// Write ftrack.1, ftrack-query.1 and so on into this folder
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+impl Man {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        let mut command = Arguments::command();
+        command.build();
+        let Some(folder) = self.dir else {
+            let mut page = Vec::new();
+            Page::new(command).render(&mut page)?;
+            return app.print(String::from_utf8_lossy(&page).trim_end());
+        };
+        let written = clap_mangen::generate_to(command, &folder);
+        written.map_err(|error| Failure::file(&folder, &error))
+    }
+}

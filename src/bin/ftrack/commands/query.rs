@@ -1,0 +1,131 @@
+//! `ftrack query`: rows of a query, as they come.
+
+use std::io::Read as _;
+use std::time::Instant;
+
+use ftrack_api::query::Statement;
+
+use crate::app::App;
+use crate::failure::{Code, Failure, Result};
+use crate::output::{Format, Rows};
+use crate::row::{Column, Row};
+use crate::terminal;
+
+/// Print the rows of a query
+///
+/// Rows are printed as they come, so that any number of them takes little memory. Each path of the query
+/// is a column; a reference is shown as its id, and dates are in UTC.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack query \"select name, status.name, bid from Task where bid > 0 limit 20\"
+  ftrack query \"Project where status is active\" --count
+  ftrack query \"select name, parent.name from Shot order by name\" --format csv
+  ftrack query \"select count(id) from Task group by status_id\" --format json
+  ftrack query \"select name from Task where assignments any (resource.username is ada)\" --explain")]
+pub(crate) struct Query {
+    /// The query; `-` reads it from standard input
+    expression: String,
+    /// How to print; a table on a terminal, ndjson in a pipe
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Print how many rows there are, and no row
+    #[arg(long, conflicts_with = "format")]
+    count: bool,
+    /// Print this many rows at most
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+    /// Say on stderr what is asked for, and what it took
+    #[arg(long)]
+    explain: bool,
+}
+
+impl Query {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        let expression = match self.expression.as_str() {
+            "-" => {
+                let mut text = String::new();
+                let read = std::io::stdin().read_to_string(&mut text);
+                read.map_err(|error| {
+                    Failure::new(Code::File, format!("cannot read the query: {error}"))
+                })?;
+                text
+            }
+            text => text.to_owned(),
+        };
+        // Before anything is asked of a server.
+        let statement: Statement = expression.trim().parse()?;
+        let session = app.session()?;
+        let mut query = session.query(statement)?;
+        if let Some(limit) = self.limit {
+            query = query.slice(..limit);
+        }
+        let columns = Column::of(query.statement(), session.schema())?;
+        if self.explain {
+            explain(&query, columns.as_deref());
+        }
+        let before = session.statistics();
+        let started = Instant::now();
+        let printed = if self.count {
+            app.print(&query.count()?.to_string())?;
+            None
+        } else {
+            Some(print(
+                app,
+                &query,
+                Format::or_fitting(self.format),
+                columns,
+            )?)
+        };
+        if self.explain {
+            let now = session.statistics();
+            let rows = printed.map_or_else(String::new, |rows| format!("{rows} rows, "));
+            terminal::say(&format!(
+                "took:     {rows}{} requests, {} bytes received, {:.0} ms",
+                now.requests - before.requests,
+                now.bytes_received - before.bytes_received,
+                started.elapsed().as_secs_f64() * 1000.0,
+            ));
+        } else if printed == Some(0) && terminal::is_output() {
+            terminal::say("no rows");
+        }
+        Ok(())
+    }
+}
+
+fn print(
+    app: &App,
+    query: &ftrack_api::Query,
+    format: Format,
+    columns: Option<Vec<Column>>,
+) -> Result<u64> {
+    let mut found = query.rows::<Row>().peekable();
+    let columns = match (columns, found.peek()) {
+        (Some(columns), _) => columns,
+        (None, Some(Ok(first))) => first.columns(),
+        (None, _) => Vec::new(),
+    };
+    let mut out = app.out();
+    let mut rows = Rows::new(&mut *out, format, columns)?;
+    loop {
+        // What was printed must not wait for a page that is still to come.
+        if found.size_hint().0 == 0 {
+            rows.flush()?;
+        }
+        match found.next() {
+            Some(row) => rows.write(row?)?,
+            None => return rows.finish(),
+        }
+    }
+}
+
+fn explain(query: &ftrack_api::Query, columns: Option<&[Column]>) {
+    let statement = query.statement();
+    let sent = match columns {
+        Some(columns) if statement.projections.is_empty() => {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            statement.clone().fields(names)
+        }
+        _ => statement.clone(),
+    };
+    terminal::say(&format!("parsed:   {statement}\nasks for: {sent}"));
+}

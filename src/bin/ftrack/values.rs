@@ -1,0 +1,389 @@
+//! From texts to values, by the types of the schema: what a user types after `name=`, and the cells of
+//! an import.
+
+use std::collections::HashMap;
+
+use ftrack_api::entity::{CustomAttributeKind, FromValue as _};
+use ftrack_api::jiff::Timestamp;
+use ftrack_api::jiff::civil::{Date, DateTime};
+use ftrack_api::jiff::tz::TimeZone;
+use ftrack_api::query::{field, select};
+use ftrack_api::schema::{Attribute, AttributeKind, EntityType};
+use ftrack_api::uuid::Uuid;
+use ftrack_api::{Entity, EntityKey, ErrorKind, Session, Value};
+
+use crate::failure::{Failure, Result};
+use crate::locate;
+
+/// What a name before `=`, or a column of a file, stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Place {
+    Attribute(String),
+    /// `custom.key`
+    Custom(String),
+    /// `metadata.key`
+    Metadata(String),
+}
+
+/// A name and a text, as in `bid=3600`.
+#[derive(Clone, Debug)]
+pub(crate) struct Assignment {
+    pub(crate) place: Place,
+    pub(crate) text: String,
+}
+
+impl Place {
+    /// Reads a name. `status.name` means `status`, as exports call it.
+    ///
+    /// # Errors
+    ///
+    /// - If entities of this type have no such attribute.
+    pub(crate) fn parse(entity_type: &EntityType, name: &str) -> Result<Self> {
+        match name.split_once('.') {
+            Some(("custom", key)) => {
+                entity_type.attribute("custom_attributes")?;
+                return Ok(Self::Custom(key.to_owned()));
+            }
+            Some(("metadata", key)) => {
+                entity_type.attribute("metadata")?;
+                return Ok(Self::Metadata(key.to_owned()));
+            }
+            Some((reference, "name" | "username")) => {
+                let attribute = entity_type.attribute(reference)?;
+                if matches!(attribute.kind(), AttributeKind::Reference(_)) {
+                    return Ok(Self::Attribute(reference.to_owned()));
+                }
+            }
+            _ => {}
+        }
+        let attribute = entity_type.attribute(name)?;
+        match attribute.kind() {
+            AttributeKind::Mapped(_) => {
+                let prefix = name.split('_').next().unwrap_or(name);
+                let failure = Failure::invalid(format!("{name:?} holds key-value pairs"));
+                Err(failure.with_remedy(format!("set one of them with {prefix}.KEY=VALUE")))
+            }
+            _ => Ok(Self::Attribute(attribute.name().to_owned())),
+        }
+    }
+}
+
+impl Assignment {
+    /// Reads `name=value`.
+    pub(crate) fn parse(entity_type: &EntityType, text: &str) -> Result<Self> {
+        let Some((name, value)) = text.split_once('=') else {
+            let failure = Failure::usage(format!("{text:?} is not of the form NAME=VALUE"));
+            return Err(failure.with_remedy("write bid=3600, or \"name=two words\""));
+        };
+        Ok(Self {
+            place: Place::parse(entity_type, name.trim())?,
+            text: value.to_owned(),
+        })
+    }
+}
+
+/// Converts texts, and remembers what it has looked up.
+pub(crate) struct Values<'a> {
+    session: &'a Session,
+    /// Entities by type, workflow and name.
+    known: HashMap<(String, String, String), EntityKey>,
+    /// The kinds of custom attributes, by entity type and key.
+    custom: HashMap<(String, String), CustomAttributeKind>,
+}
+
+impl<'a> Values<'a> {
+    pub(crate) fn new(session: &'a Session) -> Self {
+        Self {
+            session,
+            known: HashMap::new(),
+            custom: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn session(&self) -> &'a Session {
+        self.session
+    }
+
+    /// The value of an attribute. `near` is the entity, or the parent of a new one: statuses and types
+    /// are those that its project offers.
+    pub(crate) fn value(
+        &mut self,
+        entity_type: &EntityType,
+        name: &str,
+        text: &str,
+        near: Option<&Entity>,
+    ) -> Result<Value> {
+        let attribute = entity_type.attribute(name)?;
+        let is_text = matches!(attribute.kind(), AttributeKind::Text);
+        if text.is_empty() && !is_text {
+            return Ok(Value::Null);
+        }
+        let wrong = |wanted: &str| {
+            let name = attribute.name();
+            Failure::invalid(format!(
+                "{name} of {} takes {wanted}, not {text:?}",
+                entity_type.name()
+            ))
+        };
+        match attribute.kind() {
+            AttributeKind::Text => Ok(Value::from(text)),
+            AttributeKind::Bool => boolean(text).ok_or_else(|| wrong("true or false")),
+            AttributeKind::Integer => {
+                let number = text.trim().parse::<i64>();
+                number.map(Value::from).map_err(|_| wrong("a whole number"))
+            }
+            AttributeKind::Number => number(text).ok_or_else(|| wrong("a number")),
+            AttributeKind::DateTime => date_time(text)
+                .ok_or_else(|| wrong("a date such as 2026-01-31 or 2026-01-31T10:00:00Z")),
+            AttributeKind::Reference(target) => {
+                let key = self.reference(attribute, target, entity_type, text, near)?;
+                Ok(Value::from(key))
+            }
+            AttributeKind::Collection(target) => {
+                let names = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty());
+                let keys =
+                    names.map(|name| self.reference(attribute, target, entity_type, name, near));
+                Ok(Value::Collection(keys.collect::<Result<_>>()?))
+            }
+            _ => Ok(match serde_json::from_str::<serde_json::Value>(text) {
+                Ok(json) => Value::from(json),
+                Err(_) => Value::from(text),
+            }),
+        }
+    }
+
+    /// Sets the value of a custom attribute or of a piece of metadata.
+    pub(crate) fn set_pair(&mut self, entity: &Entity, place: &Place, text: &str) -> Result<()> {
+        match place {
+            Place::Attribute(name) => {
+                let near = Some(entity);
+                let value = self.value(entity.type_info(), name, text, near)?;
+                Ok(entity.set(name, value)?)
+            }
+            Place::Metadata(key) => Ok(entity.metadata()?.set(key, text)?),
+            Place::Custom(key) => {
+                let kind = self.custom_kind(entity, key)?;
+                let value = custom_value(key, kind, text)?;
+                Ok(entity.custom_attributes()?.set(key, value)?)
+            }
+        }
+    }
+
+    /// Whether a custom attribute or a piece of metadata has this value already.
+    pub(crate) fn has_pair(&mut self, entity: &Entity, place: &Place, text: &str) -> Result<bool> {
+        match place {
+            Place::Attribute(_) => Ok(false),
+            Place::Metadata(key) => {
+                let known = entity.metadata()?.get(key)?;
+                Ok(known.unwrap_or_default() == text)
+            }
+            Place::Custom(key) => {
+                let kind = self.custom_kind(entity, key)?;
+                let value = custom_value(key, kind, text)?;
+                let known: Value = entity.custom_attributes()?.get(key)?;
+                Ok(match (&known, &value) {
+                    (Value::Null, Value::Text(text)) | (Value::Text(text), Value::Null) => {
+                        text.is_empty()
+                    }
+                    (known, value) => known.to_string() == value.to_string(),
+                })
+            }
+        }
+    }
+
+    fn custom_kind(&mut self, entity: &Entity, key: &str) -> Result<CustomAttributeKind> {
+        let known = (entity.entity_type().to_owned(), key.to_owned());
+        if let Some(kind) = self.custom.get(&known) {
+            return Ok(*kind);
+        }
+        let found = entity.custom_attributes()?.configurations(key)?;
+        let kind = found
+            .first()
+            .map_or(CustomAttributeKind::Other, |one| one.kind());
+        self.custom.insert(known, kind);
+        Ok(kind)
+    }
+
+    /// The entity that a text names: by key, or by the name that such entities are known by.
+    fn reference(
+        &mut self,
+        attribute: &Attribute,
+        target: &str,
+        entity_type: &EntityType,
+        text: &str,
+        near: Option<&Entity>,
+    ) -> Result<EntityKey> {
+        let text = text.trim();
+        if Uuid::try_parse(text).is_ok() {
+            return Ok(EntityKey::new(target, text));
+        }
+        if let Some(entity) = locate::by_key_or_path(self.session, target, text)? {
+            return Ok(entity.key());
+        }
+        let is_of_workflow = matches!(target, "Status" | "Type");
+        let workflow = match near.filter(|_| is_of_workflow) {
+            Some(near) => workflow_of(near)?,
+            None => None,
+        };
+        let scope = workflow.as_ref().map(Entity::id).unwrap_or_default();
+        let known = (
+            format!("{target} of {}", entity_type.name()),
+            scope,
+            text.to_owned(),
+        );
+        if let Some(key) = self.known.get(&known) {
+            return Ok(key.clone());
+        }
+        let found = match (&workflow, target) {
+            (Some(workflow), "Status") => workflow.get_status(entity_type.name(), text)?,
+            (Some(workflow), _) => workflow.get_type(entity_type.name(), text)?,
+            (None, _) => self.by_name(attribute, target, text)?,
+        };
+        self.known.insert(known, found.key());
+        Ok(found.key())
+    }
+
+    fn by_name(&self, attribute: &Attribute, target: &str, text: &str) -> Result<Entity> {
+        let target = self.session.schema().entity_type(target)?;
+        let (type_name, name) = match target.name() {
+            "User" | "Resource" => ("User", "username"),
+            other => (other, "name"),
+        };
+        let target = self.session.schema().entity_type(type_name)?;
+        if target.attribute(name).is_err() {
+            let attribute = attribute.name();
+            let failure = Failure::invalid(format!("{text:?} is no id, and {attribute} takes one"));
+            return Err(failure);
+        }
+        let query = self.session.query(
+            select(type_name)
+                .fields([name])
+                .filter(field(name).eq(text)),
+        )?;
+        query.one().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                Failure::not_found(format!("no {type_name} has the {name} {text:?}"))
+            }
+            ErrorKind::MultipleFound => {
+                let message =
+                    format!("several entities of type {type_name} have the {name} {text:?}");
+                let failure = Failure::new(crate::failure::Code::Ambiguous, message);
+                failure.with_remedy("give the id of one of them")
+            }
+            _ => error.into(),
+        })
+    }
+}
+
+/// What says which statuses and types there are for an entity.
+pub(crate) fn workflow_of(entity: &Entity) -> Result<Option<Entity>> {
+    match workflow_path(entity) {
+        Some(path) => Ok(entity.get::<Option<Entity>>(path)?),
+        None => Ok(None),
+    }
+}
+
+/// Where an entity refers to it.
+pub(crate) fn workflow_path(entity: &Entity) -> Option<&'static str> {
+    let schema = entity.session().schema();
+    match entity.entity_type() {
+        "Project" => Some("project_schema"),
+        "AssetVersion" => Some("asset.parent.project.project_schema"),
+        other if schema.is_kind_of(other, "TypedContext") => Some("project.project_schema"),
+        _ => None,
+    }
+}
+
+fn boolean(text: &str) -> Option<Value> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "1" => Some(Value::Bool(true)),
+        "false" | "no" | "0" => Some(Value::Bool(false)),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<Value> {
+    let number: f64 = text.trim().parse().ok()?;
+    number.is_finite().then(|| Value::from(number))
+}
+
+/// Dates are in UTC unless they say otherwise, as everywhere in ftrack.
+fn date_time(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(Value::DateTime(TimeZone::UTC.to_datetime(moment)));
+    }
+    let date = || text.parse::<Date>().map(|date| date.at(0, 0, 0, 0));
+    let read = match text.len() {
+        10 => date(),
+        _ => text.parse::<DateTime>(),
+    };
+    read.ok().map(Value::DateTime)
+}
+
+fn custom_value(key: &str, kind: CustomAttributeKind, text: &str) -> Result<Value> {
+    let wrong =
+        |wanted: &str| Failure::invalid(format!("custom.{key} takes {wanted}, not {text:?}"));
+    if text.is_empty() && kind != CustomAttributeKind::Text {
+        return Ok(Value::Null);
+    }
+    match kind {
+        CustomAttributeKind::Number => {
+            let value = number(text).ok_or_else(|| wrong("a number"))?;
+            let whole = i64::from_value(value.clone()).map(Value::from);
+            Ok(whole.unwrap_or(value))
+        }
+        CustomAttributeKind::Boolean => boolean(text).ok_or_else(|| wrong("true or false")),
+        CustomAttributeKind::Date => {
+            date_time(text).ok_or_else(|| wrong("a date such as 2026-01-31"))
+        }
+        CustomAttributeKind::Enumerator | CustomAttributeKind::DynamicEnumerator
+            if text.trim_start().starts_with('[') =>
+        {
+            let choices: Vec<String> = serde_json::from_str(text)
+                .map_err(|_| wrong("a choice, or a JSON list of them"))?;
+            Ok(Value::List(choices.into_iter().map(Value::from).collect()))
+        }
+        _ => Ok(Value::from(text)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_every_form() {
+        for (text, expected) in [
+            ("2026-01-31", "2026-01-31T00:00:00"),
+            ("2026-01-31T10:30:00", "2026-01-31T10:30:00"),
+            ("2026-01-31 10:30", "2026-01-31T10:30:00"),
+            ("2026-01-31T10:30:00Z", "2026-01-31T10:30:00"),
+            ("2026-01-31T10:30:00+02:00", "2026-01-31T08:30:00"),
+        ] {
+            assert_eq!(date_time(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in ["", "tomorrow", "31.1.2026", "2026-02-30", "2026"] {
+            assert!(date_time(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_finite_and_booleans_are_words() {
+        assert_eq!(number(" 3.5 "), Some(Value::from(3.5)));
+        assert!(
+            ["nan", "inf", "1e999", "3,5", ""]
+                .iter()
+                .all(|text| number(text).is_none())
+        );
+        assert_eq!(boolean("Yes"), Some(Value::Bool(true)));
+        assert_eq!(boolean("maybe"), None);
+        let three = custom_value("a", CustomAttributeKind::Number, "3").unwrap();
+        assert_eq!(three, Value::from(3));
+        assert!(custom_value("a", CustomAttributeKind::Number, "x").is_err());
+    }
+}
