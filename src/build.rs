@@ -12,7 +12,9 @@ mod crates;
 
 fn main() {
     write_chapters();
-    println!("cargo::rerun-if-changed=src");
+    for path in entries(Path::new("src")) {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let compiler = Command::new(variable("RUSTC"))
         .arg("-V")
@@ -145,11 +147,16 @@ fn hash_of(folder: &Path) -> u64 {
     hasher.finish()
 }
 
+/// What is in a folder of this package; the Python module is one of its own.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).expect("cargo runs this in the package's folder");
+    let paths = entries.map(|entry| entry.expect("a folder can be read to its end").path());
+    paths.filter(|path| path != Path::new("src/python"))
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let entries = fs::read_dir(folder).expect("cargo runs this in the package's folder");
-    for entry in entries.map(|entry| entry.expect("a folder can be read to its end")) {
-        let path = entry.path();
+    for path in entries(folder) {
         if path.is_dir() {
             found.extend(files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {

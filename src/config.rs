@@ -178,6 +178,7 @@ impl Config {
         let mut headers = settings.headers;
         headers.extend(cookie_header(&settings.cookies));
         check_headers(&headers, &mut problems);
+        let client_token = take_client_token(&mut headers);
         let network = settings.network.resolve(environment, &mut problems);
         let api_key = api_key.unwrap_or_else(|| ApiKey::new(""));
         let redactor = Redactor::new(&api_key, &headers);
@@ -201,10 +202,21 @@ impl Config {
             strict_api: settings.strict_api,
             offline: settings.offline,
             // As the official clients make it: a name, and a UUID of this session (WIRE.md).
-            client_token: format!("ftrack-api-rust--{}", Uuid::new_v4()),
+            client_token: client_token
+                .unwrap_or_else(|| format!("ftrack-api-rust--{}", Uuid::new_v4())),
             redactor,
         })
     }
+}
+
+/// A client token that was given as a header takes the place of ours: twice in a request it would be
+/// read by some servers only.
+fn take_client_token(headers: &mut Vec<(String, String)>) -> Option<String> {
+    let is_token = |name: &str| name.eq_ignore_ascii_case("ftrack-clienttoken");
+    let given = headers.iter().rposition(|(name, _)| is_token(name))?;
+    let (_, token) = headers.swap_remove(given);
+    headers.retain(|(name, _)| !is_token(name));
+    Some(token)
 }
 
 /// An environment variable, unless it is empty or not UTF-8.
@@ -282,6 +294,22 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(missing), "{error}");
         }
+    }
+
+    #[test]
+    fn a_client_token_that_is_given_as_a_header_is_the_only_one() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let settings = Settings {
+            headers: vec![
+                header("ftrack-Clienttoken", "first"),
+                header("x-studio", "yes"),
+                header("FTRACK-CLIENTTOKEN", "mine--1"),
+            ],
+            ..Settings::default()
+        };
+        let config = resolve(settings, COMPLETE).unwrap();
+        assert_eq!(config.client_token, "mine--1");
+        assert_eq!(config.headers, [header("x-studio", "yes")]);
     }
 
     #[test]

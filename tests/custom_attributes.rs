@@ -6,7 +6,7 @@ mod support;
 use ftrack_api::entity::{CustomAttributeKind, CustomAttributes, ValueOrigin};
 use ftrack_api::jiff::Timestamp;
 use ftrack_api::jiff::civil::{Date, DateTime, date};
-use ftrack_api::{Entity, ErrorKind, Value, data};
+use ftrack_api::{Entity, ErrorKind, Value, data, expr};
 use serde_json::json;
 use support::{Studio, open};
 
@@ -102,6 +102,24 @@ fn every_kind_has_its_rust_type_in_both_directions() {
     assert_eq!(here.get::<Option<Date>>("delivery_date").unwrap(), None);
     let none: Option<Vec<String>> = sizes.get("shot_size").unwrap();
     assert_eq!(none, None);
+}
+
+#[test]
+fn lists_have_the_attributes_of_their_project() {
+    let studio = Studio::new();
+    let list = studio.first("TypedContextList");
+    let own: String = list.get("project_id").unwrap();
+    let other = expr!("Project where id is_not {}", &own);
+    let other = studio.session.query(other).unwrap().first().unwrap();
+    let configure = |key: &str, project: &str| {
+        let more = data! { "entity_type": "list", "project_id": project };
+        studio.configure(key, "number", more);
+    };
+    configure("listed", &own);
+    configure("elsewhere", &other.unwrap().id());
+    let attributes = studio.again(&list);
+    attributes.set("listed", 5).unwrap();
+    assert!(!attributes.contains("elsewhere").unwrap());
 }
 
 #[test]

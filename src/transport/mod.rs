@@ -71,7 +71,24 @@ pub struct Request<'a> {
     pub timeout: Duration,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A request of these parts: for a transport that changes one before it hands it on.
+    pub fn new(
+        method: &'static str,
+        url: &'a Url,
+        headers: &'a [(String, String)],
+        body: &'a [u8],
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            method,
+            url,
+            headers,
+            body,
+            timeout,
+        }
+    }
+
     /// Whether the call was cancelled, or the session closed, so that nobody waits for the
     /// response any more. A transport that waits by itself checks this from time to time.
     pub fn is_cancelled(&self) -> bool {

@@ -84,7 +84,8 @@ fn project_of(entity: &Entity) -> Result<Option<String>> {
             "Project" => return Ok(Some(entity.id())),
             "AssetVersion" => return entity.get("asset.parent.project_id"),
             "Asset" => return entity.get("parent.project_id"),
-            "User" | "TypedContextList" | "AssetVersionList" => return Ok(None),
+            "TypedContextList" | "AssetVersionList" => return entity.get("project_id"),
+            "User" => return Ok(None),
             _ => {}
         }
         // The server fills in the project of a new entity; until then its parent has it.

@@ -52,6 +52,11 @@ impl ServerInformation {
         self.0.get("user_information")?.get("username")?.as_str()
     }
 
+    /// All of it, as the server sent it.
+    pub fn as_object(&self) -> &Map<String, Json> {
+        &self.0
+    }
+
     /// Any other member, by its name in the protocol.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)

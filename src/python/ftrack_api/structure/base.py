@@ -1,0 +1,40 @@
+"""What a structure is: derive from it to lay out files in a way of your own."""
+
+
+class Structure(object):
+    """Says where in a location the data of a component goes."""
+
+    def __init__(self, prefix=""):
+        self.prefix = prefix
+        self.path_separator = "/"
+
+    def get_resource_identifier(self, entity, context=None):
+        """The resource identifier for a component; *context* may have `source_resource_identifier`."""
+        raise NotImplementedError()
+
+
+class _CoreStructure(Structure):
+    """A structure of the SDK."""
+
+    def _make(self):
+        raise NotImplementedError()
+
+    @property
+    def _core(self):
+        return self._make()
+
+    def get_resource_identifier(self, entity, context=None):
+        source = (context or {}).get("source_resource_identifier")
+        return self._make().get_resource_identifier(entity, source)
+
+
+class _Opaque(Structure):
+    """One that was bound by the SDK itself."""
+
+    def __init__(self, core):
+        super(_Opaque, self).__init__()
+        self._core = core
+
+    def get_resource_identifier(self, entity, context=None):
+        source = (context or {}).get("source_resource_identifier")
+        return self._core.get_resource_identifier(entity, source)

@@ -1,0 +1,20 @@
+"""Folders by project, parents, asset and version."""
+
+from .. import _core
+from .base import _CoreStructure
+
+
+class StandardStructure(_CoreStructure):
+    """`project/parents/asset/v001/name.ext`."""
+
+    def __init__(self, project_versions_prefix=None, illegal_character_substitute="_"):
+        super(StandardStructure, self).__init__()
+        self.project_versions_prefix = project_versions_prefix
+        self.illegal_character_substitute = illegal_character_substitute
+
+    def _make(self):
+        return _core.Structure.standard(self.project_versions_prefix, self.illegal_character_substitute)
+
+    def sanitise_for_filesystem(self, value):
+        """*value* without what file names cannot hold."""
+        return _core.Structure.sanitise(value, self.illegal_character_substitute)

@@ -1,0 +1,52 @@
+//! The Rust side of the Python module `ftrack_api`: conversions, handles and callbacks.
+//!
+//! The Python side, in `src/python/ftrack_api`, has the names of the official client; what it does
+//! not find in Python's own libraries it asks for here, and this asks the crate.
+
+mod access;
+mod cache;
+mod components;
+mod containers;
+mod convert;
+mod entity;
+mod error;
+mod hub;
+mod query;
+mod schema;
+mod session;
+mod transport;
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+
+/// The `sys` module of the interpreter that imported this one: there is one for each interpreter.
+static HOME: OnceLock<usize> = OnceLock::new();
+
+#[pymodule]
+fn _core(into: &Bound<'_, PyModule>) -> PyResult<()> {
+    // The classes below are static: a second interpreter would share their objects with the first.
+    let home = into.py().import("sys")?.as_ptr() as usize;
+    if *HOME.get_or_init(|| home) != home {
+        return Err(PyImportError::new_err(
+            "ftrack_api was imported by another interpreter of this process; sub-interpreters are \
+             not supported",
+        ));
+    }
+    into.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    into.add_class::<session::Session>()?;
+    into.add_class::<entity::Entity>()?;
+    into.add_class::<query::Query>()?;
+    into.add_class::<query::Pages>()?;
+    into.add_class::<containers::Collection>()?;
+    into.add_class::<containers::Metadata>()?;
+    into.add_class::<containers::CustomAttributes>()?;
+    into.add_class::<access::Accessor>()?;
+    into.add_class::<access::Reader>()?;
+    into.add_class::<access::Structure>()?;
+    into.add_class::<hub::Hub>()?;
+    into.add_class::<hub::Filter>()?;
+    into.add_class::<transport::Pending>()?;
+    Ok(())
+}
