@@ -1,6 +1,7 @@
 """Sessions."""
 
 import atexit
+import difflib
 import hashlib
 import json
 import logging
@@ -248,7 +249,19 @@ class Session(_core.Session):
             return self._decode([reference])[0]
         if entity_type == "Job" and data and data.get("type", "api_job") != "api_job":
             raise ValueError("type of a new job is api_job, not {0!r}".format(data["type"]))
-        return self._create(entity_type, data or {})
+        return self._create(entity_type, self._known(entity_type, data or {}))
+
+    def _known(self, entity_type, data):
+        """*data* without attributes that the type does not have: scripts rely on their being ignored."""
+        if entity_type not in self.types:
+            return data
+        names = self.types[entity_type].attributes
+        unknown = [name for name in data if names.get(name) is None]
+        for name in unknown:
+            near = difflib.get_close_matches(str(name), names.keys(), 1)
+            hint = "; did you mean {0!r}?".format(near[0]) if near else ""
+            self.logger.warning("%s has no attribute %r: it is ignored%s", entity_type, name, hint)
+        return {name: value for name, value in data.items() if name not in unknown} if unknown else data
 
     def ensure(self, entity_type, data, identifying_keys=None):
         """The entity that *data* identifies, by its *identifying_keys* or all of it; created or updated, and committed."""

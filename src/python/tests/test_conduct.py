@@ -199,6 +199,19 @@ class Callbacks(unittest.TestCase):
         with self.assertRaises(KeyboardInterrupt):
             self.hub.wait(20)
 
+    def test_what_is_published_last_arrives(self):
+        seen = []
+        self.hub.subscribe("topic=tests.last", seen.append)
+        self.hub.connect()
+        with open_session() as other:
+            other.event_hub.connect()
+            for number in range(3000):
+                other.event_hub.publish(ftrack_api.event.base.Event("tests.last", data={"number": number}))
+        end = time.monotonic() + 20
+        while len(seen) < 3000 and time.monotonic() < end:
+            self.hub.wait(0.05)
+        self.assertEqual([event["data"]["number"] for event in seen], list(range(3000)))
+
     def test_what_else_a_callback_raises_is_logged(self):
         def fail(event):
             raise ValueError("of the callback")

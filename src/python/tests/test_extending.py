@@ -273,12 +273,19 @@ class Errors(unittest.TestCase):
             (lambda: self.session.query("Tsak"), KeyError, "Task"),
             (lambda: self.session.query("Task where nmae is a").all(), ftrack_api.exception.ServerError, "name"),
             (lambda: self.session.get("Tsak", "x"), KeyError, "Task"),
-            (lambda: self.session.create("Task", {"nmae": "x"}), KeyError, "name"),
+            (lambda: task.update({"nmae": "x"}), KeyError, "name"),
         ):
             with self.subTest(text=text), self.assertRaises(kind) as caught:
                 call()
             self.assertIn(text, str(caught.exception))
             self.assertIsInstance(caught.exception, ftrack_api.exception.Error)
+
+    def test_unknown_attributes_of_new_entities_are_ignored_and_logged(self):
+        with self.assertLogs(self.session.logger, "WARNING") as logged:
+            task = self.session.create("Task", {"name": "x", "nmae": "y"})
+        self.assertIn("did you mean 'name'", logged.output[0])
+        self.assertEqual(task["name"], "x")
+        self.session.rollback()
 
     def test_settings_that_are_missing_are_named(self):
         kept = {name: os.environ.pop(name) for name in ("FTRACK_SERVER", "FTRACK_API_KEY", "FTRACK_API_USER")}

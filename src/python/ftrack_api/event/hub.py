@@ -105,6 +105,12 @@ class EventHub(object):
         if unsubscribe and not reconnect:
             for subscriber in list(self._subscribers):
                 self._forget(subscriber)
+        if self._core.connected:
+            # Scripts publish and end: what they published is on its way out until the server has it.
+            try:
+                self._core.flush(_FLUSH)
+            except exception.Error as error:
+                self.logger.warning("Disconnecting with events that the server may not have: %s", error)
         self._core.disconnect()
 
     def reconnect(self, attempts=10, delay=5):
