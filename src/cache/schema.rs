@@ -72,7 +72,7 @@ impl SchemaCache {
             None => {
                 let parent = private_folder(&std::env::temp_dir()).map_err(refuse)?;
                 let list = std::fs::read_dir(&parent)
-                    .and_then(|list| list.collect::<std::io::Result<Vec<_>>>());
+                    .and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
                 let list: Vec<std::fs::DirEntry> =
                     list.map_err(|error| refuse(format!("{}: {error}", parent.display())))?;
                 list.into_iter().map(|folder| folder.path()).collect()

@@ -250,3 +250,76 @@ fn timers() {
         "{stopped}"
     );
 }
+
+#[test]
+fn contexts_are_named_by_paths() {
+    let studio = Fixture::new();
+    let path = "test/Import camera";
+    studio.cli.ok(&["set", path, "bid=60", "--yes"]);
+    assert_eq!(studio.task().get::<f64>("bid").unwrap(), 60.0);
+    let key = studio.cli.ok(&[
+        "create",
+        "Task",
+        "name=day/night",
+        "parent=test/ep01",
+        "--yes",
+    ]);
+    let found = studio.cli.ok(&["get", r"test/ep01/day\/night"]);
+    assert!(
+        found.contains(key.trim().strip_prefix("Task:").unwrap()),
+        "{found}"
+    );
+    studio.cli.fails(
+        &["get", "test/ep01/nonesuch"],
+        4,
+        &["\"nonesuch\"", "sq010"],
+    );
+    studio
+        .cli
+        .fails(&["get", "tset"], 4, &["did you mean \"test\""]);
+    studio.cli.fails(&["get", "test//x"], 6, &["is empty"]);
+
+    // Two projects may have one full name, by which paths may begin.
+    let session = studio.session();
+    let schema: Entity = session.at("test").unwrap().get("project_schema").unwrap();
+    for name in ["one", "two"] {
+        let data = ftrack_api::data! {
+            "name": name, "full_name": "Twins", "project_schema": &schema
+        };
+        session.create("Project", data).unwrap();
+    }
+    session.commit().unwrap();
+    studio
+        .cli
+        .fails(&["get", "Twins"], 5, &["one", "two", "id"]);
+    studio.cli.ok(&["get", "two"]);
+}
+
+#[test]
+fn the_tree_shows_types_and_statuses() {
+    let studio = Fixture::new();
+    let projects = studio.cli.ok(&["tree"]);
+    assert!(
+        projects.lines().any(|line| line.starts_with("test  ")),
+        "{projects}"
+    );
+    let tree = studio.cli.ok(&["tree", "test/ep01"]);
+    let lines: Vec<&str> = tree.lines().collect();
+    assert!(lines[0].starts_with("ep01  Episode"), "{tree}");
+    assert!(tree.contains("└─ sh0010  Shot"), "{tree}");
+    assert!(!tree.contains('\u{1b}'), "{tree}");
+    assert_eq!(
+        studio
+            .cli
+            .ok(&["tree", "test/ep01", "--depth", "0"])
+            .lines()
+            .count(),
+        1
+    );
+    // Opening, finding the top, and for each level one request; then everything that is shown at once.
+    let before = studio.server.requests();
+    studio.cli.ok(&["tree", "test", "--depth", "4"]);
+    let asked = studio.server.requests() - before;
+    assert!(asked <= 9, "{asked} requests");
+    studio.cli.fails(&["tree", "test/ep02"], 4, &["ep01"]);
+}

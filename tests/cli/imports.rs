@@ -265,3 +265,33 @@ fn a_changed_export_changes_what_was_changed() {
     assert_eq!(task.get::<f64>("bid").unwrap(), 4711.0);
     assert_eq!(task.get::<String>("status.name").unwrap(), "In progress");
 }
+
+#[test]
+fn contexts_are_identified_by_path() {
+    let (server, cli) = studio();
+    let rows = "path,bid,type\ntest/ep01/light,60,Generic\ntest/Import camera,61,Generic\ntest/ep09/x,1,Generic\n";
+    cli.write("tasks.csv", rows);
+    let run = cli.run(&["import", "tasks.csv", "--type", "Task", "--yes"]);
+    run.check(
+        10,
+        &[
+            "1 were created, 1 updated, 0 left as they are, 1 refused",
+            "line 4:",
+            "ep09",
+        ],
+    );
+    let session = support::open(&server);
+    let light = session.at("test/ep01/light").unwrap();
+    assert_eq!(light.get::<f64>("bid").unwrap(), 60.0);
+    cli.run(&["import", "tasks.csv", "--type", "Task", "--yes"])
+        .check(10, &["0 were created, 0 updated, 2 left"]);
+    cli.ok(&[
+        "export",
+        "Task where parent.name is ep01",
+        "out.csv",
+        "--columns",
+        "path,bid",
+    ]);
+    let out = std::fs::read_to_string(cli.folder().join("out.csv")).unwrap();
+    assert!(out.contains(",test/ep01/light,60\n"), "{out}");
+}

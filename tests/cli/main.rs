@@ -9,6 +9,8 @@ mod query;
 mod schema;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod transfers;
 
 use std::ffi::OsStr;

@@ -53,10 +53,10 @@ fn a_profile_replaces_the_environment() {
 fn a_wrong_key_is_not_saved() {
     let cli = Cli::reading();
     let wrong = support::secret("a-key-that-is-wrong");
-    add(&cli, "studio", &wrong, &[]).check(3, &["error:"]);
+    add(&cli, "studio", wrong, &[]).check(3, &["error:"]);
     add(&cli, "studio", "", &[]).check(2, &["API key is empty"]);
     assert!(!cli.folder().join("profiles.toml").exists());
-    add(&cli, "studio", &wrong, &["--no-check"]).check(0, &[]);
+    add(&cli, "studio", wrong, &["--no-check"]).check(0, &[]);
     bare(&cli, &["whoami"]).check(3, &["error:"]);
 }
 
@@ -100,7 +100,7 @@ fn a_damaged_file_is_reported_without_its_keys() {
     }
     let run = bare(&cli, &["whoami"]);
     run.check(2, &["profiles.toml", "line 2"]);
-    assert!(!run.err.contains(&key), "{}", run.err);
+    assert!(!run.err.contains(key), "{}", run.err);
     let _ = path;
 }
 

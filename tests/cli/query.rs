@@ -202,9 +202,9 @@ fn wrong_keys_missing_servers_and_missing_settings_have_codes_of_their_own() {
     let cli = Cli::reading();
     let mut wrong = cli.command(&["whoami"]);
     let key = support::secret("not-the-key-of-anybody");
-    let run = Run::of(wrong.env("FTRACK_API_KEY", &key).output().unwrap());
+    let run = Run::of(wrong.env("FTRACK_API_KEY", key).output().unwrap());
     run.check(3, &["error:", "ftrack profile add"]);
-    assert!(!run.err.contains(&key) && !run.out.contains(&key));
+    assert!(!run.err.contains(key) && !run.out.contains(key));
 
     let mut away = cli.command(&["whoami"]);
     let run = Run::of(

@@ -32,7 +32,7 @@ pub(crate) struct Globals {
         value_name = "NAME"
     )]
     pub(crate) profile: Option<String>,
-    /// The server, such as https://studio.ftrackapp.com
+    /// The server, such as studio.ftrackapp.com
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// The user to act as

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use console::style;
 use ftrack_api::operation::{OperationKind, Plan, PlannedChange, PlannedValue};
-use ftrack_api::{Session, Value};
+use ftrack_api::{EntityKey, Session, Value};
 
 use crate::app::App;
 use crate::failure::Result;
@@ -89,10 +89,10 @@ fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
                 }
             }
             PlannedValue::Extend { added, removed, .. } => {
-                let added = added.iter().map(|one| format!("+ {}", plan.describe(one)));
+                let added = added.iter().map(|one| format!("+ {}", in_short(plan, one)));
                 let removed = removed
                     .iter()
-                    .map(|one| format!("- {}", plan.describe(one)));
+                    .map(|one| format!("- {}", in_short(plan, one)));
                 added.chain(removed).collect::<Vec<_>>().join(" ")
             }
             _ => String::new(),
@@ -104,7 +104,14 @@ fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
 fn in_words(plan: &Plan, value: &Value) -> String {
     match value {
         Value::Text(text) => format!("{text:?}"),
-        Value::Reference(key) => plan.describe(key),
+        Value::Reference(key) => in_short(plan, key),
         other => other.to_string(),
     }
+}
+
+/// `Status "Approved"`: the id is left out where there is a name.
+fn in_short(plan: &Plan, key: &EntityKey) -> String {
+    let text = plan.describe(key);
+    let named = text.strip_suffix(&format!(" ({})", key.id()));
+    named.map(str::to_owned).unwrap_or(text)
 }

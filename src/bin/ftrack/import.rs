@@ -30,6 +30,8 @@ enum Identity {
     New,
     /// By the id in this column.
     Id(usize),
+    /// By the path in this column.
+    Path(usize),
     /// By the values of these columns together.
     Columns(Vec<usize>),
 }
@@ -74,10 +76,14 @@ impl<'a> Layout<'a> {
         };
         let places = columns.iter().map(place).collect::<Result<Vec<_>>>()?;
         let id = columns.iter().position(|name| name == "id");
+        let path = places.iter().position(|place| *place == Some(Place::Path));
         let identity = match (by, id) {
-            ([], None) => Identity::New,
+            ([], None) => path.map_or(Identity::New, Identity::Path),
             ([], Some(id)) => Identity::Id(id),
             ([only], Some(id)) if only == "id" => Identity::Id(id),
+            ([only], _) if only == "path" && path.is_some() => {
+                path.map_or(Identity::New, Identity::Path)
+            }
             (names, _) => {
                 let find = |name: &String| {
                     let index = columns.iter().position(|column| column == name);
@@ -105,6 +111,7 @@ impl<'a> Layout<'a> {
                 Place::Attribute(name) => name.clone(),
                 Place::Custom(_) => "custom_attributes".to_owned(),
                 Place::Metadata(_) => "metadata".to_owned(),
+                Place::Path => "parent".to_owned(),
             };
             if !paths.contains(&path) {
                 paths.push(path);
@@ -142,7 +149,7 @@ impl<'a> Layout<'a> {
                 Err(failure) => refuse(&record, &self.reason(failure)?)?,
             }
         }
-        let found = self.find(ids, criteria)?;
+        let found = self.find(&ids, &criteria)?;
         let mut prepared = Vec::with_capacity(good.len());
         for (record, key) in good.into_iter().zip(keys) {
             match key.and_then(|key| found.get(&key)).map(Vec::as_slice) {
@@ -181,6 +188,17 @@ impl<'a> Layout<'a> {
                 }
                 _ => Ok(None),
             },
+            Identity::Path(column) => {
+                let Cell::Text(text) = &record.cells[*column] else {
+                    return Err(Failure::invalid("it has no path"));
+                };
+                let (parent, name) = values.split_path(text)?;
+                let is_there = field("parent_id")
+                    .eq(parent.id())
+                    .and(field("name").eq(&name));
+                criteria.push(is_there);
+                Ok(Some(format!("{}\u{1f}{name}", parent.id())))
+            }
             Identity::Columns(columns) => {
                 let mut parts = Vec::new();
                 let mut all = Vec::new();
@@ -206,11 +224,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    fn find(
-        &self,
-        ids: Vec<String>,
-        criteria: Vec<Criterion>,
-    ) -> Result<HashMap<String, Vec<Entity>>> {
+    fn find(&self, ids: &[String], criteria: &[Criterion]) -> Result<HashMap<String, Vec<Entity>>> {
         let mut found: HashMap<String, Vec<Entity>> = HashMap::new();
         let mut filters: Vec<Criterion> = Vec::new();
         filters.extend(
@@ -237,6 +251,14 @@ impl<'a> Layout<'a> {
                             }
                         }
                         parts.join("\u{1f}")
+                    }
+                    Identity::Path(_) => {
+                        let parent = entity.value("parent")?.unwrap_or_default();
+                        format!(
+                            "{}\u{1f}{}",
+                            identifying(&parent),
+                            entity.get::<String>("name")?
+                        )
                     }
                     _ => entity.id(),
                 };
@@ -315,6 +337,11 @@ impl<'a> Layout<'a> {
     }
 
     fn parent_of(&self, values: &mut Values<'_>, record: &Record) -> Option<EntityKey> {
+        if let Identity::Path(column) = self.identity
+            && let Cell::Text(text) = &record.cells[column]
+        {
+            return values.split_path(text).ok().map(|(parent, _)| parent);
+        }
         ["parent", "project"].into_iter().find_map(|name| {
             let wanted = Some(Place::Attribute(name.to_owned()));
             let column = self.places.iter().position(|place| *place == wanted)?;
@@ -399,6 +426,12 @@ impl<'a> Layout<'a> {
         };
         let mut data = Data::new();
         for (place, cell) in cells {
+            if let (Place::Path, Cell::Text(text)) = (place, cell) {
+                let (parent, name) = values.split_path(text)?;
+                data.set("parent", parent);
+                data.set("name", name);
+                continue;
+            }
             let (Place::Attribute(name), Cell::Text(text)) = (place, cell) else {
                 continue;
             };

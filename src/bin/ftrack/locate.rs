@@ -1,6 +1,5 @@
-//! From what a user types to an entity: a type with a key.
+//! From what a user types to an entity: a path, or a type with a key.
 
-use ftrack_api::entity::Json;
 use ftrack_api::query::{Criterion, all_of, field, select};
 use ftrack_api::uuid::Uuid;
 use ftrack_api::{Entity, EntityKey, Session};
@@ -18,11 +17,11 @@ const TYPES_BY_ID: [&str; 7] = [
     "List",
 ];
 
-/// The entity that `text` names: `Task:6f3a…` or a bare id.
+/// The entity that `text` names: `Task:6f3a…`, a bare id, or the path of a context.
 ///
 /// # Errors
 ///
-/// - If it is neither, or there is no such entity.
+/// - If there is no such entity, or there are several.
 pub(crate) fn entity(session: &Session, text: &str) -> Result<Entity> {
     if let Some((entity_type, key)) = split_key(text) {
         return by_key(session, entity_type, key);
@@ -30,16 +29,21 @@ pub(crate) fn entity(session: &Session, text: &str) -> Result<Entity> {
     if Uuid::try_parse(text).is_ok() {
         return by_id(session, text);
     }
-    Err(Failure::invalid(format!("{text:?} names no entity"))
-        .with_remedy("name it by its type and id, such as Task:6f3a8c1e-…"))
+    Ok(session.at(text)?)
 }
 
-/// The entity, if the text is `Task:6f3a…`.
-pub(crate) fn by_key_or_path(session: &Session, _: &str, text: &str) -> Result<Option<Entity>> {
+/// The entity, if the text is `Task:6f3a…`, or the path of a context where one is wanted: `target` is
+/// the type that is wanted.
+pub(crate) fn by_key_or_path(
+    session: &Session,
+    target: &str,
+    text: &str,
+) -> Result<Option<Entity>> {
     match split_key(text) {
         Some((entity_type, key)) if session.schema().entity_type(entity_type).is_ok() => {
             by_key(session, entity_type, key).map(Some)
         }
+        _ if session.schema().is_kind_of(target, "Context") => Ok(Some(session.at(text)?)),
         _ => Ok(None),
     }
 }
@@ -51,19 +55,6 @@ pub(crate) fn user(session: &Session, name: &str) -> Result<Entity> {
         .filter(field("username").eq(name));
     let found = session.query(statement)?.first()?;
     found.ok_or_else(|| Failure::not_found(format!("no user has the name {name:?}")))
-}
-
-/// The names from the project down to a context, with slashes between them.
-pub(crate) fn path_of(context: &Entity) -> Result<String> {
-    let Json(link) = context.get::<Json<Vec<Step>>>("link")?;
-    let names: Vec<String> = link.into_iter().map(|step| step.name).collect();
-    Ok(names.join("/"))
-}
-
-/// An element of the `link` of a context.
-#[derive(serde::Deserialize)]
-struct Step {
-    name: String,
 }
 
 /// `Task:6f3a…` in its two parts.

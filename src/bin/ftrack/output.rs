@@ -127,8 +127,8 @@ impl<W: Write> Rows<W> {
         match self.layout {
             Layout::Table { .. } => self.write_block()?,
             Layout::Json => {
-                self.out
-                    .write_all(if self.written == 0 { b"]\n" } else { b"\n]\n" })?
+                let end: &[u8] = if self.written == 0 { b"]\n" } else { b"\n]\n" };
+                self.out.write_all(end)?;
             }
             Layout::Ndjson | Layout::Csv => {}
         }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use ftrack_api::SmolStr;
 use ftrack_api::query::{Projection, Statement};
 use ftrack_api::schema::Schema;
+use ftrack_api::studio::ContextPath;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -32,11 +33,29 @@ pub(crate) enum Cell {
 pub(crate) struct Column {
     pub(crate) name: String,
     steps: Vec<SmolStr>,
-    /// The key of a custom attribute or a piece of metadata, which the last step leads to.
-    key: Option<SmolStr>,
+    kind: ColumnKind,
+}
+
+/// What is shown of what the steps of a column lead to.
+#[derive(Clone, Debug, PartialEq)]
+enum ColumnKind {
+    Value,
+    /// Of key-value pairs the value of this key.
+    Pair(SmolStr),
+    /// The names from the project on.
+    Path,
 }
 
 impl Column {
+    /// The path of a context: `project/sequence/shot`.
+    pub(crate) fn context_path() -> Self {
+        Self {
+            name: "path".to_owned(),
+            steps: vec![SmolStr::new_static("link")],
+            kind: ColumnKind::Path,
+        }
+    }
+
     /// A path; `custom.KEY` and `metadata.KEY` are the values of such pairs.
     pub(crate) fn new(path: &str) -> Self {
         let pair = match path.split_once('.') {
@@ -48,13 +67,19 @@ impl Column {
         Self {
             name: path.to_owned(),
             steps: steps.split('.').map(SmolStr::new).collect(),
-            key: pair.map(|(_, key)| SmolStr::new(key)),
+            kind: pair.map_or(ColumnKind::Value, |(_, key)| {
+                ColumnKind::Pair(SmolStr::new(key))
+            }),
         }
     }
 
     /// What a query has to select for it.
-    pub(crate) fn path(&self) -> String {
-        self.steps.join(".")
+    pub(crate) fn paths(&self) -> Vec<String> {
+        match self.kind {
+            // The link has the full name of the project, which is no part of paths.
+            ColumnKind::Path => vec!["link".to_owned(), "project.name".to_owned()],
+            _ => vec![self.steps.join(".")],
+        }
     }
 
     /// The columns of a statement: its projections, else the default ones of its type. `None` where
@@ -72,7 +97,7 @@ impl Column {
             columns.push(Self {
                 name: path.to_string(),
                 steps: steps.map(|step| SmolStr::new(step.name())).collect(),
-                key: None,
+                kind: ColumnKind::Value,
             });
         }
         if columns.is_empty() {
@@ -119,10 +144,31 @@ impl Row {
         let at_place = self.0.get(place).filter(|(name, _)| name == first);
         let cell = at_place.map(|(_, cell)| cell).or_else(|| self.get(first));
         let found = cell.map_or(Found::One(&Cell::Null), |cell| cell.follow(rest));
-        match &column.key {
-            None => found,
-            Some(key) => found.value_of(key),
+        match &column.kind {
+            ColumnKind::Value => found,
+            ColumnKind::Pair(key) => found.value_of(key),
+            ColumnKind::Path => self.context_path(&found),
         }
+    }
+
+    fn context_path<'a>(&'a self, link: &Found<'a>) -> Found<'a> {
+        let name = |row: &Row| match row.get("name") {
+            Some(Cell::Text(name)) => Some(name.to_string()),
+            _ => None,
+        };
+        let project = match self.get("project") {
+            Some(Cell::Object(project)) => name(project),
+            _ => None,
+        };
+        let Found::One(Cell::List(steps)) = link else {
+            return Found::One(&Cell::Null);
+        };
+        let below = steps.iter().skip(1).filter_map(|step| match step {
+            Cell::Object(step) => name(step),
+            _ => None,
+        });
+        let names: Vec<String> = project.into_iter().chain(below).collect();
+        Found::Text(ContextPath::from(names).to_string())
     }
 
     /// If this is an entity that was sent for itself: its key, or what a key-value pair holds.
@@ -139,6 +185,7 @@ impl Row {
 /// One cell, or those that a path through a collection leads to.
 pub(crate) enum Found<'a> {
     One(&'a Cell),
+    Text(String),
     Several(Vec<Found<'a>>),
 }
 
@@ -208,6 +255,7 @@ impl Found<'_> {
             Self::One(Cell::Integer(value)) => write!(out, "{value}"),
             Self::One(Cell::Number(value)) => write!(out, "{value}"),
             Self::One(Cell::Text(text)) => out.write_all(text.as_bytes()),
+            Self::Text(text) => out.write_all(text.as_bytes()),
             Self::One(Cell::Object(row)) if row.key().is_some() => {
                 let key = row.key().unwrap_or(&Cell::Null);
                 Found::One(key).write_text(out)
@@ -221,6 +269,7 @@ impl Serialize for Found<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self {
             Self::One(cell) => cell.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
             Self::Several(found) => serializer.collect_seq(found),
         }
     }
@@ -387,6 +436,18 @@ mod tests {
         check(row, "metadata.a", "1", "\"1\"");
         check(row, "metadata.b", "", "null");
         check(row, "link", link, link);
+    }
+
+    #[test]
+    fn paths_begin_with_the_name_of_the_project() {
+        let row = r#"{"__entity_type__":"Shot","id":"s","project":{"name":"test"},"link":[
+            {"id":"p","name":"The full name"},{"id":"q","name":"sq010"},{"id":"s","name":"day/night"}]}"#;
+        let row: Row = serde_json::from_str(row).unwrap();
+        let mut text = Vec::new();
+        row.cell(&Column::context_path(), 0)
+            .write_text(&mut text)
+            .unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), r"test/sq010/day\/night");
     }
 
     #[test]

@@ -136,12 +136,14 @@ pub(crate) fn ask_secret(question: &str) -> Result<String> {
         read.map_err(|error| Failure::new(Code::File, format!("cannot read the input: {error}")))?;
         return Ok(line.trim().to_owned());
     }
-    let answer = interrupt::prompting(|| rpassword::prompt_password(question));
-    let answer = answer.map_err(|error| {
-        Failure::new(
+    let answer = rpassword::prompt_password(question).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => {
+            Failure::new(Code::Cancelled, "cancelled: nothing was changed")
+        }
+        _ => Failure::new(
             Code::File,
             format!("cannot read from the terminal: {error}"),
-        )
+        ),
     })?;
     Ok(answer.trim().to_owned())
 }

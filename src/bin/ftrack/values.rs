@@ -9,6 +9,7 @@ use ftrack_api::jiff::civil::{Date, DateTime};
 use ftrack_api::jiff::tz::TimeZone;
 use ftrack_api::query::{field, select};
 use ftrack_api::schema::{Attribute, AttributeKind, EntityType};
+use ftrack_api::studio::ContextPath;
 use ftrack_api::uuid::Uuid;
 use ftrack_api::{Entity, EntityKey, ErrorKind, Session, Value};
 
@@ -23,6 +24,8 @@ pub(crate) enum Place {
     Custom(String),
     /// `metadata.key`
     Metadata(String),
+    /// `path`: the names from the project on, which say the parent and the name
+    Path,
 }
 
 /// A name and a text, as in `bid=3600`.
@@ -54,6 +57,7 @@ impl Place {
                     return Ok(Self::Attribute(reference.to_owned()));
                 }
             }
+            None if name == "path" && has_path(entity_type) => return Ok(Self::Path),
             _ => {}
         }
         let attribute = entity_type.attribute(name)?;
@@ -102,6 +106,27 @@ impl<'a> Values<'a> {
 
     pub(crate) fn session(&self) -> &'a Session {
         self.session
+    }
+
+    /// The key of the parent and the name that a path says.
+    pub(crate) fn split_path(&mut self, text: &str) -> Result<(EntityKey, String)> {
+        let path = ContextPath::from(text);
+        let Some((name, above)) = path
+            .names()
+            .split_last()
+            .filter(|(_, above)| !above.is_empty())
+        else {
+            let failure = Failure::invalid(format!("{text:?} is no path below a project"));
+            return Err(failure.with_remedy("a path looks like project/sequence/shot"));
+        };
+        let above = ContextPath::from(above);
+        let known = ("path".to_owned(), String::new(), above.to_string());
+        if let Some(key) = self.known.get(&known) {
+            return Ok((key.clone(), name.clone()));
+        }
+        let key = self.session.at(above)?.key();
+        self.known.insert(known, key.clone());
+        Ok((key, name.clone()))
     }
 
     /// The value of an attribute. `near` is the entity, or the parent of a new one: statuses and types
@@ -164,6 +189,10 @@ impl<'a> Values<'a> {
                 Ok(entity.set(name, value)?)
             }
             Place::Metadata(key) => Ok(entity.metadata()?.set(key, text)?),
+            Place::Path => {
+                let failure = Failure::invalid("a path cannot be set");
+                Err(failure.with_remedy("set name and parent"))
+            }
             Place::Custom(key) => {
                 let kind = self.custom_kind(entity, key)?;
                 let value = custom_value(key, kind, text)?;
@@ -176,6 +205,8 @@ impl<'a> Values<'a> {
     pub(crate) fn has_pair(&mut self, entity: &Entity, place: &Place, text: &str) -> Result<bool> {
         match place {
             Place::Attribute(_) => Ok(false),
+            // It is how the entity was found.
+            Place::Path => Ok(true),
             Place::Metadata(key) => {
                 let known = entity.metadata()?.get(key)?;
                 Ok(known.unwrap_or_default() == text)
@@ -200,9 +231,10 @@ impl<'a> Values<'a> {
             return Ok(*kind);
         }
         let found = entity.custom_attributes()?.configurations(key)?;
-        let kind = found
-            .first()
-            .map_or(CustomAttributeKind::Other, |one| one.kind());
+        let kind = found.first().map_or(
+            CustomAttributeKind::Other,
+            ftrack_api::entity::CustomAttribute::kind,
+        );
         self.custom.insert(known, kind);
         Ok(kind)
     }
@@ -220,7 +252,12 @@ impl<'a> Values<'a> {
         if Uuid::try_parse(text).is_ok() {
             return Ok(EntityKey::new(target, text));
         }
+        let placed = (format!("{target} at"), String::new(), text.to_owned());
+        if let Some(key) = self.known.get(&placed) {
+            return Ok(key.clone());
+        }
         if let Some(entity) = locate::by_key_or_path(self.session, target, text)? {
+            self.known.insert(placed, entity.key());
             return Ok(entity.key());
         }
         let is_of_workflow = matches!(target, "Status" | "Type");
@@ -295,6 +332,12 @@ pub(crate) fn workflow_path(entity: &Entity) -> Option<&'static str> {
         other if schema.is_kind_of(other, "TypedContext") => Some("project.project_schema"),
         _ => None,
     }
+}
+
+/// Whether entities of this type have a place below a project.
+fn has_path(entity_type: &EntityType) -> bool {
+    let has = |name: &str| entity_type.attribute(name).is_ok();
+    has("parent") && has("link") && !has("path")
 }
 
 fn boolean(text: &str) -> Option<Value> {

@@ -13,8 +13,8 @@ use crate::locate;
 /// Who is assigned already stays so: the command can be repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack assign adb4ad6c-7679-11e2-8df2-f23c91df25eb jenkins --yes
-  ftrack assign adb4ad6c-7679-11e2-8df2-f23c91df25eb jenkins --remove --yes")]
+  ftrack assign \"test/Import camera\" jenkins --yes
+  ftrack assign \"test/Import camera\" jenkins --remove --yes")]
 pub(crate) struct Assign {
     /// The task, as a path, TYPE:ID or ID
     task: String,

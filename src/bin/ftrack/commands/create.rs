@@ -14,7 +14,7 @@ use crate::values::{Assignment, Place, Values};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ftrack create User username=grace first_name=Grace last_name=Hopper --yes
-  ftrack create Task name=a parent=5671dcb0-66de-11e1-8e6e-f23c91df25eb --dry-run")]
+  ftrack create Task name=a parent=test type=Generic --dry-run")]
 pub(crate) struct Create {
     /// The entity type, such as Task
     entity_type: String,

@@ -11,7 +11,7 @@ use crate::terminal;
 /// Delete entities, with everything that is below them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack delete Task:adb4ad6c-7679-11e2-8df2-f23c91df25eb --dry-run")]
+  ftrack delete \"test/Import camera\" --dry-run")]
 pub(crate) struct Delete {
     /// The entities, each as a path, TYPE:ID or ID
     #[arg(required = true, value_name = "ENTITY")]

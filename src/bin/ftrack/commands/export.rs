@@ -26,7 +26,7 @@ pub(crate) struct Export {
     query: String,
     /// The file: .csv, or .ndjson; it must not exist
     file: PathBuf,
-    /// The columns, with commas between them: paths, custom.KEY and metadata.KEY
+    /// The columns, with commas between them: attribute paths, custom.KEY, metadata.KEY, and `path`
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     columns: Vec<String>,
     /// Replace the file if it exists
@@ -55,10 +55,16 @@ impl Export {
         let session = app.session()?;
         let entity_type = session.schema().entity_type(&statement.entity_type)?;
         let names = self.names(&statement, entity_type)?;
-        let columns: Vec<Column> = names.iter().map(|name| Column::new(name)).collect();
+        let is_context = session
+            .schema()
+            .is_kind_of(entity_type.name(), "TypedContext");
+        let column = |name: &String| match name.as_str() {
+            "path" if is_context => Column::context_path(),
+            name => Column::new(name),
+        };
+        let columns: Vec<Column> = names.iter().map(column).collect();
         let mut paths: Vec<String> = Vec::new();
-        for column in &columns {
-            let path = column.path();
+        for path in columns.iter().flat_map(Column::paths) {
             if !paths.contains(&path) {
                 paths.push(path);
             }

@@ -16,10 +16,10 @@ use crate::terminal;
 /// are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack get User:d07ae5d0-66e1-11e1-b5e9-f23c91df25eb
+  ftrack get test/ep01/sq010/sh0010
   ftrack get User:d07ae5d0-66e1-11e1-b5e9-f23c91df25eb --columns username,email --format csv")]
 pub(crate) struct Get {
-    /// The entity, as TYPE:ID or ID
+    /// The entity, as a path, TYPE:ID or ID
     entity: String,
     /// The attribute paths to print, with commas between them
     #[arg(long, value_name = "PATHS", value_delimiter = ',')]
@@ -41,7 +41,7 @@ impl Get {
         .iter()
         .map(|path| Column::new(path.trim()))
         .collect();
-        let paths: Vec<String> = columns.iter().map(Column::path).collect();
+        let paths: Vec<String> = columns.iter().flat_map(Column::paths).collect();
         let statement = select(entity_type.name()).fields(paths);
         let statement = statement.filter(locate::is_entity(&entity));
         let row = session.query(statement)?.rows::<Row>().next().transpose()?;

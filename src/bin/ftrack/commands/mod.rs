@@ -20,6 +20,7 @@ mod schema;
 mod set;
 mod status;
 mod timer;
+mod tree;
 mod upload;
 mod whoami;
 
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     Import(import::Import),
     Export(export::Export),
+    Tree(tree::Tree),
     Note(note::Note),
     Assign(assign::Assign),
     Status(status::Status),
@@ -64,6 +66,7 @@ impl Command {
             Self::Delete(command) => command.run(app),
             Self::Import(command) => command.run(app),
             Self::Export(command) => command.run(app),
+            Self::Tree(command) => command.run(app),
             Self::Note(command) => command.run(app),
             Self::Assign(command) => command.run(app),
             Self::Status(command) => command.run(app),

@@ -11,8 +11,8 @@ use crate::locate;
 /// Write a note, and print its key
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack note adb4ad6c-7679-11e2-8df2-f23c91df25eb \"The arm pops.\" --yes
-  ftrack note adb4ad6c-7679-11e2-8df2-f23c91df25eb \"Please look.\" --to jenkins --dry-run")]
+  ftrack note \"test/Import camera\" \"The arm pops.\" --yes
+  ftrack note \"test/Import camera\" \"Please look.\" --to jenkins --dry-run")]
 pub(crate) struct Note {
     /// What the note is on, as a path, TYPE:ID or ID
     entity: String,

@@ -59,7 +59,8 @@ impl Schema {
             (None, None) => {
                 let session = app.session()?;
                 let types = session.schema().entity_types().iter();
-                let names: BTreeSet<&str> = types.map(|one| one.name()).collect();
+                let names: BTreeSet<&str> =
+                    types.map(ftrack_api::schema::EntityType::name).collect();
                 names.into_iter().try_for_each(|name| app.print(name))
             }
         }

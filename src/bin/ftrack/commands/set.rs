@@ -16,8 +16,8 @@ use crate::values::{Assignment, Place, Values};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ftrack set User:d07ae5d0-66e1-11e1-b5e9-f23c91df25eb email=ada@example.com --yes
-  ftrack set adb4ad6c-7679-11e2-8df2-f23c91df25eb bid=7200 status=\"In progress\" --dry-run
-  ftrack set adb4ad6c-7679-11e2-8df2-f23c91df25eb metadata.renderer=arnold --yes")]
+  ftrack set \"test/Import camera\" bid=7200 status=\"In progress\" --dry-run
+  ftrack set \"test/Import camera\" metadata.renderer=arnold --yes")]
 pub(crate) struct Set {
     /// The entity, as a path, TYPE:ID or ID
     entity: String,

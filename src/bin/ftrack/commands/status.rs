@@ -12,9 +12,9 @@ use crate::values::workflow_of;
 /// Print the status of an entity, or set it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack status adb4ad6c-7679-11e2-8df2-f23c91df25eb
-  ftrack status adb4ad6c-7679-11e2-8df2-f23c91df25eb \"In progress\" --yes
-  ftrack status adb4ad6c-7679-11e2-8df2-f23c91df25eb --list")]
+  ftrack status \"test/Import camera\"
+  ftrack status \"test/Import camera\" \"In progress\" --yes
+  ftrack status \"test/Import camera\" --list")]
 pub(crate) struct Status {
     /// The entity, as a path, TYPE:ID or ID
     entity: String,

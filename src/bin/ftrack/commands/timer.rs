@@ -13,7 +13,7 @@ use crate::terminal::printable;
 /// Start, stop or show your timer
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack timer start adb4ad6c-7679-11e2-8df2-f23c91df25eb --comment animating
+  ftrack timer start \"test/Import camera\" --comment animating
   ftrack timer show
   ftrack timer stop")]
 pub(crate) struct Timer {
@@ -75,7 +75,7 @@ impl Timer {
                 let timer = session.query(timers)?.first()?;
                 let timer = timer.ok_or_else(|| Failure::not_found("no timer is running"))?;
                 let context: Option<Entity> = timer.get("context")?;
-                let on = context.as_ref().map(locate::path_of).transpose()?;
+                let on = context.map(|context| context.path()).transpose()?;
                 let start = timer.value("start")?.unwrap_or_default();
                 let comment: Option<String> = timer.get("comment")?;
                 let comment = comment
@@ -83,7 +83,7 @@ impl Timer {
                     .map(|text| format!("  ({text})"));
                 let line = format!(
                     "{}  since {start} UTC{}",
-                    on.unwrap_or_default(),
+                    on.map(|path| path.to_string()).unwrap_or_default(),
                     comment.unwrap_or_default()
                 );
                 app.print(&printable(&line))

@@ -1,0 +1,260 @@
+//! The program in a real terminal: tables, prompts, bars, Ctrl-C.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use ftrack_emulator::Emulator;
+use ftrack_emulator::faults::Fault;
+
+use crate::{Cli, support};
+
+const TASK: &str = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
+const COLUMNS: u16 = 72;
+
+/// A run of the program in a terminal.
+struct Terminal {
+    pty: Arc<pty_process::blocking::Pty>,
+    child: std::process::Child,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn new(cli: &Cli, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(24, COLUMNS)).unwrap();
+        let mut command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_ftrack"));
+        command = command
+            .args(arguments)
+            .env_clear()
+            .current_dir(cli.folder());
+        command = command
+            .env("TERM", "xterm-256color")
+            .env("FTRACK_PROFILES", cli.folder().join("profiles.toml"))
+            .env("FTRACK_API_SCHEMA_CACHE_PATH", cli.folder().join("schema"))
+            .envs(environment.iter().copied());
+        let child = command.spawn(pts).unwrap();
+        let pty = Arc::new(pty);
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (from, to) = (pty.clone(), shown.clone());
+        // Ends when the program has ended.
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = (&*from).read(&mut buffer) {
+                to.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self { pty, child, shown }
+    }
+
+    fn with_settings(cli: &Cli, arguments: &[&str]) -> Self {
+        let settings = [
+            ("FTRACK_SERVER", cli.url.as_str()),
+            ("FTRACK_API_USER", &cli.user),
+            ("FTRACK_API_KEY", &cli.key),
+        ];
+        Self::new(cli, arguments, &settings)
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    fn wait_for(&self, text: &str) {
+        support::eventually(text, || self.shown().contains(text));
+    }
+
+    fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for the end; the exit code, and all that was shown.
+    fn end(mut self) -> (i32, String) {
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        // What was written last is still on its way.
+        let mut before = usize::MAX;
+        while before != self.shown().len() {
+            before = self.shown().len();
+            thread::sleep(Duration::from_millis(50));
+        }
+        (code, self.shown())
+    }
+}
+
+fn studio() -> (Emulator, Cli) {
+    let server = support::emulator();
+    let cli = Cli::on(&server);
+    (server, cli)
+}
+
+fn bid(server: &Emulator) -> f64 {
+    let task = support::open(server).get("Task", TASK).unwrap().unwrap();
+    task.get("bid").unwrap()
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let cli = Cli::reading();
+    let query =
+        "select id, name, description, parent.name, type.name, status.name from Task limit 5";
+    let (code, shown) = Terminal::with_settings(&cli, &["query", query]).end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("\u{1b}[1m") && shown.contains('─'),
+        "{shown}"
+    );
+    for line in console_lines(&shown) {
+        assert!(line.chars().count() <= usize::from(COLUMNS), "{line:?}");
+    }
+}
+
+/// The lines without colours.
+fn console_lines(shown: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut letters = shown.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\u{1b}' => {
+                letters.by_ref().find(char::is_ascii_alphabetic);
+            }
+            '\r' => {}
+            other => plain.push(other),
+        }
+    }
+    plain.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn changes_are_asked_for() {
+    let (server, cli) = studio();
+    for (answer, code, expected) in [
+        ("n\r", 1, 201_600.0),
+        ("\r", 1, 201_600.0),
+        ("y\r", 0, 60.0),
+    ] {
+        let terminal = Terminal::with_settings(&cli, &["set", TASK, "bid=60"]);
+        terminal.wait_for("Make these changes? [y/N]");
+        assert!(
+            terminal.shown().contains("201600 -> 60"),
+            "{}",
+            terminal.shown()
+        );
+        terminal.press(answer);
+        let (ended, shown) = terminal.end();
+        assert_eq!((ended, bid(&server)), (code, expected), "{shown}");
+        assert_eq!(shown.contains("nothing was changed"), code == 1, "{shown}");
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_question_changes_nothing() {
+    let (server, cli) = studio();
+    let terminal = Terminal::with_settings(&cli, &["set", TASK, "bid=60"]);
+    terminal.wait_for("[y/N]");
+    terminal.press("\u{3}");
+    let (code, shown) = terminal.end();
+    assert_eq!((code, bid(&server)), (130, 201_600.0), "{shown}");
+    assert!(shown.contains("nothing was changed"), "{shown}");
+}
+
+#[test]
+fn the_key_is_not_shown_while_it_is_typed() {
+    let (_server, cli) = studio();
+    let terminal = Terminal::new(&cli, &["profile", "add", "studio"], &[]);
+    terminal.wait_for("Server URL:");
+    terminal.press(&format!("{}\r", cli.url));
+    terminal.wait_for("User name:");
+    terminal.press(&format!("{}\r", cli.user));
+    terminal.wait_for("API key (not shown):");
+    terminal.press(&format!("{}\r", cli.key));
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("saved the profile"), "{shown}");
+    assert!(!shown.contains(&cli.key), "the key is shown");
+    let (code, shown) = Terminal::new(&cli, &["whoami"], &[]).end();
+    assert!(code == 0 && shown.contains(&cli.url), "{shown}");
+
+    let terminal = Terminal::new(
+        &cli,
+        &["profile", "add", "x", "--server", &cli.url, "--user", "a"],
+        &[],
+    );
+    terminal.wait_for("API key (not shown):");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end().0, 130);
+}
+
+#[test]
+fn ctrl_c_ends_a_query_that_waits() {
+    let (server, cli) = studio();
+    cli.ok(&["whoami"]); // the schema is cached
+    server
+        .faults()
+        .push(Fault::slow(Duration::from_secs(600)).only("query"));
+    let before = server.requests();
+    let terminal = Terminal::with_settings(&cli, &["query", "Task"]);
+    support::eventually("the query is under way", || server.requests() >= before + 2);
+    terminal.press("\u{3}");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 130, "{shown}");
+    assert!(shown.contains("cancelled"), "{shown}");
+}
+
+#[test]
+fn ctrl_c_in_an_import_says_what_was_done() {
+    let (server, cli) = studio();
+    let rows: String = (0..30).map(|number| format!("user{number}\n")).collect();
+    cli.write("users.csv", format!("username\n{rows}"));
+    cli.ok(&["whoami"]); // the schema is cached
+    server
+        .faults()
+        .push(Fault::slow(Duration::ZERO).only("create"));
+    server
+        .faults()
+        .push(Fault::slow(Duration::from_secs(600)).only("create"));
+    let arguments = [
+        "import",
+        "users.csv",
+        "--type",
+        "User",
+        "--by",
+        "username",
+        "--yes",
+        "--chunk",
+        "10",
+    ];
+    let terminal = Terminal::with_settings(&cli, &arguments);
+    // Both faults are taken once the second chunk is on its way.
+    support::eventually("the second chunk", || server.faults().pending().is_empty());
+    terminal.press("\u{3}");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 130, "{shown}");
+    assert!(shown.contains("10 were created"), "{shown}");
+    assert!(shown.contains("20 rows were not imported"), "{shown}");
+    let kept = std::fs::read_to_string(cli.folder().join("users.refused.csv")).unwrap();
+    assert_eq!(kept.lines().count(), 21, "{kept}");
+}
+
+#[test]
+fn transfers_and_imports_show_bars() {
+    let (server, cli) = studio();
+    let version = support::open(&server)
+        .query("AssetVersion")
+        .unwrap()
+        .first()
+        .unwrap()
+        .unwrap();
+    let version = format!("AssetVersion:{}", version.id());
+    cli.write("large.bin", vec![7; 40 << 20]);
+    let arguments = ["upload", "large.bin", "--to", &version];
+    let (code, shown) = Terminal::with_settings(&cli, &arguments).end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("/s") && shown.contains("MiB") && shown.contains("large"),
+        "{shown}"
+    );
+    let piped = cli.run(&arguments);
+    assert!(!piped.err.contains("MiB"), "{}", piped.err);
+}
