@@ -22,6 +22,9 @@ pub struct TransferOptions {
     pub(crate) connections: Option<usize>,
     pub(crate) observer: Option<Observer>,
     pub(crate) replace: bool,
+    /// Whether copies stay after a failure: the call is repeated with the same identifiers, or
+    /// another machine has stored the same.
+    pub(crate) keep: bool,
 }
 
 impl TransferOptions {

@@ -193,7 +193,7 @@ impl Transfer {
         }
         self.end_journal();
         // Data that an interrupted call has registered meanwhile belongs to that call.
-        if error.kind() == ErrorKind::Duplicate && self.is_registered()? {
+        if self.options.keep || (error.kind() == ErrorKind::Duplicate && self.is_registered()?) {
             return Err(error);
         }
         Err(stored.remove(error))

@@ -2,9 +2,29 @@
 //!
 //! - [`Session::at`](crate::Session::at), [`Entity::path`](crate::Entity::path) and
 //!   [`Entity::tree`](crate::Entity::tree): the hierarchy by names
+//! - [`Session::instantiate`](crate::Session::instantiate): hierarchies from data
+//! - [`Session::publish`](crate::Session::publish): a version with everything that belongs to it
+//! - [`Entity::wait`](crate::Entity::wait) and its kin: waiting for the server
+//! - [`Session::watch`](crate::Session::watch): the result of a query, kept true
+//! - [`Session::save_pending`](crate::Session::save_pending): changes in a file
 
 mod hierarchy;
+mod ids;
+mod instantiate;
+mod journal;
+mod publish;
+mod rows;
+mod template;
 mod tree;
+mod values;
+mod wait;
+mod watch;
 
 pub use hierarchy::ContextPath;
+pub use instantiate::Instantiated;
+pub use journal::{PendingConflict, PendingLoaded};
+pub use publish::{Publish, PublishFile, PublishPlan, PublishStep, Published};
+pub use template::{Template, TemplateAsset, TemplateNode};
 pub use tree::{Tree, TreeIter};
+pub use wait::WaitOptions;
+pub use watch::{Watch, WatchChanges};

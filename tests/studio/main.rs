@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod hierarchy;
+mod instantiate;
+mod journal;
+mod publish;
 #[path = "../support/mod.rs"]
 mod support;
+mod wait;
+mod watch;
 
 use ftrack_api::{Data, Entity, Session};
 use support::{Studio, open};

@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// Discards the key-value pairs of a new entity.
-    fn discard_pairs(&self, entity: &Entity) {
+    pub(crate) fn discard_pairs(&self, entity: &Entity) {
         for name in [METADATA, CUSTOM_ATTRIBUTES] {
             let Some(Value::Collection(rows)) = entity.known_value(name).ok().flatten() else {
                 continue;

@@ -117,17 +117,12 @@ impl Session {
         })?;
         let target = location.into();
         let is_elsewhere = matches!(target, Target::Elsewhere);
-        let location = match target {
-            Target::Nowhere => None,
-            Target::Elsewhere => Some(self.location_by_id(UNMANAGED_LOCATION_ID)?),
-            Target::In(location) => Some(location),
-            Target::Auto if is_for_review(&data) => Some(self.location_by_id(REVIEW_LOCATION_ID)?),
-            Target::Auto => self.pick_location(None)?,
-        };
+        let name = data.get("name").and_then(Value::as_str);
+        let location = self.location_for(&target, name.unwrap_or_default())?;
         let mut new = NewComponents {
             session: self,
             components: Vec::new(),
-            ids: Vec::new().into_iter(),
+            ids: Box::new(std::iter::empty()),
             is_elsewhere,
             is_complete: false,
         };
@@ -141,7 +136,7 @@ impl Session {
             if !ids.is_empty() {
                 ids.rotate_right(1);
             }
-            new.ids = ids.into_iter();
+            new.ids = Box::new(ids.into_iter());
         }
         let component = match Sequence::is_pattern(path) {
             true => new.sequence(&Sequence::parse(path)?, data)?,
@@ -182,6 +177,43 @@ impl Session {
         }
         new.is_complete = outcome.is_ok() || self.is_in_doubt();
         outcome.map(|()| component)
+    }
+
+    /// The location of a new component with this name.
+    pub(crate) fn location_for(&self, target: &Target, name: &str) -> Result<Option<Location>> {
+        Ok(match target {
+            Target::Nowhere => None,
+            Target::Elsewhere => Some(self.location_by_id(UNMANAGED_LOCATION_ID)?),
+            Target::In(location) => Some(location.clone()),
+            Target::Auto if REVIEW_NAMES.contains(&name) => {
+                Some(self.location_by_id(REVIEW_LOCATION_ID)?)
+            }
+            Target::Auto => self.pick_location(None)?,
+        })
+    }
+
+    /// Records new components under these ids, that of a sequence before those of its members.
+    /// Nothing is stored. Members come before their sequence in the result.
+    pub(crate) fn record_components(
+        &self,
+        path: &str,
+        data: Data,
+        ids: impl Iterator<Item = String> + 'static,
+        is_elsewhere: bool,
+    ) -> Result<Vec<Entity>> {
+        let mut new = NewComponents {
+            session: self,
+            components: Vec::new(),
+            ids: Box::new(ids),
+            is_elsewhere,
+            is_complete: false,
+        };
+        match Sequence::is_pattern(path) {
+            true => new.sequence(&Sequence::parse(path)?, data)?,
+            false => new.file(path, data)?,
+        };
+        new.is_complete = true;
+        Ok(std::mem::take(&mut new.components))
     }
 
     /// The journal of a transfer that is large enough to be resumed.
@@ -288,8 +320,8 @@ struct NewComponents<'a> {
     session: &'a Session,
     /// Members come before their sequence.
     components: Vec<Entity>,
-    /// The ids of an interrupted call, in the order of `components`.
-    ids: std::vec::IntoIter<String>,
+    /// Ids that they get, in the order in which they are created; the rest get random ones.
+    ids: Box<dyn Iterator<Item = String>>,
     /// Whether the files are not on this machine.
     is_elsewhere: bool,
     is_complete: bool,
@@ -396,13 +428,6 @@ impl Drop for NewComponents<'_> {
         if !self.is_complete {
             self.session.discard(&self.components);
         }
-    }
-}
-
-fn is_for_review(data: &Data) -> bool {
-    match data.get("name") {
-        Some(Value::Text(name)) => REVIEW_NAMES.contains(&name.as_str()),
-        _ => false,
     }
 }
 

@@ -1,0 +1,440 @@
+//! Recorded operations in a file: made without a network, committed later or elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use md5::{Digest, Md5};
+use serde_json::{Map, Value as Json, json};
+
+use super::rows::{Row, rows_of};
+use super::values;
+use crate::operation::Operation;
+use crate::query::{Criterion, all_of, any_of, field, select};
+use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, Value};
+
+/// The first line of the file begins so; the version of the format follows.
+const FORMAT: &str = "ftrack-api pending operations";
+const VERSION: u64 = 1;
+/// How many entities one query asks for.
+const MAX_KEYS: usize = 500;
+
+/// What [`Session::load_pending`] has recorded, and what it left to decide.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PendingLoaded {
+    /// How many operations were recorded.
+    pub recorded: usize,
+    /// How many were left out, because the server has what they do.
+    pub applied: usize,
+    /// Changes of values that others have changed meanwhile. They were not recorded.
+    pub conflicts: Vec<PendingConflict>,
+}
+
+/// A change of a value that somebody else changed meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PendingConflict {
+    /// The entity.
+    pub entity: Entity,
+    /// The attribute.
+    pub attribute: String,
+    /// The value when the change was made.
+    pub before: Value,
+    /// The value that the change sets.
+    pub wanted: Value,
+    /// The value that the server has. `None` if the entity does not exist any more.
+    pub current: Option<Value>,
+}
+
+impl PendingConflict {
+    /// Records the change all the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Entity::set`].
+    pub fn apply(&self) -> Result<()> {
+        self.entity.set(&self.attribute, self.wanted.clone())
+    }
+}
+
+impl fmt::Display for PendingConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entity, attribute) = (&self.entity, &self.attribute);
+        let current = self
+            .current
+            .as_ref()
+            .map_or("deleted".to_owned(), Value::to_string);
+        write!(
+            f,
+            "{entity}: {attribute} was {}, should become {}, is {current}",
+            self.before, self.wanted
+        )
+    }
+}
+
+impl Session {
+    /// Writes what is recorded to a file, for [`load_pending`](Self::load_pending) in another session:
+    /// of this machine or another one, of this version of the crate or a later one. The operations stay
+    /// recorded here; [`rollback`](Self::rollback) discards them. An existing file is replaced as a
+    /// whole or not at all.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let open = || ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("pending.json");
+    /// # let (session, elsewhere) = (open()?, open()?);
+    /// let task = session.query("select bid from Task")?.first()?.expect("there are tasks");
+    /// task.set("bid", 7200)?;
+    /// session.save_pending(&path)?;
+    /// session.rollback();
+    ///
+    /// let loaded = elsewhere.load_pending(&path)?;
+    /// assert_eq!((loaded.recorded, loaded.conflicts.len()), (1, 0));
+    /// elsewhere.commit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Io`] if the file cannot be written.
+    pub fn save_pending(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let operations = self.recorded_operations();
+        let operations: Vec<Json> = operations.iter().map(operation_to_json).collect();
+        let body = json!({ "server": self.server_url(), "operations": operations }).to_string();
+        let head = json!({ "format": FORMAT, "version": VERSION, "md5": md5_of(&body) });
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+            write!(file, "{head}\n{body}")?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error).map(drop)
+        });
+        written.map_err(|error| io_error("write", path, error))
+    }
+
+    /// Records what [`save_pending`](Self::save_pending) has written. The next
+    /// [`commit`](Self::commit), or [`commit_in_chunks`](Self::commit_in_chunks), sends it.
+    ///
+    /// What the server has already is left out, so a file can be loaded again after a commit that was
+    /// interrupted. A change of a value that somebody else has changed since is not recorded, but
+    /// returned as a conflict; [`PendingConflict::apply`] records it. One request for every 500 entities
+    /// of the largest type.
+    ///
+    /// # Errors
+    ///
+    /// After any error nothing of the file is recorded.
+    ///
+    /// - [`ErrorKind::Io`] if the file cannot be read.
+    /// - [`ErrorKind::Validation`] if it is of another kind, damaged, or of another server.
+    /// - [`ErrorKind::Unsupported`] if a later version of this crate wrote it.
+    /// - Errors of [`create`](Self::create) and [`update`](Self::update), and of the request.
+    pub fn load_pending(&self, path: impl AsRef<Path>) -> Result<PendingLoaded> {
+        let path = path.as_ref();
+        let text = std::fs::read(path).map_err(|error| io_error("read", path, error))?;
+        let operations = parse(&text, self.server_url())
+            .map_err(|error| error.context(format!("cannot load {}", path.display())))?;
+        let current = Current::look(self, &operations)?;
+        let mut loaded = PendingLoaded::default();
+        let mut recorded = Vec::new();
+        for operation in &operations {
+            if let Err(error) = self.replay(operation, &current, &mut loaded, &mut recorded) {
+                recorded
+                    .iter()
+                    .rev()
+                    .for_each(|entity: &Entity| entity.clear());
+                self.discard(&recorded);
+                return Err(error.context(format!("cannot load {}", path.display())));
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn replay(
+        &self,
+        operation: &Operation,
+        current: &Current,
+        loaded: &mut PendingLoaded,
+        recorded: &mut Vec<Entity>,
+    ) -> Result<()> {
+        let key = operation.entity();
+        let row = current.rows.get(key);
+        match operation {
+            Operation::Create {
+                entity,
+                entity_data,
+            } => {
+                if row.is_some() {
+                    loaded.applied += 1;
+                    return Ok(());
+                }
+                recorded.push(self.create(entity.entity_type(), entity_data.clone())?);
+            }
+            Operation::Update {
+                attribute_name,
+                old_value,
+                new_value,
+                ..
+            } => {
+                let entity = self.entity(key)?;
+                if !current.created.contains_key(key) {
+                    let found = row.and_then(|row| row.get(attribute_name));
+                    let found = found
+                        .map(|found| values::from_wire(self.schema(), key, attribute_name, found));
+                    let found = found.transpose()?;
+                    if found
+                        .as_ref()
+                        .is_some_and(|found| values::are_same(found, new_value))
+                    {
+                        loaded.applied += 1;
+                        return Ok(());
+                    }
+                    let before = old_value.as_ref();
+                    let is_kept = match (&found, before) {
+                        (Some(found), Some(before)) => values::are_same(found, before),
+                        // Nobody knows what it was: there is nothing to compare.
+                        (Some(_), None) => true,
+                        // Custom values exist as soon as they are set.
+                        (None, _) => row.is_some() || key.parts().len() > 1,
+                    };
+                    if !is_kept {
+                        loaded.conflicts.push(PendingConflict {
+                            entity,
+                            attribute: attribute_name.clone(),
+                            before: before.cloned().unwrap_or_default(),
+                            wanted: new_value.clone(),
+                            current: found,
+                        });
+                        return Ok(());
+                    }
+                }
+                entity.set(attribute_name, new_value.clone())?;
+                recorded.push(entity);
+            }
+            Operation::Extend {
+                attribute_name,
+                added,
+                removed,
+                ..
+            } => {
+                let entity = self.entity(key)?;
+                let collection = entity.collection(attribute_name)?;
+                let members = |keys: &[EntityKey]| {
+                    keys.iter()
+                        .map(|key| self.entity(key))
+                        .collect::<Result<Vec<_>>>()
+                };
+                collection.extend(&members(added)?)?;
+                for member in members(removed)? {
+                    collection.remove(&member)?;
+                }
+                recorded.push(entity);
+            }
+            Operation::Delete { entity } => {
+                if row.is_none() {
+                    loaded.applied += 1;
+                    return Ok(());
+                }
+                self.delete_by_key(entity.entity_type(), entity)?;
+            }
+        }
+        loaded.recorded += 1;
+        Ok(())
+    }
+}
+
+/// What the server has of the entities that are changed.
+#[derive(Default)]
+struct Current {
+    rows: HashMap<EntityKey, Row>,
+    /// Those that are created by the operations.
+    created: HashMap<EntityKey, ()>,
+}
+
+impl Current {
+    fn look(session: &Session, operations: &[Operation]) -> Result<Self> {
+        let mut this = Self::default();
+        let mut wanted: BTreeMap<&str, (Vec<&EntityKey>, Vec<&str>)> = BTreeMap::new();
+        for operation in operations {
+            let key = operation.entity();
+            let (keys, names) = wanted.entry(key.entity_type()).or_default();
+            keys.push(key);
+            match operation {
+                Operation::Create { .. } => drop(this.created.insert(key.clone(), ())),
+                Operation::Update { attribute_name, .. } => names.push(attribute_name),
+                _ => {}
+            }
+        }
+        let mut statements = Vec::new();
+        for (name, (mut keys, mut names)) in wanted {
+            let primary_key = session.schema().entity_type(name)?.primary_key();
+            names.extend(primary_key.iter().map(|name| name.as_str()));
+            names.sort_unstable();
+            names.dedup();
+            keys.sort_unstable();
+            keys.dedup();
+            for some in keys.chunks(MAX_KEYS) {
+                let any = some.iter().map(|key| -> Criterion {
+                    let parts = primary_key.iter().zip(key.parts());
+                    all_of(parts.map(|(name, part)| field(name).eq(part)))
+                });
+                let criterion = match primary_key {
+                    [name] => field(name).is_in(some.iter().map(|key| key.id())),
+                    _ => any_of(any),
+                };
+                statements.push(select(name).fields(names.as_slice()).filter(criterion));
+            }
+        }
+        for row in rows_of(session, &statements)?.into_iter().flatten() {
+            if let Some(key) = values::key_of(session.schema(), &row) {
+                this.rows.insert(key, row);
+            }
+        }
+        // What exists already is not created again: changes of it are compared.
+        this.created.retain(|key, ()| !this.rows.contains_key(key));
+        Ok(this)
+    }
+}
+
+fn operation_to_json(operation: &Operation) -> Json {
+    let key = values::key_to_json(operation.entity());
+    let keys = |keys: &[EntityKey]| keys.iter().map(values::key_to_json).collect::<Vec<Json>>();
+    match operation {
+        Operation::Create { entity_data, .. } => {
+            let data = entity_data
+                .iter()
+                .map(|(name, value)| json!([name, values::to_json(value)]));
+            json!({ "create": key, "data": data.collect::<Vec<Json>>() })
+        }
+        Operation::Update {
+            attribute_name,
+            old_value,
+            new_value,
+            ..
+        } => json!({
+            "update": key,
+            "attribute": attribute_name,
+            "old": old_value.as_ref().map(values::to_json),
+            "new": values::to_json(new_value),
+        }),
+        Operation::Extend {
+            attribute_name,
+            added,
+            removed,
+            ..
+        } => json!({
+            "extend": key, "attribute": attribute_name, "added": keys(added), "removed": keys(removed),
+        }),
+        Operation::Delete { .. } => json!({ "delete": key }),
+    }
+}
+
+fn operation_from_json(json: &Map<String, Json>) -> Option<Operation> {
+    let key = |name: &str| json.get(name).and_then(values::key_from_json);
+    let keys = |name: &str| -> Option<Vec<EntityKey>> {
+        json.get(name)?
+            .as_array()?
+            .iter()
+            .map(values::key_from_json)
+            .collect()
+    };
+    let attribute_name = json
+        .get("attribute")
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    if let Some(entity) = key("create") {
+        let pairs = json.get("data")?.as_array()?.iter().map(|pair| {
+            let value = values::from_json(pair.get(1)?)?;
+            Some((pair.get(0)?.as_str()?.to_owned(), value))
+        });
+        let entity_data: Data = pairs.collect::<Option<Vec<_>>>()?.into_iter().collect();
+        return Some(Operation::Create {
+            entity,
+            entity_data,
+        });
+    }
+    if let Some(entity) = key("update") {
+        let old_value = match json.get("old")? {
+            Json::Null => None,
+            old => Some(values::from_json(old)?),
+        };
+        let new_value = values::from_json(json.get("new")?)?;
+        return Some(Operation::Update {
+            entity,
+            attribute_name,
+            old_value,
+            new_value,
+        });
+    }
+    if let Some(entity) = key("extend") {
+        let (added, removed) = (keys("added")?, keys("removed")?);
+        return Some(Operation::Extend {
+            entity,
+            attribute_name,
+            added,
+            removed,
+        });
+    }
+    key("delete").map(|entity| Operation::Delete { entity })
+}
+
+/// The operations in a file.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Validation`] and [`ErrorKind::Unsupported`], see [`Session::load_pending`].
+fn parse(text: &[u8], server: &str) -> Result<Vec<Operation>> {
+    let wrong = |what: &str| Error::new(ErrorKind::Validation, what.to_owned());
+    let damaged = || wrong("the file is damaged or incomplete");
+    let no_journal = || wrong("the file has no pending operations of this crate");
+    let text = std::str::from_utf8(text).map_err(|_| no_journal())?;
+    let (head, body) = text.split_once('\n').ok_or_else(no_journal)?;
+    let head: Json = serde_json::from_str(head).map_err(|_| no_journal())?;
+    if head["format"] != FORMAT {
+        return Err(no_journal());
+    }
+    match head["version"].as_u64() {
+        Some(VERSION) => {}
+        version => {
+            let version =
+                version.map_or_else(|| head["version"].to_string(), |one| one.to_string());
+            let message =
+                format!("its format has version {version}, this crate reads {VERSION}; update it");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
+    if head["md5"] != md5_of(body) {
+        return Err(damaged());
+    }
+    let body: Json = serde_json::from_str(body).map_err(|_| damaged())?;
+    if body["server"] != server {
+        return Err(wrong(&format!(
+            "it is of the server {}, not {server}",
+            body["server"]
+        )));
+    }
+    let operations = body["operations"].as_array().ok_or_else(damaged)?;
+    let operations = operations
+        .iter()
+        .map(|one| one.as_object().and_then(operation_from_json));
+    operations.collect::<Option<Vec<_>>>().ok_or_else(damaged)
+}
+
+fn md5_of(text: &str) -> String {
+    Md5::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error {
+    let message = format!("cannot {doing} {}: {error}", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
+}

@@ -1,0 +1,60 @@
+//! Ids that follow from the key of a publish, so that two machines create the same entities, and the
+//! server refuses the second one.
+
+use uuid::Uuid;
+
+use crate::studio::ids::id_of;
+
+/// Ids of what is published under one key.
+#[derive(Clone, Debug)]
+pub(super) struct Keys(String);
+
+impl Keys {
+    /// Without a key nobody else makes the same ids.
+    pub(super) fn new(key: Option<&str>) -> Self {
+        Self(key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned))
+    }
+
+    pub(super) fn id(&self, role: &str, name: &str) -> String {
+        id_of(&["publish", &self.0, role, name])
+    }
+
+    /// The id of a new asset follows from its place: publishes with different keys share it.
+    pub(super) fn asset(parent: &str, name: &str, asset_type: &str) -> String {
+        id_of(&[
+            "asset",
+            parent,
+            &name.to_lowercase(),
+            &asset_type.to_lowercase(),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Keys;
+
+    #[test]
+    fn ids_follow_from_the_key() {
+        let keys = Keys::new(Some("job 1"));
+        // Written down: other versions of this crate must make the same.
+        assert_eq!(
+            keys.id("version", ""),
+            "2c278059-a1a5-326d-b9c8-951cff696c84"
+        );
+        assert_eq!(
+            keys.id("version", ""),
+            Keys::new(Some("job 1")).id("version", "")
+        );
+        assert_ne!(
+            keys.id("version", ""),
+            Keys::new(Some("job 2")).id("version", "")
+        );
+        assert_ne!(keys.id("a", "bc"), keys.id("ab", "c"));
+        assert_ne!(
+            Keys::new(None).id("version", ""),
+            Keys::new(None).id("version", "")
+        );
+        assert_eq!(Keys::asset("p", "Plate", ""), Keys::asset("p", "plate", ""));
+    }
+}

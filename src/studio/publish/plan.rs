@@ -1,0 +1,179 @@
+//! What a publish will do, before it does it.
+
+use std::fmt;
+
+use super::found::Found;
+use super::keys::Keys;
+use super::{Publish, PublishFile};
+use crate::location::{SERVER_LOCATION_ID, Target};
+use crate::{Error, ErrorKind, Location, Result, Session};
+
+/// What [`Session::publish`] will do; made by [`Session::plan_publish`].
+///
+/// It prints as one line for each step:
+///
+/// ```text
+/// create asset "plate"
+/// create a version
+/// upload main from /shots/sh010/plate.mov
+/// done: upload thumbnail from /shots/sh010/plate.png
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is published before `run`"]
+pub struct PublishPlan<'a> {
+    pub(super) session: Session,
+    pub(super) publish: &'a Publish,
+    pub(super) keys: Keys,
+    pub(super) found: Found,
+}
+
+/// One step of a [`PublishPlan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublishStep {
+    /// What it does.
+    pub what: String,
+    /// Whether an earlier call with the same key did it.
+    pub is_done: bool,
+}
+
+impl fmt::Display for PublishStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = if self.is_done { "done: " } else { "" };
+        write!(f, "{done}{}", self.what)
+    }
+}
+
+impl Session {
+    /// Finds out what [`publish`](Self::publish) would do, without doing it. One request.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::studio::Publish;
+    ///
+    /// let shot = session.at("test/ep01/sq010/sh0010")?;
+    /// let publish = Publish::new(&shot, "plate").file("main", &path);
+    /// let plan = session.plan_publish(&publish)?;
+    /// assert_eq!(plan.steps().len(), 3);
+    /// print!("{plan}");
+    /// plan.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), except those of changing something.
+    pub fn plan_publish<'a>(&self, publish: &'a Publish) -> Result<PublishPlan<'a>> {
+        publish.check()?;
+        let keys = Keys::new(publish.key.as_deref());
+        Ok(PublishPlan {
+            found: publish.look(self, &keys)?,
+            session: self.clone(),
+            publish,
+            keys,
+        })
+    }
+}
+
+impl PublishPlan<'_> {
+    /// The steps in their order, those that are done included.
+    pub fn steps(&self) -> Vec<PublishStep> {
+        let (publish, found) = (self.publish, &self.found);
+        let mut steps = Vec::new();
+        let mut step = |what: String, is_done: bool| steps.push(PublishStep { what, is_done });
+        let has = |id: &str| found.components.contains_key(id);
+        step(
+            format!("create asset {:?}", publish.asset),
+            found.asset.is_some(),
+        );
+        step("create a version".to_owned(), found.version.is_some());
+        let media = [
+            (&publish.thumbnail, "thumbnail"),
+            (&publish.review, "review"),
+        ];
+        for (path, role) in media {
+            if let Some(path) = path {
+                let is_done =
+                    has(&self.keys.id(role, "")) || (role == "review" && found.is_encoded);
+                step(format!("upload {role} from {}", path.display()), is_done);
+            }
+        }
+        for file in &publish.files {
+            step(format!("upload {file:?}"), has(&file.id(&self.keys)));
+        }
+        if publish.note.is_some() {
+            step("write a note".to_owned(), found.note.is_some());
+        }
+        if !publish.uses.is_empty() {
+            let what = format!("link {} versions", publish.uses.len());
+            step(what, found.links.len() == publish.uses.len());
+        }
+        if publish.review.is_some() {
+            step("encode review".to_owned(), found.is_encoded);
+        }
+        steps
+    }
+}
+
+impl fmt::Display for PublishPlan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps()
+            .iter()
+            .try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl Publish {
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Validation`] for empty names.
+    fn check(&self) -> Result<()> {
+        if let Some((kind, message)) = &self.failed {
+            return Err(Error::new(*kind, message.clone()));
+        }
+        let mut names = vec![("the asset", self.asset.as_str())];
+        names.extend(self.key.as_deref().map(|key| ("the key", key)));
+        names.extend(
+            self.files
+                .iter()
+                .map(|file| ("a component", file.name.as_str())),
+        );
+        match names.iter().find(|(_, name)| name.trim().is_empty()) {
+            None => self.parent.check_context("assets"),
+            Some((what, _)) => {
+                let message = format!("cannot publish below {}: {what} has no name", self.parent);
+                Err(Error::new(ErrorKind::Validation, message))
+            }
+        }
+    }
+}
+
+impl PublishFile {
+    fn target<'a>(&'a self, publish: &'a Publish) -> &'a Target {
+        self.location.as_ref().unwrap_or(&publish.location)
+    }
+
+    /// Whether this machine cannot see the file.
+    pub(super) fn is_elsewhere(&self, publish: &Publish) -> bool {
+        matches!(self.target(publish), Target::Elsewhere)
+    }
+
+    /// Where it goes.
+    pub(super) fn location_in(
+        &self,
+        session: &Session,
+        publish: &Publish,
+    ) -> Result<Option<Location>> {
+        session.location_for(self.target(publish), &self.name)
+    }
+}
+
+/// Whether a location names data by ids, so that it can be stored before the version exists.
+pub(super) fn is_server(location: Option<&Location>) -> bool {
+    location.is_some_and(|location| location.id() == SERVER_LOCATION_ID)
+}

@@ -1,0 +1,70 @@
+//! Several results of any length, in few requests, without keeping them in the session.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::api::Intent;
+use crate::query::Statement;
+use crate::{Error, ErrorKind, Result, Session};
+
+/// How many rows a page has. A look is rare and reads few attributes, so pages are large.
+const PAGE_ROWS: u64 = 5000;
+
+/// The attribute values of one entity, as the server sent them.
+pub(super) type Row = Map<String, Json>;
+
+#[derive(serde::Deserialize)]
+struct Reply {
+    data: Vec<Row>,
+}
+
+/// The rows of each statement. A request has the next page of each of them.
+pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec<Vec<Row>>> {
+    let mut found: Vec<Vec<Row>> = vec![Vec::new(); statements.len()];
+    let mut left: Vec<usize> = (0..statements.len()).collect();
+    while !left.is_empty() {
+        let mut actions = Vec::with_capacity(left.len());
+        for &index in &left {
+            let (statement, known) = (&statements[index], found[index].len() as u64);
+            let rows = statement
+                .limit
+                .map_or(PAGE_ROWS, |limit| PAGE_ROWS.min(limit - known));
+            let page = statement
+                .clone()
+                .offset(statement.offset.unwrap_or(0) + known);
+            let expression = page.limit(rows).expression()?;
+            actions.push(json!({ "action": "query", "expression": expression }));
+        }
+        let summary = format!("look of {} queries", left.len());
+        // Otherwise the attributes of an entity would stand only where it comes first.
+        let intent = Intent::ReadAsSelected;
+        let replies = session
+            .shared
+            .api
+            .exchange(intent, &actions, &summary, |response| {
+                serde_json::from_slice::<Vec<Reply>>(response).map_err(|error| {
+                    let message = format!("the response cannot be read: {error}");
+                    Error::new(ErrorKind::BadResponse, message)
+                })
+            })?;
+        if replies.len() != left.len() {
+            let message = format!("{} replies to {} queries", replies.len(), left.len());
+            return Err(Error::new(ErrorKind::BadResponse, message));
+        }
+        let mut unfinished = Vec::new();
+        for (&index, Reply { data: rows }) in left.iter().zip(replies) {
+            let known = found[index].len() as u64 + rows.len() as u64;
+            let is_full = rows.len() as u64 == PAGE_ROWS;
+            if is_full && statements[index].limit.is_none_or(|limit| known < limit) {
+                unfinished.push(index);
+            }
+            found[index].extend(rows);
+        }
+        left = unfinished;
+    }
+    Ok(found)
+}
+
+/// A text of a row; empty if it is missing.
+pub(super) fn text<'a>(row: &'a Row, name: &str) -> &'a str {
+    row.get(name).and_then(Json::as_str).unwrap_or_default()
+}

@@ -1,0 +1,279 @@
+//! Waiting for what the server does by itself: jobs, encodings, transfers of others.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::query::{field, select};
+use crate::{Entity, Error, ErrorKind, Location, Result, Session};
+
+/// The pauses between two questions grow from the first to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause while events say when something changed.
+const PAUSE_WITH_EVENTS: Duration = Duration::from_secs(60);
+/// How often handlers are given time to notice an event.
+const EVENT_SLICE: Duration = Duration::from_millis(100);
+/// Names of what the server encodes for the web player.
+const REVIEW_NAMES: [&str; 3] = ["ftrackreview-mp4", "ftrackreview-image", "ftrackreview-pdf"];
+
+type Observer = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How long to wait, and who is told meanwhile. A [`Duration`] is one without an observer.
+///
+/// ```
+/// use std::time::Duration;
+/// use ftrack_api::studio::WaitOptions;
+///
+/// let options = WaitOptions::new(Duration::from_secs(600)).on_progress(|what| println!("{what}"));
+/// # let _ = options;
+/// ```
+#[derive(Clone)]
+#[must_use = "pass it to a call that waits"]
+pub struct WaitOptions {
+    timeout: Duration,
+    observer: Option<Observer>,
+}
+
+impl WaitOptions {
+    /// Waits for `timeout` at the most.
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            observer: None,
+        }
+    }
+
+    /// Sets an observer. It is told in the thread of the caller what is the case, whenever that changes:
+    /// the status of a job, the share of a component.
+    pub fn on_progress(mut self, observer: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+}
+
+impl From<Duration> for WaitOptions {
+    fn from(timeout: Duration) -> Self {
+        Self::new(timeout)
+    }
+}
+
+impl fmt::Debug for WaitOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitOptions")
+            .field("timeout", &self.timeout)
+            .field("on_progress", &self.observer.is_some())
+            .finish()
+    }
+}
+
+/// What one question found out.
+enum Answer<T> {
+    Done(T),
+    /// Not yet: this is the case.
+    NotYet(String),
+}
+
+impl Entity {
+    /// Waits until this job is done.
+    ///
+    /// While the event hub is connected, its events tell when to look, and its handlers run in this
+    /// call; else the server is asked with pauses that grow from a quarter of a second to ten. A
+    /// [`CancelToken`](crate::CancelToken) ends the wait.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use std::time::Duration;
+    /// use ftrack_api::session::EncodeOptions;
+    ///
+    /// let version = session.query("AssetVersion")?.first()?.expect("there are versions");
+    /// let job = version.encode_media(&path, EncodeOptions::new())?;
+    /// job.wait(Duration::from_secs(600))?;
+    /// assert_eq!(job.get::<String>("status")?, "done");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Timeout`] if it takes longer; it goes on.
+    /// - [`ErrorKind::Server`] if it failed or was killed: the message has the data of the job.
+    /// - [`ErrorKind::NotFound`] if it was deleted.
+    /// - [`ErrorKind::WrongType`] if this is no job.
+    /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
+    pub fn wait(&self, options: impl Into<WaitOptions>) -> Result<()> {
+        self.check_is("Job")?;
+        let query = select("Job")
+            .fields("status, data")
+            .filter(field("id").eq(self.id()));
+        let ask = || {
+            let Some(job) = self.session().query(&query)?.first()? else {
+                let message = format!("{self} does not exist any more");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            };
+            let status: String = job.get("status")?;
+            match status.as_str() {
+                "done" => Ok(Answer::Done(())),
+                "failed" | "killed" => {
+                    let data = job.value("data")?.unwrap_or_default();
+                    let message = format!("{self} ended as {status}: {data}");
+                    Err(Error::new(ErrorKind::Server, message))
+                }
+                _ => Ok(Answer::NotYet(status)),
+            }
+        };
+        wait_until(self, &options.into(), "its end", ask)
+    }
+
+    /// Waits until this version has media for the web player, and returns the component that is played.
+    /// See [`wait`](Self::wait) for how.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Timeout`] if it takes longer.
+    /// - [`ErrorKind::WrongType`] if this is no version.
+    /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
+    pub fn wait_for_review(&self, options: impl Into<WaitOptions>) -> Result<Entity> {
+        self.check_is("AssetVersion")?;
+        let media = field("component.version_id").eq(self.id());
+        let names = field("component.name").is_in(REVIEW_NAMES);
+        let query = select("ComponentLocation")
+            .fields("component.name")
+            .filter(media.and(names))
+            .limit(1);
+        let ask = || match self.session().query(&query)?.first()? {
+            Some(row) => row.get("component").map(Answer::Done),
+            None => Ok(Answer::NotYet("no media yet".to_owned())),
+        };
+        wait_until(self, &options.into(), "its review media", ask)
+    }
+
+    /// Waits until all of this component is in a location. See [`wait`](Self::wait) for how.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Timeout`] if it takes longer.
+    /// - [`ErrorKind::WrongType`] if this is no component.
+    /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
+    pub fn wait_for(&self, location: &Location, options: impl Into<WaitOptions>) -> Result<()> {
+        self.check_is("Component")?;
+        let ask = || {
+            let share = self.get_availability(Some(std::slice::from_ref(location)))?;
+            let share = share.get(&location.id()).copied().unwrap_or(0.0);
+            Ok(match share >= 100.0 {
+                true => Answer::Done(()),
+                false => Answer::NotYet(format!("{share:.0} %")),
+            })
+        };
+        wait_until(
+            self,
+            &options.into(),
+            &format!("its data in {location}"),
+            ask,
+        )
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::WrongType`] if it is of another type.
+    fn check_is(&self, entity_type: &str) -> Result<()> {
+        let schema = self.session().schema();
+        if schema.is_kind_of(self.entity_type(), entity_type) {
+            return Ok(());
+        }
+        let message = format!("expected a {entity_type}, got {self}");
+        Err(Error::new(ErrorKind::WrongType, message))
+    }
+}
+
+/// Asks until the answer is there, or the time is up.
+fn wait_until<T>(
+    entity: &Entity,
+    options: &WaitOptions,
+    what: &str,
+    ask: impl Fn() -> Result<Answer<T>>,
+) -> Result<T> {
+    let session = entity.session();
+    let end = Instant::now().checked_add(options.timeout);
+    let changed = Arc::new(AtomicBool::new(false));
+    let hub = session.event_hub();
+    let mark = changed.clone();
+    let noticed = move |_: &crate::Event| {
+        mark.store(true, Ordering::Relaxed);
+        Ok(None)
+    };
+    let filter = "topic=ftrack.update or topic=ftrack.location.component-added or topic=ftrack.meta.connected";
+    let _subscription = hub.scoped(hub.subscribe(filter, noticed)?);
+    let doing = format!("waiting for {what} of {entity}");
+    let mut said = String::new();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // Whatever changes after this is noticed.
+        changed.store(false, Ordering::Relaxed);
+        let state = match ask()? {
+            Answer::Done(found) => return Ok(found),
+            Answer::NotYet(state) => state,
+        };
+        if state != said {
+            if let Some(observer) = &options.observer {
+                observer(&state);
+            }
+            said = state;
+            pause = FIRST_PAUSE;
+        }
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            let seconds = options.timeout.as_secs_f64();
+            let message = format!("{doing}: {said} after {seconds} seconds");
+            return Err(Error::new(ErrorKind::Timeout, message));
+        }
+        rest(
+            session,
+            &changed,
+            pause.min(left.unwrap_or(pause)),
+            left,
+            &doing,
+        )?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Waits for the pause, or longer while events are there to end the wait, or until one does.
+fn rest(
+    session: &Session,
+    changed: &AtomicBool,
+    pause: Duration,
+    left: Option<Duration>,
+    doing: &str,
+) -> Result<()> {
+    let pace = session.shared.api.pace();
+    let hub = session.event_hub();
+    let with_events = PAUSE_WITH_EVENTS.min(left.unwrap_or(PAUSE_WITH_EVENTS));
+    let begun = Instant::now();
+    loop {
+        let is_connected = hub.is_connected();
+        let limit = if is_connected { with_events } else { pause };
+        let left = limit.saturating_sub(begun.elapsed());
+        if changed.load(Ordering::Relaxed) || left.is_zero() {
+            break;
+        }
+        let slice = EVENT_SLICE.min(left);
+        if !is_connected {
+            pace.call().sleep(slice);
+        } else if let Err(error) = hub.wait(slice)
+            && error.kind() != ErrorKind::Connection
+        {
+            return Err(error.context(doing));
+        }
+        pace.check(doing)?;
+    }
+    // Many events at once are one reason to look.
+    pace.call()
+        .sleep(FIRST_PAUSE.min(left.unwrap_or(FIRST_PAUSE)));
+    pace.check(doing)
+}

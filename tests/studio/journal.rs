@@ -1,0 +1,228 @@
+//! `save_pending` and `load_pending`.
+
+use std::fs;
+
+use ftrack_api::{Entity, ErrorKind, Session, Value, data, serde_json};
+
+use crate::support::{Studio, open};
+
+fn first(session: &Session, query: &str) -> Entity {
+    session.query(query).unwrap().first().unwrap().unwrap()
+}
+
+/// Changes of every kind.
+fn record(session: &Session) -> (Entity, Entity) {
+    let project = session.at("test").unwrap();
+    let shot = session.create(
+        "Shot",
+        data! { "name": "day/night é", "parent": &project, "metadata": serde_json::json!({"a": "b"}) },
+    );
+    let shot = shot.unwrap();
+    let task = first(
+        session,
+        "select name, bid, description, start_date from Task where project.name is test",
+    );
+    task.set("bid", 0.1 + 0.2).unwrap();
+    task.set("description", "line\nbreak \"q\"").unwrap();
+    task.set("start_date", jiff::civil::date(2026, 3, 4).at(5, 6, 7, 0))
+        .unwrap();
+    task.set("end_date", Value::Null).unwrap();
+    task.custom_attributes()
+        .unwrap()
+        .set("customNumber", 7)
+        .unwrap();
+    shot.custom_attributes()
+        .unwrap()
+        .set("fstart", 1001)
+        .unwrap();
+    let list = first(session, "select id from TypedContextList");
+    list.collection("items").unwrap().push(&shot).unwrap();
+    let note = first(session, "select id from Note");
+    session.delete(&note).unwrap();
+    (shot, task)
+}
+
+#[test]
+fn pending_operations_are_committed_elsewhere_once() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let (shot, task) = record(&studio.session);
+    let plan = studio.session.plan().to_string();
+    studio.session.save_pending(&path).unwrap();
+    studio.session.rollback();
+
+    let other = studio.other();
+    let loaded = other.load_pending(&path).unwrap();
+    assert_eq!(loaded.conflicts, []);
+    let same = |text: &str| {
+        text.lines()
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        same(&other.plan().to_string()),
+        same(&plan),
+        "{}\n{plan}",
+        other.plan()
+    );
+    other.commit_in_chunks(3, |_, _| {}).unwrap();
+
+    // Again: everything is there.
+    let again = open(&studio.server);
+    let loaded = again.load_pending(&path).unwrap();
+    assert_eq!(loaded.conflicts, []);
+    again.commit().unwrap();
+    let third = studio.other();
+    let task = third.get("Task", task.key()).unwrap().unwrap();
+    assert_eq!(task.get::<f64>("bid").unwrap(), 0.1 + 0.2);
+    assert_eq!(
+        task.get::<String>("description").unwrap(),
+        "line\nbreak \"q\""
+    );
+    assert_eq!(
+        task.custom_attributes()
+            .unwrap()
+            .get::<i64>("customNumber")
+            .unwrap(),
+        7
+    );
+    let shot = third.get("Shot", shot.key()).unwrap().unwrap();
+    assert_eq!(shot.get::<String>("name").unwrap(), "day/night é");
+    assert_eq!(
+        shot.metadata().unwrap().get("a").unwrap().as_deref(),
+        Some("b")
+    );
+    assert_eq!(
+        shot.custom_attributes()
+            .unwrap()
+            .get::<i64>("fstart")
+            .unwrap(),
+        1001
+    );
+}
+
+#[test]
+fn values_that_others_changed_are_conflicts() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let session = &studio.session;
+    let query = "select name, bid, description from Task where project.name is test limit 3";
+    let tasks = session.query(query).unwrap().all().unwrap();
+    let before: f64 = tasks[0].get("bid").unwrap();
+    tasks[0].set("bid", 111).unwrap();
+    tasks[0].set("description", "mine").unwrap();
+    tasks[1].set("bid", 222).unwrap();
+    tasks[2].set("bid", 333).unwrap();
+    session.save_pending(&path).unwrap();
+    session.rollback();
+
+    let other = studio.other();
+    other
+        .update("Task", tasks[0].key(), data! { "bid": 999 })
+        .unwrap();
+    other
+        .update("Task", tasks[1].key(), data! { "bid": 222 })
+        .unwrap();
+    other.delete_by_key("Task", tasks[2].key()).unwrap();
+    other.commit().unwrap();
+
+    let loaded = other.load_pending(&path).unwrap();
+    assert_eq!(
+        (loaded.recorded, loaded.applied, loaded.conflicts.len()),
+        (1, 1, 2)
+    );
+    let conflict = &loaded.conflicts[0];
+    assert_eq!(
+        (conflict.attribute.as_str(), conflict.entity.id()),
+        ("bid", tasks[0].id())
+    );
+    assert_eq!(conflict.before.as_f64(), Some(before));
+    assert_eq!(conflict.wanted.as_f64(), Some(111.0));
+    assert_eq!(
+        conflict.current.as_ref().and_then(Value::as_f64),
+        Some(999.0)
+    );
+    assert_eq!(loaded.conflicts[1].current, None);
+    conflict.apply().unwrap();
+    other.commit().unwrap();
+    let seen = studio.other().get("Task", tasks[0].key()).unwrap().unwrap();
+    assert_eq!(seen.get::<f64>("bid").unwrap(), 111.0);
+    assert_eq!(seen.get::<String>("description").unwrap(), "mine");
+}
+
+#[test]
+fn a_file_is_whole_or_refused() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let session = &studio.session;
+    record(session);
+    session.save_pending(&path).unwrap();
+    session.rollback();
+    let text = fs::read(&path).unwrap();
+    let check = |bytes: &[u8], kind: ErrorKind, what: &str| {
+        fs::write(&path, bytes).unwrap();
+        let error = session.load_pending(&path).unwrap_err();
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        assert!(error.to_string().contains("pending.json"), "{error}");
+        assert!(session.recorded_operations().is_empty());
+    };
+    for end in 0..text.len() {
+        check(
+            &text[..end],
+            ErrorKind::Validation,
+            &format!("cut at {end}"),
+        );
+    }
+    for at in (0..text.len()).step_by(7) {
+        let mut changed = text.clone();
+        changed[at] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        assert!(session.load_pending(&path).is_err(), "changed at {at}");
+        assert!(session.recorded_operations().is_empty());
+    }
+    let later =
+        String::from_utf8(text.clone())
+            .unwrap()
+            .replacen("\"version\":1", "\"version\":2", 1);
+    check(later.as_bytes(), ErrorKind::Unsupported, "later");
+    check(b"", ErrorKind::Validation, "empty");
+    check(b"\xff\xfe\n{}", ErrorKind::Validation, "binary");
+    fs::write(&path, &text).unwrap();
+    let elsewhere = Studio::new();
+    let error = elsewhere.session.load_pending(&path).unwrap_err();
+    assert!(error.to_string().contains("it is of the server"), "{error}");
+    let error = session
+        .load_pending(folder.path().join("none"))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    let error = session
+        .save_pending(folder.path().join("none/x.json"))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+/// Written by the first version of the format: it must stay readable.
+#[test]
+fn the_first_version_is_read() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let id = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
+    let text =
+        include_str!("pending-1.json").replace("http://127.0.0.1:1", studio.session.server_url());
+    // The server's address is that of this test, so the sum is made anew.
+    let (_, body) = text.split_once('\n').unwrap();
+    let digest = <md5::Md5 as md5::Digest>::digest(body);
+    let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head = format!(r#"{{"format":"ftrack-api pending operations","version":1,"md5":"{sum}"}}"#);
+    fs::write(&path, format!("{head}\n{body}")).unwrap();
+    let loaded = studio.session.load_pending(&path).unwrap();
+    assert_eq!((loaded.recorded, loaded.conflicts.len()), (2, 0));
+    studio.session.commit().unwrap();
+    let task = studio.other().get("Task", id).unwrap().unwrap();
+    assert_eq!(task.get::<f64>("bid").unwrap(), 12.5);
+    assert!(studio.other().at("test/old file").is_ok());
+}

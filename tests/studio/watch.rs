@@ -1,0 +1,167 @@
+//! `watch`: the view equals a fresh query, whatever happens.
+
+use std::time::{Duration, Instant};
+
+use ftrack_api::{Entity, ErrorKind, Session, data};
+
+use crate::support::{Studio, open};
+
+const LONG: Duration = Duration::from_secs(120);
+const QUERY: &str = "select name, bid, status.name from Task where project.name is test and bid < 1000000 \
+                     order by name, id";
+
+type Row = (String, String, Option<f64>, Option<String>);
+
+fn rows(entities: &[Entity]) -> Vec<Row> {
+    let row = |one: &Entity| {
+        (
+            one.id(),
+            one.get("name").unwrap(),
+            one.get("bid").unwrap(),
+            one.get("status.name").unwrap(),
+        )
+    };
+    entities.iter().map(row).collect()
+}
+
+/// What the server has, seen by a session that knows nothing.
+fn fresh(studio: &Studio) -> Vec<Row> {
+    let other = open(&studio.server);
+    rows(&other.query(QUERY).unwrap().all().unwrap())
+}
+
+#[test]
+fn entities_that_begin_and_cease_to_match_are_noticed() {
+    let studio = Studio::new();
+    let other = studio.other();
+    let mut watch = studio.session.watch(QUERY).unwrap();
+    let before = watch.entities().unwrap();
+    assert!(!before.is_empty());
+    assert!(watch.poll().unwrap().is_empty());
+    let project = other.at("test").unwrap();
+    let task = other
+        .create(
+            "Task",
+            data! { "name": "0 new", "parent": &project, "bid": 1 },
+        )
+        .unwrap();
+    other.commit().unwrap();
+    let changes = watch.changes(LONG).unwrap().unwrap();
+    assert_eq!(
+        changes.added.iter().map(Entity::id).collect::<Vec<_>>(),
+        [task.id()]
+    );
+    assert_eq!((changes.removed.len(), changes.changed.len()), (0, 0));
+    assert_eq!(watch.entities().unwrap()[0].id(), task.id());
+    task.set("bid", 2).unwrap();
+    other.commit().unwrap();
+    let changes = watch.changes(LONG).unwrap().unwrap();
+    assert_eq!(changes.changed.len(), 1);
+    assert_eq!(changes.changed[0].get::<f64>("bid").unwrap(), 2.0);
+    task.set("bid", 2000000).unwrap();
+    other.commit().unwrap();
+    assert_eq!(watch.changes(LONG).unwrap().unwrap().removed, [task.key()]);
+    task.set("bid", 3).unwrap();
+    other.commit().unwrap();
+    assert_eq!(watch.changes(LONG).unwrap().unwrap().added.len(), 1);
+    other.delete(&task).unwrap();
+    other.commit().unwrap();
+    assert_eq!(watch.changes(LONG).unwrap().unwrap().removed, [task.key()]);
+    assert_eq!(watch.entities().unwrap(), before);
+    assert_eq!(watch.changes(Duration::from_millis(50)).unwrap(), None);
+}
+
+/// Another entity decides whether these match.
+#[test]
+fn changes_of_what_a_condition_leads_to_are_noticed() {
+    let studio = Studio::new();
+    let other = studio.other();
+    let mut watch = studio.session.watch(QUERY).unwrap();
+    let project = other.at("test").unwrap();
+    project.set("name", "renamed").unwrap();
+    other.commit().unwrap();
+    let changes = watch.changes(LONG).unwrap().unwrap();
+    assert!(!changes.removed.is_empty());
+    assert!(watch.entities().unwrap().is_empty());
+}
+
+#[test]
+fn five_thousand_changes_with_cut_connections_leave_a_true_view() {
+    let studio = Studio::new();
+    let others: Vec<Session> = (0..3).map(|_| studio.other()).collect();
+    let mut watch = studio.session.watch(QUERY).unwrap();
+    let (begun, before) = (Instant::now(), studio.session.statistics().requests);
+    let tasks = others[0]
+        .query("select id from Task where project.name is test")
+        .unwrap();
+    let mut tasks: Vec<String> = tasks.all().unwrap().iter().map(Entity::id).collect();
+    let project = others[0].at("test").unwrap().key();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut changes = 0;
+    while changes < 5000 {
+        let other = &others[random.usize(0..others.len())];
+        for _ in 0..random.usize(1..120) {
+            changes += 1;
+            let id = tasks[random.usize(0..tasks.len())].clone();
+            match random.usize(0..20) {
+                0 => {
+                    let data =
+                        data! { "name": format!("t{changes}"), "parent": &project, "bid": 1 };
+                    tasks.push(other.create("Task", data).unwrap().id());
+                }
+                1 if tasks.len() > 20 => {
+                    tasks.retain(|known| *known != id);
+                    other.delete_by_key("Task", &id).unwrap();
+                }
+                2 => other
+                    .update("Task", &id, data! { "name": format!("n{changes}") })
+                    .unwrap(),
+                _ => other
+                    .update("Task", &id, data! { "bid": random.u32(0..2_000_000) })
+                    .unwrap(),
+            }
+        }
+        other.commit().unwrap();
+        if random.usize(0..8) == 0 {
+            studio.server.events().drop_connections();
+            // After each gap the view becomes equal to a fresh query.
+            wait_until_true(&studio, &mut watch);
+        } else if random.bool() {
+            watch.poll().unwrap();
+        }
+    }
+    wait_until_true(&studio, &mut watch);
+    let sent = studio.session.statistics().requests - before;
+    let seconds = begun.elapsed().as_secs() + 1;
+    assert!(sent <= seconds + 1, "{sent} requests in {seconds} seconds");
+}
+
+fn wait_until_true(studio: &Studio, watch: &mut ftrack_api::studio::Watch) {
+    let expected = fresh(studio);
+    let end = Instant::now() + LONG;
+    loop {
+        let entities = watch.entities().unwrap();
+        let seen: Vec<String> = entities.iter().map(Entity::id).collect();
+        let ids: Vec<&String> = expected.iter().map(|row| &row.0).collect();
+        if seen.iter().eq(ids) && rows(&entities) == expected {
+            return;
+        }
+        assert!(Instant::now() < end, "the view never became true");
+        watch.changes(Duration::from_millis(200)).unwrap();
+    }
+}
+
+#[test]
+fn a_dropped_watch_ends_and_what_cannot_be_watched_is_refused() {
+    let studio = Studio::new();
+    let watch = studio.session.watch("Task limit 3").unwrap();
+    assert_eq!(watch.entities().unwrap().len(), 3);
+    drop(watch);
+    let wrong = |query: &str| studio.session.watch(query).unwrap_err().kind();
+    assert_eq!(wrong("Tsk"), ErrorKind::UnknownType);
+    assert_eq!(wrong("Task where"), ErrorKind::Syntax);
+    assert_eq!(
+        wrong("select count(id) from Task group by status_id"),
+        ErrorKind::Validation
+    );
+}
