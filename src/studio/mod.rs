@@ -6,13 +6,19 @@
 //! - [`Session::publish`](crate::Session::publish): a version with everything that belongs to it
 //! - [`Entity::wait`](crate::Entity::wait) and its kin: waiting for the server
 //! - [`Session::watch`](crate::Session::watch): the result of a query, kept true
+//! - [`Plan::check`](crate::operation::Plan::check) and [`Plan::inverse`](crate::operation::Plan::inverse):
+//!   what the server would refuse, and what undoes a commit
+//! - [`Session::can`](crate::Session::can): what the user may do
 //! - [`Session::save_pending`](crate::Session::save_pending): changes in a file
 
+mod check;
 mod hierarchy;
 mod ids;
 mod instantiate;
+mod inverse;
 mod journal;
 mod publish;
+mod rights;
 mod rows;
 mod template;
 mod tree;
@@ -20,10 +26,13 @@ mod values;
 mod wait;
 mod watch;
 
+pub use check::PlanProblem;
 pub use hierarchy::ContextPath;
 pub use instantiate::Instantiated;
+pub use inverse::{Inverse, InverseStep};
 pub use journal::{PendingConflict, PendingLoaded};
 pub use publish::{Publish, PublishFile, PublishPlan, PublishStep, Published};
+pub use rights::Right;
 pub use template::{Template, TemplateAsset, TemplateNode};
 pub use tree::{Tree, TreeIter};
 pub use wait::WaitOptions;

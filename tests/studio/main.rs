@@ -1,10 +1,12 @@
 //! A studio's daily jobs, against the emulator.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod check;
 mod hierarchy;
 mod instantiate;
 mod journal;
 mod publish;
+mod rights;
 #[path = "../support/mod.rs"]
 mod support;
 mod wait;

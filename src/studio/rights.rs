@@ -1,0 +1,123 @@
+//! What the user of a session may do, by what the server says.
+
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::values::wire_of;
+use crate::{Data, Entity, ErrorKind, Result, Session, Value};
+
+/// Something that a user may be allowed to do; for [`Session::can`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Right {
+    /// Read entities of this type.
+    Read(String),
+    /// Create an entity of this type from these values.
+    Create(String, Data),
+    /// Change this attribute of an entity.
+    Update(Entity, String),
+}
+
+impl Right {
+    /// To read entities of this type.
+    pub fn read(entity_type: impl Into<String>) -> Self {
+        Self::Read(entity_type.into())
+    }
+
+    /// To create an entity of this type from these values.
+    pub fn create(entity_type: impl Into<String>, data: Data) -> Self {
+        Self::Create(entity_type.into(), data)
+    }
+
+    /// To change this attribute of an entity.
+    pub fn update(entity: &Entity, attribute: impl Into<String>) -> Self {
+        Self::Update(entity.clone(), attribute.into())
+    }
+}
+
+impl Session {
+    /// Whether the server lets this session's user do something: before a farm job spends hours on what
+    /// it may not publish.
+    ///
+    /// The server is asked to do it in a transaction that must fail: its last change is of an entity that
+    /// does not exist. So nothing is changed, and no event is sent. If the server complains of that
+    /// last change, it has allowed the first one. One request, and one more for the value of an
+    /// attribute that is not loaded. What is recorded in the session plays no part. Whether the values of
+    /// a new entity are complete is not answered: [`Plan::check`](crate::operation::Plan::check) does that.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::data;
+    /// use ftrack_api::studio::Right;
+    ///
+    /// let shot = session.at("test/ep01/sq010/sh0010")?;
+    /// assert!(session.can(&Right::read("Shot"))?);
+    /// assert!(session.can(&Right::update(&shot, "description"))?);
+    /// assert!(session.can(&Right::create("Asset", data! { "name": "plate", "parent": &shot }))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - The server's, if it refuses the change for another reason than rights.
+    /// - Errors of a request, and of reading the attribute.
+    pub fn can(&self, right: &Right) -> Result<bool> {
+        let id = Uuid::new_v4().to_string();
+        let change = match right {
+            Right::Read(entity_type) => {
+                let query = self.select(entity_type.as_str()).limit(1);
+                return match query.all() {
+                    Ok(_) => Ok(true),
+                    Err(error) if is_forbidden(error.kind()) => Ok(false),
+                    Err(error) => Err(error),
+                };
+            }
+            Right::Create(entity_type, data) => {
+                let mut values = json!({ "__entity_type__": entity_type, "id": id });
+                for (name, value) in data {
+                    values[name] = wire_of(value);
+                }
+                json!({
+                    "action": "create",
+                    "entity_type": entity_type,
+                    "entity_key": [values["id"]],
+                    "entity_data": values,
+                })
+            }
+            Right::Update(entity, attribute) => {
+                // The value that it has: even if this were applied, nothing would change.
+                let value = entity.value(attribute)?.unwrap_or(Value::Null);
+                let mut values = json!({ "__entity_type__": entity.entity_type() });
+                values[attribute] = wire_of(&value);
+                json!({
+                    "action": "update",
+                    "entity_type": entity.entity_type(),
+                    "entity_key": entity.key().parts().collect::<Vec<String>>(),
+                    "entity_data": values,
+                })
+            }
+        };
+        let nobody = Uuid::new_v4().to_string();
+        let failing = json!({
+            "action": "update",
+            "entity_type": "User",
+            "entity_key": [nobody],
+            "entity_data": { "__entity_type__": "User", "first_name": Json::Null },
+        });
+        match self.call(&[change, failing]) {
+            Ok(_) => Ok(true),
+            Err(error) if is_forbidden(error.kind()) => Ok(false),
+            Err(error) => {
+                let said = error.server().map(|server| server.content.as_str());
+                let is_last = said.is_some_and(|said| said.contains(&nobody));
+                if is_last { Ok(true) } else { Err(error) }
+            }
+        }
+    }
+}
+
+fn is_forbidden(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Permission | ErrorKind::Authentication)
+}

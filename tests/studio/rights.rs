@@ -1,0 +1,45 @@
+//! `can`.
+
+use ftrack_api::studio::Right;
+use ftrack_api::{ErrorKind, Session, data};
+use ftrack_emulator::Emulator;
+
+use crate::support::{builder, secret};
+
+#[test]
+fn the_server_says_what_a_key_may_do_and_nothing_is_changed() {
+    let server = Emulator::builder()
+        .tasks(12)
+        .read_only_key("glasses")
+        .start()
+        .unwrap();
+    let session = builder(&server).open().unwrap();
+    let reader = builder(&server).api_key(secret("glasses")).open().unwrap();
+    let rights = |session: &Session| {
+        let shot = session.at("test/ep01/sq010/sh0010").unwrap();
+        let task = session
+            .query("select bid, start_date from Task")
+            .unwrap()
+            .first()
+            .unwrap()
+            .unwrap();
+        [
+            Right::read("Shot"),
+            Right::update(&shot, "description"),
+            Right::update(&shot, "status"),
+            Right::update(&task, "start_date"),
+            Right::create("Task", data! { "name": "roto", "parent": &shot }),
+        ]
+        .map(|right| session.can(&right).unwrap())
+    };
+    let count = || session.query("Task").unwrap().count().unwrap();
+    let before = count();
+    assert_eq!(rights(&session), [true; 5]);
+    assert_eq!(rights(&reader), [true, false, false, false, false]);
+    assert_eq!(count(), before);
+    let unknown = Right::read("Tsk");
+    assert_eq!(
+        session.can(&unknown).unwrap_err().kind(),
+        ErrorKind::UnknownType
+    );
+}
