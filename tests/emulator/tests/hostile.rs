@@ -28,7 +28,15 @@ fn operations(site: &Site) -> Vec<Value> {
     );
     let attribute =
         site.query("select id from CustomAttributeConfiguration where key is customNumber");
+    let user = site.query("select id from User where username is jenkins")[0]["id"].clone();
+    let role = site.query("select id from SecurityRole limit 1")[0]["id"].clone();
+    let list = site.query("select id from TypedContextList limit 1")[0]["id"].clone();
+    let text = site.query("select id from CustomAttributeType where name is text")[0]["id"].clone();
     let task_id = &task["id"];
+    let with_role = |action: &str| {
+        json!({"action": action, "user_id": user, "role_id": role, "new_role_id": role,
+            "project_id": PROJECT})
+    };
     vec![
         json!({"action": "query", "expression": format!("select name, link from Task where id is {task_id}")}),
         json!({"action": "create", "entity_type": "Task", "entity_key": ["new"], "entity_data": {
@@ -67,6 +75,29 @@ fn operations(site: &Site) -> Vec<Value> {
         json!({"action": "send_review_session_invite", "review_session_invitee_id": "nobody"}),
         json!({"action": "delayed_job", "job_type": "SYNC_USERS_LDAP", "data": {}}),
         json!({"action": "permissions"}),
+        json!({"action": "compute_rollups", "rollups": [{"rollup": "x", "entity_ids": [task_id]}]}),
+        with_role("add_user_security_role"),
+        with_role("update_user_security_role"),
+        with_role("grant_user_security_role_project"),
+        with_role("revoke_user_security_role_project"),
+        with_role("remove_user_security_role"),
+        json!({"action": "query", "expression":
+            format!("select __permissions.status_id.__options, thumbnail_url from Task where id is {task_id}")}),
+        json!({"action": "create", "entity_type": "CustomAttributeConfiguration", "entity_data": {
+            "__entity_type__": "CustomAttributeConfiguration", "key": "k", "label": "K",
+            "entity_type": "task", "object_type_id": "11c137c0-ee7e-4f9c-91c5-8c77cec22b2c",
+            "type_id": text, "config": "{\"markdown\": false}", "default": "d",
+            "is_hierarchical": false, "project_id": PROJECT}}),
+        json!({"action": "update", "entity_type": "CustomAttributeConfiguration",
+            "entity_key": [attribute[0]["id"]], "entity_data": {
+            "__entity_type__": "CustomAttributeConfiguration", "label": "L", "project_id": null,
+            "config": "{\"isdecimal\": true}"}}),
+        json!({"action": "create", "entity_type": "ApiKey", "entity_data": {
+            "__entity_type__": "ApiKey", "identifier": "ci", "resource_id": user}}),
+        json!({"action": "create", "entity_type": "Automation", "entity_data": {
+            "__entity_type__": "Automation", "name": "a", "enabled": true}}),
+        json!({"action": "update", "entity_type": "TypedContextList", "entity_key": [list], "entity_data": {
+            "__entity_type__": "TypedContextList", "items": [{"__entity_type__": "Task", "id": task_id}]}}),
     ]
 }
 

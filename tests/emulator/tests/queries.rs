@@ -517,6 +517,44 @@ fn custom_attribute_links_name_both_ends() {
 }
 
 #[test]
+fn an_empty_list_finds_nothing_and_two_equal_signs_are_one() {
+    let site = Site::start();
+    let all = ids(&site, "Task");
+    for nothing in [
+        "Task where id in ()",
+        "Task where name in ( )",
+        "Task where bid in ()",
+        "Task where status.name in ()",
+        "Task where end_date in ()",
+        "Task where assignments any (resource.id in ())",
+    ] {
+        assert!(site.query(nothing).is_empty(), "{nothing}");
+    }
+    assert_eq!(ids(&site, "Task where id not_in ()"), all);
+    assert_eq!(ids(&site, "Task where not (id in ())"), all);
+    for (two, one) in [
+        ("Project where name == test", "Project where name = test"),
+        (
+            "Task where status.name == \"Not started\"",
+            "Task where status.name is \"Not started\"",
+        ),
+        ("Task where bid == 0", "Task where bid = 0"),
+        ("Task where name==\"anim\"", "Task where name=\"anim\""),
+    ] {
+        assert_eq!(ids(&site, two), ids(&site, one), "{two}");
+    }
+    assert_eq!(ids(&site, "Project where name == test").len(), 1);
+    for wrong in [
+        "Task where name === x",
+        "Task where name == ",
+        "Task where id in (,)",
+        "Task where id in",
+    ] {
+        site.refused(&json!([{"action": "query", "expression": wrong}]));
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     let site = Site::start();
     let cases = [

@@ -496,6 +496,143 @@ fn changes_of_members_name_what_they_are_about() {
     }
 }
 
+#[test]
+fn changes_of_scopes_are_announced_with_both_ends() {
+    let site = Site::start();
+    let task = site
+        .query("select id from Task where project.name is_not test and not scopes any () limit 1")
+        [0]["id"]
+        .clone();
+    let scopes = site.query("select id from Scope");
+    let (one, other) = (&scopes[0]["id"], &scopes[1]["id"]);
+    let mut events = Events::subscribe(&site, "topic=ftrack.update");
+    for (set, expected) in [
+        (vec![one], vec![("add", one)]),
+        (vec![other], vec![("remove", one), ("add", other)]),
+        (vec![other, one], vec![("add", one)]),
+        (vec![], vec![("remove", one), ("remove", other)]),
+    ] {
+        let set: Vec<_> = set
+            .iter()
+            .map(|id| json!({"__entity_type__": "Scope", "id": id}))
+            .collect();
+        site.update("Task", &json!([task]), json!({"scopes": set}));
+        let event = events.next();
+        let entities = event["data"]["entities"].as_array().unwrap();
+        let mut seen = Vec::new();
+        for entity in entities {
+            let parents = entity["parents"].as_array().unwrap();
+            assert_eq!(entity["entityType"], "contextscope");
+            assert_eq!(parents[0]["entityId"], entity["entityId"]);
+            assert_eq!(parents[1]["entity_type"], "Scope");
+            assert_eq!(parents[2]["entityId"], task);
+            assert_eq!(parents.last().unwrap()["entityType"], "show");
+            let values = &entity["changes"]["scope_id"];
+            let (value, none) = match entity["action"] == "add" {
+                true => (&values["new"], &values["old"]),
+                false => (&values["old"], &values["new"]),
+            };
+            assert_eq!((value, none), (&parents[1]["entityId"], &Value::Null));
+            seen.push((entity["action"].as_str().unwrap(), value));
+        }
+        seen.sort_by_key(|(action, id)| (*action, id.to_string()));
+        let mut expected = expected;
+        expected.sort_by_key(|(action, id)| (*action, id.to_string()));
+        assert_eq!(seen, expected);
+    }
+}
+
+#[test]
+fn members_that_leave_a_collection_are_announced() {
+    let site = Site::start();
+    let tasks = site.query("select id from Task limit 2");
+    let list = site.query("select id from TypedContextList limit 1")[0]["id"].clone();
+    let items = |tasks: &[Value]| {
+        let tasks = tasks
+            .iter()
+            .map(|task| json!({"__entity_type__": "Task", "id": task["id"]}));
+        json!({"items": tasks.collect::<Vec<_>>()})
+    };
+    site.update("TypedContextList", &json!([list]), items(&tasks));
+    let mut events = Events::subscribe(&site, "topic=ftrack.update");
+    site.update("TypedContextList", &json!([list]), items(&tasks[..1]));
+    let event = events.next();
+    let entities = event["data"]["entities"].as_array().unwrap();
+    assert_eq!(entities.len(), 1, "{event}");
+    assert_eq!(entities[0]["action"], "remove");
+    let mut changes = entities[0]["changes"].as_object().unwrap().values();
+    assert!(changes.any(|change| change["old"] == tasks[1]["id"]));
+    let parents = entities[0]["parents"].as_array().unwrap();
+    assert!(parents.iter().any(|it| it["entityId"] == tasks[1]["id"]));
+    let left = site.query(&format!("ListObject where list_id is {list}"));
+    assert_eq!(left.len(), 1);
+}
+
+/// What no source says, as docs/EVIDENCE.md lists it.
+#[test]
+fn a_resource_may_be_assigned_twice() {
+    let site = Site::start();
+    let user = site.query("select id from User where username is jenkins")[0]["id"].clone();
+    let task = site.create("Task", json!({"name": "twice", "parent": project()}));
+    let assignment = json!({"context_id": task["id"], "resource_id": user, "type": "assignment"});
+    let one = site.create("Appointment", assignment.clone());
+    let other = site.create("Appointment", assignment);
+    assert_ne!(one["id"], other["id"]);
+    let found = |what: &str| {
+        let query = format!("select {what} from Task where id is {}", task["id"]);
+        let rows = site.query(&query)[0][what].as_array().unwrap().clone();
+        rows.len()
+    };
+    assert_eq!(found("appointments"), 2);
+    assert_eq!(found("assignments"), 2);
+    site.delete("Appointment", &json!([one["id"]]));
+    assert_eq!(found("assignments"), 1);
+    // The key is still unique.
+    let again = json!({"id": other["id"], "context_id": task["id"], "resource_id": user,
+        "type": "assignment"});
+    let (exception, _) = site.refused(&json!([create("Appointment", again)]));
+    assert!(
+        exception.contains("Integrity") || exception.contains("Duplicate"),
+        "{exception}"
+    );
+}
+
+#[test]
+fn a_status_outside_the_workflow_is_accepted() {
+    let site = Site::start();
+    let task = &site.query("select id, __permissions.status_id from Task limit 1")[0];
+    let allowed = task["__permissions"]["status_id"]["__options"]
+        .as_array()
+        .unwrap();
+    let statuses = site.query("select id from Status");
+    let outside = statuses
+        .iter()
+        .find(|status| !allowed.contains(&status["id"]))
+        .unwrap();
+    site.update(
+        "Task",
+        &json!([task["id"]]),
+        json!({"status_id": outside["id"]}),
+    );
+    let query = format!(
+        "select status_id, __permissions.status_id from Task where id is {}",
+        task["id"]
+    );
+    let found = &site.query(&query)[0];
+    assert_eq!(found["status_id"], outside["id"]);
+    // It does not become one of the workflow by that.
+    assert_eq!(
+        found["__permissions"]["status_id"]["__options"].as_array(),
+        Some(allowed)
+    );
+    // A status must exist all the same.
+    site.refused(&json!([update(
+        "Task",
+        &json!([task["id"]]),
+        json!({"status_id": "nobody"})
+    )]));
+}
+
 /// Readers neither wait for each other nor for a writer, nor the writer for them.
 #[test]
 fn readers_and_a_writer_make_progress_beside_each_other() {

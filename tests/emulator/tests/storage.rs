@@ -163,7 +163,14 @@ fn unusable_arguments_are_explained() {
     for arguments in [
         ["--schemas", path],
         ["--schemas", "/no/such/file"],
+        ["--schemas", "/"],
         ["--data", path],
+        ["--tasks", "-1"],
+        ["--tasks", "many"],
+        ["--port", "70000"],
+        ["--latency", "1s"],
+        ["--server-version", "'; DROP TABLE context; --"],
+        ["--seed", "/no/such/seed"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_ftrack-emulator"))
             .args(arguments)

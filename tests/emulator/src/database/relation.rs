@@ -38,7 +38,7 @@ pub fn connect(model: &mut Model) {
 
 fn reference(model: &mut Model, id: TypeId, index: usize, target: &str) -> Option<Storage> {
     let target = model.find(target)?;
-    let (target, target_table) = (target.id, target.table);
+    let target = target.id;
     let theirs = model.types[target].key.clone();
     let ty = &model.types[id];
     let attr = &ty.attributes[index];
@@ -54,7 +54,7 @@ fn reference(model: &mut Model, id: TypeId, index: usize, target: &str) -> Optio
     }
     let own = if theirs.len() > 1 {
         theirs.clone()
-    } else if let Some(column) = key_column(model, ty, attr, target_table) {
+    } else if let Some(column) = key_column(model, ty, attr, target) {
         vec![column]
     } else {
         // The schema hides some keys: `Status.state` has none (SERVER.md B2).
@@ -92,7 +92,8 @@ fn narrows(model: &Model, foreign: &str, target: TypeId) -> bool {
 
 /// The column that holds a reference's key: by name, by the server's name, or the only one that
 /// points to the target.
-fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Option<String> {
+fn key_column(model: &Model, ty: &Type, attr: &Attr, target: TypeId) -> Option<String> {
+    let target = &model.types[target];
     if ty.discriminator == Some(TYPE_FROM) && attr.name() != "configuration" {
         return Some("from_id".to_owned());
     }
@@ -122,7 +123,7 @@ fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Opt
         foreign
             .as_ref()
             .and_then(|name| model.find(name))
-            .is_some_and(|ty| ty.table == target_table)
+            .is_some_and(|ty| ty.table == target.table)
     };
     // `project_id` belongs to `project`, and does not explain `parent`.
     let is_taken = |other: &Attr| {
@@ -130,11 +131,17 @@ fn key_column(model: &Model, ty: &Type, attr: &Attr, target_table: usize) -> Opt
         let other = relation.and_then(|name| ty.get(name));
         other.is_some_and(|other| matches!(other.schema.kind, Kind::Reference(_)))
     };
-    let mut candidates = stored().filter(|(other, _)| {
-        other.name() != "id" && points(&other.schema.foreign) && !is_taken(other)
-    });
-    match (candidates.next(), candidates.next()) {
-        (Some((_, column)), None) => Some(column.clone()),
+    let candidates: Vec<_> = stored()
+        .filter(|(other, _)| {
+            other.name() != "id" && points(&other.schema.foreign) && !is_taken(other)
+        })
+        .collect();
+    // Some sites have the key of the project and not the relation: it is a context as well.
+    let exact =
+        |(other, _): &&(&Attr, &String)| other.schema.foreign.as_ref() == Some(&target.name);
+    let exact: Vec<_> = candidates.iter().filter(exact).collect();
+    match (candidates.as_slice(), exact.as_slice()) {
+        ([(_, column)], _) | (_, [(_, column)]) => Some((*column).clone()),
         _ => None,
     }
 }

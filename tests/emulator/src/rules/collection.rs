@@ -7,6 +7,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::changes::Action;
 use crate::database::model::{Storage, Type, Via};
 use crate::error::{Fault, Result};
 use crate::rules::assign::referred;
@@ -64,8 +65,8 @@ pub fn set(
         } => {
             let link = Link {
                 table,
-                own,
-                other,
+                own: (own, ty, owner),
+                other: (other, target),
                 has_id: *has_id,
             };
             set_links(batch, &link, &owner_id, &keys)?;
@@ -182,20 +183,15 @@ fn current(
 
 struct Link<'a> {
     table: &'a str,
-    own: &'a str,
-    other: &'a str,
+    own: (&'a str, &'a Type, &'a Record),
+    other: (&'a str, &'a Type),
     has_id: bool,
 }
 
 /// Rows of a connecting table: those of listed members exist, others do not. Where the table is
 /// an entity type of its own, its rows are written as such.
 fn set_links(batch: &mut Batch<'_>, link: &Link<'_>, owner: &Sql, keys: &[Vec<Sql>]) -> Result<()> {
-    let Link {
-        table,
-        own,
-        other,
-        has_id,
-    } = link;
+    let (table, own, other) = (link.table, link.own.0, link.other.0);
     let model = batch.model;
     let listed: BTreeSet<_> = keys.iter().map(|key| joined(key)).collect();
     let sql = format!("SELECT \"{other}\" FROM \"{table}\" WHERE \"{own}\" = ?1");
@@ -204,42 +200,50 @@ fn set_links(batch: &mut Batch<'_>, link: &Link<'_>, owner: &Sql, keys: &[Vec<Sq
         let rows = statement.query_map([owner], |row| row.get(0))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    let kind = model.types.iter().find(|ty| model.table(ty).name == *table);
-    for value in present
-        .iter()
-        .filter(|value| !listed.contains(&plain(value).to_lowercase()))
-    {
-        let sql = format!("DELETE FROM \"{table}\" WHERE \"{own}\" = ?1 AND \"{other}\" = ?2");
-        batch
-            .connection
-            .prepare_cached(&sql)?
-            .execute(params_from_iter([owner, value]))?;
+    let kind = model.types.iter().find(|ty| model.table(ty).name == table);
+    let gone = |value: &Sql| !listed.contains(&plain(value).to_lowercase());
+    match kind {
+        Some(kind) => {
+            for (concrete, record) in remove::rows(batch, kind, own, owner)? {
+                if gone(&record[other]) {
+                    remove::row(batch, &model.types[concrete], record)?;
+                }
+            }
+        }
+        None => {
+            let sql = format!("DELETE FROM \"{table}\" WHERE \"{own}\" = ?1 AND \"{other}\" = ?2");
+            for value in present.iter().filter(|value| gone(value)) {
+                batch
+                    .connection
+                    .prepare_cached(&sql)?
+                    .execute(params_from_iter([owner, value]))?;
+                batch.note_link(Action::Remove, table, link.own, (link.other, value))?;
+            }
+        }
     }
     let present: BTreeSet<_> = present
         .iter()
         .map(|value| plain(value).to_lowercase())
         .collect();
     for key in keys.iter().filter(|key| !present.contains(&joined(key))) {
-        let mut record = Record::from([
-            ((*own).to_owned(), owner.clone()),
-            (
-                (*other).to_owned(),
-                key.first().cloned().unwrap_or(Sql::Null),
-            ),
-        ]);
-        if *has_id {
-            record.insert("id".to_owned(), Sql::Text(Uuid::new_v4().to_string()));
-        }
+        let value = key.first().cloned().unwrap_or(Sql::Null);
         match kind {
-            Some(kind) => batch.insert(kind, &record)?,
+            Some(kind) => {
+                let mut record =
+                    Record::from([(own.to_owned(), owner.clone()), (other.to_owned(), value)]);
+                if link.has_id {
+                    record.insert("id".to_owned(), Sql::Text(Uuid::new_v4().to_string()));
+                }
+                batch.insert(kind, &record)?;
+            }
             None => {
                 let sql =
                     format!("INSERT INTO \"{table}\" (\"{own}\", \"{other}\") VALUES (?1, ?2)");
-                let bound = [&record[*own], &record[*other]];
                 batch
                     .connection
                     .prepare_cached(&sql)?
-                    .execute(params_from_iter(bound))?;
+                    .execute(params_from_iter([owner, &value]))?;
+                batch.note_link(Action::Add, table, link.own, (link.other, &value))?;
             }
         }
     }

@@ -181,6 +181,66 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Remembers that two rows are connected, or no longer, by a table that the schema does not
+    /// show, such as a context and its scope. How servers announce that is unknown [?]: here it
+    /// is a row of a type of its own, with both ends among its parents.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn note_link(
+        &mut self,
+        action: Action,
+        table: &str,
+        (own, owner_type, owner): (&str, &Type, &Record),
+        ((other, member_type), member): ((&str, &Type), &Sql),
+    ) -> Result<()> {
+        if self.changes.is_none() {
+            return Ok(());
+        }
+        let ends = [
+            (own, key_of(owner_type, owner).first().map(plain)),
+            (other, Some(plain(member))),
+        ];
+        let attributes = ends.iter().map(|(column, id)| {
+            let value = Value::from(id.clone());
+            let (old, new) = match action {
+                Action::Remove => (value, Value::Null),
+                _ => (Value::Null, value),
+            };
+            AttributeChange {
+                name: (*column).to_owned(),
+                column: (*column).to_owned(),
+                old,
+                new,
+            }
+        });
+        let entity_type: String = table.split('_').map(capitalised).collect();
+        let attributes = attributes.collect();
+        let key: Vec<String> = ends.into_iter().filter_map(|(_, id)| id).collect();
+        let parent = |entity_type: &str, id: String, parent_id| Parent {
+            entity_type: entity_type.to_owned(),
+            id,
+            parent_id,
+            object_type_id: None,
+        };
+        let mut parents = vec![
+            parent(&entity_type, key.join(","), key.first().cloned()),
+            parent(&member_type.name, plain(member), None),
+        ];
+        parents.extend(self.parents(owner_type, owner)?);
+        if let Some(changes) = &mut self.changes {
+            changes.add(Change {
+                action,
+                entity_type,
+                key,
+                attributes,
+                parents,
+            });
+        }
+        Ok(())
+    }
+
     /// A member of a list and a project of a role are about another entity, which comes second.
     fn add_subject(&self, chain: &mut Vec<Parent>, record: &Record) -> Result<()> {
         let (names, column): (&[&str], _) = match chain[0].entity_type.as_str() {
@@ -260,6 +320,12 @@ fn above(table: &str, record: &Record) -> Option<(String, String)> {
         _ => return None,
     };
     Some((name.to_owned(), text(record, column)?.to_owned()))
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// The condition on the key, with numbered holes from `first` on.

@@ -246,7 +246,17 @@ fn fate(table: &Table, column: &Column, concrete: &Type) -> Fate {
     Fate::Cleared
 }
 
-fn rows(batch: &Batch<'_>, owner: &Type, column: &str, id: &Sql) -> Result<Vec<(TypeId, Record)>> {
+/// The rows of a type's table whose column has this value, with their concrete types.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn rows(
+    batch: &Batch<'_>,
+    owner: &Type,
+    column: &str,
+    id: &Sql,
+) -> Result<Vec<(TypeId, Record)>> {
     let columns: Vec<_> = owner.key.iter().map(|key| format!("\"{key}\"")).collect();
     let table = &batch.model.table(owner).name;
     let sql = format!(
