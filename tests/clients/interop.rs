@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use ftrack_api::accessor::DiskAccessor;
 use ftrack_api::entity::ValueOrigin;
-use ftrack_api::location::Binding;
+use ftrack_api::location::{Binding, TransferOptions};
 use ftrack_api::structure::{IdStructure, StandardStructure};
 use ftrack_api::{
     Data, Entity, Location, Session, SessionBuilder, Value, config::SchemaCache,
@@ -783,6 +783,43 @@ fn components_go_from_one_client_to_the_other() {
                 let found = location.find_resource_identifiers(&[gone]).unwrap();
                 assert_eq!(found, [None]);
             }
+        }
+    }
+}
+
+#[test]
+fn what_eight_connections_store_python_reads_byte_for_byte() {
+    let mut studio = Studio::new();
+    let session = studio.open();
+    let source = tempfile::tempdir().unwrap();
+    let bytes = |size: u64, seed: u64| -> Vec<u8> {
+        (0..size).map(|n| ((n * n + seed) >> 7) as u8).collect()
+    };
+    for frame in 1..=40 {
+        let path = source.path().join(format!("f.{frame:04}.exr"));
+        std::fs::write(path, bytes(frame * 700, frame)).unwrap();
+    }
+    std::fs::write(source.path().join("large.mov"), bytes((20 << 20) + 17, 0)).unwrap();
+    let place = Place::new("ftrack.server", "");
+    let location = place.bound(&session);
+    for path in ["f.%04d.exr [1-40]", "large.mov"] {
+        let path = source.path().join(path);
+        let options = TransferOptions::new().connections(8);
+        let made = session
+            .create_component_with(path, ftrack_api::data! {}, &location, options)
+            .unwrap();
+        let order = place.order(json!({"component": [made.entity_type(), made.id()]}));
+        let read = studio.python.tell("fetch", &order);
+        let read = read.as_object().unwrap();
+        assert!(read.len() == 40 || read.len() == 1);
+        for (name, found) in read {
+            let path = match read.len() {
+                1 => source.path().join("large.mov"),
+                _ => source.path().join(format!("f.{name}.exr")),
+            };
+            let sent = std::fs::read(path).unwrap();
+            let sent: String = sent.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(found[1] == *sent, "{name}");
         }
     }
 }

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { ftrack, key, open, rows, server, studio, unique, user } from "./support.mjs";
+import { ftrack, key, kind, needs, rows, server, studio, unique, user } from "./support.mjs";
 
 const { operation, error, projectSchema } = ftrack;
+const [SHOT, SEQUENCE] = [kind("Shot"), kind("Sequence")];
 const shared = studio();
 const parent = () => ({ parent_id: shared.project.id });
 const make = async (type, data) => (await shared.session.create(type, data)).data;
@@ -15,11 +16,11 @@ const one = async (expression) => {
 };
 const names = async (expression) => (await rows(shared.session, expression)).map((row) => row.name);
 
-describe("queries", () => {
+describe("queries", needs("Shot"), () => {
   const tasks = {};
   let shot;
   before(async () => {
-    shot = await make("Shot", { name: unique("sh"), ...parent() });
+    shot = await make(SHOT, { name: unique("sh"), ...parent() });
     const rowsOf = [["alpha", 1, "2026-01-10"], ["beta", 2, "2026-02-10"], ["Gamma", 3, null], ["delta", 4.5, "2026-04-10"]];
     for (const [name, bid, start] of rowsOf) {
       const start_date = start && new Date(`${start}T08:00:00Z`);
@@ -50,7 +51,7 @@ describe("queries", () => {
     'metadata any (key is "grade" and value is "B")': ["beta"],
     "status has (id is_not none) and bid < 2": ["alpha"],
     "id in (select context_id from Timelog where duration is 60)": ["alpha"],
-    'parent[Shot].name is_not "x" and bid is 1': ["alpha"],
+    [`parent[${SHOT}].name is_not "x" and bid is 1`]: ["alpha"],
     "(name is alpha or name is beta) and not (bid is 2)": ["alpha"],
   };
   for (const [criteria, expected] of Object.entries(cases)) {
@@ -132,11 +133,11 @@ describe("creating", () => {
     assert.deepEqual([seen.status_id, seen.type_id, seen.priority_id], [task.status_id, task.type_id, task.priority_id]);
   });
 
-  it("makes a tree in one request", async () => {
+  it("makes a tree in one request", needs("Sequence", "Shot"), async () => {
     const [sequence, shot, task] = [unique("sq"), unique("sh"), unique("t")].map((name) => ({ name, id: crypto.randomUUID() }));
     const answers = await shared.session.call([
-      operation.create("Sequence", { ...sequence, ...parent() }),
-      operation.create("Shot", { ...shot, parent_id: sequence.id }),
+      operation.create(SEQUENCE, { ...sequence, ...parent() }),
+      operation.create(SHOT, { ...shot, parent_id: sequence.id }),
       operation.create("Task", { ...task, parent_id: shot.id }),
       operation.query(`select name from Task where ancestors.id is "${sequence.id}"`),
     ]);
@@ -151,10 +152,10 @@ describe("creating", () => {
     assert.deepEqual(versions, [1, 2, 3]);
   });
 
-  it("refuses a second one of the same name", async () => {
+  it("refuses a second one of the same name", needs("Shot"), async () => {
     const name = unique();
-    await make("Shot", { name, ...parent() });
-    await assert.rejects(make("Shot", { name, ...parent() }), (reason) => reason instanceof error.ServerError);
+    await make(SHOT, { name, ...parent() });
+    await assert.rejects(make(SHOT, { name, ...parent() }), (reason) => reason instanceof error.ServerError);
   });
 
   it("keeps every character", async () => {
@@ -216,10 +217,10 @@ describe("changing", () => {
 });
 
 describe("deleting", () => {
-  it("answers true and takes along what hangs below", async () => {
-    const shot = await make("Shot", { name: unique(), ...parent() });
+  it("answers true and takes along what hangs below", needs("Shot"), async () => {
+    const shot = await make(SHOT, { name: unique(), ...parent() });
     const task = await make("Task", { name: "anim", parent_id: shot.id });
-    const answer = await shared.session.delete("Shot", [shot.id]);
+    const answer = await shared.session.delete(SHOT, [shot.id]);
     assert.deepEqual(answer, { action: "delete", data: true });
     assert.deepEqual(await rows(shared.session, `select id from TypedContext where id in ("${shot.id}", "${task.id}")`), []);
   });
@@ -296,9 +297,9 @@ describe("custom attributes", () => {
     assert.deepEqual(await names(expression), [shared.project.name]);
   });
 
-  it("inherited ones are stored where they are written", async () => {
+  it("inherited ones are stored where they are written", needs("Shot"), async () => {
     const configuration = await configure("number", "show", { is_hierarchical: true });
-    const shot = await make("Shot", { name: unique(), ...parent() });
+    const shot = await make(SHOT, { name: unique(), ...parent() });
     await shared.session.update("ContextCustomAttributeValue", [configuration.id, shot.id], { value: 3 });
     const stored = await rows(shared.session, `select entity_id, value from CustomAttributeValue where configuration_id is "${configuration.id}"`);
     assert.deepEqual(stored.map(({ entity_id, value }) => [entity_id, value]), [[shot.id, 3]]);
@@ -375,15 +376,15 @@ describe("the workflow helpers", () => {
   const statuses = async (type, typeId) =>
     (await projectSchema.getStatuses(shared.session, shared.schema.id, type, typeId)).map((status) => status.name).sort();
 
-  it("know the statuses of tasks, versions and other kinds", async () => {
+  it("know the statuses of tasks, versions and other kinds", needs("Shot"), async () => {
     const found = {};
-    for (const type of ["Task", "AssetVersion", "Shot", "AssetBuild"]) found[type] = await statuses(type);
+    for (const type of ["Task", "AssetVersion", SHOT, "AssetBuild"]) found[type] = await statuses(type);
     for (const list of Object.values(found)) assert.ok(list.length > 0);
     if (shared.schema.name === "VFX Scheme") {
       assert.deepEqual(found, {
         Task: ["Approved", "Awaiting approval", "In progress", "Not started"],
         AssetVersion: ["Approved", "Pending"],
-        Shot: ["Normal", "Omitted", "On Hold"],
+        [SHOT]: ["Normal", "Omitted", "On Hold"],
         AssetBuild: ["Normal", "Omitted", "On Hold"],
       });
     }

@@ -19,6 +19,25 @@ export async function open(options = {}) {
   return session;
 }
 
+// Kinds of objects that sites rename or do without, with the ids that they keep.
+const KINDS = {
+  Sequence: "e5139355-61da-4c8f-9db4-3abc870166bc",
+  Shot: "bad911de-3bd6-47b9-8b46-3476e237cb36",
+};
+const { schemas } = await open();
+
+/** What the site calls a kind of objects; undefined where it has none. */
+export function kind(name) {
+  if (schemas.some((schema) => schema.id === name)) return name;
+  return schemas.find((schema) => schema.properties.object_type_id?.default === KINDS[name])?.id;
+}
+
+/** The options of tests that need these kinds of objects. */
+export function needs(...names) {
+  const missing = names.filter((name) => kind(name) === undefined);
+  return { skip: missing.length > 0 && `the schema has no ${missing.join(" and no ")}` };
+}
+
 /** A name that no other test and no other run uses. */
 export const unique = (prefix = "clients") => `${prefix}_${randomUUID().replaceAll("-", "").slice(0, 12)}`;
 

@@ -168,7 +168,7 @@ class Workflow(Case):
     def test_statuses_of_a_version_and_of_other_kinds(self):
         expected = {
             "AssetVersion": {"Approved", "Pending"},
-            "Shot": {"Normal", "Omitted", "On Hold"},
+            self.kind("Shot"): {"Normal", "Omitted", "On Hold"},
             "AssetBuild": {"Normal", "Omitted", "On Hold"},
         }
         for kind, names in expected.items():

@@ -99,7 +99,7 @@ class CustomAttributes(Case):
                 self.check(owner, key, 41, 42)
 
     def test_only_owners_of_the_right_kind_have_it(self):
-        key = self.configure("number", "task", None, "Shot")
+        key = self.configure("number", "task", None, self.kind("Shot"))
         self.assertIn(key, self.again(self.shot)["custom_attributes"])
         for owner in (self.task, self.sequence, self.project, self.asset, self.version):
             self.assertNotIn(key, self.again(owner)["custom_attributes"])
@@ -216,12 +216,12 @@ class CustomAttributes(Case):
         key = unique("link").lower()
         configuration = self.delete_at_end(
             self.create("CustomAttributeLinkConfiguration", key=key, label=key, entity_type="task",
-                        object_type_id=self.session.types["Shot"].attributes.get("object_type_id").default_value,
+                        object_type_id=self.session.types[self.kind("Shot")].attributes.get("object_type_id").default_value,
                         entity_type_to="user", one_to_one=True, core=False, config="{}")
         )
         self.create("ContextCustomAttributeLink", configuration_id=configuration["id"], from_id=self.shot["id"], to_id=self.user["id"])
         username = self.session.api_user
-        found = f'select name from Shot where custom_attribute_links any (configuration.key is "{key}" and user.username is "{username}")'
+        found = f'select name from {self.kind("Shot")} where custom_attribute_links any (configuration.key is "{key}" and user.username is "{username}")'
         self.assertEqual(self.names(found), ["sh"])
         back = f'select username from User where custom_attribute_links_from any (configuration.key is "{key}" and context.name is "sh")'
         self.assertEqual(self.names(back, "username"), [username])

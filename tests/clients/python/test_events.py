@@ -401,7 +401,7 @@ class Updates(Case):
     def test_a_deletion_tells_of_everything_that_goes(self):
         shot = self.create("Shot", name=unique("sh"), parent=self.project)
         task = self.create("Task", name="anim", parent=shot)
-        told = self.changes(lambda session: session.delete(session.get("Shot", shot["id"])))
+        told = self.changes(lambda session: session.delete(session.get(shot.entity_type, shot["id"])))
         self.assertEqual({told[key]["action"] for key in (shot["id"], task["id"])}, {"remove"})
         self.assertEqual(told[task["id"]]["parents"][-1]["entityType"], "show")
 

@@ -199,13 +199,13 @@ class Operators(Case):
         self.assertEqual(self.found(f"id in ({inner})"), ["épsilon", "zeta and or"])
         self.assertEqual(self.found(f"id not_in ({inner})"), ["alpha", "beta", "Gamma", "delta_1"])
         self.assertEqual(self.found("id in (select context_id from Timelog where duration is 600)"), ["beta"])
-        self.assertEqual(len(self.found("parent_id in (select id from Shot where name is sh)")), 6)
+        self.assertEqual(len(self.found(f"parent_id in (select id from {self.kind('Shot')} where name is sh)")), 6)
 
     def test_casts(self):
-        self.assertEqual(len(self.found('parent[Shot].name is "sh"')), 6)
-        self.assertEqual(len(self.found('parent[Sequence].name is "sh"')), 0)
+        self.assertEqual(len(self.found(f'parent[{self.kind("Shot")}].name is "sh"')), 6)
+        self.assertEqual(len(self.found(f'parent[{self.kind("Sequence")}].name is "sh"')), 0)
         row = self.session.query(
-            f'select parent[Shot].name, project[Project].full_name from Task where id is "{self.tasks["alpha"]["id"]}"'
+            f'select parent[{self.kind("Shot")}].name, project[Project].full_name from Task where id is "{self.tasks["alpha"]["id"]}"'
         ).one()
         self.assertEqual(row["parent"]["name"], "sh")
 
@@ -214,9 +214,9 @@ class Operators(Case):
         kinds = {}
         for entity in self.session.query(expression):
             kinds[entity.entity_type] = kinds.get(entity.entity_type, 0) + 1
-        self.assertEqual(kinds, {"Sequence": 2, "Shot": 1, "Task": 6})
+        self.assertEqual(kinds, {self.kind("Sequence"): 2, self.kind("Shot"): 1, "Task": 6})
         contexts = self.session.query(f'Context where id in ("{self.project["id"]}", "{self.shot["id"]}")').all()
-        self.assertEqual({entity.entity_type for entity in contexts}, {"Project", "Shot"})
+        self.assertEqual({entity.entity_type for entity in contexts}, {"Project", self.kind("Shot")})
 
     def test_ordering(self):
         every = "bid > 0"

@@ -14,7 +14,8 @@ from support import Case, unique
 class Creating(Case):
     def test_contexts_of_every_kind(self):
         created = {}
-        for kind in ("Folder", "Episode", "Sequence", "Shot", "AssetBuild", "Milestone", "Task"):
+        for name in ("Folder", "Episode", "Sequence", "Shot", "AssetBuild", "Milestone", "Task"):
+            kind = self.kind(name)
             created[kind] = self.session.create(kind, {"name": f"a {kind}", "parent": self.project})
         self.session.commit()
         for kind, entity in created.items():
