@@ -4,16 +4,23 @@ use std::any::Any;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::Pieces;
 use super::work::Work;
 use crate::error::Result;
 
 /// Opens the bytes from an offset on.
 type Open<'a> = Box<dyn FnMut(u64) -> io::Result<Box<dyn Read + Send + 'a>> + Send + 'a>;
 
+/// Opens pieces from an offset on, if the source has them.
+type OpenPieces<'a> = Box<dyn Fn(u64) -> Result<Option<Box<dyn Pieces>>> + Send + 'a>;
+
 /// What an accessor is to store: the bytes, and what is known about them.
 pub struct Content<'a> {
     reader: Option<Box<dyn Read + Send + 'a>>,
     open: Option<Open<'a>>,
+    open_pieces: Option<OpenPieces<'a>>,
+    /// The bytes at the start that are not wanted.
+    skipped: u64,
     file_name: String,
     size: Option<u64>,
     path: Option<PathBuf>,
@@ -54,6 +61,8 @@ impl<'a> Content<'a> {
         Self {
             reader: None,
             open: None,
+            open_pieces: None,
+            skipped: 0,
             file_name: "data".to_owned(),
             size: None,
             path: None,
@@ -83,6 +92,15 @@ impl<'a> Content<'a> {
     #[must_use]
     pub fn with_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
+        self
+    }
+
+    /// The source of [`opened_by`](Self::opened_by) in pieces.
+    pub(crate) fn with_pieces(
+        mut self,
+        open: impl Fn(u64) -> Result<Option<Box<dyn Pieces>>> + Send + 'a,
+    ) -> Self {
+        self.open_pieces = Some(Box::new(open));
         self
     }
 
@@ -158,23 +176,31 @@ impl<'a> Content<'a> {
         self.work.map_or(Ok(()), |work| work.advance(bytes))
     }
 
-    /// Skips bytes that an earlier attempt stored. Only before anything is read, and only if
-    /// [`origin`](Self::origin) is known.
-    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        if let Some(open) = &mut self.open {
-            self.reader = Some(open(bytes)?);
+    /// The bytes that are not skipped in pieces, if the transfer has connections for them and the
+    /// source has pieces. Only before anything is read.
+    pub(crate) fn pieces(&self) -> Result<Option<(Box<dyn Pieces>, &'a Work)>> {
+        match (&self.open_pieces, self.work) {
+            (Some(open), Some(work)) if work.has_connections() => {
+                Ok(open(self.skipped)?.map(|pieces| (pieces, work)))
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// Skips bytes that an earlier attempt stored. Only before anything is read, and only if the
+    /// source of the bytes is known.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        self.skipped = bytes;
         if let Some(work) = self.work {
             work.resume(bytes);
         }
-        Ok(())
     }
 }
 
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let (None, Some(open)) = (&self.reader, &mut self.open) {
-            self.reader = Some(open(0)?);
+            self.reader = Some(open(self.skipped)?);
         }
         let Some(reader) = &mut self.reader else {
             return Ok(0);

@@ -3,7 +3,11 @@
 mod content;
 mod disk;
 mod part;
+mod ranges;
+#[cfg(feature = "s3")]
+mod s3;
 mod server;
+mod upload;
 mod work;
 
 use std::any::Any;
@@ -16,6 +20,8 @@ pub use content::Content;
 pub(crate) use content::Notes;
 pub use disk::DiskAccessor;
 pub(crate) use part::{same_bytes, store};
+#[cfg(feature = "s3")]
+pub use s3::{S3Accessor, S3Bucket};
 pub(crate) use server::ServerAccessor;
 pub use work::Progress;
 pub(crate) use work::{Observer, Work, may_resume};
@@ -89,6 +95,23 @@ pub trait Accessor: Send + Sync + 'static {
         let mut reader = self.open(resource_identifier)?;
         io::copy(&mut reader.by_ref().take(offset), &mut io::sink())?;
         Ok(reader)
+    }
+
+    /// Opens data from a byte offset on as pieces, which the connections of a transfer read at the
+    /// same time. `None`, the default, if it cannot: it is read with
+    /// [`open_at`](Self::open_at) then. Only called if
+    /// [`allows_connections`](Self::allows_connections).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn open_pieces(
+        &self,
+        resource_identifier: &str,
+        offset: u64,
+    ) -> anyhow::Result<Option<Box<dyn Pieces>>> {
+        let _ = (resource_identifier, offset);
+        Ok(None)
     }
 
     /// Whether one transfer may call `open`, `open_at` and `write` from several threads at once;
@@ -216,6 +239,22 @@ pub trait Accessor: Send + Sync + 'static {
         let _ = size;
         unsupported("get_thumbnail_url", resource_identifier)
     }
+}
+
+/// Data of which several threads can read pieces at the same time.
+pub trait Pieces: Send + Sync {
+    /// The number of bytes from the start of all data to its end, whatever the offset.
+    fn size(&self) -> u64;
+
+    /// The number of pieces.
+    fn count(&self) -> usize;
+
+    /// Reads a piece. Each is read once, and all of them are in memory only one for each connection.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or the data changed since it was opened.
+    fn read(&self, index: usize) -> anyhow::Result<Vec<u8>>;
 }
 
 /// What an accessor prepared for writing a file.

@@ -1,17 +1,20 @@
 //! Files that are written beside their target and renamed when they are complete.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use md5::{Digest, Md5};
 use same_file::Handle;
 use tempfile::{NamedTempFile, TempPath};
 
-use super::Content;
-use super::work::may_resume;
+use super::work::{Work, may_resume};
+use super::{Content, Pieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{open_regular, open_regular_with};
+use crate::lock::{Condvar, Mutex};
 
 /// The bytes that are copied at once, between two checks whether the transfer was cancelled.
 const STRIDE: u64 = 32 << 20;
@@ -149,19 +152,27 @@ impl Part {
     fn fill(&mut self, target: &Path, content: &mut Content<'_>) -> Result<()> {
         let resumed = self.resume(content)?;
         let failed = io_error("write", target);
-        let written = match content.path().map(open_regular) {
-            Some(Ok(source)) => self.copy(source, resumed, content)?,
+        let source = content.path().map(open_regular);
+        let pieces = match &source {
+            Some(Ok(_)) => None,
+            _ => content.pieces()?,
+        };
+        let mut size = content.size();
+        let written = match (source, pieces) {
+            (Some(Ok(source)), _) => self.copy(source, resumed, content)?,
+            (_, Some((pieces, work))) => {
+                size = size.or(Some(pieces.size()));
+                self.write_pieces(&*pieces, work, &failed)?
+            }
             _ => {
                 // No more than is announced, so that the disk is not filled.
-                let limit = content
-                    .size()
-                    .map_or(u64::MAX, |size| size - resumed.min(size) + 1);
+                let limit = size.map_or(u64::MAX, |size| size - resumed.min(size) + 1);
                 let copied = io::copy(&mut content.take(limit), &mut self.file);
                 copied.map_err(|error| own_error(error, &failed))?
             }
         };
         let written = resumed + written;
-        if let Some(size) = content.size()
+        if let Some(size) = size
             && written != size
         {
             let found = if written > size { "more" } else { "fewer" };
@@ -173,6 +184,32 @@ impl Part {
         }
         // Full and remote disks may report errors only now; the file must not be registered then.
         self.file.sync_data().map_err(failed)
+    }
+
+    /// Reads pieces on the transfer's connections and appends them in their order, so that what is
+    /// there can be continued at any moment.
+    fn write_pieces(
+        &self,
+        pieces: &dyn Pieces,
+        work: &Work,
+        failed: &(impl Fn(io::Error) -> Error + Sync),
+    ) -> Result<u64> {
+        let turns = Turns::new();
+        let written = AtomicU64::new(0);
+        work.run(pieces.count(), |index| {
+            let turn = turns.enter(index);
+            let data = pieces.read(index).map_err(Error::from_callback)?;
+            // Another piece has failed, and says why.
+            if !turn.wait() {
+                return Ok::<(), Error>(());
+            }
+            (&self.file).write_all(&data).map_err(failed)?;
+            written.fetch_add(data.len() as u64, Ordering::Relaxed);
+            work.advance(data.len() as u64)?;
+            turn.end();
+            Ok(())
+        })?;
+        Ok(written.into_inner())
     }
 
     /// Continues an earlier attempt: the number of bytes that stay.
@@ -192,9 +229,7 @@ impl Part {
         self.file.set_len(resumed).map_err(failed)?;
         self.file.seek(SeekFrom::Start(resumed)).map_err(failed)?;
         if resumed > 0 {
-            content
-                .skip(resumed)
-                .map_err(|error| own_error(error, failed))?;
+            content.skip(resumed);
         }
         Ok(resumed)
     }
@@ -238,6 +273,63 @@ impl Part {
     fn abandon(self, error: &Error) {
         if !(self.is_resumable && may_resume(error)) {
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Lets jobs that run at the same time do something in the order of their numbers.
+struct Turns {
+    /// The next job; `None` when one has failed.
+    next: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+/// The turn of one job. All after it are refused if it is dropped without its end.
+struct Turn<'a> {
+    turns: &'a Turns,
+    index: usize,
+    is_over: Cell<bool>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self {
+            next: Mutex::new(Some(0)),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn enter(&self, index: usize) -> Turn<'_> {
+        Turn {
+            turns: self,
+            index,
+            is_over: Cell::new(false),
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Waits for the ends of those before; false if one has failed.
+    fn wait(&self) -> bool {
+        let mut next = self.turns.next.lock();
+        while next.is_some_and(|next| next < self.index) {
+            self.turns.changed.wait(&mut next);
+        }
+        next.is_some()
+    }
+
+    fn end(&self) {
+        self.is_over.set(true);
+        *self.turns.next.lock() = Some(self.index + 1);
+        self.turns.changed.notify_all();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_over.get() {
+            *self.turns.next.lock() = None;
+            self.turns.changed.notify_all();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread::{self, Scope as Threads, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::api::Api;
-use crate::calls::{CancelToken, Scope, ThreadScope, WithScopes};
+use crate::calls::{Budget, CancelToken, Scope, ThreadScope, WithScopes, budgets_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Condvar, Mutex};
 
@@ -90,6 +90,9 @@ pub(crate) struct Work {
     cancel: CancelToken,
     /// Tokens of the caller's thread, and how a worker puts them in force.
     tokens: Vec<CancelToken>,
+    /// Request budgets of the caller's thread.
+    budgets: Vec<Arc<Budget>>,
+    session: u64,
     scopes: WithScopes,
     caller: ThreadId,
     observer: Option<Observer>,
@@ -114,6 +117,8 @@ impl Work {
             idle: AtomicUsize::new(connections),
             cancel,
             tokens,
+            budgets: budgets_of(api.scopes(), api.number()),
+            session: api.number(),
             scopes: api.scopes(),
             caller: thread::current().id(),
             observer,
@@ -125,6 +130,11 @@ impl Work {
             files: AtomicU64::new(0),
             total_files: AtomicU64::new(0),
         }
+    }
+
+    /// Whether there is more than one.
+    pub(crate) fn has_connections(&self) -> bool {
+        self.connections > 1
     }
 
     /// Sets what is to be done in all.
@@ -171,6 +181,16 @@ impl Work {
     /// Puts the transfer's own token in force in this thread.
     pub(crate) fn enter(&self) -> ThreadScope {
         ThreadScope::enter(self.scopes, Scope::Cancel(self.cancel.clone()))
+    }
+
+    /// Puts what is in force in the caller's thread in force in this one.
+    fn enter_all(&self) -> Vec<ThreadScope> {
+        let tokens = self.tokens.iter().map(|token| Scope::Cancel(token.clone()));
+        let budget = |budget: &Arc<Budget>| Scope::Budget(self.session, budget.clone());
+        let scopes = tokens.chain(self.budgets.iter().map(budget));
+        scopes
+            .map(|scope| ThreadScope::enter(self.scopes, scope))
+            .collect()
     }
 
     fn report_if_due(&self) {
@@ -252,10 +272,7 @@ impl Work {
                 .name("ftrack-transfer".to_owned())
                 .spawn_scoped(threads, move || {
                     let _worker = worker;
-                    let enter = |token: &CancelToken| {
-                        ThreadScope::enter(self.scopes, Scope::Cancel(token.clone()))
-                    };
-                    let _scopes: Vec<ThreadScope> = self.tokens.iter().map(enter).collect();
+                    let _scopes = self.enter_all();
                     self.work_off(threads, queue, job);
                 });
             if let Err(error) = spawned {

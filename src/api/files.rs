@@ -44,14 +44,10 @@ impl Api {
     ///
     /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
     /// - [`ErrorKind::Connection`] and the like without a response
-    /// - the server's refusal under its kind; status 416 is none: that range is empty
-    pub(crate) fn get_file(&self, id: &str, first: u64, last: u64) -> Result<Response> {
+    /// - the server's refusal under its kind; status 416 is none: no bytes begin there
+    pub(crate) fn get_file(&self, id: &str, first: u64, last: u64) -> Result<Option<Response>> {
         let summary = format!("download {id}");
-        let range = vec![
-            ("range".to_owned(), format!("bytes={first}-{last}")),
-            // A range of a compressed file is not a compressed range of the file.
-            ("accept-encoding".to_owned(), "identity".to_owned()),
-        ];
+        let range = range_headers(first, last);
         let bytes = last.saturating_sub(first) + 1;
         self.repeating(Repeat::Always, &summary, |attempt| {
             let mut headers = range.clone();
@@ -68,12 +64,12 @@ impl Api {
                 };
                 let response = self.exchange_file(&request, attempt)?;
                 match response.status {
-                    416 => return Ok(response),
+                    416 => return Ok(None),
                     301 | 302 | 303 | 307 | 308 => {
                         url = redirect_target(&url, &response, &summary)?;
                         headers.clone_from(&range);
                     }
-                    _ => return self.accepted(response, &summary),
+                    _ => return self.accepted(response, &summary).map(Some),
                 }
             }
             let message = format!("{summary}: redirected more than {MAX_REDIRECTS} times");
@@ -117,15 +113,38 @@ impl Api {
         summary: &str,
     ) -> Result<Response> {
         self.check_writable()?;
-        let request = FileRequest {
+        let request = StorageRequest {
             method: "PUT",
-            url,
             headers,
             body,
             bytes: body.len() as u64,
             summary,
         };
+        self.ask_storage(&request, || url.clone())
+    }
+
+    /// Sends a request to a storage beside the server, without the server's credentials. `url` is
+    /// called before each attempt, because signatures expire. It is sent again if it fails: it must
+    /// do no harm twice.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_file`](Self::get_file).
+    pub(crate) fn ask_storage(
+        &self,
+        request: &StorageRequest<'_>,
+        url: impl Fn() -> Url,
+    ) -> Result<Response> {
+        let summary = request.summary;
         self.repeating(Repeat::Always, summary, |attempt| {
+            let request = FileRequest {
+                method: request.method,
+                url: &url(),
+                headers: request.headers,
+                body: request.body,
+                bytes: request.bytes,
+                summary,
+            };
             let response = self.exchange_file(&request, attempt)?;
             self.accepted(response, summary)
         })
@@ -175,7 +194,11 @@ impl Api {
         let mut start = Vec::new();
         // If it cannot be read, the message shows the status only.
         let _ = response.body.take(1 << 16).read_to_end(&mut start);
-        let start = self.config.redactor().excerpt(&start);
+        let text = String::from_utf8_lossy(&start);
+        let start = match storage_message(&text) {
+            Some(message) => self.config.redactor().excerpt(message.as_bytes()),
+            None => self.config.redactor().excerpt(&start),
+        };
         let message = format!("{summary}: refused with status {status}: {start}");
         let error = Error::new(kind, message)
             .with_status(status)
@@ -183,6 +206,40 @@ impl Api {
         // As for other requests: nothing was done.
         Err(if status == 429 { error.unsent() } else { error })
     }
+}
+
+/// The code and the message of a storage that responds in the XML of S3. The rest of that repeats
+/// parts of the request, its signature among them.
+fn storage_message(text: &str) -> Option<String> {
+    let (_, error) = text.split_once("<Error>")?;
+    let part = |name: &str| {
+        let (_, rest) = error.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0)
+    };
+    let code = part("Code")?;
+    Some(match part("Message") {
+        Some(message) => format!("{code}: {message}"),
+        None => code.to_owned(),
+    })
+}
+
+/// The headers that ask for a range.
+pub(crate) fn range_headers(first: u64, last: u64) -> Vec<(String, String)> {
+    vec![
+        ("range".to_owned(), format!("bytes={first}-{last}")),
+        // A range of a compressed file is not a compressed range of the file.
+        ("accept-encoding".to_owned(), "identity".to_owned()),
+    ]
+}
+
+/// A request to a storage beside the server.
+pub(crate) struct StorageRequest<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) headers: &'a [(String, String)],
+    pub(crate) body: &'a [u8],
+    /// The most bytes that are sent or received.
+    pub(crate) bytes: u64,
+    pub(crate) summary: &'a str,
 }
 
 /// A request that sends a file or receives one.
@@ -211,5 +268,23 @@ fn redirect_target(from: &Url, response: &Response, summary: &str) -> Result<Url
     match (from.scheme(), url.scheme()) {
         (_, "https") | ("http", "http") => Ok(url),
         _ => Err(refuse("is not encrypted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_s_error_is_told_without_what_it_repeats() {
+        let text = "<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code>\
+            <Message>Not ours</Message><AWSAccessKeyId>AK</AWSAccessKeyId></Error>";
+        let told = storage_message(text);
+        assert_eq!(told.as_deref(), Some("SignatureDoesNotMatch: Not ours"));
+        let short = storage_message("<Error><Code>SlowDown</Code></Error>");
+        assert_eq!(short.as_deref(), Some("SlowDown"));
+        for other in ["<html>", "<Error><Code>", "<Error></Error>", ""] {
+            assert_eq!(storage_message(other), None);
+        }
     }
 }

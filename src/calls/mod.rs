@@ -9,4 +9,4 @@ pub(crate) use call::{Call, Calls};
 pub use cancel::CancelToken;
 pub(crate) use interrupt::Interrupt;
 pub use scopes::ThreadScope;
-pub(crate) use scopes::{Budget, Scope, WithScopes, tokens_of, with_scopes};
+pub(crate) use scopes::{Budget, Scope, WithScopes, budgets_of, tokens_of, with_scopes};

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::call::Call;
 use super::cancel::CancelToken;
@@ -24,20 +25,53 @@ pub(crate) enum Scope {
     /// The token cancels the thread's calls.
     Cancel(CancelToken),
     /// The requests of a session are limited.
-    Budget(u64, Budget),
+    Budget(u64, Arc<Budget>),
     /// What a session does when an attribute is read that is not loaded.
     Populate(u64, Populate),
     /// Whether a session records changes.
     Record(u64, bool),
 }
 
-/// How many requests are allowed, and how many were sent.
-#[derive(Clone, Copy)]
+/// How many requests are allowed, and how many were sent. The threads of a transfer share it.
 pub(crate) struct Budget {
     pub(crate) allowed: u64,
-    pub(crate) spent: u64,
+    spent: AtomicU64,
     /// Whether a request was refused.
-    pub(crate) is_exceeded: bool,
+    is_exceeded: AtomicBool,
+}
+
+impl Budget {
+    pub(crate) fn new(allowed: u64) -> Self {
+        Self {
+            allowed,
+            spent: AtomicU64::new(0),
+            is_exceeded: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a request; false if all are used up.
+    pub(crate) fn take(&self) -> bool {
+        let more = |spent: u64| (spent < self.allowed).then_some(spent + 1);
+        let (set, read) = (Ordering::AcqRel, Ordering::Acquire);
+        let taken = self.spent.fetch_update(set, read, more).is_ok();
+        if !taken {
+            self.is_exceeded.store(true, Ordering::Release);
+        }
+        taken
+    }
+
+    /// Gives a request back that was not sent.
+    pub(crate) fn give_back(&self) {
+        self.spent.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.is_exceeded.load(Ordering::Acquire)
+    }
 }
 
 /// The scopes of one thread, the innermost last, with their numbers.
@@ -65,13 +99,6 @@ impl ThreadScopes {
             .map(|(_, scope)| scope)
             .find_map(read)
     }
-
-    /// All scopes, the outermost first.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Scope)> {
-        self.scopes
-            .iter_mut()
-            .map(|(number, scope)| (*number, scope))
-    }
 }
 
 /// Calls with the scopes of the current thread, in the library that this function belongs to.
@@ -92,6 +119,18 @@ pub(crate) fn tokens_of(scopes: WithScopes) -> Vec<CancelToken> {
         }));
     });
     tokens
+}
+
+/// The budgets of a session in force in this thread, the outermost first.
+pub(crate) fn budgets_of(scopes: WithScopes, session: u64) -> Vec<Arc<Budget>> {
+    let mut budgets = Vec::new();
+    scopes(&mut |scopes| {
+        budgets.extend(scopes.scopes.iter().filter_map(|(_, scope)| match scope {
+            Scope::Budget(own, budget) if *own == session => Some(budget.clone()),
+            _ => None,
+        }));
+    });
+    budgets
 }
 
 /// Keeps something in force in the thread that made it, until it is dropped: a
@@ -117,10 +156,6 @@ impl ThreadScope {
             scopes,
             thread: PhantomData,
         }
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::accessor::{Accessor, Content, PendingWrite, Prepared};
+use crate::accessor::{Accessor, Content, PendingWrite, Pieces, Prepared};
 use crate::error::caught;
 use crate::handle::Entity;
 use crate::structure::{ResourceIdentifierTransformer, Structure, StructureContext};
@@ -25,6 +25,15 @@ impl<T: Accessor> Accessor for Contained<T> {
     fn open_at(&self, resource_identifier: &str, offset: u64) -> Result<Box<dyn Read + Send>> {
         let opened = caught(|| self.0.open_at(resource_identifier, offset))?;
         Ok(Box::new(Contained(opened)))
+    }
+
+    fn open_pieces(
+        &self,
+        resource_identifier: &str,
+        offset: u64,
+    ) -> Result<Option<Box<dyn Pieces>>> {
+        let opened = caught(|| self.0.open_pieces(resource_identifier, offset))?;
+        Ok(opened.map(|pieces| Box::new(Contained(pieces)) as Box<dyn Pieces>))
     }
 
     fn allows_connections(&self) -> bool {
@@ -83,6 +92,20 @@ impl<T: Accessor> Accessor for Contained<T> {
 impl Read for Contained<Box<dyn Read + Send>> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         caught(|| Ok(self.0.read(buffer))).unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+}
+
+impl Pieces for Contained<Box<dyn Pieces>> {
+    fn size(&self) -> u64 {
+        caught(|| Ok(self.0.size())).unwrap_or(0)
+    }
+
+    fn count(&self) -> usize {
+        caught(|| Ok(self.0.count())).unwrap_or(0)
+    }
+
+    fn read(&self, index: usize) -> Result<Vec<u8>> {
+        caught(|| self.0.read(index))
     }
 }
 

@@ -78,7 +78,12 @@ impl Location {
                 let opened = accessor.open_at(identifier, offset);
                 opened.map_err(|error| io::Error::other(Error::from_callback(error)))
             };
+            let pieces = |offset| {
+                let opened = accessor.open_pieces(identifier, offset);
+                opened.map_err(Error::from_callback)
+            };
             let mut content = Content::opened_by(open)
+                .with_pieces(pieces)
                 .with_origin(format!("{} {identifier}", self.id()))
                 .with_work(&work);
             if let Ok(source) = accessor.get_filesystem_path(identifier) {

@@ -15,6 +15,8 @@ mod options;
 mod plan;
 mod register;
 mod remove;
+#[cfg(feature = "s3")]
+mod s3;
 mod stored;
 mod target;
 mod transfer;

@@ -401,7 +401,13 @@ impl<'a> Job<'a> {
             let opened = source.open_at(from, offset);
             opened.map_err(|error| io::Error::other(Error::from_callback(error)))
         };
+        let source = &self.source;
+        let pieces = move |offset| {
+            let opened = source.open_pieces(from, offset);
+            opened.map_err(Error::from_callback)
+        };
         let mut content = Content::opened_by(open)
+            .with_pieces(pieces)
             .with_file_name(&self.file_name)
             .with_prepared(self.prepared.lock().take())
             .with_link(self.target.binding().may_link)

@@ -59,7 +59,7 @@ pub trait Transport: Send + Sync + 'static {
 /// One HTTP request.
 #[non_exhaustive]
 pub struct Request<'a> {
-    /// `GET`, `POST` or `PUT`.
+    /// `GET`, `POST` or `PUT`; for an S3-compatible storage also `HEAD` and `DELETE`.
     pub method: &'static str,
     /// Where to send it.
     pub url: &'a Url,

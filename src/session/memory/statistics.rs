@@ -26,7 +26,8 @@ impl Session {
     /// Limits the requests that this thread may send through the session until the budget is
     /// dropped. In a test, it keeps a loop from becoming slow unnoticed.
     ///
-    /// Budgets nest. The session's other threads are not counted. A request beyond the budget is an
+    /// Budgets nest. The session's other threads are not counted, but those of a transfer of this
+    /// thread are. A request beyond the budget is an
     /// error of kind [`OverBudget`](crate::ErrorKind::OverBudget) and is not sent.
     ///
     /// ```

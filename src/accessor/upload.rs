@@ -1,18 +1,13 @@
-//! Uploads to the server's storage, whole or in parts.
+//! Uploads, whole or in parts, to whatever storage.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
-use url::Url;
+use serde_json::json;
 
-use crate::accessor::{Content, Notes, PendingWrite, Work, may_resume};
-use crate::api::Api;
+use super::{Content, Notes, Work, may_resume};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
 use crate::lock::Mutex;
@@ -25,83 +20,71 @@ const MAX_PARTS: u64 = 10_000;
 /// in memory.
 const MAX_WHOLE_SIZE: u64 = GIB;
 
-/// The reply to `get_upload_metadata` (WIRE.md, Actions).
-#[derive(Deserialize)]
-struct UploadMetadata {
-    url: Option<String>,
-    headers: Option<Map<String, Json>>,
-    urls: Option<Vec<PartUrl>>,
-    upload_id: Option<String>,
+/// The requests by which one file gets into a storage.
+pub(super) trait Storage: Sync {
+    /// Stores a file in one piece.
+    fn send_whole(&self, body: &[u8], md5: &[u8; 16]) -> Result<()>;
+
+    /// Begins an upload in parts: its id, and the URLs of the parts if the storage gives them.
+    /// `None` if it does not support parts.
+    fn begin(&self, size: u64, parts: u64) -> Result<Option<(String, Vec<PartUrl>)>>;
+
+    /// Stores a part and returns its ETag. `summary` names it in the log and in errors.
+    fn put_part(
+        &self,
+        multipart: &Multipart,
+        index: usize,
+        body: &[u8],
+        summary: &str,
+    ) -> Result<Option<String>>;
+
+    /// Joins the parts, which are in their order.
+    fn complete(&self, multipart: &Multipart, parts: &[Part]) -> Result<()>;
+
+    /// Drops the parts of an upload that is not resumed.
+    fn abort(&self, multipart: &Multipart) {
+        let _ = multipart;
+    }
 }
 
+/// The signed URL of a part.
 #[derive(Clone, Deserialize, Serialize)]
-struct PartUrl {
-    signed_url: String,
-    part_number: u64,
+pub(super) struct PartUrl {
+    pub(super) signed_url: String,
+    pub(super) part_number: u64,
 }
 
-/// A signed URL for a file of up to two parts, requested before it is its turn.
-pub(super) struct Prepared {
-    checksum: String,
-    metadata: UploadMetadata,
+/// An upload in parts that the storage has begun. It is noted, so that it can be resumed.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Multipart {
+    pub(super) upload_id: String,
+    size: u64,
+    /// When the source changed last, in nanoseconds.
+    modified: u64,
+    part_size: u64,
+    pub(super) urls: Vec<PartUrl>,
 }
 
-/// Requests signed URLs for the small files among `pending`, all in one request.
-pub(super) fn prepare(api: &Api, pending: &[PendingWrite<'_>]) -> Result<Vec<Option<Prepared>>> {
-    let mut actions = Vec::new();
-    let mut checksums: Vec<Option<String>> = Vec::with_capacity(pending.len());
-    for file in pending {
-        let checksum = match (file.size, file.path) {
-            (Some(size), Some(path)) if is_whole(size) => checksum_of(path, size),
-            _ => None,
-        };
-        if let (Some(checksum), Some(size)) = (&checksum, file.size) {
-            let mut action = metadata_action(file.resource_identifier, file.file_name, size);
-            action["checksum"] = checksum.as_str().into();
-            actions.push(action);
-        }
-        checksums.push(checksum);
+#[cfg(feature = "s3")]
+impl Multipart {
+    /// The bytes of all parts.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
-    if actions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut replies = api.call(&actions)?.into_iter();
-    let prepared = checksums.into_iter().map(|checksum| {
-        let checksum = checksum?;
-        let metadata = serde_json::from_value(replies.next()?).ok()?;
-        Some(Prepared { checksum, metadata })
-    });
-    Ok(prepared.collect())
 }
 
-/// The checksum of a file; `None` if it cannot be read, which the upload itself reports.
-fn checksum_of(path: &Path, size: u64) -> Option<String> {
-    let mut hash = Md5::new();
-    let mut file = open_regular(path).ok()?.take(size);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer).ok()? {
-            0 => break,
-            count => hash.update(&buffer[..count]),
-        }
-    }
-    Some(STANDARD.encode(hash.finalize()))
+/// A part that the storage has acknowledged.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct Part {
+    pub(super) part_number: u64,
+    pub(super) e_tag: String,
+    pub(super) md5: String,
 }
 
-fn metadata_action(id: &str, name: &str, size: u64) -> Json {
-    json!({
-        "action": "get_upload_metadata",
-        "component_id": id,
-        "file_name": name,
-        "file_size": size,
-    })
-}
-
-/// Uploads `content` as the data of the component `id`, which may be uncommitted.
+/// Stores `content`. `id` names it in the log and in errors.
 ///
-/// The server joins the parts when all have arrived, so an incomplete file is never visible.
-pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()> {
-    let prepared = content.take_prepared::<Prepared>();
+/// The storage joins the parts when all have arrived, so an incomplete file is never visible.
+pub(super) fn send(storage: &dyn Storage, id: &str, content: &mut Content<'_>) -> Result<()> {
     let name = match content.path() {
         Some(path) => path.display().to_string(),
         None => format!("the data for {id}"),
@@ -110,7 +93,7 @@ pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()>
     let size = file.seek(SeekFrom::End(0));
     let size = size.map_err(|error| unreadable(&name, error))?;
     let upload = Upload {
-        api,
+        storage,
         id,
         source: name,
         file_name: content.file_name(),
@@ -122,7 +105,7 @@ pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()>
         size,
     };
     if is_whole(size) {
-        return upload.send_whole(prepared);
+        return upload.send_whole();
     }
     if let Some(multipart) = upload.resumable() {
         match upload.send_parts(&multipart) {
@@ -132,14 +115,21 @@ pub(super) fn send(api: &Api, id: &str, content: &mut Content<'_>) -> Result<()>
                     "cannot resume the {}, starting anew: {error}",
                     upload.summary()
                 );
+                storage.abort(&multipart);
             }
             outcome => return outcome,
         }
     }
-    match upload.begin_parts()? {
-        Some(multipart) => upload.send_parts(&multipart),
-        None => upload.send_whole(None),
+    let Some(multipart) = upload.begin_parts()? else {
+        return upload.send_whole();
+    };
+    let outcome = upload.send_parts(&multipart);
+    if let Err(error) = &outcome
+        && !(upload.notes.is_some() && may_resume(error))
+    {
+        storage.abort(&multipart);
     }
+    outcome
 }
 
 /// The content as a file: it is read once for the checksum and once for sending.
@@ -165,12 +155,12 @@ fn part_size(size: u64) -> u64 {
 }
 
 /// Whether a file is sent in one piece.
-fn is_whole(size: u64) -> bool {
+pub(super) fn is_whole(size: u64) -> bool {
     size <= 2 * part_size(size)
 }
 
 struct Upload<'a> {
-    api: &'a Api,
+    storage: &'a dyn Storage,
     id: &'a str,
     /// The name of the source in errors.
     source: String,
@@ -182,66 +172,18 @@ struct Upload<'a> {
     size: u64,
 }
 
-/// A multipart upload that the server has begun. It is noted, so that it can be resumed.
-#[derive(Deserialize, Serialize)]
-struct Multipart {
-    upload_id: String,
-    size: u64,
-    /// When the source changed last, in nanoseconds.
-    modified: u64,
-    part_size: u64,
-    urls: Vec<PartUrl>,
-}
-
-/// A part that the storage has acknowledged.
-#[derive(Clone, Deserialize, Serialize)]
-struct Part {
-    part_number: u64,
-    e_tag: String,
-    md5: String,
-}
-
 impl Upload<'_> {
-    fn send_whole(&self, prepared: Option<Box<Prepared>>) -> Result<()> {
+    fn send_whole(&self) -> Result<()> {
         let body = self.read(0, self.size)?;
-        let checksum = STANDARD.encode(Md5::digest(&body));
-        // One for other bytes is useless: the file has changed.
-        let prepared = prepared.filter(|prepared| prepared.checksum == checksum);
-        if let Some(prepared) = prepared {
-            match self.put_whole(prepared.metadata, &body) {
-                // The URL may have expired before its turn.
-                Err(error) if error.kind() == ErrorKind::Permission => {
-                    log::debug!("{error}; requesting another URL");
-                }
-                outcome => return outcome,
-            }
-        }
-        let metadata = self.metadata(json!({"checksum": checksum}))?;
-        self.put_whole(metadata, &body)
-    }
-
-    fn put_whole(&self, metadata: UploadMetadata, body: &[u8]) -> Result<()> {
-        let url = metadata.url;
-        let url = url.ok_or_else(|| self.unexpected_reply("without a URL"))?;
-        let headers: Vec<(String, String)> = metadata
-            .headers
-            .unwrap_or_default()
-            .into_iter()
-            // The transport sets the length.
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
-            .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
-            .collect();
-        self.put(&url, &headers, body, "upload")?;
+        self.storage.send_whole(&body, &Md5::digest(&body).into())?;
         self.advance(body.len())
     }
 
-    /// Begins an upload in parts; `None` if the server does not support it.
+    /// Begins an upload in parts; `None` if the storage does not support it.
     fn begin_parts(&self) -> Result<Option<Multipart>> {
         let part_size = part_size(self.size);
         let count = self.size.div_ceil(part_size);
-        let metadata = self.metadata(json!({"parts": count}))?;
-        let (Some(mut urls), Some(upload_id)) = (metadata.urls, metadata.upload_id) else {
-            // A server without support for parts ignores their number.
+        let Some((upload_id, urls)) = self.storage.begin(self.size, count)? else {
             if self.size > MAX_WHOLE_SIZE {
                 let message = format!(
                     "{} has {} bytes, which is too large for a server without multipart uploads",
@@ -251,10 +193,6 @@ impl Upload<'_> {
             }
             return Ok(None);
         };
-        urls.sort_by_key(|url| url.part_number);
-        if urls.len() as u64 != count {
-            return Err(self.unexpected_reply("with a different number of parts"));
-        }
         let multipart = Multipart {
             upload_id,
             size: self.size,
@@ -276,7 +214,6 @@ impl Upload<'_> {
         let is_same = multipart.size == self.size
             && multipart.modified == self.modified()
             && multipart.part_size == part_size(self.size)
-            && multipart.urls.len() as u64 == self.size.div_ceil(multipart.part_size)
             && self.has_path;
         is_same.then_some(multipart)
     }
@@ -289,7 +226,7 @@ impl Upload<'_> {
     }
 
     fn send_parts(&self, multipart: &Multipart) -> Result<()> {
-        let count = multipart.urls.len();
+        let count = usize::try_from(self.size.div_ceil(multipart.part_size)).unwrap_or(usize::MAX);
         let notes = self.notes.map(Notes::all).unwrap_or_default();
         let stored: Vec<Part> = notes
             .iter()
@@ -297,13 +234,11 @@ impl Upload<'_> {
             .collect();
         let sent = Mutex::new(Vec::with_capacity(count));
         let send = |index: usize| {
-            let url = &multipart.urls[index];
             let start = index as u64 * multipart.part_size;
             let body = self.read(start, multipart.part_size.min(self.size - start))?;
             let md5: String = hex(&Md5::digest(&body));
-            let known = stored
-                .iter()
-                .rfind(|part| part.part_number == url.part_number);
+            let number = index as u64 + 1;
+            let known = stored.iter().rfind(|part| part.part_number == number);
             let part = match known {
                 Some(part) if part.md5 == md5 => {
                     if let Some(work) = self.work {
@@ -311,7 +246,7 @@ impl Upload<'_> {
                     }
                     part.clone()
                 }
-                _ => self.put_part(url, &body, md5, count)?,
+                _ => self.put_part(multipart, index, count, &body, md5)?,
             };
             sent.lock().push(part);
             Ok::<(), Error>(())
@@ -323,24 +258,23 @@ impl Upload<'_> {
         let mut sent = std::mem::take(&mut *sent.lock());
         sent.sort_by_key(|part| part.part_number);
         self.check_sums(&sent)?;
-        let parts = sent.iter().map(
-            |part| json!({"part_number": part.part_number, "e_tag": part.e_tag.trim_matches('"')}),
-        );
-        let complete = json!({
-            "action": "complete_multipart_upload",
-            "upload_id": multipart.upload_id,
-            "component_id": self.id,
-            "parts": parts.collect::<Vec<_>>(),
-        });
-        self.api.call(&[complete]).map(drop)
+        self.storage.complete(multipart, &sent)
     }
 
-    fn put_part(&self, url: &PartUrl, body: &[u8], md5: String, count: usize) -> Result<Part> {
-        let what = format!("upload part {} of {count}", url.part_number);
-        let e_tag = self.put(&url.signed_url, &[], body, &what)?;
+    fn put_part(
+        &self,
+        multipart: &Multipart,
+        index: usize,
+        count: usize,
+        body: &[u8],
+        md5: String,
+    ) -> Result<Part> {
+        let (name, id, number) = (self.file_name, self.id, index + 1);
+        let summary = format!("upload part {number} of {count} of {name} ({id})");
+        let e_tag = self.storage.put_part(multipart, index, body, &summary)?;
         let e_tag = e_tag.ok_or_else(|| self.unexpected_reply("without an ETag for a part"))?;
         let part = Part {
-            part_number: url.part_number,
+            part_number: number as u64,
             e_tag,
             md5,
         };
@@ -386,30 +320,6 @@ impl Upload<'_> {
             _ => unreadable(&self.source, error),
         })?;
         Ok(body)
-    }
-
-    fn metadata(&self, more: Json) -> Result<UploadMetadata> {
-        let mut action = metadata_action(self.id, self.file_name, self.size);
-        if let (Some(action), Json::Object(more)) = (action.as_object_mut(), more) {
-            action.extend(more);
-        }
-        let reply = self.api.call(&[action])?.pop().unwrap_or_default();
-        serde_json::from_value(reply)
-            .map_err(|error| self.unexpected_reply(&format!("unexpectedly: {error}")))
-    }
-
-    /// Sends bytes and returns their ETag.
-    fn put(
-        &self,
-        url: &str,
-        headers: &[(String, String)],
-        body: &[u8],
-        what: &str,
-    ) -> Result<Option<String>> {
-        let url = Url::parse(url).map_err(|_| self.unexpected_reply("with an invalid URL"))?;
-        let summary = format!("{what} of {} ({})", self.file_name, self.id);
-        let response = self.api.put_file(&url, headers, body, &summary)?;
-        Ok(response.header("etag").map(str::to_owned))
     }
 
     fn advance(&self, bytes: usize) -> Result<()> {

@@ -1,0 +1,65 @@
+//! A server with the API of S3, of a test's own: moto, from PyPI.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use super::support::eventually;
+
+/// The server with an empty bucket; ends when it is dropped.
+pub(crate) struct Moto {
+    child: Child,
+    port: u16,
+}
+
+pub(crate) const BUCKET: &str = "plates";
+
+impl Moto {
+    pub(crate) fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let port = free.unwrap().port();
+        let program = std::env::var("FTRACK_MOTO_SERVER");
+        let program = program.unwrap_or_else(|_| "moto_server".to_owned());
+        let child = Command::new(program)
+            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("moto_server is needed: pip install 'moto[server]'");
+        let moto = Self { child, port };
+        eventually("moto starts", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        ureq::put(moto.address("")).send("").unwrap();
+        moto
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The address of an object, which moto serves without a signature.
+    pub(crate) fn address(&self, key: &str) -> String {
+        format!("{}/{BUCKET}/{key}", self.url())
+    }
+
+    /// The uploads in parts that were begun and not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        let mut answer = ureq::get(self.address("?uploads")).call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        text.matches("<UploadId>").count()
+    }
+
+    pub(crate) fn objects(&self) -> usize {
+        let mut answer = ureq::get(self.address("?list-type=2")).call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        text.matches("<Key>").count()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
