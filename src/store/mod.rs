@@ -11,7 +11,6 @@ mod collection;
 mod commit;
 mod describe;
 mod edit;
-mod inverse;
 mod paths;
 mod peers;
 mod pending;

@@ -1,18 +1,16 @@
 //! Uncommitted creations and deletions in loaded collections: a new child shows in the children of
 //! its parent, a deleted one does not.
 
+use std::borrow::Cow;
+
 use crate::schema::{Attribute, AttributeKind, NameId};
 use crate::value::Slot;
 
+use super::stale::OWNERS;
 use super::{Life, Store};
 
-/// The reference of a member to the owner of a collection, where the schema leaves several.
-const INVERSE: [(&str, &str); 4] = [
-    ("children", "parent"),
-    ("assets", "parent"),
-    ("incoming_links", "to"),
-    ("outgoing_links", "from"),
-];
+/// The reference of a link to the owner of a collection of links.
+const LINK_ENDS: [(&str, &str); 2] = [("incoming_links", "to"), ("outgoing_links", "from")];
 /// Collections that contain more than the members that refer to their owner, or fewer.
 const OTHERS: [&str; 2] = ["ancestors", "descendants"];
 /// Collections of appointments of one kind.
@@ -33,23 +31,33 @@ impl Store {
         }
     }
 
-    /// The members of a collection as the session sees them: with new entities that refer to its
-    /// owner, and without those that are marked for deletion.
-    pub(super) fn with_pending(&self, owner: u32, name: NameId, slot: &Slot) -> Option<Slot> {
-        let Slot::Links(members) = slot else {
-            return None;
+    /// Like [`slot`](Self::slot); collections have the new entities that refer to their owner, and
+    /// none that is marked for deletion.
+    pub(super) fn shown(&self, place: u32, id: NameId) -> Option<Cow<'_, Slot>> {
+        let slot = self.slot(place, id);
+        if !self.has_pending() {
+            return slot;
+        }
+        let members: &[u32] = match slot.as_deref() {
+            Some(Slot::Links(members)) => members,
+            None if self.record(place).state == Life::Created => &[],
+            _ => return slot,
         };
-        let remains = |place: &u32| self.record(*place).state != Life::Deleted;
+        let remains = |member: &u32| self.record(*member).state != Life::Deleted;
         let mut shown: Vec<u32> = members.iter().copied().filter(remains).collect();
-        for &new in self.joining.get(&owner).into_iter().flatten() {
-            if !shown.contains(&new) && self.joins(new, owner, name) {
+        for &new in self.joining.get(&place).into_iter().flatten() {
+            if !shown.contains(&new) && self.joins(new, place, id) {
                 shown.push(new);
             }
         }
-        (shown[..] != members[..]).then(|| Slot::Links(shown.into()))
+        if shown == members {
+            return slot;
+        }
+        Some(Cow::Owned(Slot::Links(shown.into())))
     }
 
-    /// Whether a new entity will be a member of this collection.
+    /// Whether a new entity will be a member of this collection: it refers to the owner. If it may in
+    /// several ways, the one that places it in the hierarchy counts.
     fn joins(&self, new: u32, owner: u32, collection: NameId) -> bool {
         let Some(record) = self.records.get(new as usize) else {
             return false;
@@ -61,7 +69,7 @@ impl Store {
             _ => return false,
         };
         let entity_type = self.schema.by_id(record.entity_type);
-        if record.state != Life::Created || !self.schema.are_related(entity_type.name(), target) {
+        if record.state != Life::Created || !self.schema.is_kind_of(entity_type.name(), target) {
             return false;
         }
         let local = |name: NameId| record.local.as_ref().and_then(|local| local.get(name));
@@ -72,19 +80,17 @@ impl Store {
             }
         }
         let own = self.entity_type(owner).name();
-        let mut references = entity_type
-            .attributes()
-            .iter()
-            .filter(|one| match one.kind() {
-                AttributeKind::Reference(declared) => self.schema.are_related(declared, own),
-                _ => false,
-            });
-        let inverse = match INVERSE.iter().find(|(known, _)| *known == name) {
-            Some((_, inverse)) => references.find(|one| one.name() == *inverse),
-            None => references.next().filter(|_| references.next().is_none()),
+        let may_refer = |one: &&Attribute| matches!(one.kind(), AttributeKind::Reference(declared) if self.schema.are_related(declared, own));
+        let references: Vec<_> = entity_type.attributes().iter().filter(may_refer).collect();
+        let end = LINK_ENDS.iter().find(|(known, _)| *known == name);
+        let is_owning = |one: &&&Attribute| match end {
+            Some((_, end)) => one.name() == *end,
+            None => OWNERS.iter().any(|(owner, _)| one.name() == *owner),
         };
-        let refers =
-            |one: &Attribute| matches!(local(one.id()), Some(Slot::Link(to)) if *to == owner);
-        inverse.is_some_and(refers)
+        let inverse = match references[..] {
+            [only] => Some(only),
+            _ => references.iter().find(is_owning).copied(),
+        };
+        inverse.is_some_and(|one| local(one.id()) == Some(&Slot::Link(owner)))
     }
 }

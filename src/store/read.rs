@@ -46,16 +46,12 @@ impl Store {
                 return self.not_loaded(place, id, path);
             };
             match (rest, slot.as_ref()) {
-                (None, Slot::Links(members)) => {
-                    let members = self.members(place, id, members);
-                    return Ok(Read::Known(self.value(&Slot::Links(members.into()))));
-                }
                 (None, slot) => return Ok(Read::Known(self.value(slot))),
                 (Some(rest), Slot::Link(next)) => (place, path) = (*next, rest),
                 (Some(rest), Slot::Links(members)) => {
                     // Some members may be of a type that does not have the rest of the path.
                     self.schema.check_path(self.entity_type(place), path)?;
-                    return self.read_members(&self.members(place, id, members), rest);
+                    return self.read_members(members, rest);
                 }
                 (Some(_), Slot::Null) => return Ok(Read::Known(Value::Null)),
                 (Some(rest), slot) => {
@@ -181,23 +177,6 @@ impl Store {
             .ok_or_else(|| self.schema.unknown_attribute(entity_type, name))
     }
 
-    /// Like [`slot`](Self::slot), with uncommitted creations and deletions in collections.
-    fn shown(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
-        let slot = self.slot(place, id);
-        if !self.has_pending() {
-            return slot;
-        }
-        let is_new = || self.record(place).state == Life::Created;
-        let empty = Slot::Links(Box::default());
-        match &slot {
-            Some(stored) => self.with_pending(place, id, stored),
-            None if is_new() => self.with_pending(place, id, &empty),
-            None => None,
-        }
-        .map(std::borrow::Cow::Owned)
-        .or(slot)
-    }
-
     /// The local value of an attribute, else the remote one as far as it is loaded.
     pub(super) fn slot(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
         use std::borrow::Cow;
@@ -241,8 +220,7 @@ impl Store {
                     .map(crate::schema::Attribute::kind)
                 {
                     Some(AttributeKind::Collection(_) | AttributeKind::Mapped(_)) => {
-                        let members = self.members(place, id, &[]);
-                        Read::Known(self.value(&Slot::Links(members.into())))
+                        Read::Known(Value::Collection(Vec::new()))
                     }
                     _ => Read::NotSet,
                 },

@@ -21,7 +21,9 @@ impl Fixture {
 
     fn rows(&self, data: &str) -> Rows {
         let body = format!(r#"[{{"data":{data}}}]"#);
-        decode(&self.store.schema, body.as_bytes()).unwrap().rows
+        decode(&self.store.schema, &body.as_bytes().into())
+            .unwrap()
+            .rows
     }
 
     fn absorb(&mut self, data: &str) -> Vec<u32> {

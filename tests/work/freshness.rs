@@ -1,7 +1,7 @@
 //! What a commit makes stale: after each change of each attribute of each type, everything that is
 //! loaded must be what a second session reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ftrack_api::schema::{Attribute, AttributeKind};
 use ftrack_api::{Data, Entity, EntityKey, Session, Value, data};
@@ -10,6 +10,9 @@ use crate::support::{Studio, open};
 
 /// Attributes whose value depends on the time of the request.
 const VOLATILE: [&str; 2] = ["thumbnail_url", "url"];
+/// Collections that do not show a new entity before the commit: its references do not say that it will
+/// be a member.
+const NOT_SHOWN: [&str; 2] = ["descendants", "metadata"];
 
 /// A session that changes entities, and one that reads them afterwards.
 struct Stage {
@@ -126,6 +129,23 @@ impl Stage {
             }
         }
         stale
+    }
+
+    /// The loaded collections of the watched entities that have this member, as a session sees them.
+    fn collections_with(&self, session: &Session, member: &Entity) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for watched in &self.watched {
+            let entity = session.entity(watched.key()).unwrap();
+            for name in loadable(&entity) {
+                if let Some(Value::Collection(keys)) = entity.known_value(&name).unwrap()
+                    && !NOT_SHOWN.contains(&name.as_str())
+                    && keys.contains(&member.key())
+                {
+                    found.insert(format!("{}.{name}", entity.entity_type()));
+                }
+            }
+        }
+        found
     }
 
     /// Commits what is recorded; `None` if the server refuses it.
@@ -356,8 +376,15 @@ fn nothing_loaded_is_stale_after_a_creation_or_its_deletion() {
             );
             continue;
         };
+        let before = stage.collections_with(stage.session(), &created);
         stage.watched.push(created.clone());
-        match stage.commit() {
+        let mut stale = stage.commit();
+        let after = stage.collections_with(&stage.other, &created);
+        if before != after {
+            let shown = format!("shown in {before:?} before the commit, {after:?} after it");
+            stale.get_or_insert_default().push(shown);
+        }
+        match stale {
             Some(stale) if stale.is_empty() => tried += 1,
             Some(stale) => drop(problems.insert(format!("{number} create {entity_type}"), stale)),
             None => {

@@ -5,6 +5,7 @@ use crate::value::{EntityKey, Value};
 
 use super::super::Store;
 use super::CONFIGURATION;
+use super::marks::ROLL_UPS;
 use super::scan::{Scan, is_link};
 
 /// Attributes that are shown in the links of everything below.
@@ -106,7 +107,13 @@ impl Store {
         if matches!(entity_type.name(), "Timelog" | "AssetVersion") {
             self.scan_sums(scan, place, &references);
         }
+        if ROLL_UPS.contains(&name) {
+            self.mark_above(scan, place);
+        }
         let reference = name.strip_suffix("_id").unwrap_or(name);
+        if reference == "thumbnail" {
+            scan.moved.insert(place);
+        }
         if reference == "status" {
             self.mark_names(scan, place, &["status_changes"]);
         }

@@ -7,7 +7,7 @@ use super::super::Store;
 use super::marks::LINKS;
 
 /// References to the owner in the hierarchy, each with its foreign key.
-const OWNERS: [(&str, &str); 3] = [
+pub(in crate::store) const OWNERS: [(&str, &str); 3] = [
     ("asset", "asset_id"),
     ("parent", "parent_id"),
     ("parent", "context_id"),

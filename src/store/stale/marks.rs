@@ -9,7 +9,9 @@ use super::scan::{Scan, is_link, is_lone_key};
 /// Attributes that show the names and the order of everything above.
 pub(super) const LINKS: [&str; 2] = ["link", "_link"];
 /// Attributes that sum up everything below.
-pub(super) const SUMS: [&str; 3] = ["descendants", "time_logged", "bid_time_logged_difference"];
+const SUMS: [&str; 3] = ["descendants", "time_logged", "bid_time_logged_difference"];
+/// Attributes that sum up the same attributes of everything below where they cannot be set.
+pub(super) const ROLL_UPS: [&str; 3] = ["bid", "start_date", "end_date"];
 
 impl Store {
     /// Marks the collections of an entity that can hold a member of this type.
@@ -84,7 +86,7 @@ impl Store {
     pub(super) fn mark_above(&self, scan: &mut Scan, context: u32) {
         let mut current = context;
         for _ in 0..MAX_DEPTH {
-            self.mark_names(scan, current, &SUMS);
+            self.mark_sums(scan, current);
             match self.owner_of(current) {
                 Some(Some(parent)) => current = parent,
                 Some(None) => return,
@@ -92,6 +94,18 @@ impl Store {
                     scan.is_place_unknown = true;
                     return;
                 }
+            }
+        }
+    }
+
+    /// Marks what sums up everything below.
+    pub(super) fn mark_sums(&self, scan: &mut Scan, place: u32) {
+        self.mark_names(scan, place, &SUMS);
+        let entity_type = self.entity_type(place);
+        let attributes = ROLL_UPS.map(|name| entity_type.attribute(name).ok());
+        for sum in attributes.into_iter().flatten() {
+            if !sum.is_mutable() {
+                self.mark_id(scan, place, sum.id());
             }
         }
     }

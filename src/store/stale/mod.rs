@@ -18,6 +18,8 @@ use super::Store;
 use super::commit::Note;
 use scan::Scan;
 
+pub(super) use hierarchy::OWNERS;
+
 /// The type of the rows that decide which custom attributes exist, and their values.
 pub(crate) const CONFIGURATION: &str = "CustomAttributeConfiguration";
 

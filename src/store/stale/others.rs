@@ -5,11 +5,11 @@ use crate::value::{HashSet, Key, Slot, Text};
 
 use super::super::{Life, Store};
 use super::CONFIGURATION;
-use super::marks::{LINKS, SUMS};
+use super::marks::LINKS;
 use super::scan::Scan;
 
-/// Attributes that follow the parent of an entity, for everything below it.
-const PLACES: [&str; 3] = ["project", "project_id", "ancestors"];
+/// Attributes that follow what is above an entity.
+const PLACES: [&str; 4] = ["project", "project_id", "ancestors", "thumbnail_source_id"];
 /// References to something with which the entity is deleted.
 const OWNING: [&str; 13] = [
     "asset",
@@ -51,8 +51,8 @@ impl Store {
             if self.has_any(place, &PLACES) && self.is_below(place, &scan.moved) {
                 self.mark_names(scan, place, &PLACES);
             }
-            if scan.is_place_unknown && self.has_any(place, &SUMS) {
-                self.mark_names(scan, place, &SUMS);
+            if scan.is_place_unknown {
+                self.mark_sums(scan, place);
             }
             if scan.is_thread && self.entity_type(place).name() == "Note" {
                 self.mark_names(scan, place, &["parent_id", "parent_type"]);

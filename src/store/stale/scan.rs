@@ -15,6 +15,7 @@ pub(super) struct Scan {
     pub(super) collections: HashMap<(TypeId, TypeId), Arc<[NameId]>>,
     pub(super) touched: HashSet<(u32, TypeId)>,
     pub(super) renamed: HashSet<u32>,
+    /// Those whose place changed, or what everything below shows of them.
     pub(super) moved: HashSet<u32>,
     pub(super) deleted: HashSet<u32>,
     /// Members of collections whose owner before is not loaded.
