@@ -8,7 +8,6 @@ mod json;
 mod repeat;
 mod statistics;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,7 +19,9 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock;
 use crate::transport::Transport;
+use crate::wire::Body;
 use buffer::Spare;
+use exchange::Timed;
 use repeat::Tokens;
 use statistics::Counters;
 
@@ -116,12 +117,12 @@ impl Api {
         self.exchange(intent, actions, &summary(actions), |response| {
             let replies = match json::read(response, self.max_value_bytes()) {
                 Ok(Json::Array(replies)) => replies,
-                Ok(_) => return Err(unreadable("it is not a list")),
-                Err(error) if error.is_data() => {
+                Ok(_) => return Err(response.unreadable(&"it is not a list")),
+                Err(error) if error.is_data() && !response.is_stopped() => {
                     let hint = "ask for less at once, or allow more with `Network::max_response`";
-                    return Err(unreadable(format_args!("{error}; {hint}")));
+                    return Err(response.unreadable(&format_args!("{error}; {hint}")));
                 }
-                Err(error) => return Err(unreadable(error)),
+                Err(error) => return Err(response.unreadable(&error)),
             };
             check_count(replies.len(), actions.len())?;
             Ok(replies)
@@ -146,18 +147,16 @@ impl Api {
         intent: Intent,
         actions: &[Json],
         summary: &str,
-        decode: impl FnOnce(&[u8]) -> Result<T>,
+        decode: impl FnOnce(&Body<'_>) -> Result<T>,
     ) -> Result<T> {
         let body = serde_json::to_vec(actions).expect("JSON values print");
-        let doing = |error: Error| error.about(summary);
-        let response = self.send(intent, &body, summary).map_err(doing)?;
-        let decoded = decode(&response).map_err(doing);
-        self.done_with(response);
-        decoded
+        let exchanged = self.send(intent, &body, summary);
+        let exchanged = exchanged.and_then(|response| self.decode(response, summary, decode));
+        exchanged.map_err(|error| error.about(summary))
     }
 
-    /// Sends the body of a request, a JSON array of actions, and returns the bytes of a JSON array,
-    /// which [`done_with`](Self::done_with) takes once they are read. `summary` names it in the log.
+    /// Sends the body of a request, a JSON array of actions. The response is a JSON array, for
+    /// [`decode`](Self::decode). `summary` names the request in the log.
     ///
     /// # Errors
     ///
@@ -167,7 +166,7 @@ impl Api {
     /// - [`ErrorKind::Unavailable`] from a server that is overloaded
     /// - [`ErrorKind::BadResponse`] for anything but a JSON array
     /// - the server's own failure under its kind
-    pub(crate) fn send(&self, intent: Intent, body: &[u8], summary: &str) -> Result<Vec<u8>> {
+    pub(crate) fn send(&self, intent: Intent, body: &[u8], summary: &str) -> Result<Timed> {
         let (headers, repeat) = match intent {
             Intent::Read => (&self.headers, Repeat::Always),
             Intent::ReadAsSelected => (&self.strict_headers, Repeat::Always),
@@ -290,11 +289,6 @@ pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
     }
     let message = format!("the server sent {replies} replies to {actions} actions");
     Err(Error::new(ErrorKind::BadResponse, message))
-}
-
-fn unreadable(why: impl fmt::Display) -> Error {
-    let message = format!("the server's response cannot be read: {why}");
-    Error::new(ErrorKind::BadResponse, message)
 }
 
 /// Whether an action changes nothing (WIRE.md, Actions). An unknown one may.

@@ -3,12 +3,16 @@
 
 mod support;
 
-use std::sync::mpsc;
+use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
-use ftrack_api::config::{Network, SchemaCache};
+use ftrack_api::config::{Network, Retry, SchemaCache};
+use ftrack_api::session::WidgetOptions;
 use ftrack_api::transport::{Request, Response, ScriptedTransport, Transport};
-use ftrack_api::{Error, ErrorKind, Result, Session, SessionBuilder};
+use ftrack_api::{CancelToken, Error, ErrorKind, Result, Session, SessionBuilder, data};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
 
@@ -39,7 +43,9 @@ fn single_replies_are_objects_with_what_was_asked_for() {
         "[{\"data\": 1}]",
     ] {
         script.respond(200, reply).respond(200, reply);
-        let widget = session.get_widget_url("tasks", None, None).unwrap_err();
+        let widget = session
+            .get_widget_url("tasks", WidgetOptions::new())
+            .unwrap_err();
         assert_eq!(widget.kind(), ErrorKind::BadResponse, "{reply}: {widget}");
         let job = session.delayed_job("x").unwrap_err();
         assert_eq!(job.kind(), ErrorKind::BadResponse, "{reply}: {job}");
@@ -134,4 +140,150 @@ fn a_request_under_way_while_the_session_closes_ends_as_closed() {
         let error = call.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     });
+}
+
+/// What happens to a response, which is there, before it is decoded.
+type Before = fn(&Request<'_>, &CancelToken);
+
+/// Responds with many entities, and lets something happen before they are decoded.
+struct Late {
+    inner: Box<dyn Transport>,
+    before: Arc<Mutex<Option<(Before, CancelToken)>>>,
+}
+
+impl Transport for Late {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let mut response = self.inner.send(request)?;
+        if let Some((before, token)) = &*self.before.lock().unwrap() {
+            let entity = |number: u32| json!({"__entity_type__": "Task", "id": number.to_string()});
+            let entities: Vec<_> = (0..5000).map(entity).collect();
+            let reply = json!([{ "action": "query", "data": entities, "metadata": {"next": {}} }]);
+            response.body = Box::new(Cursor::new(reply.to_string()));
+            before(request, token);
+        }
+        Ok(response)
+    }
+}
+
+/// The errors of every way to read such a response.
+fn errors_of_late_responses(timeout: Duration, before: Before) -> Vec<Error> {
+    #[derive(Debug, serde::Deserialize)]
+    struct Row {
+        #[allow(dead_code, reason = "read by serde")]
+        id: String,
+    }
+    let server = support::emulator();
+    let armed = Arc::new(Mutex::new(None));
+    let late = armed.clone();
+    let session = support::builder(&server)
+        .timeout(timeout)
+        .retry(Retry::off())
+        .wrap_transport(move |inner| Late {
+            inner,
+            before: late,
+        })
+        .open()
+        .unwrap();
+    session
+        .create("User", data! { "username": "late" })
+        .unwrap();
+    let reads: [fn(&Session) -> Result<()>; 4] = [
+        |session| session.query("Task")?.first().map(drop),
+        |session| {
+            let rows = session.query("select id from Task")?.rows::<Row>().next();
+            rows.unwrap().map(drop)
+        },
+        |session| {
+            let query = json!({ "action": "query", "expression": "Task" });
+            session.call(&[query]).map(drop)
+        },
+        Session::commit,
+    ];
+    let errors = reads.map(|read| {
+        let token = CancelToken::new();
+        *armed.lock().unwrap() = Some((before, token.clone()));
+        token.run(|| read(&session)).unwrap_err()
+    });
+    *armed.lock().unwrap() = None;
+    // The response of the commit was not decoded: the next one finds out that it was applied.
+    session.commit().unwrap();
+    let made = session.query("User where username is late").unwrap();
+    assert_eq!(made.all().unwrap().len(), 1);
+    errors.into()
+}
+
+#[test]
+fn responses_are_decoded_until_the_deadline() {
+    let until_late = |request: &Request<'_>, _: &CancelToken| thread::sleep(request.timeout);
+    for error in errors_of_late_responses(Duration::from_secs(2), until_late) {
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
+        assert!(text.contains("was not decoded in time"), "{text}");
+    }
+}
+
+#[test]
+fn responses_are_decoded_until_the_call_is_cancelled() {
+    let cancel = |_: &Request<'_>, token: &CancelToken| token.cancel();
+    for error in errors_of_late_responses(Duration::from_secs(60), cancel) {
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    }
+}
+
+/// Responds to every query with the same two entities, and says that there are more.
+struct Endless {
+    inner: Box<dyn Transport>,
+    requests: AtomicUsize,
+}
+
+impl Transport for Endless {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let actions: Vec<serde_json::Value> = serde_json::from_slice(request.body).unwrap();
+        let offset_of = |action: &serde_json::Value| -> Option<u64> {
+            let (_, rest) = action["expression"].as_str()?.split_once(" offset ")?;
+            rest.split(' ').next()?.parse().ok()
+        };
+        let Some(offsets) = actions.iter().map(offset_of).collect::<Option<Vec<_>>>() else {
+            return self.inner.send(request);
+        };
+        if self.requests.fetch_add(1, Ordering::SeqCst) > 1000 {
+            return Err(Error::new(ErrorKind::Unsupported, "there is no end"));
+        }
+        let replies = offsets.iter().map(|offset| {
+            let task = |id: &str| json!({ "__entity_type__": "Task", "id": id });
+            let next = json!({ "next": { "offset": offset + 2 } });
+            json!({ "action": "query", "data": [task("a"), task("b")], "metadata": next })
+        });
+        Ok(Response {
+            status: 200,
+            headers: Vec::new(),
+            body: Box::new(Cursor::new(json!(replies.collect::<Vec<_>>()).to_string())),
+        })
+    }
+}
+
+#[test]
+fn pages_that_repeat_entities_end_a_query() {
+    let server = support::emulator();
+    let session = support::builder(&server).wrap_transport(|inner| Endless {
+        inner,
+        requests: AtomicUsize::new(0),
+    });
+    let session = session.open().unwrap();
+    for pages in [1, 8] {
+        let query = session.query("select id from Task").unwrap();
+        let query = query.page_size(2).pages_per_request(pages);
+        let rows = query.rows::<serde_json::Value>();
+        let errors = [
+            query.all().unwrap_err(),
+            rows.collect::<Result<Vec<_>>>().unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+            assert!(
+                error.to_string().contains("the same entities again"),
+                "{error}"
+            );
+        }
+    }
 }

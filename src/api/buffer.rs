@@ -32,8 +32,8 @@ impl Spare {
 
 impl Api {
     /// Reuses the memory of a response that was read.
-    pub(crate) fn done_with(&self, answer: Vec<u8>) {
-        self.spare.give(answer);
+    pub(super) fn done_with(&self, response: Vec<u8>) {
+        self.spare.give(response);
     }
 }
 

@@ -7,11 +7,17 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::Api;
-use super::repeat::Attempt;
+use super::repeat::{Attempt, interrupted};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::transport::{Request, Response, body_error};
-use crate::wire::failure_of;
+use crate::wire::{Body, failure_of};
+
+/// A response, a JSON array, and when it must be decoded.
+pub(crate) struct Timed {
+    body: Vec<u8>,
+    deadline: Option<Instant>,
+}
 
 /// A response that was read.
 struct Received {
@@ -28,7 +34,7 @@ impl Api {
         body: &[u8],
         summary: &str,
         attempt: &Attempt,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Timed> {
         let request = Request {
             method: "POST",
             url: &self.url,
@@ -53,7 +59,45 @@ impl Api {
         );
         let received = outcome?;
         self.trace(summary, "response", &received.body);
-        self.check(received)
+        Ok(Timed {
+            body: self.check(received)?,
+            deadline: started.checked_add(attempt.timeout),
+        })
+    }
+
+    /// Makes of a response what `decode` does, until the deadline of its request, or until the call
+    /// is interrupted.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Timeout`], [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
+    /// - that of `decode`
+    pub(crate) fn decode<T>(
+        &self,
+        response: Timed,
+        summary: &str,
+        decode: impl FnOnce(&Body<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Timed { body, deadline } = response;
+        let call = self.begin_call();
+        let check = || match call.interrupted() {
+            Some(why) => {
+                let late = Error::new(ErrorKind::Connection, "its response was being decoded");
+                Err(interrupted(why, summary, late))
+            }
+            None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                let (origin, bytes) = (self.origin(), body.len());
+                let message = format!(
+                    "the response of {origin}, of {bytes} bytes, was not decoded in time; ask for less at \
+                     once, or allow more time with `SessionBuilder::timeout`"
+                );
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+            None => Ok(()),
+        };
+        let decoded = decode(&Body::checked(&body, &check));
+        self.done_with(body);
+        decoded
     }
 
     /// Logs the body of a request or of a response.

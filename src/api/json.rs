@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 
+use crate::wire::Body;
+
 /// What an element of a list or a member of an object takes: lists grow by doubling.
 const ELEMENT_BYTES: usize = 2 * size_of::<Json>();
 /// What an object takes before its second member: a node with eleven places.
@@ -18,11 +20,12 @@ const OBJECT_BYTES: usize = 12 * (size_of::<String>() + size_of::<Json>());
 ///
 /// # Errors
 ///
-/// Of the syntax, or that more memory would be needed.
-pub(super) fn read(text: &[u8], max_bytes: u64) -> serde_json::Result<Json> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+/// Of the syntax, that more memory would be needed, or that the body's check failed.
+pub(super) fn read(body: &Body<'_>, max_bytes: u64) -> serde_json::Result<Json> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body.bytes());
     let left = Cell::new(max_bytes);
     let value = Bounded {
+        body,
         left: &left,
         max_bytes,
     }
@@ -33,12 +36,14 @@ pub(super) fn read(text: &[u8], max_bytes: u64) -> serde_json::Result<Json> {
 
 #[derive(Clone, Copy)]
 struct Bounded<'a> {
+    body: &'a Body<'a>,
     left: &'a Cell<u64>,
     max_bytes: u64,
 }
 
 impl Bounded<'_> {
     fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
+        self.body.go_on()?;
         match self.left.get().checked_sub(bytes as u64) {
             Some(left) => {
                 self.left.set(left);
@@ -130,7 +135,11 @@ mod tests {
             "[[[[[[[[1]]]]]]]]",
         ] {
             let expected: Json = serde_json::from_str(text).unwrap();
-            assert_eq!(read(text.as_bytes(), 1 << 20).unwrap(), expected, "{text}");
+            assert_eq!(
+                read(&text.as_bytes().into(), 1 << 20).unwrap(),
+                expected,
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -143,11 +152,11 @@ mod tests {
             "[1e999]",
         ] {
             let expected = serde_json::from_str::<Json>(text).unwrap_err();
-            let error = read(text.as_bytes(), 1 << 20).unwrap_err();
+            let error = read(&text.as_bytes().into(), 1 << 20).unwrap_err();
             assert_eq!(error.to_string(), expected.to_string(), "{text}");
         }
         let deep = "[".repeat(1000);
-        assert!(read(deep.as_bytes(), 1 << 20).is_err());
+        assert!(read(&deep.as_bytes().into(), 1 << 20).is_err());
     }
 
     #[test]
@@ -160,8 +169,10 @@ mod tests {
         ] {
             let text = format!("[{}]", vec![unit; 1000].join(","));
             let needed = 1000 * (ELEMENT_BYTES + bytes) as u64;
-            assert!(read(text.as_bytes(), needed).is_ok(), "{unit}");
-            let error = read(text.as_bytes(), needed - 1).unwrap_err().to_string();
+            assert!(read(&text.as_bytes().into(), needed).is_ok(), "{unit}");
+            let error = read(&text.as_bytes().into(), needed - 1)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("bytes of memory"), "{error}");
         }
     }

@@ -166,7 +166,7 @@ impl Repeat {
     }
 }
 
-fn interrupted(why: ErrorKind, summary: &str, error: Error) -> Error {
+pub(super) fn interrupted(why: ErrorKind, summary: &str, error: Error) -> Error {
     let message = match why {
         ErrorKind::Closed => format!("{summary}: the session was closed"),
         _ => format!("{summary}: cancelled"),

@@ -109,7 +109,7 @@ mod tests {
     fn confirms(replies: &[&str]) -> Result<()> {
         let (schema, operations) = (schema(), operations());
         let body = format!("[{}]", replies.join(","));
-        let answer = decode(&schema, body.as_bytes())?;
+        let answer = decode(&schema, &body.as_bytes().into())?;
         check_commit(&schema, &optimise(&operations), &answer)
     }
 

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{EntityType, NameId, Schema, TypeId};
 use crate::value::{HashMap, JsonText, Key, Slot, Text, date_from_wire, datetime_from_wire};
 
+use super::body::Body;
 use super::text_buf::TextBuf;
 use super::transcode::Transcode;
 
@@ -143,33 +144,27 @@ pub(crate) struct Row {
 /// # Errors
 ///
 /// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, has an exception in
-/// place of a reply, or has an entity without its key or of a type that the schema lacks.
-pub(crate) fn decode(schema: &Schema, body: &[u8]) -> Result<Batch> {
+/// place of a reply, or has an entity without its key or of a type that the schema lacks; that of
+/// the body's check.
+pub(crate) fn decode(schema: &Schema, body: &Body<'_>) -> Result<Batch> {
     // One check of the whole is cheaper than one for each text: a tenth of the decoding.
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
-    let mut decoder = Decoder::new(schema);
+    let text = std::str::from_utf8(body.bytes()).map_err(|error| body.unreadable(&error))?;
+    let mut decoder = Decoder::new(schema, body);
     let mut json = serde_json::Deserializer::from_str(text);
     let replies = ReplyList(&mut decoder)
         .deserialize(&mut json)
         .and_then(|replies| json.end().map(|()| replies))
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| body.unreadable(&error))?;
     Ok(Batch {
         replies,
         rows: decoder.rows,
     })
 }
 
-/// The error for a response that is not what the protocol says.
-pub(super) fn unreadable(error: &dyn fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::BadResponse,
-        format!("the server's response cannot be read: {error}"),
-    )
-}
-
 /// What grows while a response is decoded.
 struct Decoder<'a> {
     schema: &'a Schema,
+    body: &'a Body<'a>,
     rows: Rows,
     shape_ids: HashMap<Arc<[NameId]>, u32>,
     /// By entity type: the shape of its latest row, which mostly fits the next one too.
@@ -183,9 +178,10 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(schema: &'a Schema) -> Self {
+    fn new(schema: &'a Schema, body: &'a Body<'a>) -> Self {
         Self {
             schema,
+            body,
             rows: Rows::default(),
             shape_ids: HashMap::default(),
             latest_shapes: vec![None; schema.entity_types().len()],
@@ -421,6 +417,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         use serde::de::Error as _;
 
         let decoder = self.0;
+        decoder.body.go_on()?;
         let start = decoder.pending.len();
         let mut entity_type = None;
         let mut typed = None;
@@ -528,6 +525,7 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
             decoder: &mut *decoder,
             free_form: false,
         })? {
+            decoder.body.go_on()?;
             match slot {
                 Slot::Link(row) => links.push(row),
                 other => others.push(plain(other)),

@@ -275,7 +275,7 @@ pub(crate) fn read_cached(
         return Ok(None);
     }
     let body = format!("[{{\"data\":{}}}]", kept.entity.get());
-    let Batch { replies, rows } = decode(schema, body.as_bytes())?;
+    let Batch { replies, rows } = decode(schema, &body.as_bytes().into())?;
     let root = replies.first().and_then(|reply| reply.roots.first());
     let number = *root.ok_or_else(|| bad("it has no entity"))?;
     let root = &rows.rows[number as usize];

@@ -1,6 +1,7 @@
 //! The forms of requests and responses on the wire (WIRE.md).
 
 mod action;
+mod body;
 mod confirm;
 mod decode;
 mod encode;
@@ -13,6 +14,7 @@ mod transcode;
 mod typed;
 
 pub(crate) use action::{delete_action, query_action};
+pub(crate) use body::Body;
 pub(crate) use confirm::check_commit;
 pub(crate) use decode::{Batch, Reply, Row, Rows, decode};
 pub(crate) use encode::{check_key, encode_commit, reference, value_to_json};

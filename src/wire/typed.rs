@@ -14,7 +14,8 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 
-use super::decode::{Metadata, unreadable};
+use super::body::Body;
+use super::decode::Metadata;
 use super::text_buf::TextBuf;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
@@ -40,15 +41,16 @@ impl<T> TypedReply<T> {
 /// # Errors
 ///
 /// [`ErrorKind::WrongType`] if a row does not deserialise into `T`, and
-/// [`ErrorKind::BadResponse`] if the response is not that of so many queries.
+/// [`ErrorKind::BadResponse`] if the response is not that of so many queries; that of the body's
+/// check.
 pub(crate) fn decode_rows<T: DeserializeOwned>(
-    body: &[u8],
+    body: &Body<'_>,
     count: usize,
 ) -> Result<Vec<TypedReply<T>>> {
     // One check of the whole is cheaper than one for each text.
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
+    let text = std::str::from_utf8(body.bytes()).map_err(|error| body.unreadable(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let replies = <Vec<TypedReply<T>>>::deserialize(Typed(&mut json))
+    let replies = <Vec<TypedReply<T>>>::deserialize(Typed(&mut json, body))
         .and_then(|replies| json.end().map(|()| replies));
     match replies {
         Ok(replies) if replies.len() == count => Ok(replies),
@@ -59,14 +61,14 @@ pub(crate) fn decode_rows<T: DeserializeOwned>(
             );
             Err(Error::new(ErrorKind::BadResponse, message))
         }
-        Err(error) if error.is_data() && has_rows(text) => Err(Error::new(
+        Err(error) if error.is_data() && !body.is_stopped() && has_rows(text) => Err(Error::new(
             ErrorKind::WrongType,
             format!(
                 "a row does not deserialise into {}: {error}",
                 std::any::type_name::<T>()
             ),
         )),
-        Err(error) => Err(unreadable(&error)),
+        Err(error) => Err(body.unreadable(&error)),
     }
 }
 
@@ -76,7 +78,7 @@ fn has_rows(text: &str) -> bool {
 }
 
 /// A deserializer that unwraps typed values.
-struct Typed<D>(D);
+struct Typed<'b, D>(D, &'b Body<'b>);
 
 /// What a type asks its deserializer for, which says what an object in its place can be.
 #[derive(Clone, Copy, PartialEq)]
@@ -89,7 +91,8 @@ enum Asked {
     Other,
 }
 
-struct Unwrapping<V> {
+struct Unwrapping<'b, V> {
+    body: &'b Body<'b>,
     visitor: V,
     asked: Asked,
 }
@@ -97,7 +100,7 @@ struct Unwrapping<V> {
 macro_rules! scalars {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.deserialize_any(Unwrapping { visitor, asked: Asked::Scalar })
+            self.0.deserialize_any(Unwrapping { body: self.1, visitor, asked: Asked::Scalar })
         }
     )*};
 }
@@ -107,17 +110,21 @@ macro_rules! others {
         fn $method<V: Visitor<'de>>(
             self, $($argument: $type,)* visitor: V
         ) -> Result<V::Value, D::Error> {
-            self.0.$method($($argument,)* Unwrapping { visitor, asked: Asked::Other })
+            self.0.$method($($argument,)* Unwrapping { body: self.1, visitor, asked: Asked::Other })
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Typed<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         let asked = Asked::Any;
-        self.0.deserialize_any(Unwrapping { visitor, asked })
+        self.0.deserialize_any(Unwrapping {
+            body: self.1,
+            visitor,
+            asked,
+        })
     }
 
     scalars! {
@@ -154,7 +161,7 @@ macro_rules! pass {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,15 +183,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_some(Typed(inside))
+        self.visitor.visit_some(Typed(inside, self.body))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_newtype_struct(Typed(inside))
+        self.visitor.visit_newtype_struct(Typed(inside, self.body))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_seq(Typed(list))
+        self.visitor.visit_seq(Typed(list, self.body))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
@@ -193,14 +200,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
         if self.asked == Asked::Other {
-            return self.visitor.visit_map(Members { map, first: None });
+            return self.visitor.visit_map(Members {
+                body: self.body,
+                map,
+                first: None,
+            });
         }
         let first: Option<TextBuf<'de>> = map.next_key()?;
         // Servers write `__type__` first; where only a scalar fits, the order does not matter.
         if self.asked == Asked::Scalar || first.as_ref().map(TextBuf::as_str) == Some("__type__") {
             return unwrap(first, map, self.visitor);
         }
-        self.visitor.visit_map(Members { map, first })
+        let body = self.body;
+        self.visitor.visit_map(Members { body, map, first })
     }
 }
 
@@ -238,14 +250,15 @@ fn unwrap<'de, A: MapAccess<'de>, V: Visitor<'de>>(
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_element_seed(Typed(seed))
+        self.1.go_on()?;
+        self.0.next_element_seed(Typed(seed, self.1))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -254,12 +267,13 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<A> {
 }
 
 /// The members of an object; the first name may have been read already.
-struct Members<'de, A> {
+struct Members<'b, 'de, A> {
+    body: &'b Body<'b>,
     map: A,
     first: Option<TextBuf<'de>>,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -273,15 +287,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.map.next_value_seed(Typed(seed))
+        self.map.next_value_seed(Typed(seed, self.body))
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Typed<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Typed(json))
+        self.0.deserialize(Typed(json, self.1))
     }
 }
 
@@ -298,7 +312,10 @@ mod tests {
     #[track_caller]
     fn rows<T: DeserializeOwned>(data: &str) -> Vec<T> {
         let body = format!(r#"[{{"action":"query","data":{data},"metadata":null}}]"#);
-        decode_rows(body.as_bytes(), 1).unwrap().remove(0).rows
+        decode_rows(&body.as_bytes().into(), 1)
+            .unwrap()
+            .remove(0)
+            .rows
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -386,7 +403,9 @@ mod tests {
             (r#"[{}]"#, "missing field `name`"),
         ] {
             let body = format!(r#"[{{"data":{data}}}]"#);
-            let error = decode_rows::<Wrong>(body.as_bytes(), 1).err().unwrap();
+            let error = decode_rows::<Wrong>(&body.as_bytes().into(), 1)
+                .err()
+                .unwrap();
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains(expected), "{error}");
         }
@@ -405,9 +424,13 @@ mod tests {
             "[true]",
             &deep,
         ] {
-            let error = decode_rows::<Wrong>(body.as_bytes(), 1).err().unwrap();
+            let error = decode_rows::<Wrong>(&body.as_bytes().into(), 1)
+                .err()
+                .unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
-            let error = decode_rows::<Json>(body.as_bytes(), 1).err().unwrap();
+            let error = decode_rows::<Json>(&body.as_bytes().into(), 1)
+                .err()
+                .unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
         }
     }

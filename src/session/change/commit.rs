@@ -191,10 +191,12 @@ impl Session {
         let response = self.shared.api.send(Intent::Change, &body, &summary);
         let response =
             response.map_err(|error| failed(blame(error, self, operations, &payloads)))?;
-        let answer = decode(self.schema(), &response).map_err(failed)?;
-        check_commit(self.schema(), &payloads, &answer).map_err(failed)?;
-        self.shared.api.done_with(response);
-        Ok(answer.rows)
+        let decoded = self.shared.api.decode(response, &summary, |response| {
+            let batch = decode(self.schema(), response)?;
+            check_commit(self.schema(), &payloads, &batch)?;
+            Ok(batch.rows)
+        });
+        decoded.map_err(failed)
     }
 
     /// Replaces extensions of collections by whole collections, which is what the server takes.

@@ -82,7 +82,8 @@ impl Session {
     ///   nothing is merged.
     pub fn decode(&self, json: &Json) -> Result<Vec<Entity>> {
         let body = serde_json::to_vec(&[serde_json::json!({"data": json})]);
-        let Batch { replies, rows } = decode(self.schema(), &body.expect("JSON values print"))?;
+        let body = body.expect("JSON values print");
+        let Batch { replies, rows } = decode(self.schema(), &body.as_slice().into())?;
         let roots = replies.into_iter().flat_map(|reply| reply.roots);
         let mut store = self.shared.store.lock();
         let places = store.absorb(rows);

@@ -157,7 +157,7 @@ impl Session {
         let api = &self.shared.api;
         let (rows,): (Rows,) =
             api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
-                serde_json::from_slice(response).map_err(|error| {
+                serde_json::from_slice(response.bytes()).map_err(|error| {
                     let message = format!("the response cannot be read: {error}");
                     Error::new(ErrorKind::BadResponse, message)
                 })

@@ -1,20 +1,24 @@
 //! Requests that read pages of queries: named in errors and in the log, and checked against the
 //! replies.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
+use serde::Deserialize;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use crate::api::{Intent, check_count};
-use crate::error::{Result, shortened};
+use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::Session;
 use crate::query::{Pages, Statement};
-use crate::wire::{Batch, decode, query_action};
+use crate::wire::{Batch, Body, decode, query_action};
 
 use super::pace::Pace;
 
 /// How many characters of a query are shown in errors and in the log: it may name hundreds of keys.
 pub(super) const MAX_SUMMARY_CHARS: usize = 1000;
+const REPEATED: &str = "the server sent the same entities again instead of further ones";
 
 impl Session {
     /// Fetches the next pages of a query in one request, as many as `pace` allows, and returns what
@@ -27,7 +31,7 @@ impl Session {
         intent: Intent,
         cursor: &Pages,
         pace: &mut Pace,
-        read: impl Fn(&[u8], &[Statement]) -> Result<Vec<T>>,
+        read: impl Fn(&Body<'_>, &[Statement]) -> Result<Vec<T>>,
     ) -> Result<Vec<(Statement, T)>> {
         loop {
             let statements = cursor.requests(pace.pages());
@@ -36,20 +40,23 @@ impl Session {
             let actions: Vec<Json> = expressions.iter().map(|text| query_action(text)).collect();
             let summary = summary(&expressions.join("; "));
             let started = Instant::now();
-            let mut bytes = 0;
-            let pages = self
-                .shared
-                .api
-                .exchange(intent, &actions, &summary, |response| {
-                    bytes = response.len();
-                    read(response, &statements)
-                });
+            let (mut bytes, mut is_repeated) = (0, false);
+            let first = statements.first().and_then(|first| first.offset);
+            let api = &self.shared.api;
+            let pages = api.exchange(intent, &actions, &summary, |response| {
+                bytes = response.bytes().len();
+                is_repeated = pace.repeats(first.unwrap_or(0), || fingerprint(response.bytes()));
+                if is_repeated {
+                    return Err(Error::new(ErrorKind::BadResponse, REPEATED));
+                }
+                read(response, &statements)
+            });
             match pages {
                 Ok(pages) => {
                     pace.record(started.elapsed(), bytes);
                     return Ok(statements.into_iter().zip(pages).collect());
                 }
-                Err(error) if pace.retries_singly(error.kind()) => {
+                Err(error) if !is_repeated && pace.retries_singly(error.kind()) => {
                     log::debug!("several pages in one request failed, trying one: {error}");
                 }
                 Err(error) => return Err(error),
@@ -72,13 +79,30 @@ impl Session {
     }
 
     /// Decodes the response to `count` queries or searches.
-    pub(super) fn decode_entities(&self, response: &[u8], count: usize) -> Result<Batch> {
+    pub(super) fn decode_entities(&self, response: &Body<'_>, count: usize) -> Result<Batch> {
         let batch = decode(self.schema(), response)?;
         check_count(batch.replies.len(), count)?;
         let batch = batch.with_entities()?;
         self.shared.api.counters().decoded(batch.rows.rows.len());
         Ok(batch)
     }
+}
+
+/// A number for the entities in a response to queries; none if there are none.
+fn fingerprint(response: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let replies: Vec<Reply<'_>> = serde_json::from_slice(response).ok()?;
+    let texts = replies.iter().map(|reply| reply.data.get());
+    if texts.clone().all(|text| text == "[]") {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    texts.for_each(|text| text.hash(&mut hasher));
+    Some(hasher.finish())
 }
 
 /// How a query is named in errors and in the log.

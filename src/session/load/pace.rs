@@ -12,12 +12,24 @@ const MAX_DURATION: Duration = Duration::from_secs(1);
 /// A response that is larger than this is too large.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
+/// Of how many requests one is compared with those before: reading a response once more costs.
+const REQUESTS_BETWEEN_COMPARISONS: u64 = 8;
+
 /// Doubles the pages of each request, so that a consumer that stops early has fetched less than
 /// twice the pages that it has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     next: usize,
     max: usize,
+    repetition: Repetition,
+}
+
+/// Recognises a server that repeats pages for ever, whatever the length of the cycle, by Brent's
+/// algorithm: it remembers one response, a later one each time that the number of responses doubles.
+#[derive(Clone, Copy, Debug, Default)]
+struct Repetition {
+    requests: u64,
+    remembered: Option<u64>,
 }
 
 impl Pace {
@@ -25,6 +37,7 @@ impl Pace {
         Self {
             next: 1,
             max: max.max(1),
+            repetition: Repetition::default(),
         }
     }
 
@@ -41,6 +54,32 @@ impl Pace {
         };
     }
 
+    /// Notes a response to the request for the pages from `offset` on, of which `fingerprint` makes a
+    /// number. Whether it has the same entities as an earlier one of the same statement.
+    pub(super) fn repeats(
+        &mut self,
+        offset: u64,
+        fingerprint: impl FnOnce() -> Option<u64>,
+    ) -> bool {
+        let repetition = &mut self.repetition;
+        if offset == 0 {
+            *repetition = Repetition::default();
+        }
+        repetition.requests += 1;
+        let number = repetition.requests;
+        if number % REQUESTS_BETWEEN_COMPARISONS != 0 {
+            return false;
+        }
+        let fingerprint = fingerprint();
+        if fingerprint.is_some() && fingerprint == repetition.remembered {
+            return true;
+        }
+        if (number / REQUESTS_BETWEEN_COMPARISONS).is_power_of_two() {
+            repetition.remembered = fingerprint;
+        }
+        false
+    }
+
     /// Whether to try again with a single page after a request failed, as servers that refuse
     /// several actions need; from then on there are single pages only.
     pub(super) fn retries_singly(&mut self, error: ErrorKind) -> bool {
@@ -55,7 +94,7 @@ impl Pace {
         );
         let retries = self.next > 1 && !is_final;
         if retries {
-            *self = Self::new(1);
+            (self.next, self.max) = (1, 1);
         }
         retries
     }
@@ -101,5 +140,25 @@ mod tests {
         assert!(pace.retries_singly(ErrorKind::Server));
         pace.record(Duration::ZERO, 0);
         assert_eq!(pace.pages(), 1);
+    }
+
+    #[test]
+    fn cycles_of_responses_are_recognised_within_one_statement() {
+        for length in [1, 2, 3, 10, 100] {
+            let mut pace = Pace::new(1);
+            let repeats = |number: &u64| pace.repeats(*number, || Some(number % length));
+            let found = (0..).find(repeats).unwrap();
+            assert!(found < 100 + 40 * length, "{length}: {found}");
+        }
+        let mut pace = Pace::new(1);
+        assert!(!(0..1000).any(|number| pace.repeats(number, || Some(number))));
+        assert!(
+            !(1..1000).any(|number| pace.repeats(number, || None)),
+            "empty"
+        );
+        assert!(
+            !(1..1000).any(|_| pace.repeats(0, || Some(7))),
+            "parts of a list"
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
 use crate::schema::{AttributeKind, Schema};
-use crate::wire::{Batch, Reply};
+use crate::wire::{Batch, Body, Reply};
 
 use super::exchange::MAX_SUMMARY_CHARS;
 use super::pace::{PAGES_PER_REQUEST, Pace};
@@ -460,7 +460,7 @@ impl QueryPages {
             return Ok(());
         }
         let session = &self.session;
-        let decode = |response: &[u8], statements: &[Statement]| {
+        let decode = |response: &Body<'_>, statements: &[Statement]| {
             let batch = session.decode_entities(response, statements.len())?;
             Ok(batch.into_single_replies())
         };

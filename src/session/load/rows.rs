@@ -12,7 +12,7 @@ use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::query::{Literal, Pages, Statement};
-use crate::wire::{StructField, decode_rows, fields_of, query_action};
+use crate::wire::{Body, StructField, decode_rows, fields_of, query_action};
 
 use super::Query;
 use super::exchange::summary;
@@ -108,7 +108,7 @@ impl Query {
     /// Decodes pages: the rows of each, and where the next one begins.
     fn decode_pages<T: DeserializeOwned>(
         &self,
-        response: &[u8],
+        response: &Body<'_>,
         statements: &[Statement],
     ) -> Result<Vec<(Vec<T>, After)>> {
         let replies = decode_rows::<T>(response, statements.len())?;
@@ -119,7 +119,7 @@ impl Query {
                 let next_offset = reply.next_offset();
                 // Stable paging asks for single pages, so this is the only reply.
                 let last_key = match next_offset.is_some() && self.is_stable() {
-                    true => last_key(&self.session, &statement.entity_type, response)?,
+                    true => last_key(&self.session, &statement.entity_type, response.bytes())?,
                     false => None,
                 };
                 let after = After {
@@ -212,7 +212,7 @@ impl<T: DeserializeOwned> Rows<T> {
             return Ok(());
         }
         let query = &self.query;
-        let decode = |response: &[u8], statements: &[Statement]| {
+        let decode = |response: &Body<'_>, statements: &[Statement]| {
             query.decode_pages::<T>(response, statements)
         };
         let intent = Intent::ReadAsSelected;

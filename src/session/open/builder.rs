@@ -95,7 +95,7 @@ impl SessionBuilder {
 
 /// How requests are sent.
 impl SessionBuilder {
-    /// How long the server may take for one response; 60 seconds unless set.
+    /// How long a request may take until its response is decoded; 60 seconds unless set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self

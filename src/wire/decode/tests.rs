@@ -23,7 +23,7 @@ fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
 
 fn check(body: &str, expected: &[&str]) -> Batch {
     let schema = schema();
-    let answer = decode(&schema, body.as_bytes()).unwrap();
+    let answer = decode(&schema, &body.as_bytes().into()).unwrap();
     assert_eq!(shown(&answer.rows, &schema), expected);
     answer
 }
@@ -115,7 +115,7 @@ fn bad_responses_are_errors_that_say_what_is_wrong() {
         ),
         (&deep, "expected an entity"),
     ] {
-        let error = decode(&schema, body.as_bytes()).unwrap_err();
+        let error = decode(&schema, &body.as_bytes().into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadResponse);
         assert!(error.to_string().contains(says), "{error} for {says}");
     }
@@ -140,7 +140,7 @@ fn free_form_values_are_compact_text() {
     for unreadable in [r#"["\ud800"]"#, "[1e999]", "[1,]", &deep] {
         let body =
             format!(r#"[{{"data":{{"__entity_type__":"Task","id":"t","link":{unreadable}}}}}]"#);
-        let error = decode(&schema, body.as_bytes()).unwrap_err();
+        let error = decode(&schema, &body.as_bytes().into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadResponse, "{unreadable}");
     }
 }
