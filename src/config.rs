@@ -23,7 +23,7 @@ pub(crate) use network::NetworkConfig;
 pub(crate) use problems::Problems;
 pub(crate) use proxy::is_socks;
 pub use redact::ApiKey;
-pub(crate) use redact::{Redactor, redact_bearer_secrets};
+pub(crate) use redact::Redactor;
 pub use retry::Retry;
 pub(crate) use retry::retry_after;
 pub(crate) use server_url::{looks_like_url, parse_server_url};

@@ -14,11 +14,15 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Request, Response, Transport};
-use crate::config::redact_bearer_secrets;
+use crate::config::{ApiKey, Redactor};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_regular;
 use crate::lock::Mutex;
 
 pub use replay::ReplayTransport;
+
+/// The largest file of a recording.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Requests and their responses: for tests that need no server, and for bug reports.
 ///
@@ -85,13 +89,11 @@ enum Body {
 }
 
 impl Body {
-    fn new(bytes: &[u8], secrets: &[String]) -> Self {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return Self::Base64(BASE64_STANDARD.encode(bytes));
-        };
-        let cut = |text: String, secret: &String| text.replace(secret, "(secret)");
-        let text = secrets.iter().fold(text.to_owned(), cut);
-        Self::Text(redact_bearer_secrets(&text))
+    fn new(bytes: &[u8], redactor: &Redactor) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(redactor.redact(text)),
+            Err(_) => Self::Base64(BASE64_STANDARD.encode(bytes)),
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -156,10 +158,10 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Io`] if the file cannot be read, or is not a recording
+    /// - [`ErrorKind::Io`] if the file cannot be read, is not a recording, or is larger than 1 GiB
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = fs::read(path).map_err(|error| unusable(path, error))?;
+        let text = read_regular(path, MAX_FILE_BYTES).map_err(|error| unusable(path, error))?;
         let read = serde_json::from_slice(&text).map_err(|error| unusable(path, error.into()))?;
         Ok(Self(Arc::new(Mutex::new(read))))
     }
@@ -187,11 +189,11 @@ pub struct RecordingTransport {
 impl Transport for RecordingTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
         let response = self.inner.send(request)?;
-        let secrets = secrets_of(request);
+        let redactor = redactor_for(request);
         let exchange = Exchange {
             method: request.method.to_owned(),
             url: url_of(request.url),
-            request: Body::new(request.body, &secrets),
+            request: Body::new(request.body, &redactor),
             status: response.status,
             headers: described(&response.headers, request.url),
             response: Body::Text(String::new()),
@@ -200,7 +202,7 @@ impl Transport for RecordingTransport {
             body: response.body,
             passed: Vec::new(),
             exchange: Some(exchange),
-            secrets,
+            redactor,
             recording: self.recording.clone(),
         });
         Ok(Response { body, ..response })
@@ -217,7 +219,7 @@ struct Passing {
     passed: Vec<u8>,
     /// `None` once reading failed.
     exchange: Option<Exchange>,
-    secrets: Vec<String>,
+    redactor: Redactor,
     recording: Recording,
 }
 
@@ -236,37 +238,38 @@ impl Read for Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
-            exchange.response = Body::new(&self.passed, &self.secrets);
+            exchange.response = Body::new(&self.passed, &self.redactor);
             self.recording.0.lock().push(exchange);
         }
     }
 }
 
-/// The API key, and the values of headers and cookies that were added.
-fn secrets_of(request: &Request<'_>) -> Vec<String> {
-    const KNOWN: [&str; 8] = [
+/// Of the API key, and the values of headers and cookies that were added.
+fn redactor_for(request: &Request<'_>) -> Redactor {
+    const KNOWN: [&str; 9] = [
         "content-type",
         "accept",
         "accept-encoding",
         "range",
         "ftrack-user",
+        "ftrack-api-key",
         "ftrack-clienttoken",
         "ftrack-strict-api",
         "ftrack-api-options",
     ];
-    let headers = request.headers.iter();
-    let own = headers.filter(|(name, _)| !KNOWN.contains(&name.as_str()));
-    let values = own.flat_map(|(name, value)| match name.as_str() {
-        "cookie" => value
-            .split("; ")
-            .filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()))
-            .collect(),
-        _ => vec![value.clone()],
-    });
-    let query = request.url.query_pairs();
-    let key = query.filter(|(name, _)| name == "apiKey");
-    let all = values.chain(key.map(|(_, value)| value.into_owned()));
-    all.filter(|secret| secret.len() > 2).collect()
+    let mut headers = request.headers.iter();
+    let own = headers
+        .clone()
+        .filter(|(name, _)| !KNOWN.contains(&name.as_str()));
+    let key = headers.find(|(name, _)| name == "ftrack-api-key");
+    let mut query = request.url.query_pairs();
+    let key = match key {
+        Some((_, key)) => key.clone(),
+        None => query
+            .find(|(name, _)| name == "apiKey")
+            .map_or_else(String::new, |(_, key)| key.into_owned()),
+    };
+    Redactor::new(&ApiKey::new(key), own)
 }
 
 fn url_of(url: &Url) -> String {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use regex_lite::Regex;
 
-use super::{Body, Exchange, secrets_of, url_of};
+use super::{Body, Exchange, redactor_for, url_of};
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::lock::Mutex;
 use crate::transport::{Request, Response, Transport};
@@ -43,7 +43,7 @@ impl fmt::Debug for ReplayTransport {
 
 impl Transport for ReplayTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
-        let asked = Body::new(request.body, &secrets_of(request));
+        let asked = Body::new(request.body, &redactor_for(request));
         let url = url_of(request.url);
         let mut replay = self.0.lock();
         let Some(index) = replay.find(request.method, &url, &asked) else {
