@@ -578,3 +578,24 @@ fn mistakes_are_named() {
         assert!(content.contains(expected), "{expression}: {content}");
     }
 }
+
+#[test]
+fn many_criteria_are_answered_or_refused() {
+    let site = Site::start();
+    for criterion in [
+        "name is_not x",
+        "status.name is_not x",
+        "timelogs any (duration > 0)",
+        "custom_attributes any (key is x)",
+    ] {
+        for sign in [" and ", " or "] {
+            let query = |count: usize| format!("Task where {}", vec![criterion; count].join(sign));
+            let found = ids(&site, &query(1000));
+            assert!(found == ids(&site, &query(1)), "{criterion}{sign}");
+            let refused = json!([{"action": "query", "expression": query(10_000)}]);
+            let (_, content) = site.refused(&refused);
+            let excerpt: String = content.chars().take(100).collect();
+            assert!(content.contains("more than 2000 criteria"), "{excerpt}");
+        }
+    }
+}

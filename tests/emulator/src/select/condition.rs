@@ -11,6 +11,10 @@ use crate::select::relate::{by_collection, by_reference};
 use crate::select::scalar::{Scalar, leaf, scope, target};
 use crate::select::{Bound, unknown_attribute};
 
+/// The most criteria of a statement: the database's time grows faster than their number, and it limits
+/// the values to bind. Clients name 500 composite keys in one query.
+const MAX_CRITERIA: usize = 2000;
+
 /// Translates criteria into SQL and collects the values to bind.
 #[derive(Debug)]
 pub struct Compiler<'m> {
@@ -18,6 +22,7 @@ pub struct Compiler<'m> {
     pub model: &'m Model,
     /// The values to bind.
     pub bound: Bound,
+    criteria: usize,
 }
 
 /// What is asked of the attribute at the end of a path.
@@ -33,6 +38,7 @@ impl<'m> Compiler<'m> {
         Self {
             model,
             bound: Bound::default(),
+            criteria: 0,
         }
     }
 
@@ -40,8 +46,16 @@ impl<'m> Compiler<'m> {
     ///
     /// # Errors
     ///
-    /// If an attribute does not exist or a value does not fit it.
+    /// If an attribute does not exist, a value does not fit it, or there are too many criteria.
     pub fn condition(&mut self, criteria: &Expression, ty: &Type, alias: &str) -> Result<String> {
+        let is_joined = matches!(criteria, Expression::And(_) | Expression::Or(_));
+        self.criteria += usize::from(!is_joined);
+        if self.criteria > MAX_CRITERIA {
+            return Err(Fault::validation(format!(
+                "The query has more than {MAX_CRITERIA} criteria: look for several values of an \
+                 attribute with in, or ask for less at once"
+            )));
+        }
         match criteria {
             Expression::And(parts) => self.joined(parts, " AND ", ty, alias),
             Expression::Or(parts) => self.joined(parts, " OR ", ty, alias),
