@@ -610,7 +610,9 @@ fn a_new_key_replaces_the_one_before_and_is_shown_nowhere() {
     let error = open(first.reveal()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     open(second.reveal()).unwrap();
-    let url = session.get_widget_url("tasks", None, None).unwrap();
+    let url = session
+        .get_widget_url("tasks", WidgetOptions::new())
+        .unwrap();
     let (_, token) = url.split_once("token=").unwrap();
 
     assert_eq!(format!("{second:?}"), "ApiKey(hidden)");
@@ -639,7 +641,14 @@ fn widgets_have_addresses_that_answer() {
         ("tasks_browser", Some(&task), Some("light")),
         ("info", Some(&task), Some("dark")),
     ] {
-        let url = session.get_widget_url(name, entity, theme).unwrap();
+        let mut options = WidgetOptions::new();
+        if let Some(entity) = entity {
+            options = options.entity(entity);
+        }
+        if let Some(theme) = theme {
+            options = options.theme(theme);
+        }
+        let url = session.get_widget_url(name, options).unwrap();
         let rest = url.strip_prefix("http://").unwrap();
         let (host, path) = rest.split_once('/').unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
@@ -651,7 +660,9 @@ fn widgets_have_addresses_that_answer() {
         assert_eq!(page.contains("background:#fff"), theme == Some("light"));
     }
     for name in ["nonsense", "info"] {
-        let error = session.get_widget_url(name, None, None).unwrap_err();
+        let error = session
+            .get_widget_url(name, WidgetOptions::new())
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
     }
 }

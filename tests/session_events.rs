@@ -145,3 +145,35 @@ fn a_session_with_a_network_of_its_own_ignores_the_proxies_of_the_environment() 
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
 }
+
+#[test]
+fn custom_attributes_of_events_have_values_of_their_kinds() {
+    let server = emulator();
+    let (session, watcher) = (open(&server), open(&server));
+    watcher.event_hub().connect().unwrap();
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
+    watcher
+        .event_hub()
+        .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
+        .unwrap();
+    let shot = session.query("Shot").unwrap().first().unwrap().unwrap();
+    shot.custom_attributes().set("fstart", 1017).unwrap();
+    session.commit().unwrap();
+
+    let update = next_update(&watcher).update(watcher.schema()).unwrap();
+    let changes = update.entities.iter().flat_map(|entity| &entity.changes);
+    let change = changes
+        .filter(|change| change.attribute == "fstart")
+        .next_back()
+        .unwrap();
+    let definition = shot.custom_attributes().configurations("fstart").unwrap();
+    assert_eq!(definition[0].typed(&change.new), Value::Number(1017.0));
+    for (given, expected) in [
+        (Value::from("1001.5"), Value::Number(1001.5)),
+        (Value::from(""), Value::Null),
+        (Value::from("many"), Value::from("many")),
+        (Value::Null, Value::Null),
+    ] {
+        assert_eq!(definition[0].typed(&given), expected, "{given}");
+    }
+}

@@ -17,5 +17,5 @@ pub use model::Event;
 pub(crate) use names::entity_type_named;
 pub use parse::IntoFilter;
 pub(crate) use registry::{Registry, Subscriber};
-pub(crate) use update::or_default;
 pub use update::{AttributeChange, ChangedEntity, UpdateAction, UpdateEvent, UpdateParent};
+pub(crate) use update::{or_default, value_of};

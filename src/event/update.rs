@@ -91,8 +91,11 @@ pub struct AttributeChange {
     pub attribute: String,
     /// The attribute under the name that the event uses.
     pub legacy_attribute: String,
-    /// The value before: of the attribute's type, although events give most values as text. Of a
-    /// custom attribute, as the event gives it. Null if there was none.
+    /// The value before: of the attribute's type, although events give most values as text. That of a
+    /// custom attribute is as the event gives it, for [`CustomAttribute::typed`]. Null if there was
+    /// none.
+    ///
+    /// [`CustomAttribute::typed`]: crate::entity::CustomAttribute::typed
     pub old: Value,
     /// The value after, in the same form.
     pub new: Value,
@@ -269,7 +272,7 @@ fn translate(
     let known = attribute_named(schema, entity_type, &legacy_attribute);
     let mut take = |name: &str| {
         let value = change.get_mut(name).map(Json::take).unwrap_or_default();
-        typed(known.map(Attribute::kind), value)
+        value_of(known.map(Attribute::kind), value)
     };
     AttributeChange {
         old: take("old"),
@@ -284,7 +287,7 @@ fn translate(
 
 /// A value of an event in the type of its attribute. Older servers give the database's text for
 /// everything (`"1"` for true), newer ones JSON's own types; what fits neither stays as it is.
-fn typed(kind: Option<&AttributeKind>, value: Json) -> Value {
+pub(crate) fn value_of(kind: Option<&AttributeKind>, value: Json) -> Value {
     let read = match (kind, &value) {
         (Some(AttributeKind::Bool), Json::String(text)) => boolean(text),
         (Some(AttributeKind::Bool), Json::Number(number)) => boolean(&number.to_string()),

@@ -15,4 +15,4 @@ pub use load::{Query, QueryIter, QueryPages, Rows, Search};
 pub use memory::{FollowUpdates, MemoryScope, SessionCache};
 pub(crate) use open::hub_for;
 pub use open::{ServerInformation, SessionBuilder};
-pub use server::JOB_SYNC_USERS_LDAP;
+pub use server::{JOB_SYNC_USERS_LDAP, WidgetOptions};

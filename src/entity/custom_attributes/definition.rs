@@ -4,6 +4,8 @@ use jiff::civil::Time;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::value_of;
+use crate::schema::AttributeKind;
 use crate::value::{Value, date_from_wire, datetime_from_wire};
 
 /// A custom attribute as an administrator set it up: an entity of type
@@ -51,6 +53,35 @@ impl CustomAttribute {
     /// The value of entities that have none of their own.
     pub fn default(&self) -> &Value {
         &self.default
+    }
+
+    /// A value in the kind of this attribute. Events give most values as text: `"3600"` for a
+    /// number, `"1"` for a boolean. What does not fit stays as it is; an empty text is no value
+    /// unless the kind is text.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use ftrack_api::Value;
+    ///
+    /// let shot = session.query("Shot")?.first()?.expect("there are shots");
+    /// let found = shot.custom_attributes().configurations("fstart")?;
+    /// assert_eq!(found[0].typed(&Value::from("1001")), Value::Number(1001.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn typed(&self, value: &Value) -> Value {
+        let kind = match self.kind {
+            CustomAttributeKind::Number => AttributeKind::Number,
+            CustomAttributeKind::Boolean => AttributeKind::Bool,
+            CustomAttributeKind::Date => AttributeKind::DateTime,
+            _ => return value.clone(),
+        };
+        match value {
+            Value::Text(text) => value_of(Some(&kind), text.as_str().into()),
+            Value::Integer(number) => value_of(Some(&kind), (*number).into()),
+            _ => value.clone(),
+        }
     }
 
     /// The value as it is sent.

@@ -1,4 +1,4 @@
-//! Closing, and what a closed session still answers.
+//! Closing, and what stays readable afterwards.
 
 use std::fmt;
 
@@ -6,10 +6,11 @@ use crate::handle::{Session, Shared};
 use crate::schema::Schema;
 
 impl Session {
-    /// Closes the session: every later call that needs the server is an error. What was loaded
-    /// stays readable. Operations that were not committed are lost, and a warning says so.
+    /// Closes the session: requests under way end, and later ones fail with
+    /// [`Closed`](crate::ErrorKind::Closed). What was loaded stays readable. Uncommitted operations
+    /// are lost; a warning is logged if there are any.
     ///
-    /// Closing twice does nothing. A session closes itself when its last handle goes.
+    /// Closing twice has no effect. A session is closed when its last handle is dropped.
     pub fn close(&self) {
         self.shared.close();
     }
@@ -19,17 +20,17 @@ impl Session {
         self.shared.api.is_closed()
     }
 
-    /// The server that the session is connected to, without a slash at the end.
+    /// The URL of the server, without a trailing slash.
     pub fn server_url(&self) -> &str {
         self.shared.api.config().base_url()
     }
 
-    /// The user that the session acts as.
+    /// The user name, spelled as the server does.
     pub fn api_user(&self) -> &str {
         &self.shared.api.config().api_user
     }
 
-    /// What the server's entity types and attributes are.
+    /// The entity types and attributes of the server.
     pub fn schema(&self) -> &Schema {
         &self.shared.schema
     }
@@ -43,7 +44,7 @@ impl Shared {
         self.event_hub.end();
         let pending = self.store.lock().operations().count();
         if pending > 0 {
-            log::warn!("a session closes with {pending} operations that were not committed");
+            log::warn!("a session was closed with {pending} uncommitted operations");
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::handle::{Session, WeakSession};
 use crate::plugin::{FILE_TYPE, PluginInfo};
 
 impl Session {
-    /// The plugins that were found when the session was opened, in the order in which they
-    /// registered: also those that were refused or failed, and why.
+    /// The plugins that were found when the session was opened, in the order of their
+    /// registration, with the reason for those that were refused or failed.
     pub fn plugins(&self) -> &[PluginInfo] {
         &self.shared.plugins
     }
@@ -22,7 +22,7 @@ impl Session {
     }
 
     /// A handle that does not keep the session open: for callbacks that the session's own hub
-    /// keeps, which would keep each other alive for ever.
+    /// stores, which would otherwise keep it open for ever.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -41,8 +41,8 @@ impl Session {
         weak
     }
 
-    /// The type of a file as a plugin says that answers
-    /// `ftrack.api.session.get-file-type-from-string`, else the extension with its dot.
+    /// The type of a file: what a plugin responds to the event
+    /// `ftrack.api.session.get-file-type-from-string`, otherwise the extension with its dot.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -54,16 +54,16 @@ impl Session {
     /// ```
     pub fn file_type_from_string(&self, file_path: &str) -> String {
         let event = Event::new(FILE_TYPE).with_data(json!({ "file_path": file_path }));
-        let answers = self.event_hub().publish_synchronous(event);
-        let mut answers = answers.iter().filter_map(Value::as_str);
-        match answers.find(|answer| !answer.is_empty()) {
-            Some(answer) => answer.to_owned(),
+        let responses = self.event_hub().publish_synchronous(event);
+        let mut types = responses.iter().filter_map(Value::as_str);
+        match types.find(|one| !one.is_empty()) {
+            Some(found) => found.to_owned(),
             None => extension(file_path).to_owned(),
         }
     }
 }
 
-/// The last dot and what follows, if a name stands before it: what Python's `splitext` gives.
+/// The last dot and what follows, if a name precedes it, as Python's `splitext` returns it.
 fn extension(path: &str) -> &str {
     let start = path.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
     let name = path[start..].trim_start_matches('.');
@@ -71,14 +71,14 @@ fn extension(path: &str) -> &str {
 }
 
 impl WeakSession {
-    /// The session, if it is open by now and somebody still holds it.
+    /// The session, if it has been opened and a handle still exists.
     pub fn upgrade(&self) -> Option<Session> {
         let shared = self.shared.get()?.upgrade()?;
         Some(Session { shared })
     }
 
     pub(crate) fn fill(&self, session: &Session) {
-        // Only whoever makes one fills it, and once.
+        // Each is filled once, by its creator.
         let _ = self.shared.set(Arc::downgrade(&session.shared));
     }
 }

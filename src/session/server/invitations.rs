@@ -1,4 +1,4 @@
-//! Mails that the server sends: invitations of users, and of guests to review sessions.
+//! Invitations by mail: of users, and of guests to review sessions.
 
 use serde_json::json;
 
@@ -8,17 +8,17 @@ use crate::handle::{Entity, Session};
 use crate::store::EntityState;
 
 impl Session {
-    /// Lets the server send an invitation to a user, by mail; see
+    /// Sends an invitation by mail to a user; see
     /// [`send_user_invites`](Self::send_user_invites).
     ///
     /// # Errors
     ///
-    /// As for [`send_user_invites`](Self::send_user_invites).
+    /// Errors of [`send_user_invites`](Self::send_user_invites).
     pub fn send_user_invite(&self, user: &Entity) -> Result<()> {
         self.send_user_invites(user)
     }
 
-    /// Lets the server send an invitation to each of several users, in one request.
+    /// Sends invitations by mail to users, in one request.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -34,14 +34,17 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for what is no user; [`ErrorKind::Validation`] for users that are
-    /// not committed; [`ErrorKind::Unsupported`] on servers that cannot do it;
-    /// [`ErrorKind::ReadOnly`]; else as for [`call`](Self::call). Nobody is invited then.
+    /// After an error nobody was invited, unless the response was lost.
+    ///
+    /// - [`ErrorKind::WrongType`] if one is not a user.
+    /// - [`ErrorKind::Validation`] if one is not committed.
+    /// - [`ErrorKind::Unsupported`] if the server cannot send invitations.
+    /// - Errors of [`call`](Self::call).
     pub fn send_user_invites(&self, users: impl Entities) -> Result<()> {
         self.invite(users, "User", "send_user_invite", "user_id")
     }
 
-    /// Lets the server send an invitation to a guest of a review session, by mail; see
+    /// Sends an invitation by mail to a guest of a review session; see
     /// [`send_review_session_invites`](Self::send_review_session_invites).
     ///
     /// # Errors
@@ -51,8 +54,8 @@ impl Session {
         self.send_review_session_invites(invitee)
     }
 
-    /// Lets the server send an invitation to each of several guests of review sessions, which are
-    /// entities of type `ReviewSessionInvitee`, in one request.
+    /// Sends invitations by mail to guests of review sessions (entities of type
+    /// `ReviewSessionInvitee`), in one request.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -108,7 +111,7 @@ impl Session {
 }
 
 impl Entity {
-    /// Lets the server send this user an invitation; see [`Session::send_user_invites`].
+    /// Sends this user an invitation by mail; see [`Session::send_user_invites`].
     ///
     /// # Errors
     ///

@@ -4,4 +4,4 @@ mod call;
 mod invitations;
 mod widgets;
 
-pub use widgets::JOB_SYNC_USERS_LDAP;
+pub use widgets::{JOB_SYNC_USERS_LDAP, WidgetOptions};

@@ -1,4 +1,4 @@
-//! Small things that only the server can make: addresses of widgets, new API keys, jobs of its own.
+//! What only the server can make: URLs of widgets, new API keys, background jobs.
 
 use std::fmt;
 
@@ -8,39 +8,73 @@ use crate::config::ApiKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 
-/// The job that takes the users of a directory over, for [`Session::delayed_job`].
+/// The job that imports the users of an LDAP directory, for [`Session::delayed_job`].
 pub const JOB_SYNC_USERS_LDAP: &str = "SYNC_USERS_LDAP";
 
+/// Options of [`Session::get_widget_url`].
+///
+/// ```
+/// use ftrack_api::session::WidgetOptions;
+///
+/// let options = WidgetOptions::new().theme("light");
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "pass it to `get_widget_url`"]
+#[non_exhaustive]
+pub struct WidgetOptions {
+    entity: Option<Entity>,
+    theme: Option<String>,
+}
+
+impl WidgetOptions {
+    /// No entity; the dark theme.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the entity that the widget shows.
+    pub fn entity(mut self, entity: &Entity) -> Self {
+        self.entity = Some(entity.clone());
+        self
+    }
+
+    /// Sets the theme: `light` or `dark`.
+    pub fn theme(mut self, theme: impl Into<String>) -> Self {
+        self.theme = Some(theme.into());
+        self
+    }
+}
+
 impl Session {
-    /// Asks for the address of a widget, a page to show inside another program. Whoever has it is
-    /// let in as this session's user for 6 minutes, so that it belongs in no log.
+    /// The URL of a widget, a web page to show inside another program. For 6 minutes it gives
+    /// access as this session's user, so keep it out of logs.
     ///
-    /// `name` is `info`, `tasks` or `tasks_browser`; `info` is about an entity. `theme` is
-    /// `light` or `dark`; dark if it is neither.
+    /// `name` is `info`, `tasks` or `tasks_browser`; `info` needs an entity.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
-    /// let url = session.get_widget_url("info", Some(&task), Some("light"))?;
+    /// use ftrack_api::session::WidgetOptions;
+    ///
+    /// let options = WidgetOptions::new().entity(&task).theme("light");
+    /// let url = session.get_widget_url("info", options)?;
     /// assert!(url.starts_with("http"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if there is no such widget, or it needs an entity;
-    /// [`ErrorKind::Unsupported`] on servers that cannot do it; else as for
-    /// [`call`](Self::call).
-    pub fn get_widget_url(
-        &self,
-        name: &str,
-        entity: Option<&Entity>,
-        theme: Option<&str>,
-    ) -> Result<String> {
+    /// - [`ErrorKind::Validation`] if there is no such widget, or it needs an entity.
+    /// - [`ErrorKind::Unsupported`] if the server has no widgets.
+    /// - Errors of [`call`](Self::call).
+    #[allow(clippy::needless_pass_by_value, reason = "as for all options")]
+    pub fn get_widget_url(&self, name: &str, options: WidgetOptions) -> Result<String> {
+        let theme = options.theme;
         let mut action = json!({ "action": "get_widget_url", "name": name, "theme": theme });
-        if let Some(entity) = entity {
+        if let Some(entity) = &options.entity {
             action["entity_type"] = entity.entity_type().into();
             action["entity_key"] = entity.key().parts().collect::<Vec<_>>().into();
         }
@@ -48,14 +82,13 @@ impl Session {
         reply.text("widget_url").map(str::to_owned)
     }
 
-    /// Resets something on the server, `reset_type` says what, and answers with what the server
-    /// says of it. Servers know `api_key`, for which
-    /// [`Entity::reset_api_key`] is the better call.
+    /// Sends the action `reset_remote` and returns the `data` of the reply. Servers know the reset
+    /// type `api_key`, for which [`Entity::reset_api_key`] is the better call.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if the server does not know `reset_type`;
-    /// [`ErrorKind::ReadOnly`]; else as for [`call`](Self::call).
+    /// - [`ErrorKind::Validation`] if the server does not know `reset_type`.
+    /// - Errors of [`call`](Self::call).
     pub fn reset_remote(&self, reset_type: &str, entity: Option<&Entity>) -> Result<Json> {
         let mut action = json!({ "action": "reset_remote", "reset_type": reset_type });
         if let Some(entity) = entity {
@@ -66,8 +99,8 @@ impl Session {
         self.data_of(action)
     }
 
-    /// Lets the server do something in the background; the answer is the `Job` that does it.
-    /// `job_type` is [`JOB_SYNC_USERS_LDAP`], or what else the server knows.
+    /// Starts a background job on the server and returns its `Job`. `job_type` is
+    /// [`JOB_SYNC_USERS_LDAP`], or another type that the server knows.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -80,8 +113,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Validation`] if the server does not know `job_type`; [`ErrorKind::ReadOnly`];
-    /// else as for [`call`](Self::call).
+    /// - [`ErrorKind::Validation`] if the server does not know `job_type`.
+    /// - Errors of [`call`](Self::call).
     pub fn delayed_job(&self, job_type: &str) -> Result<Entity> {
         // The reply holds the job as an entity (WIRE.md, Actions).
         let data = self.data_of(json!({ "action": "delayed_job", "job_type": job_type }))?;
@@ -93,21 +126,21 @@ impl Session {
         Ok(self.call_one(action)?.take("data"))
     }
 
-    /// The job in which the server does something.
+    /// The job with this id; `does` says what it is for.
     pub(crate) fn job(&self, id: &Json, does: fmt::Arguments<'_>) -> Result<Entity> {
         let job = id.as_str().map(|id| self.get("Job", id)).transpose()?;
         job.flatten().ok_or_else(|| {
-            let message = format!("the server {does} in a job that it does not know");
+            let message = format!("the server {does} in a job that does not exist");
             Error::new(ErrorKind::BadResponse, message)
         })
     }
 }
 
 impl Entity {
-    /// Gives this user a new API key, which is the answer; the one before opens nothing any more,
-    /// and sessions that use it fail from now on.
+    /// Creates a new API key for this user and returns it. The previous key becomes invalid:
+    /// sessions that use it fail from now on.
     ///
-    /// It is in no error, no recording and no log.
+    /// Errors, recordings and logs never contain the key.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -126,14 +159,15 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this is no user; else as for [`Session::reset_remote`].
+    /// - [`ErrorKind::WrongType`] if this is not a user.
+    /// - Errors of [`Session::reset_remote`].
     pub fn reset_api_key(&self) -> Result<ApiKey> {
         self.check_type("User")?;
         let reply = self.session().reset_remote("api_key", Some(self))?;
         let key = reply.get("api_key").and_then(Json::as_str).map(ApiKey::new);
-        // What the server said instead stays unsaid: a part of it may be the key.
+        // The reply is not shown: it may contain the key in another form.
         key.ok_or_else(|| {
-            let message = format!("the server answered without the new API key of {self}");
+            let message = format!("the server's reply has no new API key of {self}");
             Error::new(ErrorKind::BadResponse, message)
         })
     }
