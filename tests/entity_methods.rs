@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use ftrack_api::entity::{NoteOptions, TimerOptions};
+use ftrack_api::session::WidgetOptions;
 use ftrack_api::table::Table;
 use ftrack_api::{
     Entity, EntityState, ErrorKind, Value,
