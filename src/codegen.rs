@@ -1,8 +1,8 @@
 //! From a schema to a Rust module: one struct for each entity type.
 //!
 //! The structs are for [`Query::rows`](crate::Query::rows) and
-//! [`Entity::read`](crate::Entity::read). Generate the module once, keep it with the program, and
-//! the compiler finds every name that the server does not have:
+//! [`Entity::read`](crate::Entity::read). Generate the module once and keep it with the program:
+//! then the compiler rejects names that the server does not have.
 //!
 //! ```
 //! # let server = ftrack_emulator::Emulator::start()?;
@@ -19,10 +19,9 @@
 //! ```
 //!
 //! The generated code needs the crates `serde` (with `derive`), `serde_json`, `jiff` (with
-//! `serde`) and this one; keep it in a file of its own. Collections are left out, because loading a
-//! whole entity would load them all: ask for them by
-//! [`Entity::collection`](crate::Entity::collection), or in a struct of your own. So are references
-//! to entities with several key attributes.
+//! `serde`) and this one; put it into its own file. Collections are omitted, because reading an
+//! entity would load all of them: use [`Entity::collection`](crate::Entity::collection), or a struct
+//! of your own. References to entities with several key attributes are omitted too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -39,16 +38,16 @@ use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
 pub struct CustomAttribute {
     /// Its name in queries.
     pub key: String,
-    /// Its name for people.
+    /// Its display name.
     pub label: Option<String>,
     /// The kind of entity that has it: `task` for everything that has an object type, `show`
     /// for projects, and so on.
     pub entity_type: String,
     /// The object type that has it, such as `Shot`.
     pub object_type: Option<Name>,
-    /// Whether values are inherited, and so whether nearly everything has it.
+    /// Whether values are inherited; then nearly all entity types have it.
     pub is_hierarchical: Option<bool>,
-    /// What it holds: `text`, `number`, `boolean`, `date`, `enumerator` and so on.
+    /// The kind of its values: `text`, `number`, `boolean`, `date`, `enumerator` and so on.
     #[serde(rename = "type")]
     pub kind: Name,
 }
@@ -61,13 +60,13 @@ pub struct Name {
     pub name: String,
 }
 
-/// The text of a Rust module with a struct for each entity type of the schema; the same text for
-/// the same schema and custom attributes, whatever their order.
+/// The text of a Rust module with a struct for each entity type of the schema. It depends on the
+/// schema and the custom attributes only, not on their order.
 pub fn rust_module(schema: &Schema, custom_attributes: &[CustomAttribute]) -> String {
     let mut module = format!(
         "//! The entity types of a server, generated from its schema by `ftrack_api::codegen`.\n\
          //!\n\
-         //! Changes will be lost. The schema's hash: {}.\n",
+         //! Do not edit it. The schema's hash: {}.\n",
         schema.hash()
     );
     let mut types: Vec<&EntityType> = schema.entity_types().iter().collect();
@@ -78,10 +77,10 @@ pub fn rust_module(schema: &Schema, custom_attributes: &[CustomAttribute]) -> St
         let custom = custom_for(entity_type, custom_attributes);
         let custom_name = (!custom.is_empty()).then(|| names.take(&format!("{name}Custom")));
         let attributes = attributes(schema, entity_type, custom_name.as_deref());
-        let docs = format!("What is known of one `{}`.", entity_type.name());
+        let docs = format!("The attributes of `{}`.", entity_type.name());
         structure(&mut module, &name, &docs, &attributes);
         if let Some(custom_name) = custom_name {
-            let docs = format!("The custom attributes of one `{}`.", entity_type.name());
+            let docs = format!("The custom attributes of `{}`.", entity_type.name());
             structure(&mut module, &custom_name, &docs, &custom);
         }
     }
@@ -164,7 +163,7 @@ fn member(schema: &Schema, entity_type: &EntityType, attribute: &Attribute) -> O
         _ => return None,
     };
     let is_key = entity_type.primary_key().iter().any(|key| key == name);
-    // A reference may lead to what the user may not see, and is null then.
+    // A reference is null if the user may not see the entity.
     let may_be_null = attribute.target().is_some()
         || !attribute.is_required()
         || NULL_THOUGH_REQUIRED.contains(&(entity_type.name(), name));
@@ -177,7 +176,7 @@ fn member(schema: &Schema, entity_type: &EntityType, attribute: &Attribute) -> O
     })
 }
 
-/// What a schema calls required, and servers give null for: users without a login (SERVER.md A).
+/// Required attributes that are null all the same: users without a login (SERVER.md A).
 const NULL_THOUGH_REQUIRED: &[(&str, &str)] = &[("User", "username")];
 
 /// The custom attributes that entities of this type have, by key.
@@ -186,7 +185,7 @@ fn custom_for(entity_type: &EntityType, all: &[CustomAttribute]) -> Vec<Member> 
     let fitting = all
         .iter()
         .filter(|one| has_custom && fits(entity_type, one));
-    // One key may be configured several times, for several projects: then it holds anything.
+    // A key may be configured several times, for several projects; then its values may be of any kind.
     let mut by_key: BTreeMap<&str, Member> = BTreeMap::new();
     for custom in fitting {
         let data_type = match custom.kind.name.as_str() {

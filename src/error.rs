@@ -1,4 +1,4 @@
-//! The one error type of the crate: small, with a kind to match on and the subject in its text.
+//! The error type of the crate: a kind to match on, and a message that names the subject.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::value::EntityKey;
 
-/// What every fallible function of this crate returns.
+/// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Something that went wrong, in one machine word.
+/// An error; one machine word.
 ///
-/// The text says what was being done, to what, and what to do about it. [`kind`](Self::kind)
-/// says what a program can do about it; [`source`](StdError::source) leads to the cause.
+/// The message says what failed, on what, and what to do about it. Programs match on
+/// [`kind`](Self::kind); [`source`](StdError::source) is the cause.
 ///
 /// ```
 /// let error = ftrack_api::Session::builder().server_url("ftp://example.com").open().unwrap_err();
@@ -34,34 +34,34 @@ struct Inner {
     retry_after: Option<Duration>,
 }
 
-/// What a caller can do about an [`Error`].
+/// The kind of an [`Error`], by what a caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An argument or an environment variable is missing or unusable: set it.
     Configuration,
-    /// The server could not be reached or the connection broke: try again later.
+    /// The server could not be reached, or the connection broke: try again later.
     Connection,
-    /// The server did not answer in the time allowed: try again or allow more.
+    /// The server did not respond in time: try again, or allow more time.
     Timeout,
-    /// The server, or what stands before it, is overloaded or away (429, 502, 503, 504): try again
+    /// The server, or a gateway before it, is overloaded or down (429, 502, 503, 504): try again
     /// later.
     Unavailable,
-    /// The server's certificate could not be verified, or ours was refused.
+    /// The server's certificate could not be verified, or it rejected the client's.
     Tls,
-    /// The server refused the API key or the user: get a valid pair.
+    /// The server rejected the API key or the user: get valid ones.
     Authentication,
-    /// The user may not do this: ask an administrator.
+    /// The user lacks the permission: ask an administrator.
     Permission,
-    /// The server refused the data, or it was refused before sending: change it.
+    /// The data is invalid, according to the server or to a check before sending: change it.
     Validation,
-    /// Something with the same identity exists already: use it or pick another name.
+    /// Something with the same identity exists already: use it, or choose another name.
     Duplicate,
     /// Nothing matches.
     NotFound,
-    /// Several match where one was asked for.
+    /// Several match where exactly one was expected.
     MultipleFound,
-    /// A text in the query or event language cannot be read: the message says where.
+    /// A query or an event filter has a syntax error: the message says where.
     Syntax,
     /// The schema has no such entity type: the message names the nearest.
     UnknownType,
@@ -69,9 +69,9 @@ pub enum ErrorKind {
     UnknownAttribute,
     /// The attribute cannot be changed.
     Immutable,
-    /// The session was opened to read only: open another to change data.
+    /// The session is read-only: open another one to change data.
     ReadOnly,
-    /// The attribute holds a value of another type than was asked for or given.
+    /// A value is of another type than was requested, or than the attribute takes.
     WrongType,
     /// The attribute is not loaded and loading it was not allowed.
     NotLoaded,
@@ -79,11 +79,11 @@ pub enum ErrorKind {
     ///
     /// [`with_request_budget`]: crate::Session::with_request_budget
     OverBudget,
-    /// The server is too old for this, or does not offer it.
+    /// The server is too old for this, or does not support it.
     Unsupported,
-    /// The server reported a failure that has no kind of its own.
+    /// The server reported a failure of no other kind.
     Server,
-    /// The answer is not what the protocol promises: not JSON, truncated, of another shape.
+    /// The response violates the protocol: it is not JSON, truncated, or of another shape.
     BadResponse,
     /// The session, or the event hub, is closed.
     Closed,
@@ -95,7 +95,7 @@ pub enum ErrorKind {
     Callback,
 }
 
-/// What the server said of its failure, as it said it.
+/// A failure as the server reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerError {
@@ -103,26 +103,26 @@ pub struct ServerError {
     pub exception: String,
     /// The server's text.
     pub content: String,
-    /// The server's code, such as `api_credentials_invalid`, where it gives one.
+    /// The server's code, such as `api_credentials_invalid`, if it has one.
     pub code: Option<String>,
     /// The HTTP status: 200 unless the session is strict.
     pub status: u16,
-    /// Which of the session's [recorded operations](crate::Session::recorded_operations) it is
-    /// about. Servers do not say that: it is known of the only change of a commit, and of others
-    /// where the server's text names exactly one, by its key, a value, an attribute or its type.
-    /// `None` else, as are the three fields that follow.
+    /// The index of the refused operation among the
+    /// [recorded ones](crate::Session::recorded_operations). Servers do not report it. It is known
+    /// if the commit had one change, or if the server's text identifies one by its key, a value, an
+    /// attribute or its type. Otherwise this and the next three fields are `None`.
     pub operation: Option<usize>,
-    /// That operation in words, such as `update Task(…): bid = 3`.
+    /// A description of that operation, such as `update Task(…): bid = 3`.
     pub operation_text: Option<String>,
-    /// The entity that it is about.
+    /// The entity of that operation.
     pub entity: Option<EntityKey>,
-    /// The attribute that the server names, or whose value it repeats.
+    /// The attribute that the server's text names, or whose value it contains.
     pub attribute: Option<String>,
 }
 
 impl Error {
-    /// An error of your own, for a [`Transport`](crate::transport::Transport) or whatever else the crate
-    /// calls. The message names the subject and the way out.
+    /// An error of your own, for a [`Transport`](crate::transport::Transport) or any other callback.
+    /// The message should name the subject and the way out.
     ///
     /// ```
     /// use ftrack_api::{Error, ErrorKind};
@@ -142,8 +142,7 @@ impl Error {
         }))
     }
 
-    /// The error of a plugin, an accessor or a subscriber: one of this crate as it is, else one
-    /// whose kind says as much as can be known.
+    /// The error of a plugin, an accessor or a subscriber. An error of this crate stays as it is.
     pub(crate) fn from_callback(error: anyhow::Error) -> Self {
         let is_own = error
             .chain()
@@ -167,7 +166,7 @@ impl Error {
         Self::new(kind, error.to_string()).with_source(error)
     }
 
-    /// Adds what caused it.
+    /// Adds its cause.
     pub fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync + 'static>>,
@@ -176,20 +175,20 @@ impl Error {
         self
     }
 
-    /// Adds what the server said.
+    /// Adds the failure that the server reported.
     pub(crate) fn with_server(mut self, server: ServerError) -> Self {
         self.0.status = Some(server.status);
         self.0.server = Some(server);
         self
     }
 
-    /// Notes that the request it is about never reached the server.
+    /// Notes that the request did not reach the server.
     pub(crate) fn unsent(mut self) -> Self {
         self.0.never_sent = true;
         self
     }
 
-    /// Whether the server may have done what it was asked although no answer says so.
+    /// Whether the server may have processed the request although no response confirms it.
     pub(crate) fn leaves_doubt(&self) -> bool {
         let unanswered = matches!(
             self.0.kind,
@@ -203,7 +202,7 @@ impl Error {
         unanswered && !self.0.never_sent
     }
 
-    /// Notes which recorded operation the server refused, and which attribute of it.
+    /// Notes which recorded operation the server refused, and which of its attributes.
     pub(crate) fn about_operation(
         mut self,
         index: usize,
@@ -220,37 +219,37 @@ impl Error {
         self
     }
 
-    /// Notes the HTTP status that it came with.
+    /// Notes the HTTP status of the response.
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// Notes how long the server asked to be left alone.
+    /// Notes when the server accepts the next request.
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
     }
 
-    /// Puts a hint behind the message.
+    /// Appends a hint to the message.
     pub(crate) fn append(mut self, hint: &str) -> Self {
         self.0.message += hint;
         self
     }
 
-    /// Puts a sentence behind the message, on a line of its own.
+    /// Appends a sentence to the message, on a new line.
     pub(crate) fn with_note(mut self, note: &str) -> Self {
         self.0.message = format!("{}\n{note}", self.0.message);
         self
     }
 
-    /// Puts what was being done in front of the message.
+    /// Prepends to the message what was being done.
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
         self
     }
 
-    /// Puts what was being done in front of the message, unless it stands there.
+    /// Prepends to the message what was being done, unless it begins with that.
     pub(crate) fn about(self, doing: &str) -> Self {
         match self.0.message.starts_with(doing) {
             true => self,
@@ -258,22 +257,22 @@ impl Error {
         }
     }
 
-    /// What a caller can do about it.
+    /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The HTTP status of the answer, where there was one.
+    /// The HTTP status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// How long the server asked to be left alone, if it did (the header `Retry-After`).
+    /// How long to wait before the next request, if the server said so (the header `Retry-After`).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// What the server said, where the failure is the server's.
+    /// The failure as the server reported it, if it did.
     pub fn server(&self) -> Option<&ServerError> {
         self.0.server.as_ref()
     }
@@ -285,8 +284,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// What a script prints that ends with an error: the message and what caused it. `{:#?}` shows
-/// the parts.
+/// The message and its causes, as a script prints them that ends with an error. `{:#?}` shows the
+/// fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -314,10 +313,10 @@ impl StdError for Error {
     }
 }
 
-/// Runs code that is not ours; a panic becomes an error. It must be called where that code was
-/// compiled: a panic of a plugin's library cannot be caught outside of it.
+/// Runs a callback; a panic becomes an error. Must be called in the library that the callback was
+/// compiled in: a panic cannot be caught outside of it.
 pub(crate) fn caught<T>(call: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    // What it leaves half done when it panics is its own.
+    // A callback that panics may leave its own data inconsistent, nothing of this crate.
     catch_unwind(AssertUnwindSafe(call))
         .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", panic_message(panic.as_ref()))))
 }
@@ -328,7 +327,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// As much of a text as is of use in a message: so many characters.
+/// The first characters of a text, for a message.
 pub(crate) fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -342,7 +341,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
-/// The known name that `name` was most likely meant to be.
+/// The known name that is most similar to `name`, if one is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let length = wanted.chars().count();
@@ -356,7 +355,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// How many insertions, removals, replacements or swaps of neighbours turn `a` into `b`.
+/// The Damerau-Levenshtein distance: insertions, removals, replacements and swaps of neighbours.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before_last: Vec<usize> = Vec::new();

@@ -1,22 +1,22 @@
 //! Locks that work across dynamic libraries.
 //!
-//! A plugin in a dynamic library brings its own copy of this crate and of `parking_lot`, whose
-//! list of waiting threads is a static: a thread that waits in one copy is never woken by the
-//! other. So a lock remembers the library that made it, and is locked, unlocked and signalled by
-//! the code of that one.
+//! A plugin in a dynamic library has its own copy of this crate and of `parking_lot`, which keeps
+//! waiting threads in a static: a thread that waits in one copy is never woken by the other. So a
+//! lock remembers the library that created it, and only that library's code locks, unlocks and
+//! signals it.
 
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::atomic::AtomicU8;
 use std::time::Instant;
 
-/// Its address tells the copies of this crate apart; not a constant, which could be merged.
+/// Its address identifies this copy of the crate. A constant could be merged with others.
 static HERE: AtomicU8 = AtomicU8::new(0);
 
 /// A copy of this crate.
 pub(crate) type Home = &'static AtomicU8;
 
-/// The copy that calls this.
+/// The copy that this code belongs to.
 pub(crate) fn here() -> Home {
     &HERE
 }
@@ -32,16 +32,16 @@ pub(crate) struct Mutex<T> {
     lock: for<'a> fn(&'a parking_lot::Mutex<T>) -> Box<dyn Locked<T> + 'a>,
 }
 
-/// A lock that is held; what has a vtable is released by the library that made the vtable.
+/// A lock that is held. The vtable of a foreign one is that of its library, which releases it.
 pub(crate) enum MutexGuard<'a, T> {
     Here(parking_lot::MutexGuard<'a, T>),
     Elsewhere(Box<dyn Locked<T> + 'a>),
 }
 
-/// What a lock of another library can do while it is held.
+/// A held lock of another library.
 pub(crate) trait Locked<T>: DerefMut<Target = T> {
     fn wait(&mut self, condvar: &parking_lot::Condvar);
-    /// Whether the time was up.
+    /// Returns whether it timed out.
     fn wait_until(&mut self, condvar: &parking_lot::Condvar, deadline: Instant) -> bool;
 }
 
@@ -123,7 +123,7 @@ impl Condvar {
         }
     }
 
-    /// Whether the time was up.
+    /// Returns whether it timed out.
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
         match guard {
             MutexGuard::Here(guard) => guard.wait_until(&self.inner, deadline),

@@ -26,7 +26,7 @@ const ALL: [&str; 10] = [
     "connection",
     "proxy",
     "tls",
-    "answer",
+    "response",
     "clock",
     "credentials",
     "schema cache",
@@ -167,7 +167,7 @@ fn servers_that_are_not_there() {
         "connection",
         &[&free.to_string(), "port"],
     );
-    assert_eq!(status(&report, "answer"), Outcome::Skipped);
+    assert_eq!(status(&report, "response"), Outcome::Skipped);
     let unknown = somewhere("https://no-such-host.invalid");
     check(unknown, "name resolution", &["no-such-host.invalid", "VPN"]);
     let no_url = somewhere("ftp://a");
@@ -183,7 +183,7 @@ fn servers_that_do_not_answer() {
     let limit = Duration::from_millis(300);
     check(
         somewhere(url).timeout(limit),
-        "answer",
+        "response",
         &["no response within 300ms"],
     );
     assert!(

@@ -1,16 +1,15 @@
-//! Finds out why a session does not open, or whether all is well.
+//! Finds out why a session does not open.
 //!
-//! [`examine`] looks at everything between this process and its ftrack server, one thing after
-//! the other: configuration, name resolution, connection, proxy, TLS, answer, clock,
-//! credentials, schema cache, event server. Each look has a time limit of its own, and what
-//! fails does not keep it from looking at what does not depend on it.
+//! [`examine`] checks everything between this process and its ftrack server in turn: configuration,
+//! name resolution, connection, proxy, TLS, response, clock, credentials, schema cache, event server.
+//! Each check has its own time limit. After a failure, the checks that do not depend on it still run.
 //!
 //! ```
 //! # let server = ftrack_emulator::Emulator::start()?;
 //! # let (url, key, user) = (server.url(), server.api_key(), server.api_user());
 //! use ftrack_api::{Session, doctor};
 //!
-//! // With nothing set, the builder means what the environment says.
+//! // What is not set in the builder comes from the environment.
 //! let report = doctor::examine(Session::builder().server_url(url).api_key(key).api_user(user));
 //! println!("{report}");
 //! assert!(report.is_healthy());
@@ -38,24 +37,24 @@ use crate::transport::{Dialer, Http, Transport};
 
 pub use report::{Check, Outcome, Report};
 
-/// How long one look may take, unless the builder allows less.
-const LIMIT: Duration = Duration::from_secs(10);
+/// The time limit of a check, unless the builder has a shorter one.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Looks at everything that a session of this builder would need.
+/// Checks everything that a session of this builder would need.
 ///
-/// It opens connections, asks the server who it is, connects to the event server for a moment and
-/// changes nothing. A name that the system does not look up in time is left to a thread that ends
-/// by itself; no other thread remains.
+/// It opens connections, requests the server's information, connects to the event server briefly and
+/// changes nothing. If a name look-up exceeds its time limit, a thread stays behind until the system
+/// ends the look-up; no other thread remains.
 ///
-/// This never fails: what is wrong is in the report.
+/// This never fails: problems are in the report.
 pub fn examine(builder: SessionBuilder) -> Report {
     let (mut settings, transport) = builder.into_parts();
-    let limit = settings.timeout.map_or(LIMIT, |timeout| timeout.min(LIMIT));
+    let limit = settings.timeout.map_or(CHECK_TIMEOUT, |timeout| timeout.min(CHECK_TIMEOUT));
     settings.timeout = Some(limit);
     settings.retry = Retry::off();
     let mut exam = Exam { checks: Vec::new() };
-    let config = exam.look("configuration", || configuration(&settings));
-    // Whether the server can be reached shows without credentials too.
+    let config = exam.run("configuration", || configuration(&settings));
+    // Whether the server can be reached does not depend on credentials.
     let reachable = match &config {
         Some(config) => Some(config.clone()),
         None => without_credentials(settings),
@@ -65,76 +64,76 @@ pub fn examine(builder: SessionBuilder) -> Report {
         None => "ftrack".to_owned(),
     };
     let Some(reachable) = reachable else {
-        exam.skip(&NETWORK, "there is no server URL that could be used");
-        exam.skip(&SESSION, "there is no server URL that could be used");
+        exam.skip(&NETWORK, "there is no usable server URL");
+        exam.skip(&SESSION, "there is no usable server URL");
         return exam.report(subject);
     };
     let dialer = Dialer::new(reachable.network.clone());
-    let answers = match &transport {
+    let responds = match &transport {
         Some(_) => {
             exam.skip(
                 &NETWORK,
-                "requests go through a transport of the program's own",
+                "requests use a transport of this program",
             );
             true
         }
-        None => network::look(&mut exam, &reachable, &dialer, limit),
+        None => network::check(&mut exam, &reachable, &dialer, limit),
     };
     match config {
-        None => exam.skip(&SESSION, "the configuration is not complete"),
-        Some(_) if !answers => exam.skip(&SESSION, "the server does not answer"),
+        None => exam.skip(&SESSION, "the configuration is incomplete"),
+        Some(_) if !responds => exam.skip(&SESSION, "the server does not respond"),
         Some(config) => session(&mut exam, &config, transport, dialer),
     }
     exam.report(subject)
 }
 
-/// What [`network::look`] looks at.
+/// The checks of [`network::check`].
 const NETWORK: [&str; 6] = [
     "name resolution",
     "connection",
     "proxy",
     "tls",
-    "answer",
+    "response",
     "clock",
 ];
-/// What [`session`] looks at.
+/// The checks of [`session`].
 const SESSION: [&str; 3] = ["credentials", "schema cache", "event server"];
 
-/// What was found so far.
+/// The checks so far.
 struct Exam {
     checks: Vec<Check>,
 }
 
-/// What a look finds: words, how it stands, and what to do about it.
+/// The result of a check: its outcome, a description, and what to do about it.
 struct Finding {
     status: Outcome,
-    words: String,
+    text: String,
     remedy: Option<String>,
 }
 
 impl Finding {
-    fn new(status: Outcome, words: impl fmt::Display) -> Self {
+    fn new(status: Outcome, text: impl fmt::Display) -> Self {
         Self {
             status,
-            words: words.to_string(),
+            text: text.to_string(),
             remedy: None,
         }
     }
 
-    fn passed(words: impl fmt::Display) -> Self {
-        Self::new(Outcome::Passed, words)
+    fn passed(text: impl fmt::Display) -> Self {
+        Self::new(Outcome::Passed, text)
     }
 
-    fn warning(words: impl fmt::Display) -> Self {
-        Self::new(Outcome::Warning, words)
+    fn warning(text: impl fmt::Display) -> Self {
+        Self::new(Outcome::Warning, text)
     }
 
-    fn failed(words: impl fmt::Display) -> Self {
-        Self::new(Outcome::Failed, words)
+    fn failed(text: impl fmt::Display) -> Self {
+        Self::new(Outcome::Failed, text)
     }
 
-    fn skipped(words: impl fmt::Display) -> Self {
-        Self::new(Outcome::Skipped, words)
+    fn skipped(text: impl fmt::Display) -> Self {
+        Self::new(Outcome::Skipped, text)
     }
 
     fn remedy(mut self, remedy: impl fmt::Display) -> Self {
@@ -144,8 +143,8 @@ impl Finding {
 }
 
 impl Exam {
-    /// Looks at one thing and answers with what the next looks need, if there is any.
-    fn look<T>(
+    /// Runs a check and returns what later checks need from it.
+    fn run<T>(
         &mut self,
         name: &'static str,
         work: impl FnOnce() -> (Finding, Option<T>),
@@ -160,13 +159,13 @@ impl Exam {
         self.checks.push(Check {
             name,
             status: finding.status,
-            finding: finding.words,
+            finding: finding.text,
             remedy: finding.remedy,
             took,
         });
     }
 
-    /// Says of each thing why it is not looked at.
+    /// Adds checks that cannot run, with the reason.
     fn skip(&mut self, names: &[&'static str], why: &str) {
         for name in names {
             self.add(name, Finding::skipped(why), Duration::ZERO);
@@ -184,19 +183,19 @@ impl Exam {
 fn configuration(settings: &Settings) -> (Finding, Option<Config>) {
     match Config::resolve(settings.clone(), &config::variable) {
         Ok(config) => {
-            let words = format!("{} as {}, with a key", config.server_url, config.api_user);
-            (Finding::passed(words), Some(config))
+            let text = format!("{} as {}, with a key", config.server_url, config.api_user);
+            (Finding::passed(text), Some(config))
         }
         Err(error) => (
             Finding::failed(error).remedy(
-                "set FTRACK_SERVER, FTRACK_API_KEY and FTRACK_API_USER, or say them in the program",
+                "set FTRACK_SERVER, FTRACK_API_KEY and FTRACK_API_USER, or pass them to the builder",
             ),
             None,
         ),
     }
 }
 
-/// The configuration with a key and a user that are never sent.
+/// The configuration with a placeholder key and user, which are never sent.
 fn without_credentials(mut settings: Settings) -> Option<Config> {
     // A key that looks like a URL stays: then the URL may be the key, and must not be shown.
     if !settings
@@ -210,7 +209,7 @@ fn without_credentials(mut settings: Settings) -> Option<Config> {
     Config::resolve(settings, &config::variable).ok()
 }
 
-/// What needs the key.
+/// The checks that need the credentials.
 fn session(
     exam: &mut Exam,
     config: &Config,
@@ -219,23 +218,23 @@ fn session(
 ) {
     let transport = transport.unwrap_or_else(|| Box::new(Http::new(dialer.clone())));
     let api = Api::new(config.clone(), transport);
-    let information = exam.look("credentials", || credentials(&api));
+    let information = exam.run("credentials", || credentials(&api));
     let Some(information) = information else {
-        exam.skip(&SESSION[1..], "the server does not take the credentials");
+        exam.skip(&SESSION[1..], "the server rejects the credentials");
         return;
     };
-    exam.look("schema cache", || {
+    exam.run("schema cache", || {
         (schema(config, &information), None::<()>)
     });
-    exam.look("event server", || (events(config, dialer), None::<()>));
+    exam.run("event server", || (events(config, dialer), None::<()>));
 }
 
 fn credentials(api: &Api) -> (Finding, Option<ServerInformation>) {
     match server_information(api) {
         Ok(information) => {
             let version = information.version().unwrap_or("?");
-            let words = format!("accepted; the server has version {version}");
-            (Finding::passed(words), Some(information))
+            let text = format!("accepted; the server has version {version}");
+            (Finding::passed(text), Some(information))
         }
         Err(error) => {
             let remedy = match error.kind() {
@@ -264,7 +263,7 @@ fn schema(config: &Config, information: &ServerInformation) -> Finding {
         return Finding::passed("switched off: each session fetches the schema");
     }
     let Some(file) = schema_cache::file_for(config) else {
-        return Finding::warning("there is no safe place for it; the log says why")
+        return Finding::warning("there is no safe folder for it; the log has the reason")
             .remedy("set FTRACK_API_SCHEMA_CACHE_PATH to a folder of your own");
     };
     let shown = file.display();
@@ -274,7 +273,7 @@ fn schema(config: &Config, information: &ServerInformation) -> Finding {
             return Finding::passed(format!("nothing is cached yet in {shown}"));
         }
         Err(error) => {
-            return Finding::warning(format!("{shown} cannot be looked at: {error}"))
+            return Finding::warning(format!("{shown} cannot be read: {error}"))
                 .remedy("let this user read and write the folder");
         }
     };
@@ -285,10 +284,9 @@ fn schema(config: &Config, information: &ServerInformation) -> Finding {
     let hash = information.schema_hash().unwrap_or_default();
     match schema_cache::read(&file, hash) {
         Some(_) => Finding::passed(format!("{shown}, {age} old, is the server's schema")),
-        None => Finding::warning(format!("{shown}, {age} old, is not the server's schema")).remedy(
+        None => Finding::warning(format!("{shown}, {age} old, differs from the server's schema")).remedy(
             "nothing, if the schema has changed or another server was used: the next session \
-                 replaces it. If it stays so, several servers share the folder, or it cannot be \
-                 written",
+                 replaces it. If this stays so, several servers share the folder, or it is read-only",
         ),
     }
 }
@@ -311,8 +309,8 @@ fn events(config: &Config, dialer: Dialer) -> Finding {
     match connected {
         Ok(()) => Finding::passed("it accepts connections"),
         Err(error) => Finding::failed(error).remedy(
-            "let WebSocket connections to the server through firewalls and proxies; everything but \
-             events works without",
+            "allow WebSocket connections to the server in firewalls and proxies; only events need \
+             them",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! Between this machine and the server: names, connections, proxy, TLS, and the first answer.
+//! Checks of the network: names, connections, proxy, TLS, and the first response.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::thread;
@@ -12,20 +12,20 @@ use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind};
 use crate::transport::{Dialer, Http, Request, Response, Transport};
 
-/// From this much on a clock is said to be wrong. The date of an answer has whole seconds.
-const SKEW: Duration = Duration::from_secs(30);
+/// The clock skew that is reported. The date of a response has whole seconds.
+const MAX_SKEW: Duration = Duration::from_secs(30);
 
-/// Looks at all of it, and says whether the server answers.
-pub(super) fn look(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Duration) -> bool {
+/// Runs the checks; returns whether the server responds.
+pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Duration) -> bool {
     let (host, port) = first_hop(config);
-    let addresses = exam.look("name resolution", || {
+    let addresses = exam.run("name resolution", || {
         addresses_of(&config.network, &host, port, limit)
     });
     let Some(addresses) = addresses else {
-        exam.skip(&NETWORK[1..], "the name is not known");
+        exam.skip(&NETWORK[1..], "the name cannot be resolved");
         return false;
     };
-    let connected = exam.look("connection", || connect(&addresses, limit));
+    let connected = exam.run("connection", || connect(&addresses, limit));
     if connected.is_none() {
         exam.skip(&NETWORK[2..], "there is no connection");
         return false;
@@ -35,7 +35,7 @@ pub(super) fn look(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Dur
     let answer = http.send(&Request {
         method: "GET",
         url: &config.server_url,
-        // No credentials: whether the other side deserves them is not known yet.
+        // Without credentials: it is not known yet whether this is an ftrack server.
         headers: &[],
         body: &[],
         timeout: limit,
@@ -53,22 +53,22 @@ pub(super) fn look(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Dur
     }
     match &answer {
         Ok(response) => {
-            let words = format!("status {} after {} ms", response.status, took.as_millis());
-            exam.add("answer", Finding::passed(words), took);
+            let text = format!("status {} after {} ms", response.status, took.as_millis());
+            exam.add("response", Finding::passed(text), took);
             exam.add("clock", clock(response, Timestamp::now()), Duration::ZERO);
         }
         Err(error) if !is_explained => {
             let remedy = "check the port and the scheme of the server URL, and whether the server \
-                          is up";
-            exam.add("answer", Finding::failed(error).remedy(remedy), took);
-            exam.skip(&["clock"], "the server does not answer");
+                          is running";
+            exam.add("response", Finding::failed(error).remedy(remedy), took);
+            exam.skip(&["clock"], "the server does not respond");
         }
-        Err(_) => exam.skip(&["answer", "clock"], "no request gets through"),
+        Err(_) => exam.skip(&["response", "clock"], "no request reaches the server"),
     }
     answer.is_ok()
 }
 
-/// Whose fault it is that no answer came.
+/// Where a request without a response failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blame {
     Proxy,
@@ -87,7 +87,7 @@ impl Blame {
     }
 }
 
-/// The host to which connections go: the proxy's, if there is one.
+/// The host to connect to: that of the proxy, if there is one.
 fn first_hop(config: &Config) -> (String, u16) {
     let url = &config.server_url;
     match config.network.proxy_for(url) {
@@ -107,39 +107,39 @@ fn addresses_of(
 ) -> (Finding, Option<Vec<SocketAddr>>) {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Some(given) = network.addresses_of(bare) {
-        let words = format!("{bare} has the addresses that were given with `resolve_to`");
+        let text = format!("{bare} has the addresses that were given with `resolve_to`");
         let given = given.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-        return (Finding::passed(words), Some(given));
+        return (Finding::passed(text), Some(given));
     }
     if let Ok(address) = bare.parse::<IpAddr>() {
-        let words = format!("{address} needs none");
-        return (Finding::passed(words), Some(vec![(address, port).into()]));
+        let text = format!("{address} is an address");
+        return (Finding::passed(text), Some(vec![(address, port).into()]));
     }
     let remedy = "check the spelling of the server URL (or of the proxy), the network and the VPN";
-    match in_time(limit, (bare.to_owned(), port)) {
+    match resolve_in_time(limit, (bare.to_owned(), port)) {
         Ok(found) if !found.is_empty() => {
             let shown: Vec<_> = found.iter().map(|one| one.ip().to_string()).collect();
-            let words = format!("{bare} is {}", shown.join(", "));
-            (Finding::passed(words), Some(found))
+            let text = format!("{bare} is {}", shown.join(", "));
+            (Finding::passed(text), Some(found))
         }
         Ok(_) => (
             Finding::failed(format!("{bare} has no address")).remedy(remedy),
             None,
         ),
         Err(why) => (
-            Finding::failed(format!("{bare} is not known: {why}")).remedy(remedy),
+            Finding::failed(format!("{bare} cannot be resolved: {why}")).remedy(remedy),
             None,
         ),
     }
 }
 
-/// Looks a name up. The system cannot be told to hurry, so a thread does it, and is left behind
+/// Resolves a name. The system's look-up has no time limit, so a thread runs it, which is left behind
 /// if it takes longer.
-fn in_time(limit: Duration, host: (String, u16)) -> Result<Vec<SocketAddr>, String> {
+fn resolve_in_time(limit: Duration, host: (String, u16)) -> Result<Vec<SocketAddr>, String> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let look = move || {
         let found = host.to_socket_addrs().map(Iterator::collect);
-        // Nobody listens any more if it took too long.
+        // After the time limit nobody receives it.
         let _ = sender.send(found.map_err(|error: std::io::Error| error.to_string()));
     };
     let started = thread::Builder::new()
@@ -148,7 +148,7 @@ fn in_time(limit: Duration, host: (String, u16)) -> Result<Vec<SocketAddr>, Stri
     started.map_err(|error| error.to_string())?;
     receiver
         .recv_timeout(limit)
-        .unwrap_or_else(|_| Err(format!("the system gave no answer within {limit:?}")))
+        .unwrap_or_else(|_| Err(format!("the look-up took longer than {limit:?}")))
 }
 
 fn connect(addresses: &[SocketAddr], limit: Duration) -> (Finding, Option<()>) {
@@ -172,18 +172,18 @@ fn connect(addresses: &[SocketAddr], limit: Duration) -> (Finding, Option<()>) {
             Some(()),
         ),
         (false, false) => {
-            let words = format!(
+            let text = format!(
                 "{} can be reached, but not {}",
                 good.join(", "),
                 bad.join("; ")
             );
             let remedy = "each connection may lose a quarter of a second on the address that \
-                          does not work: take it out of the name service, or open the way to it";
-            (Finding::warning(words).remedy(remedy), Some(()))
+                          does not work: remove it from the name service, or open the firewall";
+            (Finding::warning(text).remedy(remedy), Some(()))
         }
         (true, _) => {
-            let remedy = "check the port, whether the server (or the proxy) is up, and firewalls; \
-                          where only a proxy leads out, set HTTPS_PROXY";
+            let remedy = "check the port, whether the server (or the proxy) is running, and firewalls; \
+                          if this network needs a proxy, set HTTPS_PROXY";
             (Finding::failed(bad.join("; ")).remedy(remedy), None)
         }
     }
@@ -193,13 +193,13 @@ fn proxy(config: &Config, error: Option<&Error>, blame: Option<Blame>) -> Findin
     let Some(proxy) = config.network.proxy_for(&config.server_url) else {
         return Finding::passed("none: the connection is direct");
     };
-    let words = format!("{}:{}", proxy.host(), proxy.port());
+    let text = format!("{}:{}", proxy.host(), proxy.port());
     match (error, blame) {
         (Some(error), Some(Blame::Proxy | Blame::Server)) => Finding::failed(error).remedy(
-            "check the URL of the proxy with its user and password, and whether it lets requests \
-             to this server through; hosts in NO_PROXY are reached without it",
+            "check the URL of the proxy with its user and password, and whether it allows requests \
+             to this server; hosts in NO_PROXY are reached directly",
         ),
-        _ => Finding::passed(format!("{words} lets requests through")),
+        _ => Finding::passed(format!("{text} forwards requests")),
     }
 }
 
@@ -210,31 +210,31 @@ fn tls_finding(config: &Config, error: Option<&Error>, blame: Option<Blame>) -> 
             "localhost" | "127.0.0.1" | "[::1]" => {
                 Finding::passed("none, and none is needed on this machine")
             }
-            _ => Finding::warning("none: the API key travels so that others can read it")
+            _ => Finding::warning("none: others can read the API key on its way")
                 .remedy("use an https URL"),
         };
     }
     match (error, blame) {
         (None, _) => Finding::passed("the certificate is trusted"),
         (Some(error), Some(Blame::Tls)) => Finding::failed(error).remedy(
-            "if the studio signs its certificates itself, name its authority's file in \
-             REQUESTS_CA_BUNDLE; else the certificate is out of date, for another name, or \
-             somebody listens in",
+            "if the studio has its own certificate authority, set REQUESTS_CA_BUNDLE to its file; \
+             otherwise the certificate has expired, is for another name, or the connection is \
+             intercepted",
         ),
-        _ => Finding::skipped("no request gets so far"),
+        _ => Finding::skipped("no request gets this far"),
     }
 }
 
-/// Compares the time of an answer with the time here.
+/// Compares the date of a response with this machine's clock.
 fn clock(response: &Response, now: Timestamp) -> Finding {
     let date = response.header("date").unwrap_or_default();
     let Ok(there) = DateTimeParser::new().parse_timestamp(date) else {
-        return Finding::skipped("the server does not tell its time");
+        return Finding::skipped("the response has no date");
     };
     let off = now.duration_since(there);
     let size = off.unsigned_abs();
-    if size < SKEW {
-        return Finding::passed("the same as the server's");
+    if size < MAX_SKEW {
+        return Finding::passed("agrees with the server's");
     }
     let direction = if off.is_negative() {
         "behind"
@@ -246,8 +246,8 @@ fn clock(response: &Response, now: Timestamp) -> Finding {
         size.as_secs()
     ))
     .remedy(
-        "let this machine set its clock by the network (NTP): certificates and signed links to \
-         files seem not to be valid when it is wrong",
+        "set this machine's clock by NTP: with a wrong one, certificates and signed URLs of files \
+         seem invalid",
     )
 }
 
@@ -262,13 +262,13 @@ mod tests {
             body: Box::new(std::io::empty()),
         };
         let finding = clock(&response, now.parse().unwrap());
-        (finding.status, finding.words)
+        (finding.status, finding.text)
     }
 
     #[test]
     fn clocks() {
         let date = "Tue, 24 Nov 2026 10:00:00 GMT";
-        for (date, now, status, words) in [
+        for (date, now, status, text) in [
             (date, "2026-11-24T10:00:29Z", Outcome::Passed, "the same"),
             (date, "2026-11-24T09:59:31Z", Outcome::Passed, "the same"),
             (
@@ -287,12 +287,12 @@ mod tests {
                 "yesterday",
                 "2026-11-24T08:00:00Z",
                 Outcome::Skipped,
-                "does not tell",
+                "has no date",
             ),
         ] {
             let found = clock_of(date, now);
             assert_eq!(found.0, status, "{found:?}");
-            assert!(found.1.contains(words), "{found:?}");
+            assert!(found.1.contains(text), "{found:?}");
         }
     }
 
@@ -306,9 +306,9 @@ mod tests {
         let (finding, connected) = connect(&[at, free], limit);
         assert_eq!((finding.status, connected), (Outcome::Warning, Some(())));
         assert!(
-            finding.words.contains(&free.to_string()),
+            finding.text.contains(&free.to_string()),
             "{}",
-            finding.words
+            finding.text
         );
         let (finding, connected) = connect(&[free], limit);
         assert_eq!((finding.status, connected), (Outcome::Failed, None));

@@ -1,4 +1,4 @@
-//! What an examination found.
+//! The result of an examination.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,33 +7,33 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// As it should be.
+    /// It works.
     Passed,
-    /// It works, but something about it should be looked at.
+    /// It works, but something should be fixed.
     Warning,
     /// It does not work.
     Failed,
-    /// It could not be looked at, because of what failed before, or there is nothing to look at.
+    /// It did not run: an earlier check failed, or there is nothing to check.
     Skipped,
 }
 
-/// One of the things that were looked at.
+/// One check of an examination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
-    /// What was looked at, such as `name resolution`.
+    /// Its name, such as `name resolution`.
     pub name: &'static str,
     /// How it ended.
     pub status: Outcome,
-    /// What was found. It holds no secret.
+    /// What was found, without secrets.
     pub finding: String,
     /// What to do about it, unless it passed.
     pub remedy: Option<String>,
-    /// How long looking took.
+    /// How long it took.
     pub took: Duration,
 }
 
-/// What an [examination](super::examine) found: print it, or look at its [`checks`](Self::checks).
+/// The result of an [examination](super::examine): print it, or read its [`checks`](Self::checks).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub(super) subject: String,
@@ -41,7 +41,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Everything that was looked at, in order: what a check needs comes before it.
+    /// All checks, each after those that it depends on.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
@@ -56,7 +56,7 @@ impl Report {
         self.first_failure().is_none()
     }
 
-    /// The first thing that does not work: later failures may follow from it.
+    /// The first check that failed: later failures may follow from it.
     pub fn first_failure(&self) -> Option<&Check> {
         let mut checks = self.checks.iter();
         checks.find(|check| check.status == Outcome::Failed)
@@ -70,8 +70,8 @@ impl fmt::Display for Report {
             writeln!(f, "{check}")?;
         }
         match self.first_failure() {
-            None => write!(f, "Everything that is needed works."),
-            Some(first) => write!(f, "Begin with the {}.", first.name),
+            None => write!(f, "All checks passed."),
+            Some(first) => write!(f, "Start with: {}.", first.name),
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         assert!(
             report
                 .to_string()
-                .ends_with("Everything that is needed works.")
+                .ends_with("All checks passed.")
         );
         report
             .checks
@@ -146,7 +146,7 @@ mod tests {
              warning  clock            late\n                           => set it\n  \
              FAILED  credentials      no\n                           never\n                           => get one\n \
              skipped  events           no credentials\n\
-             Begin with the credentials."
+             Start with: credentials."
         );
     }
 }

@@ -10,8 +10,8 @@ use super::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Paths, Value};
 
-/// An entity type that a plugin may change, before the session uses it. Other sessions and the
-/// schema on disk do not see it.
+/// An entity type that a plugin may change before the session uses it. The changes do not affect other
+/// sessions or the schema on disk.
 ///
 /// ```
 /// # use ftrack_api::plugin::{Arguments, Plugin, Registrar};
@@ -43,7 +43,7 @@ pub struct EntityTypeChanges<'a> {
     place: usize,
 }
 
-/// What an answer to `ftrack.api.session.construct-entity-type` says.
+/// A response to `ftrack.api.session.construct-entity-type`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
@@ -59,7 +59,7 @@ struct Answer {
     defaults: serde_json::Map<String, Json>,
 }
 
-/// Names the entity type.
+/// Shows the name of the entity type.
 impl fmt::Debug for EntityTypeChanges<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntityTypeChanges")
@@ -78,28 +78,28 @@ impl<'a> EntityTypeChanges<'a> {
         self.entity_type().name()
     }
 
-    /// The type as it is so far.
+    /// The type with the changes so far.
     pub fn entity_type(&self) -> &EntityType {
         &self.schema.types[self.place]
     }
 
-    /// Replaces what a query without projections fetches. The key always comes along.
+    /// Replaces the attributes that a query without projections fetches. The key is always included.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if a path leads nowhere; then nothing changes.
+    /// - [`ErrorKind::UnknownAttribute`] if a path does not exist: nothing changes.
     pub fn set_default_projections(&mut self, paths: impl Paths) -> Result<()> {
         let paths = self.checked(paths)?;
         self.change().default_projections = paths;
         Ok(())
     }
 
-    /// Adds to what a query without projections fetches: attributes, or paths such as
-    /// `status.name`.
+    /// Adds attributes, or paths such as `status.name`, to those that a query without projections
+    /// fetches.
     ///
     /// # Errors
     ///
-    /// As for [`set_default_projections`](Self::set_default_projections).
+    /// Errors of [`set_default_projections`](Self::set_default_projections).
     pub fn add_default_projections(&mut self, paths: impl Paths) -> Result<()> {
         let paths = self.checked(paths)?;
         let have = &mut self.change().default_projections;
@@ -111,44 +111,44 @@ impl<'a> EntityTypeChanges<'a> {
         Ok(())
     }
 
-    /// Lets entities that are on the server keep the attribute as it is: setting it is an error.
+    /// Makes an attribute read-only for entities that are on the server: setting it is an error.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`]
     pub fn set_read_only(&mut self, attribute: &str) -> Result<()> {
         self.attribute(attribute)?.flags.immutable = true;
         Ok(())
     }
 
-    /// Lets an attribute be set that the schema calls immutable. The server may still refuse.
+    /// Allows setting an attribute that the schema declares immutable. The server may still refuse it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`]
     pub fn set_writable(&mut self, attribute: &str) -> Result<()> {
         self.attribute(attribute)?.flags.immutable = false;
         Ok(())
     }
 
-    /// What a new entity gets that is not given a value for the attribute.
+    /// Sets the value of new entities that are not given one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`]; [`ErrorKind::WrongType`] for attributes that lead to
-    /// other entities.
+    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::WrongType`] for references and collections.
     pub fn set_default(&mut self, attribute: &str, value: impl Into<Value>) -> Result<()> {
         let name = self.name().to_owned();
         let found = self.attribute(attribute)?;
         if found.target().is_some() {
-            let message = format!("{name}.{attribute} leads to other entities: no default");
+            let message = format!("{name}.{attribute} refers to other entities and cannot have a default");
             return Err(Error::new(ErrorKind::WrongType, message));
         }
         found.default = AttributeDefault::Value(value.into());
         Ok(())
     }
 
-    /// What the event `ftrack.api.session.construct-entity-type` says of the type.
+    /// The data of the event `ftrack.api.session.construct-entity-type`.
     pub(crate) fn describe(&self) -> Json {
         let one = self.entity_type();
         let named = |wanted: fn(&Attribute) -> bool| -> Vec<&str> {
@@ -171,16 +171,16 @@ impl<'a> EntityTypeChanges<'a> {
         }})
     }
 
-    /// Does what an answer to that event says.
+    /// Applies a response to that event.
     ///
     /// # Errors
     ///
-    /// What is wrong with it; what stands before that is done.
+    /// The first invalid part; changes before it are applied.
     pub(crate) fn apply(&mut self, answer: Json) -> Result<()> {
         let answer: Answer = serde_json::from_value(answer).map_err(|error| {
             Error::new(
                 ErrorKind::BadResponse,
-                format!("it has another shape: {error}"),
+                format!("it has an unexpected shape: {error}"),
             )
         })?;
         if let Some(paths) = answer.default_projections {
@@ -221,7 +221,7 @@ impl<'a> EntityTypeChanges<'a> {
     }
 }
 
-/// As the wire describes it.
+/// Its description on the wire.
 fn kind(kind: &AttributeKind) -> Json {
     let reference = |target: &SmolStr| json!({"$ref": target});
     match kind {

@@ -1,4 +1,4 @@
-//! Names that a type does not have: what was meant, and who has it.
+//! Errors for names that a type does not have: the nearest name, and the types that have it.
 
 use super::{Attribute, EntityType, Schema};
 use crate::error::{Error, Result};
@@ -23,8 +23,8 @@ impl Schema {
         entity_type.unknown(name).append(&self.elsewhere(name))
     }
 
-    /// Which types have an attribute, if they are few; types that stand between others only where
-    /// no other has it.
+    /// The types that have an attribute, if they are few; abstract types only if no concrete type has
+    /// it.
     pub(crate) fn elsewhere(&self, name: &str) -> String {
         let has = |one: &&EntityType| one.attribute(name).is_ok();
         let owners = self.entity_types().iter().filter(has).map(EntityType::name);

@@ -1,7 +1,7 @@
 //! The hash by which servers and clients recognise a schema.
 //!
-//! It is the MD5 of what Python's `json.dumps(schemas, sort_keys=True)` prints (WIRE.md,
-//! Actions), so the text must come out the same to the letter.
+//! It is the MD5 of the output of Python's `json.dumps(schemas, sort_keys=True)` (WIRE.md, Actions),
+//! so the text must be identical.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use serde_json::ser::{CharEscape, Formatter};
 
 /// The hash, and the text that was hashed.
 ///
-/// The text is kept because reading it back later needs no second printing to check the hash.
+/// The cache stores the text, so that the hash of a file can be checked without printing again.
 pub(crate) fn schema_hash(schemas: &Value) -> (String, Vec<u8>) {
     let mut text = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, Python);
@@ -50,7 +50,7 @@ impl Serialize for Sorted<'_> {
     }
 }
 
-/// Prints as Python's `json` does: a blank after each separator, nothing but ASCII.
+/// Prints like Python's `json`: a space after each separator, ASCII only.
 struct Python;
 
 impl Formatter for Python {
@@ -108,7 +108,7 @@ impl Formatter for Python {
         })
     }
 
-    /// Python prints the shortest digits too, but changes to an exponent at other sizes.
+    /// Python prints the shortest digits too, but switches to an exponent at other magnitudes.
     fn write_f64<W: ?Sized + io::Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
         let scientific = format!("{value:e}");
         let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(md5_hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
     }
 
-    /// The file lies beside the project in its own workshop, not in the repository.
+    /// The file is not part of the repository.
     #[test]
     fn hash_of_a_real_schema() {
         let path = concat!(

@@ -1,12 +1,12 @@
-//! Where the attribute of a name is in the list of a type's attributes.
+//! The positions of attributes in a type's list, by name.
 
 use super::NameId;
 
 /// The index of each attribute by its name.
 ///
-/// It is read for every value that is read, so it is a table over all names, unless the type has few
-/// attributes in a schema of many names: then the table would be mostly empty, and a search is quick.
-/// So a schema takes memory in proportion to its text.
+/// It is used for every value that is read, so it is a table over all names. A type with few attributes
+/// in a schema of many names uses a binary search instead, so that memory is proportional to the
+/// schema's text.
 pub(super) enum AttributeIndex {
     /// By `NameId`: one more than the index, or zero.
     Table(Box<[u16]>),

@@ -1,13 +1,13 @@
-//! Which entity types are kinds of others.
+//! The bases of entity types.
 //!
-//! Newer servers say it of every type (`$mixin`). Older ones say so only for types that are built
-//! on one table; the rest is known from their responses (SERVER.md B6).
+//! Newer servers name the base of every type (`$mixin`). Older ones do so only for types that share a
+//! table; the others are known from their responses (SERVER.md B6).
 
 use smol_str::SmolStr;
 
 use crate::value::HashMap;
 
-/// Type and base, where the schema is silent.
+/// Types and bases that the schema does not name.
 const KNOWN: &[(&str, &str)] = &[
     ("TypedContext", "Context"),
     ("Project", "Context"),
@@ -20,11 +20,11 @@ const KNOWN: &[(&str, &str)] = &[
     ("AssetVersionStatusChange", "StatusChange"),
 ];
 
-/// Bases of every type whose name ends in theirs: the links of users, of contexts, and so on.
+/// Bases of all types whose name ends with theirs: links of users, of contexts, and so on.
 const FAMILIES: &[&str] = &["CustomAttributeLink", "CustomAttributeLinkFrom"];
 
-/// The base of `name`. `tables` names the type that stands for a whole table, by the table's
-/// name; `classified` is the table of a type that is only a part of one.
+/// The base of `name`. `tables` has the type of each whole table, by the table's name; `classified` is
+/// the table of a type that covers a part of one.
 pub(super) fn base_of(
     name: &str,
     classified: Option<&str>,

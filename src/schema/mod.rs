@@ -86,7 +86,7 @@ struct Flags {
     restricted: bool,
 }
 
-/// What an attribute holds.
+/// The kind of an attribute's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttributeKind {
@@ -100,13 +100,13 @@ pub enum AttributeKind {
     Number,
     /// A point in time.
     DateTime,
-    /// Free-form JSON, or a scalar of a type that only the data knows.
+    /// Free-form JSON, or a scalar whose type depends on the data.
     Variable,
     /// Another entity of this type, or of one derived from it.
     Reference(SmolStr),
     /// Several entities of this type, or of types derived from it.
     Collection(SmolStr),
-    /// Key-value pairs kept as entities of this type, such as metadata and custom attributes.
+    /// Key-value pairs stored as entities of this type, such as metadata and custom attributes.
     Mapped(SmolStr),
 }
 
@@ -194,7 +194,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name.
+    /// - [`ErrorKind::UnknownAttribute`]: the message suggests the nearest name.
     pub(crate) fn check_path(&self, entity_type: &EntityType, path: &str) -> Result<()> {
         let mut types = vec![entity_type];
         let mut hint = "";
@@ -309,7 +309,7 @@ impl EntityType {
         &self.primary_key_names
     }
 
-    /// What a query without projections fetches.
+    /// The attributes that a query without projections fetches.
     pub fn default_projections(&self) -> &[SmolStr] {
         &self.default_projections
     }
@@ -369,7 +369,7 @@ impl Attribute {
         self.id
     }
 
-    /// For messages: the method that reads and changes a collection of key-value pairs.
+    /// A hint for messages: the method for this collection of key-value pairs.
     pub(crate) fn pairs_hint(&self) -> &'static str {
         match (&self.kind, self.name()) {
             (AttributeKind::Mapped(_), "metadata") => "; use `metadata()`",
@@ -378,12 +378,12 @@ impl Attribute {
         }
     }
 
-    /// What it holds.
+    /// The kind of its values.
     pub fn kind(&self) -> &AttributeKind {
         &self.kind
     }
 
-    /// The value of a new entity that is not given one.
+    /// The value of new entities that are not given one.
     pub fn default(&self) -> &AttributeDefault {
         &self.default
     }
@@ -403,7 +403,7 @@ impl Attribute {
         self.flags.required
     }
 
-    /// Whether it may be filtered on, but is fetched only on request.
+    /// Whether queries may filter on it, but fetch it only if it is projected.
     pub fn is_restricted(&self) -> bool {
         self.flags.restricted
     }
@@ -413,7 +413,7 @@ impl Attribute {
         self.description.as_deref()
     }
 
-    /// The column, whose name `ftrack.update` events use.
+    /// The column; `ftrack.update` events use its name.
     pub fn alias(&self) -> Option<&str> {
         self.alias.as_deref()
     }

@@ -7,10 +7,9 @@ use super::NameId;
 
 /// Every attribute name of a schema, whatever the entity type.
 ///
-/// Names are looked up for every member of every object of an answer and for every read of an
-/// attribute, so the hash is made for them: it takes three words of a name rather than all bytes.
-/// Names that agree in those are told apart by comparing. Only the schema adds names, so nobody
-/// else can fill one bucket.
+/// Names are looked up for every member of every object of a response and for every read of an
+/// attribute, so the hash reads three words of a name rather than all bytes. Names that agree in
+/// those are compared. Only the schema adds names, so that no other data can cause collisions.
 #[derive(Default)]
 pub(super) struct Names {
     texts: Vec<SmolStr>,

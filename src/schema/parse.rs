@@ -14,7 +14,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{HashMap, Value, scalar};
 
-/// One element of the reply to `query_schemas`, as far as it is used.
+/// One element of the reply to `query_schemas`; other members are ignored.
 #[derive(Deserialize)]
 pub(crate) struct WireSchema {
     id: SmolStr,
@@ -29,13 +29,13 @@ pub(crate) struct WireSchema {
     required: Vec<SmolStr>,
     #[serde(default)]
     alias_for: Option<WireAlias>,
-    /// Newer servers say which type a type extends.
+    /// The type that it extends, on newer servers.
     #[serde(default, rename = "$mixin")]
     mixin: Option<WireItems>,
     properties: Properties,
 }
 
-/// How many types a type may be derived from, one from the other. Servers have chains of three.
+/// The maximum length of a chain of bases. Servers have chains of three.
 const MAX_BASES: usize = 32;
 
 /// Sorted by name, so that the server's order does not matter.
@@ -73,7 +73,7 @@ enum WireAlias {
 impl Schema {
     /// # Errors
     ///
-    /// [`ErrorKind::BadResponse`] if the description contradicts itself.
+    /// - [`ErrorKind::BadResponse`] if the description contradicts itself.
     pub(crate) fn from_wire(wire: Vec<WireSchema>, hash: String) -> Result<Self> {
         let tables: HashMap<SmolStr, SmolStr> = wire
             .iter()
@@ -97,7 +97,7 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Checks that following the bases of a type ends soon: no type is a base of itself.
+    /// Checks that no type is a base of itself, and that chains of bases are short.
     fn check_bases(&self) -> Result<()> {
         for one in &self.types {
             let base_of = |one: &&EntityType| one.base().and_then(|base| self.find(base));
@@ -125,7 +125,7 @@ impl Schema {
             [&wire.immutable, &wire.computed, &wire.required].map(|names| Listed::new(names));
         for (name, property) in &wire.properties {
             let Some(kind) = kind_of(property) else {
-                log::debug!("schema: {}.{name} is of no known kind", wire.id);
+                log::debug!("schema: {}.{name} is of an unknown kind", wire.id);
                 continue;
             };
             let attribute = Attribute {
@@ -206,7 +206,7 @@ impl Schema {
     }
 }
 
-/// A list of names to look up. A few are compared one by one, which is quickest.
+/// A list of names to look up. Short lists are searched linearly, which is fastest.
 enum Listed<'a> {
     Few(&'a [SmolStr]),
     Many(HashSet<&'a SmolStr>),
@@ -236,7 +236,7 @@ impl WireAlias {
     }
 }
 
-/// `None` for properties that clients cannot see, such as one with neither type nor reference.
+/// `None` for properties that clients ignore, such as one without type and reference.
 fn kind_of(property: &WireProperty) -> Option<AttributeKind> {
     let items = property.items.as_ref();
     let target = items.and_then(|items| items.reference.clone());
@@ -274,7 +274,7 @@ pub(super) fn value_of(json: &serde_json::Value) -> Value {
     scalar(json).unwrap_or_else(|| json.clone().into())
 }
 
-/// Ids are small to keep records small.
+/// Ids have 16 bits to keep records small.
 fn small(count: usize) -> Result<u16> {
     u16::try_from(count).map_err(|_| bad("it has more than 65,535 names"))
 }

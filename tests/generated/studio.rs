@@ -1,8 +1,8 @@
 //! The entity types of a server, generated from its schema by `ftrack_api::codegen`.
 //!
-//! Changes will be lost. The schema's hash: ac33a1e641b87f6e934bd05828a8dcd4.
+//! Do not edit it. The schema's hash: ac33a1e641b87f6e934bd05828a8dcd4.
 
-/// What is known of one `Action`.
+/// The attributes of `Action`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Action {
     /// Refers to a `Automation`.
@@ -13,7 +13,7 @@ pub struct Action {
     pub id: String,
 }
 
-/// What is known of one `ActionLog`.
+/// The attributes of `ActionLog`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ActionLog {
     /// Refers to a `Action`.
@@ -30,7 +30,7 @@ pub struct ActionLog {
     pub status: Option<String>,
 }
 
-/// What is known of one `ApiKey`.
+/// The attributes of `ApiKey`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ApiKey {
     /// A text.
@@ -45,7 +45,7 @@ pub struct ApiKey {
     pub resource_id: Option<String>,
 }
 
-/// What is known of one `Appointment`.
+/// The attributes of `Appointment`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Appointment {
     /// Refers to a `Context`.
@@ -62,7 +62,7 @@ pub struct Appointment {
     pub r#type: String,
 }
 
-/// What is known of one `Asset`.
+/// The attributes of `Asset`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Asset {
     /// Foreign key(s): Context.id
@@ -88,14 +88,14 @@ pub struct Asset {
     pub type_id: Option<String>,
 }
 
-/// The custom attributes of one `Asset`.
+/// The custom attributes of `Asset`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `AssetBuild`.
+/// The attributes of `AssetBuild`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetBuild {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -165,14 +165,14 @@ pub struct AssetBuild {
     pub type_id: String,
 }
 
-/// The custom attributes of one `AssetBuild`.
+/// The custom attributes of `AssetBuild`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetBuildCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `AssetCustomAttributeLink`.
+/// The attributes of `AssetCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetCustomAttributeLink {
     /// Refers to a `Asset`.
@@ -193,7 +193,7 @@ pub struct AssetCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `AssetCustomAttributeLinkFrom`.
+/// The attributes of `AssetCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetCustomAttributeLinkFrom {
     /// Refers to a `Asset`.
@@ -214,7 +214,7 @@ pub struct AssetCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `AssetCustomAttributeValue`.
+/// The attributes of `AssetCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -229,7 +229,7 @@ pub struct AssetCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `AssetType`.
+/// The attributes of `AssetType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetType {
     /// A text.
@@ -242,7 +242,7 @@ pub struct AssetType {
     pub short: String,
 }
 
-/// What is known of one `AssetVersion`.
+/// The attributes of `AssetVersion`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersion {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -292,7 +292,7 @@ pub struct AssetVersion {
     pub version: Option<i64>,
 }
 
-/// The custom attributes of one `AssetVersion`.
+/// The custom attributes of `AssetVersion`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionCustom {
     /// Number field
@@ -304,7 +304,7 @@ pub struct AssetVersionCustom {
     pub versiontest: Option<f64>,
 }
 
-/// What is known of one `AssetVersionCustomAttributeLink`.
+/// The attributes of `AssetVersionCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionCustomAttributeLink {
     /// Refers to a `AssetVersion`.
@@ -325,7 +325,7 @@ pub struct AssetVersionCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `AssetVersionCustomAttributeLinkFrom`.
+/// The attributes of `AssetVersionCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionCustomAttributeLinkFrom {
     /// Refers to a `AssetVersion`.
@@ -346,7 +346,7 @@ pub struct AssetVersionCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `AssetVersionCustomAttributeValue`.
+/// The attributes of `AssetVersionCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -361,7 +361,7 @@ pub struct AssetVersionCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `AssetVersionLink`.
+/// The attributes of `AssetVersionLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionLink {
     /// Refers to a `AssetVersion`.
@@ -376,7 +376,7 @@ pub struct AssetVersionLink {
     pub to_id: String,
 }
 
-/// What is known of one `AssetVersionList`.
+/// The attributes of `AssetVersionList`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionList {
     /// Refers to a `ListCategory`.
@@ -406,14 +406,14 @@ pub struct AssetVersionList {
     pub user_id: Option<String>,
 }
 
-/// The custom attributes of one `AssetVersionList`.
+/// The custom attributes of `AssetVersionList`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionListCustom {
     /// List flag
     pub listbool: Option<bool>,
 }
 
-/// What is known of one `AssetVersionStatusChange`.
+/// The attributes of `AssetVersionStatusChange`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionStatusChange {
     /// A point in time.
@@ -440,7 +440,7 @@ pub struct AssetVersionStatusChange {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `AssetVersionStatusRuleGroup`.
+/// The attributes of `AssetVersionStatusRuleGroup`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct AssetVersionStatusRuleGroup {
     /// A text.
@@ -461,7 +461,7 @@ pub struct AssetVersionStatusRuleGroup {
     pub status_id: String,
 }
 
-/// What is known of one `Automation`.
+/// The attributes of `Automation`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Automation {
     /// A point in time.
@@ -478,7 +478,7 @@ pub struct Automation {
     pub name: String,
 }
 
-/// What is known of one `BaseUser`.
+/// The attributes of `BaseUser`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct BaseUser {
     /// A text.
@@ -499,7 +499,7 @@ pub struct BaseUser {
     pub thumbnail_url: Option<serde_json::Value>,
 }
 
-/// What is known of one `CalendarEvent`.
+/// The attributes of `CalendarEvent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CalendarEvent {
     /// A point in time.
@@ -536,7 +536,7 @@ pub struct CalendarEvent {
     pub type_id: Option<String>,
 }
 
-/// What is known of one `CalendarEventResource`.
+/// The attributes of `CalendarEventResource`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CalendarEventResource {
     /// Refers to a `CalendarEvent`.
@@ -557,7 +557,7 @@ pub struct CalendarEventResource {
     pub resource_id: String,
 }
 
-/// What is known of one `Collaborator`.
+/// The attributes of `Collaborator`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Collaborator {
     /// A text.
@@ -580,7 +580,7 @@ pub struct Collaborator {
     pub thumbnail_url: Option<serde_json::Value>,
 }
 
-/// What is known of one `Component`.
+/// The attributes of `Component`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Component {
     /// Refers to a `ContainerComponent`.
@@ -603,7 +603,7 @@ pub struct Component {
     pub version_id: Option<String>,
 }
 
-/// What is known of one `ComponentCustomAttributeLink`.
+/// The attributes of `ComponentCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ComponentCustomAttributeLink {
     /// Refers to a `Component`.
@@ -624,7 +624,7 @@ pub struct ComponentCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `ComponentCustomAttributeLinkFrom`.
+/// The attributes of `ComponentCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ComponentCustomAttributeLinkFrom {
     /// Refers to a `Component`.
@@ -645,7 +645,7 @@ pub struct ComponentCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `ComponentLocation`.
+/// The attributes of `ComponentLocation`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ComponentLocation {
     /// Refers to a `Component`.
@@ -664,7 +664,7 @@ pub struct ComponentLocation {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `ContainerComponent`.
+/// The attributes of `ContainerComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ContainerComponent {
     /// Refers to a `ContainerComponent`.
@@ -687,7 +687,7 @@ pub struct ContainerComponent {
     pub version_id: Option<String>,
 }
 
-/// What is known of one `Context`.
+/// The attributes of `Context`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Context {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -720,7 +720,7 @@ pub struct Context {
     pub thumbnail_url: Option<serde_json::Value>,
 }
 
-/// What is known of one `ContextCustomAttributeLink`.
+/// The attributes of `ContextCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ContextCustomAttributeLink {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -741,7 +741,7 @@ pub struct ContextCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `ContextCustomAttributeLinkFrom`.
+/// The attributes of `ContextCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ContextCustomAttributeLinkFrom {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -762,7 +762,7 @@ pub struct ContextCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `ContextCustomAttributeValue`.
+/// The attributes of `ContextCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ContextCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -777,7 +777,7 @@ pub struct ContextCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `Conversation`.
+/// The attributes of `Conversation`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Conversation {
     /// A point in time.
@@ -790,7 +790,7 @@ pub struct Conversation {
     pub id: String,
 }
 
-/// What is known of one `CustomAttributeConfiguration`.
+/// The attributes of `CustomAttributeConfiguration`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeConfiguration {
     /// JSON blob of relevant menu options.
@@ -827,7 +827,7 @@ pub struct CustomAttributeConfiguration {
     pub type_id: Option<String>,
 }
 
-/// What is known of one `CustomAttributeGroup`.
+/// The attributes of `CustomAttributeGroup`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeGroup {
     /// A text.
@@ -836,7 +836,7 @@ pub struct CustomAttributeGroup {
     pub name: Option<String>,
 }
 
-/// What is known of one `CustomAttributeLink`.
+/// The attributes of `CustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeLink {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -855,7 +855,7 @@ pub struct CustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `CustomAttributeLinkConfiguration`.
+/// The attributes of `CustomAttributeLinkConfiguration`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeLinkConfiguration {
     /// JSON blob of relevant menu options.
@@ -892,7 +892,7 @@ pub struct CustomAttributeLinkConfiguration {
     pub sort: Option<i64>,
 }
 
-/// What is known of one `CustomAttributeLinkFrom`.
+/// The attributes of `CustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeLinkFrom {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -911,7 +911,7 @@ pub struct CustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `CustomAttributeType`.
+/// The attributes of `CustomAttributeType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeType {
     /// Whether a non-alterable builtin.
@@ -924,7 +924,7 @@ pub struct CustomAttributeType {
     pub name: Option<String>,
 }
 
-/// What is known of one `CustomAttributeValue`.
+/// The attributes of `CustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -937,7 +937,7 @@ pub struct CustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `CustomConfigurationBase`.
+/// The attributes of `CustomConfigurationBase`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct CustomConfigurationBase {
     /// JSON blob of relevant menu options.
@@ -966,7 +966,7 @@ pub struct CustomConfigurationBase {
     pub sort: Option<i64>,
 }
 
-/// What is known of one `Dashboard`.
+/// The attributes of `Dashboard`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Dashboard {
     /// Refers to a `User`.
@@ -981,7 +981,7 @@ pub struct Dashboard {
     pub name: Option<String>,
 }
 
-/// What is known of one `DashboardResource`.
+/// The attributes of `DashboardResource`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct DashboardResource {
     /// Refers to a `Dashboard`.
@@ -996,7 +996,7 @@ pub struct DashboardResource {
     pub resource_id: String,
 }
 
-/// What is known of one `DashboardWidget`.
+/// The attributes of `DashboardWidget`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct DashboardWidget {
     /// JSON blob of relevant widget options.
@@ -1013,7 +1013,7 @@ pub struct DashboardWidget {
     pub r#type: Option<String>,
 }
 
-/// What is known of one `Disk`.
+/// The attributes of `Disk`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Disk {
     /// A text.
@@ -1026,7 +1026,7 @@ pub struct Disk {
     pub windows: Option<String>,
 }
 
-/// What is known of one `EntitySetting`.
+/// The attributes of `EntitySetting`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct EntitySetting {
     /// A text.
@@ -1041,7 +1041,7 @@ pub struct EntitySetting {
     pub value: serde_json::Value,
 }
 
-/// What is known of one `Episode`.
+/// The attributes of `Episode`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Episode {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -1111,14 +1111,14 @@ pub struct Episode {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Episode`.
+/// The custom attributes of `Episode`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct EpisodeCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `Event`.
+/// The attributes of `Event`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Event {
     /// A text.
@@ -1145,7 +1145,7 @@ pub struct Event {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `Feed`.
+/// The attributes of `Feed`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Feed {
     /// A text.
@@ -1166,7 +1166,7 @@ pub struct Feed {
     pub social_id: Option<i64>,
 }
 
-/// What is known of one `FileComponent`.
+/// The attributes of `FileComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct FileComponent {
     /// Refers to a `ContainerComponent`.
@@ -1189,7 +1189,7 @@ pub struct FileComponent {
     pub version_id: Option<String>,
 }
 
-/// What is known of one `Folder`.
+/// The attributes of `Folder`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Folder {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -1259,14 +1259,14 @@ pub struct Folder {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Folder`.
+/// The custom attributes of `Folder`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct FolderCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `Group`.
+/// The attributes of `Group`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Group {
     /// A text.
@@ -1285,7 +1285,7 @@ pub struct Group {
     pub resource_type: String,
 }
 
-/// What is known of one `GroupCustomAttributeLink`.
+/// The attributes of `GroupCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct GroupCustomAttributeLink {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -1306,7 +1306,7 @@ pub struct GroupCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `GroupCustomAttributeLinkFrom`.
+/// The attributes of `GroupCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct GroupCustomAttributeLinkFrom {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -1327,7 +1327,7 @@ pub struct GroupCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `Job`.
+/// The attributes of `Job`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Job {
     /// A point in time.
@@ -1348,7 +1348,7 @@ pub struct Job {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `JobComponent`.
+/// The attributes of `JobComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct JobComponent {
     /// Refers to a `Component`.
@@ -1363,7 +1363,7 @@ pub struct JobComponent {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `List`.
+/// The attributes of `List`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct List {
     /// Refers to a `ListCategory`.
@@ -1390,7 +1390,7 @@ pub struct List {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `ListCategory`.
+/// The attributes of `ListCategory`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListCategory {
     /// A text.
@@ -1399,7 +1399,7 @@ pub struct ListCategory {
     pub name: Option<String>,
 }
 
-/// What is known of one `ListCustomAttributeLink`.
+/// The attributes of `ListCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListCustomAttributeLink {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -1420,7 +1420,7 @@ pub struct ListCustomAttributeLink {
     pub to_id: String,
 }
 
-/// What is known of one `ListCustomAttributeLinkFrom`.
+/// The attributes of `ListCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListCustomAttributeLinkFrom {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -1441,7 +1441,7 @@ pub struct ListCustomAttributeLinkFrom {
     pub to_id: String,
 }
 
-/// What is known of one `ListCustomAttributeValue`.
+/// The attributes of `ListCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -1456,7 +1456,7 @@ pub struct ListCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `ListObject`.
+/// The attributes of `ListObject`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListObject {
     /// A text.
@@ -1469,7 +1469,7 @@ pub struct ListObject {
     pub list_id: String,
 }
 
-/// What is known of one `ListObjectCustomAttributeValue`.
+/// The attributes of `ListObjectCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ListObjectCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -1484,7 +1484,7 @@ pub struct ListObjectCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `Location`.
+/// The attributes of `Location`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Location {
     /// A text.
@@ -1497,7 +1497,7 @@ pub struct Location {
     pub name: String,
 }
 
-/// What is known of one `Manager`.
+/// The attributes of `Manager`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Manager {
     /// Refers to a `Context`.
@@ -1516,7 +1516,7 @@ pub struct Manager {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `ManagerType`.
+/// The attributes of `ManagerType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ManagerType {
     /// A text.
@@ -1525,7 +1525,7 @@ pub struct ManagerType {
     pub name: Option<String>,
 }
 
-/// What is known of one `Membership`.
+/// The attributes of `Membership`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Membership {
     /// Refers to a `Group`.
@@ -1540,7 +1540,7 @@ pub struct Membership {
     pub user_id: String,
 }
 
-/// What is known of one `Message`.
+/// The attributes of `Message`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Message {
     /// Refers to a `Conversation`.
@@ -1559,7 +1559,7 @@ pub struct Message {
     pub text: Option<String>,
 }
 
-/// What is known of one `Metadata`.
+/// The attributes of `Metadata`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Metadata {
     /// A text.
@@ -1572,7 +1572,7 @@ pub struct Metadata {
     pub value: serde_json::Value,
 }
 
-/// What is known of one `Milestone`.
+/// The attributes of `Milestone`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Milestone {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -1642,14 +1642,14 @@ pub struct Milestone {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Milestone`.
+/// The custom attributes of `Milestone`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct MilestoneCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `Note`.
+/// The attributes of `Note`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Note {
     /// Refers to a `BaseUser`.
@@ -1692,7 +1692,7 @@ pub struct Note {
     pub user_id: String,
 }
 
-/// What is known of one `NoteAnnotationComponent`.
+/// The attributes of `NoteAnnotationComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct NoteAnnotationComponent {
     /// Refers to a `Component`.
@@ -1711,7 +1711,7 @@ pub struct NoteAnnotationComponent {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `NoteCategory`.
+/// The attributes of `NoteCategory`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct NoteCategory {
     /// A text.
@@ -1724,7 +1724,7 @@ pub struct NoteCategory {
     pub sort: Option<i64>,
 }
 
-/// What is known of one `NoteComponent`.
+/// The attributes of `NoteComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct NoteComponent {
     /// Refers to a `Component`.
@@ -1741,7 +1741,7 @@ pub struct NoteComponent {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `NoteLabel`.
+/// The attributes of `NoteLabel`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct NoteLabel {
     /// A text.
@@ -1754,7 +1754,7 @@ pub struct NoteLabel {
     pub sort: Option<i64>,
 }
 
-/// What is known of one `NoteLabelLink`.
+/// The attributes of `NoteLabelLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct NoteLabelLink {
     /// Refers to a `NoteLabel`.
@@ -1767,7 +1767,7 @@ pub struct NoteLabelLink {
     pub note_id: String,
 }
 
-/// What is known of one `ObjectType`.
+/// The attributes of `ObjectType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ObjectType {
     /// A text.
@@ -1794,7 +1794,7 @@ pub struct ObjectType {
     pub sort: i64,
 }
 
-/// What is known of one `Participant`.
+/// The attributes of `Participant`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Participant {
     /// Refers to a `Conversation`.
@@ -1811,7 +1811,7 @@ pub struct Participant {
     pub resource_id: String,
 }
 
-/// What is known of one `Priority`.
+/// The attributes of `Priority`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Priority {
     /// A text.
@@ -1826,7 +1826,7 @@ pub struct Priority {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `Project`.
+/// The attributes of `Project`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Project {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -1886,7 +1886,7 @@ pub struct Project {
     pub thumbnail_url: Option<serde_json::Value>,
 }
 
-/// The custom attributes of one `Project`.
+/// The custom attributes of `Project`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ProjectCustom {
     /// Delivery
@@ -1895,7 +1895,7 @@ pub struct ProjectCustom {
     pub htest: Option<f64>,
 }
 
-/// What is known of one `ProjectSchema`.
+/// The attributes of `ProjectSchema`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ProjectSchema {
     /// Refers to a `TaskTypeSchema`.
@@ -1922,7 +1922,7 @@ pub struct ProjectSchema {
     pub task_workflow_schema_id: Option<String>,
 }
 
-/// What is known of one `ProjectSchemaObjectType`.
+/// The attributes of `ProjectSchemaObjectType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ProjectSchemaObjectType {
     /// Refers to a `ObjectType`.
@@ -1935,7 +1935,7 @@ pub struct ProjectSchemaObjectType {
     pub project_schema_id: String,
 }
 
-/// What is known of one `ProjectSchemaOverride`.
+/// The attributes of `ProjectSchemaOverride`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ProjectSchemaOverride {
     /// A text.
@@ -1950,7 +1950,7 @@ pub struct ProjectSchemaOverride {
     pub workflow_schema_id: Option<String>,
 }
 
-/// What is known of one `Recipient`.
+/// The attributes of `Recipient`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Recipient {
     /// Refers to a `Note`.
@@ -1967,7 +1967,7 @@ pub struct Recipient {
     pub user: Option<ftrack_api::EntityKey>,
 }
 
-/// What is known of one `Resource`.
+/// The attributes of `Resource`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Resource {
     /// A text.
@@ -1976,7 +1976,7 @@ pub struct Resource {
     pub resource_type: String,
 }
 
-/// What is known of one `ReviewSession`.
+/// The attributes of `ReviewSession`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSession {
     /// A text.
@@ -2025,7 +2025,7 @@ pub struct ReviewSession {
     pub thumbnail_url: Option<serde_json::Value>,
 }
 
-/// What is known of one `ReviewSessionFolder`.
+/// The attributes of `ReviewSessionFolder`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionFolder {
     /// A text.
@@ -2038,7 +2038,7 @@ pub struct ReviewSessionFolder {
     pub project_id: Option<String>,
 }
 
-/// What is known of one `ReviewSessionInvitee`.
+/// The attributes of `ReviewSessionInvitee`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionInvitee {
     /// A point in time.
@@ -2067,7 +2067,7 @@ pub struct ReviewSessionInvitee {
     pub review_session_id: String,
 }
 
-/// What is known of one `ReviewSessionObject`.
+/// The attributes of `ReviewSessionObject`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionObject {
     /// Refers to a `AssetVersion`.
@@ -2092,7 +2092,7 @@ pub struct ReviewSessionObject {
     pub version_id: String,
 }
 
-/// What is known of one `ReviewSessionObjectAnnotation`.
+/// The attributes of `ReviewSessionObjectAnnotation`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionObjectAnnotation {
     /// A point in time.
@@ -2111,7 +2111,7 @@ pub struct ReviewSessionObjectAnnotation {
     pub updated_at: Option<jiff::civil::DateTime>,
 }
 
-/// What is known of one `ReviewSessionObjectAnnotationComponent`.
+/// The attributes of `ReviewSessionObjectAnnotationComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionObjectAnnotationComponent {
     /// Refers to a `Component`.
@@ -2130,7 +2130,7 @@ pub struct ReviewSessionObjectAnnotationComponent {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `ReviewSessionObjectStatus`.
+/// The attributes of `ReviewSessionObjectStatus`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ReviewSessionObjectStatus {
     /// A point in time.
@@ -2153,7 +2153,7 @@ pub struct ReviewSessionObjectStatus {
     pub status: Option<String>,
 }
 
-/// What is known of one `Schema`.
+/// The attributes of `Schema`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Schema {
     /// A text.
@@ -2166,7 +2166,7 @@ pub struct Schema {
     pub type_id: String,
 }
 
-/// What is known of one `SchemaStatus`.
+/// The attributes of `SchemaStatus`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SchemaStatus {
     /// Foreign key(s): Schema.id
@@ -2179,7 +2179,7 @@ pub struct SchemaStatus {
     pub task_status: Option<ftrack_api::EntityKey>,
 }
 
-/// What is known of one `SchemaType`.
+/// The attributes of `SchemaType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SchemaType {
     /// Foreign key(s): Schema.id
@@ -2192,7 +2192,7 @@ pub struct SchemaType {
     pub type_id: String,
 }
 
-/// What is known of one `Scope`.
+/// The attributes of `Scope`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Scope {
     /// A text.
@@ -2201,7 +2201,7 @@ pub struct Scope {
     pub name: String,
 }
 
-/// What is known of one `SecurityRole`.
+/// The attributes of `SecurityRole`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SecurityRole {
     /// A text.
@@ -2212,7 +2212,7 @@ pub struct SecurityRole {
     pub r#type: Option<String>,
 }
 
-/// What is known of one `Sequence`.
+/// The attributes of `Sequence`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Sequence {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -2282,14 +2282,14 @@ pub struct Sequence {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Sequence`.
+/// The custom attributes of `Sequence`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SequenceCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `SequenceComponent`.
+/// The attributes of `SequenceComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SequenceComponent {
     /// Refers to a `ContainerComponent`.
@@ -2314,7 +2314,7 @@ pub struct SequenceComponent {
     pub version_id: Option<String>,
 }
 
-/// What is known of one `Setting`.
+/// The attributes of `Setting`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Setting {
     /// A text.
@@ -2325,7 +2325,7 @@ pub struct Setting {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `SettingComponent`.
+/// The attributes of `SettingComponent`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SettingComponent {
     /// Refers to a `Component`.
@@ -2342,7 +2342,7 @@ pub struct SettingComponent {
     pub url: Option<serde_json::Value>,
 }
 
-/// What is known of one `Shot`.
+/// The attributes of `Shot`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Shot {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -2412,7 +2412,7 @@ pub struct Shot {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Shot`.
+/// The custom attributes of `Shot`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct ShotCustom {
     /// First frame
@@ -2423,7 +2423,7 @@ pub struct ShotCustom {
     pub shot_size: Option<serde_json::Value>,
 }
 
-/// What is known of one `SplitTaskPart`.
+/// The attributes of `SplitTaskPart`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct SplitTaskPart {
     /// A point in time.
@@ -2440,7 +2440,7 @@ pub struct SplitTaskPart {
     pub task_id: String,
 }
 
-/// What is known of one `State`.
+/// The attributes of `State`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct State {
     /// A text.
@@ -2451,7 +2451,7 @@ pub struct State {
     pub short: Option<String>,
 }
 
-/// What is known of one `Status`.
+/// The attributes of `Status`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Status {
     /// A text.
@@ -2468,7 +2468,7 @@ pub struct Status {
     pub state: Option<ftrack_api::EntityKey>,
 }
 
-/// What is known of one `StatusChange`.
+/// The attributes of `StatusChange`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct StatusChange {
     /// A point in time.
@@ -2493,7 +2493,7 @@ pub struct StatusChange {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `StatusRule`.
+/// The attributes of `StatusRule`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct StatusRule {
     /// A text.
@@ -2508,7 +2508,7 @@ pub struct StatusRule {
     pub status_rule_group_id: String,
 }
 
-/// What is known of one `StatusRuleGroup`.
+/// The attributes of `StatusRuleGroup`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct StatusRuleGroup {
     /// A text.
@@ -2529,7 +2529,7 @@ pub struct StatusRuleGroup {
     pub status_id: String,
 }
 
-/// What is known of one `Task`.
+/// The attributes of `Task`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Task {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -2599,7 +2599,7 @@ pub struct Task {
     pub type_id: String,
 }
 
-/// The custom attributes of one `Task`.
+/// The custom attributes of `Task`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TaskCustom {
     /// Custom number
@@ -2609,7 +2609,7 @@ pub struct TaskCustom {
     pub htest: Option<f64>,
 }
 
-/// What is known of one `TaskTemplate`.
+/// The attributes of `TaskTemplate`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TaskTemplate {
     /// A text.
@@ -2622,7 +2622,7 @@ pub struct TaskTemplate {
     pub project_schema_id: String,
 }
 
-/// What is known of one `TaskTemplateItem`.
+/// The attributes of `TaskTemplateItem`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TaskTemplateItem {
     /// A text.
@@ -2637,7 +2637,7 @@ pub struct TaskTemplateItem {
     pub template_id: String,
 }
 
-/// What is known of one `TaskTypeSchema`.
+/// The attributes of `TaskTypeSchema`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TaskTypeSchema {
     /// A text.
@@ -2646,7 +2646,7 @@ pub struct TaskTypeSchema {
     pub name: Option<String>,
 }
 
-/// What is known of one `TaskTypeSchemaType`.
+/// The attributes of `TaskTypeSchemaType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TaskTypeSchemaType {
     /// Foreign key(s): TaskTypeSchema.id
@@ -2655,7 +2655,7 @@ pub struct TaskTypeSchemaType {
     pub type_id: String,
 }
 
-/// What is known of one `Timelog`.
+/// The attributes of `Timelog`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Timelog {
     /// A text.
@@ -2680,7 +2680,7 @@ pub struct Timelog {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `Timer`.
+/// The attributes of `Timer`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Timer {
     /// A text.
@@ -2701,7 +2701,7 @@ pub struct Timer {
     pub user_id: String,
 }
 
-/// What is known of one `Trigger`.
+/// The attributes of `Trigger`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Trigger {
     /// Refers to a `Automation`.
@@ -2714,7 +2714,7 @@ pub struct Trigger {
     pub id: String,
 }
 
-/// What is known of one `Type`.
+/// The attributes of `Type`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Type {
     /// A text.
@@ -2729,7 +2729,7 @@ pub struct Type {
     pub sort: i64,
 }
 
-/// What is known of one `TypedContext`.
+/// The attributes of `TypedContext`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContext {
     /// This attribute has been deprecated, use `link` attribute instead.
@@ -2799,14 +2799,14 @@ pub struct TypedContext {
     pub type_id: String,
 }
 
-/// The custom attributes of one `TypedContext`.
+/// The custom attributes of `TypedContext`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextCustom {
     /// Inherited number
     pub htest: Option<f64>,
 }
 
-/// What is known of one `TypedContextLink`.
+/// The attributes of `TypedContextLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextLink {
     /// Refers to a `TypedContext`.
@@ -2825,7 +2825,7 @@ pub struct TypedContextLink {
     pub r#type: Option<String>,
 }
 
-/// What is known of one `TypedContextList`.
+/// The attributes of `TypedContextList`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextList {
     /// Refers to a `ListCategory`.
@@ -2855,14 +2855,14 @@ pub struct TypedContextList {
     pub user_id: Option<String>,
 }
 
-/// The custom attributes of one `TypedContextList`.
+/// The custom attributes of `TypedContextList`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextListCustom {
     /// List flag
     pub listbool: Option<bool>,
 }
 
-/// What is known of one `TypedContextStatusChange`.
+/// The attributes of `TypedContextStatusChange`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextStatusChange {
     /// A point in time.
@@ -2889,7 +2889,7 @@ pub struct TypedContextStatusChange {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `TypedContextStatusRuleGroup`.
+/// The attributes of `TypedContextStatusRuleGroup`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct TypedContextStatusRuleGroup {
     /// A text.
@@ -2914,7 +2914,7 @@ pub struct TypedContextStatusRuleGroup {
     pub status_id: String,
 }
 
-/// What is known of one `User`.
+/// The attributes of `User`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct User {
     /// The custom attributes.
@@ -2952,14 +2952,14 @@ pub struct User {
     pub username: Option<String>,
 }
 
-/// The custom attributes of one `User`.
+/// The custom attributes of `User`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserCustom {
     /// Test text
     pub teststring: Option<String>,
 }
 
-/// What is known of one `UserApplicationState`.
+/// The attributes of `UserApplicationState`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserApplicationState {
     /// A text.
@@ -2970,7 +2970,7 @@ pub struct UserApplicationState {
     pub value: serde_json::Value,
 }
 
-/// What is known of one `UserCustomAttributeLink`.
+/// The attributes of `UserCustomAttributeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserCustomAttributeLink {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -2991,7 +2991,7 @@ pub struct UserCustomAttributeLink {
     pub user: Option<ftrack_api::EntityKey>,
 }
 
-/// What is known of one `UserCustomAttributeLinkFrom`.
+/// The attributes of `UserCustomAttributeLinkFrom`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserCustomAttributeLinkFrom {
     /// Refers to a `CustomAttributeLinkConfiguration`.
@@ -3012,7 +3012,7 @@ pub struct UserCustomAttributeLinkFrom {
     pub user: Option<ftrack_api::EntityKey>,
 }
 
-/// What is known of one `UserCustomAttributeValue`.
+/// The attributes of `UserCustomAttributeValue`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserCustomAttributeValue {
     /// Refers to a `CustomAttributeConfiguration`.
@@ -3027,7 +3027,7 @@ pub struct UserCustomAttributeValue {
     pub value: Option<serde_json::Value>,
 }
 
-/// What is known of one `UserSecurityRole`.
+/// The attributes of `UserSecurityRole`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserSecurityRole {
     /// A text.
@@ -3046,7 +3046,7 @@ pub struct UserSecurityRole {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `UserSecurityRoleProject`.
+/// The attributes of `UserSecurityRoleProject`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserSecurityRoleProject {
     /// A text.
@@ -3061,7 +3061,7 @@ pub struct UserSecurityRoleProject {
     pub user_security_role_id: Option<String>,
 }
 
-/// What is known of one `UserSession`.
+/// The attributes of `UserSession`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserSession {
     /// A point in time.
@@ -3076,7 +3076,7 @@ pub struct UserSession {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `UserTaskTypeLink`.
+/// The attributes of `UserTaskTypeLink`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserTaskTypeLink {
     /// Refers to a `Type`.
@@ -3089,7 +3089,7 @@ pub struct UserTaskTypeLink {
     pub user_id: String,
 }
 
-/// What is known of one `UserType`.
+/// The attributes of `UserType`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserType {
     /// A text.
@@ -3098,7 +3098,7 @@ pub struct UserType {
     pub name: Option<String>,
 }
 
-/// What is known of one `UserView`.
+/// The attributes of `UserView`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct UserView {
     /// Yes or no.
@@ -3113,7 +3113,7 @@ pub struct UserView {
     pub user_id: Option<String>,
 }
 
-/// What is known of one `WebhookAction`.
+/// The attributes of `WebhookAction`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct WebhookAction {
     /// Refers to a `Automation`.
@@ -3128,7 +3128,7 @@ pub struct WebhookAction {
     pub webhook_url: String,
 }
 
-/// What is known of one `WorkflowSchema`.
+/// The attributes of `WorkflowSchema`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct WorkflowSchema {
     /// A text.
@@ -3137,7 +3137,7 @@ pub struct WorkflowSchema {
     pub name: Option<String>,
 }
 
-/// What is known of one `WorkflowSchemaStatus`.
+/// The attributes of `WorkflowSchemaStatus`.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct WorkflowSchemaStatus {
     /// Foreign key(s): Status.id
