@@ -11,10 +11,6 @@ use serde_json::json;
 use support::{Studio, open};
 
 impl Studio {
-    fn first(&self, query: &str) -> Entity {
-        self.session.query(query).unwrap().first().unwrap().unwrap()
-    }
-
     /// The custom attributes as a session sees them that has seen nothing yet.
     fn again(&self, entity: &Entity) -> CustomAttributes {
         let entity = open(&self.server).entity(entity).unwrap();

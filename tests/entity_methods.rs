@@ -27,10 +27,6 @@ impl Studio {
         user
     }
 
-    fn first(&self, query: &str) -> Entity {
-        self.session.query(query).unwrap().first().unwrap().unwrap()
-    }
-
     fn project_schema(&self) -> Entity {
         let project = self.first("Project where name is test");
         project.get("project_schema").unwrap()

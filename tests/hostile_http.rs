@@ -3,12 +3,13 @@
 //! unusable. `docs/RELIABILITY.md` has the outcomes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "support/generated.rs"]
+mod generated;
 #[path = "hostile_http/modes.rs"]
 mod modes;
 #[path = "hostile_http/server.rs"]
 mod server;
 
-use std::path::Path;
 use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,8 +22,6 @@ use modes::{BOMB, KEY, MODES, REFUSALS};
 use serde_json::json;
 use server::Hostile;
 
-const BEGIN: &str = "<!-- what follows is written by tests/hostile_http.rs -->\n";
-const END: &str = "<!-- what precedes was written by tests/hostile_http.rs -->\n";
 /// How long a request may take, and the most bytes of a response.
 const TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_RESPONSE: u64 = 8 << 20;
@@ -146,20 +145,5 @@ fn the_table_is_up_to_date() {
         }));
     }
     let table = table.join("\n") + "\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md");
-    let text = std::fs::read_to_string(&path)
-        .unwrap()
-        .replace("\r\n", "\n");
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (kept, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("FTRACK_GENERATE").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
-    }
-    let differences: Vec<_> = table.lines().filter(|line| !kept.contains(line)).collect();
-    assert!(
-        kept == table,
-        "docs/RELIABILITY.md differs; set FTRACK_GENERATE=1 to renew it:\n{}",
-        differences.join("\n")
-    );
+    generated::check_table("hostile_http", &table);
 }

@@ -5,6 +5,8 @@
 
 #[path = "reliability/faults.rs"]
 mod faults;
+#[path = "support/generated.rs"]
+mod generated;
 #[path = "reliability/operations.rs"]
 mod operations;
 #[path = "hub/relay.rs"]
@@ -12,36 +14,16 @@ mod operations;
 mod relay;
 mod support;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use faults::{FAULTS, Fault};
 use ftrack_emulator::Emulator;
 use operations::{OPERATIONS, Operation, Stage};
 
-const BEGIN: &str = "<!-- what follows is written by tests/reliability.rs -->\n";
-const END: &str = "<!-- what precedes was written by tests/reliability.rs -->\n";
-
 /// `FTRACK_GENERATE=1 cargo test --test reliability` writes the table anew.
 #[test]
 fn the_table_is_up_to_date() {
-    let table = table();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md");
-    let text = std::fs::read_to_string(&path)
-        .unwrap()
-        .replace("\r\n", "\n");
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (kept, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("FTRACK_GENERATE").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
-    }
-    let differences: Vec<_> = table.lines().filter(|line| !kept.contains(line)).collect();
-    assert!(
-        kept == table,
-        "docs/RELIABILITY.md differs; set FTRACK_GENERATE=1 to renew it:\n{}",
-        differences.join("\n")
-    );
+    generated::check_table("reliability", &table());
 }
 
 fn table() -> String {

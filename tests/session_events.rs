@@ -13,6 +13,15 @@ use support::{builder, emulator, open};
 /// For what must happen at last.
 const LONG: Duration = Duration::from_secs(120);
 
+/// Connects the session's hub and subscribes to updates.
+fn watch(session: &Session) {
+    let hub = session.event_hub();
+    hub.connect().unwrap();
+    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
+    hub.subscribe_with("topic=ftrack.update", options, |_| Ok(None))
+        .unwrap();
+}
+
 /// The next `ftrack.update` that reaches the hub.
 fn next_update(session: &Session) -> Event {
     let event = session.event_hub().next(LONG).unwrap();
@@ -23,12 +32,7 @@ fn next_update(session: &Session) -> Event {
 fn commits_are_announced_under_modern_names() {
     let server = emulator();
     let (session, watcher) = (open(&server), open(&server));
-    watcher.event_hub().connect().unwrap();
-    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
-    watcher
-        .event_hub()
-        .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
-        .unwrap();
+    watch(&watcher);
 
     let task = session
         .query("select name, status from Task")
@@ -150,14 +154,10 @@ fn a_session_with_a_network_of_its_own_ignores_the_proxies_of_the_environment() 
 fn custom_attributes_of_events_have_values_of_their_kinds() {
     let server = emulator();
     let (session, watcher) = (open(&server), open(&server));
-    watcher.event_hub().connect().unwrap();
-    let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
-    watcher
-        .event_hub()
-        .subscribe_with("topic=ftrack.update", options, |_| Ok(None))
-        .unwrap();
+    watch(&watcher);
     let shot = session.query("Shot").unwrap().first().unwrap().unwrap();
-    shot.custom_attributes().set("fstart", 1017).unwrap();
+    let custom = shot.custom_attributes().unwrap();
+    custom.set("fstart", 1017).unwrap();
     session.commit().unwrap();
 
     let update = next_update(&watcher).update(watcher.schema()).unwrap();
@@ -166,7 +166,7 @@ fn custom_attributes_of_events_have_values_of_their_kinds() {
         .filter(|change| change.attribute == "fstart")
         .next_back()
         .unwrap();
-    let definition = shot.custom_attributes().configurations("fstart").unwrap();
+    let definition = custom.configurations("fstart").unwrap();
     assert_eq!(definition[0].typed(&change.new), Value::Number(1017.0));
     for (given, expected) in [
         (Value::from("1001.5"), Value::Number(1001.5)),

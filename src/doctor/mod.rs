@@ -49,7 +49,9 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// This never fails: problems are in the report.
 pub fn examine(builder: SessionBuilder) -> Report {
     let (mut settings, transport) = builder.into_parts();
-    let limit = settings.timeout.map_or(CHECK_TIMEOUT, |timeout| timeout.min(CHECK_TIMEOUT));
+    let limit = settings
+        .timeout
+        .map_or(CHECK_TIMEOUT, |timeout| timeout.min(CHECK_TIMEOUT));
     settings.timeout = Some(limit);
     settings.retry = Retry::off();
     let mut exam = Exam { checks: Vec::new() };
@@ -71,10 +73,7 @@ pub fn examine(builder: SessionBuilder) -> Report {
     let dialer = Dialer::new(reachable.network.clone());
     let responds = match &transport {
         Some(_) => {
-            exam.skip(
-                &NETWORK,
-                "requests use a transport of this program",
-            );
+            exam.skip(&NETWORK, "requests use a transport of this program");
             true
         }
         None => network::check(&mut exam, &reachable, &dialer, limit),

@@ -305,11 +305,7 @@ mod tests {
         let limit = Duration::from_secs(5);
         let (finding, connected) = connect(&[at, free], limit);
         assert_eq!((finding.status, connected), (Outcome::Warning, Some(())));
-        assert!(
-            finding.text.contains(&free.to_string()),
-            "{}",
-            finding.text
-        );
+        assert!(finding.text.contains(&free.to_string()), "{}", finding.text);
         let (finding, connected) = connect(&[free], limit);
         assert_eq!((finding.status, connected), (Outcome::Failed, None));
     }

@@ -117,11 +117,7 @@ mod tests {
             checks: vec![check("configuration", Outcome::Passed, "complete", None)],
         };
         assert!(report.is_healthy());
-        assert!(
-            report
-                .to_string()
-                .ends_with("All checks passed.")
-        );
+        assert!(report.to_string().ends_with("All checks passed."));
         report
             .checks
             .push(check("clock", Outcome::Warning, "late", Some("set it")));

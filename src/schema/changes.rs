@@ -141,7 +141,8 @@ impl<'a> EntityTypeChanges<'a> {
         let name = self.name().to_owned();
         let found = self.attribute(attribute)?;
         if found.target().is_some() {
-            let message = format!("{name}.{attribute} refers to other entities and cannot have a default");
+            let message =
+                format!("{name}.{attribute} refers to other entities and cannot have a default");
             return Err(Error::new(ErrorKind::WrongType, message));
         }
         found.default = AttributeDefault::Value(value.into());

@@ -47,6 +47,12 @@ impl Studio {
         let session = open(&server);
         Self { server, session }
     }
+
+    /// The first entity that a query finds.
+    #[track_caller]
+    pub(crate) fn first(&self, query: &str) -> Entity {
+        self.session.query(query).unwrap().first().unwrap().unwrap()
+    }
 }
 
 /// Waits for what must happen at last: who waits so long has a fault and not just a busy machine.

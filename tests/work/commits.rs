@@ -93,7 +93,7 @@ fn dates_numbers_and_nulls_survive_a_round_trip() {
 fn version_zero_stays_zero() {
     let studio = Studio::new();
     let session = &studio.session;
-    let asset = session.query("Asset").unwrap().first().unwrap().unwrap();
+    let asset = studio.first("Asset");
     let zero = session
         .create("AssetVersion", data! { "asset": &asset, "version": 0 })
         .unwrap();

@@ -106,12 +106,7 @@ fn a_load_without_an_entity_marks_it_as_deleted() {
 fn reads_survive_invalidation_by_another_thread() {
     let studio = Studio::new();
     let session = &studio.session;
-    let task = session
-        .query("select name from Task")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
+    let task = studio.first("select name from Task");
     let is_done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|threads| {
         let resetting = threads.spawn(|| {
@@ -130,12 +125,7 @@ fn reads_survive_invalidation_by_another_thread() {
 fn a_list_of_contexts_takes_any_of_them() {
     let studio = Studio::new();
     let session = &studio.session;
-    let list = session
-        .query("TypedContextList")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
+    let list = studio.first("TypedContextList");
     let shot = studio.shot();
     list.collection("items").unwrap().push(&shot).unwrap();
     session.commit().unwrap();
@@ -143,7 +133,7 @@ fn a_list_of_contexts_takes_any_of_them() {
     let other = studio.other();
     let seen = same(&other, &list).get::<Vec<Entity>>("items").unwrap();
     assert!(seen.iter().any(|one| one.key() == shot.key()));
-    let user = session.query("User").unwrap().first().unwrap().unwrap();
+    let user = studio.first("User");
     let error = list.collection("items").unwrap().push(&user).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType);
 }

@@ -33,21 +33,11 @@ impl Studio {
     }
 
     fn task(&self) -> Entity {
-        self.session
-            .query("select name, bid from Task")
-            .unwrap()
-            .first()
-            .unwrap()
-            .unwrap()
+        self.first("select name, bid from Task")
     }
 
     fn shot(&self) -> Entity {
-        self.session
-            .query("select name from Shot")
-            .unwrap()
-            .first()
-            .unwrap()
-            .unwrap()
+        self.first("select name from Shot")
     }
 }
 

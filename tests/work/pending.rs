@@ -16,7 +16,7 @@ fn loaded_collections_show_what_is_not_committed() {
     let names = "children, assignments, allocations, appointments, outgoing_links, incoming_links";
     session.populate(&shot, names).unwrap();
     let before = members(&shot, "children");
-    let user = session.query("User").unwrap().first().unwrap().unwrap();
+    let user = studio.first("User");
     let asked = requests(session, || {
         let task = data! { "name": "shown", "parent": &shot };
         let task = session.create("Task", task).unwrap();

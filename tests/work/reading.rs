@@ -183,12 +183,7 @@ fn bad_keys_and_names_are_refused() {
 fn printing_an_entity_fetches_nothing() {
     let studio = Studio::new();
     let session = &studio.session;
-    let task = session
-        .query("select name, status from Task")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
+    let task = studio.first("select name, status from Task");
     task.set("bid", 2).unwrap();
     let mut shown = String::new();
     assert_eq!(requests(session, || shown = format!("{task} {task:?}")), 0);
@@ -285,12 +280,7 @@ fn reading_several_attributes_fails_like_reading_one() {
 fn values_that_are_not_loaded_follow_the_populate_setting() {
     let studio = Studio::new();
     let session = &studio.session;
-    let task = session
-        .query("select name from Task")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
+    let task = studio.first("select name from Task");
     let quiet = session.auto_populating(ftrack_api::config::Populate::Off);
     assert_eq!(
         requests(session, || assert_eq!(task.value("bid").unwrap(), None)),

@@ -10,12 +10,7 @@ use crate::support::{Studio, open, requests};
 fn entities_move_between_sessions_and_to_json() {
     let studio = Studio::new();
     let (session, other) = (&studio.session, studio.other());
-    let task = session
-        .query("select name, status.name, children from Task")
-        .unwrap()
-        .first()
-        .unwrap()
-        .unwrap();
+    let task = studio.first("select name, status.name, children from Task");
     task.set("name", "changed here").unwrap();
     let logged: f64 = task.get("time_logged").unwrap();
     let merged = other.merge(&task).unwrap();

@@ -66,7 +66,7 @@ impl CustomAttribute {
     /// use ftrack_api::Value;
     ///
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");
-    /// let found = shot.custom_attributes().configurations("fstart")?;
+    /// let found = shot.custom_attributes()?.configurations("fstart")?;
     /// assert_eq!(found[0].typed(&Value::from("1001")), Value::Number(1001.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
