@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ftrack_api::entity::{NoteOptions, TimerOptions};
 use ftrack_api::location::{Binding, Target};
-use ftrack_api::session::{EncodeOptions, MediaSource};
+use ftrack_api::session::{EncodeOptions, MediaSource, WidgetOptions};
 use ftrack_api::{Location, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -134,8 +134,14 @@ impl Session {
         theme: Option<&str>,
     ) -> PyResult<String> {
         let core = self.core()?;
-        let entity = entity.map(|entity| &entity.get().core);
-        py.detach(|| core.get_widget_url(name, entity, theme))
+        let mut options = WidgetOptions::new();
+        if let Some(entity) = entity {
+            options = options.entity(&entity.get().core);
+        }
+        if let Some(theme) = theme {
+            options = options.theme(theme);
+        }
+        py.detach(|| core.get_widget_url(name, options))
             .map_err(raise(About::Session))
     }
 
