@@ -534,6 +534,20 @@ fn what_is_being_sent_cannot_be_taken_back() {
 }
 
 #[test]
+fn a_commit_under_way_is_in_doubt_only_if_an_earlier_one_was() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "a").unwrap();
+    f.store.begin_commit(usize::MAX).unwrap();
+    assert_eq!(f.store.in_doubt(), 0);
+    f.store.commit_failed(true);
+    assert_eq!(f.store.in_doubt(), 1);
+    f.set(task, "name", "b").unwrap();
+    assert_eq!(f.store.begin_commit(usize::MAX).unwrap().len(), 1);
+    assert_eq!(f.store.in_doubt(), 1);
+}
+
+#[test]
 fn what_is_taken_back_in_doubt_is_asked_for() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
