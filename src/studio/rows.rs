@@ -41,7 +41,7 @@ pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec
             .shared
             .api
             .exchange(intent, &actions, &summary, |response| {
-                serde_json::from_slice::<Vec<Reply>>(response).map_err(|error| {
+                serde_json::from_slice::<Vec<Reply>>(response.bytes()).map_err(|error| {
                     let message = format!("the response cannot be read: {error}");
                     Error::new(ErrorKind::BadResponse, message)
                 })
