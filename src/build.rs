@@ -58,6 +58,7 @@ fn write_chapters() {
         "caching",
         "errors",
         "events",
+        "events-at-scale",
         "locations",
         "plugins",
         "queries",

@@ -41,6 +41,8 @@ mod lock;
 pub mod operation;
 pub mod plugin;
 pub mod query;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+pub mod relay;
 pub mod schema;
 pub mod sequence;
 pub mod session;

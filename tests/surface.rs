@@ -37,6 +37,13 @@ fn handles_can_be_shared_and_printed() {
     check::<ftrack_api::entity::NoteOptions>();
     check::<ftrack_api::entity::TimerOptions>();
     check::<ftrack_api::entity::ValueOrigin>();
+    #[cfg(feature = "redis")]
+    {
+        check::<ftrack_api::relay::Stream>();
+        check::<ftrack_api::relay::Relay>();
+        check::<ftrack_api::relay::Worker>();
+        check::<ftrack_api::relay::Delivery>();
+    }
 }
 
 #[test]

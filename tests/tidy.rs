@@ -41,6 +41,7 @@ const LAYERS: &[&str] = &[
     "plugin",
     "session",
     "studio",
+    "relay",
     "doctor",
 ];
 

@@ -23,6 +23,8 @@ pub(crate) use backing::BackingCache;
 #[cfg(feature = "file-cache")]
 pub use file::FileCache;
 pub use memory::MemoryCache;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+pub(crate) use pool::Pool;
 #[cfg(feature = "redis")]
 pub use redis::RedisCache;
 pub use statistics::CacheStatistics;

@@ -7,14 +7,14 @@ use crate::lock::Mutex;
 const MAX_IDLE: usize = 8;
 
 /// Idle connections, each with the process that opened it.
-pub(super) struct Pool<T>(Mutex<Vec<(u32, T)>>);
+pub(crate) struct Pool<T>(Mutex<Vec<(u32, T)>>);
 
 impl<T> Pool<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
-    pub(super) fn take(&self) -> Option<T> {
+    pub(crate) fn take(&self) -> Option<T> {
         loop {
             let (opener, connection) = self.0.lock().pop()?;
             if opener == std::process::id() {
@@ -25,7 +25,7 @@ impl<T> Pool<T> {
         }
     }
 
-    pub(super) fn give(&self, connection: T) {
+    pub(crate) fn give(&self, connection: T) {
         let mut idle = self.0.lock();
         if idle.len() < MAX_IDLE {
             idle.push((std::process::id(), connection));
@@ -33,7 +33,7 @@ impl<T> Pool<T> {
     }
 
     /// Closes the idle connections.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         while self.take().is_some() {}
     }
 }

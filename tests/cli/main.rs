@@ -7,6 +7,7 @@ mod imports;
 mod profiles;
 mod query;
 mod schema;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(unix)]

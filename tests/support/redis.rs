@@ -5,16 +5,18 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftrack_api::cache::RedisCache;
+use tempfile::TempDir;
 
 /// A Redis or Valkey server; ends when it is dropped.
 pub(crate) struct Server {
     child: Child,
     port: u16,
-    /// Where it runs; removed when it is gone.
-    _folder: tempfile::TempDir,
+    /// Where it runs; removed when nobody has it.
+    folder: Arc<TempDir>,
 }
 
 impl Server {
@@ -24,11 +26,30 @@ impl Server {
     }
 
     pub(crate) fn start_at(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(&folder, port, &["--appendonly", "no"])
+    }
+
+    /// One that finds again what it had when it was killed.
+    pub(crate) fn durable() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(&folder, free.unwrap().port(), &["--appendonly", "yes"])
+    }
+
+    /// Ends a durable one as by `kill -9`, until it is resumed.
+    pub(crate) fn pause(self) -> Paused {
+        let (folder, port) = (Arc::clone(&self.folder), self.port);
+        self.kill();
+        Paused { folder, port }
+    }
+
+    fn start_in(folder: &Arc<TempDir>, port: u16, options: &[&str]) -> Self {
         let start = |program: &str| {
             Command::new(program)
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-                .args(["--save", "", "--appendonly", "no"])
+                .args(["--save", ""])
+                .args(options)
                 .arg("--dir")
                 .arg(folder.path())
                 .stdout(Stdio::null())
@@ -48,7 +69,7 @@ impl Server {
         Self {
             child,
             port,
-            _folder: folder,
+            folder: Arc::clone(folder),
         }
     }
 
@@ -66,8 +87,13 @@ impl Server {
 
     /// The cache of a new user with these rights.
     pub(crate) fn cache_for(&self, rights: &str) -> RedisCache {
+        RedisCache::new(self.url_for(rights)).unwrap()
+    }
+
+    /// The URL of a new user with these rights.
+    pub(crate) fn url_for(&self, rights: &str) -> String {
         self.command(&format!("ACL SETUSER artist reset on >s3cret {rights}"));
-        RedisCache::new(format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)).unwrap()
+        format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)
     }
 
     /// Sends a command as a line, and answers with what begins the answer.
@@ -84,6 +110,18 @@ impl Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.port
+    }
+}
+
+/// A server that is away, and has what it had.
+pub(crate) struct Paused {
+    folder: Arc<TempDir>,
+    port: u16,
+}
+
+impl Paused {
+    pub(crate) fn resume(self) -> Server {
+        Server::start_in(&self.folder, self.port, &["--appendonly", "yes"])
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ftrack events`: follows, publishes, records and replays events.
+//! `ftrack events`: follows, publishes, records and replays events, and those in streams.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -80,6 +80,15 @@ enum Action {
         #[arg(long, value_name = "TEXT")]
         topic: Option<String>,
     },
+    /// Append events to a stream that keeps them, until Ctrl-C
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    Relay(super::relay::RelayOptions),
+    /// Run a program for each event of a stream, as one of a group that shares them, until Ctrl-C
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    Work(super::relay::WorkOptions),
+    /// Print the events that a group could not handle, one JSON object a line, or return them
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    DeadLetters(super::relay::DeadLetterOptions),
 }
 
 /// Which events, and how many of them.
@@ -146,6 +155,12 @@ impl Events {
                 }
                 replay(app, &file, speed, topic.as_deref())
             }
+            #[cfg(any(feature = "file-cache", feature = "redis"))]
+            Action::Relay(options) => super::relay::relay(app, &options),
+            #[cfg(any(feature = "file-cache", feature = "redis"))]
+            Action::Work(options) => super::relay::work(&options),
+            #[cfg(any(feature = "file-cache", feature = "redis"))]
+            Action::DeadLetters(options) => super::relay::dead_letters(app, &options),
         }
     }
 }

@@ -16,6 +16,8 @@ mod man;
 mod note;
 mod profile;
 mod query;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod relay;
 mod schema;
 mod set;
 mod status;

@@ -22,7 +22,7 @@ use crate::database::model::TypeId;
 use crate::error::{Fault, Result};
 use crate::files::Joined;
 use crate::rules::echo::{self, Pending};
-use crate::rules::{Batch, Caller, check, effects};
+use crate::rules::{Batch, Caller, check, effects, log};
 use crate::site::Site;
 
 /// The answer of one operation.
@@ -66,6 +66,15 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
             let answers = answers.collect::<Result<Vec<_>>>()?;
             let changes = batch.changes.take().map(Changes::into_vec);
             let changes = changes.filter(|changes| !changes.is_empty());
+            if let Some(changes) = &changes {
+                log::write(
+                    connection,
+                    site.model(),
+                    changes,
+                    &caller.user.id,
+                    &batch.now,
+                )?;
+            }
             let turn = changes.is_some().then(|| site.turn());
             Ok((answers, changes, batch.encodings, batch.discarded, turn))
         })?;

@@ -124,7 +124,7 @@ fn link(schema: &Schema, parent: &Parent) -> Value {
 }
 
 /// The `entityType` of a schema id: `task` for `Shot`, `show` for `Project`.
-fn table(schema: &Schema, entity_type: &str) -> String {
+pub fn table(schema: &Schema, entity_type: &str) -> String {
     match entity_type {
         // These share a table with their base, which the schema does not say.
         "FileComponent" | "SequenceComponent" | "ContainerComponent" => "component".to_owned(),

@@ -89,7 +89,7 @@ impl<'a> Batch<'a> {
             caller,
             now: now(),
             encoder,
-            changes: site.has_listeners().then(Changes::default),
+            changes: Some(Changes::default()),
             touched: Vec::new(),
             index: HashMap::new(),
             notes: Vec::new(),

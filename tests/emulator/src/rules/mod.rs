@@ -9,6 +9,7 @@ pub mod custom;
 pub mod defaults;
 pub mod echo;
 pub mod effects;
+pub mod log;
 pub mod record;
 pub mod remove;
 pub mod rollup;

@@ -1,0 +1,270 @@
+//! `ftrack events relay`, `work`, `dead-letters`: events in a stream that workers share.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ftrack_api::relay::{Delivery, Relay, Stream, Worker};
+use ftrack_api::{ErrorKind, Event, anyhow};
+use serde_json::json;
+
+use crate::app::App;
+use crate::failure::{Failure, Result};
+use crate::terminal;
+
+/// How much of what a program says stands in a dead letter.
+const MAX_SAID: usize = 2000;
+
+/// Where the stream is.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The URL of a Redis server, such as redis://host, or a file for one machine
+    #[arg(
+        long,
+        env = "FTRACK_STREAM",
+        hide_env_values = true,
+        value_name = "URL|FILE"
+    )]
+    stream: String,
+    /// The name of the stream
+    #[arg(long, default_value = "ftrack:events", value_name = "NAME")]
+    stream_name: String,
+}
+
+impl Place {
+    fn open(&self) -> Result<Stream> {
+        let is_redis = ["redis:", "rediss:", "redis+unix:", "unix:"];
+        let stream = match is_redis
+            .iter()
+            .any(|scheme| self.stream.starts_with(scheme))
+        {
+            true => redis(&self.stream)?,
+            false => local(&self.stream)?,
+        };
+        Ok(stream.name(&self.stream_name))
+    }
+}
+
+#[cfg(feature = "redis")]
+#[allow(clippy::unnecessary_wraps, reason = "its twin fails")]
+fn redis(url: &str) -> Result<Stream> {
+    Ok(Stream::redis(url))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &str) -> Result<Stream> {
+    Err(Failure::usage(
+        "this program was built without the feature `redis`",
+    ))
+}
+
+#[cfg(feature = "file-cache")]
+#[allow(clippy::unnecessary_wraps, reason = "its twin fails")]
+fn local(path: &str) -> Result<Stream> {
+    Ok(Stream::local(path))
+}
+
+#[cfg(not(feature = "file-cache"))]
+fn local(_: &str) -> Result<Stream> {
+    Err(Failure::usage(
+        "this program was built without the feature `file-cache`",
+    ))
+}
+
+/// What a relay does.
+#[derive(Debug, clap::Args)]
+pub(super) struct RelayOptions {
+    /// Which events
+    #[arg(default_value = "topic=*")]
+    expression: String,
+    #[command(flatten)]
+    place: Place,
+    /// The name of this relay: its own, and the same when it starts again
+    #[arg(long)]
+    name: String,
+    /// Where events wait while the stream is away
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Fill gaps from the server's log, as far as it knows
+    #[arg(long)]
+    catch_up: bool,
+    /// How many events the stream keeps
+    #[arg(long, default_value_t = 1_000_000, value_name = "EVENTS")]
+    max_length: u64,
+    /// For how many days it keeps them
+    #[arg(long, value_name = "DAYS")]
+    max_days: Option<f64>,
+}
+
+pub(super) fn relay(app: &App, options: &RelayOptions) -> Result<()> {
+    let mut stream = options.place.open()?.max_length(options.max_length);
+    if let Some(days) = options.max_days {
+        let age = Duration::try_from_secs_f64(days * 86400.0);
+        let age = age.map_err(|error| Failure::usage(format!("--max-days: {error}")))?;
+        stream = stream.max_age(age);
+    }
+    let session = app.session()?;
+    let mut relay = Relay::new(session.event_hub(), &stream, &options.name)
+        .subscribe(options.expression.as_str());
+    if let Some(journal) = &options.journal {
+        relay = relay.journal(journal);
+    }
+    if options.catch_up {
+        relay = relay.catch_up(&session);
+    }
+    terminal::say(&format!("relaying {}; Ctrl-C ends", options.expression));
+    let ended = until_cancelled(relay.run());
+    let status = relay.status();
+    terminal::say(&format!(
+        "{} events appended, {} were there already, {} dropped, {} wait",
+        status.appended, status.repeated, status.dropped, status.waiting
+    ));
+    ended
+}
+
+/// What a worker does.
+#[derive(Debug, clap::Args)]
+pub(super) struct WorkOptions {
+    #[command(flatten)]
+    place: Place,
+    /// The group that shares the events
+    #[arg(long)]
+    group: String,
+    /// The name of this worker
+    #[arg(long, default_value_t = default_name())]
+    name: String,
+    /// Events of one entity one after the other
+    #[arg(long)]
+    ordered: bool,
+    /// After so many seconds, another worker is given what this one does not finish
+    #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
+    lease: f64,
+    /// After so many failures an event becomes a dead letter
+    #[arg(long, default_value_t = 5)]
+    attempts: u32,
+    /// Give gaps to the program as well, as {"gap": …}
+    #[arg(long)]
+    gaps: bool,
+    /// The program and its arguments: the event is on its standard input, success acknowledges it
+    #[arg(long, required = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
+    exec: Vec<String>,
+}
+
+fn default_name() -> String {
+    format!("worker-{}", std::process::id())
+}
+
+pub(super) fn work(options: &WorkOptions) -> Result<()> {
+    let lease = Duration::try_from_secs_f64(options.lease);
+    let lease = lease.map_err(|error| Failure::usage(format!("--lease: {error}")))?;
+    let mut worker = Worker::new(&options.place.open()?, &options.group, &options.name)
+        .lease(lease)
+        .attempts(options.attempts);
+    if options.ordered {
+        worker = worker.ordered_by(entity_of);
+    }
+    terminal::say(&format!("working for group {}; Ctrl-C ends", options.group));
+    until_cancelled(worker.run(|delivery| handle(options, delivery)))
+}
+
+/// The first entity of an `ftrack.update`.
+fn entity_of(event: &Event) -> Option<String> {
+    Some(event.data()["entities"][0]["entityId"].as_str()?.to_owned())
+}
+
+fn handle(options: &WorkOptions, delivery: &Delivery) -> anyhow::Result<()> {
+    let input = match (delivery.event(), delivery.gap()) {
+        (Some(event), _) => serde_json::to_string(event)?,
+        (None, Some(gap)) if options.gaps => json!({ "gap": gap }).to_string(),
+        (None, gap) => {
+            let what = gap.map(|gap| format!("{} until {}", gap.reason, gap.to));
+            terminal::say(&format!(
+                "events may be missing: {}",
+                what.unwrap_or_default()
+            ));
+            return Ok(());
+        }
+    };
+    let (program, arguments) = options.exec.split_first().expect("clap wants one");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("FTRACK_EVENT_ATTEMPT", delivery.attempt().to_string())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| anyhow::anyhow!("cannot start {program}: {error}"))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program need not read it.
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim();
+    if !said.is_empty() {
+        terminal::say(said);
+    }
+    let end: String = said.chars().rev().take(MAX_SAID).collect();
+    let end: String = end.chars().rev().collect();
+    anyhow::ensure!(
+        output.status.success(),
+        "{program}: {}: {end}",
+        output.status
+    );
+    Ok(())
+}
+
+/// What is done with dead letters.
+#[derive(Debug, clap::Args)]
+pub(super) struct DeadLetterOptions {
+    #[command(flatten)]
+    place: Place,
+    /// The group that could not handle them
+    #[arg(long)]
+    group: String,
+    /// Hand this one out again; `all` for all of them
+    #[arg(long = "return", value_name = "ID", conflicts_with = "remove")]
+    returned: Option<String>,
+    /// Remove this one for good
+    #[arg(long, value_name = "ID")]
+    remove: Option<String>,
+}
+
+pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()> {
+    let (stream, group) = (options.place.open()?, options.group.as_str());
+    let missing = |id: &str| Failure::not_found(format!("group {group} has no dead letter {id}"));
+    match (options.returned.as_deref(), options.remove.as_deref()) {
+        (Some("all"), _) => {
+            let mut count = 0;
+            for letter in stream.dead_letters(group)? {
+                count += u64::from(stream.return_dead_letter(group, &letter.id)?);
+            }
+            terminal::say(&format!("{count} are handed out again"));
+        }
+        (Some(id), _) if !stream.return_dead_letter(group, id)? => return Err(missing(id)),
+        (None, Some(id)) if !stream.remove_dead_letter(group, id)? => return Err(missing(id)),
+        (Some(_), _) | (None, Some(_)) => {}
+        (None, None) => {
+            for letter in stream.dead_letters(group)? {
+                let line = json!({
+                    "id": letter.id,
+                    "at": letter.at,
+                    "error": letter.error,
+                    "attempts": letter.attempts,
+                    "worker": letter.worker,
+                    "event": letter.event,
+                });
+                app.print(&line.to_string())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ctrl-C is how one ends.
+fn until_cancelled(ended: ftrack_api::Result<std::convert::Infallible>) -> Result<()> {
+    match ended {
+        Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,27 @@
+//! Events that wait for whoever handles them: durable, and shared among workers.
+#![doc = ""]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/events-at-scale.md"))]
+
+mod backlog;
+mod catch_up;
+mod delivery;
+mod engine;
+mod entry;
+mod gap;
+#[cfg(feature = "file-cache")]
+mod local;
+mod once;
+#[cfg(feature = "redis")]
+mod redis;
+mod relay;
+mod running;
+mod stream;
+mod worker;
+
+pub use delivery::Delivery;
+pub use engine::Start;
+pub use gap::{Gap, GapReason};
+pub use once::{Batch, Once};
+pub use relay::Relay;
+pub use stream::{DeadLetter, GroupStatus, RelayStatus, Stream, StreamStatus};
+pub use worker::Worker;

@@ -1,0 +1,38 @@
+-- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
+-- the relay. KEYS: stream, ids, counter, relays. ARGV: options as JSON, then id, time, kind and body of
+-- each entry.
+local stream, ids, counter, relays = unpack(KEYS)
+local options = cjson.decode(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local before = redis.call('HGETALL', relays)
+local number = tonumber(redis.call('GET', counter) or '0')
+local added, repeated = 0, 0
+for at = 2, #ARGV, 4 do
+  local id = ARGV[at]
+  -- An event without an id cannot be recognised.
+  if id == '' or redis.call('ZADD', ids, 'NX', now, id) == 1 then
+    number = number + 1
+    added = added + 1
+    redis.call('XADD', stream, '*', 'v', '1', 'n', number, 'at', ARGV[at + 1], 'kind', ARGV[at + 2],
+      'by', options.relay, 'id', id, 'body', ARGV[at + 3])
+  else
+    repeated = repeated + 1
+  end
+end
+if added > 0 then
+  redis.call('SET', counter, number)
+  if options.max_length then
+    redis.call('XTRIM', stream, 'MAXLEN', '~', options.max_length)
+    redis.call('ZREMRANGEBYRANK', ids, 0, -1 - options.max_length)
+  end
+end
+if options.max_age then
+  local oldest = now - options.max_age
+  redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', oldest))
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', string.format('(%.0f', oldest))
+end
+if options.record then
+  redis.call('HSET', relays, options.relay, options.record)
+end
+return {added, repeated, string.format('%.0f', now), before}

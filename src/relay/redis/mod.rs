@@ -1,0 +1,471 @@
+//! A stream in Redis or Valkey: a stream key for the entries, and beside it keys for each group.
+//!
+//! All keys of a stream are in one slot of a cluster: `NAME`, and `{NAME}:…`. Each change is one Lua
+//! script, so that a process may die at any moment.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::{Client, Connection, FromRedisValue, RedisError, RedisResult};
+use serde_json::json;
+
+use crate::cache::Pool;
+use crate::error::{Error, ErrorKind, Result};
+use crate::relay::engine::{
+    Appended, Bounds, Create, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
+    MAX_DEAD, MAX_OPEN, NewEntry, Start, Taken, Token, Turn, Turned, Unread, Verdict,
+};
+
+/// The time limit for connecting and for each reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The entries of one call of `append`.
+const MAX_APPENDED: usize = 500;
+
+/// What the user of a URL needs.
+const COMMANDS: &str = "EVAL, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
+    ZREM, ZSCORE, ZCARD, ZRANGE, ZRANGEBYSCORE, ZREMRANGEBYRANK, ZREMRANGEBYSCORE, HGET, HMGET, HSET, \
+    HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP, LLEN and LINDEX";
+
+pub(crate) struct RedisEngine {
+    client: Client,
+    idle: Pool<Connection>,
+    name: String,
+}
+
+impl RedisEngine {
+    pub(crate) fn new(url: &str, name: &str) -> Result<Self> {
+        let client = Client::open(url).map_err(|error| {
+            // The message does not have the URL, which may contain a password.
+            let message = format!("the URL of the Redis server is invalid: {error}");
+            Error::new(ErrorKind::Configuration, message)
+        })?;
+        Ok(Self {
+            client,
+            idle: Pool::new(),
+            name: name.to_owned(),
+        })
+    }
+
+    fn key(&self, end: &str) -> String {
+        format!("{{{}}}:{end}", self.name)
+    }
+
+    fn group_key(&self, group: &str, end: &str) -> String {
+        format!("{{{}}}:group:{group}:{end}", self.name)
+    }
+
+    fn connect(&self) -> RedisResult<Connection> {
+        let connection = self.client.get_connection_with_timeout(REPLY_TIMEOUT)?;
+        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        Ok(connection)
+    }
+
+    /// Does `work` with a connection. An idle one may have broken since it was last used: then once
+    /// more with a new one. What is done twice by that has the same effect as once: events are
+    /// recognised by their ids, deliveries by their attempts.
+    fn with<T>(
+        &self,
+        doing: &str,
+        mut work: impl FnMut(&mut Connection) -> RedisResult<T>,
+    ) -> Result<T> {
+        let mut attempt = || {
+            if let Some(mut connection) = self.idle.take() {
+                match work(&mut connection) {
+                    Ok(done) => return Ok((connection, done)),
+                    Err(error) if !error.is_io_error() || error.is_timeout() => return Err(error),
+                    Err(_) => self.idle.drain(),
+                }
+            }
+            let mut connection = self.connect()?;
+            let done = work(&mut connection)?;
+            Ok((connection, done))
+        };
+        let (connection, done) = attempt().map_err(|error| self.error(doing, &error))?;
+        self.idle.give(connection);
+        Ok(done)
+    }
+
+    fn error(&self, doing: &str, error: &RedisError) -> Error {
+        let text = error.to_string();
+        let says = |part: &str| text.contains(part);
+        let (kind, hint) = if says("NOAUTH")
+            || says("unauthenticated")
+            || says("WRONGPASS")
+            || says("AuthenticationFailed")
+        {
+            (
+                ErrorKind::Authentication,
+                "set user and password in the URL".to_owned(),
+            )
+        } else if says("NOPERM") || says("ermission") || says("can't run this command") {
+            let hint = format!("its user needs {COMMANDS}, on keys with the name of the stream");
+            (ErrorKind::Permission, hint)
+        } else if says("OOM") || says("maxmemory") {
+            let hint = "Redis is full: raise its `maxmemory`, or lower the bounds of the stream";
+            (ErrorKind::Unavailable, hint.to_owned())
+        } else if says("WRONGTYPE") || says("wrong kind of value") {
+            let hint = "a key of that name is something else: give the stream another name";
+            (ErrorKind::Configuration, hint.to_owned())
+        } else if says("Unknown Redis command") || says("nknown command") {
+            let hint = "Redis 7, Valkey 7 or newer is needed";
+            (ErrorKind::Unsupported, hint.to_owned())
+        } else if error.is_timeout() {
+            (ErrorKind::Timeout, "try again later".to_owned())
+        } else if error.is_io_error() || error.is_connection_dropped() {
+            (ErrorKind::Connection, "try again later".to_owned())
+        } else {
+            let busy = [
+                "LOADING",
+                "BUSY",
+                "READONLY",
+                "MISCONF",
+                "MASTERDOWN",
+                "TRYAGAIN",
+                "NOREPLICAS",
+            ];
+            match busy.iter().any(|code| says(code)) || says("busy") || says("loading") {
+                true => (ErrorKind::Unavailable, "try again later".to_owned()),
+                false => (ErrorKind::Server, "look into the log of Redis".to_owned()),
+            }
+        };
+        Error::new(
+            kind,
+            format!("{doing} the stream {:?}: {text}; {hint}", self.name),
+        )
+    }
+}
+
+impl Engine for RedisEngine {
+    fn append(
+        &self,
+        entries: &[NewEntry],
+        relay: &str,
+        record: Option<&str>,
+        bounds: Bounds,
+    ) -> Result<Appended> {
+        let mut total: Option<Appended> = None;
+        let mut chunks: Vec<&[NewEntry]> = entries.chunks(MAX_APPENDED).collect();
+        if chunks.is_empty() {
+            chunks.push(&[]);
+        }
+        for (index, entries) in chunks.iter().enumerate() {
+            let is_last = index + 1 == chunks.len();
+            let options = json!({
+                "relay": relay,
+                "max_length": bounds.max_length,
+                "max_age": bounds.max_age.map(millis),
+                "record": record.filter(|_| is_last),
+            });
+            let mut call = redis::cmd("EVAL");
+            call.arg(include_str!("append.lua")).arg(4).arg(&self.name);
+            for end in ["ids", "number", "relays"] {
+                call.arg(self.key(end));
+            }
+            call.arg(without_nulls(options));
+            for entry in *entries {
+                call.arg(&entry.id)
+                    .arg(entry.at)
+                    .arg(entry.kind.as_str())
+                    .arg(&entry.body);
+            }
+            type Reply = (u64, u64, i64, Vec<(String, String)>);
+            let (added, repeated, now, relays): Reply =
+                self.with("appending to", |connection| call.query(connection))?;
+            let one = Appended {
+                added,
+                repeated,
+                now,
+                relays: relays.into_iter().collect(),
+            };
+            total = Some(match total {
+                Some(before) => Appended {
+                    added: before.added + one.added,
+                    repeated: before.repeated + one.repeated,
+                    relays: before.relays,
+                    ..one
+                },
+                None => one,
+            });
+        }
+        Ok(total.unwrap_or_default())
+    }
+
+    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {
+        let finish = turn.finish.as_ref().map(|(token, verdict)| {
+            let (verdict, delay, why) = match verdict {
+                Verdict::Ack => ("ack", Duration::ZERO, ""),
+                Verdict::Retry(delay, why) => ("retry", *delay, why.as_str()),
+                Verdict::Reject(why) => ("reject", Duration::ZERO, why.as_str()),
+                Verdict::Extend(delay) => ("extend", *delay, ""),
+            };
+            json!({"member": token.member, "attempt": token.attempt, "verdict": verdict,
+                "delay": millis(delay), "why": why})
+        });
+        let options = json!({
+            "worker": turn.worker,
+            "finish": finish.into_iter().collect::<Vec<_>>(),
+            "route": turn.route,
+            "take": turn.take,
+            "lease": millis(turn.lease),
+            "attempts": turn.attempts,
+            "ordered": turn.ordered,
+            "create": turn.create != Create::No,
+            "newest": turn.create == Create::At(Start::Newest),
+            "vanished": turn.create == Create::Again,
+            "look_ahead": LOOK_AHEAD,
+            "max_open": MAX_OPEN,
+            "max_dead": MAX_DEAD,
+        });
+        let mut call = redis::cmd("EVAL");
+        call.arg(include_str!("turn.lua"))
+            .arg(9)
+            .arg(&self.name)
+            .arg(self.key("number"));
+        for end in [
+            "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
+        ] {
+            call.arg(self.group_key(group, end));
+        }
+        call.arg(self.group_key(group, "key:"))
+            .arg(without_nulls(options));
+        let reply: redis::Value =
+            self.with("taking events from", |connection| call.query(connection))?;
+        turned(reply).ok_or_else(|| {
+            let message = format!(
+                "taking events from the stream {:?}: Redis sent an unexpected reply",
+                self.name
+            );
+            Error::new(ErrorKind::BadResponse, message)
+        })
+    }
+
+    fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>> {
+        let millis = millis(timeout).max(1);
+        let mut call = redis::cmd("XREAD");
+        call.arg("COUNT").arg(LOOK_AHEAD).arg("BLOCK").arg(millis);
+        call.arg("STREAMS").arg(&self.name).arg(after);
+        let reply: redis::Value = self.with("waiting for", |connection| {
+            connection.set_read_timeout(Some(timeout + REPLY_TIMEOUT))?;
+            let reply = call.query(connection);
+            connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+            reply
+        })?;
+        // One stream: [[name, entries]], or nothing.
+        let entries = match reply {
+            redis::Value::Array(streams) => match streams.into_iter().next() {
+                Some(redis::Value::Array(mut stream)) => stream.pop(),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(entries.map(unread).unwrap_or_default())
+    }
+
+    fn dead_letters(&self, group: &str, after: &str, count: usize) -> Result<Vec<Dead>> {
+        let from = match after {
+            "" => "-".to_owned(),
+            id => format!("({id}"),
+        };
+        let mut call = redis::cmd("XRANGE");
+        call.arg(self.group_key(group, "dead"))
+            .arg(from)
+            .arg("+")
+            .arg("COUNT")
+            .arg(count);
+        let reply: redis::Value = self.with("reading dead letters of", |connection| {
+            call.query(connection)
+        })?;
+        Ok(unread(reply).into_iter().map(dead).collect())
+    }
+
+    fn return_dead(&self, group: &str, id: &str) -> Result<bool> {
+        let mut call = redis::cmd("EVAL");
+        call.arg(include_str!("revive.lua")).arg(4);
+        for end in ["state", "ready", "bodies", "dead"] {
+            call.arg(self.group_key(group, end));
+        }
+        call.arg(self.group_key(group, "key:")).arg(id);
+        self.with("returning a dead letter of", |connection| {
+            call.query(connection)
+        })
+    }
+
+    fn remove_dead(&self, group: &str, id: &str) -> Result<bool> {
+        let mut call = redis::cmd("XDEL");
+        call.arg(self.group_key(group, "dead")).arg(id);
+        self.with("removing a dead letter of", |connection| {
+            call.query(connection)
+        })
+    }
+
+    fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
+        let mut call = redis::cmd("SET");
+        call.arg(self.group_key(group, &format!("once:{id}")))
+            .arg(value);
+        call.arg("NX").arg("GET").arg("PX").arg(millis(MARKER_AGE));
+        self.with("marking an event of", |connection| call.query(connection))
+    }
+
+    fn set_mark(&self, group: &str, id: &str, value: Option<&str>) -> Result<()> {
+        let key = self.group_key(group, &format!("once:{id}"));
+        let mut call = redis::cmd(if value.is_some() { "SET" } else { "DEL" });
+        call.arg(key);
+        if let Some(value) = value {
+            call.arg(value).arg("PX").arg(millis(MARKER_AGE));
+        }
+        self.with("marking an event of", |connection| call.exec(connection))
+    }
+
+    fn figures(&self) -> Result<Figures> {
+        let mut calls = redis::pipe();
+        calls.cmd("XLEN").arg(&self.name);
+        calls.cmd("GET").arg(self.key("number"));
+        calls.cmd("HGETALL").arg(self.key("relays"));
+        type Reply = (u64, Option<u64>, BTreeMap<String, String>);
+        let (length, number, relays): Reply =
+            self.with("looking at", |connection| calls.query(connection))?;
+        Ok(Figures {
+            length,
+            number: number.unwrap_or(0),
+            relays,
+        })
+    }
+
+    fn group(&self, group: &str) -> Result<Option<GroupFigures>> {
+        let key = |end| self.group_key(group, end);
+        let mut calls = redis::pipe();
+        calls.cmd("HGETALL").arg(key("state"));
+        calls.cmd("ZCARD").arg(key("flight"));
+        calls.cmd("ZCARD").arg(key("delayed"));
+        calls.cmd("XLEN").arg(key("dead"));
+        type Reply = (BTreeMap<String, String>, u64, u64, u64);
+        let (state, in_flight, delayed, dead_letters): Reply =
+            self.with("looking at", |connection| calls.query(connection))?;
+        if state.is_empty() {
+            return Ok(None);
+        }
+        let counts = state.into_iter();
+        let counts = counts.filter_map(|(name, value)| Some((name, value.parse().ok()?)));
+        Ok(Some(GroupFigures {
+            counts: counts.collect(),
+            in_flight,
+            delayed,
+            dead_letters,
+        }))
+    }
+
+    fn describe(&self) -> String {
+        let info = self.client.get_connection_info();
+        format!("stream {:?} in Redis at {}", self.name, info.addr())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .min(1 << 52)
+}
+
+/// Lua takes a null for a value.
+fn without_nulls(mut options: serde_json::Value) -> String {
+    if let Some(options) = options.as_object_mut() {
+        options.retain(|_, value| !value.is_null());
+    }
+    options.to_string()
+}
+
+/// Foreign entries may hold any bytes.
+fn text(value: redis::Value) -> String {
+    match value {
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        other => String::from_redis_value(other).unwrap_or_default(),
+    }
+}
+
+fn list(value: redis::Value) -> Vec<redis::Value> {
+    match value {
+        redis::Value::Array(items) => items,
+        _ => Vec::new(),
+    }
+}
+
+fn fields(value: redis::Value) -> Fields {
+    let mut items = list(value).into_iter().map(text);
+    let mut fields = Fields::new();
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        fields.push((name, value));
+    }
+    fields
+}
+
+fn unread(value: redis::Value) -> Vec<Unread> {
+    let entries = list(value).into_iter().filter_map(|entry| {
+        let mut parts = list(entry).into_iter();
+        Some(Unread {
+            id: text(parts.next()?),
+            fields: fields(parts.next()?),
+        })
+    });
+    entries.collect()
+}
+
+fn turned(reply: redis::Value) -> Option<Turned> {
+    let mut parts = list(reply).into_iter();
+    if text(parts.next()?) == "missing" {
+        return Some(Turned::Missing);
+    }
+    let finished = list(parts.next()?)
+        .into_iter()
+        .map(text)
+        .all(|one| one == "1");
+    let taken = list(parts.next()?).into_iter().filter_map(|taken| {
+        let mut parts = list(taken).into_iter();
+        Some(Taken {
+            token: Token {
+                member: text(parts.next()?),
+                attempt: text(parts.next()?).parse().ok()?,
+            },
+            fields: fields(parts.next()?),
+        })
+    });
+    let taken = taken.collect();
+    let unread = unread(parts.next()?);
+    let cursor = text(parts.next()?);
+    let due: i64 = text(parts.next()?).parse().ok()?;
+    let open: usize = text(parts.next()?).parse().ok()?;
+    Some(Turned::Done {
+        is_full: open >= MAX_OPEN,
+        finished,
+        taken,
+        unread,
+        cursor,
+        due: u64::try_from(due).ok().map(Duration::from_millis),
+    })
+}
+
+fn dead(stored: Unread) -> Dead {
+    let field = |name: &str| {
+        let found = stored.fields.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
+    };
+    let flat: Vec<String> = serde_json::from_str(field("fields")).unwrap_or_default();
+    let pairs = flat.chunks_exact(2);
+    Dead {
+        at: stored
+            .id
+            .split('-')
+            .next()
+            .and_then(|at| at.parse().ok())
+            .unwrap_or(0),
+        entry: field("entry").to_owned(),
+        attempts: field("attempts").parse().unwrap_or(0),
+        worker: field("worker").to_owned(),
+        error: field("error").to_owned(),
+        fields: pairs
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect(),
+        id: stored.id,
+    }
+}

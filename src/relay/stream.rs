@@ -1,0 +1,428 @@
+//! The handle of a stream: where it is kept, what it keeps, and looking at it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+
+use super::engine::{Bounds, Dead, Engine, NewEntry};
+use super::entry::{self, Content};
+use super::gap::timestamp;
+
+/// The name of a stream unless it is given another.
+const DEFAULT_NAME: &str = "ftrack:events";
+
+/// How many entries a stream keeps unless it is told otherwise.
+const DEFAULT_LENGTH: u64 = 1_000_000;
+
+/// How many dead letters are read at once.
+const PAGE: usize = 100;
+
+/// Where events are kept until the workers of all groups have handled them: in Redis, or in a file.
+///
+/// Opening one connects to nothing; what is wrong is said by the first call that uses it. Clones are the
+/// same stream.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use ftrack_api::relay::Stream;
+///
+/// # #[cfg(feature = "redis")]
+/// let stream = Stream::redis("redis://events.studio:6379")
+///     .max_age(Duration::from_secs(7 * 24 * 3600))
+///     .max_length(5_000_000);
+/// ```
+#[derive(Clone)]
+#[must_use = "it has no effect until a relay or a worker uses it"]
+pub struct Stream {
+    place: Place,
+    name: String,
+    bounds: Bounds,
+    engine: Arc<OnceLock<Result<Box<dyn Engine>, (ErrorKind, String)>>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    #[cfg(feature = "redis")]
+    Redis(String),
+    #[cfg(feature = "file-cache")]
+    Local(PathBuf),
+}
+
+impl Stream {
+    /// A stream in the Redis or Valkey server at `url`, such as `redis://host:6379/0` or
+    /// `redis://user:password@host`, version 7 or newer.
+    #[cfg(feature = "redis")]
+    pub fn redis(url: impl Into<String>) -> Self {
+        Self::new(Place::Redis(url.into()))
+    }
+
+    /// A stream in the file at `path`, an SQLite database, which is created with its folder if
+    /// necessary, for this user alone. For relay and workers on one machine; the file must be on a local
+    /// disk.
+    #[cfg(feature = "file-cache")]
+    pub fn local(path: impl Into<PathBuf>) -> Self {
+        Self::new(Place::Local(path.into()))
+    }
+
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            name: DEFAULT_NAME.to_owned(),
+            bounds: Bounds {
+                max_length: Some(DEFAULT_LENGTH),
+                max_age: None,
+            },
+            engine: Arc::default(),
+        }
+    }
+
+    /// Sets the name: the key of the stream in Redis, and the beginning of all its other keys.
+    /// `ftrack:events` unless set.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self.engine = Arc::default();
+        self
+    }
+
+    /// Sets how many entries are kept, 1,000,000 unless set. The oldest beyond that are removed, whether
+    /// they were handled or not; Redis keeps up to 100 more. A group that misses some is given a
+    /// [`Gap`](super::Gap).
+    pub fn max_length(mut self, entries: u64) -> Self {
+        self.bounds.max_length = Some(entries.max(1));
+        self
+    }
+
+    /// Sets how long entries are kept; without it, only their number counts.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.bounds.max_age = Some(age);
+        self
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    pub(super) fn engine(&self) -> Result<&dyn Engine> {
+        let engine = self.engine.get_or_init(|| {
+            self.open()
+                .map_err(|error| (error.kind(), error.to_string()))
+        });
+        match engine {
+            Ok(engine) => Ok(engine.as_ref()),
+            Err((kind, message)) => Err(Error::new(*kind, message.clone())),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Engine>> {
+        let is_plain =
+            |name: &str| !name.is_empty() && !name.contains(['{', '}', '\n', '\r', '\0']);
+        if !is_plain(&self.name) {
+            let message = format!(
+                "{:?} cannot be the name of a stream: it is empty or has braces",
+                self.name
+            );
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
+        match &self.place {
+            #[cfg(feature = "redis")]
+            Place::Redis(url) => Ok(Box::new(super::redis::RedisEngine::new(url, &self.name)?)),
+            #[cfg(feature = "file-cache")]
+            Place::Local(path) => Ok(Box::new(super::local::LocalEngine::new(path, &self.name))),
+        }
+    }
+
+    /// Appends events of your own, in order, and returns how many were not in the stream yet. What a relay
+    /// does with those of a hub.
+    ///
+    /// ```
+    /// # #[cfg(feature = "file-cache")] {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("events.db");
+    /// use std::time::Duration;
+    /// use ftrack_api::Event;
+    /// use ftrack_api::relay::{Stream, Worker};
+    ///
+    /// let stream = Stream::local(&path);
+    /// let event = Event::new("studio.render.done");
+    /// assert_eq!(stream.append([&event, &event])?, 1);
+    ///
+    /// let worker = Worker::new(&stream, "mail", "one");
+    /// let delivery = worker.next(Duration::from_secs(1))?.expect("it was appended");
+    /// assert_eq!(delivery.event().map(Event::id), Some(event.id()));
+    /// delivery.ack()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status); the first events may have been appended.
+    pub fn append<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> Result<u64> {
+        let at = Timestamp::now().as_millisecond();
+        let entries = events.into_iter().map(|event| NewEntry::event(event, at));
+        let entries: Vec<NewEntry> = entries.collect();
+        let appended = self.engine()?.append(&entries, "", None, self.bounds)?;
+        Ok(appended.added)
+    }
+
+    /// How full the stream is, and what its relays report.
+    ///
+    /// # Errors
+    ///
+    /// Of every method here:
+    ///
+    /// - [`ErrorKind::Configuration`] if the URL or the name of the stream cannot be used.
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] or [`ErrorKind::Unavailable`] if Redis is away
+    ///   or full.
+    /// - [`ErrorKind::Authentication`] or [`ErrorKind::Permission`] if it refuses the user or a command: the
+    ///   message lists the commands that are needed.
+    /// - [`ErrorKind::Io`] if the file of a local stream cannot be used.
+    pub fn status(&self) -> Result<StreamStatus> {
+        let figures = self.engine()?.figures()?;
+        let relays = figures.relays.into_iter();
+        Ok(StreamStatus {
+            length: figures.length,
+            appended: figures.number,
+            relays: relays
+                .map(|(name, record)| RelayRecord::read(&record).status(name))
+                .collect(),
+        })
+    }
+
+    /// The work of a group of workers; `None` if there is no such group.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub fn group(&self, group: &str) -> Result<Option<GroupStatus>> {
+        let engine = self.engine()?;
+        let Some(figures) = engine.group(group)? else {
+            return Ok(None);
+        };
+        let stream = engine.figures()?;
+        let count = |name: &str| figures.counts.get(name).copied().unwrap_or(0);
+        Ok(Some(GroupStatus {
+            lag: stream.number.saturating_sub(count("seen")) + count("open"),
+            in_flight: figures.in_flight,
+            delayed: figures.delayed,
+            handled: count("handled"),
+            retried: count("retried"),
+            taken_over: count("expired"),
+            dead: count("dead"),
+            dead_letters: figures.dead_letters,
+        }))
+    }
+
+    /// The events that a group could not handle, oldest first. The latest 100,000 are kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub fn dead_letters(&self, group: &str) -> Result<Vec<DeadLetter>> {
+        let engine = self.engine()?;
+        let mut letters: Vec<DeadLetter> = Vec::new();
+        loop {
+            let after = letters
+                .last()
+                .map(|letter| letter.id.as_str())
+                .unwrap_or_default();
+            let page = engine.dead_letters(group, after, PAGE)?;
+            let is_last = page.len() < PAGE;
+            letters.extend(page.into_iter().map(DeadLetter::read));
+            if is_last {
+                return Ok(letters);
+            }
+        }
+    }
+
+    /// Hands a dead letter out again, with as many attempts as a new event; returns whether there was
+    /// one. Its order among events of the same key is that of its return.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub fn return_dead_letter(&self, group: &str, id: &str) -> Result<bool> {
+        self.engine()?.return_dead(group, id)
+    }
+
+    /// Removes a dead letter for good; returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub fn remove_dead_letter(&self, group: &str, id: &str) -> Result<bool> {
+        self.engine()?.remove_dead(group, id)
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Stream");
+        #[cfg(feature = "file-cache")]
+        if let Place::Local(path) = &self.place {
+            out.field("path", path);
+        }
+        out.field("name", &self.name)
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How full a stream is; see [`Stream::status`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamStatus {
+    /// How many entries it has.
+    pub length: u64,
+    /// How many entries were ever appended.
+    pub appended: u64,
+    /// Every relay that ever wrote to it, as it last reported: each second while it runs.
+    pub relays: Vec<RelayStatus>,
+}
+
+/// The work of a relay; see [`Relay::status`](super::Relay::status).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RelayStatus {
+    /// Its name.
+    pub name: String,
+    /// When it last reported, connected to the event server; `None` if it never was.
+    pub connected_at: Option<Timestamp>,
+    /// Events that it has appended.
+    pub appended: u64,
+    /// Events that were in the stream already, from another relay or from an earlier attempt.
+    pub repeated: u64,
+    /// Events that it had to drop because its memory and its journal were full.
+    pub dropped: u64,
+    /// Events that wait in its memory and its journal to be appended.
+    pub waiting: u64,
+    /// How long the oldest of them has been waiting.
+    pub lag: Duration,
+    /// Events received in a second, over the last ten seconds.
+    pub rate: f64,
+    /// The last event that it has received: its id, its topic, and when.
+    pub last_event: Option<(String, String, Timestamp)>,
+}
+
+/// What a relay writes beside the stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RelayRecord {
+    /// Since when it has been connected without interruption; milliseconds since 1970 by the stream's
+    /// clock, like all times here.
+    pub(super) since: Option<i64>,
+    /// When it was last seen connected.
+    pub(super) last: Option<i64>,
+    /// The beginning of gaps that it has not reported yet.
+    pub(super) owed: Option<i64>,
+    /// When it wrote this.
+    pub(super) reported: Option<i64>,
+    /// Since when it holds entries, because others may have earlier ones.
+    pub(super) held: Option<i64>,
+    /// Everything that it received before is in the stream.
+    pub(super) cleared: Option<i64>,
+    pub(super) appended: u64,
+    pub(super) repeated: u64,
+    pub(super) dropped: u64,
+    pub(super) waiting: u64,
+    pub(super) lag: u64,
+    pub(super) rate: f64,
+    pub(super) last_event: Option<(String, String, i64)>,
+}
+
+impl RelayRecord {
+    /// A record of another version says nothing.
+    pub(super) fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    pub(super) fn status(self, name: String) -> RelayStatus {
+        RelayStatus {
+            name,
+            connected_at: self.last.map(timestamp),
+            appended: self.appended,
+            repeated: self.repeated,
+            dropped: self.dropped,
+            waiting: self.waiting,
+            lag: Duration::from_millis(self.lag),
+            rate: self.rate,
+            last_event: self
+                .last_event
+                .map(|(id, topic, at)| (id, topic, timestamp(at))),
+        }
+    }
+}
+
+/// The work of a group of workers; see [`Stream::group`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GroupStatus {
+    /// How many events of the stream it has not handled yet.
+    pub lag: u64,
+    /// How many of them its workers have now.
+    pub in_flight: u64,
+    /// How many wait for another attempt.
+    pub delayed: u64,
+    /// Deliveries that were acknowledged.
+    pub handled: u64,
+    /// Deliveries that were put off.
+    pub retried: u64,
+    /// Deliveries whose worker did not finish them in time, and that were given to another.
+    pub taken_over: u64,
+    /// Deliveries that became dead letters.
+    pub dead: u64,
+    /// How many dead letters there are now.
+    pub dead_letters: u64,
+}
+
+/// An event that a group could not handle; see [`Stream::dead_letters`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// What it is returned or removed by.
+    pub id: String,
+    /// The event; `None` if the entry is not one that this version reads, or is a gap.
+    pub event: Option<Event>,
+    /// Why it could not be handled.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The worker that had it last.
+    pub worker: String,
+    /// When it was given up.
+    pub at: Timestamp,
+    /// The entry of the stream that it came from.
+    pub entry: String,
+    /// The fields of that entry, whatever they are.
+    pub fields: Vec<(String, String)>,
+}
+
+impl DeadLetter {
+    fn read(dead: Dead) -> Self {
+        let event = match entry::read(&dead.fields) {
+            Ok(entry) => match entry.content {
+                Content::Event(event) => Some(event),
+                Content::Gap(_) => None,
+            },
+            Err(_) => None,
+        };
+        Self {
+            id: dead.id,
+            event,
+            error: dead.error,
+            attempts: dead.attempts,
+            worker: dead.worker,
+            at: timestamp(dead.at),
+            entry: dead.entry,
+            fields: dead.fields,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `events relay`, `work` and `dead-letters`.
+#![cfg(all(feature = "file-cache", unix))]
+
+use std::process::{Child, Stdio};
+
+use ftrack_api::relay::Stream;
+use serde_json::{Value as Json, json};
+
+use crate::Cli;
+use crate::support::{emulator, eventually};
+
+/// Ends when the test does, whatever its result.
+struct Running(Child);
+
+impl Running {
+    fn start(cli: &Cli, arguments: &[&str]) -> Self {
+        let mut command = cli.command(arguments);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn events_are_relayed_worked_on_and_returned() {
+    let server = emulator();
+    let cli = Cli::on(&server);
+    let stream = Stream::local(cli.folder().join("events.db"));
+    let _relay = Running::start(
+        &cli,
+        &[
+            "events",
+            "relay",
+            "topic=studio.*",
+            "--stream",
+            "events.db",
+            "--name",
+            "one",
+        ],
+    );
+    eventually("it is connected", || {
+        let relays = stream
+            .status()
+            .map(|status| status.relays)
+            .unwrap_or_default();
+        relays
+            .iter()
+            .any(|relay| relay.name == "one" && relay.connected_at.is_some())
+    });
+    for number in 0..3 {
+        let event =
+            json!({ "topic": "studio.test", "id": format!("e{number}"), "data": { "n": number } });
+        server.events().publish(event).unwrap();
+    }
+    eventually("they are appended", || {
+        stream.status().unwrap().appended == 3
+    });
+
+    // It fails for one of them, and says why.
+    let script = "read event; case $event in *'\"n\":1'*) echo no such shot >&2; exit 3;; esac; \
+                  printf '%s\\n' \"$event\" >> handled";
+    let arguments = [
+        "events",
+        "work",
+        "--stream",
+        "events.db",
+        "--group",
+        "g",
+        "--attempts",
+        "1",
+        "--exec",
+        "sh",
+        "-c",
+        script,
+    ];
+    let worker = Running::start(&cli, &arguments);
+    eventually("all are handled", || {
+        let group = stream.group("g").unwrap();
+        group.is_some_and(|group| group.handled == 2 && group.dead == 1)
+    });
+    drop(worker);
+    let handled = std::fs::read_to_string(cli.folder().join("handled")).unwrap();
+    let ids: Vec<Json> = handled
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap()["id"].clone())
+        .collect();
+    assert_eq!(ids, ["e0", "e2"]);
+
+    let place = [
+        "events",
+        "dead-letters",
+        "--stream",
+        "events.db",
+        "--group",
+        "g",
+    ];
+    let letter: Json = serde_json::from_str(&cli.ok(&place)).unwrap();
+    assert_eq!(
+        (&letter["event"]["id"], &letter["attempts"]),
+        (&json!("e1"), &json!(1))
+    );
+    assert!(
+        letter["error"].as_str().unwrap().contains("no such shot"),
+        "{letter}"
+    );
+    let with = |more: &[&'static str]| [&place[..], more].concat();
+    cli.fails(&with(&["--return", "99"]), 4, &["no dead letter 99"]);
+    cli.run(&with(&["--return", "all"]))
+        .check(0, &["1 are handed out again"]);
+    assert_eq!(cli.ok(&place), "");
+    let again = stream.group("g").unwrap().unwrap();
+    assert_eq!((again.lag, again.dead_letters), (1, 0));
+}
+
+#[test]
+fn a_stream_that_cannot_be_used_is_an_error() {
+    let cli = Cli::reading();
+    let work = |stream| {
+        [
+            "events", "work", "--stream", stream, "--group", "g", "--exec", "true",
+        ]
+    };
+    cli.write("other", "precious");
+    cli.run(&work("other")).check(2, &["path of its own"]);
+    assert_eq!(
+        std::fs::read_to_string(cli.folder().join("other")).unwrap(),
+        "precious"
+    );
+}

@@ -1,0 +1,221 @@
+//! Streams that cannot be used: every case has an error that says why, and loses nothing silently.
+
+use std::time::Duration;
+
+use ftrack_api::relay::{GapReason, Stream, Worker};
+use ftrack_api::{ErrorKind, Event};
+use serde_json::json;
+
+use crate::redis::Server;
+use crate::{LONG, event, events, next, number};
+
+/// What the documentation says that it needs.
+const ENOUGH: &str = "~ftrack:events ~{ftrack:events}:* +eval +time +get +set +del +xadd +xtrim +xrange \
+    +xrevrange +xread +xlen +xdel +zadd +zrem +zscore +zcard +zrange +zrangebyscore +zremrangebyrank \
+    +zremrangebyscore +hget +hmget +hset +hgetall +hdel +hincrby +rpush +lpush +lpop +llen +lindex";
+
+#[test]
+fn few_rights_are_enough_and_each_that_is_missing_is_an_error_with_the_list() {
+    let server = Server::start();
+    let limited = |rights: &str| Stream::redis(server.url_for(rights)).max_age(LONG);
+    let use_all = |stream: &Stream, group: &str| -> ftrack_api::Result<()> {
+        stream.append(&events(2))?;
+        let worker = Worker::new(stream, group, "one")
+            .ordered_by(|_| Some("key".to_owned()))
+            .attempts(2);
+        worker.next(LONG)?.unwrap().reject("no")?;
+        let letters = stream.dead_letters(group)?;
+        stream.return_dead_letter(group, &letters[0].id)?;
+        worker
+            .next(LONG)?
+            .unwrap()
+            .retry_after(Duration::ZERO, "again")?;
+        worker.next(LONG)?.unwrap().ack()?;
+        let delivery = worker.next(LONG)?.unwrap();
+        delivery.extend(LONG)?;
+        delivery.reject("no")?;
+        let letters = stream.dead_letters(group)?;
+        stream.remove_dead_letter(group, &letters[0].id)?;
+        assert!(worker.next(crate::SHORT)?.is_none());
+        stream.status()?;
+        stream.group(group).map(drop)
+    };
+    use_all(&limited(ENOUGH), "all").unwrap();
+    for right in ENOUGH
+        .split_whitespace()
+        .filter(|right| right.starts_with('+'))
+    {
+        // Used by `once`, where lists are long, and where a lease has ended.
+        if ["+set", "+zremrangebyrank", "+zcard", "+xlen", "+llen"].contains(&right) {
+            continue;
+        }
+        server.command("FLUSHALL");
+        let rights: Vec<&str> = ENOUGH
+            .split_whitespace()
+            .filter(|other| *other != right)
+            .collect();
+        let error = use_all(&limited(&rights.join(" ")), "g").expect_err(right);
+        assert_eq!(error.kind(), ErrorKind::Permission, "{right}: {error}");
+        assert!(error.to_string().contains("ZADD"), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_or_refuses_the_password_is_an_error() {
+    let stream = Stream::redis("redis://127.0.0.1:1/");
+    let error = stream.append(&events(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    let server = Server::start();
+    server.command("CONFIG SET requirepass s3cret");
+    for url in [server.url(), server.url().replace("127", ":wr0ng@127")] {
+        let error = Stream::redis(url).append(&events(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+        assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
+    }
+    for stream in [
+        Stream::redis("nonsense"),
+        Stream::redis(server.url()).name("a{b"),
+        Stream::redis(server.url()).name(""),
+    ] {
+        let error = stream.status().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    }
+    assert!(!format!("{:?}", Stream::redis("redis://:s3cret@host")).contains("s3cret"));
+}
+
+#[test]
+fn a_full_server_is_an_error_and_what_it_has_can_still_be_handled() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    stream.append(&events(3)).unwrap();
+    let worker = Worker::new(&stream, "g", "one");
+    let kept = next(&worker);
+    server.command("CONFIG SET maxmemory-policy noeviction");
+    server.command("CONFIG SET maxmemory 1");
+    let error = stream.append(&events(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("maxmemory"), "{error}");
+    // Handling goes on: it frees memory.
+    kept.ack().unwrap();
+    assert_eq!(number(&next(&worker)), 1);
+    server.command("CONFIG SET maxmemory 0");
+    assert_eq!(stream.append(&events(1)).unwrap(), 1);
+}
+
+#[test]
+fn a_key_that_is_no_stream_is_an_error() {
+    let server = Server::start();
+    server.command("SET ftrack:events something");
+    let error = Stream::redis(server.url()).append(&events(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert!(error.to_string().contains("another name"), "{error}");
+}
+
+#[test]
+fn a_group_that_vanished_is_an_error_then_a_gap_then_goes_on() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    stream.append(&events(3)).unwrap();
+    let worker = Worker::new(&stream, "g", "one").ordered_by(|_| Some("key".to_owned()));
+    next(&worker).ack().unwrap();
+    let kept = next(&worker);
+    server.command("DEL {ftrack:events}:group:g:state");
+    let error = worker.next(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(error.to_string().contains("\"g\""), "{error}");
+    let gap = next(&worker);
+    assert_eq!(gap.gap().unwrap().reason, GapReason::StreamLost);
+    assert_eq!(kept.ack().unwrap_err().kind(), ErrorKind::Timeout);
+    gap.ack().unwrap();
+    // From the beginning: what the old group had of this key holds nothing up.
+    for expected in 0..3 {
+        let delivery = next(&worker);
+        assert_eq!(number(&delivery), expected);
+        delivery.ack().unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_lost_its_data_is_noticed() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    stream.append(&events(3)).unwrap();
+    let worker = Worker::new(&stream, "g", "one");
+    next(&worker).ack().unwrap();
+    server.command("FLUSHALL");
+    stream.append([&event(7)]).unwrap();
+    assert_eq!(worker.next(LONG).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(next(&worker).gap().unwrap().reason, GapReason::StreamLost);
+    assert_eq!(number(&next(&worker)), 7);
+    // `run` goes on by itself.
+    let token = ftrack_api::CancelToken::new();
+    server.command("FLUSHALL");
+    stream.append([&event(8)]).unwrap();
+    let mut seen = Vec::new();
+    let handler = |delivery: &ftrack_api::relay::Delivery| {
+        seen.push(delivery.gap().is_some());
+        if seen.len() == 2 {
+            token.cancel();
+        }
+        Ok(())
+    };
+    token.run(|| worker.run(handler)).unwrap_err();
+    assert_eq!(seen, [true, false]);
+}
+
+#[test]
+fn entries_that_vanished_are_a_gap_with_their_number() {
+    crate::on_each(|stream| {
+        let stream = stream.max_length(200);
+        stream.append(&events(10)).unwrap();
+        let worker = Worker::new(&stream, "g", "one");
+        next(&worker).ack().unwrap();
+        stream.append(&events(1000)).unwrap();
+        let (mut lost, mut handled) = (0, 1);
+        while let Some(delivery) = worker.next(crate::SHORT).unwrap() {
+            match delivery.gap() {
+                Some(gap) => {
+                    assert_eq!(gap.reason, GapReason::Removed);
+                    lost += gap.lost.unwrap();
+                }
+                None => handled += 1,
+            }
+            delivery.ack().unwrap();
+        }
+        assert_eq!(lost + handled, 1010);
+        assert!((200..=300).contains(&handled), "{handled}");
+    });
+}
+
+#[test]
+fn a_file_that_is_no_stream_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    std::fs::write(&path, "precious").unwrap();
+    let error = Stream::local(&path).append(&events(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    let error = Stream::local(folder.path()).append(&events(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&folder.path().display().to_string()),
+        "{error}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_local_stream_is_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/events.db");
+    Stream::local(&path)
+        .append([&Event::new("t").with_data(json!(1))])
+        .unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

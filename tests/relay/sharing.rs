@@ -1,0 +1,211 @@
+//! Who is given which event, and what becomes of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ftrack_api::relay::{Start, Worker};
+use ftrack_api::{ErrorKind, anyhow};
+
+use crate::{SHORT, events, next, nothing, number, on_each};
+
+#[test]
+fn each_group_is_given_all_events_and_each_worker_some() {
+    on_each(|stream| {
+        let sent = events(40);
+        assert_eq!(stream.append(&sent).unwrap(), 40);
+        for group in ["thumbnails", "mail"] {
+            let workers = ["one", "two", "three"].map(|name| Worker::new(&stream, group, name));
+            let mut seen = BTreeMap::new();
+            for turn in 0..40 {
+                let delivery = next(&workers[turn % 3]);
+                assert_eq!((delivery.attempt(), delivery.group()), (1, group));
+                assert!(delivery.gap().is_none() && !delivery.is_from_log());
+                seen.insert(number(&delivery), delivery.event().unwrap().id().to_owned());
+                delivery.ack().unwrap();
+            }
+            assert!(seen.values().eq(sent.iter().map(ftrack_api::Event::id)));
+            assert!(workers.iter().all(nothing));
+            let status = stream.group(group).unwrap().unwrap();
+            assert_eq!((status.handled, status.lag, status.in_flight), (40, 0, 0));
+        }
+        assert!(stream.group("unheard").unwrap().is_none());
+        assert_eq!(stream.status().unwrap().length, 40);
+    });
+}
+
+#[test]
+fn an_event_enters_once_and_those_without_id_always() {
+    on_each(|stream| {
+        let sent = events(3);
+        assert_eq!(stream.append(sent.iter().chain(&sent)).unwrap(), 3);
+        assert_eq!(stream.append(&sent).unwrap(), 0);
+        let nameless = events(1).remove(0).with_id("");
+        assert_eq!(stream.append([&nameless, &nameless]).unwrap(), 2);
+        assert_eq!(stream.status().unwrap().appended, 5);
+    });
+}
+
+#[test]
+fn a_new_group_begins_where_it_is_told() {
+    on_each(|stream| {
+        stream.append(&events(3)).unwrap();
+        let late = Worker::new(&stream, "late", "one").start(Start::Newest);
+        assert!(nothing(&late));
+        let more = events(1);
+        stream.append(&more).unwrap();
+        let delivery = next(&late);
+        assert_eq!(delivery.event().unwrap().id(), more[0].id());
+        delivery.ack().unwrap();
+        assert!(nothing(&late));
+    });
+}
+
+#[test]
+fn what_a_worker_does_not_finish_is_given_to_another() {
+    on_each(|stream| {
+        stream.append(&events(1)).unwrap();
+        let lease = Duration::from_millis(200);
+        let [slow, quick] =
+            ["slow", "quick"].map(|name| Worker::new(&stream, "g", name).lease(lease));
+        let kept = next(&slow);
+        assert!(nothing(&quick));
+        let again = next(&quick);
+        assert_eq!((number(&again), again.attempt()), (0, 2));
+        // Too late: it is another's now, whatever the verdict.
+        let error = kept.extend(lease).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.to_string().contains("lease"), "{error}");
+        assert_eq!(kept.ack().unwrap_err().kind(), ErrorKind::Timeout);
+        again.ack().unwrap();
+        assert!(nothing(&slow));
+        let status = stream.group("g").unwrap().unwrap();
+        assert_eq!((status.taken_over, status.handled, status.lag), (1, 1, 0));
+    });
+}
+
+#[test]
+fn a_lease_can_be_extended() {
+    on_each(|stream| {
+        stream.append(&events(1)).unwrap();
+        let worker = Worker::new(&stream, "g", "one").lease(Duration::from_millis(300));
+        let delivery = next(&worker);
+        delivery.extend(Duration::from_secs(600)).unwrap();
+        assert!(worker.next(Duration::from_millis(600)).unwrap().is_none());
+        delivery.ack().unwrap();
+    });
+}
+
+#[test]
+fn a_failure_is_tried_again_and_becomes_a_dead_letter_in_the_end() {
+    on_each(|stream| {
+        let sent = events(2);
+        stream.append(&sent).unwrap();
+        let worker = Worker::new(&stream, "g", "one").attempts(3);
+        for attempt in 1..=3 {
+            for _ in 0..2 {
+                let delivery = next(&worker);
+                assert_eq!(delivery.attempt(), attempt);
+                if number(&delivery) == 1 && attempt == 1 {
+                    delivery.reject("it is nonsense").unwrap();
+                    break;
+                }
+                delivery
+                    .retry_after(Duration::from_millis(60), format!("failure {attempt}"))
+                    .unwrap();
+                if attempt > 1 {
+                    break;
+                }
+            }
+        }
+        assert!(nothing(&worker));
+        let status = stream.group("g").unwrap().unwrap();
+        assert_eq!(
+            (status.retried, status.dead, status.dead_letters, status.lag),
+            (2, 2, 2, 0)
+        );
+        let letters = stream.dead_letters("g").unwrap();
+        let found: Vec<_> = letters
+            .iter()
+            .map(|letter| (letter.error.as_str(), letter.attempts))
+            .collect();
+        assert_eq!(found, [("it is nonsense", 1), ("failure 3", 3)]);
+        assert_eq!(letters[1].event.as_ref().unwrap().id(), sent[0].id());
+        assert_eq!(letters[1].worker, "one");
+
+        assert!(stream.return_dead_letter("g", &letters[1].id).unwrap());
+        assert!(!stream.return_dead_letter("g", &letters[1].id).unwrap());
+        assert!(stream.remove_dead_letter("g", &letters[0].id).unwrap());
+        assert!(!stream.remove_dead_letter("g", &letters[0].id).unwrap());
+        assert!(!stream.return_dead_letter("g", "nonsense").unwrap_or(false));
+        assert!(stream.dead_letters("g").unwrap().is_empty());
+        let again = next(&worker);
+        assert_eq!((number(&again), again.attempt()), (0, 1));
+        again.ack().unwrap();
+        assert!(nothing(&worker));
+        assert_eq!(stream.group("g").unwrap().unwrap().lag, 0);
+    });
+}
+
+#[test]
+fn an_event_that_ends_its_workers_becomes_a_dead_letter() {
+    on_each(|stream| {
+        stream.append(&events(1)).unwrap();
+        let worker = Worker::new(&stream, "g", "victim").attempts(2).lease(SHORT);
+        // As if the process died: nobody says anything of the delivery.
+        for attempt in 1..=2 {
+            assert_eq!(next(&worker).attempt(), attempt);
+        }
+        assert!(worker.next(4 * SHORT).unwrap().is_none());
+        let letters = stream.dead_letters("g").unwrap();
+        assert_eq!(
+            (letters[0].attempts, letters[0].worker.as_str()),
+            (2, "victim")
+        );
+        assert!(letters[0].error.contains("lease"), "{}", letters[0].error);
+    });
+}
+
+#[test]
+fn more_dead_letters_than_a_page_are_listed() {
+    on_each(|stream| {
+        stream.append(&events(250)).unwrap();
+        let worker = Worker::new(&stream, "g", "one");
+        for _ in 0..250 {
+            next(&worker).reject("no").unwrap();
+        }
+        assert_eq!(stream.dead_letters("g").unwrap().len(), 250);
+    });
+}
+
+#[test]
+fn run_acknowledges_tries_again_and_ends_when_it_is_cancelled() {
+    on_each(|stream| {
+        stream.append(&events(4)).unwrap();
+        let worker = Worker::new(&stream, "g", "one").attempts(2);
+        let token = ftrack_api::CancelToken::new();
+        let mut calls = Vec::new();
+        let handler = |delivery: &ftrack_api::relay::Delivery| {
+            calls.push((number(delivery), delivery.attempt()));
+            if calls.len() == 6 {
+                token.cancel();
+            }
+            match number(delivery) {
+                1 if delivery.attempt() == 1 => anyhow::bail!("not yet"),
+                2 => panic!("never"),
+                _ => Ok(()),
+            }
+        };
+        let error = token.run(|| worker.run(handler)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        assert_eq!(calls[..4], [(0, 1), (1, 1), (2, 1), (3, 1)]);
+        assert_eq!(calls[4..], [(1, 2), (2, 2)]);
+        let letters = stream.dead_letters("g").unwrap();
+        assert_eq!(
+            (letters.len(), letters[0].error.as_str()),
+            (1, "panic: never")
+        );
+        let status = stream.group("g").unwrap().unwrap();
+        // What was handled before the cancellation is acknowledged.
+        assert_eq!((status.handled, status.lag), (3, 0));
+    });
+}
