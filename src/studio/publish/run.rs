@@ -62,22 +62,40 @@ impl PublishPlan<'_> {
             Err(error) if error.kind() == ErrorKind::Duplicate => error,
             outcome => return outcome,
         };
-        let version = EntityKey::new("AssetVersion", self.keys.id("version", ""));
-        let created = self.session.created();
-        let wanted: Vec<String> = self
-            .publish
-            .files
-            .iter()
-            .map(|file| file.id(&self.keys))
-            .collect();
-        if !created
-            .iter()
-            .any(|one| one.key() == version || wanted.contains(&one.id()))
-        {
+        let left = self.left_over()?;
+        if left.is_empty() {
             return Err(refused);
         }
-        self.session.discard(&created);
+        self.session.discard(&left);
         self.session.commit()
+    }
+
+    /// What an earlier call has recorded under this key.
+    fn left_over(&self) -> Result<Vec<Entity>> {
+        let (keys, publish) = (&self.keys, self.publish);
+        let roles = ["version", "thumbnail", "review", "note"];
+        let mut ids: Vec<String> = roles.iter().map(|role| keys.id(role, "")).collect();
+        ids.extend(publish.files.iter().map(|file| file.id(keys)));
+        ids.extend(publish.uses.iter().map(|used| keys.id("link", &used.id())));
+        ids.extend(self.found.asset_id.clone());
+        let owners = ["parent_id", "component_id", "container_id", "note_id"];
+        let mut left = Vec::new();
+        for entity in self.session.created() {
+            let mut is_own = ids.contains(&entity.id());
+            for owner in owners {
+                if entity.type_info().attribute(owner).is_ok() {
+                    let owner = entity.known_value(owner)?.unwrap_or_default();
+                    is_own |= owner
+                        .as_str()
+                        .is_some_and(|id| ids.iter().any(|own| own == id));
+                }
+            }
+            if is_own {
+                ids.push(entity.id());
+                left.push(entity);
+            }
+        }
+        Ok(left)
     }
 
     /// Does all steps that are left, and discards what could not be committed.
