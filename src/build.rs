@@ -56,6 +56,7 @@ fn write_chapters() {
     let chapters = [
         "../README",
         "caching",
+        "cookbook",
         "errors",
         "events",
         "events-at-scale",

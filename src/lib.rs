@@ -91,6 +91,11 @@ struct Sessions;
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/studio.md"))]
 struct StudioJobs;
 
+/// The recipes, compiled.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/cookbook.md"))]
+struct Cookbook;
+
 /// The chapter on errors, compiled.
 #[cfg(doctest)]
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/errors.md"))]
