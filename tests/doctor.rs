@@ -132,13 +132,13 @@ fn nothing_is_configured() {
     let (code, text) = run(&[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("no server URL is set"), "{text}");
-    assert!(text.contains("Begin with the configuration."), "{text}");
+    assert!(text.contains("Start with: configuration."), "{text}");
     let server = emulator();
     // Without a key the network can be looked at all the same.
     let (code, text) = run(&[("FTRACK_SERVER", server.url())]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("no API key is set"), "{text}");
-    assert!(text.contains("ok  answer           status"), "{text}");
+    assert!(text.contains("ok  response         status"), "{text}");
     let (code, text) = run(&[
         ("FTRACK_SERVER", server.url()),
         ("FTRACK_API_KEY", server.api_key()),

@@ -108,10 +108,7 @@ fn a_damaged_file_is_reported_without_its_keys() {
 fn the_doctor_finds_what_is_wrong() {
     let cli = Cli::reading();
     let report = cli.ok(&["doctor"]);
-    assert!(
-        report.contains("Everything that is needed works"),
-        "{report}"
-    );
+    assert!(report.contains("All checks passed"), "{report}");
     let mut command = cli.command(&["doctor"]);
     let sick = Run::of(
         command
@@ -121,7 +118,7 @@ fn the_doctor_finds_what_is_wrong() {
     );
     assert_eq!(sick.code, 1);
     assert!(
-        sick.out.contains("FAILED") && sick.out.contains("Begin with"),
+        sick.out.contains("FAILED") && sick.out.contains("Start with"),
         "{}",
         sick.out
     );
