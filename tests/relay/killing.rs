@@ -34,7 +34,7 @@ struct Studio {
 }
 
 impl Studio {
-    fn start(&self, role: &str, name: &str) -> Child {
+    fn start(&self, role: &str, name: &str) -> Process {
         let child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -51,7 +51,7 @@ impl Studio {
             .env("FTRACK_API_USER", self.server.api_user())
             .stdout(Stdio::null())
             .spawn();
-        child.unwrap()
+        Process(child.unwrap())
     }
 }
 
@@ -137,8 +137,8 @@ fn handled(folder: &Path) -> (BTreeMap<String, Vec<usize>>, Vec<Gap>) {
     (numbers, gaps)
 }
 
-/// Two relays and six workers. `RELAY_TEST_EVENTS=20000` makes it as long as the figures in
-/// `docs/events-at-scale.md`, `RELAY_TEST_SEED` repeats a run.
+/// Two relays and six workers. `RELAY_TEST_EVENTS=20000` makes it longer than a few seconds, `RELAY_TEST_SEED`
+/// repeats its choices, though not their times.
 #[test]
 fn nothing_is_lost_or_out_of_order_when_processes_are_killed() {
     if let Ok(role) = std::env::var(ROLE) {
@@ -171,7 +171,7 @@ fn nothing_is_lost_or_out_of_order_when_processes_are_killed() {
     };
     let stream = stream_at(&studio.stream);
     let mut relays = ["relay-1", "relay-2"].map(|name| studio.start("relay", name));
-    let mut workers: Vec<Child> = (0..6)
+    let mut workers: Vec<Process> = (0..6)
         .map(|n| studio.start("worker", &format!("worker-{n}")))
         .collect();
     // The hub's own subscription and the relay's.
@@ -309,7 +309,17 @@ fn is_in_gap(sent: jiff::Timestamp, gaps: &[Gap]) -> bool {
         .any(|gap| gap.from.is_none_or(|from| from <= sent) && sent <= gap.to)
 }
 
-fn kill(child: &mut Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// Is killed when it is dropped, even if the test fails.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn kill(process: &mut Process) {
+    process.0.kill().unwrap();
+    process.0.wait().unwrap();
 }
