@@ -318,8 +318,8 @@ impl Running {
         let Some(earlier) = self.records.get(name) else {
             return;
         };
-        if let Some(last) = earlier.owed.or(earlier.last) {
-            let from = last.saturating_sub(SILENCE);
+        let last = earlier.last.map(|last| last.saturating_sub(SILENCE));
+        if let Some(from) = earlier.owed.or(last) {
             self.record.owed = Some(self.record.owed.map_or(from, |owed| owed.min(from)));
             self.owing_since = Some(Instant::now());
         }
