@@ -27,7 +27,7 @@ SESSION = [
     ("ftrack whoami", []),
     ("ftrack tree copper_harbor/hrb/hrb_0050", []),
     ('ftrack query "select name, status.name, bid from Task where parent.name is hrb_0050"', []),
-    ('ftrack set copper_harbor/hrb/hrb_0050/Tracking status="In progress" bid=28800', ["y"]),
+    ('ftrack set copper_harbor/hrb/hrb_0050/Tracking bid=28800', ["y"]),
     ('ftrack status copper_harbor/hrb/hrb_0050/Tracking "Aproved"', []),
 ]
 
