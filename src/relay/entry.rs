@@ -10,6 +10,10 @@ const VERSION: &str = "1";
 
 /// What a worker is given.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most are events, and each is moved twice"
+)]
 pub(super) enum Content {
     Event(Event),
     Gap(Gap),

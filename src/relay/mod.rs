@@ -13,6 +13,7 @@ mod local;
 mod once;
 #[cfg(feature = "redis")]
 mod redis;
+#[allow(clippy::module_inception, reason = "it has the type of this name")]
 mod relay;
 mod running;
 mod stream;

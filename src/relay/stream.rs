@@ -44,8 +44,11 @@ pub struct Stream {
     place: Place,
     name: String,
     bounds: Bounds,
-    engine: Arc<OnceLock<Result<Box<dyn Engine>, (ErrorKind, String)>>>,
+    engine: Arc<OnceLock<Opened>>,
 }
+
+/// The engine, or the kind and the message of the error of opening it.
+type Opened = Result<Box<dyn Engine>, (ErrorKind, String)>;
 
 #[derive(Clone)]
 enum Place {

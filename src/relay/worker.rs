@@ -249,7 +249,7 @@ impl Worker {
                 return Err(Error::new(ErrorKind::Cancelled, message));
             }
             if let Some(taken) = taken.into_iter().next() {
-                match self.delivery(taken)? {
+                match self.delivery(&taken)? {
                     Some(delivery) => return Ok(Some(delivery)),
                     None => continue,
                 }
@@ -275,7 +275,7 @@ impl Worker {
     }
 
     /// The delivery, unless it is no entry of ours.
-    fn delivery(&self, taken: Taken) -> Result<Option<Delivery>> {
+    fn delivery(&self, taken: &Taken) -> Result<Option<Delivery>> {
         let read = match taken.fields.is_empty() {
             true => Ok(entry::removed(now())),
             false => entry::read(&taken.fields),
@@ -345,7 +345,7 @@ impl Worker {
             self.setup
                 .stream
                 .engine()
-                .map_or_else(|_| "stream".to_owned(), |engine| engine.describe()),
+                .map_or_else(|_| "stream".to_owned(), super::engine::Engine::describe),
         );
         Error::new(ErrorKind::NotFound, message)
     }

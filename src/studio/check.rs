@@ -6,7 +6,7 @@ use std::fmt;
 use super::rows::{rows_of, text};
 use crate::operation::{OperationKind, Plan, PlannedChange, PlannedValue};
 use crate::query::{Statement, field, select};
-use crate::schema::{AttributeDefault, AttributeKind, EntityType, Schema};
+use crate::schema::{Attribute, AttributeDefault, AttributeKind, EntityType, Schema};
 use crate::{EntityKey, ErrorKind, Result, Session, Value};
 
 /// How many ids one query asks for.
@@ -247,7 +247,7 @@ impl<'a> Check<'a> {
             .attributes()
             .iter()
             .filter(|one| one.is_required());
-        let names = attributes.map(|one| one.name());
+        let names = attributes.map(Attribute::name);
         let names = names.filter(|name| {
             !FILLED.contains(name) && !entity_type.primary_key().iter().any(|key| key == name)
         });

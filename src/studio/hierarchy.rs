@@ -175,7 +175,7 @@ impl Session {
         match <[Entity; 1]>::try_from(found) {
             Ok([entity]) => Ok(entity),
             Err(found) if found.is_empty() => Err(self.nothing_at(&path)?),
-            Err(found) => one_of(found, &path),
+            Err(found) => one_of(&found, &path),
         }
     }
 
@@ -218,7 +218,7 @@ impl Session {
 }
 
 /// The only entity that is called exactly as the path says, of several that the server takes for it.
-fn one_of(found: Vec<Entity>, path: &ContextPath) -> Result<Entity> {
+fn one_of(found: &[Entity], path: &ContextPath) -> Result<Entity> {
     let paths = found.iter().map(Entity::path).collect::<Result<Vec<_>>>()?;
     let mut exact = (0..found.len()).filter(|&index| paths[index] == *path);
     if let (Some(index), None) = (exact.next(), exact.next()) {

@@ -8,7 +8,7 @@ use super::rows::{Row, rows_of};
 use super::values;
 use crate::operation::{OperationKind, Plan, PlannedValue};
 use crate::query::{field, select};
-use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, Value};
+use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
 
 /// How many entities one query asks for.
 const MAX_KEYS: usize = 500;
@@ -325,7 +325,7 @@ impl Session {
         for (name, (mut ids, mut names)) in wanted {
             // Of keys with several parts, the first one finds a few entities too many.
             let primary_key = self.schema().entity_type(name)?.primary_key();
-            names.extend(primary_key.iter().map(|name| name.as_str()));
+            names.extend(primary_key.iter().map(SmolStr::as_str));
             names.sort_unstable();
             names.dedup();
             ids.sort_unstable();

@@ -12,7 +12,7 @@ use super::rows::{Row, rows_of};
 use super::values;
 use crate::operation::Operation;
 use crate::query::{Criterion, all_of, any_of, field, select};
-use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, Value};
+use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
 
 /// The first line of the file begins so; the version of the format follows.
 const FORMAT: &str = "ftrack-api pending operations";
@@ -274,7 +274,7 @@ impl Current {
         let mut statements = Vec::new();
         for (name, (mut keys, mut names)) in wanted {
             let primary_key = session.schema().entity_type(name)?.primary_key();
-            names.extend(primary_key.iter().map(|name| name.as_str()));
+            names.extend(primary_key.iter().map(SmolStr::as_str));
             names.sort_unstable();
             names.dedup();
             keys.sort_unstable();

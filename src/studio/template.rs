@@ -120,16 +120,16 @@ impl Template {
             for node in next.nodes {
                 let name = node.name.to_lowercase();
                 if name.trim().is_empty() {
-                    return Err(wrong(format!("a {} has no name", node.entity_type)));
+                    return Err(wrong(&format!("a {} has no name", node.entity_type)));
                 }
                 if !taken.insert((next.above, name)) {
-                    return Err(wrong(format!("{:?} is twice in one place", node.name)));
+                    return Err(wrong(&format!("{:?} is twice in one place", node.name)));
                 }
                 let index = placed.len();
                 if index == MAX_ENTITIES || next.depth > MAX_DEPTH {
                     let message =
                         format!("it has more than {MAX_ENTITIES} nodes, or {MAX_DEPTH} levels");
-                    return Err(wrong(message));
+                    return Err(wrong(&message));
                 }
                 placed.push(Placed {
                     node,
@@ -154,11 +154,11 @@ impl Template {
         let Some(nodes) = self.groups.get(name) else {
             let known = self.groups.keys().map(String::as_str);
             let hint = crate::error::did_you_mean(name, known);
-            return Err(wrong(format!("there is no group {name:?}{hint}")));
+            return Err(wrong(&format!("there is no group {name:?}{hint}")));
         };
         if by.groups.contains(&name) {
             let chain = by.groups.join(" includes ");
-            return Err(wrong(format!("{chain} includes {name}, which never ends")));
+            return Err(wrong(&format!("{chain} includes {name}, which never ends")));
         }
         let mut groups = by.groups.clone();
         groups.push(name);
@@ -186,7 +186,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-fn wrong(message: String) -> Error {
+fn wrong(message: &str) -> Error {
     Error::new(
         ErrorKind::Validation,
         format!("the template cannot be used: {message}"),

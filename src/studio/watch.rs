@@ -15,7 +15,7 @@ use crate::query::{IntoStatement, Statement};
 use crate::schema::Schema;
 use crate::session::hub_for;
 use crate::transport::Dialer;
-use crate::{CancelToken, Entity, EntityKey, Error, ErrorKind, EventHub, Result, Session};
+use crate::{CancelToken, Entity, EntityKey, Error, ErrorKind, EventHub, Result, Session, SmolStr};
 
 /// The server is asked once in this time at the most, and for a fifth of the time at the most.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -113,7 +113,7 @@ impl Session {
             let fields: Vec<&str> = entity_type
                 .default_projections()
                 .iter()
-                .map(|name| name.as_str())
+                .map(SmolStr::as_str)
                 .collect();
             statement = statement.fields(fields);
         }
@@ -340,7 +340,7 @@ impl Watcher {
                         is_stale |= update
                             .entities
                             .iter()
-                            .any(|one| self.relevant.is_met(self.session.schema(), one))
+                            .any(|one| self.relevant.is_met(self.session.schema(), one));
                     }
                     Err(_) => is_stale = true,
                 },

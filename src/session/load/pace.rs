@@ -67,7 +67,7 @@ impl Pace {
         }
         repetition.requests += 1;
         let number = repetition.requests;
-        if number % REQUESTS_BETWEEN_COMPARISONS != 0 {
+        if !number.is_multiple_of(REQUESTS_BETWEEN_COMPARISONS) {
             return false;
         }
         let fingerprint = fingerprint();

@@ -83,7 +83,7 @@ impl Publish {
             when(self.note.is_some(), select("User").filter(author)),
             when(
                 is_keyed,
-                by_id("AssetVersion", &[version.clone()]).fields(of_version),
+                by_id("AssetVersion", std::slice::from_ref(&version)).fields(of_version),
             ),
             when(
                 is_keyed,

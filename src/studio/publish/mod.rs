@@ -233,6 +233,10 @@ impl PublishFile {
     /// # let _ = movie;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "it is mostly made in the call"
+    )]
     pub fn ftr_meta(self, meta: serde_json::Value) -> Self {
         self.metadata("ftr_meta", meta.to_string())
     }
