@@ -11,7 +11,7 @@ fn compare(studio: &Studio, what: &str, record: impl Fn(&Session)) -> bool {
     record(&session);
     let mut problems = Vec::new();
     let sent = requests(&session, || {
-        problems = session.plan().check(&session).unwrap()
+        problems = session.plan().check(&session).unwrap();
     });
     assert!(sent <= 1, "{what}: {sent} requests");
     match session.commit() {
@@ -91,7 +91,7 @@ fn what_is_refused_the_server_refuses_and_what_is_accepted_it_accepts() {
             false => refused += 1,
         };
         let create = |session: &Session, entity_type: &str, data: Data| {
-            drop(session.create(entity_type, data).unwrap())
+            drop(session.create(entity_type, data).unwrap());
         };
         match round % 10 {
             0 => check("a name that exists", &|session| {
@@ -120,7 +120,7 @@ fn what_is_refused_the_server_refuses_and_what_is_accepted_it_accepts() {
                 );
             }),
             3 => check("no parent", &|session| {
-                create(session, "Shot", data! { "name": format!("s{round}") })
+                create(session, "Shot", data! { "name": format!("s{round}") });
             }),
             4 => check("a version", &|session| match bad {
                 true => create(session, "AssetVersion", data! { "comment": "x" }),
@@ -222,7 +222,7 @@ fn a_plan_of_any_size_takes_one_request() {
         .unwrap();
     let mut problems = Vec::new();
     let sent = requests(session, || {
-        problems = session.plan().check(session).unwrap()
+        problems = session.plan().check(session).unwrap();
     });
     assert_eq!((sent, problems.len()), (1, 1));
     assert!(

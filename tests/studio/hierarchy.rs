@@ -85,7 +85,7 @@ fn a_path_knows_what_is_not_committed() {
     studio.session.commit().unwrap();
     assert_eq!(studio.session.at(&path).unwrap(), task);
     // Moved and renamed, and not committed.
-    task.set("parent", &studio.project()).unwrap();
+    task.set("parent", studio.project()).unwrap();
     task.set("name", "paint").unwrap();
     assert_eq!(task.path().unwrap().to_string(), "test/paint");
 }

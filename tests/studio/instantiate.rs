@@ -45,7 +45,7 @@ fn two_thousand_entities_take_four_requests_and_are_made_once() {
     let template = big(4, 50, session.api_user());
     let mut made = None;
     let look = requests(session, || {
-        made = Some(session.instantiate(&template, &top).unwrap())
+        made = Some(session.instantiate(&template, &top).unwrap());
     });
     assert!(look <= 3, "{look} requests");
     let made = made.unwrap();

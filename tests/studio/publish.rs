@@ -139,7 +139,7 @@ fn everything_arrives_in_eight_requests() {
         .key("job 1");
     let mut published = None;
     let sent = requests(session, || {
-        published = Some(session.publish(&publish).unwrap())
+        published = Some(session.publish(&publish).unwrap());
     });
     assert!(sent <= 8, "{sent} requests");
     let published = published.unwrap();
