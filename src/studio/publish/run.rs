@@ -1,6 +1,7 @@
 //! Doing what a publish lacks.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -10,8 +11,11 @@ use super::{Publish, PublishFile};
 use crate::query::{field, select};
 use crate::{Data, Entity, EntityKey, Error, ErrorKind, Location, Result, Session, data};
 
-/// How often a call looks again because another one was faster, or a response was lost.
-const MAX_ATTEMPTS: usize = 5;
+/// How often a call looks again because another one was faster, and how long it lets that one go on
+/// before: about half a minute in all.
+const MAX_ATTEMPTS: u32 = 20;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What [`Session::publish`] has published.
 #[derive(Clone, Debug)]
@@ -50,6 +54,11 @@ impl PublishPlan<'_> {
                 return Err(error);
             }
             log::info!("publishing again what another call has begun: {error}");
+            // The other call may be writing the files that this one would write.
+            let pause = FIRST_PAUSE * 2_u32.pow(attempt.min(6));
+            let pace = self.session.shared.api.pace();
+            pace.call().sleep(pause.min(LONGEST_PAUSE));
+            pace.check("publish")?;
             self.found = self.publish.look(&self.session, &self.keys)?;
         }
         unreachable!("the last attempt returns")
