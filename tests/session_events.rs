@@ -161,10 +161,9 @@ fn custom_attributes_of_events_have_values_of_their_kinds() {
     session.commit().unwrap();
 
     let update = next_update(&watcher).update(watcher.schema()).unwrap();
-    let changes = update.entities.iter().flat_map(|entity| &entity.changes);
+    let mut changes = update.entities.iter().flat_map(|entity| &entity.changes);
     let change = changes
-        .filter(|change| change.attribute == "fstart")
-        .next_back()
+        .rfind(|change| change.attribute == "fstart")
         .unwrap();
     let definition = custom.configurations("fstart").unwrap();
     assert_eq!(definition[0].typed(&change.new), Value::Number(1017.0));

@@ -215,7 +215,7 @@ fn ten_thousand_contexts_take_a_request_for_each_level_and_page() {
         session.commit().unwrap();
         made
     };
-    let sequences = make("Sequence", &[top.clone()], 20);
+    let sequences = make("Sequence", std::slice::from_ref(&top), 20);
     let shots = make("Shot", &sequences, 100);
     let tasks = make("Task", &shots[..1996], 4);
     let count = 20 + shots.len() + tasks.len();

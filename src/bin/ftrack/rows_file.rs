@@ -36,7 +36,11 @@ pub(crate) struct RowsFile {
 }
 
 enum Kind {
-    Csv(csv::Reader<Box<dyn Read>>),
+    Csv {
+        reader: csv::Reader<Box<dyn Read>>,
+        /// What the reader counts too few: of `\r\n` it takes the `\n` to be in the next line.
+        behind: u64,
+    },
     Lines {
         reader: BufReader<Box<dyn Read>>,
         line: u64,
@@ -66,16 +70,17 @@ impl RowsFile {
             .split(|byte| *byte == b'\n')
             .next()
             .unwrap_or_default();
+        let behind = u64::from(line.ends_with(b"\r"));
         let is_json = line.trim_ascii_start().starts_with(b"{");
         let delimiter = delimiter.unwrap_or_else(|| delimiter_of(line));
         reader.consume(mark);
         match is_json {
             true => Self::lines(path, Box::new(reader)),
-            false => Self::csv(path, Box::new(reader), delimiter),
+            false => Self::csv(path, Box::new(reader), delimiter, behind),
         }
     }
 
-    fn csv(path: &Path, reader: Box<dyn Read>, delimiter: u8) -> Result<Self> {
+    fn csv(path: &Path, reader: Box<dyn Read>, delimiter: u8, behind: u64) -> Result<Self> {
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
@@ -96,7 +101,7 @@ impl RowsFile {
         Ok(Self {
             path: path.to_owned(),
             columns,
-            kind: Kind::Csv(reader),
+            kind: Kind::Csv { reader, behind },
         })
     }
 
@@ -130,7 +135,7 @@ impl RowsFile {
     /// How many bytes were read.
     pub(crate) fn position(&self) -> u64 {
         match &self.kind {
-            Kind::Csv(reader) => reader.position().byte(),
+            Kind::Csv { reader, .. } => reader.position().byte(),
             Kind::Lines { position, .. } => *position,
         }
     }
@@ -138,13 +143,13 @@ impl RowsFile {
     /// The next row; a row that cannot be read says why.
     pub(crate) fn next(&mut self) -> Result<Option<Record>> {
         match &mut self.kind {
-            Kind::Csv(reader) => {
+            Kind::Csv { reader, behind } => {
                 let mut bytes = csv::ByteRecord::new();
                 let read = reader.read_byte_record(&mut bytes);
                 if !read.map_err(|error| Failure::file(&self.path, &error))? {
                     return Ok(None);
                 }
-                let line = bytes.position().map_or(0, csv::Position::line);
+                let line = bytes.position().map_or(0, csv::Position::line) + *behind;
                 Ok(Some(csv_record(line, &bytes, self.columns.len())))
             }
             Kind::Lines {
