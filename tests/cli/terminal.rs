@@ -66,6 +66,15 @@ impl Terminal {
         support::eventually(text, || self.shown().contains(text));
     }
 
+    /// Waits for a question, and until the terminal does not show what is typed.
+    fn wait_for_secret(&self, question: &str) {
+        self.wait_for(question);
+        support::eventually("the echo is off", || {
+            let modes = rustix::termios::tcgetattr(&*self.pty).unwrap().local_modes;
+            !modes.contains(rustix::termios::LocalModes::ECHO)
+        });
+    }
+
     fn press(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
@@ -167,7 +176,7 @@ fn the_key_is_not_shown_while_it_is_typed() {
     terminal.press(&format!("{}\r", cli.url));
     terminal.wait_for("User name:");
     terminal.press(&format!("{}\r", cli.user));
-    terminal.wait_for("API key (not shown):");
+    terminal.wait_for_secret("API key (not shown):");
     terminal.press(&format!("{}\r", cli.key));
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
@@ -181,7 +190,7 @@ fn the_key_is_not_shown_while_it_is_typed() {
         &["profile", "add", "x", "--server", &cli.url, "--user", "a"],
         &[],
     );
-    terminal.wait_for("API key (not shown):");
+    terminal.wait_for_secret("API key (not shown):");
     terminal.press("\u{3}");
     assert_eq!(terminal.end().0, 130);
 }
