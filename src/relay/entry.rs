@@ -116,7 +116,7 @@ mod tests {
             ("v=1 at=1 kind=event", "no field \"body\""),
             ("v=1 at=1 kind=event body={\"topic\":", "EOF"),
             ("v=1 at=1 kind=event body={}", "topic"),
-            ("v=1 at=1 kind=gap body={}", "from"),
+            ("v=1 at=1 kind=gap body={}", "missing field"),
         ] {
             let error = read(&fields(text)).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
