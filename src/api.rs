@@ -26,9 +26,8 @@ use repeat::Tokens;
 use statistics::Counters;
 
 pub use budget::RequestBudget;
-pub(crate) use files::StorageRequest;
 #[cfg(feature = "s3")]
-pub(crate) use files::range_headers;
+pub(crate) use files::{StorageRequest, range_headers};
 pub(crate) use repeat::{Pace, Repeat};
 pub use statistics::Statistics;
 

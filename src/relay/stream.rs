@@ -1,6 +1,7 @@
 //! The handle of a stream: where it is kept, what it keeps, and looking at it.
 
 use std::fmt;
+#[cfg(feature = "file-cache")]
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -269,9 +270,11 @@ impl Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Stream");
-        #[cfg(feature = "file-cache")]
-        if let Place::Local(path) = &self.place {
-            out.field("path", path);
+        match &self.place {
+            #[cfg(feature = "file-cache")]
+            Place::Local(path) => drop(out.field("path", path)),
+            #[cfg(feature = "redis")]
+            Place::Redis(_) => {}
         }
         out.field("name", &self.name)
             .field("bounds", &self.bounds)
