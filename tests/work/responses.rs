@@ -193,7 +193,6 @@ fn is_confirmation(body: &[u8], genuine: &[Json]) -> bool {
             let Some(reply) = reply.as_object() else {
                 return false;
             };
-            let same = |name: &str| reply["data"][name] == expected["data"][name];
             let action = reply.get("action");
             let is_failure = reply.get("exception").is_some_and(|one| !one.is_null());
             !is_failure
@@ -208,7 +207,10 @@ fn is_confirmation(body: &[u8], genuine: &[Json]) -> bool {
                             || ["Shot", "Sequence", "Episode", "AssetBuild", "Milestone"]
                                 .map(Json::from)
                                 .contains(found);
-                        same("id") && is_related && expected["data"] != true
+                        // Servers may write a key in capitals.
+                        let id = |of: &Json| of["data"]["id"].as_str().map(str::to_lowercase);
+                        let same_id = id(&Json::Object(reply.clone())) == id(expected);
+                        same_id && is_related && expected["data"] != true
                     }
                     _ => false,
                 }
