@@ -582,15 +582,16 @@ fn mistakes_are_named() {
 #[test]
 fn many_criteria_are_answered_or_refused() {
     let site = Site::start();
-    for criterion in [
-        "name is_not x",
-        "status.name is_not x",
-        "timelogs any (duration > 0)",
-        "custom_attributes any (key is x)",
+    // The more a criterion costs, the fewer are answered before the time limit of a batch.
+    for (criterion, count) in [
+        ("name is_not x", 1000),
+        ("status.name is_not x", 1000),
+        ("timelogs any (duration > 0)", 200),
+        ("custom_attributes any (key is x)", 50),
     ] {
         for sign in [" and ", " or "] {
             let query = |count: usize| format!("Task where {}", vec![criterion; count].join(sign));
-            let found = ids(&site, &query(1000));
+            let found = ids(&site, &query(count));
             assert!(found == ids(&site, &query(1)), "{criterion}{sign}");
             let refused = json!([{"action": "query", "expression": query(10_000)}]);
             let (_, content) = site.refused(&refused);
