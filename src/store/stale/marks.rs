@@ -102,9 +102,9 @@ impl Store {
     pub(super) fn mark_sums(&self, scan: &mut Scan, place: u32) {
         self.mark_names(scan, place, &SUMS);
         let entity_type = self.entity_type(place);
-        let attributes = ROLL_UPS.map(|name| entity_type.attribute(name).ok());
-        for sum in attributes.into_iter().flatten() {
-            if !sum.is_mutable() {
+        // Most types have none: the error of `attribute` would look for similar names each time.
+        for name in ROLL_UPS.iter().filter_map(|name| self.schema.name_id(name)) {
+            if let Some(sum) = entity_type.by_id(name).filter(|sum| !sum.is_mutable()) {
                 self.mark_id(scan, place, sum.id());
             }
         }

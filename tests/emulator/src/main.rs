@@ -41,7 +41,7 @@ struct Arguments {
     api_key: Option<String>,
     /// The version that the server says it has: dev, or three numbers. Below 4.0.0 the schema is
     /// the classic one.
-    #[arg(long, default_value = "dev", value_name = "V")]
+    #[arg(long, default_value = "dev", value_name = "V", value_parser = version)]
     server_version: String,
     /// A second key of that user, with which it can only read.
     #[arg(long, value_name = "K")]
@@ -58,6 +58,15 @@ struct Arguments {
     /// Print each request with its time to stderr.
     #[arg(long)]
     log: bool,
+}
+
+/// Reads a server version.
+fn version(text: &str) -> Result<String, String> {
+    let is_number = |part: &str| part.parse::<u32>().is_ok();
+    match text == "dev" || (text.split('.').count() == 3 && text.split('.').all(is_number)) {
+        true => Ok(text.to_owned()),
+        false => Err("a version is dev, or three numbers such as 4.13.0".to_owned()),
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "a program")]
