@@ -240,7 +240,7 @@ pub(crate) trait Engine: Send + Sync {
 
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned>;
 
-    /// Waits until there is an entry after the cursor, and returns what is there then.
+    /// Waits until there is an entry after the cursor, and returns the entries after it.
     fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>>;
 
     /// Dead letters after an id, which may be empty.

@@ -121,7 +121,7 @@ impl Delivery {
     ///
     /// Nothing stays recorded. Let the event be tried again.
     ///
-    /// - [`ErrorKind::Validation`] if the session has recorded changes: they are left alone.
+    /// - [`ErrorKind::Validation`] if the session has recorded changes, which stay recorded.
     /// - The error of the closure, [`Callback`](ErrorKind::Callback) if it panics.
     /// - As for [`Session::commit`](crate::Session::commit), and for [`Stream::status`](super::Stream::status).
     pub fn once(

@@ -163,7 +163,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`] if there is nothing at the path: the message says which name is
-    ///   missing, and what is there instead. This costs two more requests.
+    ///   missing, and lists the names at that place. This costs two more requests.
     /// - [`ErrorKind::MultipleFound`] if several contexts are called so, and none or several of them
     ///   exactly so: the message names them.
     /// - [`ErrorKind::Validation`] if the path is empty, or a name in it.

@@ -293,7 +293,7 @@ impl Session {
         Ok(Query {
             core: match page_size {
                 DEFAULT_PAGE => query,
-                // Who asks for pages of a size of their own wants no more at once.
+                // A page size that was set bounds a response, so a request has one page.
                 _ => query.page_size(page_size).pages_per_request(1),
             },
             session: slf.clone().unbind(),
