@@ -27,6 +27,8 @@ pub use memory::MemoryCache;
 pub(crate) use pool::Pool;
 #[cfg(feature = "redis")]
 pub use redis::RedisCache;
+#[cfg(feature = "redis")]
+pub(crate) use redis::connections::{Connections, is_interrupted};
 pub use statistics::CacheStatistics;
 pub(crate) use statistics::{Counters, MemoryCounters};
 

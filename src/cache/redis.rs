@@ -1,15 +1,17 @@
 //! A cache in a Redis or Valkey server that many machines share.
 
+pub(crate) mod connections;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use log::Level;
-use redis::{Client, Connection, Pipeline, RedisResult};
+use redis::{Connection, Pipeline, RedisResult};
 
+use self::connections::Connections;
 use super::pending::PendingRemovals;
-use super::pool::Pool;
 use super::{Cache, CacheStatistics, Counters, Update};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lock::Mutex;
 
 /// The time limit for connecting and for each reply.
@@ -52,8 +54,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(3600);
 /// ```
 #[must_use]
 pub struct RedisCache {
-    client: Client,
-    idle: Pool<Connection>,
+    connections: Connections,
     prefix: String,
     ttl: Option<Duration>,
     pause: Duration,
@@ -74,14 +75,8 @@ impl RedisCache {
     ///
     /// - [`ErrorKind::Configuration`] if the URL is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self> {
-        let client = Client::open(url.as_ref()).map_err(|error| {
-            // The message does not have the URL, which may contain a password.
-            let message = format!("the URL of the Redis server is invalid: {error}");
-            Error::new(ErrorKind::Configuration, message)
-        })?;
         Ok(Self {
-            client,
-            idle: Pool::new(),
+            connections: Connections::new(url.as_ref(), REPLY_TIMEOUT)?,
             prefix: "ftrack:".to_owned(),
             ttl: None,
             pause: DEFAULT_PAUSE,
@@ -117,38 +112,11 @@ impl RedisCache {
         if self.is_paused() {
             return T::default();
         }
-        let mut work = |connection: &mut Connection| {
+        let done = self.connections.with(|connection| {
             self.make_up_removals(connection)?;
             work(connection)
-        };
-        // An idle connection may have broken; the server may work all the same.
-        if let Some(mut connection) = self.idle.take() {
-            match work(&mut connection) {
-                Ok(done) => return self.done(connection, done),
-                Err(error) if error.is_timeout() => return self.failed(&error),
-                Err(_) => self.idle.drain(),
-            }
-        }
-        let fresh = self.connect().and_then(|mut connection| {
-            let done = work(&mut connection)?;
-            Ok((connection, done))
         });
-        match fresh {
-            Ok((connection, done)) => self.done(connection, done),
-            Err(error) => self.failed(&error),
-        }
-    }
-
-    fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.client.get_connection_with_timeout(REPLY_TIMEOUT)?;
-        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(connection)
-    }
-
-    fn done<T>(&self, connection: Connection, done: T) -> T {
-        self.idle.give(connection);
-        done
+        done.unwrap_or_else(|error| self.failed(&error))
     }
 
     fn failed<T: Default>(&self, error: &redis::RedisError) -> T {

@@ -67,8 +67,9 @@ impl Store {
     }
 
     /// Evicts the least recently used records if there are more than the limit, and returns their
-    /// number. Records with live handles and those that pending changes need stay.
-    pub(crate) fn evict(&mut self) -> usize {
+    /// number. Records with live handles and those that pending changes need stay, and so do those
+    /// that have `arrived` just now: whoever asked for them has not read them yet.
+    pub(crate) fn evict(&mut self, arrived: &[u32]) -> usize {
         let Some(recency) = &self.recency else {
             return 0;
         };
@@ -77,7 +78,8 @@ impl Store {
         }
         // A tenth below the limit, so that not every page evicts.
         let excess = self.records.len() - recency.limit / 10 * 9;
-        let needed = self.needed_by_changes();
+        let mut needed = self.needed_by_changes();
+        needed.extend(arrived);
         let mut free: Vec<(u64, u32)> = self
             .records
             .iter()

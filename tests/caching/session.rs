@@ -635,6 +635,29 @@ fn a_memory_limit_lets_go_what_nobody_uses() {
     assert_eq!(other.get::<f64>("bid").unwrap(), 3.0);
 }
 
+/// One request brings more entities than may stay: the values that it was made for are read all the
+/// same, without asking for them again and again.
+#[test]
+fn what_has_just_arrived_is_not_evicted_before_it_is_read() {
+    let server = Emulator::builder().tasks(1000).start().unwrap();
+    for limit in [1, 100] {
+        let session = builder(&server).memory_limit(limit).open().unwrap();
+        let _budget = session.request_budget(60);
+        let query = session.query("select name, parent.name from Task").unwrap();
+        let mut tasks = 0;
+        for task in &query.page_size(50) {
+            task.unwrap().get::<String>("parent.name").unwrap();
+            tasks += 1;
+        }
+        assert_eq!(tasks, 1000, "with a limit of {limit}");
+        // Keys that need several requests: the last of them evicts what the first has brought.
+        let task = first(&session, "select id from Task");
+        let many = session.query("select id from Task").unwrap().all().unwrap();
+        assert!(!task.get::<String>("parent.name").unwrap().is_empty());
+        assert!(!many[999].get::<String>("parent.name").unwrap().is_empty());
+    }
+}
+
 /// Python's chapter on caching: data that is related comes together, however it was fetched.
 #[test]
 fn what_is_fetched_in_several_ways_is_one_entity() {

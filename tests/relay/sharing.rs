@@ -1,6 +1,8 @@
 //! Who is given which event, and what becomes of it.
 
 use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::process::Command;
 use std::time::Duration;
 
 use ftrack_api::relay::{Start, Worker};
@@ -207,5 +209,27 @@ fn run_acknowledges_tries_again_and_ends_when_it_is_cancelled() {
         let status = stream.group("g").unwrap().unwrap();
         // What was handled before the cancellation is acknowledged.
         assert_eq!((status.handled, status.lag), (3, 0));
+    });
+}
+
+/// A shell's job control and a machine that is suspended stop a process and continue it: the system
+/// then ends reads from sockets, and nothing has failed.
+#[cfg(unix)]
+#[test]
+fn a_process_that_is_stopped_and_continued_goes_on() {
+    const STOPS: &str = "for stop in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        kill -STOP $PPID; kill -CONT $PPID; sleep 0.02
+    done";
+    on_each(|stream| {
+        let worker = Worker::new(&stream, "stopped", "one");
+        let mut stopping = Command::new("sh").args(["-c", STOPS]).spawn().unwrap();
+        let mut handled = 0;
+        while stopping.try_wait().unwrap().is_none() {
+            stream.append(&events(1)).unwrap();
+            next(&worker).ack().unwrap();
+            handled += 1;
+            assert!(nothing(&worker));
+        }
+        assert_eq!(stream.status().unwrap().length, handled);
     });
 }

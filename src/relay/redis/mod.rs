@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::{Client, Connection, FromRedisValue, RedisError, RedisResult};
+use redis::{Connection, FromRedisValue, RedisError, RedisResult};
 use serde_json::json;
 
-use crate::cache::Pool;
+use crate::cache::{Connections, is_interrupted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::relay::engine::{
     Appended, Bounds, Create, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
@@ -28,21 +28,14 @@ const COMMANDS: &str = "EVAL, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANG
     HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP, LLEN and LINDEX";
 
 pub(crate) struct RedisEngine {
-    client: Client,
-    idle: Pool<Connection>,
+    connections: Connections,
     name: String,
 }
 
 impl RedisEngine {
     pub(crate) fn new(url: &str, name: &str) -> Result<Self> {
-        let client = Client::open(url).map_err(|error| {
-            // The message does not have the URL, which may contain a password.
-            let message = format!("the URL of the Redis server is invalid: {error}");
-            Error::new(ErrorKind::Configuration, message)
-        })?;
         Ok(Self {
-            client,
-            idle: Pool::new(),
+            connections: Connections::new(url, REPLY_TIMEOUT)?,
             name: name.to_owned(),
         })
     }
@@ -55,36 +48,15 @@ impl RedisEngine {
         format!("{{{}}}:group:{group}:{end}", self.name)
     }
 
-    fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.client.get_connection_with_timeout(REPLY_TIMEOUT)?;
-        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(connection)
-    }
-
-    /// Does `work` with a connection. An idle one may have broken since it was last used: then once
-    /// more with a new one. What is done twice by that has the same effect as once: events are
+    /// Does `work` with a connection, twice if need be, which has the same effect as once: events are
     /// recognised by their ids, deliveries by their attempts.
     fn with<T>(
         &self,
         doing: &str,
-        mut work: impl FnMut(&mut Connection) -> RedisResult<T>,
+        work: impl FnMut(&mut Connection) -> RedisResult<T>,
     ) -> Result<T> {
-        let mut attempt = || {
-            if let Some(mut connection) = self.idle.take() {
-                match work(&mut connection) {
-                    Ok(done) => return Ok((connection, done)),
-                    Err(error) if !error.is_io_error() || error.is_timeout() => return Err(error),
-                    Err(_) => self.idle.drain(),
-                }
-            }
-            let mut connection = self.connect()?;
-            let done = work(&mut connection)?;
-            Ok((connection, done))
-        };
-        let (connection, done) = attempt().map_err(|error| self.error(doing, &error))?;
-        self.idle.give(connection);
-        Ok(done)
+        let done = self.connections.with(work);
+        done.map_err(|error| self.error(doing, &error))
     }
 
     fn error(&self, doing: &str, error: &RedisError) -> Error {
@@ -246,12 +218,17 @@ impl Engine for RedisEngine {
         let mut call = redis::cmd("XREAD");
         call.arg("COUNT").arg(LOOK_AHEAD).arg("BLOCK").arg(millis);
         call.arg("STREAMS").arg(&self.name).arg(after);
-        let reply: redis::Value = self.with("waiting for", |connection| {
+        let reply = self.connections.with(|connection| {
             connection.set_read_timeout(Some(timeout + REPLY_TIMEOUT))?;
-            let reply = call.query(connection);
+            let reply: RedisResult<redis::Value> = call.query(connection);
             connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
             reply
-        })?;
+        });
+        let reply = match reply {
+            // Again and again, as by a profiler: the caller waits on.
+            Err(error) if is_interrupted(&error) => redis::Value::Nil,
+            reply => reply.map_err(|error| self.error("waiting for", &error))?,
+        };
         // One stream: [[name, entries]], or nothing.
         let entries = match reply {
             redis::Value::Array(streams) => match streams.into_iter().next() {
@@ -357,7 +334,7 @@ impl Engine for RedisEngine {
     }
 
     fn describe(&self) -> String {
-        let info = self.client.get_connection_info();
+        let info = self.connections.info();
         format!("stream {:?} in Redis at {}", self.name, info.addr())
     }
 }

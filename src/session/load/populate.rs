@@ -146,12 +146,15 @@ impl Session {
                 }
                 Populate::Peers | Populate::One => {}
             }
+            let was_asked = asked.as_ref().is_some_and(|asked| asked.is(&missing));
             // Another thread may have invalidated the value between the fetch and this read.
             let is_valid = asked_after == invalidations;
-            if is_valid && asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
+            if is_valid && was_asked {
                 return Err(self.no_answer(&self.key_of(&missing.entity), &missing.path));
             }
-            let peers = mode == Populate::Peers;
+            // Whatever evicted the value meanwhile, such as the arrival of many peers: an entity
+            // that is fetched alone is still there.
+            let peers = mode == Populate::Peers && !was_asked;
             let place = missing.entity.place;
             if !looked.as_ref().is_some_and(|looked| looked.is(&missing))
                 && self.look_up(place, &missing.path, peers)

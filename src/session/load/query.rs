@@ -99,7 +99,7 @@ impl Session {
             },
         );
         let pages: Vec<Page> = pages.collect();
-        let evicted = store.evict();
+        let evicted = store.evict(&places);
         drop(store);
         self.shared.memory_counters.evicted(evicted);
         self.write_to_cache(&news);

@@ -224,8 +224,9 @@ impl SessionBuilder {
         self
     }
 
-    /// Limits memory to this number of entities. The least recently used are evicted, unless they
-    /// have a live handle or are needed for uncommitted changes.
+    /// Limits memory to this number of entities. The least recently used are evicted when a
+    /// response arrives, unless they are part of it, have a live handle or are needed for
+    /// uncommitted changes.
     pub fn memory_limit(mut self, entities: usize) -> Self {
         self.caching.memory_limit = Some(entities);
         self
