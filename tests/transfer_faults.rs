@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ftrack_api::accessor::{Accessor, Content, DiskAccessor};
 use ftrack_api::config::{Retry, SchemaCache};
@@ -40,10 +42,41 @@ impl Refusals {
     }
 }
 
-struct Refusing(Box<dyn Transport>, Refusals);
+/// Holds ranges of a download back: those that start at an offset or behind it, for so long at most.
+#[derive(Clone, Default)]
+struct Gate(Arc<Mutex<Option<(usize, Duration)>>>);
+
+impl Gate {
+    fn close(&self, offset: usize, limit: Duration) {
+        *self.0.lock().unwrap() = Some((offset, limit));
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn pass(&self, request: &Request<'_>) {
+        let range = request.headers.iter().find(|(name, _)| name == "range");
+        let start = range.and_then(|(_, range)| {
+            let start = range.strip_prefix("bytes=")?.split('-').next()?;
+            start.parse::<usize>().ok()
+        });
+        let since = Instant::now();
+        let holds = |start| {
+            let closed = *self.0.lock().unwrap();
+            closed.is_some_and(|(offset, limit)| offset <= start && since.elapsed() < limit)
+        };
+        while start.is_some_and(holds) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+struct Refusing(Box<dyn Transport>, Refusals, Gate);
 
 impl Transport for Refusing {
     fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        self.2.pass(request);
         let refuse = self.1.0.lock().unwrap();
         let is_put = request.method == "PUT";
         let status = refuse
@@ -65,6 +98,7 @@ impl Transport for Refusing {
 struct Stage {
     session: Session,
     refusals: Refusals,
+    gate: Gate,
     folder: TempDir,
     _server: Emulator,
 }
@@ -74,16 +108,18 @@ impl Stage {
         let server = Emulator::builder().tasks(10).start().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let refusals = Refusals::default();
-        let ours = refusals.clone();
+        let gate = Gate::default();
+        let ours = (refusals.clone(), gate.clone());
         let session = builder(&server)
             .schema_cache(SchemaCache::Dir(folder.path().join("cache")))
-            .retry(Retry::new().first_wait(std::time::Duration::from_millis(1)))
-            .wrap_transport(move |inner| Refusing(inner, ours))
+            .retry(Retry::new().first_wait(Duration::from_millis(1)))
+            .wrap_transport(move |inner| Refusing(inner, ours.0, ours.1))
             .open()
             .unwrap();
         Self {
             session,
             refusals,
+            gate,
             folder,
             _server: server,
         }
@@ -457,16 +493,26 @@ fn a_large_download_is_read_in_ranges_and_goes_on_where_it_broke_off() {
         let asked = requests(&stage.session, || download(options.clone()).unwrap());
         assert_eq!(asked, 6, "{connections}");
         assert!(fs::read(&target).unwrap() == bytes(size));
-        // What a cancelled one leaves is the start of the file, and is not asked for again.
-        let cancelled = options.clone().on_progress(|progress| {
+        // What a cancelled one leaves is the start of the file, and is not asked for again. The rest
+        // waits until it is cancelled. With one connection the caller's thread reads too, and the
+        // progress is only told once time has passed.
+        let limit = match connections {
+            1 => Duration::from_millis(200),
+            _ => Duration::from_secs(60),
+        };
+        stage.gate.close(3 * 16 * MIB, limit);
+        let gate = stage.gate.clone();
+        let cancelled = options.clone().on_progress(move |progress| {
             if progress.bytes() > 20 << 20 {
                 progress.cancel();
+                gate.open();
             }
         });
         assert_eq!(
             download(cancelled).unwrap_err().kind(),
             ErrorKind::Cancelled
         );
+        stage.gate.open();
         let mut left = fs::read_dir(target.parent().unwrap()).unwrap().flatten();
         let part = left.find(|entry| entry.path() != target).unwrap().path();
         let part = fs::read(part).unwrap();
