@@ -73,7 +73,7 @@ impl RedisCache {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Configuration`] if the URL is invalid.
+    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the URL is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self> {
         Ok(Self {
             connections: Connections::new(url.as_ref(), REPLY_TIMEOUT)?,
