@@ -17,7 +17,15 @@ pub const PATHS: [&str; 13] = [
     "parent.name",
 ];
 
-/// The texts among them.
+/// What users read besides: a path of parents, a null, a custom attribute, a collection of two.
+pub const USERS_PATHS: [&str; 4] = [
+    "link",
+    "thumbnail_id",
+    "custom_attributes.value",
+    "assignments.resource_id",
+];
+
+/// The texts among [`PATHS`].
 pub const TEXTS: [&str; 8] = [
     "name",
     "description",
@@ -29,8 +37,8 @@ pub const TEXTS: [&str; 8] = [
     "parent.name",
 ];
 
-/// The numbers.
+/// The numbers among them.
 pub const NUMBERS: [&str; 2] = ["bid", "sort"];
 
-/// The points in time.
+/// The points in time among them.
 pub const DATES: [&str; 3] = ["start_date", "end_date", "created_at"];

@@ -93,14 +93,6 @@ fn users_data(out: &mut String, number: usize) {
     }
 }
 
-/// The paths of what [`full_pages`] have besides.
-pub const USERS_PATHS: [&str; 4] = [
-    "link",
-    "thumbnail_id",
-    "custom_attributes.value",
-    "assignments.resource_id",
-];
-
 /// The responses to a query for `count` tasks with [`USERS_PATHS`], in pages of 500.
 pub fn full_pages(count: usize) -> Vec<Bytes> {
     paged(count, |out, number| {

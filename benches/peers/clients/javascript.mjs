@@ -49,6 +49,13 @@ function touch(tasks) {
   return texts > 0 ? sum : null;
 }
 
+async function users(session, count) {
+  const projections = process.env.PEERS_QUERY.replace(/ limit \d+$/, "");
+  const tasks = await step("query", () => all(session, projections, count));
+  report.peak = peak();
+  if (tasks.length !== count) throw new Error(`${tasks.length} tasks came`);
+}
+
 async function work(session, count) {
   const { ids, parent_id, status_id, type_id } = JSON.parse(readFileSync(PEERS_WORK, "utf8"));
   const projections = process.env.PEERS_QUERY.replace(/ limit \d+$/, "");
@@ -87,5 +94,6 @@ const session = await step("open", async () => {
   return opening;
 });
 if (scenario === "work") await work(session, count);
+else if (scenario === "users") await users(session, count);
 else if (scenario !== "start") throw new Error(`there is no scenario ${scenario}`);
 console.log(JSON.stringify(report));

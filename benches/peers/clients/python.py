@@ -77,11 +77,20 @@ def work(session, count):
         session.commit()
 
 
+def users(session, count):
+    with Step("query"):
+        tasks = session.query(os.environ["PEERS_QUERY"]).all()
+    REPORT["peak"] = peak()
+    assert len(tasks) == count, len(tasks)
+
+
 scenario, count = sys.argv[1], int(sys.argv[2])
 with Step("open"):
     session = ftrack_api.Session(plugin_paths=[])
 if scenario == "work":
     work(session, count)
+elif scenario == "users":
+    users(session, count)
 elif scenario != "start":
     sys.exit(f"there is no scenario {scenario!r}")
 session.close()

@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use crate::attributes::PATHS;
 use crate::contender::{PAGE, variable};
 
 /// A server, as somebody asks it who needs no client.
@@ -45,11 +44,15 @@ impl Api {
         Ok(bytes)
     }
 
-    pub(crate) fn page(&self, offset: usize, options: Option<&str>) -> Result<Vec<u8>> {
-        let expression = format!(
-            "select {} from Task offset {offset} limit {PAGE}",
-            PATHS.join(", ")
-        );
+    /// A page of the tasks that are asked for with these paths.
+    pub(crate) fn page(
+        &self,
+        paths: &[&str],
+        offset: usize,
+        options: Option<&str>,
+    ) -> Result<Vec<u8>> {
+        let paths = paths.join(", ");
+        let expression = format!("select {paths} from Task offset {offset} limit {PAGE}");
         self.post(
             &json!([{"action": "query", "expression": expression}]),
             options,

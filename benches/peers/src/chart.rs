@@ -67,6 +67,10 @@ pub(crate) fn draw(figures: &Figures, size: &Size) -> Result<String> {
         work(format!("create {few} and commit"), changes, "create"),
         work(format!("update {few} of {all} loaded"), tasks, "update"),
     ];
+    let slow = [Group {
+        what: format!("{all} tasks, users' data"),
+        bars: bars(&|who| Some(figures.step(who, "slow", tasks, "query")?.wall)),
+    }];
     let memory = [Group {
         what: format!("{all} tasks loaded"),
         bars: bars(&|who| Some(figures.peak(who, "work", tasks)? / 1e6)),
@@ -78,6 +82,12 @@ pub(crate) fn draw(figures: &Figures, size: &Size) -> Result<String> {
         y + 30.0,
         "CPU time, milliseconds (logarithmic)",
         &groups,
+    )?;
+    y = panel(
+        &mut out,
+        y + 34.0,
+        "Wall time over a link of 50 ms, milliseconds (logarithmic)",
+        &slow,
     )?;
     y = panel(
         &mut out,

@@ -11,7 +11,7 @@ use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::attributes::PATHS;
+use crate::attributes::{PATHS, USERS_PATHS};
 
 /// How many tasks a page holds: what the clients ask for.
 pub(crate) const PAGE: usize = 500;
@@ -22,6 +22,21 @@ pub(crate) const BID: f64 = 7.0;
 /// The first `count` tasks.
 pub(crate) fn statement(count: usize) -> String {
     format!("select {} from Task limit {count}", PATHS.join(", "))
+}
+
+/// The same with what users read besides.
+pub(crate) fn users_statement(count: usize) -> String {
+    let paths = [&PATHS[..], &USERS_PATHS].concat();
+    format!("select {} from Task limit {count}", paths.join(", "))
+}
+
+/// A part of `link`.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "its fields are read to be there")]
+pub(crate) struct Link {
+    id: String,
+    name: String,
+    r#type: String,
 }
 
 /// What a contender writes at its end, as one line of JSON; the Python and JavaScript contenders
@@ -35,6 +50,8 @@ pub(crate) struct Report {
     pub(crate) peak: Option<u64>,
     /// Bids and places in the order, added up: all contenders must have seen the same.
     pub(crate) seen: Option<f64>,
+    /// How many requests it has sent, where it tells.
+    pub(crate) requests: Option<u64>,
 }
 
 /// Milliseconds.

@@ -48,6 +48,19 @@ impl Figures {
         )
     }
 
+    /// How many requests a process sends.
+    pub(crate) fn requests(&self, who: Who, scenario: &'static str, count: usize) -> Option<f64> {
+        let outcomes = self.0.get(&Job {
+            who,
+            scenario,
+            count,
+        })?;
+        let requests = outcomes
+            .iter()
+            .filter_map(|outcome| outcome.report.requests);
+        median(requests.map(|count| count as f64))
+    }
+
     /// What a process costs from its start to its end.
     pub(crate) fn process(&self, who: Who, scenario: &'static str, count: usize) -> Option<Time> {
         self.median_time(

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::contender::{PAGE, Report, Task, Work, schema_file, updating};
+use crate::attributes::{PATHS, USERS_PATHS};
+use crate::contender::{Link, PAGE, Report, Task, Work, schema_file, updating};
 
 /// Everything as trees that are kept.
 pub(crate) fn value(scenario: &str, count: usize) -> Result<()> {
@@ -18,6 +19,7 @@ pub(crate) fn value(scenario: &str, count: usize) -> Result<()> {
     match scenario {
         "start" => {}
         "work" => trees(&api, count, &mut report)?,
+        "users" => users(&api, count, &mut report)?,
         _ => bail!("there is no scenario {scenario:?}"),
     }
     drop(opened);
@@ -36,24 +38,46 @@ fn open(api: &Api) -> Result<(Value, Value)> {
     Ok((greeting, serde_json::from_slice(&bytes)?))
 }
 
-fn trees(api: &Api, count: usize, report: &mut Report) -> Result<()> {
-    let work = Work::from_env()?;
-    let changes = work.ids.len();
+/// All pages, kept.
+fn query(api: &Api, paths: &[&str], count: usize, report: &mut Report) -> Result<Vec<Value>> {
     let pages = report.time("query", || {
         (0..count)
             .step_by(PAGE)
-            .map(|offset| Ok(serde_json::from_slice(&api.page(offset, None)?)?))
+            .map(|offset| Ok(serde_json::from_slice(&api.page(paths, offset, None)?)?))
             .collect::<Result<Vec<Value>>>()
     })?;
     report.note_peak();
-    let tasks: Vec<&Value> = pages
-        .iter()
-        .filter_map(|page| page[0]["data"].as_array())
-        .flatten()
-        .collect();
+    let tasks = tasks(&pages);
     ensure!(tasks.len() == count, "{} tasks came", tasks.len());
     let numbers = |task: &&Value| Some(task["bid"].as_f64()? + task["sort"].as_f64()?);
     report.seen = Some(tasks.iter().filter_map(numbers).sum());
+    Ok(pages)
+}
+
+fn tasks(pages: &[Value]) -> Vec<&Value> {
+    let lists = pages.iter().filter_map(|page| page[0]["data"].as_array());
+    lists.flatten().collect()
+}
+
+/// What users read; the texts of links lie ready where parsing them is measured.
+fn users(api: &Api, count: usize, report: &mut Report) -> Result<()> {
+    let paths = [&PATHS[..], &USERS_PATHS].concat();
+    let pages = query(api, &paths, count, report)?;
+    let tasks = tasks(&pages);
+    let links: Vec<String> = tasks.iter().map(|task| task["link"].to_string()).collect();
+    report.time("link", || {
+        for link in &links {
+            black_box(serde_json::from_str::<Vec<Link>>(link)?);
+        }
+        Ok(())
+    })
+}
+
+fn trees(api: &Api, count: usize, report: &mut Report) -> Result<()> {
+    let work = Work::from_env()?;
+    let changes = work.ids.len();
+    let pages = query(api, &PATHS, count, report)?;
+    let tasks = tasks(&pages);
     report.time("update", || {
         let update = |task: &&Value| updating(&task["id"]);
         api.call(&tasks[..changes].iter().map(update).collect())
@@ -83,7 +107,8 @@ pub(crate) fn structs(count: usize) -> Result<()> {
     let sum = report.time("rows", || {
         let mut sum = 0.0;
         for offset in (0..count).step_by(PAGE) {
-            let [answer]: [Answer; 1] = serde_json::from_slice(&api.page(offset, IN_FULL)?)?;
+            let [answer]: [Answer; 1] =
+                serde_json::from_slice(&api.page(&PATHS, offset, IN_FULL)?)?;
             for task in answer.data {
                 let task = black_box(task);
                 sum += task.bid + task.sort;
@@ -103,7 +128,7 @@ pub(crate) fn bytes(count: usize) -> Result<()> {
     report.time("open", || open(&api))?;
     report.time("query", || {
         for offset in (0..count).step_by(PAGE) {
-            black_box(api.page(offset, None)?);
+            black_box(api.page(&PATHS, offset, None)?);
         }
         Ok(())
     })?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use wait4::Wait4 as _;
 
-use crate::contender::{Report, Time, statement};
+use crate::contender::{Report, Time, statement, users_statement};
 use crate::install::Clients;
 use crate::record::COPIES;
 use crate::run::Size;
@@ -30,6 +30,8 @@ pub(crate) enum Who {
 ///
 /// - `start`: open a session, and end.
 /// - `work`: open, load tasks, touch their attributes, get each by key, update some, create some.
+/// - `users`: open, load tasks with what users read besides, read their links as lists.
+/// - `slow`: the same over a slow link.
 /// - `rows`: open, read tasks as structs.
 /// - `read`: open, read the bytes of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +78,12 @@ pub(crate) fn all(size: &Size) -> Vec<Job> {
         job(JavaScript, "work", few),
         job(Ours, "work", tasks * COPIES),
         job(Ours, "rows", few),
+        job(Ours, "users", tasks),
+        job(Value, "users", tasks),
+        job(Ours, "slow", tasks),
+        job(Value, "slow", tasks),
+        job(Python, "slow", tasks),
+        job(JavaScript, "slow", tasks),
     ]
 }
 
@@ -83,6 +91,7 @@ pub(crate) fn all(size: &Size) -> Vec<Job> {
 pub(crate) struct Place<'a> {
     pub(crate) clients: &'a Clients,
     pub(crate) server: &'a str,
+    pub(crate) slow_server: &'a str,
     pub(crate) folder: &'a Path,
 }
 
@@ -120,16 +129,24 @@ impl Job {
             Who::JavaScript => ("node".into(), scripts.join("javascript.mjs")),
             _ => (std::env::current_exe()?, self.who.role().into()),
         };
+        let (scenario, server) = match self.scenario {
+            "slow" => ("users", place.slow_server),
+            scenario => (scenario, place.server),
+        };
+        let statement = match scenario {
+            "users" => users_statement(self.count),
+            _ => statement(self.count),
+        };
         let mut command = Command::new(program);
         command
             .arg(first)
-            .args([self.scenario, &self.count.to_string()])
-            .env("FTRACK_SERVER", place.server)
+            .args([scenario, &self.count.to_string()])
+            .env("FTRACK_SERVER", server)
             .env("FTRACK_API_USER", "jenkins")
             .env("FTRACK_API_KEY", "any key will do")
             .env("FTRACK_API_SCHEMA_CACHE_PATH", self.cache(place.folder))
             .env("PEERS_WORK", place.folder.join("work.json"))
-            .env("PEERS_QUERY", statement(self.count))
+            .env("PEERS_QUERY", statement)
             .env("PEERS_NODE", &place.clients.node)
             .env("PYTHONWARNINGS", "ignore")
             // Loopback is reached without a proxy.

@@ -3,11 +3,12 @@
 use std::hint::black_box;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use ftrack_api::entity::Json;
 use ftrack_api::{Entity, Session, SmolStr, data};
 use jiff::civil::DateTime;
 
 use crate::attributes::{DATES, NUMBERS, PATHS, TEXTS};
-use crate::contender::{BID, Report, Task, Work, statement};
+use crate::contender::{BID, Link, Report, Task, Work, statement, users_statement};
 
 pub(crate) fn play(scenario: &str, count: usize) -> Result<()> {
     let mut report = Report::default();
@@ -15,11 +16,30 @@ pub(crate) fn play(scenario: &str, count: usize) -> Result<()> {
     match scenario {
         "start" => {}
         "work" => work(&session, count, &mut report)?,
+        "users" => users(&session, count, &mut report)?,
         "rows" => rows(&session, count, &mut report)?,
         _ => bail!("there is no scenario {scenario:?}"),
     }
+    report.requests = Some(session.statistics().requests);
     session.close();
     report.print()
+}
+
+/// What users read: links, long texts, nulls, pairs, collections.
+fn users(session: &Session, count: usize, report: &mut Report) -> Result<()> {
+    let statement = users_statement(count);
+    let tasks = report.time("query", || Ok(session.query(statement)?.all()?))?;
+    report.note_peak();
+    ensure!(tasks.len() == count, "{} tasks came", tasks.len());
+    report.time("link", || {
+        for task in &tasks {
+            black_box(task.get::<Json<Vec<Link>>>("link")?);
+        }
+        Ok(())
+    })?;
+    let sum = |task: &Entity| Ok(task.get::<f64>("bid")? + task.get::<f64>("sort")?);
+    report.seen = Some(tasks.iter().map(sum).sum::<Result<f64>>()?);
+    Ok(())
 }
 
 fn work(session: &Session, count: usize, report: &mut Report) -> Result<()> {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::attributes::{PATHS, USERS_PATHS};
 use crate::contender::{PAGE, Work, updating};
 
 /// How often the tasks are served, under other keys each time.
@@ -22,6 +23,8 @@ pub(crate) struct Recording {
     pub(crate) pages: Vec<String>,
     /// The first tasks again, with `strict:1;denormalize:1`: every reference in full.
     pub(crate) full_pages: Vec<String>,
+    /// And with what users read besides, and with long descriptions.
+    pub(crate) users_pages: Vec<String>,
     pub(crate) updated: String,
     pub(crate) created: String,
     pub(crate) work: Work,
@@ -35,8 +38,11 @@ pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
         &json!([{"action": "query_server_information"}, {"action": "query_schemas"}]),
         None,
     )?;
-    let rows = emulator.pages(tasks, None)?;
-    let full_rows = emulator.pages(tasks, Some("strict:1;denormalize:1"))?;
+    let rows = emulator.pages(&PATHS, tasks, None)?;
+    let full_rows = emulator.pages(&PATHS, tasks, Some("strict:1;denormalize:1"))?;
+    let users_paths = [&PATHS[..], &USERS_PATHS].concat();
+    let users_rows = emulator.pages(&users_paths, tasks, None)?;
+    let users_rows: Vec<String> = users_rows.iter().map(|rows| described(rows)).collect();
     let copies = (0..COPIES).flat_map(|copy| rows.iter().map(move |rows| copied(rows, copy)));
     let copies: Vec<String> = copies.collect();
     let first = known_tasks(&copies)?;
@@ -48,6 +54,7 @@ pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
         schemas,
         pages: rendered(&copies),
         full_pages: rendered(&full_rows),
+        users_pages: rendered(&users_rows),
         updated,
         created,
         work,
@@ -79,6 +86,21 @@ fn copied(rows: &str, copy: usize) -> String {
             0 => all.push_str(part),
             copy => all.push_str(&with_version(part, VERSIONS[copy])),
         }
+    }
+    all
+}
+
+/// The same rows with descriptions of 80 letters that have quotes and are not ASCII.
+fn described(rows: &str) -> String {
+    const NAME: &str = r#""description":"#;
+    const TEXT: &str = r#""Größe der \"Straße\" prüfen, Übergänge glätten, Äste & Büsche vor den Häusern setzen.""#;
+    let mut parts = rows.split(NAME);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut texts = serde_json::Deserializer::from_str(part).into_iter::<Value>();
+        // What was there, a text or null.
+        let _ = texts.next();
+        all.extend([NAME, TEXT, &part[texts.byte_offset()..]]);
     }
     all
 }
@@ -125,13 +147,13 @@ impl Source {
     }
 
     /// The rows of each page, as text.
-    fn pages(&self, tasks: usize, options: Option<&str>) -> Result<Vec<String>> {
+    fn pages(&self, paths: &[&str], tasks: usize, options: Option<&str>) -> Result<Vec<String>> {
         #[derive(Deserialize)]
         struct Answer {
             data: Box<RawValue>,
         }
         let page = |offset| {
-            let page = self.0.page(offset, options)?;
+            let page = self.0.page(paths, offset, options)?;
             let [answer]: [Answer; 1] = serde_json::from_slice(&page)?;
             let count = serde_json::from_str::<Vec<&RawValue>>(answer.data.get())?.len();
             ensure!(count == PAGE, "the page at {offset} has {count} tasks");

@@ -52,6 +52,7 @@ pub(crate) fn run(size: Size, write: bool) -> Result<()> {
     let place = Place {
         clients: &clients,
         server: &ready.url,
+        slow_server: &ready.slow_url,
         folder: folder.path(),
     };
     let figures = measure(&size, &place)?;
@@ -101,7 +102,7 @@ fn about(size: &Size, ready: &Ready, clients: &Clients) -> String {
     format!(
         "Medians of {} runs on {cores} cores{load}; {}, {} {}, {} {}. The {} tasks of 13 attributes \
          are {:.2} MB in pages of 500, {:.2} MB with every reference in full, which is what \
-         `rows` and its floor read.\n",
+         `rows` and its floor read, and {:.2} MB with users' data.\n",
         size.runs,
         clients.versions,
         install::PYTHON.0,
@@ -111,6 +112,7 @@ fn about(size: &Size, ready: &Ready, clients: &Clients) -> String {
         table::grouped(size.tasks),
         ready.bytes as f64 / 1e6,
         ready.full_bytes as f64 / 1e6,
+        ready.users_bytes as f64 / 1e6,
     )
 }
 

@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,18 @@ use crate::record::{Recording, record};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) url: String,
+    /// The same server at the end of a slow link.
+    pub(crate) slow_url: String,
     pub(crate) work: Work,
     /// The size of all tasks' pages that are asked for first, and of the same in full.
     pub(crate) bytes: usize,
     pub(crate) full_bytes: usize,
+    /// That of all tasks with what users read besides.
+    pub(crate) users_bytes: usize,
 }
+
+/// What a request waits for at the end of the slow link.
+pub(crate) const LATENCY: Duration = Duration::from_millis(50);
 
 /// Whole HTTP answers, but the bodies of pages, of which one answer may have several.
 struct Answers {
@@ -33,6 +41,7 @@ struct Answers {
     both: Vec<u8>,
     pages: Vec<Vec<u8>>,
     full_pages: Vec<Vec<u8>>,
+    users_pages: Vec<Vec<u8>>,
     updated: Vec<u8>,
     created: Vec<u8>,
     changes: usize,
@@ -41,26 +50,32 @@ struct Answers {
 /// Records, says where it listens, and serves until its input ends.
 pub(crate) fn serve(tasks: usize, changes: usize) -> Result<()> {
     let recording = record(tasks, changes).context("recording the emulator")?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let (listener, slow_listener) = (listen()?, listen()?);
     let size = |pages: &[String]| pages.iter().map(String::len).sum();
     let ready = Ready {
         url: format!("http://{}", listener.local_addr()?),
+        slow_url: format!("http://{}", slow_listener.local_addr()?),
         bytes: size(&recording.pages[..tasks / PAGE]),
         full_bytes: size(&recording.full_pages),
+        users_bytes: size(&recording.users_pages),
         work: recording.work.clone(),
     };
     let answers = Arc::new(Answers::new(&recording, changes));
     drop(recording);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let answers = answers.clone();
-            thread::spawn(move || {
-                if let Err(error) = answers.converse(&stream) {
-                    eprintln!("the replaying server: {error:#}");
-                }
-            });
-        }
-    });
+    for (listener, latency) in [(listener, Duration::ZERO), (slow_listener, LATENCY)] {
+        let answers = answers.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answers = answers.clone();
+                thread::spawn(move || {
+                    if let Err(error) = answers.converse(&stream, latency) {
+                        eprintln!("the replaying server: {error:#}");
+                    }
+                });
+            }
+        });
+    }
     println!("{}", serde_json::to_string(&ready)?);
     // The driver's end, however it comes, is this server's end.
     std::io::stdin().read_to_end(&mut Vec::new())?;
@@ -78,6 +93,7 @@ impl Answers {
             both: answer(200, &json!([information, schemas]).to_string()),
             pages: bodies(&recording.pages),
             full_pages: bodies(&recording.full_pages),
+            users_pages: bodies(&recording.users_pages),
             updated: answer(200, &recording.updated),
             created: answer(200, &recording.created),
             changes,
@@ -85,10 +101,11 @@ impl Answers {
     }
 
     /// Serves one connection to its end.
-    fn converse(&self, mut stream: &TcpStream) -> Result<()> {
+    fn converse(&self, mut stream: &TcpStream, latency: Duration) -> Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::with_capacity(1 << 16, stream);
         while let Some(request) = Request::read(&mut reader)? {
+            thread::sleep(latency);
             let refused;
             let pieces = match self.find(&request) {
                 Ok(pieces) => pieces,
@@ -123,12 +140,13 @@ impl Answers {
             ["query_schemas"] => Ok(vec![Cow::from(&self.schemas)]),
             ["query_server_information", "query_schemas"] => Ok(vec![Cow::from(&self.both)]),
             ["query", ..] if names.iter().all(|name| *name == "query") => {
-                let pages = match request.wants_full {
-                    true => &self.full_pages,
-                    false => &self.pages,
-                };
                 let page = |action: &Action| {
                     let expression = action.expression.as_deref().unwrap_or_default();
+                    let pages = match request.wants_full {
+                        true => &self.full_pages,
+                        false if expression.contains("thumbnail_id") => &self.users_pages,
+                        false => &self.pages,
+                    };
                     page_of(expression)
                         .and_then(|number| pages.get(number))
                         .map(Vec::as_slice)

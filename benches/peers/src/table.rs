@@ -40,6 +40,16 @@ pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
         python: None,
         javascript: None,
     };
+    let users = |what: &str, scenario: &'static str, step: &str| {
+        let time = |who| figures.step(who, scenario, tasks, step);
+        Line {
+            what: what.to_owned(),
+            ours: time(Ours),
+            floor: time(Value),
+            python: time(Python),
+            javascript: time(JavaScript),
+        }
+    };
     let started = |what: &str, time: &dyn Fn(Who) -> Option<Time>| Line {
         what: what.to_owned(),
         ours: time(Ours),
@@ -73,6 +83,21 @@ pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
             ours: figures.step(Ours, "work", tasks, "touch singly"),
             ..alone("… after that with `get`, 13 calls for each", None)
         },
+        users(
+            "query them with users' data into entities; floor: `Value`, kept",
+            "users",
+            "query",
+        ),
+        users(
+            "… and over a link of 50 ms: compare the wall times",
+            "slow",
+            "query",
+        ),
+        users(
+            "… read `link` of each into a typed list; floor: `serde_json` from texts",
+            "users",
+            "link",
+        ),
         work(format!("`get` of {all} cached entities"), tasks, "get"),
         started("open a session, schema cached", &|who| {
             figures.step(who, "start", 0, "open")
@@ -147,6 +172,18 @@ fn memory(figures: &Figures, size: &Size) -> String {
             "read",
             tasks,
         ),
+        (
+            format!("SDK, {all} entities with users' data"),
+            Ours,
+            "users",
+            tasks,
+        ),
+        (
+            format!("floor: `Value` of {all} with users' data, kept"),
+            Value,
+            "users",
+            tasks,
+        ),
         (format!("Python, {all} entities"), Python, "work", tasks),
         (
             format!("JavaScript, {all} objects"),
@@ -210,6 +247,7 @@ fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
         figure,
         at_most,
     };
+    let megabytes = |scenario| peak(Ours, scenario, tasks).map(|peak| peak / 1e6);
     let query = |who| cpu(who, "work", tasks, "query");
     let update = |who, count| cpu(who, "work", count, "update");
     let start = |who| figures.process(who, "start", 0).map(|time| time.cpu);
@@ -229,6 +267,36 @@ fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
             "… peak memory of `Value`",
             of(peak(Ours, "work", tasks), peak(Value, "work", tasks)),
             0.15,
+        ),
+        goal("… MB", megabytes("work"), 15.0),
+        goal(
+            "query with users' data, CPU of `Value`",
+            of(
+                cpu(Ours, "users", tasks, "query"),
+                cpu(Value, "users", tasks, "query"),
+            ),
+            0.40,
+        ),
+        goal("… peak memory, MB", megabytes("users"), 20.0),
+        goal(
+            "… over a link of 50 ms, seconds",
+            figures
+                .step(Ours, "slow", tasks, "query")
+                .map(|time| time.wall / 1e3),
+            0.5,
+        ),
+        goal(
+            "… requests, with that which opens the session",
+            figures.requests(Ours, "slow", tasks),
+            6.0,
+        ),
+        goal(
+            "read `link` into a typed list, CPU of parsing texts with `serde_json`",
+            of(
+                cpu(Ours, "users", tasks, "link"),
+                cpu(Value, "users", tasks, "link"),
+            ),
+            1.2,
         ),
         goal(
             "`rows`, CPU of `serde_json` into the same structs",
