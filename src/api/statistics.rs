@@ -34,7 +34,8 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// Microseconds spent waiting for responses and reading them.
     pub microseconds: u64,
-    /// Entities in the responses, each counted as often as it occurred.
+    /// Entities in the responses, each counted as often as it occurred; references that repeat word
+    /// for word in one result are counted once.
     pub entities: u64,
     /// Typed rows in the responses; see [`Query::rows`](crate::Query::rows).
     pub rows: u64,

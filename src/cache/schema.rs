@@ -142,17 +142,19 @@ pub(crate) fn read_offline(file: Option<&Path>) -> Result<Schema> {
 
 /// `None` for the valid text of a different schema.
 fn parse(bytes: &[u8], hash: &str) -> std::result::Result<Option<Schema>, crate::Error> {
-    let bad = |error: serde_json::Error| {
+    let bad = |error: &dyn std::fmt::Display| {
         crate::Error::new(crate::ErrorKind::BadResponse, error.to_string())
     };
+    // One check of the whole is cheaper than one for each text.
+    let text = std::str::from_utf8(bytes).map_err(|error| bad(&error))?;
     let wire: Vec<WireSchema> = if md5_hex(bytes) == hash {
-        serde_json::from_slice(bytes).map_err(bad)?
+        serde_json::from_str(text).map_err(|error| bad(&error))?
     } else {
-        let schemas: Json = serde_json::from_slice(bytes).map_err(bad)?;
+        let schemas: Json = serde_json::from_str(text).map_err(|error| bad(&error))?;
         if schema_hash(&schemas).0 != hash {
             return Ok(None);
         }
-        serde_json::from_value(schemas).map_err(bad)?
+        serde_json::from_value(schemas).map_err(|error| bad(&error))?
     };
     Schema::from_wire(wire, hash.to_owned()).map(Some)
 }

@@ -1,8 +1,9 @@
 //! Builds a [`Schema`] from its description on the wire.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use smol_str::SmolStr;
 
 use super::index::AttributeIndex;
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::{HashMap, Value, scalar};
 
 /// One element of the reply to `query_schemas`; other members are ignored.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 pub(crate) struct WireSchema {
     id: SmolStr,
     primary_key: Vec<SmolStr>,
@@ -39,9 +40,37 @@ pub(crate) struct WireSchema {
 const MAX_BASES: usize = 32;
 
 /// Sorted by name, so that the server's order does not matter.
-type Properties = std::collections::BTreeMap<SmolStr, WireProperty>;
+struct Properties(Vec<(SmolStr, WireProperty)>);
 
-#[derive(Deserialize)]
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Properties;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+                let mut all: Vec<(SmolStr, WireProperty)> = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    all.push(member);
+                }
+                // The cache is sorted already. Of members with one name the last one counts.
+                if !all.is_sorted_by(|one, next| one.0 < next.0) {
+                    all.reverse();
+                    all.sort_by(|one, other| one.0.cmp(&other.0));
+                    all.dedup_by(|one, before| one.0 == before.0);
+                }
+                Ok(Properties(all))
+            }
+        }
+        json.deserialize_map(Members)
+    }
+}
+
+#[derive(serde::Deserialize)]
 struct WireProperty {
     #[serde(rename = "type")]
     data_type: Option<SmolStr>,
@@ -56,14 +85,14 @@ struct WireProperty {
     alias_for: Option<WireAlias>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct WireItems {
     #[serde(rename = "$ref")]
     reference: Option<SmolStr>,
 }
 
 /// The name of a table or column, or the part of a table that a type covers.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum WireAlias {
     Name(SmolStr),
@@ -120,10 +149,10 @@ impl Schema {
         if wire.primary_key.is_empty() {
             return Err(bad(&format!("{} has no primary key", wire.id)));
         }
-        let mut attributes = Vec::with_capacity(wire.properties.len());
+        let mut attributes = Vec::with_capacity(wire.properties.0.len());
         let [immutable, computed, required] =
             [&wire.immutable, &wire.computed, &wire.required].map(|names| Listed::new(names));
-        for (name, property) in &wire.properties {
+        for (name, property) in &wire.properties.0 {
             let Some(kind) = kind_of(property) else {
                 log::debug!("schema: {}.{name} is of an unknown kind", wire.id);
                 continue;

@@ -23,17 +23,43 @@ use super::{FromValue, Mismatch, Value};
 /// assert_eq!(text.to_json()["frames"][1], 2);
 /// ```
 #[derive(Clone)]
-pub struct JsonText(Arc<str>);
+pub struct JsonText(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    /// Such as `[]` or `["a"]`: what fits beside the pointer of the other, so that a value in a record
+    /// stays three words.
+    Short {
+        len: u8,
+        bytes: [u8; SHORT],
+    },
+    Long(Arc<str>),
+}
+
+const SHORT: usize = 7;
 
 impl JsonText {
     /// Takes a text that is known to be JSON which `serde_json` can parse.
     pub(crate) fn from_valid(text: &str) -> Self {
-        Self(text.into())
+        let mut bytes = [0; SHORT];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                let len = text.len() as u8;
+                Self(Kept::Short { len, bytes })
+            }
+            None => Self(Kept::Long(text.into())),
+        }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Kept::Short { len, bytes } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("it was a text")
+            }
+            Kept::Long(text) => text,
+        }
     }
 
     /// Parses the text into a type of your own.
@@ -42,12 +68,12 @@ impl JsonText {
     ///
     /// That of [`serde_json`] if the data has another shape.
     pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_str(&self.0)
+        serde_json::from_str(self.as_str())
     }
 
     /// The value if it is a scalar; `None` for lists and objects.
     pub(crate) fn scalar(&self) -> Option<Value> {
-        match self.0.as_bytes() {
+        match self.as_str().as_bytes() {
             [b'[' | b'{', ..] => None,
             _ => super::scalar(&self.to_json()),
         }
@@ -61,25 +87,25 @@ impl JsonText {
 
 impl From<Tree> for JsonText {
     fn from(tree: Tree) -> Self {
-        Self(tree.to_string().into())
+        Self::from_valid(&tree.to_string())
     }
 }
 
 impl PartialEq for JsonText {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.to_json() == other.to_json()
+        self.as_str() == other.as_str() || self.to_json() == other.to_json()
     }
 }
 
 impl fmt::Display for JsonText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for JsonText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -138,6 +164,16 @@ mod tests {
         assert_eq!(one, JsonText::from(json!({"a": [true, "ü"], "b": 1})));
         assert_ne!(one, JsonText::from(json!({"a": [true, "ü"], "b": 2})));
         assert_eq!(json!([one]), json!([{"a": [true, "ü"], "b": 1}]));
+    }
+
+    #[test]
+    fn short_texts_are_kept_as_they_are() {
+        assert_eq!(size_of::<JsonText>(), 16);
+        for text in ["[]", "[12345]", "[\"ü\"]", "[123456]", "{\"a\":[1,2]}"] {
+            let kept = JsonText::from_valid(text);
+            assert_eq!(kept.as_str(), text);
+            assert_eq!(matches!(kept.0, Kept::Short { .. }), text.len() <= SHORT);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod encode;
 mod entry;
 mod failure;
 mod fields;
+mod repeats;
 mod same;
 mod text_buf;
 mod transcode;

@@ -17,6 +17,21 @@ impl Transcode<'_> {
         serde_json::to_writer(self.0, value).map_err(E::custom)
     }
 
+    fn text<E: Error>(self, text: &str) -> Result<(), E> {
+        // Most texts need no escapes. Without an early end the compiler looks at many bytes at once.
+        let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+        if text
+            .bytes()
+            .fold(false, |any, byte| any | needs_escape(byte))
+        {
+            return self.print(text);
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'"');
+        Ok(())
+    }
+
     /// The members of a list of which nothing was read.
     pub(super) fn list<'de, A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         self.0.push(b'[');
@@ -44,7 +59,7 @@ impl Transcode<'_> {
             }
             is_first = false;
             is_typed |= name.as_str() == "__type__";
-            Transcode(self.0).print(name.as_str())?;
+            Transcode(self.0).text(name.as_str())?;
             self.0.push(b':');
             map.next_value_seed(Transcode(self.0))?;
         }
@@ -89,18 +104,7 @@ impl<'de> Visitor<'de> for Transcode<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        // Most texts need no escapes. Without an early end the compiler looks at many bytes at once.
-        let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-        if text
-            .bytes()
-            .fold(false, |any, byte| any | needs_escape(byte))
-        {
-            return self.print(text);
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(text.as_bytes());
-        self.0.push(b'"');
-        Ok(())
+        self.text(text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {

@@ -72,6 +72,108 @@ fn composite_keys_and_free_form_values() {
 }
 
 #[test]
+fn references_that_repeat_are_one_row() {
+    let answer = check(
+        r#"[{"data":[
+            {"__entity_type__":"Task","id":"t1","status":{"id":"s1","__entity_type__":"Status"}},
+            {"__entity_type__":"Task","id":"t2","status" : {"id":"s1","__entity_type__":"Status"}},
+            {"__entity_type__":"Task","id":"t3","status":{"id":"s2","__entity_type__":"Status"}},
+            {"__entity_type__":"Task","id":"t4","stat\u0075s":{"id":"s1","__entity_type__":"Status"}}
+        ]},{"data":[
+            {"__entity_type__":"Task","id":"t5","status":{"id":"s1","__entity_type__":"Status"}}
+        ]}]"#,
+        &[
+            "Status(s1)",
+            "Task(t1) status=#0",
+            "Task(t2) status=#0",
+            "Status(s2)",
+            "Task(t3) status=#3",
+            "Status(s1)",
+            "Task(t4) status=#5",
+            "Status(s1)",
+            "Task(t5) status=#7",
+        ],
+    );
+    let replies = answer.into_single_replies();
+    let schema = schema();
+    assert_eq!(
+        shown(&replies[1].rows, &schema),
+        ["Status(s1)", "Task(t5) status=#0"]
+    );
+}
+
+#[test]
+fn what_only_begins_like_a_reference_is_another() {
+    // A brace in a text, and one of an object within.
+    check(
+        r#"[{"data":[
+            {"__entity_type__":"Task","id":"t1","status":{"name":"}","id":"s1","__entity_type__":"Status"}},
+            {"__entity_type__":"Task","id":"t2","status":{"name":"}","id":"s2","__entity_type__":"Status"}},
+            {"__entity_type__":"Task","id":"t3",
+             "parent":{"status":{"id":"s1","__entity_type__":"Status"},"id":"p1","__entity_type__":"Task"}},
+            {"__entity_type__":"Task","id":"t4",
+             "parent":{"status":{"id":"s1","__entity_type__":"Status"},"id":"p2","__entity_type__":"Task"}}
+        ]}]"#,
+        &[
+            r#"Status(s1) name="}""#,
+            "Task(t1) status=#0",
+            r#"Status(s2) name="}""#,
+            "Task(t2) status=#2",
+            "Status(s1)",
+            "Task(p1) status=#4",
+            "Task(t3) parent=#5",
+            "Task(p2) status=#4",
+            "Task(t4) parent=#7",
+        ],
+    );
+}
+
+#[test]
+fn typed_values_in_any_order_of_members() {
+    let date = |given: &str, expected: &str| {
+        let body =
+            format!(r#"[{{"data":{{"__entity_type__":"Task","id":"t","start_date":{given}}}}}]"#);
+        let schema = schema();
+        match decode(&schema, &body.as_bytes().into()) {
+            Ok(answer) => assert_eq!(
+                shown(&answer.rows, &schema),
+                [format!("Task(t) start_date=\"{expected}\"")]
+            ),
+            Err(error) => assert!(error.to_string().contains(expected), "{error}"),
+        }
+    };
+    let noon = "2026-01-02T12:00:00";
+    date(
+        r#"{"__type__":"datetime","value":"2026-01-02T12:00:00"}"#,
+        noon,
+    );
+    date(
+        r#"{"value":"2026-01-02T12:00:00","__type__":"datetime"}"#,
+        noon,
+    );
+    date(
+        r#"{"x":1,"value":"soon","value":"2026-01-02T12:00:00","__type__":"datetime"}"#,
+        noon,
+    );
+    date(
+        r#"{"value":"2026-01-02","__type__":"date","name":[{}]}"#,
+        "2026-01-02",
+    );
+    date(
+        r#"{"__type__":"datetime"}"#,
+        "\"\" is not a datetime at line 1 column 80",
+    );
+    date(
+        r#"{"__type__":"date","value":7}"#,
+        "\"\" is not a date at line 1",
+    );
+    date(
+        r#"{"value":"x","__type__":"clock"}"#,
+        "a value has the unknown type \"clock\"",
+    );
+}
+
+#[test]
 fn plain_json_keeps_its_empty_lists() {
     check(
         r#"[{"data":{"__entity_type__":"Task","id":"t","name":{"description":[],"x":[[],1]}}}]"#,

@@ -1,0 +1,70 @@
+//! References that occur again in a response: they are found by their text instead of being decoded.
+
+use hashbrown::hash_map::Entry;
+use serde::de::IgnoredAny;
+
+use crate::schema::NameId;
+use crate::value::HashMap;
+
+/// The longest text of a reference that is remembered. Nothing is looked for beyond it, so that
+/// hostile nesting costs little.
+const LONGEST: usize = 1024;
+
+/// The rows of references, by attribute and text.
+///
+/// Most references of a page are to the same few statuses, types and parents. They are remembered if
+/// they have no objects in them: then a text that begins with the same bytes up to the first brace is
+/// the same object.
+pub(super) struct Repeats<'a> {
+    response: &'a str,
+    rows: HashMap<(NameId, &'a str), u32>,
+}
+
+impl<'a> Repeats<'a> {
+    pub(super) fn new(response: &'a str) -> Self {
+        Self {
+            response,
+            rows: HashMap::default(),
+        }
+    }
+
+    /// Forgets all: replies share no rows.
+    pub(super) fn forget(&mut self) {
+        self.rows.clear();
+    }
+
+    /// The text of the object that follows the name of a member, up to its first closing brace;
+    /// `None` if something else follows, or the name is not borrowed from the response.
+    pub(super) fn object_after(&self, name: &str) -> Option<&'a str> {
+        // A name with escapes is a copy. Its address is outside of the response.
+        let start = name.as_ptr().addr();
+        let start = start.checked_sub(self.response.as_ptr().addr())?;
+        let [b'"', after @ ..] = self.response.as_bytes().get(start + name.len()..)? else {
+            return None;
+        };
+        let [b':', after @ ..] = after.trim_ascii_start() else {
+            return None;
+        };
+        let object = after.trim_ascii_start();
+        if object.first() != Some(&b'{') {
+            return None;
+        }
+        let end = memchr::memchr(b'}', &object[..object.len().min(LONGEST)])?;
+        let start = self.response.len() - object.len();
+        self.response.get(start..=start + end)
+    }
+
+    /// The row of a reference with this text.
+    pub(super) fn find(&self, name: NameId, text: &str) -> Option<u32> {
+        self.rows.get(&(name, text)).copied()
+    }
+
+    /// Remembers the row of a reference, unless the text is only its beginning.
+    pub(super) fn add(&mut self, name: NameId, text: &'a str, row: u32) {
+        if serde_json::from_str::<IgnoredAny>(text).is_ok()
+            && let Entry::Vacant(place) = self.rows.entry((name, text))
+        {
+            place.insert(row);
+        }
+    }
+}
