@@ -42,8 +42,8 @@ fn every_example_of_the_help_works() {
     let names = commands(&top);
     assert!(names.len() > 8, "{top}");
     prepare(&cli);
-    for name in &names {
-        let text = help(&cli, name);
+    let texts = names.iter().map(|name| (name.as_str(), help(&cli, name)));
+    for (name, text) in std::iter::once(("ftrack", top.clone())).chain(texts) {
         let found = examples(&text);
         assert!(!found.is_empty(), "{name} has no example:\n{text}");
         for line in found {

@@ -209,7 +209,10 @@ fn a_failure_in_the_middle_loses_no_row() {
     let run = cli.run(&import("users.csv", &["--chunk", "10"]));
     run.check(
         7,
-        &["10 were created", "20 rows were not imported; they are in"],
+        &[
+            "10 were created",
+            "20 rows were not imported, or not confirmed; they are in",
+        ],
     );
     server.faults().clear();
     let kept = std::fs::read_to_string(cli.folder().join("users.refused.csv")).unwrap();
@@ -294,4 +297,64 @@ fn contexts_are_identified_by_path() {
     ]);
     let out = std::fs::read_to_string(cli.folder().join("out.csv")).unwrap();
     assert!(out.contains(",test/ep01/light,60\n"), "{out}");
+}
+
+/// How many requests an import of these rows makes, each of 500 rows.
+fn requests(server: &Emulator, cli: &Cli, rows: &str, arguments: &[&str]) -> u64 {
+    cli.write("rows.csv", rows);
+    let before = server.requests();
+    cli.run(&[&["import", "rows.csv"], arguments].concat())
+        .check(0, &["0 refused"]);
+    server.requests() - before
+}
+
+#[test]
+fn rows_are_looked_up_together() {
+    let (server, cli) = studio();
+    cli.ok(&["whoami"]); // the schema is cached
+    let mut rows = String::from("username,first_name\n");
+    for number in 0..1000 {
+        let _ = writeln!(rows, "user{number},First");
+    }
+    // Opening, and for each chunk one look and one commit.
+    assert_eq!(requests(&server, &cli, &rows, &BY_NAME), 5);
+    let unchanged = requests(&server, &cli, &rows, &BY_NAME);
+    assert_eq!(unchanged, 3);
+    // Names are compared as the server compares them.
+    let other_case = rows.replace("\nuser", "\nUSER");
+    cli.write("rows.csv", &other_case);
+    cli.run(&import("rows.csv", &[]))
+        .check(0, &["0 were created, 1000 updated"]);
+
+    // A hundred shots in ten sequences: the sequences, the shots, their tasks.
+    let paths = |depth: usize| {
+        let mut rows = String::from("path,description\n");
+        for sequence in 0..10 {
+            let _ = match depth {
+                1 => writeln!(rows, "test/s{sequence},x"),
+                _ => Ok(()),
+            };
+            for shot in 0..10 {
+                let _ = match depth {
+                    2 => writeln!(rows, "test/s{sequence}/{shot},x"),
+                    3 => (0..5)
+                        .try_for_each(|task| writeln!(rows, "Test/S{sequence}/{shot}/t{task},x")),
+                    _ => Ok(()),
+                };
+            }
+        }
+        rows
+    };
+    requests(&server, &cli, &paths(1), &["--type", "Sequence", "--yes"]);
+    let shots = requests(&server, &cli, &paths(2), &["--type", "Shot", "--yes"]);
+    assert!(shots <= 5, "{shots} requests for 100 shots");
+    let tasks = requests(&server, &cli, &paths(3), &["--type", "Task", "--yes"]);
+    assert!(tasks <= 7, "{tasks} requests for 500 tasks");
+    let again = requests(&server, &cli, &paths(3), &["--type", "Task", "--yes"]);
+    assert!(again <= 6, "{again} requests for 500 tasks that are there");
+    let session = support::open(&server);
+    let count = session
+        .query("Task where parent.parent.name like \"s_\"")
+        .unwrap();
+    assert_eq!(count.count().unwrap(), 500);
 }

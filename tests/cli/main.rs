@@ -4,7 +4,9 @@
 mod changes;
 mod examples;
 mod imports;
+mod memory;
 mod profiles;
+mod publish;
 mod query;
 mod schema;
 mod streams;
@@ -13,6 +15,7 @@ mod support;
 #[cfg(unix)]
 mod terminal;
 mod transfers;
+mod watch;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -241,7 +241,10 @@ fn ctrl_c_in_an_import_says_what_was_done() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 130, "{shown}");
     assert!(shown.contains("10 were created"), "{shown}");
-    assert!(shown.contains("20 rows were not imported"), "{shown}");
+    assert!(
+        shown.contains("20 rows were not imported") && shown.contains("to go on"),
+        "{shown}"
+    );
     let kept = std::fs::read_to_string(cli.folder().join("users.refused.csv")).unwrap();
     assert_eq!(kept.lines().count(), 21, "{kept}");
 }
@@ -266,4 +269,59 @@ fn transfers_and_imports_show_bars() {
     );
     let piped = cli.run(&arguments);
     assert!(!piped.err.contains("MiB"), "{}", piped.err);
+}
+
+#[test]
+fn a_watched_table_is_drawn_again() {
+    let (server, cli) = studio();
+    let session = support::open(&server);
+    let query = format!("select name, bid from Task where id is {TASK}");
+    let terminal = Terminal::with_settings(&cli, &["watch", &query]);
+    terminal.wait_for("Ctrl-C ends");
+    assert!(terminal.shown().contains("201600"), "{}", terminal.shown());
+    let task = session.get("Task", TASK).unwrap().unwrap();
+    task.set("bid", 4711).unwrap();
+    session.commit().unwrap();
+    terminal.wait_for("4711");
+    // The table before was taken away.
+    assert!(
+        terminal.shown().contains("\u{1b}[4A"),
+        "{:?}",
+        terminal.shown()
+    );
+    terminal.press("\u{3}");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    let lines = console_lines(&shown);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.trim_start().starts_with("~ ") && line.contains("4711")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_publish_shows_its_plan_asks_and_has_a_bar() {
+    let (server, cli) = studio();
+    cli.write("large.bin", vec![7; 40 << 20]);
+    let arguments = ["publish", "large.bin", "--to", "test/ep01/sq010/sh0010"];
+    let terminal = Terminal::with_settings(&cli, &arguments);
+    terminal.wait_for("Publish this? [y/N]");
+    terminal.press("n\r");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("upload large from large.bin"), "{shown}");
+    let session = support::open(&server);
+    let versions = session
+        .query("AssetVersion where asset.name is large")
+        .unwrap();
+    assert_eq!(versions.count().unwrap(), 0);
+
+    let terminal = Terminal::with_settings(&cli, &arguments);
+    terminal.wait_for("[y/N]");
+    terminal.press("y\r");
+    let (code, shown) = terminal.end();
+    assert_eq!((code, versions.count().unwrap()), (0, 1), "{shown}");
+    assert!(shown.contains("/s") && shown.contains("MiB"), "{shown}");
 }

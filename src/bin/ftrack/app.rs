@@ -78,6 +78,22 @@ impl App {
             |name| std::env::var(name).ok().filter(|value| !value.is_empty()),
             || Profiles::load(&self.profiles_path()?),
         )?;
+        let is_set = |names: &[&str]| {
+            let mut values = names.iter().filter_map(std::env::var_os);
+            values.any(|value| !value.is_empty())
+        };
+        let unset = |what: &str| {
+            Failure::usage(format!("no {what} is given")).with_remedy(
+                "`ftrack profile add NAME` saves the server, the user and the key; or set \
+                 FTRACK_SERVER, FTRACK_API_USER and FTRACK_API_KEY",
+            )
+        };
+        if found.server.is_none() && !is_set(&["FTRACK_SERVER"]) {
+            return Err(unset("server"));
+        }
+        if found.key.is_none() && !is_set(&["FTRACK_API_KEY", "FTRACK_APIKEY"]) {
+            return Err(unset("API key"));
+        }
         let mut builder = Session::builder();
         if let Some(server) = found.server {
             builder = builder.server_url(server);

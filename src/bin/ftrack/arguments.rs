@@ -12,7 +12,19 @@ use crate::terminal::Color;
 /// The server, the user and the key come from arguments, from FTRACK_SERVER, FTRACK_API_USER and
 /// FTRACK_API_KEY, or from a profile that `ftrack profile add` has saved.
 #[derive(Debug, Parser)]
-#[command(name = "ftrack", version, max_term_width = 100)]
+#[command(
+    name = "ftrack",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  ftrack profile list
+  ftrack tree test --depth 1
+  ftrack query \"Task where assignments any (resource.username is ada)\" --columns path,status.name
+  ftrack status \"test/Import camera\" \"In progress\" --yes
+  ftrack help query
+
+`ftrack help COMMAND` shows what a command does, with examples."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

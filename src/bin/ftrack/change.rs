@@ -79,6 +79,10 @@ fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
         terminal::printable(&plan.describe(&change.entity))
     );
     for (name, value) in &change.values {
+        // It stands in the first line.
+        if name == "id" && change.kind == OperationKind::Create {
+            continue;
+        }
         let shown = match value {
             PlannedValue::Set { before, after, .. } => {
                 let after = in_words(plan, after);

@@ -170,9 +170,11 @@ fn code_of(kind: ErrorKind) -> Code {
 /// What to do where the SDK, which knows of no command line, cannot say it.
 fn remedy_of(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::Configuration => "`ftrack profile add` saves the server, the user and the key",
+        ErrorKind::Configuration => {
+            "`ftrack profile add NAME` saves the server, the user and the key"
+        }
         ErrorKind::Authentication => {
-            "`ftrack profile add` replaces the key; `ftrack doctor` looks further"
+            "`ftrack profile add NAME` saves another key; `ftrack doctor` looks further"
         }
         ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Tls | ErrorKind::Unavailable => {
             "`ftrack doctor` says what does not work"

@@ -8,8 +8,9 @@ use comfy_table::{
 };
 use console::style;
 
+use crate::column::Column;
 use crate::failure::{Failure, Result};
-use crate::row::{Column, Row};
+use crate::row::{Found, Row};
 use crate::terminal;
 
 /// How many rows of a table are laid out together: those after them get the same widths.
@@ -158,18 +159,8 @@ impl<W: Write> Rows<W> {
             table.set_header(names.collect::<Vec<_>>());
         }
         for row in block.drain(..) {
-            let cells = self.columns.iter().enumerate().map(|(index, column)| {
-                let found = row.cell(column, index + 1);
-                self.buffer.clear();
-                // Writing to memory cannot fail.
-                let _ = found.write_text(&mut self.buffer);
-                let text = terminal::printable(&String::from_utf8_lossy(&self.buffer));
-                let alignment = match found.is_number() {
-                    true => CellAlignment::Right,
-                    false => CellAlignment::Left,
-                };
-                TableCell::new(text).set_alignment(alignment)
-            });
+            let cells = self.columns.iter().enumerate();
+            let cells = cells.map(|(index, column)| table_cell(&row.cell(column, index + 1)));
             table.add_row(cells.collect::<Vec<_>>());
         }
         if is_first {
@@ -203,6 +194,19 @@ pub(crate) fn table() -> Table {
         table.set_width(width);
     }
     table
+}
+
+/// A cell of a table: numbers are flush right.
+pub(crate) fn table_cell(found: &Found<'_>) -> TableCell {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = found.write_text(&mut text);
+    let text = terminal::printable(&String::from_utf8_lossy(&text));
+    let alignment = match found.is_number() {
+        true => CellAlignment::Right,
+        false => CellAlignment::Left,
+    };
+    TableCell::new(text).set_alignment(alignment)
 }
 
 fn write_object(buffer: &mut Vec<u8>, columns: &[Column], row: &Row) -> Result<()> {

@@ -20,8 +20,9 @@ use super::pace::Pace;
 
 impl Query {
     /// Iterates over the rows as values of `T`, which derives [`serde::Deserialize`]. They are read
-    /// straight from the response and do not enter the session's cache: memory holds one page,
-    /// however many rows there are.
+    /// straight from the response and do not enter the session's cache: memory holds the pages of one
+    /// request, however many rows there are. With
+    /// [`pages_per_request(1)`](Self::pages_per_request) that is one page.
     ///
     /// Without projections, the fields of `T` are fetched; a struct in it stands for a reference,
     /// a list of structs for a collection. Use `Option` where a value may be null. Date-times,

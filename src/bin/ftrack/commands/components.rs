@@ -4,15 +4,17 @@ use ftrack_api::query::{field, select};
 use ftrack_api::{Entity, Session};
 
 use crate::app::App;
+use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::locate;
-use crate::output::{self, Format};
-use crate::terminal;
+use crate::output::{Format, Rows};
+use crate::row::{Cell, Row};
 
 /// List the components of a version, or of the latest version of an asset
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  ftrack components AssetVersion:21ef70b2-86d1-409c-bb87-7f41ae0b48f0")]
+  ftrack components AssetVersion:21ef70b2-86d1-409c-bb87-7f41ae0b48f0
+  ftrack components AssetVersion:21ef70b2-86d1-409c-bb87-7f41ae0b48f0 --format csv")]
 pub(crate) struct Components {
     /// The version, asset or component, as TYPE:ID or ID
     entity: String,
@@ -28,14 +30,10 @@ impl Components {
         let components = of(&session, &entity)?;
         let availability = session.get_component_availabilities(&components, None)?;
         let locations = session.query("select name from Location")?.all()?;
-        let mut table = output::table();
-        table.set_header(["name", "type", "size", "locations", "id"]);
         let format = Format::or_fitting(self.format);
-        if !matches!(format, Format::Table | Format::Ndjson) {
-            return Err(Failure::usage(
-                "components are printed as a table or as ndjson",
-            ));
-        }
+        let columns = ["id", "name", "file_type", "size", "locations"];
+        let mut out = app.out();
+        let mut rows = Rows::new(&mut *out, format, columns.map(Column::member).to_vec())?;
         for (component, shares) in components.iter().zip(&availability) {
             let mut places = Vec::new();
             for (id, share) in shares.iter().filter(|(_, share)| **share > 0.0) {
@@ -47,33 +45,28 @@ impl Components {
                     false => name,
                 });
             }
-            let name: String = component.get("name")?;
+            let text = |text: String| Cell::Text(text.into());
             let file_type: Option<String> = component.get("file_type")?;
             let size: Option<f64> = component.get("size")?;
-            if format == Format::Table {
-                let size = size.map(|bytes| indicatif::HumanBytes(bytes as u64).to_string());
-                let cells = [
-                    name,
-                    file_type.unwrap_or_default(),
-                    size.unwrap_or_default(),
-                    places.join(", "),
-                    component.id(),
-                ];
-                table.add_row(cells.map(|cell| terminal::printable(&cell)));
-            } else {
-                let row = serde_json::json!({
-                    "id": component.id(), "name": name, "file_type": file_type, "size": size,
-                    "locations": places,
-                });
-                app.print(&row.to_string())?;
-            }
+            let cells = [
+                text(component.id()),
+                text(component.get("name")?),
+                file_type.map_or(Cell::Null, text),
+                match (size, format) {
+                    (None, _) => Cell::Null,
+                    (Some(bytes), Format::Table) => {
+                        text(indicatif::HumanBytes(bytes as u64).to_string())
+                    }
+                    (Some(bytes), _) => Cell::Integer(bytes as i64),
+                },
+                match format {
+                    Format::Table | Format::Csv => text(places.join(", ")),
+                    _ => Cell::List(places.into_iter().map(text).collect()),
+                },
+            ];
+            rows.write(Row::of(columns.into_iter().zip(cells)))?;
         }
-        if format == Format::Table {
-            for line in table.lines() {
-                app.print(line.trim_end())?;
-            }
-        }
-        Ok(())
+        rows.finish().map(drop)
     }
 }
 

@@ -298,7 +298,8 @@ fn pause(length: Duration) {
     }
 }
 
-fn duration(seconds: f64) -> Result<Duration> {
+/// A length of time that was given in seconds.
+pub(super) fn duration(seconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| Failure::usage(format!("{seconds} is no length of time in seconds")))
 }

@@ -9,9 +9,10 @@ use ftrack_api::schema::{AttributeKind, EntityType};
 
 use crate::app::App;
 use crate::bar;
+use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::output::{Format, Rows};
-use crate::row::{Column, Row};
+use crate::row::Row;
 use crate::terminal;
 
 /// Write entities to a CSV or NDJSON file, which `ftrack import` reads
@@ -55,23 +56,11 @@ impl Export {
         let session = app.session()?;
         let entity_type = session.schema().entity_type(&statement.entity_type)?;
         let names = self.names(&statement, entity_type)?;
-        let is_context = session
-            .schema()
-            .is_kind_of(entity_type.name(), "TypedContext");
-        let column = |name: &String| match name.as_str() {
-            "path" if is_context => Column::context_path(),
-            name => Column::new(name),
-        };
-        let columns: Vec<Column> = names.iter().map(column).collect();
-        let mut paths: Vec<String> = Vec::new();
-        for path in columns.iter().flat_map(Column::paths) {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
+        let columns = Column::named(&names, entity_type, session.schema());
         let mut asked = statement;
         asked.projections.clear();
-        let query = session.query(asked.fields(paths))?;
+        let query = session.query(asked.fields(Column::paths_of(&columns)))?;
+        let query = query.pages_per_request(super::query::PAGES);
         let folder = self
             .file
             .parent()

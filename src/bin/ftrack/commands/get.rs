@@ -4,10 +4,11 @@ use ftrack_api::query::select;
 use ftrack_api::schema::{Attribute, AttributeKind, EntityType, Schema};
 
 use crate::app::App;
+use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::locate;
 use crate::output::{self, Format, Rows};
-use crate::row::{Column, Found, Row};
+use crate::row::{Found, Row};
 use crate::terminal;
 
 /// Print the attributes of one entity
@@ -21,7 +22,7 @@ use crate::terminal;
 pub(crate) struct Get {
     /// The entity, as a path, TYPE:ID or ID
     entity: String,
-    /// The attribute paths to print, with commas between them
+    /// What to print, with commas between: attribute paths, custom.KEY, metadata.KEY, and `path`
     #[arg(long, value_name = "PATHS", value_delimiter = ',')]
     columns: Vec<String>,
     /// How to print; a table on a terminal, ndjson in a pipe
@@ -34,14 +35,12 @@ impl Get {
         let session = app.session()?;
         let entity = locate::entity(&session, &self.entity)?;
         let entity_type = entity.type_info();
-        let columns: Vec<Column> = match self.columns.as_slice() {
+        let names = match self.columns.as_slice() {
             [] => default_columns(session.schema(), entity_type),
             chosen => chosen.to_vec(),
-        }
-        .iter()
-        .map(|path| Column::new(path.trim()))
-        .collect();
-        let paths: Vec<String> = columns.iter().flat_map(Column::paths).collect();
+        };
+        let columns = Column::named(&names, entity_type, session.schema());
+        let paths = Column::paths_of(&columns);
         let statement = select(entity_type.name()).fields(paths);
         let statement = statement.filter(locate::is_entity(&entity));
         let row = session.query(statement)?.rows::<Row>().next().transpose()?;
@@ -68,11 +67,14 @@ fn default_columns(schema: &Schema, entity_type: &EntityType) -> Vec<String> {
             .find(|name| target.attribute(name).is_ok())?;
         Some(format!("{}.{name}", attribute.name()))
     };
+    let is_context = schema.is_kind_of(entity_type.name(), "TypedContext");
     let columns = attributes
-        .filter(|attribute| !attribute.is_restricted())
+        .filter(|attribute| !attribute.is_restricted() && !attribute.name().starts_with('_'))
         .filter_map(|attribute| {
             match attribute.kind() {
                 AttributeKind::Collection(_) => None,
+                // The same, as one names it.
+                _ if is_context && attribute.name() == "link" => Some("path".to_owned()),
                 AttributeKind::Reference(_) => named(attribute),
                 AttributeKind::Text => {
                     // Its name says more than the key.

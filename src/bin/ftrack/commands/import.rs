@@ -12,7 +12,8 @@ use crate::change::{self, Consent};
 use crate::failure::{Code, Failure, Result};
 use crate::import::{Counts, Layout};
 use crate::interrupt;
-use crate::rows_file::{Record, Refused, RowsFile};
+use crate::refused::Refused;
+use crate::rows_file::{Record, RowsFile};
 use crate::terminal;
 use crate::values::Values;
 
@@ -44,7 +45,8 @@ pub(crate) struct Import {
     /// How many rows are sent in one request
     #[arg(long, default_value_t = 500, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chunk: u32,
-    /// Where refused rows are written [default: beside the file, with `.refused.csv` at the end]
+    /// Where refused rows are written [default: beside the file, with `.refused.csv` at the end; an
+    /// earlier one is kept]
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
     #[command(flatten)]
@@ -101,17 +103,22 @@ impl Import {
         let mut values = Values::new(session);
         let (mut counts, mut refused) = (Counts::default(), 0);
         let mut shown = 0;
-        let mut refuse = |record: &Record, reason: &str| {
-            refused += 1;
-            if refused <= SHOWN_CHANGES as u64 {
-                say_refused(record, reason);
-            }
-            Ok(())
-        };
         while let Some(chunk) = self.next_chunk(&mut rows)? {
             let _scope = session.scope();
+            let mut reasons: Vec<(Record, String)> = Vec::new();
+            let mut refuse = |record: &Record, reason: &str| {
+                reasons.push((record.clone(), reason.to_owned()));
+                Ok(())
+            };
             let prepared = layout.prepare(&mut values, chunk, &mut refuse)?;
             layout.record(&mut values, prepared, &mut counts, &mut refuse)?;
+            reasons.sort_by_key(|(record, _)| record.line);
+            for (record, reason) in reasons {
+                refused += 1;
+                if refused <= SHOWN_CHANGES as u64 {
+                    say_refused(&record, &reason);
+                }
+            }
             let plan = session.plan();
             if self.consent.dry_run {
                 write!(app.out(), "{}", change::show(&plan, usize::MAX))?;
@@ -129,7 +136,8 @@ impl Import {
         let mut rows = self.open()?;
         let layout = self.layout(session, &rows)?;
         let columns = rows.columns.clone();
-        let path = self.refused.clone().unwrap_or_else(|| beside(&self.file));
+        let path = self.refused.clone();
+        let path = path.unwrap_or_else(|| beside(&self.file, |path| path.exists()));
         if path == self.file {
             return Err(Failure::usage(
                 "refused rows cannot be written to the file that is imported",
@@ -187,10 +195,16 @@ impl Import {
             refused.finish()?;
             say_counts("were", &counts, count);
             terminal::say(&format!(
-                "{left} rows were not imported; they are in {}",
+                "{left} rows were not imported, or not confirmed; they are in {}",
                 refused.path().display()
             ));
-            return Err(failure);
+            // The next import finds out what was done of them.
+            session.rollback();
+            return Err(match failure.code() {
+                Code::Cancelled => Failure::new(Code::Cancelled, "cancelled")
+                    .with_remedy("import that file to go on"),
+                _ => failure,
+            });
         }
         refused.finish()?;
         say_counts("were", &counts, count);
@@ -234,12 +248,18 @@ fn keep_rest(rows: &mut RowsFile, kept: Vec<Record>, refused: &mut Refused) -> R
     Ok(left)
 }
 
-/// `shots.csv` becomes `shots.refused.csv`.
-fn beside(file: &Path) -> PathBuf {
+/// `shots.csv` becomes `shots.refused.csv`. A file that is there may have been mended: then it is
+/// `shots.refused-2.csv`.
+fn beside(file: &Path, is_there: impl Fn(&Path) -> bool) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default();
-    let mut name = stem.to_owned();
-    name.push(".refused.csv");
-    file.with_file_name(name)
+    let names = std::iter::once(String::new()).chain((2..).map(|number| format!("-{number}")));
+    let paths = names.map(|number| {
+        let mut name = stem.to_owned();
+        name.push(format!(".refused{number}.csv"));
+        file.with_file_name(name)
+    });
+    let mut free = paths.filter(|path| !is_there(path));
+    free.next().unwrap_or_else(|| file.to_owned())
 }
 
 fn say_refused(record: &Record, reason: &str) {
@@ -255,4 +275,21 @@ fn say_counts(verb: &str, counts: &Counts, refused: u64) {
         "{} {verb} created, {} updated, {} left as they are, {refused} refused",
         counts.created, counts.updated, counts.unchanged
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_file_of_refused_rows_is_kept() {
+        let name = |present: &[&str]| {
+            let is_there = |path: &Path| present.iter().any(|one| Path::new(one) == path);
+            beside(Path::new("in/shots.csv"), is_there)
+        };
+        assert_eq!(name(&[]), Path::new("in/shots.refused.csv"));
+        let both = ["in/shots.refused.csv", "in/shots.refused-2.csv"];
+        assert_eq!(name(&both[..1]), Path::new(both[1]));
+        assert_eq!(name(&both), Path::new("in/shots.refused-3.csv"));
+    }
 }

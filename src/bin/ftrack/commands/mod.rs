@@ -15,6 +15,7 @@ mod import;
 mod man;
 mod note;
 mod profile;
+mod publish;
 mod query;
 #[cfg(any(feature = "file-cache", feature = "redis"))]
 mod relay;
@@ -24,6 +25,7 @@ mod status;
 mod timer;
 mod tree;
 mod upload;
+mod watch;
 mod whoami;
 
 use clap::Subcommand;
@@ -34,6 +36,7 @@ use crate::failure::Result;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Query(query::Query),
+    Watch(watch::Watch),
     Get(get::Get),
     Set(set::Set),
     Create(create::Create),
@@ -45,6 +48,7 @@ pub(crate) enum Command {
     Assign(assign::Assign),
     Status(status::Status),
     Timer(timer::Timer),
+    Publish(Box<publish::Publish>),
     Upload(upload::Upload),
     Download(download::Download),
     Components(components::Components),
@@ -62,6 +66,7 @@ impl Command {
     pub(crate) fn run(self, app: &App) -> Result<()> {
         match self {
             Self::Query(command) => command.run(app),
+            Self::Watch(command) => command.run(app),
             Self::Get(command) => command.run(app),
             Self::Set(command) => command.run(app),
             Self::Create(command) => command.run(app),
@@ -73,6 +78,7 @@ impl Command {
             Self::Assign(command) => command.run(app),
             Self::Status(command) => command.run(app),
             Self::Timer(command) => command.run(app),
+            Self::Publish(command) => command.run(app),
             Self::Upload(command) => command.run(app),
             Self::Download(command) => command.run(app),
             Self::Components(command) => command.run(app),

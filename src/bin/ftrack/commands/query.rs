@@ -6,10 +6,14 @@ use std::time::Instant;
 use ftrack_api::query::Statement;
 
 use crate::app::App;
+use crate::column::Column;
 use crate::failure::{Code, Failure, Result};
 use crate::output::{Format, Rows};
-use crate::row::{Column, Row};
+use crate::row::Row;
 use crate::terminal;
+
+/// How many pages come in one response: with more of them memory would grow with the rows.
+pub(super) const PAGES: usize = 1;
 
 /// Print the rows of a query
 ///
@@ -21,15 +25,20 @@ use crate::terminal;
   ftrack query \"Project where status is active\" --count
   ftrack query \"select name, parent.name from Shot order by name\" --format csv
   ftrack query \"select count(id) from Task group by status_id\" --format json
-  ftrack query \"select name from Task where assignments any (resource.username is ada)\" --explain")]
+  ftrack query \"Task where assignments any (resource.username is ada)\" --columns path,status.name
+  ftrack query \"select name from Task where status.state.name is Done\" --explain")]
 pub(crate) struct Query {
     /// The query; `-` reads it from standard input
     expression: String,
     /// How to print; a table on a terminal, ndjson in a pipe
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// The columns, with commas between them, instead of what the query selects: attribute paths,
+    /// custom.KEY, metadata.KEY, and `path` for project/sequence/shot
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Print how many rows there are, and no row
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "columns"])]
     count: bool,
     /// Print this many rows at most
     #[arg(long, value_name = "ROWS")]
@@ -53,13 +62,27 @@ impl Query {
             text => text.to_owned(),
         };
         // Before anything is asked of a server.
-        let statement: Statement = expression.trim().parse()?;
+        let mut statement: Statement = expression.trim().parse()?;
         let session = app.session()?;
-        let mut query = session.query(statement)?;
+        let chosen = match self.columns.as_slice() {
+            [] => None,
+            names => {
+                let schema = session.schema();
+                let entity_type = schema.entity_type(&statement.entity_type)?;
+                let columns = Column::named(names, entity_type, schema);
+                statement.projections.clear();
+                statement = statement.fields(Column::paths_of(&columns));
+                Some(columns)
+            }
+        };
+        let mut query = session.query(statement)?.pages_per_request(PAGES);
         if let Some(limit) = self.limit {
             query = query.slice(..limit);
         }
-        let columns = Column::of(query.statement(), session.schema())?;
+        let columns = match chosen {
+            Some(columns) => Some(columns),
+            None => Column::of(query.statement(), session.schema())?,
+        };
         if self.explain {
             explain(&query, columns.as_deref());
         }

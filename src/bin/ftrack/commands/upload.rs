@@ -45,9 +45,7 @@ impl Upload {
     pub(crate) fn run(self, app: &App) -> Result<()> {
         let mut files = self.files;
         if self.sequence {
-            let found = collect(&files);
-            files = found.sequences.iter().map(ToString::to_string).collect();
-            files.extend(found.rest);
+            files = sequences(&files);
         }
         for file in &files {
             check_file(file)?;
@@ -60,9 +58,8 @@ impl Upload {
         let session = app.session()?;
         let version = locate::entity(&session, &self.to)?;
         if version.entity_type() != "AssetVersion" {
-            return Err(Failure::invalid(format!(
-                "expected an AssetVersion, got {version}"
-            )));
+            let failure = Failure::invalid(format!("expected an AssetVersion, got {version}"));
+            return Err(failure.with_remedy("`ftrack publish` makes a new version of files"));
         }
         let location = session.location(&self.location)?;
         for (index, file) in files.iter().enumerate() {
@@ -91,7 +88,15 @@ fn say_rest(done: &[String], left: &[String]) {
     }
 }
 
-fn check_file(file: &str) -> Result<()> {
+/// Numbered files as patterns of sequences, and the others as they are.
+pub(super) fn sequences(files: &[String]) -> Vec<String> {
+    let found = collect(files);
+    let mut files: Vec<String> = found.sequences.iter().map(ToString::to_string).collect();
+    files.extend(found.rest);
+    files
+}
+
+pub(super) fn check_file(file: &str) -> Result<()> {
     let missing = |path: &str| {
         let failure = Failure::not_found(format!("there is no file {path}"));
         failure.with_remedy("a sequence is written as \"plate.%04d.exr [1-100]\"")
@@ -108,7 +113,7 @@ fn check_file(file: &str) -> Result<()> {
 }
 
 /// `plates/sh010.%04d.exr [1-5]` becomes `sh010`.
-fn name_of(file: &str) -> String {
+pub(super) fn name_of(file: &str) -> String {
     let path = match Sequence::is_pattern(file).then(|| Sequence::parse(file)) {
         Some(Ok(sequence)) => sequence.head().trim_end_matches(['.', '_', '-']).to_owned(),
         _ => {
