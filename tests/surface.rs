@@ -37,6 +37,23 @@ fn handles_can_be_shared_and_printed() {
     check::<ftrack_api::entity::NoteOptions>();
     check::<ftrack_api::entity::TimerOptions>();
     check::<ftrack_api::entity::ValueOrigin>();
+    check::<ftrack_api::studio::ContextPath>();
+    check::<ftrack_api::studio::Instantiated>();
+    check::<ftrack_api::studio::Inverse>();
+    check::<ftrack_api::studio::PendingConflict>();
+    check::<ftrack_api::studio::PendingLoaded>();
+    check::<ftrack_api::studio::PlanProblem>();
+    check::<ftrack_api::studio::Publish>();
+    check::<ftrack_api::studio::PublishFile>();
+    check::<ftrack_api::studio::PublishPlan<'_>>();
+    check::<ftrack_api::studio::PublishStep>();
+    check::<ftrack_api::studio::Published>();
+    check::<ftrack_api::studio::Right>();
+    check::<ftrack_api::studio::Template>();
+    check::<ftrack_api::studio::Tree>();
+    check::<ftrack_api::studio::WaitOptions>();
+    check::<ftrack_api::studio::Watch>();
+    check::<ftrack_api::studio::WatchChanges>();
     #[cfg(feature = "redis")]
     {
         check::<ftrack_api::relay::Stream>();

@@ -27,6 +27,8 @@ use crate::value::EntityKey;
 pub use crate::value::{DataIter, FromValue, Json, JsonText, Mismatch};
 pub use collection::{Collection, CollectionIter};
 pub use convert::FromAttribute;
+
+pub(crate) use custom_attributes::choices;
 pub use custom_attributes::{CustomAttribute, CustomAttributeKind, CustomAttributes, ValueOrigin};
 pub use entities::Entities;
 pub(crate) use mapping::{CUSTOM_ATTRIBUTES, METADATA, take_mappings};

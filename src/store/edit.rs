@@ -31,7 +31,11 @@ impl Store {
         let data = with_defaults(&schema, entity_type, data, new_id)?;
         let entity = key_from(entity_type, &data)?;
         let twin = self.find(entity_type.id(), entity.key());
-        if twin.is_some_and(|twin| self.record(twin).state != Life::Deleted) {
+        let is_there = |twin: u32| {
+            let state = self.record(twin).state;
+            !matches!(state, Life::Deleted | Life::Missing)
+        };
+        if twin.is_some_and(is_there) {
             return Err(Error::new(
                 ErrorKind::Duplicate,
                 format!("the session knows {entity} already; use that entity, or another key"),
@@ -56,7 +60,7 @@ impl Store {
             }
         }
         if let Some(deleted) = twin {
-            // The new entity takes over the key of one that is marked for deletion.
+            // The new entity takes over the key of one that is marked for deletion, or does not exist.
             self.unindex(deleted);
         }
         let place = self.insert(entity_type.id(), entity.key().clone(), Life::Created);

@@ -16,6 +16,8 @@ pub enum Right {
     Create(String, Data),
     /// Change this attribute of an entity.
     Update(Entity, String),
+    /// Delete this entity.
+    Delete(Entity),
 }
 
 impl Right {
@@ -32,6 +34,11 @@ impl Right {
     /// To change this attribute of an entity.
     pub fn update(entity: &Entity, attribute: impl Into<String>) -> Self {
         Self::Update(entity.clone(), attribute.into())
+    }
+
+    /// To delete this entity.
+    pub fn delete(entity: &Entity) -> Self {
+        Self::Delete(entity.clone())
     }
 }
 
@@ -56,6 +63,7 @@ impl Session {
     /// assert!(session.can(&Right::read("Shot"))?);
     /// assert!(session.can(&Right::update(&shot, "description"))?);
     /// assert!(session.can(&Right::create("Asset", data! { "name": "plate", "parent": &shot }))?);
+    /// assert!(session.can(&Right::delete(&shot))?); // and the shot is still there
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -98,6 +106,12 @@ impl Session {
                     "entity_data": values,
                 })
             }
+            // Servers take the deletion of a missing entity for done.
+            Right::Delete(entity) => json!({
+                "action": "delete",
+                "entity_type": entity.entity_type(),
+                "entity_key": entity.key().parts().collect::<Vec<String>>(),
+            }),
         };
         let nobody = Uuid::new_v4().to_string();
         let failing = json!({

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use ftrack_api::accessor::DiskAccessor;
 use ftrack_api::entity::ValueOrigin;
@@ -820,6 +821,42 @@ fn what_eight_connections_store_python_reads_byte_for_byte() {
             let sent = std::fs::read(path).unwrap();
             let sent: String = sent.iter().map(|byte| format!("{byte:02x}")).collect();
             assert!(found[1] == *sent, "{name}");
+        }
+    }
+}
+
+/// A view is true after everything that Python's sessions change, with its connection cut between them.
+#[test]
+fn a_watch_follows_what_python_changes() {
+    const QUERY: &str = "select name, bid, status.name from Task where project.name is test \
+                         and bid < 1000000 order by name, id";
+    let mut studio = Studio::new();
+    let session = studio.open();
+    let project = session.at("test").unwrap().id();
+    let mut watch = session.watch(QUERY).unwrap();
+    let rows = |entities: &[Entity]| -> Vec<(String, String, f64, Option<String>)> {
+        let row = |one: &Entity| {
+            let (name, bid, status) = one.get_many(["name", "bid", "status.name"]).unwrap();
+            (one.id(), name, bid, status)
+        };
+        entities.iter().map(row).collect()
+    };
+    for seed in 0..10 {
+        let order = json!({ "project": project, "seed": seed, "count": 250 });
+        assert!(studio.python.tell("change", &order).as_u64() >= Some(250));
+        if seed % 3 == 1 {
+            studio.server.events().drop_connections();
+        }
+        let expected = rows(&studio.open().query(QUERY).unwrap().all().unwrap());
+        let end = Instant::now() + Duration::from_secs(120);
+        loop {
+            let entities = watch.entities().unwrap();
+            let ids = entities.iter().map(Entity::id);
+            if ids.eq(expected.iter().map(|row| row.0.clone())) && rows(&entities) == expected {
+                break;
+            }
+            assert!(Instant::now() < end, "the view never became true");
+            watch.changes(Duration::from_millis(200)).unwrap();
         }
     }
 }

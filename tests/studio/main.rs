@@ -4,6 +4,7 @@
 mod check;
 mod hierarchy;
 mod instantiate;
+mod inverse;
 mod journal;
 mod publish;
 mod rights;

@@ -24,10 +24,16 @@ const FRAMES: u32 = 3;
 /// Files to publish.
 struct Files {
     folder: TempDir,
+    /// The name of the asset.
+    asset: String,
 }
 
 impl Files {
     fn new() -> Self {
+        Self::of("plate")
+    }
+
+    fn of(asset: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["main.mov", "still.png", "review.mov"] {
             std::fs::write(folder.path().join(name), format!("bytes of {name}")).unwrap();
@@ -36,7 +42,10 @@ impl Files {
             let path = folder.path().join(format!("f.{frame:04}.exr"));
             std::fs::write(path, format!("pixels {frame}")).unwrap();
         }
-        Self { folder }
+        Self {
+            folder,
+            asset: asset.to_owned(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -47,7 +56,7 @@ impl Files {
     fn publish(&self, session: &Session, key: &str) -> Publish {
         let shot = session.at("test/ep01/sq010/sh0010").unwrap();
         let frames = self.path("f.%04d.exr [1-3]");
-        Publish::new(&shot, "plate")
+        Publish::new(&shot, self.asset.as_str())
             .asset_type("Generic")
             .component(PublishFile::new("main", self.path("main.mov")).metadata("lens", "35"))
             .file("frames", frames)
@@ -60,8 +69,11 @@ impl Files {
     /// Everything is there, once.
     fn check(&self, server: &Emulator, location: &dyn Fn(&Session) -> Location) {
         let session = builder(server).open().unwrap();
-        let assets = session.query("Asset where name is plate and parent.name is sh0010");
-        let assets = assets.unwrap().all().unwrap();
+        let assets = expr!(
+            "Asset where name is {} and parent.name is sh0010",
+            self.asset.as_str()
+        );
+        let assets = session.query(assets).unwrap().all().unwrap();
         assert_eq!(assets.len(), 1);
         let versions = session.query(expr!("AssetVersion where asset_id is {}", assets[0].id()));
         let version = versions.unwrap().one().unwrap();
@@ -97,10 +109,14 @@ impl Files {
                 format!("pixels {frame}").as_bytes()
             );
         }
-        let jobs = session
-            .query("Job where data like \"%source_component_id%\"")
-            .unwrap();
-        assert_eq!(jobs.count().unwrap(), 1);
+        // One job for each version that was published on this server.
+        let jobs = session.query("Job where data like \"%source_component_id%\"");
+        let versions = session
+            .query("AssetVersion where asset.name like \"plate%\" and asset.parent.name is sh0010");
+        assert_eq!(
+            jobs.unwrap().count().unwrap(),
+            versions.unwrap().count().unwrap()
+        );
     }
 }
 
@@ -246,7 +262,8 @@ impl Transport for Cut {
 
 /// Publishes with the request of this number cut, then again until nothing is left to do.
 fn check_cut(server: &Emulator, number: i64, is_sent: bool, on_disk: bool) -> bool {
-    let (files, mount) = (Files::new(), tempfile::tempdir().unwrap());
+    let job = format!("plate {number} {is_sent} {on_disk}");
+    let (files, mount) = (Files::of(&job), tempfile::tempdir().unwrap());
     let place = |session: &Session| match on_disk {
         true => disk(session, mount.path()),
         false => server_location(session),
@@ -262,7 +279,7 @@ fn check_cut(server: &Emulator, number: i64, is_sent: bool, on_disk: bool) -> bo
         })
         .open()
         .unwrap();
-    let publish = files.publish(&session, "job").location(place(&session));
+    let publish = files.publish(&session, &job).location(place(&session));
     left.store(number, Ordering::SeqCst);
     let first = session.publish(&publish);
     let was_cut = left.load(Ordering::SeqCst) < 0;
@@ -278,11 +295,10 @@ fn check_cut(server: &Emulator, number: i64, is_sent: bool, on_disk: bool) -> bo
 
 #[test]
 fn a_publish_whose_requests_are_cut_goes_on() {
-    let mut moments = 0;
+    let (server, mut moments) = (emulator(), 0);
     for on_disk in [false, true] {
         for is_sent in [false, true] {
             for number in 0.. {
-                let server = emulator();
                 if !check_cut(&server, number, is_sent, on_disk) {
                     break;
                 }
@@ -297,7 +313,10 @@ fn a_publish_whose_requests_are_cut_goes_on() {
 #[test]
 #[ignore = "is run by another test, in a process that is killed"]
 fn child() {
-    let Ok(folder) = std::env::var("PUBLISH_FOLDER") else {
+    let (Ok(folder), Ok(job)) = (
+        std::env::var("PUBLISH_FOLDER"),
+        std::env::var("PUBLISH_JOB"),
+    ) else {
         return;
     };
     let session = Session::builder()
@@ -306,14 +325,14 @@ fn child() {
         .unwrap();
     let shot = session.at("test/ep01/sq010/sh0010").unwrap();
     let path = |name: &str| PathBuf::from(&folder).join(name);
-    let publish = Publish::new(&shot, "plate")
+    let publish = Publish::new(&shot, job.as_str())
         .asset_type("Generic")
         .component(PublishFile::new("main", path("main.mov")).metadata("lens", "35"))
         .file("frames", path("f.%04d.exr [1-3]"))
         .thumbnail(path("still.png"))
         .review(path("review.mov"))
         .location(server_location(&session))
-        .key("job");
+        .key(job);
     println!("ready");
     session.publish(&publish).unwrap();
 }
@@ -321,16 +340,18 @@ fn child() {
 #[test]
 fn a_publish_that_is_killed_goes_on() {
     let mut ended_early = 0;
+    let server = Emulator::builder()
+        .tasks(12)
+        .latency(Duration::from_millis(15))
+        .start()
+        .unwrap();
     for round in 0..14 {
-        let server = Emulator::builder()
-            .tasks(12)
-            .latency(Duration::from_millis(15))
-            .start()
-            .unwrap();
-        let files = Files::new();
+        let job = format!("plate {round}");
+        let files = Files::of(&job);
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "publish::child", "--ignored", "--nocapture"])
             .env("PUBLISH_FOLDER", files.folder.path())
+            .env("PUBLISH_JOB", &job)
             .env("FTRACK_SERVER", server.url())
             .env("FTRACK_API_USER", server.api_user())
             .env("FTRACK_API_KEY", server.api_key())
@@ -347,7 +368,7 @@ fn a_publish_that_is_killed_goes_on() {
         child.wait().unwrap();
         let session = builder(&server).open().unwrap();
         let publish = files
-            .publish(&session, "job")
+            .publish(&session, &job)
             .location(server_location(&session));
         session.publish(&publish).unwrap();
         files.check(&server, &server_location);
@@ -357,10 +378,11 @@ fn a_publish_that_is_killed_goes_on() {
 
 #[test]
 fn two_machines_with_one_key_make_one_version() {
+    let server = emulator();
     for round in 0..12 {
         let on_disk = round % 2 == 1;
-        let server = emulator();
-        let (files, mount) = (Files::new(), tempfile::tempdir().unwrap());
+        let job = format!("plate {round}");
+        let (files, mount) = (Files::of(&job), tempfile::tempdir().unwrap());
         let place = |session: &Session| match on_disk {
             true => disk(session, mount.path()),
             false => server_location(session),
@@ -372,7 +394,7 @@ fn two_machines_with_one_key_make_one_version() {
                 .map(|_| {
                     threads.spawn(|| {
                         let session = builder(&server).open().unwrap();
-                        let publish = files.publish(&session, "job").location(place(&session));
+                        let publish = files.publish(&session, &job).location(place(&session));
                         barrier.wait();
                         session.publish(&publish).unwrap().version.id()
                     })
@@ -467,4 +489,36 @@ fn what_is_wrong_is_said_before_anything_is_done() {
         .query("Asset where name is plate and parent.name is sh0010")
         .unwrap();
     assert!(!found.exists().unwrap());
+}
+
+#[test]
+fn the_steps_are_told_when_they_begin_and_when_they_are_done() {
+    let studio = Studio::new();
+    let (session, files) = (&studio.session, Files::new());
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let publish = |key: &str| {
+        let told = told.clone();
+        let publish = files.publish(session, key);
+        publish
+            .note("Please look.", Vec::<ftrack_api::Entity>::new())
+            .location(server_location(session))
+            .on_step(move |step| told.lock().unwrap().push(step.to_string()))
+    };
+    let first = publish("job");
+    let plan = session.plan_publish(&first).unwrap();
+    let steps: Vec<String> = plan.steps().iter().map(|step| step.what.clone()).collect();
+    plan.run().unwrap();
+    let seen = std::mem::take(&mut *told.lock().unwrap());
+    let (begun, done): (Vec<_>, Vec<_>) = seen.iter().partition(|step| !step.starts_with("done: "));
+    assert_eq!(begun, steps.iter().collect::<Vec<_>>());
+    let done: Vec<&str> = done
+        .iter()
+        .map(|step| step.trim_start_matches("done: "))
+        .collect();
+    assert_eq!(done, steps);
+    assert_eq!(seen.last().unwrap(), "done: encode review");
+    // What is done already is not told.
+    session.publish(&first).unwrap();
+    assert_eq!(told.lock().unwrap().len(), 0);
+    drop(publish);
 }

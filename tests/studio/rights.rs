@@ -29,14 +29,28 @@ fn the_server_says_what_a_key_may_do_and_nothing_is_changed() {
             Right::update(&shot, "status"),
             Right::update(&task, "start_date"),
             Right::create("Task", data! { "name": "roto", "parent": &shot }),
+            Right::delete(&task),
+            Right::delete(&shot),
         ]
         .map(|right| session.can(&right).unwrap())
     };
     let count = || session.query("Task").unwrap().count().unwrap();
     let before = count();
-    assert_eq!(rights(&session), [true; 5]);
-    assert_eq!(rights(&reader), [true, false, false, false, false]);
+    assert_eq!(rights(&session), [true; 7]);
+    assert_eq!(
+        rights(&reader),
+        [true, false, false, false, false, false, false]
+    );
     assert_eq!(count(), before);
+    // What others need cannot be deleted by anybody: that is no question of rights.
+    let status = session
+        .query("Status where name is \"Not started\"")
+        .unwrap();
+    let error = session
+        .can(&Right::delete(&status.one().unwrap()))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+    assert!(session.at("test/ep01/sq010/sh0010").is_ok());
     let unknown = Right::read("Tsk");
     assert_eq!(
         session.can(&unknown).unwrap_err().kind(),

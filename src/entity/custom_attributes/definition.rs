@@ -134,7 +134,7 @@ pub enum CustomAttributeKind {
 }
 
 impl CustomAttributeKind {
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         match name {
             "text" => Self::Text,
             "url" => Self::Url,
@@ -149,7 +149,7 @@ impl CustomAttributeKind {
     }
 
     /// The value as it is sent; an error returns the value.
-    fn accept(self, value: Value) -> Result<Value, Value> {
+    pub(crate) fn accept(self, value: Value) -> Result<Value, Value> {
         let fits = match (self, &value) {
             (_, Value::Null)
             | (Self::Other, _)
@@ -213,7 +213,7 @@ impl fmt::Display for CustomAttributeKind {
 }
 
 /// The choices of an enumerator: the server keeps a list, or a text where only one is allowed.
-fn choices(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn choices(value: &Value) -> Option<Vec<String>> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match value {
         Value::Text(one) if one.is_empty() => Some(Vec::new()),

@@ -14,6 +14,7 @@ use crate::value::{Data, EntityKey, Value};
 use super::FromAttribute;
 use configurations::MAX_ANCESTORS;
 
+pub(crate) use definition::choices;
 pub use definition::{CustomAttribute, CustomAttributeKind};
 
 /// The custom attributes of one entity; made by [`Entity::custom_attributes`].

@@ -1,5 +1,6 @@
 //! Publishing a version with everything that belongs to it.
 
+mod batch;
 mod found;
 mod keys;
 mod plan;
@@ -7,6 +8,7 @@ mod run;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::entity::Entities;
 use crate::location::{Target, TransferOptions};
@@ -40,7 +42,6 @@ pub use run::Published;
 /// assert_eq!(session.publish(&publish)?.version, published.version);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "pass it to `publish`"]
 pub struct Publish {
     parent: Entity,
@@ -57,6 +58,7 @@ pub struct Publish {
     location: Target,
     transfer: TransferOptions,
     key: Option<String>,
+    observer: Option<Observer>,
     /// The first entities that could not be read.
     failed: Option<(ErrorKind, String)>,
 }
@@ -80,6 +82,7 @@ impl Publish {
             location: Target::Auto,
             transfer: TransferOptions::new(),
             key: None,
+            observer: None,
             failed: None,
         }
     }
@@ -167,6 +170,35 @@ impl Publish {
         self
     }
 
+    /// Sets an observer of the steps. It is called in the thread of the caller with each step that is not
+    /// done: when it begins, and with `is_done` when it is done. Steps of one commit begin and end together.
+    /// How many bytes are copied says the observer of [`transfer`](Self::transfer).
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("plate.mov");
+    /// # std::fs::write(&path, "not really a movie")?;
+    /// use ftrack_api::location::TransferOptions;
+    /// use ftrack_api::studio::Publish;
+    ///
+    /// let shot = session.at("test/ep01/sq010/sh0010")?;
+    /// let bytes = TransferOptions::new()
+    ///     .on_progress(|progress| println!("{} of {}", progress.bytes(), progress.total_bytes()));
+    /// let publish = Publish::new(&shot, "plate")
+    ///     .file("main", &path)
+    ///     .on_step(|step| println!("{step}"))
+    ///     .transfer(bytes);
+    /// session.publish(&publish)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_step(mut self, observer: impl Fn(&PublishStep) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Sets how files are copied: an observer, connections.
     pub fn transfer(mut self, options: TransferOptions) -> Self {
         self.transfer = options;
@@ -179,6 +211,19 @@ impl Publish {
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
+    }
+}
+
+type Observer = Arc<dyn Fn(&PublishStep) + Send + Sync>;
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("parent", &self.parent)
+            .field("asset", &self.asset)
+            .field("files", &self.files)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 

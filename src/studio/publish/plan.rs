@@ -33,8 +33,22 @@ pub struct PublishPlan<'a> {
 pub struct PublishStep {
     /// What it does.
     pub what: String,
-    /// Whether an earlier call with the same key did it.
+    /// Whether it is done: by an earlier call with the same key, or in [`Publish::on_step`] by this one.
     pub is_done: bool,
+    pub(super) part: Part,
+}
+
+/// What a step is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Asset,
+    Version,
+    Thumbnail,
+    Review,
+    File(usize),
+    Note,
+    Links,
+    Encode,
 }
 
 impl fmt::Display for PublishStep {
@@ -85,36 +99,45 @@ impl PublishPlan<'_> {
     pub fn steps(&self) -> Vec<PublishStep> {
         let (publish, found) = (self.publish, &self.found);
         let mut steps = Vec::new();
-        let mut step = |what: String, is_done: bool| steps.push(PublishStep { what, is_done });
+        let mut step = |part: Part, what: String, is_done: bool| {
+            steps.push(PublishStep {
+                what,
+                is_done,
+                part,
+            });
+        };
         let has = |id: &str| found.components.contains_key(id);
-        step(
-            format!("create asset {:?}", publish.asset),
-            found.asset.is_some(),
-        );
-        step("create a version".to_owned(), found.version.is_some());
+        let asset = format!("create asset {:?}", publish.asset);
+        step(Part::Asset, asset, found.asset.is_some());
+        let version = "create a version".to_owned();
+        step(Part::Version, version, found.version.is_some());
         let media = [
-            (&publish.thumbnail, "thumbnail"),
-            (&publish.review, "review"),
+            (Part::Thumbnail, &publish.thumbnail, "thumbnail"),
+            (Part::Review, &publish.review, "review"),
         ];
-        for (path, role) in media {
+        for (part, path, role) in media {
             if let Some(path) = path {
-                let is_done =
-                    has(&self.keys.id(role, "")) || (role == "review" && found.is_encoded);
-                step(format!("upload {role} from {}", path.display()), is_done);
+                let is_encoded = part == Part::Review && found.is_encoded;
+                let what = format!("upload {role} from {}", path.display());
+                step(part, what, is_encoded || has(&self.keys.id(role, "")));
             }
         }
-        for file in &publish.files {
-            step(format!("upload {file:?}"), has(&file.id(&self.keys)));
+        for (index, file) in publish.files.iter().enumerate() {
+            let is_done = has(&file.id(&self.keys));
+            step(Part::File(index), format!("upload {file:?}"), is_done);
         }
         if publish.note.is_some() {
-            step("write a note".to_owned(), found.note.is_some());
+            let what = "write a note".to_owned();
+            step(Part::Note, what, found.note.is_some());
         }
         if !publish.uses.is_empty() {
             let what = format!("link {} versions", publish.uses.len());
-            step(what, found.links.len() == publish.uses.len());
+            let is_done = found.links.len() == publish.uses.len();
+            step(Part::Links, what, is_done);
         }
         if publish.review.is_some() {
-            step("encode review".to_owned(), found.is_encoded);
+            let what = "encode review".to_owned();
+            step(Part::Encode, what, found.is_encoded);
         }
         steps
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::PublishFile;
+use super::batch::Batch;
 use super::found::{ENCODED, PUBLISHED};
-use super::plan::{PublishPlan, is_server};
-use super::{Publish, PublishFile};
+use super::plan::{Part, PublishPlan, PublishStep, is_server};
 use crate::query::{field, select};
-use crate::{Data, Entity, EntityKey, Error, ErrorKind, Location, Result, Session, data};
+use crate::{Data, Entity, EntityKey, Error, ErrorKind, Location, Result, data};
 
 /// How often a call looks again because another one was faster, and how long it lets that one go on
 /// before: about half a minute in all.
@@ -107,6 +108,23 @@ impl PublishPlan<'_> {
         Ok(left)
     }
 
+    /// Does some steps, and tells the observer of the publish those that are not done: before, and after.
+    fn observed<T>(&self, parts: &[Part], work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let tell = |is_done: bool| {
+            let Some(observer) = &self.publish.observer else {
+                return;
+            };
+            let steps = self.steps().into_iter();
+            for step in steps.filter(|step| !step.is_done && parts.contains(&step.part)) {
+                observer(&PublishStep { is_done, ..step });
+            }
+        };
+        tell(false);
+        let outcome = work()?;
+        tell(true);
+        Ok(outcome)
+    }
+
     /// Does all steps that are left, and discards what could not be committed.
     fn attempt(&self) -> Result<Published> {
         let mut batch = Batch {
@@ -192,7 +210,13 @@ impl PublishPlan<'_> {
         } else {
             None
         };
-        batch.commit_in(Some(&server), &stored)?;
+        let mut parts = vec![Part::Asset, Part::Version, Part::Thumbnail, Part::Review];
+        let is_here = |index: &usize| !rest.contains(index);
+        parts.extend((0..publish.files.len()).filter(is_here).map(Part::File));
+        if rest.is_empty() {
+            parts.extend([Part::Note, Part::Links]);
+        }
+        self.observed(&parts, || batch.commit_in(Some(&server), &stored))?;
 
         // Then the other locations, one after the other.
         let mut note = note;
@@ -202,17 +226,21 @@ impl PublishPlan<'_> {
                 .iter()
                 .partition(|&&index| locations[index] == location);
             let mut stored = Vec::new();
+            let mut parts: Vec<Part> = here.iter().copied().map(Part::File).collect();
             for index in here {
                 record(batch, index, &mut stored)?;
             }
             if others.is_empty() {
                 note = self.finish(batch, &version)?;
+                parts.extend([Part::Note, Part::Links]);
             }
-            batch.commit_in(location.as_ref(), &stored)?;
+            self.observed(&parts, || batch.commit_in(location.as_ref(), &stored))?;
             rest = others;
         }
         let job = match (&publish.review, &review) {
-            (Some(_), review) => self.encode(&version, review.as_ref())?,
+            (Some(_), review) => {
+                self.observed(&[Part::Encode], || self.encode(&version, review.as_ref()))?
+            }
             (None, _) => None,
         };
         let components =
@@ -388,79 +416,5 @@ impl PublishPlan<'_> {
         }
         let jobs = select("Job").filter(field("data").like(format!("%{source}%")));
         self.session.query(jobs)?.first()
-    }
-}
-
-/// What is recorded for the next commit.
-struct Batch<'a> {
-    session: &'a Session,
-    publish: &'a Publish,
-    created: Vec<Entity>,
-    /// The version, if it is marked as published.
-    changed: Option<Entity>,
-}
-
-impl Batch<'_> {
-    fn create(&mut self, entity_type: &str, data: Data) -> Result<Entity> {
-        let entity = self.session.create(entity_type, data)?;
-        self.created.push(entity.clone());
-        Ok(entity)
-    }
-
-    fn metadata(&mut self, entity: &Entity, key: &str, value: &str) -> Result<()> {
-        let data = data! {
-            "parent_id": entity.id(),
-            "parent_type": entity.entity_type(),
-            "key": key,
-            "value": value,
-        };
-        self.create("Metadata", data).map(drop)
-    }
-
-    fn record(
-        &mut self,
-        path: &Path,
-        data: Data,
-        ids: impl Iterator<Item = String> + 'static,
-        is_elsewhere: bool,
-    ) -> Result<Vec<Entity>> {
-        let path = path.to_str().ok_or_else(|| {
-            let message = format!("{} is not Unicode text", path.display());
-            Error::new(ErrorKind::Validation, message)
-        })?;
-        let recorded = self
-            .session
-            .record_components(path, data, ids, is_elsewhere)?;
-        self.created.extend(recorded.iter().cloned());
-        Ok(recorded)
-    }
-
-    /// Stores the data of new components in a location, and commits everything.
-    fn commit_in(&mut self, location: Option<&Location>, components: &[Entity]) -> Result<()> {
-        match location {
-            Some(location) if !components.is_empty() => {
-                let origin = self.session.location("ftrack.origin")?;
-                let pairs = components.iter().map(|one| (one.clone(), origin.clone()));
-                let pairs: Vec<(Entity, Location)> = pairs.collect();
-                let mut options = self.publish.transfer.clone();
-                options.keep = self.publish.key.is_some();
-                location.plan(&pairs)?.with_options(options).run()?;
-            }
-            _ => self.session.commit()?,
-        }
-        self.created.clear();
-        self.changed = None;
-        Ok(())
-    }
-
-    /// Takes back what was recorded; what may have been applied stays until that is known.
-    fn discard(&mut self) {
-        if self.session.is_in_doubt() {
-            return;
-        }
-        self.session.discard(&self.created);
-        if let Some(version) = self.changed.take() {
-            version.clear();
-        }
     }
 }

@@ -3,6 +3,8 @@
     {"write": [{"label", "type", "set", "metadata", "custom_attributes"}]} -> {label: [type, id]}
     {"update": [{"key": [type, id], "set", "metadata", "custom_attributes"}]} -> null
     {"delete": [[type, id]]} -> null
+    {"change": {"project", "seed", "count"}} -> how many of as many random changes there were: new tasks,
+        renamed, changed and deleted ones, in commits of up to 60
     {"dump": [[type, id]]} -> for each, every attribute that the client knows; null if it is gone
     {"publish": {"version", "path", "name", "location", ...}} -> [type, id]
     {"fetch": {"component": [type, id], "location", ...}} -> {name of a file: [where, hexadecimal bytes]}
@@ -15,6 +17,7 @@ a disk and to the structure "standard" or "id". Dumps hold ids for references an
 """
 
 import json
+import random
 import sys
 
 import arrow
@@ -86,6 +89,32 @@ def delete(session, keys):
     session.commit()
 
 
+def change(session, order):
+    chance = random.Random(order["seed"])
+    project = session.get("Project", order["project"])
+    tasks = session.query(f'select name, bid from Task where project_id is "{project["id"]}"').all()
+    statuses = session.query("Status").all()
+    changes = 0
+    while changes < order["count"]:
+        for _ in range(chance.randint(1, 60)):
+            changes += 1
+            task, kind = chance.choice(tasks), chance.randrange(20)
+            if kind == 0:
+                name = f"p{order['seed']}_{changes}"
+                tasks.append(session.create("Task", {"name": name, "parent": project, "bid": 1}))
+            elif kind == 1 and len(tasks) > 20:
+                tasks.remove(task)
+                session.delete(task)
+            elif kind == 2:
+                task["name"] = f"n{order['seed']}_{changes}"
+            elif kind == 3:
+                task["status"] = chance.choice(statuses)
+            else:
+                task["bid"] = chance.randrange(2_000_000)
+        session.commit()
+    return changes
+
+
 def dump(session, keys):
     found = []
     for kind, identifier in keys:
@@ -132,7 +161,7 @@ def opened(folder):
 
 
 def main():
-    work = {"write": write, "update": update, "delete": delete, "dump": dump}
+    work = {"write": write, "update": update, "delete": delete, "dump": dump, "change": change}
     work |= {"publish": publish, "fetch": fetch, "remove": remove}
     for line in sys.stdin:
         ((order, subject),) = json.loads(line).items()

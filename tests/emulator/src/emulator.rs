@@ -54,6 +54,7 @@ pub struct Builder {
     global_key: Option<String>,
     seed: Option<Value>,
     faults: bool,
+    enforce_workflows: bool,
     log: bool,
 }
 
@@ -83,6 +84,7 @@ impl Emulator {
             global_key: None,
             seed: None,
             faults: false,
+            enforce_workflows: false,
             log: false,
         }
     }
@@ -244,6 +246,14 @@ impl Builder {
         self
     }
 
+    /// Whether statuses and types that the schema of a project does not allow are refused. Servers
+    /// are assumed to accept them.
+    #[must_use]
+    pub fn enforce_workflows(mut self, on: bool) -> Self {
+        self.enforce_workflows = on;
+        self
+    }
+
     /// Whether each request is printed to stderr with its time.
     #[must_use]
     pub fn log(mut self, on: bool) -> Self {
@@ -311,6 +321,7 @@ impl Builder {
             read_only_key: self.read_only_key,
             global_key: self.global_key,
             offers_faults: self.faults,
+            enforces_workflows: self.enforce_workflows,
             is_logged: self.log,
         })?;
         if let Some(seed) = self.seed {

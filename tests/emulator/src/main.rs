@@ -55,6 +55,9 @@ struct Arguments {
     /// Let everybody on this machine queue faults at /emulator/faults.
     #[arg(long)]
     faults: bool,
+    /// Refuse statuses and types that the schema of a project does not allow.
+    #[arg(long)]
+    enforce_workflows: bool,
     /// Print each request with its time to stderr.
     #[arg(long)]
     log: bool,
@@ -90,6 +93,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .api_user(arguments.api_user)
         .server_version(arguments.server_version)
         .faults(arguments.faults)
+        .enforce_workflows(arguments.enforce_workflows)
         .log(arguments.log);
     if let Some(data) = arguments.data {
         builder = builder.data(data);

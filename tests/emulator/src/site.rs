@@ -46,6 +46,8 @@ pub struct Site {
     pub history: History,
     /// Whether `/emulator/faults` answers.
     pub offers_faults: bool,
+    /// Whether statuses and types outside of the workflow are refused.
+    pub enforces_workflows: bool,
     api_user: String,
     api_key: String,
     read_only_key: Option<String>,
@@ -88,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) read_only_key: Option<String>,
     pub(crate) global_key: Option<String>,
     pub(crate) offers_faults: bool,
+    pub(crate) enforces_workflows: bool,
     pub(crate) is_logged: bool,
 }
 
@@ -105,6 +108,7 @@ impl Site {
             faults: Faults::default(),
             history: History::new(parts.is_logged),
             offers_faults: parts.offers_faults,
+            enforces_workflows: parts.enforces_workflows,
             api_user: parts.api_user,
             api_key: parts.api_key,
             read_only_key: parts.read_only_key,

@@ -8,7 +8,7 @@ use crate::database::model::{Storage, Type};
 use crate::error::{Fault, Result};
 use crate::rules::batch::Touched;
 use crate::rules::record::{Record, is_missing, plain, text};
-use crate::rules::{Batch, configuration};
+use crate::rules::{Batch, configuration, workflow};
 
 /// Attributes that the schema calls required although real servers take rows without them.
 const TOLERATED: [&str; 8] = [
@@ -42,6 +42,7 @@ fn check_one(batch: &Batch<'_>, touched: &Touched) -> Result<()> {
     };
     required(batch, ty, &record)?;
     references(batch, ty, &record, touched)?;
+    workflow::check(batch, ty, &record, touched)?;
     if touched.is_new && batch.model.table(ty).name == "custom_configuration" {
         configuration::check_new(batch, ty, &record)?;
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::changes::{Action, AttributeChange, Change};
 use crate::database::dense::carrier_table;
-use crate::database::model::Type;
+use crate::database::model::{Table, Type};
 use crate::database::value;
 use crate::error::{Fault, Result};
 use crate::events::update::custom_value;
@@ -26,6 +26,7 @@ pub fn store(batch: &mut Batch<'_>, ty: &Type, key: &[Sql], sent: &Value) -> Res
         config,
         value: old,
     } = applicable(batch, ty, key)?;
+    check_roles(batch, &name, &key[0])?;
     check(&name, &kind, sent)?;
     check_options(&name, &kind, &config, sent)?;
     let new = value::variable(sent);
@@ -100,6 +101,29 @@ fn applicable(batch: &Batch<'_>, ty: &Type, key: &[Sql]) -> Result<Applicable> {
             plain(&key[1])
         ))
     })
+}
+
+/// A configuration without roles restricts nobody [?].
+fn check_roles(batch: &Batch<'_>, name: &str, configuration: &Sql) -> Result<()> {
+    let sql = "SELECT 1 FROM configuration_write_role w WHERE w.configuration_id = ?1 \
+               AND NOT EXISTS (SELECT 1 FROM configuration_write_role mine \
+               JOIN user_security_role u ON u.security_role_id = mine.security_role_id \
+               WHERE mine.configuration_id = ?1 AND u.user_id = ?2)";
+    let has_roles = |table: &Table| table.name == "configuration_write_role";
+    if !batch.model.tables.iter().any(has_roles) {
+        return Ok(());
+    }
+    let user = Sql::Text(batch.caller.user.id.clone());
+    match batch
+        .connection
+        .prepare_cached(sql)?
+        .exists([configuration, &user])?
+    {
+        false => Ok(()),
+        true => Err(Fault::permission(format!(
+            "None of your security roles may change the custom attribute \"{name}\""
+        ))),
+    }
 }
 
 fn check(name: &str, kind: &str, sent: &Value) -> Result<()> {

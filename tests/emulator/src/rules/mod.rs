@@ -13,5 +13,6 @@ pub mod log;
 pub mod record;
 pub mod remove;
 pub mod rollup;
+pub mod workflow;
 
 pub use batch::{Batch, Caller};

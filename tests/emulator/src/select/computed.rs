@@ -73,3 +73,15 @@ pub fn allowed_statuses(table: &str, alias: &str) -> String {
          JOIN schema_status x ON x.schema_id = s.id {workflow} WHERE p.id = {alias}.project_id) END"
     )
 }
+
+/// The types that the schema of its project allows a context to have, as the text of a list.
+pub fn allowed_types(alias: &str) -> String {
+    format!(
+        "CASE {alias}._type WHEN 'Task' THEN (SELECT json_group_array(x.type_id) FROM context p \
+         JOIN project_schema s ON s.id = p.project_schema_id \
+         JOIN task_type_schema_type x ON x.task_type_schema_id = s.task_type_schema_id \
+         WHERE p.id = {alias}.project_id) ELSE (SELECT json_group_array(x.type_id) FROM context p \
+         JOIN schema s ON s.project_schema_id = p.project_schema_id AND s.object_type_id = {alias}.object_type_id \
+         JOIN schema_type x ON x.schema_id = s.id WHERE p.id = {alias}.project_id) END"
+    )
+}

@@ -1,22 +1,18 @@
 //! Recorded operations in a file: made without a network, committed later or elsewhere.
 
+mod file;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use md5::{Digest, Md5};
-use serde_json::{Map, Value as Json, json};
-
 use super::rows::{Row, rows_of};
 use super::values;
 use crate::operation::Operation;
 use crate::query::{Criterion, all_of, any_of, field, select};
-use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
+use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
 
-/// The first line of the file begins so; the version of the format follows.
-const FORMAT: &str = "ftrack-api pending operations";
-const VERSION: u64 = 1;
 /// How many entities one query asks for.
 const MAX_KEYS: usize = 500;
 
@@ -104,15 +100,13 @@ impl Session {
     pub fn save_pending(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let operations = self.recorded_operations();
-        let operations: Vec<Json> = operations.iter().map(operation_to_json).collect();
-        let body = json!({ "server": self.server_url(), "operations": operations }).to_string();
-        let head = json!({ "format": FORMAT, "version": VERSION, "md5": md5_of(&body) });
+        let text = file::to_text(&operations, self.server_url());
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-            write!(file, "{head}\n{body}")?;
+            file.write_all(text.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error).map(drop)
         });
@@ -138,7 +132,7 @@ impl Session {
     pub fn load_pending(&self, path: impl AsRef<Path>) -> Result<PendingLoaded> {
         let path = path.as_ref();
         let text = std::fs::read(path).map_err(|error| io_error("read", path, error))?;
-        let operations = parse(&text, self.server_url())
+        let operations = file::parse(&text, self.server_url())
             .map_err(|error| error.context(format!("cannot load {}", path.display())))?;
         let current = Current::look(self, &operations)?;
         let mut loaded = PendingLoaded::default();
@@ -300,138 +294,6 @@ impl Current {
         this.created.retain(|key, ()| !this.rows.contains_key(key));
         Ok(this)
     }
-}
-
-fn operation_to_json(operation: &Operation) -> Json {
-    let key = values::key_to_json(operation.entity());
-    let keys = |keys: &[EntityKey]| keys.iter().map(values::key_to_json).collect::<Vec<Json>>();
-    match operation {
-        Operation::Create { entity_data, .. } => {
-            let data = entity_data
-                .iter()
-                .map(|(name, value)| json!([name, values::to_json(value)]));
-            json!({ "create": key, "data": data.collect::<Vec<Json>>() })
-        }
-        Operation::Update {
-            attribute_name,
-            old_value,
-            new_value,
-            ..
-        } => json!({
-            "update": key,
-            "attribute": attribute_name,
-            "old": old_value.as_ref().map(values::to_json),
-            "new": values::to_json(new_value),
-        }),
-        Operation::Extend {
-            attribute_name,
-            added,
-            removed,
-            ..
-        } => json!({
-            "extend": key, "attribute": attribute_name, "added": keys(added), "removed": keys(removed),
-        }),
-        Operation::Delete { .. } => json!({ "delete": key }),
-    }
-}
-
-fn operation_from_json(json: &Map<String, Json>) -> Option<Operation> {
-    let key = |name: &str| json.get(name).and_then(values::key_from_json);
-    let keys = |name: &str| -> Option<Vec<EntityKey>> {
-        json.get(name)?
-            .as_array()?
-            .iter()
-            .map(values::key_from_json)
-            .collect()
-    };
-    let attribute_name = json
-        .get("attribute")
-        .and_then(Json::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    if let Some(entity) = key("create") {
-        let pairs = json.get("data")?.as_array()?.iter().map(|pair| {
-            let value = values::from_json(pair.get(1)?)?;
-            Some((pair.get(0)?.as_str()?.to_owned(), value))
-        });
-        let entity_data: Data = pairs.collect::<Option<Vec<_>>>()?.into_iter().collect();
-        return Some(Operation::Create {
-            entity,
-            entity_data,
-        });
-    }
-    if let Some(entity) = key("update") {
-        let old_value = match json.get("old")? {
-            Json::Null => None,
-            old => Some(values::from_json(old)?),
-        };
-        let new_value = values::from_json(json.get("new")?)?;
-        return Some(Operation::Update {
-            entity,
-            attribute_name,
-            old_value,
-            new_value,
-        });
-    }
-    if let Some(entity) = key("extend") {
-        let (added, removed) = (keys("added")?, keys("removed")?);
-        return Some(Operation::Extend {
-            entity,
-            attribute_name,
-            added,
-            removed,
-        });
-    }
-    key("delete").map(|entity| Operation::Delete { entity })
-}
-
-/// The operations in a file.
-///
-/// # Errors
-///
-/// - [`ErrorKind::Validation`] and [`ErrorKind::Unsupported`], see [`Session::load_pending`].
-fn parse(text: &[u8], server: &str) -> Result<Vec<Operation>> {
-    let wrong = |what: &str| Error::new(ErrorKind::Validation, what.to_owned());
-    let damaged = || wrong("the file is damaged or incomplete");
-    let no_journal = || wrong("the file has no pending operations of this crate");
-    let text = std::str::from_utf8(text).map_err(|_| no_journal())?;
-    let (head, body) = text.split_once('\n').ok_or_else(no_journal)?;
-    let head: Json = serde_json::from_str(head).map_err(|_| no_journal())?;
-    if head["format"] != FORMAT {
-        return Err(no_journal());
-    }
-    match head["version"].as_u64() {
-        Some(VERSION) => {}
-        version => {
-            let version =
-                version.map_or_else(|| head["version"].to_string(), |one| one.to_string());
-            let message =
-                format!("its format has version {version}, this crate reads {VERSION}; update it");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-    }
-    if head["md5"] != md5_of(body) {
-        return Err(damaged());
-    }
-    let body: Json = serde_json::from_str(body).map_err(|_| damaged())?;
-    if body["server"] != server {
-        return Err(wrong(&format!(
-            "it is of the server {}, not {server}",
-            body["server"]
-        )));
-    }
-    let operations = body["operations"].as_array().ok_or_else(damaged)?;
-    let operations = operations
-        .iter()
-        .map(|one| one.as_object().and_then(operation_from_json));
-    operations.collect::<Option<Vec<_>>>().ok_or_else(damaged)
-}
-
-fn md5_of(text: &str) -> String {
-    Md5::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error {

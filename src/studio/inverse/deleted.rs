@@ -1,0 +1,381 @@
+//! What the server deletes with an entity, read before it does.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value as Json;
+
+use super::InverseStep;
+use super::undo::MAX_KEYS;
+use crate::location::SERVER_LOCATION_ID;
+use crate::query::{Statement, field, select};
+use crate::schema::{AttributeKind, EntityType, Schema};
+use crate::studio::rows::{Row, rows_of, text};
+use crate::studio::values;
+use crate::{EntityKey, Result, Session, Value};
+
+/// What goes with an entity: a type, its attribute with the id of the other one, and the type of that.
+/// Other entities lose their reference to what is deleted.
+const OWNED: [(&str, &str, &str); 47] = [
+    ("TypedContext", "parent_id", "Context"),
+    ("Asset", "context_id", "Context"),
+    ("AssetVersion", "asset_id", "Asset"),
+    ("Component", "version_id", "AssetVersion"),
+    ("Component", "container_id", "Component"),
+    ("ComponentLocation", "component_id", "Component"),
+    ("Timelog", "context_id", "Context"),
+    ("Timelog", "user_id", "User"),
+    ("Timer", "context_id", "Context"),
+    ("Timer", "user_id", "User"),
+    ("Appointment", "context_id", "Context"),
+    ("Appointment", "resource_id", "Resource"),
+    ("Manager", "context_id", "Context"),
+    ("Manager", "user_id", "User"),
+    ("Membership", "group_id", "Group"),
+    ("Membership", "user_id", "User"),
+    ("Note", "parent_id", ANY),
+    ("Note", "in_reply_to_id", "Note"),
+    ("NoteComponent", "note_id", "Note"),
+    ("NoteComponent", "component_id", "Component"),
+    ("NoteLabelLink", "note_id", "Note"),
+    ("NoteLabelLink", "label_id", "NoteLabel"),
+    ("Recipient", "note_id", "Note"),
+    ("Recipient", "resource_id", "Resource"),
+    ("Metadata", "parent_id", ANY),
+    (STORED_VALUE, "entity_id", ANY),
+    ("CustomAttributeLink", "from_id", ANY),
+    ("CustomAttributeLink", "to_id", ANY),
+    ("TypedContextLink", "from_id", "Context"),
+    ("TypedContextLink", "to_id", "Context"),
+    ("SplitTaskPart", "task_id", "Context"),
+    ("AssetVersionLink", "from_id", "AssetVersion"),
+    ("AssetVersionLink", "to_id", "AssetVersion"),
+    ("List", "project_id", "Project"),
+    ("ListObject", "list_id", "List"),
+    ("ListObject", "entity_id", ANY),
+    ("ReviewSession", "project_id", "Project"),
+    ("ReviewSessionFolder", "project_id", "Project"),
+    ("ReviewSessionObject", "review_session_id", "ReviewSession"),
+    ("ReviewSessionObject", "version_id", "AssetVersion"),
+    ("ReviewSessionInvitee", "review_session_id", "ReviewSession"),
+    (
+        "ReviewSessionObjectStatus",
+        "review_session_object_id",
+        "ReviewSessionObject",
+    ),
+    (
+        "ReviewSessionObjectStatus",
+        "review_session_invitee_id",
+        "ReviewSessionInvitee",
+    ),
+    ("CalendarEvent", "project_id", "Project"),
+    (
+        "CalendarEventResource",
+        "calendar_event_id",
+        "CalendarEvent",
+    ),
+    ("CalendarEventResource", "resource_id", "Resource"),
+    ("UserSecurityRoleProject", "project_id", "Project"),
+];
+/// Any type of entity.
+const ANY: &str = "";
+/// Values of custom attributes that are set.
+const STORED_VALUE: &str = "CustomAttributeValue";
+/// The history, which only the server writes, and other views of what stands elsewhere.
+const NOT_READ: [&str; 6] = [
+    "StatusChange",
+    "Event",
+    "Feed",
+    "EntitySetting",
+    "ActionLog",
+    "CustomAttributeLinkFrom",
+];
+
+/// What the server deletes with some entities, and who refers to it.
+#[derive(Default)]
+pub(super) struct Deleted {
+    /// What is deleted, from the top down.
+    entities: Vec<(EntityKey, Row)>,
+    /// Values of custom attributes, by configuration, entity and value.
+    custom_values: Vec<(String, String, Json)>,
+    /// References to what is deleted: who has them, in which attribute, to what.
+    references: Vec<(EntityKey, String, String)>,
+    lost: Vec<String>,
+}
+
+/// A column with the id of another entity.
+struct Relation<'s> {
+    entity_type: &'s EntityType,
+    column: &'s str,
+    target: &'s str,
+    is_owned: bool,
+}
+
+/// What a query is for.
+enum Question<'s> {
+    /// The attributes of entities of this type.
+    Read(&'s EntityType),
+    /// Who has their ids.
+    Find(usize),
+}
+
+impl Deleted {
+    pub(super) fn read<'a>(
+        session: &Session,
+        roots: impl Iterator<Item = &'a EntityKey>,
+    ) -> Result<Self> {
+        let schema = session.schema();
+        let mut found = Self::default();
+        let mut level: Vec<EntityKey> = roots.cloned().collect();
+        let relations = if level.is_empty() {
+            Vec::new()
+        } else {
+            relations(schema)
+        };
+        let mut seen: HashSet<EntityKey> = level.iter().cloned().collect();
+        while !level.is_empty() {
+            let (questions, statements) = ask(schema, &relations, &level)?;
+            level = Vec::new();
+            let answers = rows_of(session, &statements)?;
+            for (question, rows) in questions.iter().zip(answers) {
+                for row in rows {
+                    let Some(key) = values::key_of(schema, &row) else {
+                        continue;
+                    };
+                    match question {
+                        // It was known by a more general type.
+                        Question::Read(asked) if asked.name() != key.entity_type() => {
+                            if seen.insert(key.clone()) {
+                                level.push(key);
+                            }
+                        }
+                        Question::Read(_) => found.entities.push((key, row)),
+                        Question::Find(index) => {
+                            found.take(&relations[*index], key, row, &mut seen, &mut level);
+                        }
+                    }
+                }
+            }
+        }
+        let gone: HashSet<String> = found.entities.iter().map(|(key, _)| key.id()).collect();
+        found
+            .references
+            .retain(|(key, _, _)| !gone.contains(&key.id()));
+        Ok(found)
+    }
+
+    /// Keeps what a query has found.
+    fn take(
+        &mut self,
+        relation: &Relation<'_>,
+        key: EntityKey,
+        row: Row,
+        seen: &mut HashSet<EntityKey>,
+        level: &mut Vec<EntityKey>,
+    ) {
+        let id = text(&row, relation.column).to_owned();
+        if !relation.is_owned {
+            self.references.push((key, relation.column.to_owned(), id));
+        } else if relation.entity_type.name() == STORED_VALUE {
+            let configuration = text(&row, "configuration_id").to_owned();
+            let value = row.get("value").cloned().unwrap_or_default();
+            if seen.insert(key) {
+                self.custom_values.push((configuration, id, value));
+            }
+        } else if key.entity_type() == "ComponentLocation"
+            && text(&row, "location_id") == SERVER_LOCATION_ID
+        {
+            if seen.insert(key) {
+                self.lost
+                    .push(format!("the data of Component({id}) in ftrack.server"));
+            }
+        } else if seen.insert(key.clone()) {
+            if key.parts().len() == 1 {
+                level.push(key);
+            } else {
+                self.entities.push((key, row));
+            }
+        }
+    }
+
+    pub(super) fn entities(&self) -> impl Iterator<Item = &EntityKey> {
+        self.entities.iter().map(|(key, _)| key)
+    }
+
+    pub(super) fn lost(&self) -> Vec<String> {
+        self.lost.clone()
+    }
+
+    /// What creates it all again: an entity after those that it refers to, if that is possible.
+    pub(super) fn into_steps(self, session: &Session) -> Result<Vec<InverseStep>> {
+        let schema = session.schema();
+        let keys = self.entities.iter().map(|(key, _)| key);
+        let places: HashMap<String, usize> = keys.map(EntityKey::id).zip(0..).collect();
+        let (mut steps, mut later) = (Vec::new(), Vec::new());
+        for (place, (entity, row)) in self.entities.iter().enumerate() {
+            let mut given = Vec::new();
+            for (name, value) in row.iter().filter(|(name, _)| !name.starts_with("__")) {
+                let value = values::from_wire(schema, entity, name, value)?;
+                let target = value.as_str().and_then(|id| places.get(id));
+                let is_own_key = schema
+                    .entity_type(entity.entity_type())?
+                    .primary_key()
+                    .iter()
+                    .any(|key| key == name);
+                if !is_own_key && target.is_some_and(|target| *target >= place) {
+                    later.push(InverseStep::Set {
+                        entity: entity.clone(),
+                        attribute: name.clone(),
+                        expected: Value::Null,
+                        before: value,
+                    });
+                } else {
+                    given.push((name.clone(), value));
+                }
+            }
+            steps.push(InverseStep::Create {
+                entity: entity.clone(),
+                values: given,
+            });
+        }
+        for (configuration, id, value) in &self.custom_values {
+            let Some(place) = places.get(id) else {
+                continue;
+            };
+            let owner = schema.entity_type(self.entities[*place].0.entity_type())?;
+            let attribute = owner.attribute("custom_attributes");
+            if let Ok(AttributeKind::Mapped(target)) = attribute.map(|one| one.kind()) {
+                let entity = EntityKey::composite(target, [configuration, id]);
+                let before = values::from_wire(schema, &entity, "value", value)?;
+                later.push(InverseStep::Set {
+                    entity,
+                    attribute: "value".to_owned(),
+                    expected: Value::Null,
+                    before,
+                });
+            }
+        }
+        for (entity, attribute, id) in self.references {
+            later.push(InverseStep::Set {
+                entity,
+                attribute,
+                expected: Value::Null,
+                before: Value::from(id),
+            });
+        }
+        steps.extend(later);
+        Ok(steps)
+    }
+}
+
+/// The queries of one level: what the entities are, and who has their ids.
+fn ask<'s>(
+    schema: &'s Schema,
+    relations: &[Relation<'s>],
+    level: &[EntityKey],
+) -> Result<(Vec<Question<'s>>, Vec<Statement>)> {
+    let mut by_type: HashMap<&str, Vec<String>> = HashMap::new();
+    for key in level {
+        by_type.entry(key.entity_type()).or_default().push(key.id());
+    }
+    let (mut questions, mut statements) = (Vec::new(), Vec::new());
+    for (name, ids) in &by_type {
+        let entity_type = schema.entity_type(name)?;
+        for some in ids.chunks(MAX_KEYS) {
+            let these = field(&entity_type.primary_key()[0]).is_in(some);
+            questions.push(Question::Read(entity_type));
+            statements.push(select(*name).fields(stored(entity_type)).filter(these));
+        }
+    }
+    for (index, relation) in relations.iter().enumerate() {
+        let is_meant = |name: &str| {
+            relation.target == ANY
+                || schema.is_kind_of(name, relation.target)
+                || schema.is_kind_of(relation.target, name)
+        };
+        let ids = by_type.iter().filter(|(name, _)| is_meant(name));
+        let ids: Vec<&String> = ids.flat_map(|(_, ids)| ids).collect();
+        let entity_type = relation.entity_type;
+        let mut fields = match entity_type.primary_key().len() {
+            1 => vec![entity_type.primary_key()[0].to_string()],
+            _ => stored(entity_type),
+        };
+        if entity_type.name() == "ComponentLocation" {
+            fields.push("location_id".to_owned());
+        }
+        fields.push(relation.column.to_owned());
+        for some in ids.chunks(MAX_KEYS) {
+            let these = field(relation.column).is_in(some.iter().copied());
+            questions.push(Question::Find(index));
+            statements.push(
+                select(entity_type.name())
+                    .fields(fields.as_slice())
+                    .filter(these),
+            );
+        }
+    }
+    Ok((questions, statements))
+}
+
+/// The attributes that a new entity can be given.
+fn stored(entity_type: &EntityType) -> Vec<String> {
+    let attributes = entity_type.attributes().iter();
+    let stored = attributes.filter(|one| {
+        let is_key = entity_type
+            .primary_key()
+            .iter()
+            .any(|key| key == one.name());
+        let is_value = !matches!(
+            one.kind(),
+            AttributeKind::Reference(_) | AttributeKind::Collection(_) | AttributeKind::Mapped(_)
+        );
+        let is_given = one.is_mutable() || one.is_required();
+        is_key || is_value && is_given && !one.is_computed()
+    });
+    stored.map(|one| one.name().to_owned()).collect()
+}
+
+/// Everything that has the id of another entity.
+fn relations(schema: &Schema) -> Vec<Relation<'_>> {
+    let mut relations = Vec::new();
+    for entity_type in schema.entity_types() {
+        let name = entity_type.name();
+        let is_dense = name != STORED_VALUE && name.ends_with(STORED_VALUE);
+        let is_read = !is_dense && NOT_READ.iter().all(|one| !schema.is_kind_of(name, one));
+        let base = entity_type
+            .base()
+            .and_then(|base| schema.entity_type(base).ok());
+        for attribute in entity_type.attributes().iter().filter(|_| is_read) {
+            let column = attribute.name();
+            // Those of a more general type are asked for there.
+            if base.is_some_and(|base| base.attribute(column).is_ok()) {
+                continue;
+            }
+            let is_family =
+                |one: &str| schema.is_kind_of(name, one) || schema.is_kind_of(one, name);
+            let mut owned = OWNED
+                .iter()
+                .filter(|one| one.1 == column && is_family(one.0));
+            let target = match owned.next() {
+                Some((_, _, target)) => Some((*target, true)),
+                None => column.strip_suffix("_id").and_then(|stem| {
+                    let twin = entity_type.attribute(stem).ok()?;
+                    match twin.kind() {
+                        AttributeKind::Reference(target) if attribute.is_mutable() => {
+                            Some((target.as_str(), false))
+                        }
+                        _ => None,
+                    }
+                }),
+            };
+            if let Some((target, is_owned)) = target {
+                relations.push(Relation {
+                    entity_type,
+                    column,
+                    target,
+                    is_owned,
+                });
+            }
+        }
+    }
+    relations
+}

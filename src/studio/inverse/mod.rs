@@ -1,0 +1,187 @@
+//! What undoes a plan after it was committed.
+
+mod deleted;
+mod json;
+mod undo;
+
+use std::collections::HashSet;
+
+use crate::operation::{OperationKind, Plan, PlannedValue};
+use crate::{EntityKey, Error, ErrorKind, Result, Session, Value};
+use deleted::Deleted;
+
+/// What undoes a [`Plan`]; made by [`Plan::inverse`] before the commit, recorded by
+/// [`Session::undo`] after it. It is data: [`to_json`](Self::to_json) and
+/// [`from_json`](Self::from_json) keep it for later.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Inverse {
+    /// The steps, in the order in which they are recorded.
+    pub steps: Vec<InverseStep>,
+    /// What cannot be undone, for people: the data that the server deletes with a component.
+    pub lost: Vec<String>,
+}
+
+/// One step of an [`Inverse`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum InverseStep {
+    /// Deletes what was created.
+    #[non_exhaustive]
+    Delete {
+        /// The entity.
+        entity: EntityKey,
+    },
+    /// Creates what was deleted, with its id.
+    #[non_exhaustive]
+    Create {
+        /// The entity.
+        entity: EntityKey,
+        /// Its attributes.
+        values: Vec<(String, Value)>,
+    },
+    /// Sets a value back.
+    #[non_exhaustive]
+    Set {
+        /// The entity.
+        entity: EntityKey,
+        /// The attribute.
+        attribute: String,
+        /// The value that the plan leaves, which must still be there.
+        expected: Value,
+        /// The value before.
+        before: Value,
+    },
+    /// Gives a collection its members back.
+    #[non_exhaustive]
+    Members {
+        /// The entity that has the collection.
+        entity: EntityKey,
+        /// The collection.
+        attribute: String,
+        /// Members that the plan removes.
+        added: Vec<EntityKey>,
+        /// Members that the plan adds.
+        removed: Vec<EntityKey>,
+    },
+}
+
+impl Plan {
+    /// The plan that undoes this one once it is committed: it deletes what is created, creates what is
+    /// deleted, sets back what is set, and gives collections their members back. Make it before the
+    /// commit, as it reads what it needs.
+    ///
+    /// Reading costs no request if the plan deletes nothing and the values before it are loaded, else one.
+    /// For deletions it reads what the server deletes with an entity, level by level, and who refers to
+    /// it: one request for each level, and memory for all of it. Everything gets its id, its attributes,
+    /// metadata, values of custom attributes, links and places in lists back. Not undone are:
+    ///
+    /// - the data of components that `ftrack.server` deletes with them; [`lost`](Inverse::lost) names them
+    /// - attributes that nobody can set, such as who created an entity and when; the server makes the
+    ///   author of a note its recipient again
+    /// - the history: status changes and events
+    /// - what this session's user may not read
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// let task = session.query("select bid from Task")?.first()?.expect("there are tasks");
+    /// let before: f64 = task.get("bid")?;
+    /// task.set("bid", 7200)?;
+    /// let inverse = session.plan().inverse(&session)?;
+    /// session.commit()?;
+    ///
+    /// session.undo(&inverse)?;
+    /// session.commit()?;
+    /// assert_eq!(task.get::<f64>("bid")?, before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotFound`] if an entity that the plan changes does not exist any more.
+    /// - Errors of the requests.
+    pub fn inverse(&self, session: &Session) -> Result<Inverse> {
+        let roots = self.changes.iter();
+        let roots = roots.filter(|change| change.kind == OperationKind::Delete);
+        let deleted = Deleted::read(session, roots.map(|change| &change.entity))?;
+        let unknown = self.changes.iter().flat_map(|change| {
+            let values = change.values.iter();
+            let unknown = values.filter(|(_, value)| {
+                let is_unknown = matches!(value, PlannedValue::Set { before: None, .. });
+                is_unknown && change.kind == OperationKind::Update
+            });
+            unknown.map(|(name, _)| (&change.entity, name.as_str()))
+        });
+        let unknown: Vec<_> = unknown.collect();
+        let current = undo::current_values(session, &unknown, &[])?;
+        let mut steps = Vec::new();
+        for change in self.changes.iter().rev() {
+            let entity = &change.entity;
+            match change.kind {
+                OperationKind::Create => steps.push(InverseStep::Delete {
+                    entity: entity.clone(),
+                }),
+                OperationKind::Delete => {}
+                OperationKind::Update => {
+                    for (attribute, value) in change.values.iter().rev() {
+                        let row = current.get(entity);
+                        let read = row.and_then(|row| row.get(attribute));
+                        let read = read.map(|read| {
+                            super::values::from_wire(session.schema(), entity, attribute, read)
+                        });
+                        steps.push(self.undoing(entity, attribute, value, read.transpose()?)?);
+                    }
+                }
+            }
+        }
+        // What a deletion takes along comes back as it was before all changes.
+        let gone: HashSet<&EntityKey> = deleted.entities().collect();
+        steps.retain(|step| match step {
+            InverseStep::Set { entity, .. } | InverseStep::Members { entity, .. } => {
+                !gone.contains(entity)
+            }
+            _ => true,
+        });
+        let mut inverse = Inverse {
+            lost: deleted.lost(),
+            steps: deleted.into_steps(session)?,
+        };
+        inverse.steps.extend(steps);
+        Ok(inverse)
+    }
+
+    fn undoing(
+        &self,
+        entity: &EntityKey,
+        attribute: &str,
+        value: &PlannedValue,
+        read: Option<Value>,
+    ) -> Result<InverseStep> {
+        let (entity, attribute) = (entity.clone(), attribute.to_owned());
+        match value {
+            PlannedValue::Set { before, after } => match before.clone().or(read) {
+                Some(before) => Ok(InverseStep::Set {
+                    entity,
+                    attribute,
+                    expected: after.clone(),
+                    before,
+                }),
+                None => {
+                    let message = format!(
+                        "{} does not exist, so {attribute} cannot be set back",
+                        self.describe(&entity)
+                    );
+                    Err(Error::new(ErrorKind::NotFound, message))
+                }
+            },
+            PlannedValue::Extend { added, removed } => Ok(InverseStep::Members {
+                entity,
+                attribute,
+                added: removed.clone(),
+                removed: added.clone(),
+            }),
+        }
+    }
+}
