@@ -42,7 +42,7 @@ impl Entity {
         if let Some(value) = self.lent(path, T::read_lent) {
             return Ok(value);
         }
-        let value = self.value(path)?;
+        let value = self.session.read(self.handle.place, path)?;
         let is_set = value.is_some();
         T::from_attribute(value.unwrap_or_default(), &self.session).map_err(|mismatch| {
             if is_set {
