@@ -9,10 +9,16 @@
 mod redis;
 mod support;
 
+#[path = "relay/away.rs"]
+mod away;
+#[path = "relay/cutting.rs"]
+mod cutting;
 #[path = "relay/entries.rs"]
 mod entries;
 #[path = "relay/killing.rs"]
 mod killing;
+#[path = "relay/lost_replies.rs"]
+mod lost_replies;
 #[path = "relay/once.rs"]
 mod once;
 #[path = "relay/order.rs"]

@@ -140,7 +140,7 @@ impl EventHub {
         results
     }
 
-    fn select(&self, event: &Event) -> Vec<Arc<Subscriber<Callback>>> {
+    pub(super) fn select(&self, event: &Event) -> Vec<Arc<Subscriber<Callback>>> {
         let chosen = self.inner.registry.read().select(event, self.is_own(event));
         chosen.unwrap_or_else(|error| {
             log::error!(
@@ -162,7 +162,11 @@ impl EventHub {
 
     /// The next event; undelivered ones are reported meanwhile. `was_running` says whether the
     /// thread was seen running since the caller began to wait.
-    fn receive(&self, deadline: Option<Instant>, was_running: &mut bool) -> Result<Received> {
+    pub(super) fn receive(
+        &self,
+        deadline: Option<Instant>,
+        was_running: &mut bool,
+    ) -> Result<Received> {
         let shared = &self.inner.shared;
         let mut has_read = false;
         let cancellation = Cancellation::of_thread();
@@ -288,7 +292,7 @@ impl fmt::Display for Named<'_> {
     clippy::large_enum_variant,
     reason = "short-lived; a box would cost more"
 )]
-enum Received {
+pub(super) enum Received {
     Event(Event),
     /// The hub was disconnected.
     Ended,
@@ -296,7 +300,7 @@ enum Received {
     Late,
 }
 
-fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+pub(super) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     // A moment that the clock cannot represent is never.
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }

@@ -1,7 +1,7 @@
 //! Drives the protocol's state machine: carries its outputs to the socket and to those who wait,
 //! and brings it commands, packets and the time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Redactor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::hub::arrivals::{CONNECTED, SUBSCRIBED};
 use crate::hub::config::Endpoint;
 use crate::hub::line::Command;
 use crate::hub::linger::Linger;
@@ -51,6 +52,8 @@ pub(super) struct Driver {
     replies: HashMap<String, Sender<String>>,
     /// Callers that wait for the confirmation of a subscription, by subscriber.
     confirmations: HashMap<String, Sender<Result<(), String>>>,
+    /// Subscribers of which this connection does not have the server's word yet.
+    unconfirmed: HashSet<String>,
 }
 
 impl Driver {
@@ -80,6 +83,7 @@ impl Driver {
             waiters: Vec::new(),
             replies: HashMap::new(),
             confirmations: HashMap::new(),
+            unconfirmed: HashSet::new(),
         }
     }
 
@@ -250,6 +254,8 @@ impl Driver {
                     let now = self.now();
                     self.machine.received(now, &text);
                     self.act_all();
+                    // Afterwards: whoever sees this time finds what has arrived until then in the queue.
+                    self.status.set_heard(self.epoch + now);
                 }
                 Ok(None) => {
                     self.is_unread = link.begin_turn();
@@ -297,11 +303,16 @@ impl Driver {
                 if let Some(confirmation) = confirmation {
                     self.confirmations.insert(id.clone(), confirmation);
                 }
+                if self.status.state() == HubState::Connected {
+                    self.status.set_subscribed(false);
+                    self.unconfirmed.insert(id.clone());
+                }
                 self.machine.subscribe(now, id, text);
             }
             Command::Unsubscribe { id, text } => {
                 self.confirmations.remove(&id);
                 self.machine.unsubscribe(now, &id, text);
+                self.confirmed(&id);
             }
             Command::Read(done) => {
                 self.read_again();
@@ -333,7 +344,9 @@ impl Driver {
             let _ = waiter.send(Ok(()));
         }
         *self.status.trouble.lock() = None;
-        self.announce("ftrack.meta.connected", json!({}));
+        self.unconfirmed = self.machine.subscribers().map(str::to_owned).collect();
+        self.status.set_subscribed(false);
+        self.announce(CONNECTED, json!({}));
     }
 
     fn down(&mut self, error: &Error, retry_in: Duration) {
@@ -347,6 +360,7 @@ impl Driver {
     fn announce_loss(&mut self, reason: &str) {
         if self.status.state() == HubState::Connected {
             self.status.set_state(HubState::Reconnecting);
+            self.status.set_subscribed(false);
             self.announce("ftrack.meta.disconnected", json!({"reason": reason}));
         }
     }
@@ -381,6 +395,8 @@ impl Driver {
         let result = result.map_err(|why| self.redactor.excerpt(why.as_bytes()));
         if let Err(why) = &result {
             log::warn!("event hub: the server rejected the subscription of {id}: {why}");
+        } else {
+            self.confirmed(id);
         }
         match (self.confirmations.remove(id), result) {
             (Some(waiting), result) => {
@@ -393,6 +409,15 @@ impl Driver {
                 self.announce("ftrack.meta.subscription-rejected", data);
             }
             (None, Ok(())) => {}
+        }
+    }
+
+    fn confirmed(&mut self, id: &str) {
+        if self.unconfirmed.remove(id) && self.unconfirmed.is_empty() {
+            self.status.set_subscribed(true);
+            if self.shared.announces_subscribed() {
+                self.announce(SUBSCRIBED, json!({}));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The event hub: handles for any thread, and one thread that talks to the event server.
 
+mod arrivals;
 mod cancel;
 mod config;
 mod connect;
@@ -18,6 +19,8 @@ mod status;
 mod subscribe;
 mod thread;
 
+#[cfg(any(feature = "redis", feature = "file-cache"))]
+pub(crate) use arrivals::Arrival;
 pub use config::HubConfig;
 pub use handle::EventHub;
 pub use publish::PublishOptions;

@@ -1,6 +1,6 @@
 //! What the handles and the thread share: queues and counters.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -49,6 +49,8 @@ pub(super) struct Shared {
     max_incoming: usize,
     max_incoming_bytes: usize,
     reports: (Sender<Report>, Receiver<Report>),
+    /// Whether a local event says when all subscriptions are confirmed.
+    announces_subscribed: AtomicBool,
 }
 
 impl Shared {
@@ -61,7 +63,17 @@ impl Shared {
             max_incoming: config.incoming_limit,
             max_incoming_bytes: config.incoming_bytes,
             reports: crossbeam_channel::unbounded(),
+            announces_subscribed: AtomicBool::new(false),
         }
+    }
+
+    #[cfg(any(feature = "redis", feature = "file-cache"))]
+    pub(super) fn announce_subscribed(&self) {
+        self.announces_subscribed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn announces_subscribed(&self) -> bool {
+        self.announces_subscribed.load(Ordering::Relaxed)
     }
 
     /// Queues an event for the handlers. If the queue is full the oldest are dropped: to a program

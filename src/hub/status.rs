@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -44,6 +45,10 @@ pub(super) struct Status {
     /// The process in which the thread runs: a forked process has inherited no thread.
     process: u32,
     state: AtomicU8,
+    /// Whether the server has confirmed all subscriptions on this connection.
+    subscribed: AtomicBool,
+    /// When the server was last heard from.
+    heard: Mutex<Option<Instant>>,
     /// Why it ended, unless it was told to.
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
     /// Why there is no connection, until there is one.
@@ -60,6 +65,8 @@ impl Status {
             reported: AtomicBool::new(false),
             process: std::process::id(),
             state: AtomicU8::new(HubState::Connecting as u8),
+            subscribed: AtomicBool::new(false),
+            heard: Mutex::new(None),
             failure: Mutex::new(None),
             trouble: Mutex::new(None),
         }
@@ -117,6 +124,24 @@ impl Status {
             .into_iter()
             .find(|state| is(*state))
             .unwrap_or(HubState::Disconnected)
+    }
+
+    pub(super) fn set_subscribed(&self, is_subscribed: bool) {
+        self.subscribed.store(is_subscribed, Ordering::Release);
+    }
+
+    #[cfg(any(feature = "redis", feature = "file-cache"))]
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Acquire) && self.is_running()
+    }
+
+    pub(super) fn set_heard(&self, at: Instant) {
+        *self.heard.lock() = Some(at);
+    }
+
+    #[cfg(any(feature = "redis", feature = "file-cache"))]
+    pub(super) fn heard(&self) -> Option<Instant> {
+        *self.heard.lock()
     }
 
     pub(super) fn set_state(&self, state: HubState) {

@@ -1,29 +1,24 @@
 //! What a relay has received and not yet appended: in memory, then in a journal on disk.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 
-use serde_json::{Value, json};
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular_with;
-
-use super::engine::{Kind, NewEntry};
-
-/// The bytes of one batch, beyond which it takes no further entry.
-const BATCH_BYTES: usize = 1 << 20;
+use super::engine::NewEntry;
+use super::journal::{BATCH_BYTES, Journal};
+use super::order::Left;
 
 /// Entries in their order: those in the journal are older than those in memory.
 pub(super) struct Backlog {
-    memory: VecDeque<NewEntry>,
+    /// With whether something may be missing before an entry.
+    memory: VecDeque<(NewEntry, bool)>,
     bytes: usize,
     max_bytes: usize,
     journal: Option<Journal>,
     /// What had no room, since it was last asked for.
     dropped: Option<Dropped>,
     total_dropped: u64,
+    /// How many entries there ever were: the number of the next one.
+    next: u64,
 }
 
 /// Entries that had no room.
@@ -41,13 +36,23 @@ impl Backlog {
             memory: VecDeque::new(),
             bytes: 0,
             max_bytes,
+            next: journal.as_ref().map_or(0, Journal::entries),
             journal,
             dropped: None,
             total_dropped: 0,
         }
     }
 
-    pub(super) fn push(&mut self, entry: NewEntry) {
+    /// What an earlier process has left; see [`Order`](super::order::Order).
+    pub(super) fn take_left(&mut self) -> Vec<Left> {
+        self.journal
+            .as_mut()
+            .map_or_else(Vec::new, Journal::take_left)
+    }
+
+    /// Adds an entry; returns its number, or nothing if it was dropped. `is_after_gap` says whether something may
+    /// be missing before it.
+    pub(super) fn push(&mut self, entry: NewEntry, is_after_gap: bool) -> Option<u64> {
         if self.bytes + entry.bytes() > self.max_bytes {
             self.spill();
         }
@@ -61,15 +66,21 @@ impl Backlog {
             });
             dropped.to = entry.at;
             dropped.count += 1;
-            return;
+            return None;
         }
-        self.push_anyway(entry);
+        Some(self.add(entry, is_after_gap))
     }
 
     /// For what says that something was dropped.
     pub(super) fn push_anyway(&mut self, entry: NewEntry) {
+        self.add(entry, false);
+    }
+
+    fn add(&mut self, entry: NewEntry, is_after_gap: bool) -> u64 {
         self.bytes += entry.bytes();
-        self.memory.push_back(entry);
+        self.memory.push_back((entry, is_after_gap));
+        self.next += 1;
+        self.next - 1
     }
 
     /// Moves from memory to the journal what has room there.
@@ -77,8 +88,8 @@ impl Backlog {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        while let Some(entry) = self.memory.front() {
-            match journal.append(entry) {
+        while let Some((entry, is_after_gap)) = self.memory.front() {
+            match journal.append(entry, *is_after_gap) {
                 Ok(true) => {
                     self.bytes -= entry.bytes();
                     self.memory.pop_front();
@@ -87,7 +98,7 @@ impl Backlog {
                 Err(error) => {
                     log::error!(
                         "cannot write the journal {}: {error}",
-                        journal.path.display()
+                        journal.path().display()
                     );
                     break;
                 }
@@ -96,25 +107,34 @@ impl Backlog {
         if let Err(error) = journal.flush() {
             log::error!(
                 "cannot write the journal {}: {error}",
-                journal.path.display()
+                journal.path().display()
             );
         }
     }
 
-    /// The oldest entries, of those that are older than `before`; they stay until they are
-    /// [`done`](Self::done).
-    pub(super) fn batch(&mut self, max: usize, before: i64) -> io::Result<Vec<NewEntry>> {
+    /// The number of the oldest entry.
+    pub(super) fn first_number(&self) -> u64 {
+        self.next - self.len()
+    }
+
+    /// The oldest entries, of those before the number `end`; they stay until they are [`done`](Self::done).
+    pub(super) fn batch(&mut self, max: usize, end: u64) -> io::Result<Vec<NewEntry>> {
+        let free = end.saturating_sub(self.first_number());
+        let max = max.min(usize::try_from(free).unwrap_or(max));
         if let Some(journal) = &mut self.journal
-            && journal.entries > 0
+            && journal.entries() > 0
         {
-            let batch = journal.batch(max, before)?;
-            if !batch.is_empty() || journal.entries > 0 {
+            let batch = journal.batch(max)?;
+            if !batch.is_empty() || journal.entries() > 0 {
                 return Ok(batch);
             }
+            // All of it was damaged.
+            return self.batch(max, end);
         }
         let mut bytes = 0;
-        let fitting = self.memory.iter().take(max).take_while(|entry| {
-            let fits = bytes < BATCH_BYTES && entry.at < before;
+        let entries = self.memory.iter().map(|(entry, _)| entry);
+        let fitting = entries.take(max).take_while(|entry| {
+            let fits = bytes < BATCH_BYTES;
             bytes += entry.bytes();
             fits
         });
@@ -124,30 +144,30 @@ impl Backlog {
     /// Removes the entries of the last batch.
     pub(super) fn done(&mut self, count: usize) -> io::Result<()> {
         if let Some(journal) = &mut self.journal
-            && journal.entries > 0
+            && journal.entries() > 0
         {
             return journal.done();
         }
-        for entry in self.memory.drain(..count) {
+        for (entry, _) in self.memory.drain(..count) {
             self.bytes -= entry.bytes();
         }
         Ok(())
     }
 
     pub(super) fn len(&self) -> u64 {
-        let on_disk = self.journal.as_ref().map_or(0, |journal| journal.entries);
+        let on_disk = self.journal.as_ref().map_or(0, Journal::entries);
         on_disk + self.memory.len() as u64
     }
 
     /// The time of the oldest entry.
     pub(super) fn oldest(&self) -> Option<i64> {
-        let on_disk = self.journal.as_ref().and_then(|journal| journal.oldest);
-        on_disk.or_else(|| self.memory.front().map(|entry| entry.at))
+        let on_disk = self.journal.as_ref().and_then(Journal::oldest);
+        on_disk.or_else(|| self.oldest_in_memory())
     }
 
     /// The time of the oldest entry that is lost if this process dies.
     pub(super) fn oldest_in_memory(&self) -> Option<i64> {
-        self.memory.front().map(|entry| entry.at)
+        self.memory.front().map(|(entry, _)| entry.at)
     }
 
     pub(super) fn total_dropped(&self) -> u64 {
@@ -159,199 +179,14 @@ impl Backlog {
     }
 }
 
-/// A file of JSON lines for this user alone, locked while it is open.
-pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
-    /// What is to be written at the end of the file.
-    unwritten: Vec<u8>,
-    /// Where the first entry begins that is not done, and where the last batch ends.
-    done: u64,
-    read: u64,
-    /// The size with what is unwritten.
-    size: u64,
-    max_bytes: u64,
-    entries: u64,
-    /// The entries of the last batch.
-    in_batch: u64,
-    oldest: Option<i64>,
-}
-
-impl Journal {
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Duplicate`] if another relay has it open.
-    /// - [`ErrorKind::Io`] if it cannot be created, read or written.
-    pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self> {
-        let failed = |error: io::Error| {
-            let message = format!("cannot use the journal {}: {error}", path.display());
-            Error::new(ErrorKind::Io, message).with_source(error)
-        };
-        let file = create(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!(
-                    "the journal {} belongs to a relay that is running; give each relay its own",
-                    path.display()
-                );
-                return Err(Error::new(ErrorKind::Duplicate, message));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        let mut journal = Self {
-            path: path.to_owned(),
-            file,
-            unwritten: Vec::new(),
-            done: 0,
-            read: 0,
-            size: 0,
-            max_bytes,
-            entries: 0,
-            in_batch: 0,
-            oldest: None,
-        };
-        journal.recover().map_err(failed)?;
-        Ok(journal)
-    }
-
-    /// Counts what an earlier process has left.
-    fn recover(&mut self) -> io::Result<()> {
-        let mut reader = BufReader::new(&self.file);
-        let mut line = Vec::new();
-        let mut whole = 0;
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            if line.last() != Some(&b'\n') {
-                let path = self.path.display();
-                log::warn!("the last entry of the journal {path} was cut off, and is ignored");
-                break;
-            }
-            whole += line.len() as u64;
-            self.entries += 1;
-            if self.oldest.is_none() {
-                self.oldest = parse(&line).map(|entry| entry.at);
-            }
-            line.clear();
-        }
-        self.file.set_len(whole)?;
-        self.size = whole;
-        Ok(())
-    }
-
-    /// Returns whether there was room.
-    fn append(&mut self, entry: &NewEntry) -> io::Result<bool> {
-        let line = json!([entry.id, entry.at, entry.kind.as_str(), entry.body]).to_string();
-        if self.size + line.len() as u64 + 1 > self.max_bytes {
-            return Ok(false);
-        }
-        self.unwritten.extend_from_slice(line.as_bytes());
-        self.unwritten.push(b'\n');
-        self.size += line.len() as u64 + 1;
-        self.entries += 1;
-        self.oldest.get_or_insert(entry.at);
-        if self.unwritten.len() > BATCH_BYTES {
-            self.flush()?;
-        }
-        Ok(true)
-    }
-
-    /// What cannot be written stays for the next time.
-    fn flush(&mut self) -> io::Result<()> {
-        if self.unwritten.is_empty() {
-            return Ok(());
-        }
-        let end = self.size - self.unwritten.len() as u64;
-        self.file.seek(SeekFrom::Start(end))?;
-        if let Err(error) = self.file.write_all(&self.unwritten) {
-            // A part of it must not stay before the next attempt.
-            let _ = self.file.set_len(end);
-            return Err(error);
-        }
-        self.unwritten.clear();
-        Ok(())
-    }
-
-    fn batch(&mut self, max: usize, before: i64) -> io::Result<Vec<NewEntry>> {
-        self.flush()?;
-        self.file.seek(SeekFrom::Start(self.done))?;
-        let mut reader = BufReader::new((&self.file).take(self.size - self.done));
-        let (mut batch, mut line, mut bytes) = (Vec::new(), Vec::new(), 0);
-        self.in_batch = 0;
-        while batch.len() < max && bytes < BATCH_BYTES && reader.read_until(b'\n', &mut line)? > 0 {
-            let entry = parse(&line);
-            if entry.as_ref().is_some_and(|entry| entry.at >= before) {
-                break;
-            }
-            bytes += line.len();
-            self.in_batch += 1;
-            match entry {
-                Some(entry) => batch.push(entry),
-                None => log::error!(
-                    "an entry of the journal {} is damaged, and is left out: {}",
-                    self.path.display(),
-                    String::from_utf8_lossy(&line)
-                ),
-            }
-            line.clear();
-        }
-        self.read = self.done + bytes as u64;
-        self.oldest = batch.first().map(|entry| entry.at).or(self.oldest);
-        if batch.is_empty() && self.in_batch > 0 {
-            // Nothing but damage.
-            self.done()?;
-        }
-        Ok(batch)
-    }
-
-    fn done(&mut self) -> io::Result<()> {
-        self.done = self.read;
-        self.entries = self
-            .entries
-            .saturating_sub(std::mem::take(&mut self.in_batch));
-        if self.done >= self.size {
-            self.file.set_len(0)?;
-            (self.done, self.read, self.size, self.entries, self.oldest) = (0, 0, 0, 0, None);
-        }
-        Ok(())
-    }
-}
-
-/// Opens the file; creates it and its folder for this user alone.
-fn create(path: &Path) -> io::Result<File> {
-    let mut folder = fs::DirBuilder::new();
-    folder.recursive(true);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        // On Windows, files inherit the permissions of the folder.
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        folder.mode(0o700);
-        options.mode(0o600);
-    }
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        folder.create(parent)?;
-    }
-    open_regular_with(path, &mut options)
-}
-
-fn parse(line: &[u8]) -> Option<NewEntry> {
-    let (id, at, kind, body): (String, i64, String, Value) = serde_json::from_slice(line).ok()?;
-    Some(NewEntry {
-        id,
-        at,
-        kind: Kind::named(&kind)?,
-        body: body.as_str()?.to_owned(),
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::relay::engine::Kind;
 
     fn entry(number: i64) -> NewEntry {
         NewEntry {
@@ -365,7 +200,7 @@ mod tests {
     fn drain(backlog: &mut Backlog) -> Vec<i64> {
         let mut all = Vec::new();
         while backlog.len() > 0 {
-            let batch = backlog.batch(3, i64::MAX).unwrap();
+            let batch = backlog.batch(3, u64::MAX).unwrap();
             all.extend(batch.iter().map(|entry| entry.at));
             backlog.done(batch.len()).unwrap();
         }
@@ -379,15 +214,16 @@ mod tests {
         let journal = Journal::open(&path, 1 << 20).unwrap();
         let mut backlog = Backlog::new(1000, Some(journal));
         for number in 0..50 {
-            backlog.push(entry(number));
+            backlog.push(entry(number), false);
         }
         assert!(backlog.bytes <= 1000 && fs::metadata(&path).unwrap().len() > 0);
         assert_eq!((backlog.len(), backlog.oldest()), (50, Some(0)));
         // What arrives while it is read comes last.
-        let batch = backlog.batch(3, i64::MAX).unwrap();
-        backlog.push(entry(50));
+        let batch = backlog.batch(3, u64::MAX).unwrap();
+        backlog.push(entry(50), false);
         assert_eq!(batch.len(), 3);
         assert_eq!(backlog.batch(9, 2).unwrap().len(), 2);
+        assert_eq!(backlog.batch(9, 0).unwrap().len(), 0);
         assert_eq!(drain(&mut backlog), (0..51).collect::<Vec<_>>());
         assert_eq!(fs::metadata(&path).unwrap().len(), 0);
         assert_eq!(backlog.take_dropped(), None);
@@ -398,7 +234,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let mut backlog = Backlog::new(1000, Some(Journal::open(&path, 1 << 20).unwrap()));
-        (0..20).for_each(|number| backlog.push(entry(number)));
+        (0..20).for_each(|number| {
+            backlog.push(entry(number), number == 7);
+        });
         backlog.spill();
         assert!(
             Journal::open(&path, 1 << 20).is_err_and(|error| error.kind() == ErrorKind::Duplicate)
@@ -412,7 +250,11 @@ mod tests {
             .set_len(size - 5)
             .unwrap();
         let mut again = Backlog::new(1000, Some(Journal::open(&path, 1 << 20).unwrap()));
-        again.push(entry(20));
+        let left = again.take_left();
+        let begins: Vec<_> = left.iter().filter(|one| one.is_after_gap).collect();
+        assert_eq!((left.len(), begins.len(), begins[0].number), (19, 1, 7));
+        assert_eq!((begins[0].first.at, begins[0].first.id.as_str()), (7, "7"));
+        again.push(entry(20), false);
         again.spill();
         let expected: Vec<i64> = (0..19).chain([20]).collect();
         assert_eq!(drain(&mut again), expected);
@@ -423,7 +265,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal"), 2000).unwrap();
         let mut backlog = Backlog::new(1000, Some(journal));
-        (0..100).for_each(|number| backlog.push(entry(number)));
+        (0..100).for_each(|number| {
+            backlog.push(entry(number), number == 7);
+        });
         let kept = i64::try_from(backlog.len()).unwrap();
         let expected = Dropped {
             from: kept,

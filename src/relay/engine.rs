@@ -238,6 +238,9 @@ pub(crate) trait Engine: Send + Sync {
         bounds: Bounds,
     ) -> Result<Appended>;
 
+    /// Whether an event was appended, as long as its id is known.
+    fn knows(&self, id: &str) -> Result<bool>;
+
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned>;
 
     /// Waits until there is an entry after the cursor, and returns the entries after it.

@@ -66,6 +66,14 @@ impl Gap {
             relay: None,
         }
     }
+
+    /// The id under which it enters a stream once. One absence may have several gaps, between which other relays were
+    /// connected.
+    pub(super) fn id(&self, relay: &str) -> String {
+        let from = self.from.map_or(0, Timestamp::as_millisecond);
+        let to = self.to.as_millisecond();
+        format!("gap:{relay}:{from}:{to}:{}", self.reason)
+    }
 }
 
 /// Milliseconds since 1970 as a time; the nearest that there is.
@@ -105,6 +113,15 @@ pub(super) fn uncovered(time: (i64, i64), others: &[(i64, i64)]) -> Vec<(i64, i6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gaps_of_one_absence_have_ids_of_their_own() {
+        let left = uncovered((10, 20), &[(12, 14)]).into_iter();
+        let ids =
+            left.map(|(from, to)| Gap::new(Some(from), to, GapReason::NotConnected).id("one"));
+        let ids: std::collections::BTreeSet<String> = ids.collect();
+        assert_eq!(ids.len(), 2, "{ids:?}");
+    }
 
     #[test]
     fn what_others_cover_is_no_gap() {

@@ -8,14 +8,17 @@ mod delivery;
 mod engine;
 mod entry;
 mod gap;
+mod journal;
 #[cfg(feature = "file-cache")]
 mod local;
 mod once;
+mod order;
 #[cfg(feature = "redis")]
 mod redis;
 #[allow(clippy::module_inception, reason = "it has the type of this name")]
 mod relay;
 mod running;
+mod status;
 mod stream;
 mod worker;
 
@@ -24,5 +27,6 @@ pub use engine::Start;
 pub use gap::{Gap, GapReason};
 pub use once::{Batch, Once};
 pub use relay::Relay;
-pub use stream::{DeadLetter, GroupStatus, RelayStatus, Stream, StreamStatus};
+pub use status::{GroupStatus, RelayStatus, StreamStatus};
+pub use stream::{DeadLetter, Stream};
 pub use worker::Worker;

@@ -9,9 +9,11 @@ use crate::event::{Filter, IntoFilter};
 use crate::handle::Session;
 use crate::hub::{EventHub, HubState};
 
-use super::backlog::{Backlog, Journal};
+use super::backlog::Backlog;
+use super::journal::Journal;
 use super::running::{REPORT_INTERVAL, Running};
-use super::stream::{RelayStatus, Stream};
+use super::status::RelayStatus;
+use super::stream::Stream;
 
 /// Appends the events of a hub to a [`Stream`].
 ///
@@ -123,6 +125,7 @@ impl Relay {
     ///   used.
     /// - As for [`EventHub::connect`](crate::EventHub::connect) if the server refuses the user or the key; the
     ///   hub tries again nevertheless. A server that is away is no error.
+    /// - [`ErrorKind::Permission`] if the server rejects a subscription.
     /// - [`ErrorKind::Cancelled`] if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     /// - As for [`Stream::status`], but for a stream that is away or full: that is logged, and no error.
     pub fn poll(&mut self, timeout: Duration) -> Result<usize> {
@@ -140,10 +143,11 @@ impl Relay {
             self.hub.connect_in_background()?;
         }
         let received = running.receive(&self.hub, timeout);
-        running.look(&self.hub);
+        let looked = running.look(&self.hub);
         let flushed = running.flush(&self.stream, &self.name, self.session.as_ref());
         let received = received?;
         flushed?;
+        looked?;
         match self.hub.connection_error() {
             Some(error) if is_lasting(error.kind()) && !self.hub.is_connected() => Err(error),
             _ => Ok(received),
@@ -190,6 +194,7 @@ impl Relay {
         let journal = journal
             .map(|path| Journal::open(path, self.journal_bytes))
             .transpose()?;
+        self.hub.follow();
         for filter in &filters {
             self.hub.listen(filter)?;
         }

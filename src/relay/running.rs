@@ -6,13 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Filter};
 use crate::handle::Session;
-use crate::hub::{EventHub, HubCounts};
+use crate::hub::{Arrival, EventHub, HubCounts};
 
 use super::backlog::Backlog;
 use super::catch_up::missed;
 use super::engine::{Appended, Kind, NewEntry};
 use super::gap::{Gap, GapReason, uncovered};
-use super::stream::{RelayRecord, Stream};
+use super::order::{LATENESS, Order, millis};
+use super::status::RelayRecord;
+use super::stream::Stream;
 use super::worker::is_passing;
 
 /// How often a relay reports.
@@ -27,17 +29,12 @@ const MAX_BATCH: usize = 500;
 /// How many batches are appended before the hub is looked at again.
 const MAX_BATCHES: usize = 20;
 
-/// How long a dead connection may have been silent before the hub noticed: milliseconds.
-const SILENCE: i64 = 30_000;
-
-/// How long a relay waits for others to report, which may have been connected when it was not.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a relay waits for others to prove that they were connected when it was not: longer than event
+/// servers are silent.
+const PROOF_TIME: Duration = Duration::from_secs(20);
 
 /// How often a relay reports, and looks at the others' reports, while it holds entries.
 const HOLD_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How much the clocks of two relays may differ, after they were set by the stream's: milliseconds.
-const CLOCK_ERROR: i64 = 300;
 
 /// The time over which the rate is measured.
 const RATE_TIME: Duration = Duration::from_secs(10);
@@ -49,6 +46,8 @@ pub(super) struct Running {
     record: RelayRecord,
     /// The counts of the hub when it was last looked at, and when.
     counts: HubCounts,
+    /// How many events the hub had dropped when the last event was taken from it.
+    seen_dropped: u64,
     seen_at: i64,
     /// What must be added to this machine's clock to get the stream's.
     offset: i64,
@@ -56,8 +55,7 @@ pub(super) struct Running {
     is_introduced: bool,
     /// All relays, as they had last reported when this one asked.
     records: BTreeMap<String, RelayRecord>,
-    /// Set while entries wait for what other relays have received before.
-    hold: Option<Hold>,
+    order: Order,
     /// When the hub had nothing more.
     drained_at: i64,
     /// What was received last had not arrived before.
@@ -75,30 +73,19 @@ pub(super) struct Running {
     rate: VecDeque<(Instant, u64)>,
 }
 
-/// A relay that has connected may receive events while another still has earlier ones, which this one never
-/// received, in its backlog. So it waits until the others have appended what they received before.
-struct Hold {
-    /// Entries from this time on are held.
-    from: i64,
-    /// When the connection was noticed, and the first one since which entries are held.
-    since: i64,
-    first: i64,
-    /// Since when the stream can be asked, and for which relays this one waits.
-    waiting: Option<(Instant, Vec<String>)>,
-}
-
 impl Running {
-    pub(super) fn new(filters: Vec<Filter>, backlog: Backlog, counts: HubCounts) -> Self {
+    pub(super) fn new(filters: Vec<Filter>, mut backlog: Backlog, counts: HubCounts) -> Self {
         Self {
             filters,
+            order: Order::new(backlog.take_left()),
             backlog,
             record: RelayRecord::default(),
+            seen_dropped: counts.dropped,
             counts,
             seen_at: clock(),
             offset: 0,
             is_introduced: false,
             records: BTreeMap::new(),
-            hold: None,
             drained_at: clock(),
             floor: clock(),
             too_slow: None,
@@ -116,40 +103,97 @@ impl Running {
         clock().saturating_add(self.offset)
     }
 
+    /// How often it reports.
+    fn interval(&self) -> Duration {
+        match self.is_introduced && self.order.held().is_none() {
+            true => REPORT_INTERVAL,
+            false => HOLD_INTERVAL,
+        }
+    }
+
     /// Waits for the first event, and takes those that are queued behind it.
     pub(super) fn receive(&mut self, hub: &EventHub, timeout: Duration) -> Result<usize> {
         let due = match self.reported_at {
-            Some(at) if self.away_until.is_none() => REPORT_INTERVAL.saturating_sub(at.elapsed()),
-            _ => PAUSE,
-        };
-        let due = match self.is_introduced || self.away_until.is_some() {
-            true if self.hold.is_none() => due,
-            _ => HOLD_INTERVAL,
+            _ if self.away_until.is_some() => PAUSE,
+            Some(at) => self.interval().saturating_sub(at.elapsed()),
+            None => HOLD_INTERVAL,
         };
         let mut wait = timeout.min(due);
         let mut count = 0;
         self.floor = self.drained_at;
+        // If the queue is found empty later, all that came before was received.
+        let heard = hub.heard();
+        let mut was_whole = self.record.since.is_some();
         for _ in 0..MAX_BATCH {
-            let Some(event) = hub.next(wait)? else {
+            let Some(arrival) = hub.next_arrival(wait)? else {
                 self.drained_at = self.now();
+                if let (true, Some(heard)) = (was_whole, heard) {
+                    let heard = self.drained_at.saturating_sub(millis(heard.elapsed()));
+                    self.record.last = self.record.last.max(Some(heard));
+                }
                 break;
             };
             wait = Duration::ZERO;
-            if self.filters.iter().any(|filter| filter.matches(&event)) {
-                self.push_event(&event);
-                count += 1;
+            // The hub drops the oldest: before this event, or after it.
+            let dropped = hub.counts().dropped;
+            let has_dropped = dropped != self.seen_dropped;
+            self.seen_dropped = dropped;
+            if has_dropped {
+                self.order.break_off();
+            }
+            match arrival {
+                Arrival::Event(event) => {
+                    if self.filters.iter().any(|filter| filter.matches(&event)) {
+                        self.push_event(&event);
+                        count += 1;
+                    }
+                }
+                Arrival::Connected => {
+                    was_whole = false;
+                    self.connected();
+                }
+                Arrival::Subscribed => {
+                    was_whole = false;
+                    self.subscribed();
+                }
+            }
+            if has_dropped {
+                self.order.break_off();
             }
         }
         Ok(count)
     }
 
-    /// An event may have waited in the hub. So that relays can compare what they have, its time is the earliest
+    /// There is a new connection: what was sent since the last one is missing.
+    fn connected(&mut self) {
+        let last = self.record.last.map(|last| last.saturating_sub(LATENESS));
+        if let Some(from) = last.or(self.record.since) {
+            self.record.owed = Some(self.record.owed.map_or(from, |owed| owed.min(from)));
+        }
+        (self.record.since, self.owing_since) = (None, None);
+        self.order.break_off();
+    }
+
+    /// From now on it receives everything.
+    fn subscribed(&mut self) {
+        self.record.since = Some(self.now());
+        self.owing_since = Some(Instant::now());
+        self.order.break_off();
+        // Whoever asks from now on knows that it is connected.
+        self.reported_at = None;
+    }
+
+    /// An event may have waited in the hub. So that nobody takes it for newer than it is, its time is the earliest
     /// at which it can have arrived.
     fn push_event(&mut self, event: &Event) {
         let at = self.floor;
         self.received += 1;
         self.record.last_event = Some((event.id().to_owned(), event.topic().to_owned(), at));
-        self.backlog.push(NewEntry::event(event, at));
+        let is_after_gap = self.order.is_broken();
+        match self.backlog.push(NewEntry::event(event, at), is_after_gap) {
+            Some(number) => self.order.push(number, event.id(), self.now()),
+            None => self.order.break_off(),
+        }
     }
 
     fn push_gap(&mut self, mut gap: Gap, name: &str, session: Option<&Session>) {
@@ -173,48 +217,44 @@ impl Running {
         let body = serde_json::to_string(&gap).expect("a gap is made of JSON values");
         let at = self.now();
         self.backlog.push_anyway(NewEntry {
-            id: format!("gap:{name}:{at}:{}", gap.reason),
+            id: gap.id(name),
             at,
             kind: Kind::Gap,
             body,
         });
     }
 
-    /// Notes since when the hub has been connected, and what it has dropped.
-    pub(super) fn look(&mut self, hub: &EventHub) {
+    /// Notes what the hub has dropped.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Permission`] if the server has rejected a subscription.
+    pub(super) fn look(&mut self, hub: &EventHub) -> Result<()> {
         let (now, counts) = (self.now(), hub.counts());
-        let is_lost = counts.reconnects != self.counts.reconnects;
-        let is_first = self.record.since.is_none() && (hub.is_connected() || counts.received > 0);
-        // It may be lost again by now.
-        if is_lost || is_first {
-            if let Some(last) = self.record.last {
-                let from = last.saturating_sub(SILENCE);
-                let owed = self.record.owed.map_or(from, |owed| owed.min(from));
-                self.record.owed = Some(owed);
-                self.owing_since = Some(Instant::now());
-            }
-            self.record.since = Some(now);
-            self.hold = Some(Hold {
-                from: self.hold.as_ref().map_or(self.floor, |hold| hold.from),
-                first: self.hold.as_ref().map_or(now, |hold| hold.first),
-                since: now,
-                waiting: None,
-            });
-            // Whoever asks from now on knows that it is connected.
-            self.reported_at = None;
-            self.counts.reconnects = counts.reconnects;
-        }
-        if hub.is_connected() {
-            self.record.last = Some(now);
-        }
         let dropped = counts.dropped - self.counts.dropped;
         if dropped > 0 {
             let (from, before) = self.too_slow.unwrap_or((self.seen_at, 0));
             self.too_slow = Some((from, before + dropped));
             self.record.dropped += dropped;
-            self.counts.dropped = counts.dropped;
+            self.order.break_off();
+            // What says so may have been dropped, too.
+            if counts.reconnects != self.counts.reconnects {
+                self.connected();
+            }
+            if self.record.since.is_none() && hub.is_subscribed() {
+                self.subscribed();
+            }
         }
+        let rejected = counts.rejected_subscriptions > self.counts.rejected_subscriptions;
+        self.counts = counts;
         self.seen_at = now;
+        match rejected {
+            true => {
+                let message = "the event server has rejected a subscription of the relay";
+                Err(Error::new(ErrorKind::Permission, message))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Appends what waits, and reports.
@@ -235,6 +275,8 @@ impl Running {
                 Ok(())
             }
             Err((error, took)) => {
+                self.order.pause();
+                self.reported_at = None;
                 let level = match self.away_until {
                     Some(_) => log::Level::Debug,
                     None => log::Level::Warn,
@@ -266,15 +308,18 @@ impl Running {
         }
         for _ in 0..MAX_BATCHES {
             self.decide(name, session);
-            self.release(name);
-            let before = self.hold.as_ref().map_or(i64::MAX, |hold| hold.from);
-            let batch = self.backlog.batch(MAX_BATCH, before).map_err(|error| {
+            let knows = |id: &str| engine.knows(id);
+            self.order
+                .release(name, &self.records, Instant::now(), knows)
+                .map_err(failed)?;
+            let end = self.order.held().map_or(u64::MAX, |(number, _)| number);
+            let batch = self.backlog.batch(MAX_BATCH, end).map_err(|error| {
                 let message = format!("cannot read the journal of relay {name}: {error}");
                 failed(Error::new(ErrorKind::Io, message))
             })?;
             let is_due = self
                 .reported_at
-                .is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
+                .is_none_or(|at| at.elapsed() >= self.interval());
             if batch.is_empty() && !is_due {
                 break;
             }
@@ -315,10 +360,11 @@ impl Running {
         self.offset = reply.now.saturating_sub(clock());
         self.is_introduced = true;
         self.records = records(reply);
+        self.order.note(name, &self.records, Instant::now());
         let Some(earlier) = self.records.get(name) else {
             return;
         };
-        let last = earlier.last.map(|last| last.saturating_sub(SILENCE));
+        let last = earlier.last.map(|last| last.saturating_sub(LATENESS));
         if let Some(from) = earlier.owed.or(last) {
             self.record.owed = Some(self.record.owed.map_or(from, |owed| owed.min(from)));
             self.owing_since = Some(Instant::now());
@@ -328,6 +374,7 @@ impl Running {
     fn note(&mut self, reply: &Appended, name: &str) {
         self.offset = reply.now.saturating_sub(clock());
         self.records = records(reply);
+        self.order.note(name, &self.records, Instant::now());
         // The first report of a relay whose name is new is no loss.
         let has_reported =
             self.record.appended + self.record.repeated > reply.added + reply.repeated;
@@ -359,12 +406,16 @@ impl Running {
             return;
         };
         let others = self.records.iter().filter(|(other, _)| *other != name);
-        let times = others.filter_map(|(_, other)| Some((other.since?, other.last?)));
-        let times: Vec<_> = times.collect();
+        let connected = others.filter_map(|(other, record)| {
+            let (since, last) = (record.since?, record.last?.saturating_sub(LATENESS));
+            (since < last).then_some((other, (since, last)))
+        });
+        let (names, times): (Vec<_>, Vec<_>) = connected.unzip();
         let left = uncovered((owed, since), &times);
-        let oldest_report = self.now().saturating_sub(millis(PATIENCE));
-        let may_say_more = times.iter().any(|(_, last)| *last > oldest_report);
-        if !left.is_empty() && may_say_more && waiting.elapsed() < PATIENCE {
+        let may_say_more = names
+            .iter()
+            .any(|other| self.order.is_alive(other, Instant::now()));
+        if !left.is_empty() && may_say_more && waiting.elapsed() < PROOF_TIME {
             return;
         }
         for (from, to) in left {
@@ -376,46 +427,6 @@ impl Running {
         }
         self.unsaved = self.unsaved.or(Some(owed));
         (self.record.owed, self.owing_since) = (None, None);
-    }
-
-    /// Ends the hold if the other relays have appended what they received before, or were not heard of.
-    fn release(&mut self, name: &str) {
-        let Some(hold) = &mut self.hold else {
-            return;
-        };
-        let records = &self.records;
-        let (began, names) = hold.waiting.get_or_insert_with(|| {
-            let newest = records.values().filter_map(|record| record.reported).max();
-            let oldest = newest.unwrap_or(0).saturating_sub(millis(PATIENCE));
-            let was_there = |record: &RelayRecord| record.reported.is_some_and(|at| at >= oldest);
-            let others = records
-                .iter()
-                .filter(|(other, record)| *other != name && was_there(record));
-            (
-                Instant::now(),
-                others.map(|(other, _)| other.clone()).collect(),
-            )
-        });
-        let (since, first) = (hold.since, hold.first);
-        let is_late = began.elapsed() >= PATIENCE;
-        let heard_at = clock()
-            .saturating_add(self.offset)
-            .saturating_sub(millis(PATIENCE));
-        let is_clear = |other: &String| {
-            let Some(record) = records.get(other) else {
-                return true;
-            };
-            let cleared = record.cleared.unwrap_or(0);
-            // Of two that wait for each other, the one that has been connected for longer goes first.
-            let yields = record
-                .held
-                .is_some_and(|held| (held, other.as_str()) > (first, name));
-            let is_gone = is_late && record.reported.is_none_or(|at| at < heard_at);
-            is_gone || yields || cleared >= since.saturating_add(CLOCK_ERROR)
-        };
-        if names.iter().all(is_clear) {
-            self.hold = None;
-        }
     }
 
     pub(super) fn current_record(&self) -> RelayRecord {
@@ -432,12 +443,15 @@ impl Running {
         let last = self
             .record
             .last
+            .or(self.record.since)
             .map(|last| last.min(self.drained_at).min(in_memory));
         RelayRecord {
             last,
             owed: self.record.owed.or(self.unsaved),
             reported: Some(self.now()),
-            held: self.hold.as_ref().map(|hold| hold.first),
+            held: self.order.held().and_then(|(number, first)| {
+                (number == self.backlog.first_number()).then(|| first.clone())
+            }),
             cleared: Some(
                 self.backlog
                     .oldest()
@@ -464,10 +478,6 @@ fn records(reply: &Appended) -> BTreeMap<String, RelayRecord> {
     records
         .map(|(name, record)| (name.clone(), RelayRecord::read(record)))
         .collect()
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds since 1970 by this machine's clock.

@@ -259,6 +259,11 @@ impl Machine {
         self.pump(now);
     }
 
+    /// The subscribers, in the order in which they were made.
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = &str> {
+        self.subscriptions.iter().map(|(id, _)| id.as_str())
+    }
+
     /// Drops a subscription; the text tells the server.
     pub(crate) fn unsubscribe(&mut self, now: Duration, id: &str, text: String) {
         let before = self.subscriptions.len();

@@ -18,7 +18,7 @@ fn keyed(key: &str, number: usize) -> Event {
 fn worker(stream: &Stream, name: &str) -> Worker {
     Worker::new(stream, "g", name)
         .ordered_by(|event| event.data()["key"].as_str().map(str::to_owned))
-        .lease(Duration::from_millis(500))
+        .lease(LONG)
 }
 
 fn what(delivery: &ftrack_api::relay::Delivery) -> (String, usize) {
@@ -41,7 +41,7 @@ fn events_of_a_key_wait_for_each_other_and_others_do_not() {
         let a1 = next(&two);
         assert_eq!(what(&a1).1, 1);
         // One that is put off holds up those of its key.
-        a1.retry_after(Duration::from_millis(200), "later").unwrap();
+        a1.retry_after(Duration::from_secs(1), "later").unwrap();
         assert!(nothing(&one));
         let a1 = next(&one);
         assert_eq!((what(&a1).1, a1.attempt()), (1, 2));
@@ -58,7 +58,8 @@ fn events_of_a_key_wait_for_each_other_and_others_do_not() {
 fn a_worker_that_dies_holds_its_key_until_its_lease_ends() {
     on_each(|stream| {
         stream.append(&[keyed("a", 0), keyed("a", 1)]).unwrap();
-        let [one, two] = ["one", "two"].map(|name| worker(&stream, name));
+        let [one, two] =
+            ["one", "two"].map(|name| worker(&stream, name).lease(Duration::from_secs(1)));
         drop(next(&one));
         assert!(two.next(SHORT).unwrap().is_none());
         let again = next(&two);

@@ -17,7 +17,7 @@ fn hub(server: &Emulator) -> EventHub {
     EventHub::new(config)
 }
 
-fn relay(server: &Emulator, stream: &Stream, name: &str) -> Relay {
+pub(crate) fn relay(server: &Emulator, stream: &Stream, name: &str) -> Relay {
     Relay::new(&hub(server), stream, name).subscribe("topic=studio.*")
 }
 
@@ -40,7 +40,7 @@ fn poll_until(relay: &mut Relay, what: &str, mut condition: impl FnMut(&Relay) -
 }
 
 /// Polls until the relay has subscribed and has said so.
-fn connect(server: &Emulator, stream: &Stream, relay: &mut Relay) {
+pub(crate) fn connect(server: &Emulator, stream: &Stream, relay: &mut Relay) {
     let before = server.events().subscriptions();
     let started = jiff::Timestamp::now();
     poll_until(relay, "it connects", |relay| {

@@ -1,11 +1,10 @@
 //! A stream in a file: an SQLite database, for relay and workers of one machine.
 
+mod open;
 mod turn;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{
@@ -14,24 +13,15 @@ use rusqlite::{
 
 use crate::cache::Pool;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular_with;
 use crate::lock::{Condvar, Mutex};
 use crate::relay::engine::{
     Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
     NewEntry, Turn, Turned, Unread,
 };
-
-/// How long a call waits for other processes and threads.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+use open::{create, prepare};
 
 /// How often a worker that waits looks for entries of other processes: SQLite tells nobody.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Marks a database as a journal of this crate.
-const APPLICATION_ID: i32 = i32::from_be_bytes(*b"ftEJ");
-
-/// The version of the tables.
-const LAYOUT: i64 = 1;
 
 pub(crate) struct LocalEngine {
     path: PathBuf,
@@ -119,51 +109,6 @@ impl LocalEngine {
     }
 }
 
-/// Creates the file for this user alone.
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        // On Windows, files inherit the permissions of the folder.
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    open_regular_with(path, &mut options).map(drop)
-}
-
-/// Returns whether the file is a stream of this version.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(BUSY_WAIT)?;
-    // Another process may be creating it.
-    let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let pragma = |name: &str| writing.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let is_new = pragma("schema_version")? == 0;
-    let (id, layout) = (pragma("application_id")?, pragma("user_version")?);
-    if !is_new && (id != i64::from(APPLICATION_ID) || layout != LAYOUT) {
-        return Ok(false);
-    }
-    if is_new {
-        writing.pragma_update(None, "application_id", APPLICATION_ID)?;
-        writing.pragma_update(None, "user_version", LAYOUT)?;
-        writing.execute_batch(include_str!("tables.sql"))?;
-    }
-    writing.commit()?;
-    // SQLite waits for nobody here.
-    let started = Instant::now();
-    while let Err(error) = connection.pragma_update(None, "journal_mode", "wal") {
-        let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
-        if !is_busy || started.elapsed() > BUSY_WAIT {
-            return Err(error);
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    // What a process has written survives its end; a loss of power may undo the latest transactions.
-    connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    Ok(true)
-}
-
 impl Engine for LocalEngine {
     fn append(
         &self,
@@ -217,6 +162,14 @@ impl Engine for LocalEngine {
             self.has_appended.notify_all();
         }
         Ok(appended)
+    }
+
+    fn knows(&self, id: &str) -> Result<bool> {
+        self.with(|connection| {
+            let select = "SELECT 1 FROM entry WHERE stream = ?1 AND event = ?2";
+            let mut select = connection.prepare_cached(select)?;
+            select.exists(params![self.name, id])
+        })
     }
 
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {

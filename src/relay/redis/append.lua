@@ -1,13 +1,18 @@
 -- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
--- the relay. KEYS: stream, ids, counter, relays. ARGV: options as JSON, then id, time, kind and body of
+-- the relay. KEYS: stream, ids, counter, relays, call. ARGV: options as JSON, then id, time, kind and body of
 -- each entry.
-local stream, ids, counter, relays = unpack(KEYS)
+local stream, ids, counter, relays, call = unpack(KEYS)
 local options = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('HGETALL', relays)
 local number = tonumber(redis.call('GET', counter) or '0')
 local added, repeated = 0, 0
+local earlier = redis.call('GET', call)
+if earlier then
+  -- The reply to this call was lost.
+  return {tonumber(earlier), (#ARGV - 1) / 4 - tonumber(earlier), string.format('%.0f', now), before}
+end
 for at = 2, #ARGV, 4 do
   local id = ARGV[at]
   -- An event without an id cannot be recognised.
@@ -22,6 +27,7 @@ for at = 2, #ARGV, 4 do
 end
 if added > 0 then
   redis.call('SET', counter, number)
+  redis.call('SET', call, added, 'PX', options.keep)
   if options.max_length then
     redis.call('XTRIM', stream, 'MAXLEN', '~', options.max_length)
     redis.call('ZREMRANGEBYRANK', ids, 0, -1 - options.max_length)

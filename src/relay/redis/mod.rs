@@ -3,21 +3,27 @@
 //! All keys of a stream are in one slot of a cluster: `NAME`, and `{NAME}:…`. Each change is one Lua
 //! script, so that a process may die at any moment.
 
+mod reply;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::{Connection, FromRedisValue, RedisError, RedisResult};
+use redis::{Connection, RedisError, RedisResult};
 use serde_json::json;
 
 use crate::cache::{Connections, is_interrupted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::relay::engine::{
-    Appended, Bounds, Create, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
-    MAX_DEAD, MAX_OPEN, NewEntry, Start, Taken, Token, Turn, Turned, Unread, Verdict,
+    Appended, Bounds, Create, Dead, Engine, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
+    MAX_DEAD, MAX_OPEN, NewEntry, Start, Turn, Turned, Unread, Verdict,
 };
+use reply::{dead, turned, unread};
 
 /// The time limit for connecting and for each reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long Redis knows what a call has done.
+const KEPT_REPLY: Duration = Duration::from_secs(20);
 
 /// The entries of one call of `append`.
 const MAX_APPENDED: usize = 500;
@@ -48,8 +54,13 @@ impl RedisEngine {
         format!("{{{}}}:group:{group}:{end}", self.name)
     }
 
-    /// Does `work` with a connection, twice if need be, which has the same effect as once: events are
-    /// recognised by their ids, deliveries by their attempts.
+    /// The key of a call. If its reply is lost, as with a connection, it is repeated, and replied to with what it has
+    /// done.
+    fn call_key(&self) -> String {
+        self.key(&format!("call:{:032x}", fastrand::u128(..)))
+    }
+
+    /// Does `work` with a connection, twice if need be, which has the same effect as once.
     fn with<T>(
         &self,
         doing: &str,
@@ -129,12 +140,14 @@ impl Engine for RedisEngine {
                 "max_length": bounds.max_length,
                 "max_age": bounds.max_age.map(millis),
                 "record": record.filter(|_| is_last),
+                "keep": millis(KEPT_REPLY),
             });
             let mut call = redis::cmd("EVAL");
-            call.arg(include_str!("append.lua")).arg(4).arg(&self.name);
+            call.arg(include_str!("append.lua")).arg(5).arg(&self.name);
             for end in ["ids", "number", "relays"] {
                 call.arg(self.key(end));
             }
+            call.arg(self.call_key());
             call.arg(without_nulls(options));
             for entry in *entries {
                 call.arg(&entry.id)
@@ -164,6 +177,13 @@ impl Engine for RedisEngine {
         Ok(total.unwrap_or_default())
     }
 
+    fn knows(&self, id: &str) -> Result<bool> {
+        let mut call = redis::cmd("ZSCORE");
+        call.arg(self.key("ids")).arg(id);
+        let score: Option<f64> = self.with("looking at", |connection| call.query(connection))?;
+        Ok(score.is_some())
+    }
+
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {
         let finish = turn.finish.as_ref().map(|(token, verdict)| {
             let (verdict, delay, why) = match verdict {
@@ -189,10 +209,11 @@ impl Engine for RedisEngine {
             "look_ahead": LOOK_AHEAD,
             "max_open": MAX_OPEN,
             "max_dead": MAX_DEAD,
+            "keep": millis(KEPT_REPLY),
         });
         let mut call = redis::cmd("EVAL");
         call.arg(include_str!("turn.lua"))
-            .arg(9)
+            .arg(10)
             .arg(&self.name)
             .arg(self.key("number"));
         for end in [
@@ -200,7 +221,8 @@ impl Engine for RedisEngine {
         ] {
             call.arg(self.group_key(group, end));
         }
-        call.arg(self.group_key(group, "key:"))
+        call.arg(self.call_key())
+            .arg(self.group_key(group, "key:"))
             .arg(without_nulls(options));
         let reply: redis::Value =
             self.with("taking events from", |connection| call.query(connection))?;
@@ -351,98 +373,4 @@ fn without_nulls(mut options: serde_json::Value) -> String {
         options.retain(|_, value| !value.is_null());
     }
     options.to_string()
-}
-
-/// Foreign entries may hold any bytes.
-fn text(value: redis::Value) -> String {
-    match value {
-        redis::Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        other => String::from_redis_value(other).unwrap_or_default(),
-    }
-}
-
-fn list(value: redis::Value) -> Vec<redis::Value> {
-    match value {
-        redis::Value::Array(items) => items,
-        _ => Vec::new(),
-    }
-}
-
-fn fields(value: redis::Value) -> Fields {
-    let mut items = list(value).into_iter().map(text);
-    let mut fields = Fields::new();
-    while let (Some(name), Some(value)) = (items.next(), items.next()) {
-        fields.push((name, value));
-    }
-    fields
-}
-
-fn unread(value: redis::Value) -> Vec<Unread> {
-    let entries = list(value).into_iter().filter_map(|entry| {
-        let mut parts = list(entry).into_iter();
-        Some(Unread {
-            id: text(parts.next()?),
-            fields: fields(parts.next()?),
-        })
-    });
-    entries.collect()
-}
-
-fn turned(reply: redis::Value) -> Option<Turned> {
-    let mut parts = list(reply).into_iter();
-    if text(parts.next()?) == "missing" {
-        return Some(Turned::Missing);
-    }
-    let finished = list(parts.next()?)
-        .into_iter()
-        .map(text)
-        .all(|one| one == "1");
-    let taken = list(parts.next()?).into_iter().filter_map(|taken| {
-        let mut parts = list(taken).into_iter();
-        Some(Taken {
-            token: Token {
-                member: text(parts.next()?),
-                attempt: text(parts.next()?).parse().ok()?,
-            },
-            fields: fields(parts.next()?),
-        })
-    });
-    let taken = taken.collect();
-    let unread = unread(parts.next()?);
-    let cursor = text(parts.next()?);
-    let due: i64 = text(parts.next()?).parse().ok()?;
-    let open: usize = text(parts.next()?).parse().ok()?;
-    Some(Turned::Done {
-        is_full: open >= MAX_OPEN,
-        finished,
-        taken,
-        unread,
-        cursor,
-        due: u64::try_from(due).ok().map(Duration::from_millis),
-    })
-}
-
-fn dead(stored: Unread) -> Dead {
-    let field = |name: &str| {
-        let found = stored.fields.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_default()
-    };
-    let flat: Vec<String> = serde_json::from_str(field("fields")).unwrap_or_default();
-    let pairs = flat.chunks_exact(2);
-    Dead {
-        at: stored
-            .id
-            .split('-')
-            .next()
-            .and_then(|at| at.parse().ok())
-            .unwrap_or(0),
-        entry: field("entry").to_owned(),
-        attempts: field("attempts").parse().unwrap_or(0),
-        worker: field("worker").to_owned(),
-        error: field("error").to_owned(),
-        fields: pairs
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect(),
-        id: stored.id,
-    }
 }

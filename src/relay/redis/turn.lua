@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- One turn of a worker: ends deliveries, takes in new entries, returns what is overdue, and hands out. It may
 -- also run while Redis is full: a group needs little, and only workers that go on can let the stream shrink.
--- KEYS: stream, counter, group, ready, flight, delayed, tries, bodies, dead. ARGV: the prefix of the
+-- KEYS: stream, counter, group, ready, flight, delayed, tries, bodies, dead, call. ARGV: the prefix of the
 -- lists of waiting entries, the turn as JSON.
 --
 -- A member is 'id|key'. `ready` has those to be handed out. Of each key only the first of its list is in
 -- `ready`, `flight` or `delayed`; the next one follows when it has ended. `flight` is ordered by the end of
 -- the lease, `delayed` by the time of the next attempt. `bodies` has what is not in the stream.
-local stream, counter, group, ready, flight, delayed, tries, bodies, dead = unpack(KEYS)
+local stream, counter, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
 local turn = cjson.decode(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -79,6 +79,19 @@ local function split(member) return string.match(member, '^([^|]*)|(.*)$') end
 local function tried(member)
   local attempt, worker = string.match(redis.call('HGET', tries, member) or '0 ', '^(%d+) (.*)$')
   return tonumber(attempt), worker
+end
+
+local earlier = redis.call('GET', call)
+if earlier then
+  -- The reply to this turn was lost: what it has handed out is this worker's.
+  local reply, taken = cjson.decode(earlier), {}
+  for _, one in ipairs(reply.taken) do
+    local member, attempt = one[1], one[2]
+    if tried(member) == attempt and redis.call('ZSCORE', flight, member) then
+      taken[#taken + 1] = {member, attempt, fields_of(split(member)) or {}}
+    end
+  end
+  return {'ok', reply.ended, taken, {}, cursor, '0', open}
 end
 
 local ended = {}
@@ -168,6 +181,11 @@ for at = 1, turn.take do
   redis.call('HSET', tries, member, attempt .. ' ' .. turn.worker)
   redis.call('ZADD', flight, whole(now + turn.lease), member)
   taken[at] = {member, attempt, fields_of(id) or {}}
+end
+if #ended > 0 or #taken > 0 then
+  local handed = {}
+  for at, one in ipairs(taken) do handed[at] = {one[1], one[2]} end
+  redis.call('SET', call, cjson.encode({ended = ended, taken = handed}), 'PX', turn.keep)
 end
 
 local unread, due = {}, -1

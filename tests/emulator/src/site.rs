@@ -214,11 +214,6 @@ impl Site {
         self.listeners.write().push(listener);
     }
 
-    /// Whether somebody wants to know what commits change.
-    pub fn has_listeners(&self) -> bool {
-        !self.listeners.read().is_empty() || self.events.awaits(update::TOPIC)
-    }
-
     /// Waits until all earlier commits are published. Taken before the database is released, it
     /// puts events in the order of their commits.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {

@@ -96,11 +96,6 @@ impl Hub {
         self.inner.state.lock().outboxes.len()
     }
 
-    /// Whether anybody has a subscription that an event of this topic can satisfy.
-    pub fn awaits(&self, topic: &str) -> bool {
-        self.inner.state.lock().routing.awaits(topic)
-    }
-
     /// How many subscriptions they hold together.
     pub fn subscriptions(&self) -> usize {
         self.inner.state.lock().routing.len()

@@ -119,11 +119,6 @@ impl Routing {
         Ok(recipients)
     }
 
-    /// Whether there is a subscription that an event of this topic can satisfy.
-    pub fn awaits(&self, topic: &str) -> bool {
-        !self.any_topic.is_empty() || self.by_topic.contains_key(topic)
-    }
-
     /// How many subscriptions there are in all.
     pub fn len(&self) -> usize {
         self.subscribers.values().map(HashMap::len).sum()
@@ -200,7 +195,6 @@ mod tests {
             [1, 2]
         );
         assert_eq!(recipients(&routing, &json!({"topic": "y"})), [1, 3]);
-        assert!(routing.awaits("x") && routing.awaits("anything"));
     }
 
     #[test]
@@ -240,7 +234,6 @@ mod tests {
         let message = routing.subscribe(1, &again).unwrap_err();
         assert!(message.contains("duplicate"), "{message}");
         assert!(recipients(&routing, &json!({"topic": "y"})).is_empty());
-        assert!(routing.awaits("x") && !routing.awaits("y"));
 
         routing.unsubscribe(1, &again).unwrap();
         assert!(routing.unsubscribe(1, &again).is_err());
