@@ -42,7 +42,8 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
         false => terminal::confirm("Make these changes?"),
     };
     agreed.inspect_err(|_| session.rollback())?;
-    session.commit()?;
+    // Nothing is kept for another try: the program ends.
+    session.commit().inspect_err(|_| session.rollback())?;
     Ok(true)
 }
 

@@ -137,7 +137,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                r#"(parent_id is "1" and (name in ("a", "b", "c") or name is none)) or (parent_id is "2" and name in ("a"))"#
+                "parent_id is \"1\" and (name in (\"a\", \"b\", \"c\") or name is none) \
+                 or parent_id is \"2\" and name in (\"a\")"
             ]
         );
     }
