@@ -11,7 +11,7 @@ mod statistics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use url::Url;
 
 use crate::calls::{Call, Calls, CancelToken, WithScopes, tokens_of, with_scopes};
@@ -113,7 +113,17 @@ impl Api {
             true => Intent::Read,
             false => Intent::Change,
         };
-        self.exchange(intent, actions, &summary(actions), |response| {
+        self.values(intent, actions, &summary(actions))
+    }
+
+    /// [`call`](Self::call) with an intent, under a name of its own in the log and in errors.
+    pub(crate) fn values(
+        &self,
+        intent: Intent,
+        actions: &[Json],
+        summary: &str,
+    ) -> Result<Vec<Json>> {
+        self.exchange(intent, actions, summary, |response| {
             let replies = match json::read(response, self.max_value_bytes()) {
                 Ok(Json::Array(replies)) => replies,
                 Ok(_) => return Err(response.unreadable(&"it is not a list")),
@@ -125,6 +135,30 @@ impl Api {
             };
             check_count(replies.len(), actions.len())?;
             Ok(replies)
+        })
+    }
+
+    /// The rows of queries as the server sent them, a list for each action.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call), and [`ErrorKind::BadResponse`] if a reply has no list of rows.
+    pub(crate) fn plain_rows(&self, actions: &[Json], summary: &str) -> Result<Vec<Vec<PlainRow>>> {
+        // Otherwise the attributes of an entity would stand only where it comes first.
+        let replies = self.values(Intent::ReadAsSelected, actions, summary)?;
+        let rows = replies.into_iter().map(|mut reply| {
+            let Some(Json::Array(rows)) = reply.get_mut("data").map(Json::take) else {
+                return None;
+            };
+            let rows = rows.into_iter().map(|row| match row {
+                Json::Object(row) => Some(row),
+                _ => None,
+            });
+            rows.collect()
+        });
+        rows.collect::<Option<_>>().ok_or_else(|| {
+            let message = "the server's response cannot be read: a reply has no list of rows";
+            Error::new(ErrorKind::BadResponse, message).about(summary)
         })
     }
 
@@ -266,6 +300,9 @@ impl Api {
         Ok(())
     }
 }
+
+/// The attributes of one row as the server sent them.
+pub(crate) type PlainRow = Map<String, Json>;
 
 /// What a request is for, which says whether it may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

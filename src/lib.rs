@@ -66,7 +66,7 @@ pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
 pub use hub::EventHub;
 pub use session::{Query, SessionBuilder, Strategy};
-/// A text that [`Entity::get`] answers with without allocating, if it has fewer than 24 bytes.
+/// A text that [`Entity::get`] returns without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;
 pub use value::{Data, EntityKey, IntoKey, Paths, Value};

@@ -626,6 +626,75 @@ fn thumbnails_and_media() {
     assert_eq!(stage.on_server(&thumbnail), 1);
 }
 
+/// Lets everything pass but `encode_media`, which fails as it is told to.
+struct NoEncoder {
+    inner: Box<dyn Transport>,
+    fails: Arc<Mutex<Option<fn() -> Result<Response>>>>,
+}
+
+impl Transport for NoEncoder {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let text = String::from_utf8_lossy(request.body);
+        match *self.fails.lock().unwrap() {
+            Some(fails) if text.contains("\"encode_media\"") => fails(),
+            _ => self.inner.send(request),
+        }
+    }
+}
+
+#[test]
+fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
+    let server = emulator();
+    let fails: Arc<Mutex<Option<fn() -> Result<Response>>>> = Arc::default();
+    let shared = fails.clone();
+    let session = builder(&server)
+        .retry(ftrack_api::config::Retry::off())
+        .wrap_transport(move |inner| NoEncoder {
+            inner,
+            fails: shared,
+        })
+        .open()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mov");
+    fs::write(&path, b"m").unwrap();
+    let stored = || -> Vec<String> {
+        let clips = open(&server)
+            .query("FileComponent where name is clip")
+            .unwrap();
+        let clips = clips.all().unwrap();
+        clips.iter().map(Entity::id).collect()
+    };
+    let encode = || session.encode_media(&path, EncodeOptions::new());
+
+    *fails.lock().unwrap() = Some(|| {
+        let body =
+            r#"{"exception": "ServerError", "content": "no encoder today", "error_code": null}"#;
+        Ok(Response {
+            status: 500,
+            headers: Vec::new(),
+            body: Box::new(Cursor::new(body)),
+        })
+    });
+    let error = encode().unwrap_err();
+    assert!(error.to_string().contains("no encoder today"), "{error}");
+    assert_eq!(stored().len(), 0, "{:?}", stored());
+    assert!(session.recorded_operations().is_empty());
+
+    *fails.lock().unwrap() = Some(|| Err(ftrack_api::Error::new(ErrorKind::Connection, "cut off")));
+    let error = encode().unwrap_err();
+    let left = stored();
+    assert_eq!(left.len(), 1, "it may be being encoded");
+    assert!(error.to_string().contains(&left[0]), "{error}");
+
+    *fails.lock().unwrap() = None;
+    let left = session.get("FileComponent", &left[0]).unwrap().unwrap();
+    session.encode_media(&left, EncodeOptions::new()).unwrap();
+    encode().unwrap();
+    let frames = session.encode_media("frames.%04d.exr [1-3]", EncodeOptions::new());
+    assert_eq!(frames.unwrap_err().kind(), ErrorKind::WrongType);
+}
+
 /// A server whose files are on another one, which breaks off in the middle.
 struct Elsewhere {
     schemas: serde_json::Value,

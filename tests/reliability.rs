@@ -91,7 +91,7 @@ impl Healthy {
         }
     }
 
-    /// How long to wait in vain: longer than the server takes where it answers.
+    /// How long to wait for nothing: longer than the server takes where it responds.
     fn patience(&self) -> Duration {
         (self.time * 3).max(Duration::from_secs(2))
     }

@@ -1,5 +1,6 @@
 //! What servers send is checked: kinds of replies, memory, the user's name, and a session that closes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::print_stderr, reason = "figures for the documentation")]
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftrack_api::config::{Network, Retry, SchemaCache};
 use ftrack_api::session::WidgetOptions;
@@ -18,6 +19,9 @@ use serde_json::json;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Held by tests that measure memory, which would measure one another.
+static MEASURING: Mutex<()> = Mutex::new(());
 
 fn scripted(script: &ScriptedTransport) -> SessionBuilder {
     script.respond(200, r#"[{"version": "4.13.8"}, []]"#);
@@ -55,6 +59,7 @@ fn single_replies_are_objects_with_what_was_asked_for() {
 #[test]
 fn replies_take_at_most_twice_the_memory_of_a_response() {
     const MAX_RESPONSE: u64 = 8 << 20;
+    let _alone = MEASURING.lock().unwrap();
     let script = ScriptedTransport::new();
     let session = scripted(&script).network(Network::new().max_response(MAX_RESPONSE));
     let session = session.open().unwrap();
@@ -71,6 +76,56 @@ fn replies_take_at_most_twice_the_memory_of_a_response() {
         // The response itself is in a buffer, which grows by doubling.
         assert!(peak < 5 * MAX_RESPONSE as usize, "{unit}: {peak} bytes");
     }
+}
+
+/// It was 2.1 GB for 3.2 MB, and a long chain of base types took seconds.
+#[test]
+fn a_schema_takes_a_multiple_of_its_size() {
+    let _alone = MEASURING.lock().unwrap();
+    let open = |types: Vec<serde_json::Value>| {
+        let script = ScriptedTransport::new();
+        let response = json!([{ "version": "4.13.8" }, types]).to_string();
+        script.respond(200, response.clone());
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        let start = Instant::now();
+        let opened = Session::builder()
+            .server_url("https://studio.example")
+            .api_key("key")
+            .api_user("ada")
+            .schema_cache(SchemaCache::Off)
+            .transport(script)
+            .open();
+        let peak = ALLOCATOR.peak_usage() - before;
+        eprintln!(
+            "{} bytes of schema: peak {peak} bytes, {:?}",
+            response.len(),
+            start.elapsed()
+        );
+        (opened, peak / response.len(), start.elapsed())
+    };
+    let entity_type = |number: usize, base: Option<usize>| {
+        let mut one = json!({
+            "id": format!("T{number}"), "type": "object", "primary_key": ["id"],
+            "properties": { "id": { "type": "string" }, "a": { "type": "string" } },
+        });
+        if let Some(base) = base {
+            one["$mixin"] = json!({ "$ref": format!("T{base}") });
+        }
+        one
+    };
+    let (opened, times, _) = open(
+        (0..30_000)
+            .map(|number| entity_type(number, None))
+            .collect(),
+    );
+    assert_eq!(opened.unwrap().schema().entity_types().len(), 30_000);
+    assert!(times < 40, "{times} times its size");
+    let chain = (0..20_000).map(|number| entity_type(number, Some(number + 1)));
+    let (opened, times, took) = open(chain.collect());
+    drop(opened);
+    assert!(times < 40, "{times} times its size");
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
@@ -187,7 +242,7 @@ fn errors_of_late_responses(timeout: Duration, before: Before) -> Vec<Error> {
     session
         .create("User", data! { "username": "late" })
         .unwrap();
-    let reads: [fn(&Session) -> Result<()>; 4] = [
+    let reads: [fn(&Session) -> Result<()>; 6] = [
         |session| session.query("Task")?.first().map(drop),
         |session| {
             let rows = session.query("select id from Task")?.rows::<Row>().next();
@@ -197,6 +252,9 @@ fn errors_of_late_responses(timeout: Duration, before: Before) -> Vec<Error> {
             let query = json!({ "action": "query", "expression": "Task" });
             session.call(&[query]).map(drop)
         },
+        |session| session.watch("select id from Task")?.poll().map(drop),
+        Session::commit,
+        // It asks first whether the one before was applied.
         Session::commit,
     ];
     let errors = reads.map(|read| {
@@ -274,9 +332,12 @@ fn pages_that_repeat_entities_end_a_query() {
         let query = session.query("select id from Task").unwrap();
         let query = query.page_size(2).pages_per_request(pages);
         let rows = query.rows::<serde_json::Value>();
+        let watched = "select id from Task";
         let errors = [
             query.all().unwrap_err(),
             rows.collect::<Result<Vec<_>>>().unwrap_err(),
+            session.query_many([&query, &query]).unwrap_err(),
+            session.watch(watched).map(drop).unwrap_err(),
         ];
         for error in errors {
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");

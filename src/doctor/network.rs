@@ -32,7 +32,7 @@ pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Du
     }
     let http = Http::new(dialer.clone());
     let started = Instant::now();
-    let answer = http.send(&Request {
+    let response = http.send(&Request {
         method: "GET",
         url: &config.server_url,
         // Without credentials: it is not known yet whether this is an ftrack server.
@@ -41,8 +41,8 @@ pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Du
         timeout: limit,
     });
     let took = started.elapsed();
-    let blame = answer.as_ref().err().map(Blame::of);
-    let error = answer.as_ref().err();
+    let blame = response.as_ref().err().map(Blame::of);
+    let error = response.as_ref().err();
     let findings = [
         proxy(config, error, blame),
         tls_finding(config, error, blame),
@@ -51,7 +51,7 @@ pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Du
     for (name, finding) in ["proxy", "tls"].into_iter().zip(findings) {
         exam.add(name, finding, took);
     }
-    match &answer {
+    match &response {
         Ok(response) => {
             let text = format!("status {} after {} ms", response.status, took.as_millis());
             exam.add("response", Finding::passed(text), took);
@@ -65,7 +65,7 @@ pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Du
         }
         Err(_) => exam.skip(&["response", "clock"], "no request reaches the server"),
     }
-    answer.is_ok()
+    response.is_ok()
 }
 
 /// Where a request without a response failed.

@@ -46,7 +46,7 @@ pub struct EntityTypeChanges<'a> {
 /// A response to `ftrack.api.session.construct-entity-type`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+struct Reply {
     #[serde(default)]
     default_projections: Option<Vec<String>>,
     #[serde(default)]
@@ -177,24 +177,24 @@ impl<'a> EntityTypeChanges<'a> {
     /// # Errors
     ///
     /// The first invalid part; changes before it are applied.
-    pub(crate) fn apply(&mut self, answer: Json) -> Result<()> {
-        let answer: Answer = serde_json::from_value(answer).map_err(|error| {
+    pub(crate) fn apply(&mut self, reply: Json) -> Result<()> {
+        let reply: Reply = serde_json::from_value(reply).map_err(|error| {
             Error::new(
                 ErrorKind::BadResponse,
                 format!("it has an unexpected shape: {error}"),
             )
         })?;
-        if let Some(paths) = answer.default_projections {
+        if let Some(paths) = reply.default_projections {
             self.set_default_projections(paths)?;
         }
-        self.add_default_projections(answer.add_default_projections)?;
-        for name in answer.read_only {
+        self.add_default_projections(reply.add_default_projections)?;
+        for name in reply.read_only {
             self.set_read_only(&name)?;
         }
-        for name in answer.writable {
+        for name in reply.writable {
             self.set_writable(&name)?;
         }
-        for (name, value) in answer.defaults {
+        for (name, value) in reply.defaults {
             self.set_default(&name, super::parse::value_of(&value))?;
         }
         Ok(())
@@ -298,11 +298,11 @@ mod tests {
             task.describe()["schema"]["properties"]["status"],
             json!({"$ref": "Status"})
         );
-        let answer = json!({
+        let reply = json!({
             "default_projections": ["name"], "add_default_projections": ["bid"],
             "read_only": ["name"], "defaults": {"bid": 1.5},
         });
-        task.apply(answer).unwrap();
+        task.apply(reply).unwrap();
         let described = task.describe();
         assert_eq!(
             described["schema"]["default_projections"],

@@ -5,6 +5,7 @@ mod components;
 mod load;
 mod memory;
 mod open;
+mod scenario;
 mod server;
 
 pub use crate::api::{RequestBudget, Statistics};
@@ -15,4 +16,5 @@ pub use load::{Query, QueryIter, QueryPages, Rows, Search};
 pub use memory::{FollowUpdates, MemoryScope, SessionCache};
 pub(crate) use open::hub_for;
 pub use open::{ServerInformation, SessionBuilder};
+pub use scenario::{CentralizedStorage, ScenarioRegistration};
 pub use server::{JOB_SYNC_USERS_LDAP, WidgetOptions};

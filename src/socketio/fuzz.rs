@@ -22,10 +22,10 @@ pub fn fuzz_socketio(bytes: &[u8]) {
     for line in text.split('\n') {
         match line.split_at_checked(1) {
             Some(("o", heartbeat)) => {
-                let answer = parse_handshake(&format!("id:{heartbeat}:60:websocket"));
+                let response = parse_handshake(&format!("id:{heartbeat}:60:websocket"));
                 machine.opened(
                     now + Duration::from_secs(10),
-                    answer.ok().and_then(|read| read.heartbeat_timeout),
+                    response.ok().and_then(|read| read.heartbeat_timeout),
                 );
             }
             Some(("h", body)) => _ = parse_handshake(body),

@@ -21,7 +21,7 @@ use attempts::Attempts;
     reason = "most are events and packets, moved once; a box for each would cost more"
 )]
 pub(crate) enum Output {
-    /// Open a connection; answer with `opened` or `lost`.
+    /// Open a connection; report it with `opened` or `lost`.
     Open,
     /// Drop the connection.
     Close,
@@ -295,9 +295,9 @@ impl Machine {
             }
             // A connection is not given up for these: events may still pass.
             if let Some(Wanted::Subscription(id)) = self.queue.acknowledge(now, number) {
-                let answer = Err("the event server did not answer".to_string());
+                let result = Err("the event server did not respond".to_string());
                 self.outputs
-                    .push_back(Output::Subscribed { id, result: answer });
+                    .push_back(Output::Subscribed { id, result: result });
             }
         }
         self.pump(now);

@@ -1,6 +1,6 @@
 //! socket.io 0.9 (WIRE.md Events, SERVER.md E): packets and the life of a connection.
 //!
-//! Pure: what arrives and what time it is are arguments, what to do is the answer.
+//! Pure: what arrives and what time it is are arguments, what to do is the result.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

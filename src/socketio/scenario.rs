@@ -385,7 +385,7 @@ fn notices_missing_acknowledgements() {
     let log = s.pass(0.6).done();
     assert_eq!(
         log[0],
-        "subscribed s1 Err(\"the event server did not answer\")"
+        "subscribed s1 Err(\"the event server did not respond\")"
     );
     assert!(log.contains(&"down: the event server does not acknowledge events in time".into()));
 }

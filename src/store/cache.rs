@@ -15,6 +15,8 @@ pub(super) struct Recency {
     limit: usize,
     clock: Cell<u64>,
     used: Vec<Cell<u64>>,
+    /// When each read that is under way began.
+    reads: Vec<u64>,
 }
 
 impl Recency {
@@ -66,20 +68,40 @@ impl Store {
         });
     }
 
+    /// Begins a read that may need several requests: nothing that arrives from now on is evicted
+    /// before [`end_read`](Self::end_read) is called with the result. `None` without a limit.
+    pub(crate) fn begin_read(&mut self) -> Option<u64> {
+        let recency = self.recency.as_mut()?;
+        let now = recency.clock.get();
+        recency.reads.push(now);
+        Some(now)
+    }
+
+    pub(crate) fn end_read(&mut self, began: u64) {
+        if let Some(recency) = &mut self.recency
+            && let Some(index) = recency.reads.iter().position(|&read| read == began)
+        {
+            recency.reads.swap_remove(index);
+        }
+    }
+
     /// Evicts the least recently used records if there are more than the limit, and returns their
     /// number. Records with live handles and those that pending changes need stay, and so do those
-    /// that have `arrived` just now: whoever asked for them has not read them yet.
+    /// that have `arrived` just now or since a read began that is under way: whoever asked for them
+    /// has not read them yet.
     pub(crate) fn evict(&mut self, arrived: &[u32]) -> usize {
         let Some(recency) = &self.recency else {
             return 0;
         };
+        let now = recency.clock.get();
+        let unused_since = recency.reads.iter().copied().min().unwrap_or(now);
+        arrived.iter().for_each(|&place| recency.touch(place));
         if self.records.len() <= recency.limit {
             return 0;
         }
         // A tenth below the limit, so that not every page evicts.
         let excess = self.records.len() - recency.limit / 10 * 9;
-        let mut needed = self.needed_by_changes();
-        needed.extend(arrived);
+        let needed = self.needed_by_changes();
         let mut free: Vec<(u64, u32)> = self
             .records
             .iter()
@@ -87,6 +109,7 @@ impl Store {
             .map(|(place, _)| u32::try_from(place).expect("places are 32 bits"))
             .filter(|place| !needed.contains(place))
             .map(|place| (recency.used[place as usize].get(), place))
+            .filter(|(used, _)| *used <= unused_since)
             .collect();
         if free.len() > excess {
             free.select_nth_unstable(excess);

@@ -54,8 +54,8 @@ impl Fixture {
         self.store.operations().map(ToString::to_string).collect()
     }
 
-    fn commit(&mut self, answer: &str) {
-        let rows = self.rows(answer);
+    fn commit(&mut self, response: &str) {
+        let rows = self.rows(response);
         self.store.begin_commit(usize::MAX).unwrap();
         self.store.commit_succeeded(rows);
     }
@@ -371,7 +371,7 @@ fn the_answer_to_a_commit_may_come_in_any_order() {
         for &place in &places {
             f.set(place, "name", "sent").unwrap();
         }
-        let answered: Vec<String> = order
+        let responses: Vec<String> = order
             .iter()
             .map(|&number| {
                 format!(
@@ -380,7 +380,7 @@ fn the_answer_to_a_commit_may_come_in_any_order() {
                 )
             })
             .collect();
-        f.commit(&format!("[{}]", answered.join(",")));
+        f.commit(&format!("[{}]", responses.join(",")));
         for (number, place) in places.into_iter().enumerate() {
             assert_eq!(f.text(place, "name"), "\"sent\"");
             let sort = f.store.remote(place, "sort");

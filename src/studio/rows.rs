@@ -1,8 +1,7 @@
 //! Several results of any length, in few requests, without keeping them in the session.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use crate::api::Intent;
 use crate::query::Statement;
 use crate::{Error, ErrorKind, Result, Session};
 
@@ -10,12 +9,7 @@ use crate::{Error, ErrorKind, Result, Session};
 const PAGE_ROWS: u64 = 5000;
 
 /// The attribute values of one entity, as the server sent them.
-pub(super) type Row = Map<String, Json>;
-
-#[derive(serde::Deserialize)]
-struct Reply {
-    data: Vec<Row>,
-}
+pub(super) use crate::api::PlainRow as Row;
 
 /// The rows of each statement. A request has the next page of each of them.
 pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec<Vec<Row>>> {
@@ -35,24 +29,16 @@ pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec
             actions.push(json!({ "action": "query", "expression": expression }));
         }
         let summary = format!("look of {} queries", left.len());
-        // Otherwise the attributes of an entity would stand only where it comes first.
-        let intent = Intent::ReadAsSelected;
-        let replies = session
-            .shared
-            .api
-            .exchange(intent, &actions, &summary, |response| {
-                serde_json::from_slice::<Vec<Reply>>(response.bytes()).map_err(|error| {
-                    let message = format!("the response cannot be read: {error}");
-                    Error::new(ErrorKind::BadResponse, message)
-                })
-            })?;
-        if replies.len() != left.len() {
-            let message = format!("{} replies to {} queries", replies.len(), left.len());
-            return Err(Error::new(ErrorKind::BadResponse, message));
-        }
+        let replies = session.shared.api.plain_rows(&actions, &summary)?;
         let mut unfinished = Vec::new();
-        for (&index, Reply { data: rows }) in left.iter().zip(replies) {
+        for (&index, rows) in left.iter().zip(replies) {
             let known = found[index].len() as u64 + rows.len() as u64;
+            // Rows have keys, so no two pages are the same. One that is would come again and again.
+            let mut earlier = found[index].chunks(PAGE_ROWS as usize);
+            if !rows.is_empty() && earlier.any(|page| page == rows) {
+                let message = "the server sent the same rows again instead of further ones";
+                return Err(Error::new(ErrorKind::BadResponse, message).about(&summary));
+            }
             let is_full = rows.len() as u64 == PAGE_ROWS;
             if is_full && statements[index].limit.is_none_or(|limit| known < limit) {
                 unfinished.push(index);

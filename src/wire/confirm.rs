@@ -109,8 +109,8 @@ mod tests {
     fn confirms(replies: &[&str]) -> Result<()> {
         let (schema, operations) = (schema(), operations());
         let body = format!("[{}]", replies.join(","));
-        let answer = decode(&schema, &body.as_bytes().into())?;
-        check_commit(&schema, &optimise(&operations), &answer)
+        let batch = decode(&schema, &body.as_bytes().into())?;
+        check_commit(&schema, &optimise(&operations), &batch)
     }
 
     const CREATE: &str = r#"{"action":"create","data":{"id":"a","__entity_type__":"Task"}}"#;

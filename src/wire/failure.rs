@@ -47,7 +47,7 @@ impl Failure {
         Error::new(
             kind,
             format!(
-                "the server answered {}: {}{hint}",
+                "the server responded with {}: {}{hint}",
                 server.exception, server.content
             ),
         )

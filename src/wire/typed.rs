@@ -78,7 +78,7 @@ fn has_rows(text: &str) -> bool {
 }
 
 /// A deserializer that unwraps typed values.
-struct Typed<'b, D>(D, &'b Body<'b>);
+pub(super) struct Typed<'b, D>(pub(super) D, pub(super) &'b Body<'b>);
 
 /// What a type asks its deserializer for, which says what an object in its place can be.
 #[derive(Clone, Copy, PartialEq)]

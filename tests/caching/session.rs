@@ -658,6 +658,43 @@ fn what_has_just_arrived_is_not_evicted_before_it_is_read() {
     }
 }
 
+#[test]
+fn what_comes_from_a_cache_counts_in_the_memory_limit() {
+    let (server, cache) = (emulator(), Shared::default());
+    let tasks = with(&server, &cache).query("Task").unwrap().all().unwrap();
+    assert!(tasks.len() > 30, "{}", tasks.len());
+    let other = builder(&server).cache(cache.clone()).memory_limit(10);
+    let other = other.open().unwrap();
+    let asked = requests(&other, || {
+        for task in &tasks {
+            let same = other.get("Task", task.id()).unwrap().unwrap();
+            assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
+        }
+    });
+    assert_eq!(asked, 0);
+    let count = other.entity_count();
+    assert!(count <= 20, "{count} entities in memory");
+}
+
+/// The members of a collection are more than one request names, and more than may stay.
+#[test]
+fn a_path_through_a_collection_is_read_within_a_memory_limit() {
+    let server = Emulator::builder().tasks(1500).start().unwrap();
+    for limit in [1, 100] {
+        let session = builder(&server).memory_limit(limit).open().unwrap();
+        let _budget = session.request_budget(60);
+        let task = first(
+            &session,
+            "select project.id from Task order by project.name",
+        );
+        let project: Entity = task.get("project").unwrap();
+        let names: Vec<String> = project.get("descendants.name").unwrap();
+        assert!(names.len() > 600, "{}", names.len());
+        let projects: Vec<String> = project.get("descendants.project.full_name").unwrap();
+        assert_eq!(projects.len(), names.len());
+    }
+}
+
 /// Python's chapter on caching: data that is related comes together, however it was fetched.
 #[test]
 fn what_is_fetched_in_several_ways_is_one_entity() {

@@ -40,7 +40,7 @@ impl Fault {
 /// More than any operation tries.
 const ALWAYS: usize = 40;
 
-/// Far enough into a request or an answer to be past the first words, and short of its end.
+/// Far enough into a request or a response to be past the first words, and short of its end.
 const WITHIN: usize = 60;
 
 fn to_server(stage: &mut Stage<'_>, after: usize, harm: Harm) {
@@ -71,42 +71,42 @@ pub(crate) const FAULTS: &[Fault] = &[
         to_server(stage, WITHIN, Harm::Stall);
     })
     .waited_out(),
-    fault("cut instead of the answer", |stage| {
+    fault("cut instead of the response", |stage| {
         to_client(stage, 0, Harm::Cut);
     })
     .reaching(),
-    fault("reset instead of the answer", |stage| {
+    fault("reset instead of the response", |stage| {
         to_client(stage, 0, Harm::Reset);
     })
     .reaching(),
-    fault("cut within the answer", |stage| {
+    fault("cut within the response", |stage| {
         to_client(stage, WITHIN, Harm::Cut);
     })
     .reaching(),
-    fault("half-closed within the answer", |stage| {
+    fault("half-closed within the response", |stage| {
         to_client(stage, WITHIN, Harm::HalfClose);
     })
     .reaching(),
-    fault("answer never arrives", |stage| {
+    fault("response never arrives", |stage| {
         to_client(stage, 0, Harm::Stall);
     })
     .waited_out()
     .reaching(),
-    fault("answer is late", |stage| {
+    fault("response is late", |stage| {
         to_client(stage, 0, Harm::Delay(Duration::from_millis(50)));
     })
     .reaching(),
-    fault("a bit of the answer is flipped", |stage| {
+    fault("a bit of the response is flipped", |stage| {
         to_client(stage, 0, Harm::Corrupt);
     })
     .reaching(),
-    fault("no answer, again and again", |stage| {
+    fault("no response, again and again", |stage| {
         for _ in 0..ALWAYS {
             to_client(stage, 0, Harm::Cut);
         }
     })
     .reaching(),
-    fault("half of the answer's body", |stage| {
+    fault("half of the response's body", |stage| {
         stage.fail(Failure::truncated());
     })
     .reaching(),

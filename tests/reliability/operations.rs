@@ -16,7 +16,7 @@ use crate::relay;
 use crate::support::proxy::{Break, Harm, Proxy, Way};
 use crate::support::{builder, open};
 
-/// How long the server may take where it answers: no machine is so slow.
+/// How long the server may take where it responds: no machine is so slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Operation {
@@ -293,7 +293,7 @@ impl<'a> Stage<'a> {
                 let after = one.after + AMID;
                 self.proxy.push(Break { after, ..one });
             }
-            // The next answer is that to the part once so much of it has gone.
+            // The next response is that to the part, once so much of it has been sent.
             Way::ToClient => {
                 self.proxy
                     .push(Break::new(Way::ToServer, AMID, Harm::Delay(Duration::ZERO)));

@@ -77,6 +77,29 @@ fn ensure_finds_creates_and_updates() {
 }
 
 #[test]
+fn a_failed_update_is_tried_again_by_the_next_call() {
+    let studio = Studio::new();
+    let (session, task) = (&studio.session, studio.task());
+    let nowhere = "00000000-0000-0000-0000-000000000000";
+    let data = data! { "id": task.id(), "status_id": nowhere };
+    for _ in 0..2 {
+        let error = session.ensure("Task", data.clone(), "id").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+    }
+    task.clear();
+    let pairs = data! { "id": task.id(), "metadata": json!({"a": "1"}) };
+    task.metadata().unwrap().to_map().unwrap();
+    let budget = session.request_budget(1);
+    let error = session.ensure("Task", pairs.clone(), "id").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OverBudget, "{error}");
+    drop(budget);
+    session.ensure("Task", pairs, "id").unwrap();
+    assert!(session.plan().is_empty(), "{}", session.plan());
+    let stored = same(&studio.other(), &task).metadata().unwrap();
+    assert_eq!(stored.get("a").unwrap().as_deref(), Some("1"));
+}
+
+#[test]
 fn a_failed_creation_leaves_nothing_recorded() {
     let studio = Studio::new();
     let session = &studio.session;

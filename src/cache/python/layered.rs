@@ -96,7 +96,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
     fn get_many(&self, keys: &[String]) -> anyhow::Result<Vec<Option<V>>> {
         let mut found: Vec<Option<V>> = vec![None; keys.len()];
         let mut failure = None;
-        let mut answered = self.layers.is_empty();
+        let mut has_succeeded = self.layers.is_empty();
         for (depth, layer) in self.layers.iter().enumerate() {
             let missing: Vec<usize> = (0..keys.len()).filter(|&i| found[i].is_none()).collect();
             if missing.is_empty() {
@@ -110,7 +110,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
                     continue;
                 }
             };
-            answered = true;
+            has_succeeded = true;
             let mut fresh = Vec::new();
             for (index, value) in missing.into_iter().zip(values) {
                 if let Some(value) = &value {
@@ -121,7 +121,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for LayeredCache<V> {
             self.fill_above(depth, &fresh);
         }
         match failure {
-            Some(error) if !answered => Err(error),
+            Some(error) if !has_succeeded => Err(error),
             _ => Ok(found),
         }
     }

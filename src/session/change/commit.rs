@@ -24,8 +24,8 @@ impl Session {
     /// recorded, nothing is sent.
     ///
     /// If the response is lost, this asks the server whether it applied the batch, and sends the
-    /// batch again if not, as often as [`Retry`](crate::config::Retry) allows. While the question cannot be
-    /// answered, the next commit asks it first, so that nothing is applied twice.
+    /// batch again if not, as often as [`Retry`](crate::config::Retry) allows. While that cannot be
+    /// found out, the next commit asks first, so that nothing is applied twice.
     ///
     /// # Errors
     ///
@@ -296,7 +296,7 @@ impl Shared {
     /// Ends a commit in the store; without rows it failed. Returns what the cache must learn.
     fn end_commit(&self, rows: Option<Rows>, in_doubt: bool) -> CommitNews {
         let has_cache = self.backing.get().is_some();
-        let answered = match &rows {
+        let responded = match &rows {
             Some(rows) if has_cache => deltas_in(&self.schema, rows, std::iter::empty()),
             _ => Vec::new(),
         };
@@ -311,7 +311,7 @@ impl Shared {
                 drop(operations);
                 let stale = store.commit_succeeded(rows);
                 let (stale, deleted) = store.deltas_of(&stale);
-                let known = [stale, store.known_after(&effects), answered];
+                let known = [stale, store.known_after(&effects), responded];
                 let deleted = deleted.into_iter().chain(effects.deleted).collect();
                 CommitNews::Committed { known, deleted }
             }

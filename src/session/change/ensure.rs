@@ -1,5 +1,6 @@
 //! Getting an entity by its data, or creating it.
 
+use crate::entity::{CUSTOM_ATTRIBUTES, METADATA};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, all_of, field, select};
@@ -28,7 +29,8 @@ impl Session {
     /// # Errors
     ///
     /// A new entity is discarded after an error, unless the commit is in doubt: then the next call
-    /// finds out first whether it was created.
+    /// finds out first whether it was created. Changes of an entity stay recorded, and the next call
+    /// commits them.
     ///
     /// - [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
     ///   identify the entity by.
@@ -51,9 +53,16 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
+        let has_pairs = [METADATA, CUSTOM_ATTRIBUTES]
+            .iter()
+            .any(|name| data.contains(name));
         let before = self.shared.store.lock().recorded();
         self.update(entity_type, entity.key(), data)?;
-        if self.shared.store.lock().recorded() > before {
+        // An earlier call may have recorded the same values and failed to commit them.
+        let is_changed = entity.state().is_some()
+            || self.shared.store.lock().recorded() > before
+            || has_pairs && self.shared.store.lock().operations().next().is_some();
+        if is_changed {
             self.commit()?;
         }
         Ok(entity)

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::api::Intent;
+use crate::api::PlainRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 use crate::operation::{Operation, OperationKind, Payload, optimise};
@@ -15,9 +15,6 @@ use crate::wire::{query_action, same_value, value_to_json};
 
 /// The most entities that one request asks for.
 const MAX_KEYS: usize = 200;
-
-/// The attributes of an entity on the server.
-type Row = Map<String, Json>;
 
 impl Session {
     /// Whether a batch has been applied.
@@ -104,7 +101,7 @@ impl Session {
         Ok(true)
     }
 
-    fn has(&self, row: &Row, payload: &Payload<'_>) -> Result<bool> {
+    fn has(&self, row: &PlainRow, payload: &Payload<'_>) -> Result<bool> {
         for (name, value, _) in &payload.data {
             let sent = value_to_json(self.schema(), value)?;
             if !row.get(*name).is_some_and(|found| same_value(&sent, found)) {
@@ -146,7 +143,7 @@ impl Session {
         entity_type: &EntityType,
         keys: &[EntityKey],
         names: &[&str],
-    ) -> Result<HashMap<Vec<String>, Row>> {
+    ) -> Result<HashMap<Vec<String>, PlainRow>> {
         let primary_key = entity_type.primary_key();
         let wanted = primary_key.iter().map(smol_str::SmolStr::as_str);
         let wanted = wanted.chain(names.iter().copied());
@@ -154,15 +151,8 @@ impl Session {
         let statement = statement.fields(wanted.collect::<Vec<_>>());
         let action = query_action(&statement.expression()?);
         let summary = format!("reconciliation of {} {}", keys.len(), entity_type.name());
-        let api = &self.shared.api;
-        let (rows,): (Rows,) =
-            api.exchange(Intent::ReadAsSelected, &[action], &summary, |response| {
-                serde_json::from_slice(response.bytes()).map_err(|error| {
-                    let message = format!("the response cannot be read: {error}");
-                    Error::new(ErrorKind::BadResponse, message)
-                })
-            })?;
-        let rows = rows.data.into_iter().map(|row| {
+        let rows = self.shared.api.plain_rows(&[action], &summary)?;
+        let rows = rows.into_iter().flatten().map(|row| {
             let parts = primary_key.iter().map(|name| match row.get(name.as_str()) {
                 Some(Json::String(text)) => text.clone(),
                 other => other.map(Json::to_string).unwrap_or_default(),
@@ -171,11 +161,6 @@ impl Session {
         });
         Ok(rows.collect())
     }
-}
-
-#[derive(serde::Deserialize)]
-struct Rows {
-    data: Vec<Row>,
 }
 
 fn names_of<'a>(payload: &Payload<'a>) -> Vec<&'a str> {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::{Entity, Session};
+use crate::handle::{Entity, Location, Session};
 use crate::location::{SERVER_LOCATION_ID, Target, TransferOptions};
+use crate::sequence::Sequence;
 use crate::value::Data;
 
 /// The source of [`Session::encode_media`].
@@ -127,7 +128,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::WrongType`] if a component is not a file component.
+    /// After an error nothing that was uploaded stays, so the call can be repeated. If the response of
+    /// the server was lost, the message names the component, which may be being encoded.
+    ///
+    /// - [`ErrorKind::WrongType`] if a component is not a file component, or the path is that of a
+    ///   sequence.
     /// - [`ErrorKind::Unsupported`] if the server cannot encode media.
     /// - Errors of [`create_component`](Self::create_component).
     pub fn encode_media(
@@ -136,12 +141,19 @@ impl Session {
         options: EncodeOptions,
     ) -> Result<Entity> {
         let version = options.version.as_ref();
-        let (component, keep_original) = match media.into() {
+        let (component, keep_original, uploaded_to) = match media.into() {
             MediaSource::Component(component) if component.entity_type() == "FileComponent" => {
-                (component, options.keep_original.unwrap_or(true))
+                (component, options.keep_original.unwrap_or(true), None)
             }
             MediaSource::Component(other) => {
                 let message = format!("expected a FileComponent, got {other}");
+                return Err(Error::new(ErrorKind::WrongType, message));
+            }
+            MediaSource::Path(path) if path.to_str().is_some_and(Sequence::is_pattern) => {
+                let message = format!(
+                    "{} is a sequence; encode a movie or an image",
+                    path.display()
+                );
                 return Err(Error::new(ErrorKind::WrongType, message));
             }
             MediaSource::Path(path) => {
@@ -151,11 +163,9 @@ impl Session {
                     _ => Data::new(),
                 };
                 let server = self.location_by_id(SERVER_LOCATION_ID)?;
-                {
-                    let transfer = options.transfer;
-                    let component = self.create_component_with(path, data, &server, transfer)?;
-                    (component, keep_original)
-                }
+                let transfer = options.transfer;
+                let component = self.create_component_with(path, data, &server, transfer)?;
+                (component, keep_original, Some(server))
             }
         };
         let reply = self.call_one(json!({
@@ -163,8 +173,32 @@ impl Session {
             "component_id": component.id(),
             "version_id": version.map(Entity::id),
             "keep_original": keep_original,
-        }))?;
+        }));
+        let reply = reply.map_err(|error| match &uploaded_to {
+            Some(server) => self.take_upload_back(server, &component, error),
+            None => error,
+        })?;
         self.job(reply.get("job_id"), format_args!("encodes {component}"))
+    }
+
+    /// Removes what was uploaded for an encoding that failed with `error`, if that is certain.
+    fn take_upload_back(&self, server: &Location, component: &Entity, error: Error) -> Error {
+        if error.leaves_doubt() {
+            return error.with_note(&format!(
+                "{component} was uploaded and may be being encoded. If it has no job, encode the \
+                 component instead of the file."
+            ));
+        }
+        let removed = server.remove_component(component).and_then(|_| {
+            self.delete(component)?;
+            self.commit()
+        });
+        match removed {
+            Ok(()) => error,
+            Err(other) => error.with_note(&format!(
+                "{component} was uploaded for it and could not be removed: {other}"
+            )),
+        }
     }
 
     /// Requests a signed URL for the upload of a component's data, for programs that upload

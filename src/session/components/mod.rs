@@ -4,6 +4,5 @@ mod availability;
 mod create;
 mod locations;
 mod media;
-mod scenario;
 
 pub use media::{EncodeOptions, MediaSource};

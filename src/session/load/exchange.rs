@@ -1,24 +1,21 @@
 //! Requests that read pages of queries: named in errors and in the log, and checked against the
 //! replies.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
-use serde::Deserialize;
 use serde_json::Value as Json;
-use serde_json::value::RawValue;
 
 use crate::api::{Intent, check_count};
-use crate::error::{Error, ErrorKind, Result, shortened};
+use crate::error::{Result, shortened};
 use crate::handle::Session;
 use crate::query::{Pages, Statement};
 use crate::wire::{Batch, Body, decode, query_action};
 
 use super::pace::Pace;
+use super::repetition::Repetition;
 
 /// How many characters of a query are shown in errors and in the log: it may name hundreds of keys.
 pub(super) const MAX_SUMMARY_CHARS: usize = 1000;
-const REPEATED: &str = "the server sent the same entities again instead of further ones";
 
 impl Session {
     /// Fetches the next pages of a query in one request, as many as `pace` allows, and returns what
@@ -41,14 +38,18 @@ impl Session {
             let summary = summary(&expressions.join("; "));
             let started = Instant::now();
             let (mut bytes, mut is_repeated) = (0, false);
-            let first = statements.first().and_then(|first| first.offset);
+            // Another statement, for a part of a long list, may have the same entities.
+            if statements
+                .first()
+                .is_some_and(|first| first.offset.unwrap_or(0) == 0)
+            {
+                pace.seen = Repetition::default();
+            }
             let api = &self.shared.api;
             let pages = api.exchange(intent, &actions, &summary, |response| {
                 bytes = response.bytes().len();
-                is_repeated = pace.repeats(first.unwrap_or(0), || fingerprint(response.bytes()));
-                if is_repeated {
-                    return Err(Error::new(ErrorKind::BadResponse, REPEATED));
-                }
+                let repeated = pace.seen.check(response.bytes());
+                repeated.inspect_err(|_| is_repeated = true)?;
                 read(response, &statements)
             });
             match pages {
@@ -64,10 +65,15 @@ impl Session {
         }
     }
 
-    /// Runs several query expressions in one request; a reply for each.
-    pub(super) fn run_queries(&self, expressions: &[&str]) -> Result<Batch> {
+    /// Runs several query expressions in one request; a reply for each. `seen` are the responses
+    /// with earlier pages of the same queries.
+    pub(super) fn run_queries(&self, expressions: &[&str], seen: &mut Repetition) -> Result<Batch> {
         let actions: Vec<Json> = expressions.iter().copied().map(query_action).collect();
-        self.entities_from(&actions, &summary(&expressions.join("; ")))
+        let (api, summary) = (&self.shared.api, summary(&expressions.join("; ")));
+        api.exchange(Intent::Read, &actions, &summary, |response| {
+            seen.check(response.bytes())?;
+            self.decode_entities(response, actions.len())
+        })
     }
 
     /// The entities in the replies to `actions`, which are queries or searches.
@@ -86,23 +92,6 @@ impl Session {
         self.shared.api.counters().decoded(batch.rows.rows.len());
         Ok(batch)
     }
-}
-
-/// A number for the entities in a response to queries; none if there are none.
-fn fingerprint(response: &[u8]) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        #[serde(borrow)]
-        data: &'a RawValue,
-    }
-    let replies: Vec<Reply<'_>> = serde_json::from_slice(response).ok()?;
-    let texts = replies.iter().map(|reply| reply.data.get());
-    if texts.clone().all(|text| text == "[]") {
-        return None;
-    }
-    let mut hasher = DefaultHasher::new();
-    texts.for_each(|text| text.hash(&mut hasher));
-    Some(hasher.finish())
 }
 
 /// How a query is named in errors and in the log.

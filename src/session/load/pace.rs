@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::error::ErrorKind;
 
+use super::repetition::Repetition;
+
 /// The default of [`Query::pages_per_request`](super::Query::pages_per_request).
 pub(super) const PAGES_PER_REQUEST: usize = 8;
 
@@ -12,24 +14,14 @@ const MAX_DURATION: Duration = Duration::from_secs(1);
 /// A response that is larger than this is too large.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
-/// Of how many requests one is compared with those before: reading a response once more costs.
-const REQUESTS_BETWEEN_COMPARISONS: u64 = 8;
-
 /// Doubles the pages of each request, so that a consumer that stops early has fetched less than
 /// twice the pages that it has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     next: usize,
     max: usize,
-    repetition: Repetition,
-}
-
-/// Recognises a server that repeats pages for ever, whatever the length of the cycle, by Brent's
-/// algorithm: it remembers one response, a later one each time that the number of responses doubles.
-#[derive(Clone, Copy, Debug, Default)]
-struct Repetition {
-    requests: u64,
-    remembered: Option<u64>,
+    /// The responses so far.
+    pub(super) seen: Repetition,
 }
 
 impl Pace {
@@ -37,7 +29,7 @@ impl Pace {
         Self {
             next: 1,
             max: max.max(1),
-            repetition: Repetition::default(),
+            seen: Repetition::default(),
         }
     }
 
@@ -52,32 +44,6 @@ impl Pace {
             true => (self.next / 2).max(1),
             false => (self.next * 2).min(self.max),
         };
-    }
-
-    /// Notes a response to the request for the pages from `offset` on, of which `fingerprint` makes a
-    /// number. Whether it has the same entities as an earlier one of the same statement.
-    pub(super) fn repeats(
-        &mut self,
-        offset: u64,
-        fingerprint: impl FnOnce() -> Option<u64>,
-    ) -> bool {
-        let repetition = &mut self.repetition;
-        if offset == 0 {
-            *repetition = Repetition::default();
-        }
-        repetition.requests += 1;
-        let number = repetition.requests;
-        if !number.is_multiple_of(REQUESTS_BETWEEN_COMPARISONS) {
-            return false;
-        }
-        let fingerprint = fingerprint();
-        if fingerprint.is_some() && fingerprint == repetition.remembered {
-            return true;
-        }
-        if (number / REQUESTS_BETWEEN_COMPARISONS).is_power_of_two() {
-            repetition.remembered = fingerprint;
-        }
-        false
     }
 
     /// Whether to try again with a single page after a request failed, as servers that refuse
@@ -140,25 +106,5 @@ mod tests {
         assert!(pace.retries_singly(ErrorKind::Server));
         pace.record(Duration::ZERO, 0);
         assert_eq!(pace.pages(), 1);
-    }
-
-    #[test]
-    fn cycles_of_responses_are_recognised_within_one_statement() {
-        for length in [1, 2, 3, 10, 100] {
-            let mut pace = Pace::new(1);
-            let repeats = |number: &u64| pace.repeats(*number, || Some(number % length));
-            let found = (0..).find(repeats).unwrap();
-            assert!(found < 100 + 40 * length, "{length}: {found}");
-        }
-        let mut pace = Pace::new(1);
-        assert!(!(0..1000).any(|number| pace.repeats(number, || Some(number))));
-        assert!(
-            !(1..1000).any(|number| pace.repeats(number, || None)),
-            "empty"
-        );
-        assert!(
-            !(1..1000).any(|_| pace.repeats(0, || Some(7))),
-            "parts of a list"
-        );
     }
 }

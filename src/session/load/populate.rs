@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Populate;
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::{Entity, Session};
+use crate::handle::{Entity, Session, Shared};
 use crate::schema::EntityType;
 use crate::store::{EntityState, Fetch, Handle, Read};
 use crate::value::{EntityKey, Key, Paths, Value};
@@ -126,6 +126,7 @@ impl Session {
         let mut looked: Option<Missing> = None;
         let mut asked: Option<Missing> = None;
         let mut asked_after = 0;
+        let mut reading = None;
         loop {
             let mut store = self.shared.store.lock();
             let invalidations = store.invalidations();
@@ -137,6 +138,10 @@ impl Session {
                     path,
                 },
             };
+            reading.get_or_insert_with(|| Reading {
+                began: store.begin_read(),
+                shared: &self.shared,
+            });
             drop(store);
             let mode = self.populate_mode();
             match mode {
@@ -146,15 +151,12 @@ impl Session {
                 }
                 Populate::Peers | Populate::One => {}
             }
-            let was_asked = asked.as_ref().is_some_and(|asked| asked.is(&missing));
             // Another thread may have invalidated the value between the fetch and this read.
             let is_valid = asked_after == invalidations;
-            if is_valid && was_asked {
+            if is_valid && asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
                 return Err(self.no_answer(&self.key_of(&missing.entity), &missing.path));
             }
-            // Whatever evicted the value meanwhile, such as the arrival of many peers: an entity
-            // that is fetched alone is still there.
-            let peers = mode == Populate::Peers && !was_asked;
+            let peers = mode == Populate::Peers;
             let place = missing.entity.place;
             if !looked.as_ref().is_some_and(|looked| looked.is(&missing))
                 && self.look_up(place, &missing.path, peers)
@@ -313,6 +315,20 @@ impl Session {
                  user may not read it"
             ),
         )
+    }
+}
+
+/// A read under way, which keeps what its requests bring from being evicted by the next of them.
+struct Reading<'a> {
+    shared: &'a Shared,
+    began: Option<u64>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(began) = self.began {
+            self.shared.store.lock().end_read(began);
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::wire::{Batch, Body, Reply};
 
 use super::exchange::MAX_SUMMARY_CHARS;
 use super::pace::{PAGES_PER_REQUEST, Pace};
+use super::paging::Paging;
+use super::repetition::Repetition;
 
 /// How many values of a list after `in` go into one request; longer lists are split.
 const MAX_LIST_VALUES: usize = 500;
@@ -73,7 +75,7 @@ impl Session {
     /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like if no response arrived.
     /// - [`ErrorKind::BadResponse`] if the response is not that of a query.
     pub fn query_raw(&self, expression: &str) -> Result<Vec<Entity>> {
-        let batch = self.run_queries(&[expression])?;
+        let batch = self.run_queries(&[expression], &mut Repetition::default())?;
         let first = self.absorb(batch).into_iter().next();
         Ok(first.map(|page| page.entities).unwrap_or_default())
     }
@@ -216,9 +218,7 @@ impl Query {
     pub fn pages(&self) -> QueryPages {
         QueryPages {
             session: self.session.clone(),
-            state: self.entity_cursor().map(Some),
-            pace: self.pace(),
-            ready: VecDeque::new(),
+            paging: Paging::new(self.entity_cursor(), self.pace()),
         }
     }
 
@@ -435,57 +435,24 @@ impl fmt::Debug for Query {
 /// Iterator over the pages of a [`Query`]; it ends after an error.
 pub struct QueryPages {
     session: Session,
-    /// The cursor until it is finished, or the error that the iteration starts with.
-    state: Result<Option<Pages>>,
-    pace: Pace,
-    /// Pages that came with others and were not returned yet.
-    ready: VecDeque<Vec<Entity>>,
+    paging: Paging<Entity>,
 }
 
 impl QueryPages {
     fn next_page(&mut self) -> Result<Option<Vec<Entity>>> {
-        if self.ready.is_empty() {
-            self.fetch()?;
-        }
-        Ok(self.ready.pop_front())
-    }
-
-    /// Fetches the next pages, if there are any. An error in a later page waits until those before it
-    /// are returned.
-    fn fetch(&mut self) -> Result<()> {
-        let Some(mut cursor) = std::mem::replace(&mut self.state, Ok(None))? else {
-            return Ok(());
-        };
-        if cursor.request().is_none() {
-            return Ok(());
-        }
         let session = &self.session;
         let decode = |response: &Body<'_>, statements: &[Statement]| {
             let batch = session.decode_entities(response, statements.len())?;
             Ok(batch.into_single_replies())
         };
-        let pages = session.fetch_pages(Intent::Read, &cursor, &mut self.pace, decode)?;
-        for (statement, batch) in pages {
-            // The page before may have been the last, or not have ended where it was expected to.
-            if cursor.request().as_ref() != Some(&statement) {
-                break;
-            }
-            // At once, because what the caller changes meanwhile is newer.
-            let page = session.absorb(batch).into_iter().next();
-            match page.unwrap_or_default().advance(&mut cursor) {
-                Ok(entities) => self.ready.push_back(entities),
-                Err(error) => {
-                    self.state = Err(error);
-                    return if self.ready.is_empty() {
-                        self.fetch()
-                    } else {
-                        Ok(())
-                    };
-                }
-            }
-        }
-        self.state = Ok(Some(cursor));
-        Ok(())
+        self.paging.next(
+            |cursor, pace| session.fetch_pages(Intent::Read, cursor, pace, decode),
+            |batch, cursor| {
+                // At once, because what the caller changes meanwhile is newer.
+                let page = session.absorb(batch).into_iter().next();
+                page.unwrap_or_default().advance(cursor)
+            },
+        )
     }
 }
 

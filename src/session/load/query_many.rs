@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::handle::{Entity, Session};
 use crate::query::{IntoStatement, Pages};
 
+use super::repetition::Repetition;
+
 impl Session {
     /// Runs several queries together and returns the entities of each, in the same order.
     ///
@@ -37,6 +39,7 @@ impl Session {
             .map(|query| self.query(query)?.entity_cursor());
         let mut cursors: Vec<Pages> = cursors.collect::<Result<_>>()?;
         let mut found = vec![Vec::new(); cursors.len()];
+        let mut seen = Repetition::default();
         loop {
             let mut unfinished = Vec::new();
             let mut expressions = Vec::new();
@@ -50,7 +53,7 @@ impl Session {
                 return Ok(found);
             }
             let expressions: Vec<&str> = expressions.iter().map(String::as_str).collect();
-            let pages = self.absorb(self.run_queries(&expressions)?);
+            let pages = self.absorb(self.run_queries(&expressions, &mut seen)?);
             for (number, page) in unfinished.into_iter().zip(pages) {
                 found[number].extend(page.advance(&mut cursors[number])?);
             }

@@ -1,22 +1,19 @@
 //! Rows of a query deserialised into any type, straight from the response.
 
-use std::collections::VecDeque;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::api::Intent;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::handle::Session;
 use crate::query::{Literal, Pages, Statement};
-use crate::wire::{Body, StructField, decode_rows, fields_of, query_action};
+use crate::wire::{Body, StructField, decode_rows, fields_of, last_row, query_action};
 
 use super::Query;
 use super::exchange::summary;
-use super::pace::Pace;
+use super::paging::Paging;
 
 impl Query {
     /// Iterates over the rows as values of `T`, which derives [`serde::Deserialize`]. They are read
@@ -82,10 +79,8 @@ impl Query {
     /// - Those of [`all`](Self::all).
     pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
         Rows {
-            state: self.row_cursor::<T>().map(Some),
             query: self.clone(),
-            pace: self.pace(),
-            ready: VecDeque::new(),
+            paging: Paging::new(self.row_cursor::<T>(), self.pace()),
             buffer: Vec::new().into_iter(),
         }
     }
@@ -120,7 +115,7 @@ impl Query {
                 let next_offset = reply.next_offset();
                 // Stable paging asks for single pages, so this is the only reply.
                 let last_key = match next_offset.is_some() && self.is_stable() {
-                    true => last_key(&self.session, &statement.entity_type, response.bytes())?,
+                    true => last_key(&self.session, &statement.entity_type, response)?,
                     false => None,
                 };
                 let after = After {
@@ -153,25 +148,13 @@ pub(crate) struct After {
 
 /// The primary key of the last row. The type of the rows need not have it, so the response is
 /// parsed again, skipping everything else.
-fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<Vec<Literal>>> {
-    #[derive(Deserialize)]
-    struct Unread<'a> {
-        #[serde(borrow)]
-        data: Vec<&'a RawValue>,
-    }
-    let unreadable = |error| {
-        Error::new(
-            ErrorKind::BadResponse,
-            format!("the primary key of the last row cannot be read: {error}"),
-        )
-    };
+fn last_key(
+    session: &Session,
+    entity_type: &str,
+    response: &Body<'_>,
+) -> Result<Option<Vec<Literal>>> {
     let names = session.schema().entity_type(entity_type)?.primary_key();
-    let replies: [Unread<'_>; 1] = serde_json::from_slice(body).map_err(unreadable)?;
-    let [reply] = &replies;
-    let Some(last) = reply.data.last() else {
-        return Ok(None);
-    };
-    let last: Map<String, Json> = serde_json::from_str(last.get()).map_err(unreadable)?;
+    let last = last_row(response)?;
     let parts = names.iter().map(|name| match last.get(name.as_str()) {
         Some(Json::String(text)) => Some(Literal::Text(text.clone())),
         Some(Json::Number(number)) => Some(Literal::Text(number.to_string())),
@@ -183,64 +166,31 @@ fn last_key(session: &Session, entity_type: &str, body: &[u8]) -> Result<Option<
 /// Iterator over the rows of a [`Query`] as values of `T`; it ends after an error.
 pub struct Rows<T> {
     query: Query,
-    /// The cursor until it is finished, or the error that the iteration starts with.
-    state: Result<Option<Pages>>,
-    pace: Pace,
-    /// Pages that came with others and were not returned yet.
-    ready: VecDeque<Vec<T>>,
+    paging: Paging<T>,
     buffer: std::vec::IntoIter<T>,
 }
 
 impl<T: DeserializeOwned> Rows<T> {
     /// Goes on to the next page; whether there is one.
     fn next_page(&mut self) -> Result<bool> {
-        if self.ready.is_empty() {
-            self.fetch()?;
-        }
-        let page = self.ready.pop_front();
-        let is_there = page.is_some();
-        self.buffer = page.unwrap_or_default().into_iter();
-        Ok(is_there)
-    }
-
-    /// Fetches the next pages, if there are any. An error in a later page waits until those before it
-    /// are returned.
-    fn fetch(&mut self) -> Result<()> {
-        let Some(mut cursor) = std::mem::replace(&mut self.state, Ok(None))? else {
-            return Ok(());
-        };
-        if cursor.request().is_none() {
-            return Ok(());
-        }
         let query = &self.query;
+        let session = &query.session;
+        let intent = Intent::ReadAsSelected;
         let decode = |response: &Body<'_>, statements: &[Statement]| {
             query.decode_pages::<T>(response, statements)
         };
-        let intent = Intent::ReadAsSelected;
-        let pages = query
-            .session
-            .fetch_pages(intent, &cursor, &mut self.pace, decode)?;
-        for (statement, (mut rows, after)) in pages {
-            if cursor.request().as_ref() != Some(&statement) {
-                break;
-            }
-            let last_key = after.last_key.as_deref();
-            match cursor.received(rows.len(), after.next_offset, last_key) {
-                Ok(kept) => rows.truncate(kept),
-                Err(error) => {
-                    self.state = Err(error);
-                    return if self.ready.is_empty() {
-                        self.fetch()
-                    } else {
-                        Ok(())
-                    };
-                }
-            }
-            query.session.shared.api.counters().read_rows(rows.len());
-            self.ready.push_back(rows);
-        }
-        self.state = Ok(Some(cursor));
-        Ok(())
+        let page = self.paging.next(
+            |cursor, pace| session.fetch_pages(intent, cursor, pace, decode),
+            |(mut rows, after): (Vec<T>, After), cursor| {
+                let last_key = after.last_key.as_deref();
+                rows.truncate(cursor.received(rows.len(), after.next_offset, last_key)?);
+                session.shared.api.counters().read_rows(rows.len());
+                Ok(rows)
+            },
+        )?;
+        let is_there = page.is_some();
+        self.buffer = page.unwrap_or_default().into_iter();
+        Ok(is_there)
     }
 }
 
@@ -263,8 +213,7 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
     /// The lower bound is the number of rows that need no further request: at 0 the next row may be
     /// long in coming.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let ready = self.ready.iter().map(Vec::len).sum::<usize>();
-        (self.buffer.len() + ready, None)
+        (self.buffer.len() + self.paging.ready_rows(), None)
     }
 }
 

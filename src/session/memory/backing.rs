@@ -27,11 +27,15 @@ impl Session {
         }
         let real = real.id();
         let mut store = self.shared.store.lock();
-        store.fill_in(rows);
+        let places = store.fill_in(rows);
         let place = store.find(real, key.key())?;
+        let handle = store.handle(place);
+        let evicted = store.evict(&places);
+        drop(store);
+        self.shared.memory_counters.evicted(evicted);
         Some(Entity {
             session: self.clone(),
-            handle: store.handle(place),
+            handle,
         })
     }
 
@@ -49,7 +53,11 @@ impl Session {
         if found.is_empty() {
             return false;
         }
-        self.shared.store.lock().fill_in(join_rows(found));
+        let mut store = self.shared.store.lock();
+        let places = store.fill_in(join_rows(found));
+        let evicted = store.evict(&places);
+        drop(store);
+        self.shared.memory_counters.evicted(evicted);
         true
     }
 
@@ -69,7 +77,7 @@ impl Session {
             .flat_map(|reply| reply.roots.iter().copied());
         let mut news = deltas_in(schema, &batch.rows, roots);
         // An entity without attributes is worth an entry only if its type has no default
-        // projections, so that the entry answers a later `get`.
+        // projections, so that a later `get` finds the entry.
         news.retain(|one| {
             let entity_type = schema.by_id(one.entity_type);
             !one.attributes.is_empty() || default_names(schema, entity_type).next().is_none()

@@ -70,8 +70,8 @@ impl Machine {
     }
 
     fn acknowledged(&mut self, now: Duration, number: u64, data: &str) {
-        let answer = packet::read_ack(data);
-        match (self.queue.acknowledge(now, number), answer) {
+        let reply = packet::read_ack(data);
+        match (self.queue.acknowledge(now, number), reply) {
             (Some(Wanted::Event(event)), Ok(())) => {
                 self.useful = true;
                 self.outputs.push_back(Output::Acknowledged(event));
@@ -80,8 +80,8 @@ impl Machine {
                 self.useful = true;
                 self.undelivered(event, &format!("the event server rejected it: {why}"));
             }
-            (Some(Wanted::Subscription(id)), answer) => {
-                let result = answer;
+            (Some(Wanted::Subscription(id)), reply) => {
+                let result = reply;
                 self.outputs.push_back(Output::Subscribed { id, result });
             }
             (Some(Wanted::Unsubscription), Err(why)) => {

@@ -108,7 +108,7 @@ fn what_is_overdue_is_sent_again_and_makes_room() {
         s.pass(14.0).receive("2::").done();
     }
     s.pass(2.1);
-    let no = "subscribed s1 Err(\"the event server did not answer\")";
+    let no = "subscribed s1 Err(\"the event server did not respond\")";
     s.expect(&[no, "5:2 a"]);
 }
 

@@ -1,4 +1,4 @@
-//! Answers of a server, and what becomes of them.
+//! Responses of a server, and what becomes of them.
 
 use super::*;
 use crate::schema::tests::schema;
@@ -23,14 +23,14 @@ fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
 
 fn check(body: &str, expected: &[&str]) -> Batch {
     let schema = schema();
-    let answer = decode(&schema, &body.as_bytes().into()).unwrap();
-    assert_eq!(shown(&answer.rows, &schema), expected);
-    answer
+    let batch = decode(&schema, &body.as_bytes().into()).unwrap();
+    assert_eq!(shown(&batch.rows, &schema), expected);
+    batch
 }
 
 #[test]
 fn nested_entities_become_rows_whatever_the_order_of_members() {
-    let answer = check(
+    let batch = check(
         r#"[{"action":"query","data":[
             {"status":{"name":"Open","id":"s1","__entity_type__":"Status"},
              "name":"one","id":"t1","__entity_type__":"Task"},
@@ -44,8 +44,8 @@ fn nested_entities_become_rows_whatever_the_order_of_members() {
             "Task(t2) status=#2 name=null",
         ],
     );
-    assert_eq!(answer.replies[0].roots, [1, 3]);
-    assert_eq!(answer.replies[0].next_offset, Some(2));
+    assert_eq!(batch.replies[0].roots, [1, 3]);
+    assert_eq!(batch.replies[0].next_offset, Some(2));
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn plain_json_keeps_its_empty_lists() {
 
 #[test]
 fn a_deletion_replies_with_true() {
-    let answer = check(r#"[{"action":"delete","data":true}]"#, &[]);
-    assert!(answer.replies[0].roots.is_empty());
+    let batch = check(r#"[{"action":"delete","data":true}]"#, &[]);
+    assert!(batch.replies[0].roots.is_empty());
 }
 
 #[test]

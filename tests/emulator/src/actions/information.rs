@@ -1,10 +1,12 @@
 //! `query_server_information` and `query_schemas` (SERVER.md B2).
 
+use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};
 
 use crate::actions::Answer;
 use crate::error::Result;
 use crate::rules::Batch;
+use crate::rules::record::text;
 
 /// What a client asks first. With `values` only those are answered.
 pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
@@ -13,8 +15,7 @@ pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
         "schema_hash": batch.model.schema.hash(),
         "is_timezone_support_enabled": true,
         "is_nested_subqueries_enabled": true,
-        // Any scenario but the centralized one leaves the client's locations alone.
-        "storage_scenario": {"scenario": "ftrack.automatic", "data": {}},
+        "storage_scenario": storage_scenario(batch)?,
         "user_information": {"id": batch.caller.user.id, "username": batch.caller.user.username},
         "company_information": {"name": "ftrack emulator"},
         "license": {},
@@ -44,6 +45,24 @@ pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
         })
         .collect();
     Ok(Answer::Done(Value::Object(chosen)))
+}
+
+/// What the setting says; any scenario but the centralized one leaves the client's locations alone.
+fn storage_scenario(batch: &Batch<'_>) -> Result<Value> {
+    let automatic = json!({"scenario": "ftrack.automatic", "data": {}});
+    let Some(ty) = batch.model.find("Setting") else {
+        return Ok(automatic);
+    };
+    let part = |name: &String| match name.as_str() {
+        "group" => "STORAGE",
+        _ => "storage_scenario",
+    };
+    let names = ty.key.iter();
+    let key: Vec<Sql> = names.map(|name| Sql::Text(part(name).to_owned())).collect();
+    let setting = batch.find(ty, &key)?;
+    let value = setting.as_ref().and_then(|(_, row)| text(row, "value"));
+    let value = value.and_then(|value| serde_json::from_str(value).ok());
+    Ok(value.unwrap_or(automatic))
 }
 
 /// The schemas; the answer is the list itself.
