@@ -288,7 +288,8 @@ fn responses_are_decoded_until_the_call_is_cancelled() {
     }
 }
 
-/// Responds to every query with the same two entities, and says that there are more.
+/// Responds to every query with as many entities as it asks for, always the same, and says that there
+/// are more.
 struct Endless {
     inner: Box<dyn Transport>,
     requests: AtomicUsize,
@@ -297,20 +298,27 @@ struct Endless {
 impl Transport for Endless {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
         let actions: Vec<serde_json::Value> = serde_json::from_slice(request.body).unwrap();
-        let offset_of = |action: &serde_json::Value| -> Option<u64> {
-            let (_, rest) = action["expression"].as_str()?.split_once(" offset ")?;
+        let number_after = |action: &serde_json::Value, word: &str| -> Option<u64> {
+            let (_, rest) = action["expression"].as_str()?.split_once(word)?;
             rest.split(' ').next()?.parse().ok()
         };
-        let Some(offsets) = actions.iter().map(offset_of).collect::<Option<Vec<_>>>() else {
+        let page_of = |action: &serde_json::Value| {
+            Some((
+                number_after(action, " offset ")?,
+                number_after(action, " limit ")?,
+            ))
+        };
+        let Some(pages) = actions.iter().map(page_of).collect::<Option<Vec<_>>>() else {
             return self.inner.send(request);
         };
         if self.requests.fetch_add(1, Ordering::SeqCst) > 1000 {
             return Err(Error::new(ErrorKind::Unsupported, "there is no end"));
         }
-        let replies = offsets.iter().map(|offset| {
-            let task = |id: &str| json!({ "__entity_type__": "Task", "id": id });
-            let next = json!({ "next": { "offset": offset + 2 } });
-            json!({ "action": "query", "data": [task("a"), task("b")], "metadata": next })
+        let replies = pages.iter().map(|(offset, limit)| {
+            let task = |id: u64| json!({ "__entity_type__": "Task", "id": id.to_string() });
+            let tasks: Vec<_> = (0..*limit).map(task).collect();
+            let next = json!({ "next": { "offset": offset + limit } });
+            json!({ "action": "query", "data": tasks, "metadata": next })
         });
         Ok(Response {
             status: 200,

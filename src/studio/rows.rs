@@ -36,7 +36,7 @@ pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec
             // Rows have keys, so no two pages are the same. One that is would come again and again.
             let mut earlier = found[index].chunks(PAGE_ROWS as usize);
             if !rows.is_empty() && earlier.any(|page| page == rows) {
-                let message = "the server sent the same rows again instead of further ones";
+                let message = "the server sent the same entities again instead of further ones";
                 return Err(Error::new(ErrorKind::BadResponse, message).about(&summary));
             }
             let is_full = rows.len() as u64 == PAGE_ROWS;
