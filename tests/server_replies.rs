@@ -125,7 +125,8 @@ fn a_schema_takes_a_multiple_of_its_size() {
     let (opened, times, took) = open(chain.collect());
     drop(opened);
     assert!(times < 40, "{times} times its size");
-    assert!(took < Duration::from_secs(30), "{took:?}");
+    // It would be minutes if it were not linear.
+    assert!(took < Duration::from_secs(120), "{took:?}");
 }
 
 #[test]
