@@ -639,22 +639,22 @@ fn a_memory_limit_lets_go_what_nobody_uses() {
 /// same, without asking for them again and again.
 #[test]
 fn what_has_just_arrived_is_not_evicted_before_it_is_read() {
-    let server = Emulator::builder().tasks(1000).start().unwrap();
+    let server = Emulator::builder().tasks(1600).start().unwrap();
     for limit in [1, 100] {
         let session = builder(&server).memory_limit(limit).open().unwrap();
-        let _budget = session.request_budget(60);
+        let _budget = session.request_budget(100);
         let query = session.query("select name, parent.name from Task").unwrap();
         let mut tasks = 0;
         for task in &query.page_size(50) {
             task.unwrap().get::<String>("parent.name").unwrap();
             tasks += 1;
         }
-        assert_eq!(tasks, 1000, "with a limit of {limit}");
-        // Keys that need several requests: the last of them evicts what the first has brought.
+        assert_eq!(tasks, 1600, "with a limit of {limit}");
+        // Keys that need four requests: each of them would evict what those before have brought.
         let task = first(&session, "select id from Task");
         let many = session.query("select id from Task").unwrap().all().unwrap();
         assert!(!task.get::<String>("parent.name").unwrap().is_empty());
-        assert!(!many[999].get::<String>("parent.name").unwrap().is_empty());
+        assert!(!many[1599].get::<String>("parent.name").unwrap().is_empty());
     }
 }
 
