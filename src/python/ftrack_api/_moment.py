@@ -148,7 +148,7 @@ def make(year, month, day, hour, minute, second):
     global _make
     if _make is None:
         try:
-            import arrow
+            import arrow  # type: ignore
 
             kind, utc = arrow.Arrow, arrow.get(0).tzinfo
         except Exception:  # A broken arrow of the host is as good as none.

@@ -12,7 +12,7 @@ import inspect
 import pickle
 import re
 import threading
-
+import weakref
 
 
 class Cache(object):
@@ -170,6 +170,26 @@ class SerialisedCache(ProxyCache):
 
     def set(self, key, value):
         super(SerialisedCache, self).set(key, self.encode(value) if self.encode else value)
+
+
+class _Memory(Cache):
+    """What a session without a cache of its own has in memory, by type and key."""
+
+    def __init__(self, session):
+        self._session = weakref.ref(session)
+
+    def keys(self):
+        return self._session()._cache_keys()
+
+    def get(self, key):
+        if key not in self.keys():
+            raise KeyError(key)
+        name, _, rest = key.partition("(")
+        return self._session().get(name, rest[:-1].split(", "))
+
+    def clear(self, pattern=None):
+        """Forget all of it; values that are still held are loaded again when they are read."""
+        self._session()._cache_clear(pattern)
 
 
 class KeyMaker(object):

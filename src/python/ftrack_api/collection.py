@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, MutableMapping, MutableSequence
 
-from . import _core, exception
+from . import _core, exception, symbol
 
 
 class Collection(_core.Collection, MutableSequence):
@@ -27,10 +27,33 @@ class Collection(_core.Collection, MutableSequence):
         if not self.mutable:
             raise exception.ImmutableCollectionError(self)
 
+    def _refers_here(self, item):
+        """Whether *item* is a member only because it refers to the entity, which is not committed.
+
+        The official client does not see that, and scripts say it twice.
+        """
+        state = item._state()
+        if state == "modified":
+            known = self.entity._peek(self._name, "remote")
+            if known is symbol.NOT_SET or item in known:
+                return False
+        elif state != "created":
+            return False
+        for operation in self.entity.session.recorded_operations:
+            if getattr(operation, "attribute_name", None) == self._name:
+                added = getattr(operation, "added", None) or getattr(operation, "new_value", None)
+            else:
+                added = getattr(operation, "entity_data", {}).get(self._name)
+            if item in (added or ()):
+                return False
+        return True
+
     def insert(self, index, item):
         self._guard()
         count = len(self)
         if item in self:
+            if self._refers_here(item):
+                return
             raise exception.DuplicateItemInCollectionError(item, self)
         if index < 0:
             index = max(0, count + index)
@@ -42,6 +65,8 @@ class Collection(_core.Collection, MutableSequence):
     def append(self, value):
         self._guard()
         if value in self:
+            if self._refers_here(value):
+                return
             raise exception.DuplicateItemInCollectionError(value, self)
         self._push([value])
 

@@ -1,8 +1,6 @@
 """What can go wrong."""
 
-import re
 import sys
-import traceback
 
 
 class Error(Exception):
@@ -15,7 +13,11 @@ class Error(Exception):
             message = self.default_message
         self.message = message
         self.details = details if details is not None else {}
-        self.traceback = traceback.format_exc() if sys.exc_info()[0] else ""
+        self.traceback = ""
+        if sys.exc_info()[0]:
+            import traceback
+
+            self.traceback = traceback.format_exc()
         Exception.__init__(self, message)
 
     def __str__(self):
@@ -404,6 +406,8 @@ def _from_core(message, details, about):
     kind = details["kind"]
     exception = details.get("exception")
     if kind == "Configuration":
+        import re
+
         # The SDK names the call of its builder; Python has arguments.
         message = re.sub(r"call (\w+)\(…\) on the builder", r"give \1=…", message)
     if exception and exception not in message:

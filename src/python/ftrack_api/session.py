@@ -1,25 +1,12 @@
 """Sessions."""
 
 import atexit
-import difflib
-import hashlib
-import json
-import logging
 import os
 import threading
 import weakref
 from collections.abc import Mapping, MutableMapping
 
-from . import _core, operation, plugin, query, symbol
-from .cache import Cache
-from .entity import factory
-from .event import base as _event_base, hub as _event_hub  # noqa: F401
-from .logging import LazyLogMessage as L  # noqa: F401
-
-try:
-    import arrow
-except Exception:  # Not installed, or broken: we have what scripts use most of it.
-    from . import _moment as arrow  # noqa: F401
+from . import _core, _lazy, operation, query, symbol
 
 #: Sessions that are closed when the program ends.
 _open_sessions = weakref.WeakSet()
@@ -33,6 +20,9 @@ def _close_sessions():
 
 class Session(_core.Session):
     """A connection to a server, with everything that was loaded and changed in it."""
+
+    logger = _lazy.Once(lambda session: _logger_of(type(session)))
+    cache = _lazy.Once(lambda session: _memory_of(session))
 
     def __init__(
         self,
@@ -59,7 +49,6 @@ class Session(_core.Session):
         `ftrack_api.cache.Cache`, or a function of the session that makes one.
         """
         super(Session, self).__init__()
-        self.logger = logging.getLogger(__name__ + "." + type(self).__name__)
         self._api_key = api_key
         self._types = None
         self._schemas = None
@@ -96,7 +85,8 @@ class Session(_core.Session):
         self.cache_key_maker = cache_key_maker
         if late:
             relay.cache = late(self)
-        self.cache = relay.cache if relay.cache is not None else _Memory(self)
+        if relay.cache is not None:
+            self.cache = relay.cache
         if auto_connect_event_hub:
             self.event_hub.init_connection()
         if plugin_paths is None:
@@ -106,9 +96,16 @@ class Session(_core.Session):
         self._announce("ready")
 
     def _discover_plugins(self, plugin_paths, plugin_arguments=None):
-        plugin.discover(plugin_paths, [self], plugin_arguments)
+        if any(path.strip() for path in plugin_paths):
+            from . import plugin
+
+            plugin.discover(plugin_paths, [self], plugin_arguments)
 
     def _announce(self, name):
+        if self._hub_object is None:
+            return  # Nobody has subscribed.
+        from .event import base as _event_base
+
         topic = "ftrack.api.session." + name
         self.event_hub.publish(_event_base.Event(topic=topic, data=dict(session=self)), synchronous=True)
 
@@ -162,7 +159,9 @@ class Session(_core.Session):
     def event_hub(self):
         """The event hub."""
         if self._hub_object is None:
-            self._hub_object = _event_hub.EventHub._of_session(self)
+            from .event.hub import EventHub
+
+            self._hub_object = EventHub._of_session(self)
         return self._hub_object
 
     @property
@@ -186,6 +185,9 @@ class Session(_core.Session):
                 text = file.read()
         except (OSError, TypeError):
             return None
+        import hashlib
+        import json
+
         is_current = hashlib.md5(text).hexdigest() == self.server_information.get("schema_hash")
         return json.loads(text.decode("utf-8")) if is_current else None
 
@@ -258,6 +260,8 @@ class Session(_core.Session):
         names = self.types[entity_type].attributes
         unknown = [name for name in data if names.get(name) is None]
         for name in unknown:
+            import difflib
+
             near = difflib.get_close_matches(str(name), names.keys(), 1)
             hint = "; did you mean {0!r}?".format(near[0]) if near else ""
             self.logger.warning("%s has no attribute %r: it is ignored%s", entity_type, name, hint)
@@ -389,10 +393,14 @@ class Session(_core.Session):
                 return list(value)
             raise TypeError("{0!r} cannot be encoded".format(value))
 
+        import json
+
         return json.dumps(data, sort_keys=True, default=default)
 
     def decode(self, string):
         """What a JSON text stands for, with the entities in it taken into the session."""
+        import json
+
         return self._adopt(_with_moments(json.loads(string)))
 
     def entity_reference(self, entity):
@@ -484,31 +492,42 @@ def _schema_cache(path):
 def _with_moments(value):
     if isinstance(value, dict):
         if value.get("__type__") == "datetime":
-            return arrow.get(value["value"])
+            return _arrow().get(value["value"])
         return {name: _with_moments(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_with_moments(one) for one in value]
     return value
 
 
-class _Memory(Cache):
-    """What a session without a cache of its own has in memory, by type and key."""
+def _logger_of(kind):
+    import logging
 
-    def __init__(self, session):
-        self._session = weakref.ref(session)
+    return logging.getLogger(__name__ + "." + kind.__name__)
 
-    def keys(self):
-        return self._session()._cache_keys()
 
-    def get(self, key):
-        if key not in self.keys():
-            raise KeyError(key)
-        name, _, rest = key.partition("(")
-        return self._session().get(name, rest[:-1].split(", "))
+def _memory_of(session):
+    from .cache import _Memory
 
-    def clear(self, pattern=None):
-        """Forget all of it; values that are still held are loaded again when they are read."""
-        self._session()._cache_clear(pattern)
+    return _Memory(session)
+
+
+def _arrow():
+    """Points in time: of `arrow`, or, if that is not installed or broken, of what scripts use most of it."""
+    try:
+        import arrow
+    except Exception:
+        from . import _moment as arrow
+    return arrow
+
+
+def __getattr__(name):
+    if name == "arrow":
+        return _arrow()
+    if name == "L":
+        from .logging import LazyLogMessage
+
+        return LazyLogMessage
+    raise AttributeError("module {0!r} has no attribute {1!r}".format(__name__, name))
 
 
 class _CacheRelay(object):
@@ -557,10 +576,14 @@ class _Types(Mapping):
 
     def _make(self, name):
         session = self._session()
-        hub = session.event_hub
+        from .entity import factory
+
         schema = factory.Schema()
         schema.kind = session._type(name)
         if self._are_asked_for():
+            from .event import base as _event_base
+
+            hub = session.event_hub
             schemas = session.schemas
             schema.update(next(one for one in schemas if one.get("id") == name))
             asked = _event_base.Event(
@@ -574,7 +597,8 @@ class _Types(Mapping):
 
     def _are_asked_for(self):
         """Whether a plugin may make classes."""
-        texts = [str(one.subscription) for one in self._session().event_hub._subscribers]
+        hub = self._session()._hub_object
+        texts = [str(one.subscription) for one in hub._subscribers] if hub is not None else []
         return any("construct-entity-type" in text or "*" in text for text in texts)
 
     def __contains__(self, name):

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyWeakrefReference};
 
 use crate::entity::Entity;
 use crate::error::{About, from_callback, raise, raise_any};
+use crate::logging::released;
 use crate::session::{Session, lock};
 
 /// How much is read at once from a file that Python code opened.
@@ -82,7 +83,7 @@ impl Accessor {
     }
 
     fn open(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<Reader> {
-        let opened = py.detach(|| self.core.open(resource_identifier));
+        let opened = released(py, || self.core.open(resource_identifier));
         Ok(Reader {
             core: Mutex::new(opened.map_err(raise_any(About::Location))?),
         })
@@ -93,37 +94,33 @@ impl Accessor {
         let mut content = Content::new(data)
             .with_size(data.len() as u64)
             .with_file_name(name);
-        py.detach(|| self.core.write(resource_identifier, &mut content))
+        released(py, || self.core.write(resource_identifier, &mut content))
             .map_err(raise_any(About::Location))
     }
 
     fn exists(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<bool> {
-        py.detach(|| self.core.exists(resource_identifier))
-            .map_err(raise_any(About::Location))
+        released(py, || self.core.exists(resource_identifier)).map_err(raise_any(About::Location))
     }
 
     fn remove(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<bool> {
-        py.detach(|| self.core.remove(resource_identifier))
-            .map_err(raise_any(About::Location))
+        released(py, || self.core.remove(resource_identifier)).map_err(raise_any(About::Location))
     }
 
     fn list(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<Vec<String>> {
-        py.detach(|| self.core.list(resource_identifier))
-            .map_err(raise_any(About::Location))
+        released(py, || self.core.list(resource_identifier)).map_err(raise_any(About::Location))
     }
 
     fn is_file(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<bool> {
-        py.detach(|| self.core.is_file(resource_identifier))
-            .map_err(raise_any(About::Location))
+        released(py, || self.core.is_file(resource_identifier)).map_err(raise_any(About::Location))
     }
 
     fn is_container(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<bool> {
-        py.detach(|| self.core.is_container(resource_identifier))
+        released(py, || self.core.is_container(resource_identifier))
             .map_err(raise_any(About::Location))
     }
 
     fn make_container(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<()> {
-        py.detach(|| self.core.make_container(resource_identifier))
+        released(py, || self.core.make_container(resource_identifier))
             .map_err(raise_any(About::Location))
     }
 
@@ -159,7 +156,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Up to so many bytes, or all that is left.
     fn read<'py>(&self, py: Python<'py>, limit: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
-        let read = py.detach(|| {
+        let read = released(py, || {
             let mut reader = lock(&self.core);
             let mut bytes = Vec::new();
             match limit {
@@ -472,7 +469,7 @@ impl Structure {
         let mut context = StructureContext::default();
         context.source_resource_identifier = source;
         let core = &entity.get().core;
-        py.detach(|| self.core.get_resource_identifier(core, &context))
+        released(py, || self.core.get_resource_identifier(core, &context))
             .map_err(raise_any(About::Location))
     }
 }

@@ -16,6 +16,7 @@ use crate::access::{
 use crate::convert::{from_json, to_data, to_entities};
 use crate::entity::Entity;
 use crate::error::{About, raise};
+use crate::logging::released;
 use crate::session::Session;
 
 fn location(entity: &Bound<'_, PyAny>) -> PyResult<Location> {
@@ -51,9 +52,7 @@ impl Session {
             Ok(_) => Target::Nowhere,
             Err(_) => Target::In(location(target)?),
         };
-        let made = slf
-            .py()
-            .detach(|| core.create_component(path, data, target));
+        let made = released(slf.py(), || core.create_component(path, data, target));
         Self::wrap(slf, made.map_err(raise(About::Location))?)
     }
 
@@ -63,7 +62,7 @@ impl Session {
     ) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
         let core = slf.get().core()?;
         let components = components.map(to_entities).transpose()?;
-        let picked = slf.py().detach(|| match components {
+        let picked = released(slf.py(), || match components {
             Some(components) => core.pick_locations(components),
             None => core.pick_location(None).map(|one| vec![one]),
         });
@@ -84,8 +83,10 @@ impl Session {
         let core = self.core()?;
         let components = to_entities(components)?;
         let locations = locations(given)?;
-        py.detach(|| core.get_component_availabilities(components, locations.as_deref()))
-            .map_err(raise(About::Location))
+        released(py, || {
+            core.get_component_availabilities(components, locations.as_deref())
+        })
+        .map_err(raise(About::Location))
     }
 
     fn _encode_media<'py>(
@@ -106,7 +107,7 @@ impl Session {
         if let Some(keep) = keep_original {
             options = options.keep_original(keep);
         }
-        let job = slf.py().detach(|| core.encode_media(media, options));
+        let job = released(slf.py(), || core.encode_media(media, options));
         Self::wrap(slf, job.map_err(raise(About::Session))?)
     }
 
@@ -120,8 +121,9 @@ impl Session {
         checksum: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = self.core()?;
-        let reply =
-            py.detach(|| core.get_upload_metadata(component_id, file_name, file_size, checksum));
+        let reply = released(py, || {
+            core.get_upload_metadata(component_id, file_name, file_size, checksum)
+        });
         from_json(py, &reply.map_err(raise(About::Session))?)
     }
 
@@ -141,20 +143,17 @@ impl Session {
         if let Some(theme) = theme {
             options = options.theme(theme);
         }
-        py.detach(|| core.get_widget_url(name, options))
-            .map_err(raise(About::Session))
+        released(py, || core.get_widget_url(name, options)).map_err(raise(About::Session))
     }
 
     fn send_user_invite(&self, py: Python<'_>, user: &Bound<'_, Entity>) -> PyResult<()> {
         let (core, user) = (self.core()?, &user.get().core);
-        py.detach(|| core.send_user_invite(user))
-            .map_err(raise(About::Session))
+        released(py, || core.send_user_invite(user)).map_err(raise(About::Session))
     }
 
     fn send_user_invites(&self, py: Python<'_>, users: &Bound<'_, PyAny>) -> PyResult<()> {
         let (core, users) = (self.core()?, to_entities(users)?);
-        py.detach(|| core.send_user_invites(users))
-            .map_err(raise(About::Session))
+        released(py, || core.send_user_invites(users)).map_err(raise(About::Session))
     }
 
     fn send_review_session_invite(
@@ -163,8 +162,7 @@ impl Session {
         invitee: &Bound<'_, Entity>,
     ) -> PyResult<()> {
         let (core, invitee) = (self.core()?, &invitee.get().core);
-        py.detach(|| core.send_review_session_invite(invitee))
-            .map_err(raise(About::Session))
+        released(py, || core.send_review_session_invite(invitee)).map_err(raise(About::Session))
     }
 
     fn send_review_session_invites(
@@ -173,8 +171,7 @@ impl Session {
         invitees: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let (core, invitees) = (self.core()?, to_entities(invitees)?);
-        py.detach(|| core.send_review_session_invites(invitees))
-            .map_err(raise(About::Session))
+        released(py, || core.send_review_session_invites(invitees)).map_err(raise(About::Session))
     }
 
     /// Changes how this session uses a location: only what `parts` names.
@@ -267,7 +264,7 @@ impl Entity {
     }
 
     fn _reset_api_key(&self, py: Python<'_>) -> PyResult<String> {
-        let key = py.detach(|| self.core.reset_api_key());
+        let key = released(py, || self.core.reset_api_key());
         Ok(key.map_err(raise(About::Session))?.reveal().to_owned())
     }
 
@@ -311,7 +308,7 @@ impl Entity {
             Ok(_) => vec![location(sources)?],
             Err(_) => locations(Some(sources))?.unwrap_or_default(),
         };
-        py.detach(|| place.add_components(components, sources, recursive))
+        released(py, || place.add_components(components, sources, recursive))
             .map_err(raise(About::Location))
     }
 
@@ -323,7 +320,7 @@ impl Entity {
     ) -> PyResult<bool> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let components = to_entities(components)?;
-        py.detach(|| place.remove_components(components, recursive))
+        released(py, || place.remove_components(components, recursive))
             .map_err(raise(About::Location))
     }
 
@@ -334,8 +331,7 @@ impl Entity {
     ) -> PyResult<Vec<String>> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let components = to_entities(components)?;
-        py.detach(|| place.get_resource_identifiers(components))
-            .map_err(raise(About::Location))
+        released(py, || place.get_resource_identifiers(components)).map_err(raise(About::Location))
     }
 
     fn _filesystem_paths(
@@ -345,7 +341,7 @@ impl Entity {
     ) -> PyResult<Vec<String>> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let components = to_entities(components)?;
-        let paths = py.detach(|| place.get_filesystem_paths(components));
+        let paths = released(py, || place.get_filesystem_paths(components));
         let paths = paths.map_err(raise(About::Location))?;
         let texts = paths.iter().map(|path| path.to_string_lossy().into_owned());
         Ok(texts.collect())
@@ -354,8 +350,7 @@ impl Entity {
     fn _url(&self, py: Python<'_>, component: &Bound<'_, Entity>) -> PyResult<String> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let component = &component.get().core;
-        py.detach(|| place.get_url(component))
-            .map_err(raise(About::Location))
+        released(py, || place.get_url(component)).map_err(raise(About::Location))
     }
 
     fn _thumbnail_url(
@@ -366,8 +361,7 @@ impl Entity {
     ) -> PyResult<String> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let component = &component.get().core;
-        py.detach(|| place.get_thumbnail_url(component, size))
-            .map_err(raise(About::Location))
+        released(py, || place.get_thumbnail_url(component, size)).map_err(raise(About::Location))
     }
 
     /// The crate's accessor of a location, if one is bound.
@@ -393,7 +387,7 @@ fn made<'py>(
     call: impl FnOnce(&ftrack_api::Entity) -> Result<ftrack_api::Entity> + Send,
 ) -> PyResult<Bound<'py, PyAny>> {
     let core = &entity.get().core;
-    let made = entity.py().detach(|| call(core));
+    let made = released(entity.py(), || call(core));
     let made = made.map_err(raise(About::Entity))?;
     Session::wrap(entity.get().session.bind(entity.py()), made)
 }
@@ -403,7 +397,7 @@ fn all<'py>(
     call: impl FnOnce(&ftrack_api::Entity) -> Result<Vec<ftrack_api::Entity>> + Send,
 ) -> PyResult<Bound<'py, PyList>> {
     let core = &entity.get().core;
-    let found = entity.py().detach(|| call(core));
+    let found = released(entity.py(), || call(core));
     let found = found.map_err(raise(About::Entity))?;
     Session::wrap_all(entity.get().session.bind(entity.py()), found)
 }

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::convert::{from_value, to_entities, to_value};
 use crate::entity::Entity;
 use crate::error::{About, raise};
+use crate::logging::released;
 use crate::session::Session;
 
 /// The container for an attribute that holds several things.
@@ -74,44 +75,38 @@ of_entity!(Collection, ftrack_api::Collection, |entity, name| entity
 #[pymethods]
 impl Collection {
     fn _members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let members = py.detach(|| self.core.all());
+        let members = released(py, || self.core.all());
         let members = members.map_err(raise(About::Collection))?;
         Session::wrap_all(self.owner.get().session.bind(py), members)
     }
 
     fn _count(&self, py: Python<'_>) -> PyResult<usize> {
-        py.detach(|| self.core.len())
-            .map_err(raise(About::Collection))
+        released(py, || self.core.len()).map_err(raise(About::Collection))
     }
 
     fn _contains(&self, py: Python<'_>, member: &Bound<'_, Entity>) -> PyResult<bool> {
         let member = &member.get().core;
-        py.detach(|| self.core.contains(member))
-            .map_err(raise(About::Collection))
+        released(py, || self.core.contains(member)).map_err(raise(About::Collection))
     }
 
     fn _push(&self, py: Python<'_>, members: &Bound<'_, PyAny>) -> PyResult<()> {
         let members = to_entities(members)?;
-        py.detach(|| self.core.extend(members))
-            .map_err(raise(About::Collection))
+        released(py, || self.core.extend(members)).map_err(raise(About::Collection))
     }
 
     fn _insert(&self, py: Python<'_>, index: usize, member: &Bound<'_, Entity>) -> PyResult<()> {
         let member = &member.get().core;
-        py.detach(|| self.core.insert(index, member))
-            .map_err(raise(About::Collection))
+        released(py, || self.core.insert(index, member)).map_err(raise(About::Collection))
     }
 
     fn _remove(&self, py: Python<'_>, member: &Bound<'_, Entity>) -> PyResult<bool> {
         let member = &member.get().core;
-        py.detach(|| self.core.remove(member))
-            .map_err(raise(About::Collection))
+        released(py, || self.core.remove(member)).map_err(raise(About::Collection))
     }
 
     fn _replace(&self, py: Python<'_>, members: &Bound<'_, PyAny>) -> PyResult<()> {
         let members = to_entities(members)?;
-        py.detach(|| self.core.replace(members))
-            .map_err(raise(About::Collection))
+        released(py, || self.core.replace(members)).map_err(raise(About::Collection))
     }
 }
 
@@ -128,7 +123,7 @@ of_entity!(Metadata, ftrack_api::Metadata, |entity, _| entity
 #[pymethods]
 impl Metadata {
     fn _pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let pairs = py.detach(|| self.core.to_map());
+        let pairs = released(py, || self.core.to_map());
         let dict = PyDict::new(py);
         for (key, value) in pairs.map_err(raise(About::Entity))? {
             dict.set_item(key, value)?;
@@ -137,19 +132,16 @@ impl Metadata {
     }
 
     fn _get(&self, py: Python<'_>, key: &str) -> PyResult<Option<String>> {
-        py.detach(|| self.core.get(key))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.get(key)).map_err(raise(About::Entity))
     }
 
     fn _set(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = to_value(value, None)?;
-        py.detach(|| self.core.set(key, value))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.set(key, value)).map_err(raise(About::Entity))
     }
 
     fn _remove(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
-        py.detach(|| self.core.remove(key))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.remove(key)).map_err(raise(About::Entity))
     }
 
     fn _replace(&self, py: Python<'_>, pairs: &Bound<'_, PyDict>) -> PyResult<()> {
@@ -157,8 +149,7 @@ impl Metadata {
             .iter()
             .map(|(key, value)| Ok((key.str()?.to_string(), to_value(&value, None)?)));
         let pairs = pairs.collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| self.core.replace(pairs))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.replace(pairs)).map_err(raise(About::Entity))
     }
 }
 
@@ -178,12 +169,11 @@ of_entity!(
 #[pymethods]
 impl CustomAttributes {
     fn _keys(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        py.detach(|| self.core.keys()).map_err(raise(About::Entity))
+        released(py, || self.core.keys()).map_err(raise(About::Entity))
     }
 
     fn _contains(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
-        py.detach(|| self.core.contains(key))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.contains(key)).map_err(raise(About::Entity))
     }
 
     /// The value, and where it comes from: `own`, `inherited` or `default`.
@@ -192,7 +182,7 @@ impl CustomAttributes {
         py: Python<'py>,
         key: &str,
     ) -> PyResult<(Bound<'py, PyAny>, &'static str)> {
-        let found = py.detach(|| self.core.effective(key));
+        let found = released(py, || self.core.effective(key));
         let (value, origin) = found.map_err(raise(About::Entity))?;
         let origin = match origin {
             ValueOrigin::Own => "own",
@@ -206,7 +196,7 @@ impl CustomAttributes {
     }
 
     fn _is_hierarchical(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
-        let found = py.detach(|| self.core.configurations(key));
+        let found = released(py, || self.core.configurations(key));
         let found = found.map_err(raise(About::Entity))?;
         Ok(found.iter().any(CustomAttribute::is_hierarchical))
     }
@@ -214,7 +204,7 @@ impl CustomAttributes {
     fn _set(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = to_value(value, None)?;
         let entity = &self.owner.get().core;
-        py.detach(|| match self.core.set(key, value.clone()) {
+        released(py, || match self.core.set(key, value.clone()) {
             Err(error) if error.kind() == ErrorKind::WrongType => {
                 // As in the official client, the server is the judge of it.
                 set_unchecked(entity, &self.core, key, value).map_err(|_| error)
@@ -225,8 +215,7 @@ impl CustomAttributes {
     }
 
     fn _remove(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
-        py.detach(|| self.core.remove(key))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.remove(key)).map_err(raise(About::Entity))
     }
 
     fn _replace(&self, py: Python<'_>, values: &Bound<'_, PyDict>) -> PyResult<()> {
@@ -234,13 +223,11 @@ impl CustomAttributes {
             .iter()
             .map(|(key, value)| Ok((key.str()?.to_string(), to_value(&value, None)?)));
         let pairs = pairs.collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| self.core.replace(pairs))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.replace(pairs)).map_err(raise(About::Entity))
     }
 
     fn get_configuration_id_from_key(&self, py: Python<'_>, key: &str) -> PyResult<String> {
-        py.detach(|| self.core.get_configuration_id_from_key(key))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.get_configuration_id_from_key(key)).map_err(raise(About::Entity))
     }
 }
 

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use crate::containers;
 use crate::convert::{from_value, to_data, to_value};
 use crate::error::{About, raise};
+use crate::logging::released;
 use crate::session::Session;
 
 thread_local! {
@@ -116,9 +117,7 @@ impl Entity {
             Some(_) => {
                 let value = match this.known(text)? {
                     Some(value) => Some(value),
-                    None => py
-                        .detach(|| this.core.value(text))
-                        .map_err(raise(About::Entity))?,
+                    None => released(py, || this.core.value(text)).map_err(raise(About::Entity))?,
                 };
                 match value {
                     Some(value) => from_value(session, value),
@@ -126,7 +125,7 @@ impl Entity {
                 }
             }
             None => {
-                let value = py.detach(|| this.core.value(text));
+                let value = released(py, || this.core.value(text));
                 match value.map_err(raise(About::Entity))? {
                     Some(value) => from_value(session, value),
                     None => not_set(py),
@@ -138,8 +137,7 @@ impl Entity {
     fn __setitem__(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let kind = self.kind_of(name);
         let value = to_value(value, kind)?;
-        py.detach(|| self.core.set(name, value))
-            .map_err(raise(About::Entity))
+        released(py, || self.core.set(name, value)).map_err(raise(About::Entity))
     }
 
     fn __delitem__(&self, name: &str) -> PyResult<()> {
@@ -151,9 +149,7 @@ impl Entity {
         let py = slf.py();
         let this = slf.get();
         let session = this.session.bind(py);
-        let items = py
-            .detach(|| this.core.items())
-            .map_err(raise(About::Entity))?;
+        let items = released(py, || this.core.items()).map_err(raise(About::Entity))?;
         let list = PyList::empty(py);
         for (name, value) in items {
             let value = match (this.kind_of(name), value) {
@@ -172,8 +168,10 @@ impl Entity {
     fn _update(&self, py: Python<'_>, values: &Bound<'_, PyDict>) -> PyResult<()> {
         let data = to_data(Some(self.core.type_info()), values)?;
         let session = self.core.session();
-        py.detach(|| session.update(self.core.entity_type(), self.core.key(), data))
-            .map_err(raise(About::Entity))
+        released(py, || {
+            session.update(self.core.entity_type(), self.core.key(), data)
+        })
+        .map_err(raise(About::Entity))
     }
 
     /// The value without a request, of the side that is named; `NOT_SET` if there is none.

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyWeakrefReference};
 
 use crate::convert::{from_json, to_json};
 use crate::error::{About, from_callback, raise};
+use crate::logging::released;
 use crate::session::seconds_of;
 
 /// How long a wait goes without looking for Ctrl-C.
@@ -64,7 +65,7 @@ impl Hub {
     }
 
     fn connect(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.core.connect()).map_err(raise(About::Hub))
+        released(py, || self.core.connect()).map_err(raise(About::Hub))
     }
 
     fn connect_in_background(&self) -> PyResult<()> {
@@ -72,26 +73,24 @@ impl Hub {
     }
 
     fn reconnect(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.core.reconnect())
-            .map_err(raise(About::Hub))
+        released(py, || self.core.reconnect()).map_err(raise(About::Hub))
     }
 
     fn disconnect(&self, py: Python<'_>) {
-        py.detach(|| self.core.disconnect());
+        released(py, || self.core.disconnect());
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.core.close());
+        released(py, || self.core.close());
     }
 
     fn flush(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         let timeout = seconds_of(seconds)?;
-        py.detach(|| self.core.flush(timeout))
-            .map_err(raise(About::Hub))
+        released(py, || self.core.flush(timeout)).map_err(raise(About::Hub))
     }
 
     fn poll(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.core.poll())
+        released(py, || self.core.poll())
     }
 
     /// Runs handlers until the time is over; without one, until the hub is disconnected. `check` is
@@ -103,8 +102,7 @@ impl Hub {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let begun = Instant::now();
-            py.detach(|| self.core.wait(slice))
-                .map_err(raise(About::Hub))?;
+            released(py, || self.core.wait(slice)).map_err(raise(About::Hub))?;
             py.check_signals()?;
             check.call0()?;
             if left.is_some_and(|left| left <= slice) {
@@ -136,7 +134,7 @@ impl Hub {
     }
 
     fn unsubscribe(&self, py: Python<'_>, id: &str) -> bool {
-        py.detach(|| self.core.unsubscribe(id))
+        released(py, || self.core.unsubscribe(id))
     }
 
     /// `handler` is called with each reply, as long as it is there.
@@ -158,8 +156,7 @@ impl Hub {
                 });
             });
         }
-        py.detach(|| self.core.publish_with(event, options))
-            .map_err(raise(About::Hub))
+        released(py, || self.core.publish_with(event, options)).map_err(raise(About::Hub))
     }
 
     /// What the source of an event is completed with.
@@ -169,7 +166,7 @@ impl Hub {
         event: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let event = read(event)?;
-        let answers = py.detach(|| self.core.publish_synchronous(event));
+        let answers = released(py, || self.core.publish_synchronous(event));
         from_json(py, &Json::Array(answers))
     }
 }

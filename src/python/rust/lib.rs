@@ -11,6 +11,7 @@ mod convert;
 mod entity;
 mod error;
 mod hub;
+mod logging;
 mod query;
 mod schema;
 mod session;
@@ -24,6 +25,13 @@ use pyo3::prelude::*;
 /// The `sys` module of the interpreter that imported this one: there is one for each interpreter.
 static HOME: OnceLock<usize> = OnceLock::new();
 
+/// For the tests: a fault of ours, in the middle of whatever calls this.
+#[cfg(debug_assertions)]
+#[pyo3::pyfunction]
+fn _panic(message: &str) {
+    panic!("{message}");
+}
+
 #[pymodule]
 fn _core(into: &Bound<'_, PyModule>) -> PyResult<()> {
     // The classes below are static: a second interpreter would share their objects with the first.
@@ -34,6 +42,7 @@ fn _core(into: &Bound<'_, PyModule>) -> PyResult<()> {
              not supported",
         ));
     }
+    logging::start();
     into.add("__version__", env!("CARGO_PKG_VERSION"))?;
     into.add_class::<session::Session>()?;
     into.add_class::<entity::Entity>()?;
@@ -48,5 +57,7 @@ fn _core(into: &Bound<'_, PyModule>) -> PyResult<()> {
     into.add_class::<hub::Hub>()?;
     into.add_class::<hub::Filter>()?;
     into.add_class::<transport::Pending>()?;
+    #[cfg(debug_assertions)]
+    into.add_function(pyo3::wrap_pyfunction!(_panic, into)?)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::error::{About, raise};
+use crate::logging::released;
 use crate::session::Session;
 
 #[pyclass(frozen, module = "ftrack_api._core")]
@@ -25,7 +26,7 @@ impl Query {
     }
 
     fn one<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let found = py.detach(|| {
+        let found = released(py, || {
             let found = self.core.one()?;
             self.complete(Some(&found)).map(|()| found)
         });
@@ -34,7 +35,7 @@ impl Query {
     }
 
     fn first<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = py.detach(|| {
+        let found = released(py, || {
             let found = self.core.first()?;
             self.complete(found.as_ref()).map(|()| found)
         });
@@ -44,7 +45,7 @@ impl Query {
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
-        py.detach(|| self.core.count()).map_err(raise(About::Query))
+        released(py, || self.core.count()).map_err(raise(About::Query))
     }
 
     fn __str__(&self) -> String {
@@ -84,7 +85,7 @@ impl Pages {
             return Ok(None);
         };
         let query = self.query.get();
-        let page = py.detach(|| -> ftrack_api::Result<_> {
+        let page = released(py, || -> ftrack_api::Result<_> {
             let page = pages.next().transpose()?;
             query.complete(page.as_ref().and_then(|page| page.first()))?;
             Ok(page)

@@ -22,6 +22,7 @@ use crate::convert::{from_json, from_value, to_data, to_entities, to_json};
 use crate::entity::{Entity, not_set};
 use crate::error::{About, raise};
 use crate::hub::Hub;
+use crate::logging::released;
 use crate::query::Query;
 use crate::transport::CallHook;
 
@@ -244,9 +245,7 @@ impl Session {
             let weak = PyWeakrefReference::new(slf.as_any())?.unbind();
             builder = builder.wrap_transport(|inner| CallHook::new(inner, weak));
         }
-        let core = py
-            .detach(|| builder.open())
-            .map_err(raise(About::Session))?;
+        let core = released(py, || builder.open()).map_err(raise(About::Session))?;
         let _ = slf.get().core.set(core);
         Ok(())
     }
@@ -268,7 +267,7 @@ impl Session {
 
     fn _close(&self, py: Python<'_>) {
         if let Some(core) = self.core.get() {
-            py.detach(|| core.close());
+            released(py, || core.close());
         }
     }
 
@@ -308,7 +307,7 @@ impl Session {
         let py = slf.py();
         let core = slf.get().core()?;
         let key = EntityKey::composite(entity_type, key);
-        let found = py.detach(|| core.get(entity_type, key));
+        let found = released(py, || core.get(entity_type, key));
         let found = found.map_err(raise(About::Query))?;
         found.map(|found| Self::wrap(slf, found)).transpose()
     }
@@ -322,7 +321,7 @@ impl Session {
         let core = slf.get().core()?;
         let kind = core.schema().entity_type(entity_type);
         let data = to_data(kind.ok(), data)?;
-        let made = py.detach(|| core.create(entity_type, data));
+        let made = released(py, || core.create(entity_type, data));
         Self::wrap(slf, made.map_err(raise(About::Entity))?)
     }
 
@@ -336,31 +335,30 @@ impl Session {
         let core = slf.get().core()?;
         let kind = core.schema().entity_type(entity_type);
         let data = to_data(kind.ok(), data)?;
-        let found = py.detach(|| core.ensure(entity_type, data, keys));
+        let found = released(py, || core.ensure(entity_type, data, keys));
         Self::wrap(slf, found.map_err(raise(About::Entity))?)
     }
 
     fn _delete(&self, py: Python<'_>, entity: &Bound<'_, Entity>) -> PyResult<()> {
         let core = self.core()?;
         let entity = &entity.get().core;
-        py.detach(|| core.delete(entity))
-            .map_err(raise(About::Entity))
+        released(py, || core.delete(entity)).map_err(raise(About::Entity))
     }
 
     fn _commit(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.core()?;
-        py.detach(|| core.commit()).map_err(raise(About::Session))
+        released(py, || core.commit()).map_err(raise(About::Session))
     }
 
     fn _rollback(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.core()?;
-        py.detach(|| core.rollback());
+        released(py, || core.rollback());
         Ok(())
     }
 
     fn _reset(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.core()?;
-        py.detach(|| core.reset());
+        released(py, || core.reset());
         Ok(())
     }
 
@@ -372,8 +370,7 @@ impl Session {
     ) -> PyResult<()> {
         let core = self.core()?;
         let entities = to_entities(entities)?;
-        py.detach(|| core.populate(entities, projections))
-            .map_err(raise(About::Query))
+        released(py, || core.populate(entities, projections)).map_err(raise(About::Query))
     }
 
     fn _merge<'py>(
@@ -382,7 +379,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = slf.get().core()?;
         let entity = &entity.get().core;
-        let merged = slf.py().detach(|| core.merge(entity));
+        let merged = released(slf.py(), || core.merge(entity));
         Self::wrap(slf, merged.map_err(raise(About::Entity))?)
     }
 
@@ -420,7 +417,7 @@ impl Session {
         let Json::Array(actions) = to_json(actions)? else {
             return Err(PyValueError::new_err("actions are given as a list"));
         };
-        let replies = py.detach(|| core.call(&actions));
+        let replies = released(py, || core.call(&actions));
         let replies = replies.map_err(raise(About::Session))?;
         from_json(py, &Json::Array(replies))
     }
@@ -454,7 +451,7 @@ impl Session {
                 return Err(PyValueError::new_err(message));
             }
         };
-        let json = py.detach(|| core.encode(entity, strategy));
+        let json = released(py, || core.encode(entity, strategy));
         // Points in time stay as the wire has them: the caller makes a text of it.
         let text = json.map_err(raise(About::Entity))?.to_string();
         py.import("json")?.call_method1("loads", (text,))
@@ -471,7 +468,7 @@ impl Session {
 
     fn _file_type(&self, py: Python<'_>, path: &str) -> PyResult<String> {
         let core = self.core()?;
-        Ok(py.detach(|| core.file_type_from_string(path)))
+        Ok(released(py, || core.file_type_from_string(path)))
     }
 
     #[getter]
@@ -513,7 +510,7 @@ impl Session {
     fn _cache_clear(&self, py: Python<'_>, pattern: Option<String>) -> PyResult<()> {
         let core = self.core()?;
         let Some(pattern) = pattern else {
-            py.detach(|| core.cache().clear());
+            released(py, || core.cache().clear());
             return Ok(());
         };
         for key in core.cache().keys() {
@@ -603,7 +600,7 @@ pub(crate) fn seconds_of(seconds: f64) -> PyResult<Duration> {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(core) = self.core.take() {
-            Python::attach(|py| py.detach(|| drop(core)));
+            Python::attach(|py| released(py, || drop(core)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Lets a `call` that a subclass of the session overrides see the session's own requests.
 
 use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use pyo3::types::PyWeakrefReference;
 
 use crate::convert::{from_json, to_json};
 use crate::error::{About, raise};
+use crate::logging::released;
 use crate::session::lock;
 
 /// Hands requests with actions to `session.call`, and all others on.
@@ -30,32 +32,47 @@ impl CallHook {
     }
 
     /// `None` if there is no session any more.
-    fn by_call(&self, py: Python<'_>, request: &Request<'_>) -> PyResult<Option<Response>> {
+    fn by_call(
+        &self,
+        py: Python<'_>,
+        request: &Request<'_>,
+    ) -> ftrack_api::Result<Option<Response>> {
         let Some(session) = self.session.bind(py).upgrade() else {
             return Ok(None);
         };
         let Ok(serde_json::Value::Array(actions)) = serde_json::from_slice(request.body) else {
             return Ok(None);
         };
-        let actions = from_json(py, &serde_json::Value::Array(actions))?;
+        let actions = from_json(py, &serde_json::Value::Array(actions)).map_err(error_of)?;
         let pending = Pending {
             inner: self.inner.clone(),
             url: request.url.clone(),
             headers: request.headers.to_vec(),
             timeout: request.timeout,
+            is_sent: AtomicBool::new(false),
             received: Mutex::default(),
         };
-        let pending = Bound::new(py, pending)?;
-        let answer = session.call_method1("_call_for", (actions, &pending))?;
+        let pending = Bound::new(py, pending).map_err(error_of)?;
+        let answer = session.call_method1("_call_for", (actions, &pending));
+        let answer =
+            answer.map_err(
+                |raised| match pending.get().is_sent.load(Ordering::Relaxed) {
+                    // The server may have done it: the next commit asks.
+                    true => {
+                        Error::new(ErrorKind::Cancelled, raised.to_string()).with_source(raised)
+                    }
+                    false => error_of(raised),
+                },
+            )?;
         let received = lock(&pending.get().received).take();
         let Some((mut response, body, given)) = received else {
-            return Err(PyRuntimeError::new_err(
+            return Err(error_of(PyRuntimeError::new_err(
                 "call() of the session's class did not call super().call()",
-            ));
+            )));
         };
         let body = match answer.is(&given) {
             true => body,
-            false => to_json(&answer)?.to_string().into_bytes(),
+            false => to_json(&answer).map_err(error_of)?.to_string().into_bytes(),
         };
         response.body = Box::new(Cursor::new(body));
         Ok(Some(response))
@@ -67,7 +84,7 @@ impl Transport for CallHook {
         if request.method != "POST" {
             return self.inner.send(request);
         }
-        let answer = Python::attach(|py| self.by_call(py, request).map_err(error_of));
+        let answer = Python::attach(|py| self.by_call(py, request));
         match answer? {
             Some(response) => Ok(response),
             None => self.inner.send(request),
@@ -93,6 +110,7 @@ pub(crate) struct Pending {
     url: Url,
     headers: Vec<(String, String)>,
     timeout: Duration,
+    is_sent: AtomicBool,
     received: Mutex<Option<Received>>,
 }
 
@@ -102,7 +120,8 @@ impl Pending {
     fn send<'py>(&self, py: Python<'py>, actions: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
         let body = to_json(actions)?.to_string().into_bytes();
         let request = Request::new("POST", &self.url, &self.headers, &body, self.timeout);
-        let received = py.detach(|| -> ftrack_api::Result<_> {
+        self.is_sent.store(true, Ordering::Relaxed);
+        let received = released(py, || -> ftrack_api::Result<_> {
             let mut response = self.inner.send(&request)?;
             let mut body = Vec::new();
             let read = response.body.read_to_end(&mut body);

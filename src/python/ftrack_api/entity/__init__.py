@@ -1,3 +1,5 @@
 """Entities: one class for each type that the server has."""
 
-from . import asset_version, base, component, factory, job, location, note, project_schema, user  # noqa: F401
+from .. import _lazy
+
+__getattr__, __dir__ = _lazy.modules(__name__, "asset_version", "base", "component", "factory", "job", "location", "note", "project_schema", "user")

@@ -1,10 +1,9 @@
 """What all entities have."""
 
 import abc
-import logging
 from collections.abc import MutableMapping
 
-from .. import _core, symbol
+from .. import _core, _lazy, symbol
 
 
 class DynamicEntityTypeMetaclass(abc.ABCMeta):
@@ -25,7 +24,7 @@ class Entity(_core.Entity, MutableMapping, metaclass=DynamicEntityTypeMetaclass)
     primary_key_attributes = None
     default_projections = None
 
-    logger = logging.getLogger("ftrack_api.entity")
+    logger = _lazy.Logger("ftrack_api.entity")
 
     def __init__(self, session=None, data=None, reconstructing=False):
         """Kept for classes that call it: objects are complete before."""

@@ -1,8 +1,6 @@
 """Classes for the entity types of a schema."""
 
-import logging
-
-from .. import attribute, symbol
+from .. import _lazy, attribute, symbol
 from . import asset_version, base, component, job, location, note, project_schema, user
 
 _BASES = {
@@ -38,8 +36,7 @@ def _in_order(bases, extra, kept):
 class Factory(object):
     """Makes classes from what the SDK says of a type, or from a schema of the server."""
 
-    def __init__(self):
-        self.logger = logging.getLogger(__name__)
+    logger = _lazy.Logger(__name__)
 
     def create(self, schema, bases=None):
         """A class for *schema*, with *bases*."""

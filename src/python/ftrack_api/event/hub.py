@@ -1,12 +1,11 @@
 """The event hub: sends and receives events."""
 
-import logging
 import urllib.parse
 import uuid
 import weakref
 from collections import namedtuple
 
-from .. import _core, exception
+from .. import _core, _lazy, exception
 from .base import Event
 from .subscriber import Subscriber
 
@@ -34,7 +33,7 @@ class _Receiver(object):
         try:
             answer = self._call(event)
         except Exception:
-            logging.getLogger(__name__).exception("Error calling subscriber for event %s.", event)
+            EventHub.logger.exception("Error calling subscriber for event %s.", event)
             answer = None
         except BaseException as raised:
             # Ctrl-C and the like end the wait.
@@ -48,6 +47,8 @@ class _Receiver(object):
 
 class EventHub(object):
     """Sends and receives events. Callbacks run in the thread that waits."""
+
+    logger = _lazy.Logger(__name__ + ".EventHub")
 
     def __init__(self, server_url, api_user, api_key, headers=None, cookies=None):
         core = _core.Hub.of(
@@ -70,7 +71,6 @@ class EventHub(object):
         self._receivers = {}
         self._replies = {}
         self._raised = None
-        self.logger = logging.getLogger(__name__)
         parts = urllib.parse.urlparse(core.server_url)
         self.server = ServerDetails(parts.scheme, parts.hostname, parts.port)
 

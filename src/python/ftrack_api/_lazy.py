@@ -1,0 +1,44 @@
+"""Modules, loggers and values that are made when they are first asked for: most programs need few of them."""
+
+
+def modules(package, *names):
+    """`__getattr__` and `__dir__` of a package that imports its modules when they are looked at."""
+
+    def find(name):
+        if name not in names:
+            raise AttributeError("module {0!r} has no attribute {1!r}".format(package, name))
+        __import__(package + "." + name)
+        return __import__("sys").modules[package + "." + name]
+
+    def listed():
+        found = vars(__import__("sys").modules[package])
+        return sorted({*found, *names})
+
+    return find, listed
+
+
+class Logger(object):
+    """An attribute: the logger of that name; without a name, of the class."""
+
+    def __init__(self, name=None):
+        self._name = name
+
+    def __get__(self, instance, owner=None):
+        import logging
+
+        return logging.getLogger(self._name or owner.__module__ + "." + owner.__name__)
+
+
+class Once(object):
+    """An attribute that is made of its object when it is first read."""
+
+    def __init__(self, make):
+        self._make = make
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        return instance.__dict__.setdefault(self._name, self._make(instance))

@@ -1,0 +1,5 @@
+from . import (
+    base as base,
+    disk as disk,
+    server as server,
+)

@@ -1,0 +1,3 @@
+from .base import Entity
+
+class Job(Entity): ...

@@ -1,0 +1,7 @@
+from . import (
+    base as base,
+    expression as expression,
+    hub as hub,
+    subscriber as subscriber,
+    subscription as subscription,
+)

@@ -1,0 +1,12 @@
+from typing import Any, Callable, Mapping
+
+from ..event.base import Event
+
+class Subscriber:
+    priority: int
+    metadata: Mapping[str, Any]
+    callback: Callable[[Event], Any]
+    subscription: str
+    def __init__(self, subscription: str, callback: Callable[[Event], Any], metadata: Mapping[str, Any], priority: int) -> None: ...
+    def __str__(self) -> str: ...
+    def interested_in(self, event: Event) -> bool: ...

@@ -1,0 +1,9 @@
+from typing import Any
+
+from ..event.base import Event
+
+class Subscription:
+    parser: Any
+    def __init__(self, subscription: str) -> None: ...
+    def __str__(self) -> str: ...
+    def includes(self, event: Event) -> Any: ...

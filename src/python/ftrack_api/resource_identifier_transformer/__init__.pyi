@@ -1,0 +1,3 @@
+from . import (
+    base as base,
+)

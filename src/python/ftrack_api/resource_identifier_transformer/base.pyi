@@ -1,0 +1,9 @@
+from typing import Any, Mapping, Optional
+
+from ..session import Session
+
+class ResourceIdentifierTransformer:
+    session: Session
+    def __init__(self, session: Session) -> None: ...
+    def encode(self, resource_identifier: str, context: Optional[Mapping[str, Any]] = ...) -> str: ...
+    def decode(self, resource_identifier: str, context: Optional[Mapping[str, Any]] = ...) -> str: ...

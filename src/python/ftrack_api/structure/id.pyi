@@ -1,0 +1,3 @@
+from .base import Structure
+
+class IdStructure(Structure): ...
