@@ -91,7 +91,7 @@ class Peer:
 
     def expect(self, kind, other=lambda: None):
         """What it says next of this kind; *other* is called while waiting."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             other()
             try:
