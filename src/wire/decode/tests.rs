@@ -128,6 +128,74 @@ fn what_only_begins_like_a_reference_is_another() {
     );
 }
 
+/// A row with what it links to in its place.
+fn in_full(rows: &Rows, schema: &Schema, number: u32) -> String {
+    let row = &rows.rows[number as usize];
+    let names = &rows.shapes[row.shape as usize];
+    let slots = names.iter().zip(&rows.slots[row.start as usize..]);
+    let values = slots.map(|(name, slot)| {
+        let value = match slot {
+            Slot::Link(row) => in_full(rows, schema, *row),
+            Slot::Links(links) => {
+                let links = links.iter().map(|row| in_full(rows, schema, *row));
+                format!("{:?}", links.collect::<Vec<_>>())
+            }
+            other => plain(other.clone()).to_string(),
+        };
+        format!("{}={value}", schema.name(*name))
+    });
+    let values: Vec<String> = values.collect();
+    format!("{}({values:?})", row.key)
+}
+
+#[test]
+fn remembering_references_changes_nothing() {
+    let values = [
+        r#"{"id":"s1","__entity_type__":"Status"}"#,
+        r#" {"id":"s1","__entity_type__":"Status"}"#,
+        r#"{"id":"s1","__entity_type__":"Task"}"#,
+        r#"{"id":"s1","name":"}","__entity_type__":"Status"}"#,
+        r#"{"id":"s1","name":"}\"}","__entity_type__":"Status"}"#,
+        r#"{"id":"s1","name":"}","sort":1,"__entity_type__":"Status"}"#,
+        r#"{"id":"s1","status":{"id":"s2","__entity_type__":"Status"},"__entity_type__":"Task"}"#,
+        r#"{"id":"s1","status":{"id":"s2","__entity_type__":"Status"},"__entity_type__":"Status"}"#,
+        r#"{"id":"s1","children":[{"id":"t","__entity_type__":"Task"}],"__entity_type__":"Task"}"#,
+        r#"{"id":"s1","children":[],"__entity_type__":"Task"}"#,
+        r#"{"id":"s1","name":{},"__entity_type__":"Task"}"#,
+        r#"{"__type__":"date","value":"2026-01-02"}"#,
+        r#""{\"id\":\"s1\",\"__entity_type__\":\"Status\"}""#,
+        "{}",
+        "null",
+        r#"{"id":"s1","__entity_type__":"Nothing"}"#,
+        r#"{"id":"s1","__entity_type__":"Status""#,
+    ];
+    let schema = schema();
+    let read = |body: &str| {
+        let answer = decode(&schema, &body.as_bytes().into());
+        let answer = answer.map_err(|error| {
+            let text = error.to_string();
+            text.split(" at line").next().unwrap().to_owned()
+        })?;
+        let roots = answer.replies.iter().flat_map(|reply| &reply.roots);
+        let rows = roots.map(|row| in_full(&answer.rows, &schema, *row));
+        Ok::<_, String>(rows.collect::<Vec<_>>())
+    };
+    for first in values {
+        for second in values {
+            for third in values {
+                let task = |number: usize, value: &str| {
+                    format!(r#"{{"__entity_type__":"Task","id":"t{number}","status":{value}}}"#)
+                };
+                let tasks = [task(1, first), task(2, second), task(3, third)].join(",");
+                let body = format!(r#"[{{"data":[{tasks}]}}]"#);
+                // Names with escapes are copies, after which nothing is remembered.
+                let plainly = body.replace(r#""status":"#, r#""stat\u0075s":"#);
+                assert_eq!(read(&body), read(&plainly), "{body}");
+            }
+        }
+    }
+}
+
 #[test]
 fn typed_values_in_any_order_of_members() {
     let date = |given: &str, expected: &str| {
