@@ -67,12 +67,12 @@ impl Gap {
         }
     }
 
-    /// The id under which it enters a stream once. One absence may have several gaps, between which other relays were
-    /// connected.
-    pub(super) fn id(&self, relay: &str) -> String {
+    /// The id under which it enters a stream once. `at` is when it is reported: one absence may have several gaps, between
+    /// which other relays were connected, and the same time may lack events twice.
+    pub(super) fn id(&self, relay: &str, at: i64) -> String {
         let from = self.from.map_or(0, Timestamp::as_millisecond);
         let to = self.to.as_millisecond();
-        format!("gap:{relay}:{from}:{to}:{}", self.reason)
+        format!("gap:{relay}:{at}:{from}:{to}:{}", self.reason)
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
     fn the_gaps_of_one_absence_have_ids_of_their_own() {
         let left = uncovered((10, 20), &[(12, 14)]).into_iter();
         let ids =
-            left.map(|(from, to)| Gap::new(Some(from), to, GapReason::NotConnected).id("one"));
+            left.map(|(from, to)| Gap::new(Some(from), to, GapReason::NotConnected).id("one", 30));
         let ids: std::collections::BTreeSet<String> = ids.collect();
         assert_eq!(ids.len(), 2, "{ids:?}");
     }

@@ -217,7 +217,7 @@ impl Running {
         let body = serde_json::to_string(&gap).expect("a gap is made of JSON values");
         let at = self.now();
         self.backlog.push_anyway(NewEntry {
-            id: gap.id(name),
+            id: gap.id(name, at),
             at,
             kind: Kind::Gap,
             body,
