@@ -296,8 +296,7 @@ impl Machine {
             // A connection is not given up for these: events may still pass.
             if let Some(Wanted::Subscription(id)) = self.queue.acknowledge(now, number) {
                 let result = Err("the event server did not respond".to_string());
-                self.outputs
-                    .push_back(Output::Subscribed { id, result: result });
+                self.outputs.push_back(Output::Subscribed { id, result });
             }
         }
         self.pump(now);
