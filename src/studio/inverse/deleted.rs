@@ -243,7 +243,7 @@ impl Deleted {
             };
             let owner = schema.entity_type(self.entities[*place].0.entity_type())?;
             let attribute = owner.attribute("custom_attributes");
-            if let Ok(AttributeKind::Mapped(target)) = attribute.map(|one| one.kind()) {
+            if let Ok(AttributeKind::Mapped(target)) = attribute.map(crate::schema::Attribute::kind) {
                 let entity = EntityKey::composite(target, [configuration, id]);
                 let before = values::from_wire(schema, &entity, "value", value)?;
                 later.push(InverseStep::Set {
