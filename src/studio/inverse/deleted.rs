@@ -8,7 +8,7 @@ use super::InverseStep;
 use super::undo::MAX_KEYS;
 use crate::location::SERVER_LOCATION_ID;
 use crate::query::{Statement, field, select};
-use crate::schema::{AttributeKind, EntityType, Schema};
+use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
 use crate::studio::rows::{Row, rows_of, text};
 use crate::studio::values;
 use crate::{EntityKey, Result, Session, Value};
@@ -243,7 +243,7 @@ impl Deleted {
             };
             let owner = schema.entity_type(self.entities[*place].0.entity_type())?;
             let attribute = owner.attribute("custom_attributes");
-            if let Ok(AttributeKind::Mapped(target)) = attribute.map(crate::schema::Attribute::kind) {
+            if let Ok(AttributeKind::Mapped(target)) = attribute.map(Attribute::kind) {
                 let entity = EntityKey::composite(target, [configuration, id]);
                 let before = values::from_wire(schema, &entity, "value", value)?;
                 later.push(InverseStep::Set {
