@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular_with;
 
 use super::engine::{Kind, NewEntry};
-use super::order::{First, Left, MAX_KNOWN};
+use super::order::{Left, MAX_KNOWN};
+use super::status::First;
 
 /// The bytes of one batch, beyond which it takes no further entry.
 pub(super) const BATCH_BYTES: usize = 1 << 20;

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::status::RelayRecord;
+use super::status::{First, RelayRecord};
 
 /// How much later than to one relay an event comes to another, and how much their clocks may differ: milliseconds.
 pub(super) const LATENESS: i64 = 3000;
@@ -18,15 +16,6 @@ const STANDSTILL: Duration = Duration::from_secs(30);
 
 /// Of so many events that are held the ids are known.
 pub(super) const MAX_KNOWN: usize = 20_000;
-
-/// An event, such as the first of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct First {
-    /// When it was received: milliseconds since 1970.
-    pub(super) at: i64,
-    pub(super) id: String,
-}
 
 /// An entry that an earlier process has left.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gap::timestamp;
-use super::order::First;
 
 /// How full a stream is; see [`Stream::status`](super::Stream::status).
 #[derive(Clone, Debug)]
@@ -42,6 +41,15 @@ pub struct RelayStatus {
     pub rate: f64,
     /// The last event that it has received: its id, its topic, and when.
     pub last_event: Option<(String, String, Timestamp)>,
+}
+
+/// An event, such as the first of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct First {
+    /// When it was received: milliseconds since 1970.
+    pub(super) at: i64,
+    pub(super) id: String,
 }
 
 /// What a relay writes beside the stream.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use super::{First, LATENESS, Left, Order};
-use crate::relay::status::RelayRecord;
+use super::{LATENESS, Left, Order};
+use crate::relay::status::{First, RelayRecord};
 
 /// The steps of the simulation: milliseconds.
 const STEP: i64 = 20;
