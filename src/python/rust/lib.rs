@@ -27,6 +27,7 @@ static HOME: OnceLock<usize> = OnceLock::new();
 
 /// For the tests: a fault of ours, in the middle of whatever calls this.
 #[cfg(debug_assertions)]
+#[allow(clippy::panic, reason = "that is what it is for")]
 #[pyo3::pyfunction]
 fn _panic(message: &str) {
     panic!("{message}");
