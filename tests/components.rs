@@ -626,10 +626,13 @@ fn thumbnails_and_media() {
     assert_eq!(stage.on_server(&thumbnail), 1);
 }
 
+/// How the next `encode_media` fails.
+type Failure = Arc<Mutex<Option<fn() -> Result<Response>>>>;
+
 /// Lets everything pass but `encode_media`, which fails as it is told to.
 struct NoEncoder {
     inner: Box<dyn Transport>,
-    fails: Arc<Mutex<Option<fn() -> Result<Response>>>>,
+    fails: Failure,
 }
 
 impl Transport for NoEncoder {
@@ -645,7 +648,7 @@ impl Transport for NoEncoder {
 #[test]
 fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
     let server = emulator();
-    let fails: Arc<Mutex<Option<fn() -> Result<Response>>>> = Arc::default();
+    let fails = Failure::default();
     let shared = fails.clone();
     let session = builder(&server)
         .retry(ftrack_api::config::Retry::off())

@@ -137,7 +137,7 @@ impl Import {
         let layout = self.layout(session, &rows)?;
         let columns = rows.columns.clone();
         let path = self.refused.clone();
-        let path = path.unwrap_or_else(|| beside(&self.file, |path| path.exists()));
+        let path = path.unwrap_or_else(|| beside(&self.file, Path::exists));
         if path == self.file {
             return Err(Failure::usage(
                 "refused rows cannot be written to the file that is imported",
