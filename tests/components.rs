@@ -663,7 +663,7 @@ fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
     fs::write(&path, b"m").unwrap();
     let stored = || -> Vec<String> {
         let clips = open(&server)
-            .query("FileComponent where name is clip")
+            .query("FileComponent where file_type is '.mov' and size is 1")
             .unwrap();
         let clips = clips.all().unwrap();
         clips.iter().map(Entity::id).collect()
