@@ -127,7 +127,12 @@ fn the_form_creates_a_location_and_sets_it_up() {
     assert_eq!(location.name().unwrap(), "central");
     let file = folder.path().join("source.txt");
     std::fs::write(&file, "x").unwrap();
-    let stored = artist.create_component(&file, data! { "name": "main" }, &location);
+    let versions = artist
+        .query("AssetVersion where asset.parent.name is_not ''")
+        .unwrap();
+    let version = versions.first().unwrap().unwrap();
+    let data = data! { "name": "source", "version": &version };
+    let stored = artist.create_component(&file, data, &location);
     let stored = location.get_filesystem_path(&stored.unwrap()).unwrap();
     assert!(stored.starts_with(path), "{}", stored.display());
 }
