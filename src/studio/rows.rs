@@ -8,6 +8,9 @@ use crate::{Error, ErrorKind, Result, Session};
 /// How many rows a page has. A look is rare and reads few attributes, so pages are large.
 const PAGE_ROWS: u64 = 5000;
 
+/// How many entities a query by their keys asks for.
+pub(super) const MAX_KEYS: usize = 500;
+
 /// The attribute values of one entity, as the server sent them.
 pub(super) use crate::api::PlainRow as Row;
 

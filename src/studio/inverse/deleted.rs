@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
-use super::InverseStep;
-use super::undo::MAX_KEYS;
+use super::steps::InverseStep;
 use crate::location::SERVER_LOCATION_ID;
 use crate::query::{Statement, field, select};
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
-use crate::studio::rows::{Row, rows_of, text};
+use crate::studio::rows::{MAX_KEYS, Row, rows_of, text};
 use crate::studio::values;
 use crate::{EntityKey, Result, Session, Value};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Inverse, InverseStep};
+use super::steps::{Inverse, InverseStep};
 use crate::studio::values;
 use crate::{EntityKey, Error, ErrorKind, Result, Value};
 

@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Inverse, InverseStep};
+use super::steps::{Inverse, InverseStep};
 use crate::query::{field, select};
-use crate::studio::rows::{Row, rows_of};
+use crate::studio::rows::{MAX_KEYS, Row, rows_of};
 use crate::studio::values;
 use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr};
-
-/// How many entities one query asks for.
-pub(super) const MAX_KEYS: usize = 500;
 
 impl Session {
     /// Records what undoes a committed plan; the next [`commit`](Self::commit) does it. First one request

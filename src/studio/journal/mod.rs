@@ -7,14 +7,11 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::rows::{Row, rows_of};
+use super::rows::{MAX_KEYS, Row, rows_of};
 use super::values;
 use crate::operation::Operation;
 use crate::query::{Criterion, all_of, any_of, field, select};
 use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
-
-/// How many entities one query asks for.
-const MAX_KEYS: usize = 500;
 
 /// What [`Session::load_pending`] has recorded, and what it left to decide.
 #[derive(Clone, Debug, Default)]
