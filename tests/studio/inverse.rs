@@ -130,14 +130,14 @@ fn what_somebody_changed_meanwhile_is_not_undone() {
     fresh.undo(&inverse).unwrap();
     fresh.commit().unwrap();
     fresh
-        .refresh(&fresh.get("Task", tasks[0].key()).unwrap().unwrap())
+        .refresh(fresh.get("Task", tasks[0].key()).unwrap().unwrap())
         .unwrap();
     let task = fresh.get("Task", tasks[0].key()).unwrap().unwrap();
     assert_eq!(task.get::<f64>("bid").unwrap(), 12.0);
     fresh
         .update(
             "Task",
-            &uuid::Uuid::new_v4().to_string(),
+            uuid::Uuid::new_v4().to_string(),
             data! { "bid": 13 },
         )
         .unwrap();
