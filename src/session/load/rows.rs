@@ -74,8 +74,8 @@ impl Query {
     ///
     /// The iteration ends with the first error:
     ///
-    /// - [`ErrorKind::WrongType`] if a row does not deserialise into `T`.
-    /// - [`ErrorKind::Validation`] if `T` contains itself and the query has no projections.
+    /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if a row does not deserialise into `T`.
+    /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if `T` contains itself and the query has no projections.
     /// - Those of [`all`](Self::all).
     pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
         Rows {

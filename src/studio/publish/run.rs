@@ -18,7 +18,7 @@ const MAX_ATTEMPTS: u32 = 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What [`Session::publish`] has published.
+/// What [`Session::publish`](crate::Session::publish) has published.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Published {
@@ -41,7 +41,7 @@ impl PublishPlan<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Session::publish`].
+    /// As [`Session::publish`](crate::Session::publish).
     pub fn run(mut self) -> Result<Published> {
         self.commit_recorded()?;
         for attempt in 1.. {
