@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ftrack_api::ErrorKind;
 use ftrack_api::accessor::DiskAccessor;
@@ -60,13 +62,52 @@ impl Transport for Refusing {
     }
 }
 
-/// A stage whose server refuses what one says.
+/// Holds back the ranges of a download that start at an offset or behind it, for so long at most.
+#[derive(Clone, Default)]
+struct Gate(Arc<Mutex<Option<(usize, Duration)>>>);
+
+impl Gate {
+    fn close(&self, offset: usize, limit: Duration) {
+        *self.0.lock().unwrap() = Some((offset, limit));
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn pass(&self, request: &Request<'_>) {
+        let range = request.headers.iter().find(|(name, _)| name == "range");
+        let start = range.and_then(|(_, range)| {
+            let start = range.strip_prefix("bytes=")?.split('-').next()?;
+            start.parse::<usize>().ok()
+        });
+        let since = Instant::now();
+        let holds = |start| {
+            let closed = *self.0.lock().unwrap();
+            closed.is_some_and(|(offset, limit)| offset <= start && since.elapsed() < limit)
+        };
+        while start.is_some_and(holds) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+struct Gated(Box<dyn Transport>, Gate);
+
+impl Transport for Gated {
+    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        self.1.pass(request);
+        self.0.send(request)
+    }
+}
+
+/// A stage whose storage refuses the requests that a test chooses.
 fn refusing() -> (Stage, Refusals) {
     let refusals = Refusals::default();
     let ours = refusals.clone();
     let stage = Stage::with(0, move |builder| {
         builder
-            .retry(Retry::new().first_wait(std::time::Duration::from_millis(1)))
+            .retry(Retry::new().first_wait(Duration::from_millis(1)))
             .wrap_transport(move |inner| Refusing(inner, ours))
     });
     (stage, refusals)
@@ -319,7 +360,11 @@ fn a_file_that_shrinks_or_vanishes_while_it_is_sent_is_an_error() {
 
 #[test]
 fn a_large_download_is_read_in_ranges_and_goes_on_where_it_broke_off() {
-    let stage = Stage::new();
+    let gate = Gate::default();
+    let ours = gate.clone();
+    let stage = Stage::with(0, move |builder| {
+        builder.wrap_transport(move |inner| Gated(inner, ours))
+    });
     let size = 5 * 16 * MIB + 1000;
     let movie = stage.unsent(&stage.file("movie.mov", size));
     let server = stage.at_server();
@@ -335,16 +380,26 @@ fn a_large_download_is_read_in_ranges_and_goes_on_where_it_broke_off() {
         let asked = requests(&stage.session, || download(options.clone()).unwrap());
         assert_eq!(asked, 6, "{connections}");
         assert!(fs::read(&target).unwrap() == bytes(size));
-        // What a cancelled one leaves is the start of the file, and is not asked for again.
-        let cancelled = options.clone().on_progress(|progress| {
+        // What a cancelled one leaves is the start of the file, and is not asked for again. The rest
+        // waits until it is cancelled. With one connection the caller's thread reads too, and the
+        // progress is only told once time has passed.
+        let limit = match connections {
+            1 => Duration::from_millis(200),
+            _ => Duration::from_secs(60),
+        };
+        gate.close(3 * 16 * MIB, limit);
+        let opened = gate.clone();
+        let cancelled = options.clone().on_progress(move |progress| {
             if progress.bytes() > 20 << 20 {
                 progress.cancel();
+                opened.open();
             }
         });
         assert_eq!(
             download(cancelled).unwrap_err().kind(),
             ErrorKind::Cancelled
         );
+        gate.open();
         let mut left = fs::read_dir(target.parent().unwrap()).unwrap().flatten();
         let part = left.find(|entry| entry.path() != target).unwrap().path();
         let part = fs::read(part).unwrap();
