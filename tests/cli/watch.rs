@@ -58,12 +58,8 @@ fn changes_come_as_lines() {
     session.commit().unwrap();
     let mut watching = Watching::start(&cli, &["watch", TASKS, "--count", "3", "--for", "120"]);
     let key = format!("Task:{}", task.id());
-    let mut row = cli
-        .ok(&["query", TASKS])
-        .lines()
-        .next()
-        .map(|line| serde_json::from_str::<Json>(line).unwrap());
-    let mut row = row.take().unwrap();
+    let rows = cli.ok(&["query", TASKS]);
+    let mut row: Json = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
     assert_eq!(row["bid"], 60.0);
     assert_eq!(
         watching.next(),
@@ -95,7 +91,7 @@ fn changes_come_as_lines() {
         watching.next(),
         json!({ "change": "removed", "key": other, "row": null })
     );
-    // That were three.
+    // Those were three.
     assert!(watching.lines.next().is_none());
     assert_eq!(watching.child.wait().unwrap().code(), Some(0));
     assert!(watching.said.next().is_none());

@@ -58,7 +58,7 @@ fn settled(stream: &Stream, sent: &[jiff::Timestamp]) -> (Vec<usize>, Vec<Gap>) 
         }
         assert!(
             Instant::now() < end,
-            "lost without a word: {lost:?}; gaps: {gaps:?}"
+            "missing, and in no gap: {lost:?}; gaps: {gaps:?}"
         );
     }
 }

@@ -277,7 +277,7 @@ fn kill_at_random(mut redis: Option<Server>, events: u64) {
         let first = sent[lost[0]];
         assert!(
             Instant::now() < end,
-            "lost without a word: {lost:?}, from {first} on; gaps: {gaps:?}"
+            "missing, and in no gap: {lost:?}, from {first} on; gaps: {gaps:?}"
         );
         thread::sleep(Duration::from_millis(200));
     }

@@ -45,7 +45,7 @@ fn target_named(session: &Session, target: &str, store: &Path) -> Location {
     }
 }
 
-/// Kills a process that publishes `source`, after `moment`, and repeats the call here. Also answers
+/// Kills a process that publishes `source`, after `moment`, and repeats the call here. Also returns
 /// whether that process had ended by itself.
 fn kill_and_repeat(
     stage: &Stage,

@@ -32,7 +32,7 @@ pub(crate) fn users_statement(count: usize) -> String {
 
 /// A part of `link`.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "its fields are read to be there")]
+#[allow(dead_code, reason = "deserialized, and never read")]
 pub(crate) struct Link {
     id: String,
     name: String,
@@ -139,7 +139,7 @@ pub(crate) fn variable(name: &str) -> Result<String> {
 
 /// A row as a struct. A date is text for typed rows, and what the wire has for plain `serde_json`.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "its fields are read to be there")]
+#[allow(dead_code, reason = "deserialized, and never read")]
 pub(crate) struct Task<D> {
     id: String,
     name: String,

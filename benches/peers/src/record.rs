@@ -98,7 +98,7 @@ fn described(rows: &str) -> String {
     let mut all = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let mut texts = serde_json::Deserializer::from_str(part).into_iter::<Value>();
-        // What was there, a text or null.
+        // Skip the value that is replaced: a string or null.
         let _ = texts.next();
         all.extend([NAME, TEXT, &part[texts.byte_offset()..]]);
     }

@@ -163,7 +163,7 @@ class Base(unittest.TestCase):
             session.commit()
 
     def check_location(self):
-        """What the server says is in the location is there, whole; how many that are."""
+        """Checks that what the server says is in the location is there, whole; returns how many."""
         with ftrack_api.Session(plugin_paths=[]) as session:
             there = session.query(
                 'select resource_identifier, component.size from ComponentLocation where location.name is "{0}"'.format(self.name)

@@ -2,7 +2,8 @@
 
 use crate::{EntityKey, Value};
 
-/// What undoes a [`Plan`](crate::operation::Plan); made by [`Plan::inverse`](crate::operation::Plan::inverse) before the commit, recorded by
+/// What undoes a [`Plan`](crate::operation::Plan); made by
+/// [`Plan::inverse`](crate::operation::Plan::inverse) before the commit, recorded by
 /// [`Session::undo`](crate::Session::undo) after it. It is data: [`to_json`](Self::to_json) and
 /// [`from_json`](Self::from_json) keep it for later.
 #[derive(Clone, Debug, Default, PartialEq)]

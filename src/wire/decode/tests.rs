@@ -73,7 +73,7 @@ fn composite_keys_and_free_form_values() {
 
 #[test]
 fn references_that_repeat_are_one_row() {
-    let answer = check(
+    let batch = check(
         r#"[{"data":[
             {"__entity_type__":"Task","id":"t1","status":{"id":"s1","__entity_type__":"Status"}},
             {"__entity_type__":"Task","id":"t2","status" : {"id":"s1","__entity_type__":"Status"}},
@@ -94,7 +94,7 @@ fn references_that_repeat_are_one_row() {
             "Task(t5) status=#7",
         ],
     );
-    let replies = answer.into_single_replies();
+    let replies = batch.into_single_replies();
     let schema = schema();
     assert_eq!(
         shown(&replies[1].rows, &schema),
@@ -171,13 +171,13 @@ fn remembering_references_changes_nothing() {
     ];
     let schema = schema();
     let read = |body: &str| {
-        let answer = decode(&schema, &body.as_bytes().into());
-        let answer = answer.map_err(|error| {
+        let batch = decode(&schema, &body.as_bytes().into());
+        let batch = batch.map_err(|error| {
             let text = error.to_string();
             text.split(" at line").next().unwrap().to_owned()
         })?;
-        let roots = answer.replies.iter().flat_map(|reply| &reply.roots);
-        let rows = roots.map(|row| in_full(&answer.rows, &schema, *row));
+        let roots = batch.replies.iter().flat_map(|reply| &reply.roots);
+        let rows = roots.map(|row| in_full(&batch.rows, &schema, *row));
         Ok::<_, String>(rows.collect::<Vec<_>>())
     };
     for first in values {
@@ -203,8 +203,8 @@ fn typed_values_in_any_order_of_members() {
             format!(r#"[{{"data":{{"__entity_type__":"Task","id":"t","start_date":{given}}}}}]"#);
         let schema = schema();
         match decode(&schema, &body.as_bytes().into()) {
-            Ok(answer) => assert_eq!(
-                shown(&answer.rows, &schema),
+            Ok(batch) => assert_eq!(
+                shown(&batch.rows, &schema),
                 [format!("Task(t) start_date=\"{expected}\"")]
             ),
             Err(error) => assert!(error.to_string().contains(expected), "{error}"),

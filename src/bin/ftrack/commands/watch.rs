@@ -56,13 +56,12 @@ impl Watch {
         let mut live = session.watch(statement)?;
         let mut view: Box<dyn View> = match terminal::is_output() && !self.json {
             true => Box::new(Screen::new(columns)),
-            false => Box::new(Lines::new(app, columns)?),
+            false => Box::new(Lines { app, columns }),
         };
         let until = wait.map(|wait| Instant::now() + wait);
         let mut count = 0;
         let mut said: Option<String> = None;
-        let ended = view.begin(&live.entities()?);
-        let mut outcome = ended;
+        let mut outcome = view.begin(&live.entities()?);
         while outcome.is_ok() {
             let is_over = until.is_some_and(|until| until <= Instant::now())
                 || self.count.is_some_and(|most| count >= most);
@@ -140,10 +139,6 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(app: &'a App, columns: Vec<Column>) -> Result<Self> {
-        Ok(Self { app, columns })
-    }
-
     fn write(&self, change: &str, key: &EntityKey, row: Cell) -> Result<()> {
         let names = ["change", "key", "row"];
         let cells = [
