@@ -1,7 +1,7 @@
 //! Opening files that somebody else may have put in place: regular files only, so that no read
 //! waits for ever or never ends.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -29,6 +29,22 @@ pub(crate) fn open_regular_with(path: &Path, options: &mut OpenOptions) -> io::R
     let file = open_without_waiting(path, options)?;
     expect_regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// [`open_regular_with`]; a file that the options create is for this user alone. On Windows it
+/// inherits the permissions of the folder.
+pub(crate) fn open_private_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    open_regular_with(path, options)
+}
+
+/// Creates a folder and its parents for this user alone; on Windows it inherits its permissions.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut folder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.recursive(true).create(path)
 }
 
 /// The content of a regular file of at most `limit` bytes.

@@ -15,7 +15,7 @@ use md5::{Digest, Md5};
 use serde_json::{Value as Json, json};
 
 use crate::accessor::Notes;
-use crate::files::open_regular_with;
+use crate::files::{create_private_folder, open_private_with};
 use crate::lock::Mutex;
 
 /// The age at which a journal is removed. Signed URLs expire after a day.
@@ -118,20 +118,11 @@ impl Journal {
 }
 
 fn open(folder: &Path, path: &Path) -> io::Result<Option<Journal>> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    {
-        // On Windows, files inherit the permissions of the folder.
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        builder.mode(0o700);
-        options.mode(0o600);
-    }
-    builder.create(folder)?;
+    create_private_folder(folder)?;
     remove_expired(folder);
-    let file = open_regular_with(path, &mut options)?;
+    let file = open_private_with(path, &mut options)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => return Ok(None),

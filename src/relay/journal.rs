@@ -1,13 +1,13 @@
 //! The journal of a relay: entries on disk.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular_with;
+use crate::files::{create_private_folder, open_private_with};
 
 use super::engine::{Kind, NewEntry};
 use super::order::{Left, MAX_KNOWN};
@@ -215,24 +215,15 @@ impl Journal {
 
 /// Opens the file; creates it and its folder for this user alone.
 fn create(path: &Path) -> io::Result<File> {
-    let mut folder = fs::DirBuilder::new();
-    folder.recursive(true);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        // On Windows, files inherit the permissions of the folder.
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        folder.mode(0o700);
-        options.mode(0o600);
-    }
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
     {
-        folder.create(parent)?;
+        create_private_folder(parent)?;
     }
-    open_regular_with(path, &mut options)
+    open_private_with(path, &mut options)
 }
 
 fn parse(line: &[u8]) -> Option<NewEntry> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::query::Statement;
+use crate::query::{Statement, ToOperand, field};
 use crate::{Error, ErrorKind, Result, Session};
 
 /// How many rows a page has. A look is rare and reads few attributes, so pages are large.
@@ -10,6 +10,18 @@ const PAGE_ROWS: u64 = 5000;
 
 /// How many entities a query by their keys asks for.
 pub(super) const MAX_KEYS: usize = 500;
+
+/// The queries of a statement for the entities that have one of these keys in a column.
+pub(super) fn by_key<T: ToOperand>(
+    statement: &Statement,
+    column: &str,
+    keys: &[T],
+) -> Vec<Statement> {
+    let chunks = keys.chunks(MAX_KEYS);
+    chunks
+        .map(|some| statement.clone().filter(field(column).is_in(some)))
+        .collect()
+}
 
 /// The attribute values of one entity, as the server sent them.
 pub(super) use crate::api::PlainRow as Row;

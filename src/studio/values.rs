@@ -17,6 +17,14 @@ pub(super) fn key_from_json(json: &Json) -> Option<EntityKey> {
     Some(EntityKey::composite(json.get(0)?.as_str()?, parts))
 }
 
+pub(super) fn keys_to_json(keys: &[EntityKey]) -> Json {
+    keys.iter().map(key_to_json).collect()
+}
+
+pub(super) fn keys_from_json(json: &Json) -> Option<Vec<EntityKey>> {
+    json.as_array()?.iter().map(key_from_json).collect()
+}
+
 /// The key of a row.
 pub(super) fn key_of(schema: &Schema, row: &Row) -> Option<EntityKey> {
     let entity_type = schema
@@ -42,7 +50,7 @@ pub(super) fn to_json(value: &Value) -> Json {
         Value::DateTime(one) => ("datetime", json!(one.to_string())),
         Value::Date(one) => ("date", json!(one.to_string())),
         Value::Reference(key) => ("reference", key_to_json(key)),
-        Value::Collection(keys) => ("collection", keys.iter().map(key_to_json).collect()),
+        Value::Collection(keys) => ("collection", keys_to_json(keys)),
         Value::List(values) => ("list", values.iter().map(to_json).collect()),
         Value::Json(one) => ("json", one.parse().unwrap_or(Json::Null)),
     };
@@ -61,10 +69,7 @@ pub(super) fn from_json(json: &Json) -> Option<Value> {
         "datetime" => Value::DateTime(text?.parse().ok()?),
         "date" => Value::Date(text?.parse().ok()?),
         "reference" => Value::Reference(key_from_json(inner)?),
-        "collection" => {
-            let keys = inner.as_array()?.iter().map(key_from_json);
-            Value::Collection(keys.collect::<Option<_>>()?)
-        }
+        "collection" => Value::Collection(keys_from_json(inner)?),
         "list" => Value::List(
             inner
                 .as_array()?

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use crate::files::open_regular_with;
+use crate::files::open_private_with;
 
 /// How long a call waits for other processes and threads.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -22,13 +22,7 @@ const LAYOUT: i64 = 1;
 pub(super) fn create(path: &Path) -> std::io::Result<()> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        // On Windows, files inherit the permissions of the folder.
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    open_regular_with(path, &mut options).map(drop)
+    open_private_with(path, &mut options).map(drop)
 }
 
 /// Returns whether the file is a stream of this version.

@@ -101,9 +101,7 @@ impl Session {
             },
         );
         let pages: Vec<Page> = pages.collect();
-        let evicted = store.evict(&places);
-        drop(store);
-        self.shared.memory_counters.evicted(evicted);
+        self.shared.evict(store, &places);
         self.write_to_cache(&news);
         pages
     }

@@ -1,10 +1,20 @@
 //! Reading and writing the backing cache, outside the store's lock.
 
 use crate::handle::{Entity, Session, Shared};
+use crate::lock::MutexGuard;
 use crate::schema::{Attribute, EntityType, NameId, Schema, TypeId};
-use crate::store::Fetch;
+use crate::store::{Fetch, Store};
 use crate::value::{EntityKey, Key};
 use crate::wire::{Batch, EntityDelta, deltas_in, join_rows};
+
+impl Shared {
+    /// Evicts what is over the limit after these records arrived, and counts it without the lock.
+    pub(crate) fn evict(&self, mut store: MutexGuard<'_, Store>, arrived: &[u32]) {
+        let evicted = store.evict(arrived);
+        drop(store);
+        self.memory_counters.evicted(evicted);
+    }
+}
 
 impl Session {
     /// The entity with this key, if the backing cache has all default projections of its type.
@@ -30,9 +40,7 @@ impl Session {
         let places = store.fill_in(rows);
         let place = store.find(real, key.key())?;
         let handle = store.handle(place);
-        let evicted = store.evict(&places);
-        drop(store);
-        self.shared.memory_counters.evicted(evicted);
+        self.shared.evict(store, &places);
         Some(Entity {
             session: self.clone(),
             handle,
@@ -55,9 +63,7 @@ impl Session {
         }
         let mut store = self.shared.store.lock();
         let places = store.fill_in(join_rows(found));
-        let evicted = store.evict(&places);
-        drop(store);
-        self.shared.memory_counters.evicted(evicted);
+        self.shared.evict(store, &places);
         true
     }
 

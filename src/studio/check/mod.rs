@@ -9,14 +9,11 @@ mod workflow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::rows::{Row, rows_of, text};
+use super::rows::{Row, by_key, rows_of, text};
 use crate::operation::{OperationKind, Plan, PlannedChange, PlannedValue};
-use crate::query::{Statement, field, select};
+use crate::query::{Statement, select};
 use crate::schema::{AttributeDefault, Schema};
 use crate::{EntityKey, ErrorKind, Result, Session, Value};
-
-/// How many ids one query asks for.
-const MAX_IDS: usize = 500;
 
 /// A change of a [`Plan`] that the server would refuse.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,13 +128,7 @@ fn by_id<'a>(
     let mut ids: Vec<&String> = ids.into_iter().collect();
     ids.sort_unstable();
     ids.dedup();
-    let chunks = ids.chunks(MAX_IDS);
-    chunks
-        .map(|some| {
-            let these = field("id").is_in(some.iter().copied());
-            select(entity_type).fields(fields).filter(these)
-        })
-        .collect()
+    by_key(&select(entity_type).fields(fields), "id", &ids)
 }
 
 struct Check<'a> {

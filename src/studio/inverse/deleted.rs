@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 
 use super::steps::InverseStep;
 use crate::location::SERVER_LOCATION_ID;
-use crate::query::{Statement, field, select};
+use crate::query::{Statement, select};
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
-use crate::studio::rows::{MAX_KEYS, Row, rows_of, text};
+use crate::studio::rows::{Row, by_key, rows_of, text};
 use crate::studio::values;
 use crate::{EntityKey, Result, Session, Value};
 
@@ -279,11 +279,10 @@ fn ask<'s>(
     let (mut questions, mut statements) = (Vec::new(), Vec::new());
     for (name, ids) in &by_type {
         let entity_type = schema.entity_type(name)?;
-        for some in ids.chunks(MAX_KEYS) {
-            let these = field(&entity_type.primary_key()[0]).is_in(some);
-            questions.push(Question::Read(entity_type));
-            statements.push(select(*name).fields(stored(entity_type)).filter(these));
-        }
+        let these = select(*name).fields(stored(entity_type));
+        let these = by_key(&these, &entity_type.primary_key()[0], ids);
+        questions.extend(these.iter().map(|_| Question::Read(entity_type)));
+        statements.extend(these);
     }
     for (index, relation) in relations.iter().enumerate() {
         let is_meant = |name: &str| {
@@ -302,15 +301,10 @@ fn ask<'s>(
             fields.push("location_id".to_owned());
         }
         fields.push(relation.column.to_owned());
-        for some in ids.chunks(MAX_KEYS) {
-            let these = field(relation.column).is_in(some.iter().copied());
-            questions.push(Question::Find(index));
-            statements.push(
-                select(entity_type.name())
-                    .fields(fields.as_slice())
-                    .filter(these),
-            );
-        }
+        let these = select(entity_type.name()).fields(fields);
+        let these = by_key(&these, relation.column, &ids);
+        questions.extend(these.iter().map(|_| Question::Find(index)));
+        statements.extend(these);
     }
     Ok((questions, statements))
 }

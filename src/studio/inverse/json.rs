@@ -4,12 +4,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::steps::{Inverse, InverseStep};
 use crate::studio::values;
-use crate::{EntityKey, Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 impl Inverse {
     /// As JSON, for a file.
     pub fn to_json(&self) -> Json {
-        let keys = |keys: &[EntityKey]| keys.iter().map(values::key_to_json).collect::<Vec<Json>>();
         let steps = self.steps.iter().map(|step| match step {
             InverseStep::Delete { entity } => json!({ "delete": values::key_to_json(entity) }),
             InverseStep::Create { entity, values } => {
@@ -40,8 +39,8 @@ impl Inverse {
             } => json!({
                 "members": values::key_to_json(entity),
                 "attribute": attribute,
-                "added": keys(added),
-                "removed": keys(removed),
+                "added": values::keys_to_json(added),
+                "removed": values::keys_to_json(removed),
             }),
         });
         json!({ "version": 1, "steps": steps.collect::<Vec<Json>>(), "lost": self.lost })
@@ -54,13 +53,7 @@ impl Inverse {
     /// - [`ErrorKind::Validation`] for other JSON, and that of later versions.
     pub fn from_json(json: &Json) -> Result<Self> {
         let key = |step: &Json, name: &str| step.get(name).and_then(values::key_from_json);
-        let keys = |step: &Json, name: &str| -> Option<Vec<EntityKey>> {
-            step.get(name)?
-                .as_array()?
-                .iter()
-                .map(values::key_from_json)
-                .collect()
-        };
+        let keys = |step: &Json, name: &str| step.get(name).and_then(values::keys_from_json);
         let step = |step: &Json| -> Option<InverseStep> {
             if let Some(entity) = key(step, "delete") {
                 return Some(InverseStep::Delete { entity });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::steps::{Inverse, InverseStep};
-use crate::query::{field, select};
-use crate::studio::rows::{MAX_KEYS, Row, rows_of};
+use crate::query::select;
+use crate::studio::rows::{Row, by_key, rows_of};
 use crate::studio::values;
 use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr};
 
@@ -151,10 +151,8 @@ pub(super) fn current_values(
         names.dedup();
         ids.sort_unstable();
         ids.dedup();
-        for some in ids.chunks(MAX_KEYS) {
-            let these = field(&primary_key[0]).is_in(some);
-            statements.push(select(name).fields(names.as_slice()).filter(these));
-        }
+        let these = select(name).fields(names.as_slice());
+        statements.extend(by_key(&these, &primary_key[0], &ids));
     }
     if statements.is_empty() {
         return Ok(HashMap::new());

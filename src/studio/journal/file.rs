@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::operation::Operation;
 use crate::studio::values;
-use crate::{Data, EntityKey, Error, ErrorKind, Result};
+use crate::{Data, Error, ErrorKind, Result};
 
 /// The first line of the file begins so; the version of the format follows.
 const FORMAT: &str = "ftrack-api pending operations";
@@ -21,7 +21,6 @@ pub(super) fn to_text(operations: &[Operation], server: &str) -> String {
 
 fn operation_to_json(operation: &Operation) -> Json {
     let key = values::key_to_json(operation.entity());
-    let keys = |keys: &[EntityKey]| keys.iter().map(values::key_to_json).collect::<Vec<Json>>();
     match operation {
         Operation::Create { entity_data, .. } => {
             let data = entity_data
@@ -46,7 +45,10 @@ fn operation_to_json(operation: &Operation) -> Json {
             removed,
             ..
         } => json!({
-            "extend": key, "attribute": attribute_name, "added": keys(added), "removed": keys(removed),
+            "extend": key,
+            "attribute": attribute_name,
+            "added": values::keys_to_json(added),
+            "removed": values::keys_to_json(removed),
         }),
         Operation::Delete { .. } => json!({ "delete": key }),
     }
@@ -54,13 +56,7 @@ fn operation_to_json(operation: &Operation) -> Json {
 
 fn operation_from_json(json: &Map<String, Json>) -> Option<Operation> {
     let key = |name: &str| json.get(name).and_then(values::key_from_json);
-    let keys = |name: &str| -> Option<Vec<EntityKey>> {
-        json.get(name)?
-            .as_array()?
-            .iter()
-            .map(values::key_from_json)
-            .collect()
-    };
+    let keys = |name: &str| json.get(name).and_then(values::keys_from_json);
     let attribute_name = json
         .get("attribute")
         .and_then(Json::as_str)

@@ -8,7 +8,7 @@ use ftrack_api::{Entity, Session};
 use crate::app::App;
 use crate::bar;
 use crate::change::Consent;
-use crate::commands::upload;
+use crate::commands::upload::{self, Sending};
 use crate::failure::{Code, Failure, Result};
 use crate::locate;
 use crate::terminal;
@@ -63,15 +63,8 @@ pub(crate) struct Publish {
     /// A version that this one was made of, as TYPE:ID or ID; may be given several times
     #[arg(long, value_name = "VERSION")]
     uses: Vec<String>,
-    /// The location of the files
-    #[arg(long, default_value = "ftrack.server", value_name = "NAME")]
-    location: String,
-    /// Numbered files are members of sequences
-    #[arg(long)]
-    sequence: bool,
-    /// How many connections there are at once
-    #[arg(long, value_name = "N")]
-    connections: Option<usize>,
+    #[command(flatten)]
+    sending: Sending,
     #[command(flatten)]
     consent: Consent,
 }
@@ -90,7 +83,7 @@ impl Publish {
         // Even without one of the user's, so that it can go on after an interruption.
         let key = self.key.clone();
         let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let (options, bar) = bar::transfer(&asset, self.connections);
+        let (options, bar) = bar::transfer(&asset, self.sending.connections);
         let request = self.request(&session, &place, &asset, &files)?;
         let request = request.key(&key).transfer(options);
         let plan = session.plan_publish(&request)?;
@@ -132,7 +125,7 @@ impl Publish {
                 _ => plain.push(text.clone()),
             }
         }
-        if self.sequence {
+        if self.sending.sequence {
             plain = upload::sequences(&plain);
         }
         let plain = plain.into_iter().map(|file| (upload::name_of(&file), file));
@@ -164,7 +157,8 @@ impl Publish {
             "Task" => place.get::<Entity>("parent")?,
             _ => place.clone(),
         };
-        let mut request = Request::new(&parent, asset).location(session.location(&self.location)?);
+        let mut request =
+            Request::new(&parent, asset).location(session.location(&self.sending.location)?);
         if let Some(name) = &self.asset_type {
             request = request.asset_type(name);
         }

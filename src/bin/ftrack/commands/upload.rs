@@ -30,21 +30,28 @@ pub(crate) struct Upload {
     /// The component's name; else that of the file without its ending
     #[arg(long)]
     name: Option<String>,
-    /// The location
+    #[command(flatten)]
+    sending: Sending,
+}
+
+/// Where files are sent, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Sending {
+    /// The location of the files
     #[arg(long, default_value = "ftrack.server", value_name = "NAME")]
-    location: String,
+    pub(super) location: String,
     /// Numbered files are members of sequences
     #[arg(long)]
-    sequence: bool,
+    pub(super) sequence: bool,
     /// How many connections there are at once
     #[arg(long, value_name = "N")]
-    connections: Option<usize>,
+    pub(super) connections: Option<usize>,
 }
 
 impl Upload {
     pub(crate) fn run(self, app: &App) -> Result<()> {
         let mut files = self.files;
-        if self.sequence {
+        if self.sending.sequence {
             files = sequences(&files);
         }
         for file in &files {
@@ -61,10 +68,10 @@ impl Upload {
             let failure = Failure::invalid(format!("expected an AssetVersion, got {version}"));
             return Err(failure.with_remedy("`ftrack publish` makes a new version of files"));
         }
-        let location = session.location(&self.location)?;
+        let location = session.location(&self.sending.location)?;
         for (index, file) in files.iter().enumerate() {
             let name = self.name.clone().unwrap_or_else(|| name_of(file));
-            let (options, bar) = bar::transfer(&name, self.connections);
+            let (options, bar) = bar::transfer(&name, self.sending.connections);
             let mut data = Data::new();
             data.set("name", name.as_str());
             let target = Target::In(location.clone());
