@@ -106,8 +106,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As for [`exchange`](Self::exchange), and [`ErrorKind::BadResponse`] if the response is not a
-    /// list with a reply for each action.
+    /// - [`ErrorKind::BadResponse`] if the response is not a list with a reply for each action.
+    /// - Any error of [`exchange`](Self::exchange).
     pub(crate) fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         let intent = match actions.iter().all(only_reads) {
             true => Intent::Read,
@@ -142,7 +142,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As for [`call`](Self::call), and [`ErrorKind::BadResponse`] if a reply has no list of rows.
+    /// - [`ErrorKind::BadResponse`] if a reply has no list of rows.
+    /// - Any error of [`call`](Self::call).
     pub(crate) fn plain_rows(&self, actions: &[Json], summary: &str) -> Result<Vec<Vec<PlainRow>>> {
         // Otherwise the attributes of an entity would stand only where it comes first.
         let replies = self.values(Intent::ReadAsSelected, actions, summary)?;
@@ -173,8 +174,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// - as for [`send`](Self::send)
-    /// - that of `decode`
+    /// - Any error of [`send`](Self::send).
+    /// - The error of `decode`.
     pub(crate) fn exchange<T>(
         &self,
         intent: Intent,
@@ -193,12 +194,12 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
-    /// - [`ErrorKind::ReadOnly`] if the session may not change anything
-    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`], [`ErrorKind::Tls`] without a response
-    /// - [`ErrorKind::Unavailable`] from a server that is overloaded
-    /// - [`ErrorKind::BadResponse`] for anything but a JSON array
-    /// - the server's own failure under its kind
+    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`].
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything.
+    /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`], [`ErrorKind::Tls`] without a response.
+    /// - [`ErrorKind::Unavailable`] from a server that is overloaded.
+    /// - [`ErrorKind::BadResponse`] for anything but a JSON array.
+    /// - The server's own failure under its kind.
     pub(crate) fn send(&self, intent: Intent, body: &[u8], summary: &str) -> Result<Timed> {
         let (headers, repeat) = match intent {
             Intent::Read => (&self.headers, Repeat::Always),
@@ -262,7 +263,7 @@ impl Api {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`].
+    /// - [`ErrorKind::Closed`] if the session is closed.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             let message = "the session is closed; open another one";
@@ -273,7 +274,7 @@ impl Api {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] for a session that was opened offline.
+    /// - [`ErrorKind::Connection`] for a session that was opened offline.
     fn check_online(&self, summary: &str) -> Result<()> {
         if !self.config.offline {
             return Ok(());
@@ -291,7 +292,7 @@ impl Api {
 
     /// # Errors
     ///
-    /// [`ErrorKind::ReadOnly`].
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.config.read_only {
             let message = "the session is read-only; open one without `read_only` to change data";
@@ -318,7 +319,7 @@ pub(crate) enum Intent {
 
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] unless there is a reply for each action.
+/// - [`ErrorKind::BadResponse`] unless there is a reply for each action.
 pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
     if replies == actions {
         return Ok(());
@@ -327,7 +328,7 @@ pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
     Err(Error::new(ErrorKind::BadResponse, message))
 }
 
-/// Whether an action changes nothing (WIRE.md, Actions). An unknown one may.
+/// Whether an action changes nothing. An unknown one may.
 fn only_reads(action: &Json) -> bool {
     let known = [
         "query",
@@ -342,7 +343,7 @@ fn only_reads(action: &Json) -> bool {
     name.is_some_and(|name| known.contains(&name))
 }
 
-/// The same headers with the options for rows as they were selected (SERVER.md B1, B5).
+/// The same headers with the options for rows as they were selected.
 fn strict(headers: &[(String, String)]) -> Vec<(String, String)> {
     let replaced = ["ftrack-strict-api", "ftrack-api-options"];
     let others = headers

@@ -92,7 +92,7 @@ pub fn rust_module(schema: &Schema, custom_attributes: &[CustomAttribute]) -> St
 ///
 /// # Errors
 ///
-/// If the values do not fit the struct.
+/// - If the values do not fit the struct.
 pub fn key_values<'de, D, T>(list: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -176,7 +176,7 @@ fn member(schema: &Schema, entity_type: &EntityType, attribute: &Attribute) -> O
     })
 }
 
-/// Required attributes that are null all the same: users without a login (SERVER.md A).
+/// Required attributes that are null all the same: users without a login.
 const NULL_THOUGH_REQUIRED: &[(&str, &str)] = &[("User", "username")];
 
 /// The custom attributes that entities of this type have, by key.
@@ -216,7 +216,7 @@ fn custom_for(entity_type: &EntityType, all: &[CustomAttribute]) -> Vec<Member> 
     by_key.into_values().collect()
 }
 
-/// Whether entities of the type have the custom attribute (SERVER.md A).
+/// Whether entities of the type have the custom attribute.
 fn fits(entity_type: &EntityType, custom: &CustomAttribute) -> bool {
     let name = entity_type.name();
     let has_object_type = entity_type.attribute("object_type_id").is_ok();

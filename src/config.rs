@@ -141,8 +141,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the message names everything
-    ///   that is missing or cannot be used
+    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the message names
+    ///   everything that is missing or cannot be used.
     pub(crate) fn resolve(
         settings: Settings,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -201,7 +201,7 @@ impl Config {
             headers,
             strict_api: settings.strict_api,
             offline: settings.offline,
-            // As the official clients make it: a name, and a UUID of this session (WIRE.md).
+            // As the official clients make it: a name, and a UUID of this session.
             client_token: client_token
                 .unwrap_or_else(|| format!("ftrack-api-rust--{}", Uuid::new_v4())),
             redactor,

@@ -51,7 +51,7 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// - Those of [`open_regular`] and of reading.
+/// - Any error of [`open_regular`] and of reading.
 /// - [`io::ErrorKind::FileTooLarge`] if there are more bytes.
 pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_limited(open_regular(path)?, limit)
@@ -61,7 +61,7 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As for [`read_regular`].
+/// - Any error of [`read_regular`].
 pub(crate) fn read_limited(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let announced = file.metadata()?.len();
     let mut content = Vec::new();

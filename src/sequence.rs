@@ -41,7 +41,7 @@ pub struct Sequence {
 ///
 /// # Errors
 ///
-/// As [`Sequence::parse`].
+/// - Any error of [`Sequence::parse`].
 pub fn parse(text: &str) -> Result<Sequence> {
     Sequence::parse(text)
 }

@@ -38,7 +38,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::value`](crate::Entity::value).
+    /// - Any error of [`Entity::value`](crate::Entity::value).
     pub fn of(entities: impl Entities, paths: impl Paths) -> Result<Self> {
         let columns: Vec<String> = paths.to_paths().into_iter().map(str::to_owned).collect();
         let entities = entities.to_entities()?;
@@ -72,7 +72,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if a row does not serialize to an object.
+    /// - [`ErrorKind::WrongType`] if a row does not serialize to an object.
     pub fn from_rows<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Self> {
         let mut table = Self::default();
         for row in rows {

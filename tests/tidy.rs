@@ -239,6 +239,25 @@ fn files_say_what_they_hold() {
     }
 }
 
+/// What a caller can expect stands in a list, each kind of error with what it means.
+#[test]
+fn error_sections_are_lists() {
+    let mut sections = 0;
+    for path in source_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("/// # Errors\n") {
+            let lines = text[at..].lines().skip(1).map(str::trim_start);
+            let section = lines.take_while(|line| line.starts_with("///"));
+            let mut section = section.take_while(|line| !line.starts_with("/// #"));
+            sections += 1;
+            let has_list = section.any(|line| line.starts_with("/// - "));
+            let line = text[..at].lines().count() + 1;
+            assert!(has_list, "{}:{line} has no list", path.display());
+        }
+    }
+    assert!(sections > 400, "only {sections} sections were found");
+}
+
 #[test]
 fn only_plugins_are_loaded_unsafely() {
     for folder in ["src", "tests", "benches", "docs/examples"] {

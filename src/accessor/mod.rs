@@ -78,7 +78,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the data is missing or cannot be read.
+    /// - If the data is missing or cannot be read.
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>>;
 
     /// Opens data for reading, from a byte offset to the end: to resume an interrupted transfer.
@@ -86,7 +86,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// - Any error of [`open`](Self::open).
     fn open_at(
         &self,
         resource_identifier: &str,
@@ -104,7 +104,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// - Any error of [`open`](Self::open).
     fn open_pieces(
         &self,
         resource_identifier: &str,
@@ -128,7 +128,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If none of the files can be written.
+    /// - If none of the files can be written.
     fn prepare(&self, files: &[PendingWrite<'_>]) -> anyhow::Result<Vec<Option<Prepared>>> {
         let _ = files;
         Ok(Vec::new())
@@ -139,7 +139,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If it cannot be stored, or if there is data already and this accessor can tell.
+    /// - If it cannot be stored, or if there is data already and this accessor can tell.
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()>;
 
     /// Whether there is data or a container. A store that cannot tell returns `false` and
@@ -147,21 +147,21 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be asked now.
+    /// - If the store cannot be asked now.
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool>;
 
     /// Removes a file or an empty container. Returns whether it existed.
     ///
     /// # Errors
     ///
-    /// If it exists and cannot be removed.
+    /// - If it exists and cannot be removed.
     fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool>;
 
     /// The resource identifiers in a container.
     ///
     /// # Errors
     ///
-    /// If it is not a container. The default always fails.
+    /// - If it is not a container. The default always fails.
     fn list(&self, resource_identifier: &str) -> anyhow::Result<Vec<String>> {
         unsupported("list", resource_identifier)
     }
@@ -170,7 +170,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be asked now. The default always fails.
+    /// - If the store cannot be asked now. The default always fails.
     fn is_file(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         unsupported("is_file", resource_identifier)
     }
@@ -179,7 +179,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be asked now. The default always fails.
+    /// - If the store cannot be asked now. The default always fails.
     fn is_container(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         unsupported("is_container", resource_identifier)
     }
@@ -189,7 +189,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If it cannot be created.
+    /// - If it cannot be created.
     fn make_container(&self, resource_identifier: &str) -> anyhow::Result<()> {
         let _ = resource_identifier;
         Ok(())
@@ -199,7 +199,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the resource identifier is invalid.
+    /// - If the resource identifier is invalid.
     fn get_container(&self, resource_identifier: &str) -> anyhow::Result<Option<String>> {
         let _ = resource_identifier;
         Ok(None)
@@ -209,8 +209,8 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the resource identifier is invalid. The default always fails: not every store has
-    /// paths.
+    /// - If the resource identifier is invalid. The default always fails: not every store has
+    ///   paths.
     fn get_filesystem_path(&self, resource_identifier: &str) -> anyhow::Result<PathBuf> {
         unsupported("get_filesystem_path", resource_identifier)
     }
@@ -219,8 +219,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the resource identifier is invalid. The default always fails: not every store has
-    /// URLs.
+    /// - If the resource identifier is invalid. The default always fails: not every store has URLs.
     fn get_url(&self, resource_identifier: &str) -> anyhow::Result<String> {
         unsupported("get_url", resource_identifier)
     }
@@ -230,7 +229,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the resource identifier is invalid. The default always fails: few stores make images.
+    /// - If the resource identifier is invalid. The default always fails: few stores make images.
     fn get_thumbnail_url(
         &self,
         resource_identifier: &str,
@@ -253,7 +252,7 @@ pub trait Pieces: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or the data changed since it was opened.
+    /// - If it cannot be read, or the data changed since it was opened.
     fn read(&self, index: usize) -> anyhow::Result<Vec<u8>>;
 }
 
@@ -285,7 +284,7 @@ pub trait AccessorExt: Accessor {
     ///
     /// # Errors
     ///
-    /// As [`Accessor::open`].
+    /// - Any error of [`Accessor::open`].
     fn read_bytes(&self, resource_identifier: &str) -> anyhow::Result<Vec<u8>> {
         let mut data = Vec::new();
         self.open(resource_identifier)?.read_to_end(&mut data)?;
@@ -296,7 +295,7 @@ pub trait AccessorExt: Accessor {
     ///
     /// # Errors
     ///
-    /// As [`Accessor::write`].
+    /// - Any error of [`Accessor::write`].
     fn write_bytes(&self, resource_identifier: &str, data: &[u8]) -> anyhow::Result<()> {
         let mut content = Content::new(data).with_size(data.len() as u64);
         self.write(resource_identifier, &mut content)

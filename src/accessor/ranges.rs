@@ -54,7 +54,7 @@ impl Ranged {
     ///
     /// # Errors
     ///
-    /// Those of the first request.
+    /// - Any error of the first request.
     pub(super) fn read_from(self, offset: u64) -> Result<impl Read + Send + 'static> {
         let first = self.request(offset)?;
         Ok(Reader {
@@ -72,7 +72,7 @@ impl Ranged {
     ///
     /// # Errors
     ///
-    /// Those of the first request.
+    /// - Any error of the first request.
     pub(super) fn pieces_from(self, offset: u64) -> Result<Option<impl Pieces + 'static>> {
         let first = self.request(offset)?;
         if first.end > offset + PIECE_SIZE {

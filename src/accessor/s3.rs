@@ -129,7 +129,7 @@ pub struct S3Accessor {
 impl S3Accessor {
     /// # Errors
     ///
-    /// - [`ErrorKind::Configuration`]
+    /// - [`ErrorKind::Configuration`] if the bucket cannot be used.
     pub(crate) fn with_api(api: Arc<Api>, bucket: S3Bucket) -> Result<Self> {
         let wrong = |why: &str| {
             let message = format!("the bucket {:?} cannot be used: {why}", bucket.name);

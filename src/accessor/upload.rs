@@ -142,7 +142,7 @@ fn open(content: &mut Content<'_>) -> io::Result<File> {
     Ok(file)
 }
 
-/// The size of the parts of a file, as in the JavaScript client (WIRE.md, Actions).
+/// The size of the parts of a file, as in the JavaScript client.
 fn part_size(size: u64) -> u64 {
     let usual = match size {
         size if size <= 128 * MIB => 8 * MIB,

@@ -231,7 +231,7 @@ impl Work {
     ///
     /// # Errors
     ///
-    /// The error of the first job that failed.
+    /// - The error of the first job that failed.
     pub(crate) fn run<E: Send>(
         &self,
         count: usize,

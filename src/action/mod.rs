@@ -64,7 +64,7 @@ pub trait Action: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any: the error is logged, and the action is not offered.
+    /// - Any error: it is logged, and the action is not offered.
     fn discover(&self, session: &Session, selection: &Selection) -> anyhow::Result<bool> {
         let _ = (session, selection);
         Ok(true)
@@ -75,7 +75,7 @@ pub trait Action: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any: the error is logged, and shown to the user as a failure.
+    /// - Any error: it is logged, and shown to the user as a failure.
     fn launch(&self, session: &Session, launch: &Launch) -> anyhow::Result<Outcome>;
 }
 

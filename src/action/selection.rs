@@ -76,7 +76,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// As for [`Session::query`] and [`Query::all`](crate::Query::all).
+    /// - Any error of [`Session::query`] and [`Query::all`](crate::Query::all).
     pub fn entities(&self, session: &Session) -> Result<Vec<Entity>> {
         let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for selected in &self.0 {
@@ -148,7 +148,7 @@ impl Launch {
     ///
     /// # Errors
     ///
-    /// As for [`Selection::entities`].
+    /// - Any error of [`Selection::entities`].
     pub fn entities(&self, session: &Session) -> Result<Vec<Entity>> {
         self.selection.entities(session)
     }

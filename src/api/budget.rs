@@ -31,7 +31,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OverBudget`] if one is used up; then nothing is taken.
+    /// - [`ErrorKind::OverBudget`] if one is used up; then nothing is taken.
     pub(super) fn spend(&self, summary: &str) -> Result<()> {
         let budgets = budgets_of(self.scopes, self.number);
         let Some(full) = budgets.iter().position(|budget| !budget.take()) else {
@@ -52,7 +52,7 @@ impl RequestBudget {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::OverBudget`] if a request was refused, even if its error was ignored
+    /// - [`ErrorKind::OverBudget`] if a request was refused, even if its error was ignored.
     pub fn check(&self) -> Result<()> {
         match self.budget.is_exceeded() {
             true => Err(exceeded(self.budget.allowed, "a request")),

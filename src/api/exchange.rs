@@ -70,8 +70,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Timeout`], [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
-    /// - that of `decode`
+    /// - [`ErrorKind::Timeout`], [`ErrorKind::Closed`], [`ErrorKind::Cancelled`].
+    /// - The error of `decode`.
     pub(crate) fn decode<T>(
         &self,
         response: Timed,

@@ -19,7 +19,7 @@ const MAX_REDIRECTS: usize = 5;
 const MIN_BYTES_PER_SECOND: u64 = 64 << 10;
 
 impl Api {
-    /// The URL of a component's data (SERVER.md F). It contains the API key: these endpoints accept it
+    /// The URL of a component's data. It contains the API key: these endpoints accept it
     /// in no other place.
     pub(crate) fn file_url(&self, endpoint: &str, id: &str, size: Option<u32>) -> Url {
         let mut url = self.config.server_url.clone();
@@ -42,9 +42,9 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`]
-    /// - [`ErrorKind::Connection`] and the like without a response
-    /// - the server's refusal under its kind; status 416 is none: no bytes begin there
+    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`].
+    /// - [`ErrorKind::Connection`] and the like without a response.
+    /// - The server's refusal under its kind; status 416 is not one: no bytes begin there.
     pub(crate) fn get_file(&self, id: &str, first: u64, last: u64) -> Result<Option<Response>> {
         let summary = format!("download {id}");
         let range = range_headers(first, last);
@@ -81,7 +81,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As for [`get_file`](Self::get_file), and [`ErrorKind::ReadOnly`].
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything.
+    /// - Any error of [`get_file`](Self::get_file).
     pub(crate) fn remove_file(&self, id: &str) -> Result<()> {
         self.check_writable()?;
         let (url, summary) = (self.file_url("remove", id, None), format!("remove {id}"));
@@ -104,7 +105,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As for [`get_file`](Self::get_file), and [`ErrorKind::ReadOnly`].
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything.
+    /// - Any error of [`get_file`](Self::get_file).
     pub(crate) fn put_file(
         &self,
         url: &Url,
@@ -129,7 +131,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As for [`get_file`](Self::get_file).
+    /// - Any error of [`get_file`](Self::get_file).
     pub(crate) fn ask_storage(
         &self,
         request: &StorageRequest<'_>,
@@ -175,7 +177,7 @@ impl Api {
 
     /// # Errors
     ///
-    /// With the status and the start of the response, if it is no success.
+    /// - The kind of the status, with the start of the response, unless the status is a success.
     fn accepted(&self, response: Response, summary: &str) -> Result<Response> {
         if (200..300).contains(&response.status) {
             return Ok(response);
@@ -257,7 +259,7 @@ struct FileRequest<'a> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if it leads nowhere, or out of the encrypted connection.
+/// - [`ErrorKind::BadResponse`] if it leads nowhere, or out of the encrypted connection.
 fn redirect_target(from: &Url, response: &Response, summary: &str) -> Result<Url> {
     let target = response.header("location").unwrap_or_default();
     let refuse = |why: &str| {

@@ -20,7 +20,7 @@ const OBJECT_BYTES: usize = 12 * (size_of::<String>() + size_of::<Json>());
 ///
 /// # Errors
 ///
-/// Of the syntax, that more memory would be needed, or that the body's check failed.
+/// - A syntax error, that more memory would be needed, or that the body's check failed.
 pub(super) fn read(body: &Body<'_>, max_bytes: u64) -> serde_json::Result<Json> {
     let mut deserializer = serde_json::Deserializer::from_slice(body.bytes());
     let left = Cell::new(max_bytes);

@@ -35,8 +35,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`], [`ErrorKind::Cancelled`], [`ErrorKind::OverBudget`], or that of the
-    /// last attempt.
+    /// - [`ErrorKind::Closed`], [`ErrorKind::Cancelled`], [`ErrorKind::OverBudget`], or that of the
+    ///   last attempt.
     pub(crate) fn repeating<T>(
         &self,
         repeat: Repeat,
@@ -73,7 +73,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; the result of `read` is inside.
+    /// - [`ErrorKind::Closed`] and [`ErrorKind::Cancelled`]; the result of `read` is inside.
     pub(crate) fn reading(
         &self,
         summary: &str,
@@ -144,7 +144,7 @@ impl Pace<'_> {
 
     /// # Errors
     ///
-    /// Why it was interrupted, if it was.
+    /// - [`ErrorKind::Closed`] or [`ErrorKind::Cancelled`] if it was interrupted.
     pub(crate) fn check(&self, summary: &str) -> Result<()> {
         match self.call.interrupted() {
             None => Ok(()),

@@ -107,7 +107,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::ConnectionAborted`] if the call was interrupted before.
+    /// - [`io::ErrorKind::ConnectionAborted`] if the call was interrupted before.
     pub(crate) fn attach(&self, connection: &Weak<Interrupt>) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.why.is_some() {

@@ -24,7 +24,7 @@ impl Interrupt {
 
     /// # Errors
     ///
-    /// [`io::ErrorKind::ConnectionAborted`] once it was used.
+    /// - [`io::ErrorKind::ConnectionAborted`] once it was used.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self.is_set.load(Ordering::Acquire) {
             true => Err(io::ErrorKind::ConnectionAborted.into()),

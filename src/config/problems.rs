@@ -18,7 +18,7 @@ impl Problems {
 
     /// # Errors
     ///
-    /// - [`ErrorKind::Configuration`] if there are problems; its message passes `redact`
+    /// - [`ErrorKind::Configuration`] if there are problems; its message passes `redact`.
     pub(crate) fn check(self, redact: impl Fn(&str) -> String) -> Result<()> {
         let message = match self.0.as_slice() {
             [] => return Ok(()),

@@ -53,7 +53,7 @@ impl Proxies {
 ///
 /// # Errors
 ///
-/// Why it cannot be used; its URL may hold a password and is not shown.
+/// - Why it cannot be used. Its URL may hold a password and is not shown.
 pub(super) fn parse_proxy(url: &str, name: &str) -> Result<Proxy, String> {
     let refuse = |why: &str| {
         format!(

@@ -134,8 +134,7 @@ impl fmt::Debug for Redactor {
 }
 
 /// `text` without what grants access to anybody who has it: signatures, tokens and keys in URLs
-/// (where they are percent-encoded), and keys that a server hands out (WIRE.md, Actions:
-/// `reset_remote`).
+/// (where they are percent-encoded), and keys that a server hands out.
 fn redact_bearer_secrets(text: &str) -> String {
     static SECRETS: OnceLock<Regex> = OnceLock::new();
     if !["ignature=", "oken=", "api_key", "apiKey=", "api-key"]

@@ -6,7 +6,7 @@ use url::Url;
 ///
 /// # Errors
 ///
-/// Why it cannot be used. Whatever may be a secret is left out: user, password and query.
+/// - Why it cannot be used. Whatever may be a secret is left out: user, password and query.
 pub(crate) fn parse_server_url(text: &str) -> Result<Url, String> {
     let trimmed = text.trim();
     let with_scheme = if trimmed.contains("://") {

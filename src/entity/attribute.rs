@@ -64,7 +64,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get).
+    /// - Any error of [`get`](Self::get).
     pub fn get_with<T: FromAttribute>(&self, path: &str, populate: Populate) -> Result<T> {
         let _this_call = self.session.auto_populating(populate);
         self.get(path)
@@ -74,7 +74,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), but a value is never of a wrong type.
+    /// - Any error of [`get`](Self::get), but a value is never of a wrong type.
     pub fn value(&self, path: &str) -> Result<Option<Value>> {
         match self.lent(path, Value::from_lent) {
             Some(value) => Ok(Some(value)),
@@ -136,7 +136,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
+    /// - [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
     pub fn unset(&self, name: &str) -> Result<()> {
         self.session
             .shared
@@ -149,7 +149,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
+    /// - [`ErrorKind::UnknownAttribute`] with the nearest name if there is no such attribute.
     pub fn known_value(&self, name: &str) -> Result<Option<Value>> {
         self.without_request(name, Store::known)
     }
@@ -159,7 +159,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`known_value`](Self::known_value).
+    /// - Any error of [`known_value`](Self::known_value).
     pub fn remote_value(&self, name: &str) -> Result<Option<Value>> {
         self.without_request(name, Store::remote)
     }
@@ -168,7 +168,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`known_value`](Self::known_value).
+    /// - Any error of [`known_value`](Self::known_value).
     pub fn local_value(&self, name: &str) -> Result<Option<Value>> {
         self.without_request(name, Store::local)
     }

@@ -78,7 +78,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn all(&self) -> Result<Vec<Entity>> {
         self.entity.get(&self.name)
     }
@@ -92,7 +92,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn len(&self) -> Result<usize> {
         Ok(self.keys()?.len())
     }
@@ -101,7 +101,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.keys()?.is_empty())
     }
@@ -110,7 +110,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn contains(&self, member: &Entity) -> Result<bool> {
         Ok(self.keys()?.contains(&member.key()))
     }
@@ -130,7 +130,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`push`](Self::push); no member is added then.
+    /// - Any error of [`push`](Self::push); no member is added then.
     pub fn extend(&self, members: impl Entities) -> Result<()> {
         let members: Vec<EntityKey> = members.to_entities()?.iter().map(Entity::key).collect();
         self.change(&members, &[])
@@ -169,7 +169,7 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::set`].
+    /// - Any error of [`Entity::set`].
     pub fn remove(&self, member: &Entity) -> Result<bool> {
         if let Some(Value::Collection(members)) = self.entity.known_value(&self.name)?
             && !members.contains(&member.key())

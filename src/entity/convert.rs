@@ -17,7 +17,7 @@ pub trait FromAttribute: Sized {
     ///
     /// # Errors
     ///
-    /// [`Mismatch`] if the value is of another type.
+    /// - [`Mismatch`] if the value is of another type.
     fn from_attribute(value: Value, session: &Session) -> Result<Self, Mismatch>;
 
     /// Reads a value in place, or returns `None` to fall back to

@@ -34,7 +34,7 @@ pub trait Entities {
     ///
     /// # Errors
     ///
-    /// As for [`Collection::all`]; lists and single entities never fail.
+    /// - Any error of [`Collection::all`]; lists and single entities never fail.
     fn to_entities(&self) -> Result<Cow<'_, [Entity]>>;
 }
 

@@ -26,7 +26,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`value`](Self::value).
+    /// - Any error of [`value`](Self::value).
     pub fn items(&self) -> Result<Vec<(&str, Option<Value>)>> {
         let attributes = self.type_info().attributes().iter();
         let names: Vec<&str> = attributes.map(Attribute::name).collect();

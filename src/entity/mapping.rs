@@ -41,7 +41,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] for other JSON; else as for the methods of the mapping.
+    /// - [`ErrorKind::WrongType`] for other JSON; else as for the methods of the mapping.
     pub(crate) fn replace_mapping(&self, name: &str, json: &Json) -> Result<()> {
         let Some(pairs) = json.as_object() else {
             let message = format!("{name} of {self} takes a JSON object, not {json}");

@@ -37,7 +37,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if entities of this type have no metadata.
+    /// - [`ErrorKind::UnknownAttribute`] if entities of this type have no metadata.
     pub fn metadata(&self) -> Result<Metadata> {
         let attribute = self.type_info().attribute(ATTRIBUTE)?;
         match attribute.kind() {
@@ -60,7 +60,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn get(&self, key: &str) -> Result<Option<String>> {
         match self.row(key)? {
             Some(row) => row.get("value"),
@@ -73,7 +73,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`] and [`Entity::set`].
+    /// - Any error of [`Entity::get`] and [`Entity::set`].
     pub fn set(&self, key: &str, value: impl Into<Value>) -> Result<()> {
         let value = as_text(value.into());
         if let Some(row) = self.row(key)? {
@@ -109,7 +109,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`] and [`Session::delete`](crate::Session::delete).
+    /// - Any error of [`Entity::get`] and [`Session::delete`](crate::Session::delete).
     pub fn remove(&self, key: &str) -> Result<bool> {
         let Some(row) = self.row(key)? else {
             return Ok(false);
@@ -125,7 +125,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn contains(&self, key: &str) -> Result<bool> {
         Ok(self.row(key)?.is_some())
     }
@@ -134,7 +134,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::get`].
+    /// - Any error of [`Entity::get`].
     pub fn to_map(&self) -> Result<BTreeMap<String, String>> {
         let rows = self.entity.get::<Vec<Entity>>(ATTRIBUTE)?;
         let pairs = rows.iter().map(|row| {
@@ -148,7 +148,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set).
+    /// - Any error of [`set`](Self::set).
     pub fn extend<K: Into<String>, V: Into<Value>>(
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
@@ -179,7 +179,7 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set) and [`remove`](Self::remove).
+    /// - Any error of [`set`](Self::set) and [`remove`](Self::remove).
     pub fn replace<K: Into<String>, V: Into<Value>>(
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,

@@ -72,7 +72,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`].
+    /// - [`ErrorKind::WrongType`] if the entity is of another type.
     pub(crate) fn check_type(&self, wanted: &str) -> Result<()> {
         if self.entity_type() == wanted {
             return Ok(());

@@ -52,7 +52,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get_statuses`](Self::get_statuses).
+    /// - Any error of [`get_statuses`](Self::get_statuses).
     pub fn get_task_statuses(&self, task_type: impl IntoKey) -> Result<Vec<Entity>> {
         self.check_type(PROJECT_SCHEMA)?;
         match self.override_of(&task_type.into_key("Type").id())? {
@@ -66,7 +66,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get_statuses`](Self::get_statuses).
+    /// - Any error of [`get_statuses`](Self::get_statuses).
     pub fn get_types(&self, entity_type: &str) -> Result<Vec<Entity>> {
         self.check_type(PROJECT_SCHEMA)?;
         match entity_type {
@@ -91,7 +91,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`get_status`](Self::get_status).
+    /// - Any error of [`get_status`](Self::get_status).
     pub fn get_type(&self, entity_type: &str, name: &str) -> Result<Entity> {
         self.named(self.get_types(entity_type)?, entity_type, "type", name)
     }

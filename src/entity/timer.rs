@@ -144,7 +144,7 @@ impl Entity {
 }
 
 /// Now, as the server writes it: UTC, or without support of time zones its local time, which is
-/// taken to be that of this machine (SERVER.md, `is_timezone_support_enabled`).
+/// taken to be that of this machine.
 fn now_of_server(session: &Session) -> DateTime {
     let information = session.server_information();
     match information.get("is_timezone_support_enabled") {

@@ -93,7 +93,7 @@ impl Event {
         self
     }
 
-    /// A reply to `event`: topic `ftrack.meta.reply`, targeted at its sender (SERVER.md E5).
+    /// A reply to `event`: topic `ftrack.meta.reply`, targeted at its sender.
     ///
     /// ```
     /// use ftrack_api::Event;
@@ -291,7 +291,7 @@ impl fmt::Debug for Event {
 }
 
 impl Serialize for Event {
-    /// Exactly these seven keys: the Python client drops events with any other (SERVER.md E4).
+    /// Exactly these seven keys: the Python client drops events with any other.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.write(serializer, &self.source)
     }

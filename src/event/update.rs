@@ -170,7 +170,7 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The data as the server sends it (SERVER.md E6).
+/// The data as the server sends it.
 #[derive(Deserialize)]
 struct WireUpdate {
     #[serde(default, deserialize_with = "or_default")]

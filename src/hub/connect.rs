@@ -96,7 +96,7 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// As for [`connect`](Self::connect); but after `Timeout` the hub goes on trying.
+    /// - Any error of [`connect`](Self::connect); but after `Timeout` the hub goes on trying.
     pub fn reconnect(&self) -> Result<()> {
         let Some(remote) = self.inner.line.running() else {
             return self.connect();

@@ -75,7 +75,7 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// As for [`wait`](Self::wait).
+    /// - Any error of [`wait`](Self::wait).
     pub fn next(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Event>> {
         let deadline = deadline(timeout.into());
         let mut was_running = false;

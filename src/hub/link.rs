@@ -42,8 +42,9 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// By kind: `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse`,
-    /// `Unsupported`, or `Cancelled` if it was interrupted.
+    /// - `Connection`, `Timeout`, `Tls`, `Authentication`, `BadResponse` or `Unsupported` if it
+    ///   fails.
+    /// - `Cancelled` if it was interrupted.
     pub(super) fn open(endpoint: &Endpoint, poller: &Poller) -> Result<(Self, Handshake, Instant)> {
         let deadline = after(endpoint.connect_timeout);
         let opening = Opening { endpoint, deadline };
@@ -176,7 +177,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// `GET /socket.io/1/` (SERVER.md E1); the cookies are those of the response, which keep
+    /// `GET /socket.io/1/`; the cookies are those of the response, which keep
     /// the websocket on the same server behind a load balancer.
     fn shake_hands(&self) -> Result<(Handshake, Vec<String>)> {
         let mut url = self.endpoint.url.clone();
@@ -227,7 +228,7 @@ impl Opening<'_> {
         Ok((handshake, cookies))
     }
 
-    /// The upgrade carries no credentials, as the session id stands for them (SERVER.md E2).
+    /// The upgrade carries no credentials, as the session id stands for them.
     fn upgrade(&self, handshake: &Handshake, cookies: &[String]) -> Result<Link> {
         let endpoint = self.endpoint;
         let mut connection = endpoint.dialer.dial(&endpoint.url, Some(self.deadline))?;

@@ -89,7 +89,7 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// As for [`publish`](Self::publish).
+    /// - Any error of [`publish`](Self::publish).
     pub fn publish_with(&self, event: Event, options: PublishOptions) -> Result<String> {
         let Some(callback) = options.on_reply else {
             return self.transmit(&event, None).map(|()| event.into_id());
@@ -110,7 +110,7 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// As for [`publish`](Self::publish).
+    /// - Any error of [`publish`](Self::publish).
     pub fn publish_reply(&self, event: &Event, data: impl Into<Value>) -> Result<String> {
         self.publish(Event::reply_to(event, data))
     }
@@ -120,7 +120,7 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// - As for [`publish`](Self::publish).
+    /// - Any error of [`publish`](Self::publish).
     /// - `Timeout` if no reply arrives in time.
     /// - `Connection` if the event is not delivered, or the hub is disconnected.
     /// - `BadResponse` if the reply is not an event.
@@ -154,8 +154,8 @@ impl EventHub {
     ///
     /// # Errors
     ///
-    /// As for [`publish`](Self::publish). If the hub is disconnected later, the replies so far are
-    /// returned.
+    /// - Any error of [`publish`](Self::publish). If the hub is disconnected later, the replies so
+    ///   far are returned.
     pub fn request_all(&self, event: Event, timeout: Duration) -> Result<Vec<Event>> {
         let deadline = after(timeout);
         let pending = self.ask(event)?;

@@ -58,7 +58,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`Entity::get`]; no request is sent if the name is loaded.
+    /// - Any error of [`Entity::get`]; no request is sent if the name is loaded.
     pub fn name(&self) -> Result<String> {
         self.entity.get("name")
     }

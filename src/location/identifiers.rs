@@ -29,7 +29,7 @@ impl Location {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`] if the component is not in this location.
-    /// - Errors of [`query`](crate::Session::query) and of the resource identifier transformer.
+    /// - Any error of [`query`](crate::Session::query) and of the resource identifier transformer.
     pub fn get_resource_identifier(&self, component: &Entity) -> Result<String> {
         let mut found = self.get_resource_identifiers(component)?;
         Ok(found.swap_remove(0))
@@ -40,8 +40,8 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`get_resource_identifier`](Self::get_resource_identifier); [`ErrorKind::NotFound`]
-    /// names the components that are not here.
+    /// - Any error of [`get_resource_identifier`](Self::get_resource_identifier);
+    ///   [`ErrorKind::NotFound`] names the components that are not here.
     pub fn get_resource_identifiers(&self, components: impl Entities) -> Result<Vec<String>> {
         let components = &*components.to_entities()?;
         let found = self.cached_or_loaded(components)?;
@@ -62,7 +62,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// - Errors of [`query`](crate::Session::query) and of the resource identifier transformer.
+    /// - Any error of [`query`](crate::Session::query) and of the resource identifier transformer.
     pub fn find_resource_identifiers(
         &self,
         components: impl Entities,
@@ -163,10 +163,9 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`get_resource_identifier`](Self::get_resource_identifier), and:
-    ///
     /// - [`ErrorKind::Configuration`] if no accessor is bound.
     /// - [`ErrorKind::Unsupported`] if the accessor has no paths.
+    /// - Any error of [`get_resource_identifier`](Self::get_resource_identifier).
     pub fn get_filesystem_path(&self, component: &Entity) -> Result<PathBuf> {
         let mut found = self.get_filesystem_paths(component)?;
         Ok(found.swap_remove(0))
@@ -176,7 +175,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`get_filesystem_path`](Self::get_filesystem_path).
+    /// - Any error of [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_filesystem_paths(&self, components: impl Entities) -> Result<Vec<PathBuf>> {
         let components = &*components.to_entities()?;
         let accessor = self.require_accessor()?;
@@ -196,7 +195,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`get_filesystem_path`](Self::get_filesystem_path).
+    /// - Any error of [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_url(&self, component: &Entity) -> Result<String> {
         let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
@@ -210,7 +209,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`get_filesystem_path`](Self::get_filesystem_path).
+    /// - Any error of [`get_filesystem_path`](Self::get_filesystem_path).
     pub fn get_thumbnail_url(&self, component: &Entity, size: Option<u32>) -> Result<String> {
         let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;

@@ -50,7 +50,8 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`add_components`](Self::add_components), except those of copying and committing.
+    /// - Any error of [`add_components`](Self::add_components) except those of copying and
+    ///   committing.
     pub fn plan_transfer(
         &self,
         components: impl Entities,

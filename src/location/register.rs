@@ -40,7 +40,7 @@ impl Location {
     /// was lost.
     ///
     /// - [`ErrorKind::Duplicate`] if the component is in this location.
-    /// - Errors of [`commit`](crate::Session::commit).
+    /// - Any error of [`commit`](crate::Session::commit).
     pub fn register_component(&self, component: &Entity, resource_identifier: &str) -> Result<()> {
         self.check_absent(std::slice::from_ref(component))?;
         self.register(&[(component.clone(), resource_identifier.to_owned())])

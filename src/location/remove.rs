@@ -18,7 +18,7 @@ impl Location {
     /// - [`Configuration`](crate::ErrorKind::Configuration) if no accessor is bound.
     /// - Errors of the accessor: components before the failed one are removed, the others stay
     ///   registered.
-    /// - Errors of [`commit`](crate::Session::commit).
+    /// - Any error of [`commit`](crate::Session::commit).
     pub fn remove_component(&self, component: &Entity) -> Result<bool> {
         self.remove_components(component, true)
     }
@@ -28,7 +28,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`remove_component`](Self::remove_component).
+    /// - Any error of [`remove_component`](Self::remove_component).
     pub fn remove_components(&self, components: impl Entities, recursive: bool) -> Result<bool> {
         let components = &*components.to_entities()?;
         self.check_writable()?;

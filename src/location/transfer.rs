@@ -60,7 +60,7 @@ impl Location {
     /// - [`ErrorKind::Configuration`] if a location has no accessor or structure.
     /// - Errors of the structure and the accessors; [`ErrorKind::Callback`] unless they are an
     ///   [`Error`](crate::Error) of this crate.
-    /// - Errors of [`commit`](crate::Session::commit).
+    /// - Any error of [`commit`](crate::Session::commit).
     ///
     /// [`ErrorKind::Duplicate`]: crate::ErrorKind::Duplicate
     /// [`ErrorKind::NotFound`]: crate::ErrorKind::NotFound
@@ -75,10 +75,9 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As [`add_component`](Self::add_component), and:
-    ///
     /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if the number of sources is
     ///   neither one nor that of the components.
+    /// - Any error of [`add_component`](Self::add_component).
     pub fn add_components(
         &self,
         components: impl Entities,
@@ -163,9 +162,8 @@ impl Transfer {
     ///
     /// # Errors
     ///
-    /// As [`Location::add_component`], and:
-    ///
     /// - [`ErrorKind::Cancelled`] if an observer cancelled it.
+    /// - Any error of [`Location::add_component`].
     pub fn run(mut self) -> Result<()> {
         if self.steps.is_empty() {
             return Ok(());

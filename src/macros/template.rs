@@ -13,7 +13,7 @@ pub(crate) enum Placeholder {
 ///
 /// # Errors
 ///
-/// A message if a placeholder is between quotes or is anything but `{}` and `{name}`.
+/// - A message if a placeholder is between quotes or is anything but `{}` and `{name}`.
 pub(crate) fn placeholders(template: &str) -> Result<Vec<Placeholder>, String> {
     let mut found = Vec::new();
     let mut quote = None;
@@ -73,7 +73,7 @@ fn quoted(text: &str) -> String {
 
 /// # Errors
 ///
-/// A message if there are more or fewer values than placeholders without a name.
+/// - A message if there are more or fewer values than placeholders without a name.
 pub(crate) fn check_count(placeholders: &[Placeholder], values: usize) -> Result<(), String> {
     let expected = placeholders
         .iter()

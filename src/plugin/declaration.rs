@@ -52,7 +52,7 @@ impl Declaration {
     ///
     /// # Errors
     ///
-    /// What is wrong with the declaration or its file, or that there is none.
+    /// - What is wrong with the declaration or its file, or that there is none.
     pub(super) fn of(root: &Path, path: &Path) -> Result<Self, String> {
         let text = match beside(root, path)? {
             Some(text) => text,

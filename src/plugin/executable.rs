@@ -74,7 +74,7 @@ impl Executable {
     ///
     /// # Errors
     ///
-    /// Why it cannot be used.
+    /// - Why it cannot be used.
     pub(super) fn new(
         root: &Path,
         path: &Path,
@@ -188,7 +188,7 @@ impl Executable {
     ///
     /// # Errors
     ///
-    /// If a plugin must not write such a line.
+    /// - If a plugin must not write such a line.
     fn read(&self, number: u64, line: &[u8]) -> Result<Option<Reply>, String> {
         let parsed: Line =
             serde_json::from_slice(line).map_err(|error| unexpected(line, &error.to_string()))?;

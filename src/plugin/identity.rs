@@ -37,7 +37,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// The differences, if there are any.
+    /// - The differences, if there are any.
     pub(super) fn check(&self) -> Result<(), String> {
         if self == &Self::OWN {
             return Ok(());
@@ -86,7 +86,7 @@ fn differences(theirs: &str, ours: &str) -> String {
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// - If it cannot be read.
 pub(super) fn find(mut file: impl Read) -> io::Result<Vec<Identity>> {
     const PIECE: usize = 1 << 20;
     const WHOLE: usize = MAGIC.len() + TEXT;

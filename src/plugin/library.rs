@@ -150,7 +150,7 @@ macro_rules! export_plugin {
 ///
 /// # Errors
 ///
-/// Why it cannot be used.
+/// - Why it cannot be used.
 pub(super) fn load(root: &Path, path: &Path) -> Result<Box<dyn Plugin>, String> {
     // A bare name would be looked up in the system's folders.
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;

@@ -132,8 +132,8 @@ impl Search {
 ///
 /// # Errors
 ///
-/// Why it must not be used: its target is outside `root`, it is not a regular file, or other users
-/// can write it or replace it.
+/// - Why it must not be used: its target is outside `root`, it is not a regular file, or other users
+///   can write or replace it.
 pub(super) fn open_trusted(root: &Path, path: &Path) -> Result<File, String> {
     let real = inside(root, path)?;
     // A link may lead to a folder that the search has not visited.

@@ -88,7 +88,7 @@ impl Registrar {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the filter is invalid.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the filter is invalid.
     pub fn subscribe(
         &mut self,
         filter: impl IntoFilter,
@@ -102,7 +102,7 @@ impl Registrar {
     ///
     /// # Errors
     ///
-    /// As for [`subscribe`](Self::subscribe).
+    /// - Any error of [`subscribe`](Self::subscribe).
     pub fn subscribe_with(
         &mut self,
         filter: impl IntoFilter,
@@ -165,8 +165,8 @@ impl Registrar {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the identifier cannot be written in an
-    /// expression.
+    /// - [`ErrorKind::Syntax`](crate::ErrorKind::Syntax) if the identifier cannot be written in an
+    ///   expression.
     pub fn action(&mut self, action: impl Action) -> anyhow::Result<()> {
         for (filter, handler) in action_handlers(action, &self.api_user) {
             self.subscribe(filter, handler)?;

@@ -2,7 +2,7 @@
 //!
 //! A name is an error only if no entity that the path can reach has it. A base type has the
 //! attributes of all its subtypes: `assignments any (resource.username is "ada")` names an
-//! attribute that only some resources have (SERVER.md C2).
+//! attribute that only some resources have.
 
 use std::collections::BTreeSet;
 

@@ -114,7 +114,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// Those of [`statement`](Self::statement).
+    /// - Any error of [`statement`](Self::statement).
     ///
     /// ```
     /// let criterion = ftrack_api::expr!("name is {}", "anim").criterion()?;
@@ -149,7 +149,7 @@ pub trait IntoStatement {
     ///
     /// # Errors
     ///
-    /// Those of [`Expression::statement`].
+    /// - Any error of [`Expression::statement`].
     fn into_statement(self) -> Result<Statement>;
 }
 

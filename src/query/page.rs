@@ -54,7 +54,7 @@ impl Pages {
     /// # Errors
     ///
     /// - [`ErrorKind::Validation`] if the page size is 0.
-    /// - Those of [`Statement::expression`].
+    /// - Any error of [`Statement::expression`].
     pub fn new(statement: &Statement, page_size: u64) -> Result<Self> {
         statement.verify()?;
         if page_size == 0 {

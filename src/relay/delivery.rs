@@ -106,7 +106,7 @@ impl Delivery {
     ///
     /// - [`ErrorKind::Timeout`] if its lease has ended and another worker has it, or Redis does not
     ///   answer in time.
-    /// - As for [`Stream::status`].
+    /// - Any error of [`Stream::status`].
     pub fn ack(self) -> Result<()> {
         self.finish(Verdict::Ack)
     }
@@ -116,7 +116,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// As for [`ack`](Self::ack).
+    /// - Any error of [`ack`](Self::ack).
     pub fn retry_after(self, delay: Duration, reason: impl Into<String>) -> Result<()> {
         self.finish(Verdict::Retry(delay, reason.into()))
     }
@@ -125,7 +125,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// As for [`ack`](Self::ack).
+    /// - Any error of [`ack`](Self::ack).
     pub fn reject(self, reason: impl Into<String>) -> Result<()> {
         self.finish(Verdict::Reject(reason.into()))
     }
@@ -134,7 +134,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// As for [`ack`](Self::ack).
+    /// - Any error of [`ack`](Self::ack).
     pub fn extend(&self, lease: Duration) -> Result<()> {
         self.finish(Verdict::Extend(lease))
     }

@@ -46,8 +46,8 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// As for [`Session::create`](crate::Session::create). The entity type must have the key `id`, and `data`
-    /// none: [`ErrorKind::Validation`].
+    /// - [`ErrorKind::Validation`] if the key of the entity type is not `id`, or `data` has an `id`.
+    /// - Any error of [`Session::create`](crate::Session::create).
     pub fn create(&self, entity_type: &str, mut data: Data) -> Result<Entity> {
         if data.contains("id") {
             let message = format!(
@@ -123,7 +123,8 @@ impl Delivery {
     ///
     /// - [`ErrorKind::Validation`] if the session has recorded changes, which stay recorded.
     /// - The error of the closure, [`Callback`](ErrorKind::Callback) if it panics.
-    /// - As for [`Session::commit`](crate::Session::commit), and for [`Stream::status`](super::Stream::status).
+    /// - Any error of [`Session::commit`](crate::Session::commit), and for
+    ///   [`Stream::status`](super::Stream::status).
     pub fn once(
         &self,
         session: &Session,

@@ -123,11 +123,12 @@ impl Relay {
     /// - [`ErrorKind::Syntax`] if a filter is invalid.
     /// - [`ErrorKind::Duplicate`] if the journal belongs to another relay; [`ErrorKind::Io`] if it cannot be
     ///   used.
-    /// - As for [`EventHub::connect`](crate::EventHub::connect) if the server refuses the user or the key; the
-    ///   hub tries again nevertheless. A server that is away is no error.
+    /// - Any error of [`EventHub::connect`](crate::EventHub::connect) if the server refuses the
+    ///   user or the key; the hub tries again nevertheless. A server that is away is no error.
     /// - [`ErrorKind::Permission`] if the server rejects a subscription.
     /// - [`ErrorKind::Cancelled`] if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
-    /// - As for [`Stream::status`], but for a stream that is away or full: that is logged, and no error.
+    /// - Any error of [`Stream::status`], but for a stream that is away or full: that is logged,
+    ///   and no error.
     pub fn poll(&mut self, timeout: Duration) -> Result<usize> {
         if self.running.is_none() {
             self.running = Some(self.begin()?);
@@ -158,7 +159,7 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// It never returns without one: that of [`poll`](Self::poll).
+    /// - Any error of [`poll`](Self::poll); it returns only with one.
     pub fn run(&mut self) -> Result<std::convert::Infallible> {
         loop {
             self.poll(REPORT_INTERVAL)?;

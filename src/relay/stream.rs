@@ -167,7 +167,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status); the first events may have been appended.
+    /// - Any error of [`status`](Self::status); the first events may have been appended.
     pub fn append<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> Result<u64> {
         let at = Timestamp::now().as_millisecond();
         let entries = events.into_iter().map(|event| NewEntry::event(event, at));
@@ -204,7 +204,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status).
+    /// - Any error of [`status`](Self::status).
     pub fn group(&self, group: &str) -> Result<Option<GroupStatus>> {
         let engine = self.engine()?;
         let Some(figures) = engine.group(group)? else {
@@ -228,7 +228,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status).
+    /// - Any error of [`status`](Self::status).
     pub fn dead_letters(&self, group: &str) -> Result<Vec<DeadLetter>> {
         let engine = self.engine()?;
         let mut letters: Vec<DeadLetter> = Vec::new();
@@ -251,7 +251,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status).
+    /// - Any error of [`status`](Self::status).
     pub fn return_dead_letter(&self, group: &str, id: &str) -> Result<bool> {
         self.engine()?.return_dead(group, id)
     }
@@ -260,7 +260,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status).
+    /// - Any error of [`status`](Self::status).
     pub fn remove_dead_letter(&self, group: &str, id: &str) -> Result<bool> {
         self.engine()?.remove_dead(group, id)
     }

@@ -141,7 +141,7 @@ impl Worker {
     /// - [`ErrorKind::Callback`] if the function of [`ordered_by`](Self::ordered_by) panics.
     /// - [`ErrorKind::Cancelled`] if a [`CancelToken`](crate::CancelToken) of this thread is cancelled:
     ///   within half a second.
-    /// - As for [`Stream::status`].
+    /// - Any error of [`Stream::status`].
     pub fn next(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Delivery>> {
         let timeout: Option<Duration> = timeout.into();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -157,8 +157,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// It never returns without one: that of [`next`](Self::next). After
-    /// [`Cancelled`](ErrorKind::Cancelled) the last event was acknowledged, if it was handled.
+    /// - Any error of [`next`](Self::next); it returns only with one. Before
+    ///   [`Cancelled`](ErrorKind::Cancelled), an event that was handled has been acknowledged.
     pub fn run(
         &self,
         mut handler: impl FnMut(&Delivery) -> anyhow::Result<()>,

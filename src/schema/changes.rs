@@ -99,7 +99,7 @@ impl<'a> EntityTypeChanges<'a> {
     ///
     /// # Errors
     ///
-    /// Errors of [`set_default_projections`](Self::set_default_projections).
+    /// - Any error of [`set_default_projections`](Self::set_default_projections).
     pub fn add_default_projections(&mut self, paths: impl Paths) -> Result<()> {
         let paths = self.checked(paths)?;
         let have = &mut self.change().default_projections;
@@ -115,7 +115,7 @@ impl<'a> EntityTypeChanges<'a> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     pub fn set_read_only(&mut self, attribute: &str) -> Result<()> {
         self.attribute(attribute)?.flags.immutable = true;
         Ok(())
@@ -125,7 +125,7 @@ impl<'a> EntityTypeChanges<'a> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     pub fn set_writable(&mut self, attribute: &str) -> Result<()> {
         self.attribute(attribute)?.flags.immutable = false;
         Ok(())
@@ -135,7 +135,7 @@ impl<'a> EntityTypeChanges<'a> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     /// - [`ErrorKind::WrongType`] for references and collections.
     pub fn set_default(&mut self, attribute: &str, value: impl Into<Value>) -> Result<()> {
         let name = self.name().to_owned();
@@ -176,7 +176,7 @@ impl<'a> EntityTypeChanges<'a> {
     ///
     /// # Errors
     ///
-    /// The first invalid part; changes before it are applied.
+    /// - The first invalid part; changes before it are applied.
     pub(crate) fn apply(&mut self, reply: Json) -> Result<()> {
         let reply: Reply = serde_json::from_value(reply).map_err(|error| {
             Error::new(

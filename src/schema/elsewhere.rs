@@ -8,8 +8,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`](crate::ErrorKind::UnknownAttribute) with the nearest name,
-    /// and which types have one of that name.
+    /// - [`ErrorKind::UnknownAttribute`](crate::ErrorKind::UnknownAttribute) with the nearest name,
+    ///   and which types have one of that name.
     pub(crate) fn attribute_of<'a>(
         &self,
         entity_type: &'a EntityType,

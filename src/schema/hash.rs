@@ -1,6 +1,6 @@
 //! The hash by which servers and clients recognise a schema.
 //!
-//! It is the MD5 of the output of Python's `json.dumps(schemas, sort_keys=True)` (WIRE.md, Actions),
+//! It is the MD5 of the output of Python's `json.dumps(schemas, sort_keys=True)`,
 //! so the text must be identical.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The bases of entity types.
 //!
 //! Newer servers name the base of every type (`$mixin`). Older ones do so only for types that share a
-//! table; the others are known from their responses (SERVER.md B6).
+//! table; the others are known from their responses.
 
 use smol_str::SmolStr;
 

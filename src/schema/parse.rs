@@ -286,7 +286,7 @@ fn kind_of(property: &WireProperty) -> Option<AttributeKind> {
 }
 
 /// Contexts and versions declare `link` and `_link` as strings, but they are lists of
-/// `{id, name, type}` (SERVER.md D).
+/// `{id, name, type}`.
 fn is_link(name: &str) -> bool {
     matches!(name, "link" | "_link")
 }

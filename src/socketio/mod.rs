@@ -1,4 +1,4 @@
-//! socket.io 0.9 (WIRE.md Events, SERVER.md E): packets and the life of a connection.
+//! socket.io 0.9: packets and the life of a connection.
 //!
 //! Pure: what arrives and what time it is are arguments, what to do is the result.
 

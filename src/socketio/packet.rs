@@ -42,7 +42,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// - What is wrong with the text.
     pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
         let mut parts = text.splitn(4, ':');
         let code = parts.next().unwrap_or_default();

@@ -15,7 +15,7 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::Duplicate`] if one of `added` is known to be a member.
-    /// - As for [`set`](Self::set).
+    /// - Any error of [`set`](Self::set).
     pub(crate) fn extend(
         &mut self,
         place: u32,
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`extend`](Self::extend).
+    /// - Any error of [`extend`](Self::extend).
     pub(crate) fn extend_along(
         &mut self,
         place: u32,

@@ -97,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`]
+    /// - [`ErrorKind::UnknownAttribute`], [`ErrorKind::Immutable`], [`ErrorKind::WrongType`].
     /// - [`ErrorKind::NotFound`] if the entity is deleted.
     /// - [`ErrorKind::Validation`] for a reference with too few or too many key values.
     pub(crate) fn set(&mut self, place: u32, name: &str, value: Value, record: bool) -> Result<()> {
@@ -128,7 +128,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set).
+    /// - Any error of [`set`](Self::set).
     pub(crate) fn update(&mut self, place: u32, data: Data, record: bool) -> Result<()> {
         let schema = self.schema.clone();
         for (name, value) in &data {
@@ -172,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     pub(crate) fn unset(&mut self, place: u32, name: &str) -> Result<()> {
         let id = self.attribute_id(place, name)?;
         let entity = self.key(place);
@@ -305,7 +305,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`place`](Self::place).
+    /// - Any error of [`place`](Self::place).
     pub(crate) fn revive(&mut self, entity: &EntityKey) -> Result<bool> {
         let Some(place) = self.find_key(entity) else {
             return Ok(false);
@@ -341,7 +341,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// - [`ErrorKind::Immutable`]
+    /// - [`ErrorKind::Immutable`] if the attribute cannot be changed.
     pub(super) fn check_mutable(
         &self,
         place: u32,

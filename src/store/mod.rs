@@ -190,7 +190,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownType`](crate::error::ErrorKind::UnknownType)
+    /// - [`ErrorKind::UnknownType`](crate::error::ErrorKind::UnknownType) if the schema lacks the type.
     /// - [`ErrorKind::Validation`](crate::error::ErrorKind::Validation) if the number of key values
     ///   is wrong.
     pub(crate) fn place(&mut self, entity: &EntityKey) -> Result<u32> {

@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     /// - [`ErrorKind::WrongType`] if the path leads through something that refers to nothing.
     /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Read> {
@@ -166,7 +166,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// - [`ErrorKind::UnknownAttribute`]
+    /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     pub(super) fn attribute_id(&self, place: u32, name: &str) -> Result<NameId> {
         let entity_type = self.entity_type(place);
         self.schema

@@ -45,7 +45,7 @@ pub trait Structure: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the component lacks something that the structure needs, or it cannot be loaded.
+    /// - If the component lacks something that the structure needs, or it cannot be loaded.
     fn get_resource_identifier(
         &self,
         component: &Entity,
@@ -68,14 +68,14 @@ pub trait ResourceIdentifierTransformer: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If it cannot be converted.
+    /// - If it cannot be converted.
     fn encode(&self, resource_identifier: &str, component: &Entity) -> anyhow::Result<String>;
 
     /// The resource identifier that was passed to [`encode`](Self::encode).
     ///
     /// # Errors
     ///
-    /// If `stored` cannot be converted.
+    /// - If `stored` cannot be converted.
     fn decode(&self, stored: &str, component: &Entity) -> anyhow::Result<String>;
 }
 

@@ -167,7 +167,7 @@ impl Session {
     /// - [`ErrorKind::MultipleFound`] if several contexts are called so, and none or several of them
     ///   exactly so: the message names them.
     /// - [`ErrorKind::Validation`] if the path is empty, or a name in it.
-    /// - As for [`Query::all`](crate::Query::all).
+    /// - Any error of [`Query::all`](crate::Query::all).
     pub fn at(&self, path: impl Into<ContextPath>) -> Result<Entity> {
         let path = path.into();
         path.check()?;
@@ -253,7 +253,7 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] if it is no context: an asset or a version has a `parent`.
-    /// - As for [`get`](Self::get).
+    /// - Any error of [`get`](Self::get).
     pub fn path(&self) -> Result<ContextPath> {
         self.check_context("path")?;
         let mut names = Vec::new();

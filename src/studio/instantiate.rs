@@ -68,7 +68,7 @@ impl Session {
     ///   something of another type has the name of one.
     /// - [`ErrorKind::NotFound`] if there is no type, status or user with a name in it.
     /// - [`ErrorKind::WrongType`] if `parent` is no context.
-    /// - Errors of [`create`](Self::create) and of the requests.
+    /// - Any error of [`create`](Self::create) and of the requests.
     pub fn instantiate(&self, template: &Template, parent: &Entity) -> Result<Instantiated> {
         parent.check_context("hierarchy")?;
         let nodes = template.nodes()?;

@@ -77,7 +77,7 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if it is no context.
-    /// - As for [`Query::all`](crate::Query::all).
+    /// - Any error of [`Query::all`](crate::Query::all).
     pub fn tree(&self, depth: usize) -> Result<Tree> {
         self.check_context("tree")?;
         let session = self.session();

@@ -99,7 +99,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - Those of [`query`](Self::query), and of running it the first time.
+    /// - Any error of [`query`](Self::query), and of running it the first time.
     /// - [`ErrorKind::Validation`] for groups and aggregates, whose rows are not entities.
     /// - [`ErrorKind::Io`] if no thread can be started.
     pub fn watch(&self, query: impl IntoStatement) -> Result<Watch> {
@@ -171,7 +171,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// Those of the query, if it cannot be run any more: the watch goes on, and reports each once.
+    /// - Any error of running the query; the watch goes on, and reports each error once.
     pub fn poll(&mut self) -> Result<WatchChanges> {
         match self.latest.try_recv() {
             Ok(latest) => self.advance(latest?),
@@ -183,7 +183,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// - Any error of [`poll`](Self::poll).
     pub fn changes(&mut self, timeout: Duration) -> Result<Option<WatchChanges>> {
         let end = Instant::now().checked_add(timeout);
         loop {

@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// That of the system, which keeps watching it.
+    /// - The error of the system, which keeps watching the socket.
     pub(crate) fn into_stream(mut self) -> io::Result<Stream> {
         self.poll.registry().deregister(self.stream.tcp())?;
         Ok(self.stream)

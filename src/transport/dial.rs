@@ -53,7 +53,7 @@ impl Dialer {
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open); the message names the server and the proxy.
+    /// - Any error of [`open`](Self::open); the message names the server and the proxy.
     pub(crate) fn dial(&self, url: &Url, deadline: Option<Instant>) -> Result<Connection> {
         let opened = self.open(url, deadline);
         opened.map_err(|error| error.context(self.cannot_reach(url)))
@@ -63,13 +63,13 @@ impl Dialer {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Timeout`] at the deadline
-    /// - [`ErrorKind::Connection`] if the name, the server or the proxy cannot be reached
-    /// - [`ErrorKind::Authentication`] if the proxy requires (other) credentials
-    /// - [`ErrorKind::BadResponse`] if what listens there is not such a proxy
-    /// - [`ErrorKind::Tls`] if a certificate is refused
-    /// - [`ErrorKind::Configuration`] if a certificate file cannot be used
-    /// - the reason of the interruption, [`ErrorKind::Closed`] or [`ErrorKind::Cancelled`]
+    /// - [`ErrorKind::Timeout`] at the deadline.
+    /// - [`ErrorKind::Connection`] if the name, the server or the proxy cannot be reached.
+    /// - [`ErrorKind::Authentication`] if the proxy requires (other) credentials.
+    /// - [`ErrorKind::BadResponse`] if what listens there is not such a proxy.
+    /// - [`ErrorKind::Tls`] if a certificate is refused.
+    /// - [`ErrorKind::Configuration`] if a certificate file cannot be used.
+    /// - The reason of the interruption, [`ErrorKind::Closed`] or [`ErrorKind::Cancelled`].
     pub(super) fn open(&self, url: &Url, deadline: Option<Instant>) -> Result<Connection> {
         let host = url.host_str().unwrap_or_default();
         let connection = match self.0.network.proxy_for(url) {

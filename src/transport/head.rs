@@ -33,8 +33,8 @@ impl Head {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] for anything but a response, and for a head of more than 64 KiB; else
-/// that of the connection.
+/// - [`ErrorKind::BadResponse`] for anything but a response, and for a head of more than 64 KiB;
+///   else that of the connection.
 pub(crate) fn read_head(connection: &mut impl Read) -> Result<(Head, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {

@@ -46,9 +46,9 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Without a response, an [`Error`](crate::Error) of kind
-    /// [`Connection`](crate::ErrorKind::Connection) or [`Timeout`](crate::ErrorKind::Timeout), after
-    /// which a request that only reads is sent again, or of another kind.
+    /// - [`Connection`](crate::ErrorKind::Connection) or [`Timeout`](crate::ErrorKind::Timeout) if no
+    ///   response arrives: a request that only reads is then sent again.
+    /// - Any other kind: the request is not sent again.
     fn send(&self, request: &Request<'_>) -> Result<Response>;
 
     /// Interrupts requests under way and closes all connections, because the session closes. No

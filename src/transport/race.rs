@@ -19,8 +19,9 @@ const FIRST_TOKEN: usize = 16;
 ///
 /// # Errors
 ///
-/// That of the last address to fail; [`io::ErrorKind::TimedOut`] at the deadline;
-/// [`io::ErrorKind::ConnectionAborted`] if it was interrupted.
+/// - The error of the last address to fail.
+/// - [`io::ErrorKind::TimedOut`] at the deadline.
+/// - [`io::ErrorKind::ConnectionAborted`] if it was interrupted.
 pub(super) fn connect(
     poll: &mut Poll,
     events: &mut Events,

@@ -147,7 +147,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Io`] if the file cannot be written
+    /// - [`ErrorKind::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let exchanges = self.0.lock().clone();
         let text = serde_json::to_vec_pretty(&exchanges).expect("texts and numbers print");
@@ -158,7 +158,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Io`] if the file cannot be read, is not a recording, or is larger than 1 GiB
+    /// - [`ErrorKind::Io`] if the file cannot be read, is not a recording, or is larger than 1 GiB.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_regular(path, MAX_FILE_BYTES).map_err(|error| unusable(path, error))?;

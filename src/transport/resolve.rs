@@ -14,7 +14,7 @@ const MAX_ADDRESSES: usize = 16;
 ///
 /// # Errors
 ///
-/// That of the system; [`io::ErrorKind::NotFound`] if there is no address.
+/// - The error of the system; [`io::ErrorKind::NotFound`] if there is no address.
 pub(crate) fn look_up(
     network: &NetworkConfig,
     host: &str,

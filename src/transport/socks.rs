@@ -20,10 +20,10 @@ const IPV6: u8 = 4;
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Authentication`] if the proxy requires (other) credentials
-/// - [`ErrorKind::Connection`] if it cannot connect, or its connection breaks
-/// - [`ErrorKind::BadResponse`] if it is no SOCKS 5 proxy
-/// - [`ErrorKind::Configuration`] for texts that are too long for the protocol
+/// - [`ErrorKind::Authentication`] if the proxy requires (other) credentials.
+/// - [`ErrorKind::Connection`] if it cannot connect, or its connection breaks.
+/// - [`ErrorKind::BadResponse`] if it is no SOCKS 5 proxy.
+/// - [`ErrorKind::Configuration`] for texts that are too long for the protocol.
 pub(super) fn open_tunnel(
     connection: &mut (impl Read + Write),
     proxy: &Proxy,

@@ -21,7 +21,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] while it has to wait for the peer.
+    /// - [`io::ErrorKind::WouldBlock`] while it has to wait for the peer.
     pub(super) fn handshake(&mut self) -> io::Result<()> {
         if let Self::Tls(stream) = self {
             while stream.conn.is_handshaking() {

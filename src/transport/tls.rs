@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Tls`] for a host that no certificate can be for.
+/// - [`ErrorKind::Tls`] for a host that no certificate can be for.
 pub(super) fn client(config: Arc<ClientConfig>, host: &str) -> Result<ClientConnection> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(bare.to_owned()).map_err(tls_error)?;
@@ -28,7 +28,7 @@ pub(super) fn client(config: Arc<ClientConfig>, host: &str) -> Result<ClientConn
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Configuration`] for a file that cannot be used.
+/// - [`ErrorKind::Configuration`] for a file that cannot be used.
 pub(super) fn client_config(network: &NetworkConfig) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())

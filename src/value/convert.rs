@@ -69,7 +69,7 @@ pub trait FromValue: Sized {
     ///
     /// # Errors
     ///
-    /// [`Mismatch`] if the value is of another type, or does not fit into this one.
+    /// - [`Mismatch`] if the value is of another type, or does not fit into this one.
     fn from_value(value: Value) -> Result<Self, Mismatch>;
 
     /// Reads a value in place, or returns `None` to fall back to [`from_value`](Self::from_value).

@@ -5,8 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
 /// Reads the `value` of `{"__type__": "datetime"}`: naive, or with an offset, which is applied to
-/// give UTC. Fractions of a second are cut off: servers echo them and do not store them (SERVER.md
-/// D: truncation to whole seconds).
+/// give UTC. Fractions of a second are cut off: servers echo them and do not store them.
 pub(crate) fn datetime_from_wire(text: &str) -> Option<DateTime> {
     if let Some(plain) = plain_datetime(text.as_bytes()) {
         return Some(plain);

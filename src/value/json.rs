@@ -66,7 +66,7 @@ impl JsonText {
     ///
     /// # Errors
     ///
-    /// That of [`serde_json`] if the data has another shape.
+    /// - The error of [`serde_json`] if the data has another shape.
     pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.as_str())
     }

@@ -1,7 +1,7 @@
 //! Decodes a response into flat rows, in one pass and without an intermediate tree.
 //!
 //! Responses nest entities in entities. Each occurrence becomes a row, and an attribute that held
-//! one links to its row by number. The entity type may come last in an object (WIRE.md), so
+//! one links to its row by number. The entity type may come last in an object, so
 //! values wait on a stack until their object ends.
 
 use std::fmt;
@@ -108,7 +108,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::BadResponse`]
+    /// - [`ErrorKind::BadResponse`] if a reply has no list of entities.
     pub(crate) fn with_entities(self) -> Result<Self> {
         let is_list = |reply: &Reply| reply.data == ReplyData::Entities;
         match self.replies.iter().position(|reply| !is_list(reply)) {
@@ -144,9 +144,9 @@ pub(crate) struct Row {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, has an exception in
-/// place of a reply, or has an entity without its key or of a type that the schema lacks; that of
-/// the body's check.
+/// - [`ErrorKind::BadResponse`] if it is not JSON, ends early, nests too deep, has an exception in
+///   place of a reply, or has an entity without its key or of a type that the schema lacks; that of
+///   the body's check.
 pub(crate) fn decode(schema: &Schema, body: &Body<'_>) -> Result<Batch> {
     // One check of the whole is cheaper than one for each text: a tenth of the decoding.
     let text = std::str::from_utf8(body.bytes()).map_err(|error| body.unreadable(&error))?;

@@ -11,7 +11,7 @@ use crate::value::{EntityKey, Value};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
+/// - [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
 pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result<Vec<u8>> {
     // Most actions are longer than this, but few of them twice as long.
     let mut body = Vec::with_capacity(payloads.len() * 256 + 2);
@@ -90,7 +90,7 @@ fn write(body: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     serde_json::to_writer(body, value).expect("JSON values print, and memory takes all");
 }
 
-/// Version zero is sent as text, because servers treat the number as "not set" (WIRE.md, Values).
+/// Version zero is sent as text, because servers treat the number as "not set".
 fn attribute_to_json(
     schema: &Schema,
     entity_type: &EntityType,
@@ -108,7 +108,8 @@ fn attribute_to_json(
 ///
 /// # Errors
 ///
-/// As for [`reference`]; and [`ErrorKind::Validation`] for numbers that JSON does not have.
+/// - [`ErrorKind::Validation`] for numbers that JSON does not have.
+/// - Any error of [`reference`].
 pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
     Ok(match value {
         Value::Null => Json::Null,
@@ -139,8 +140,8 @@ pub(crate) fn value_to_json(schema: &Schema, value: &Value) -> Result<Json> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::UnknownType`] for a type that the server does not have, and
-/// [`ErrorKind::Validation`] if the number of key values is wrong.
+/// - [`ErrorKind::UnknownType`] for a type that the server does not have, and
+///   [`ErrorKind::Validation`] if the number of key values is wrong.
 pub(crate) fn reference(schema: &Schema, entity: &EntityKey) -> Result<Map<String, Json>> {
     let entity_type = schema.entity_type(entity.entity_type())?;
     check_key(entity_type, entity)?;
@@ -152,7 +153,7 @@ pub(crate) fn reference(schema: &Schema, entity: &EntityKey) -> Result<Map<Strin
 
 /// # Errors
 ///
-/// [`ErrorKind::Validation`] if the number of key values is wrong.
+/// - [`ErrorKind::Validation`] if the number of key values is wrong.
 pub(crate) fn check_key(entity_type: &EntityType, entity: &EntityKey) -> Result<()> {
     let names = entity_type.primary_key();
     if entity.parts().len() == names.len() {

@@ -261,7 +261,7 @@ fn stays(schema: &Schema, delta: &EntityDelta, entity_type: &EntityType, old: &A
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if the text is anything else.
+/// - [`ErrorKind::BadResponse`] if the text is anything else.
 pub(crate) fn read_cached(
     schema: &Schema,
     (entity_type, key): (TypeId, &Key),

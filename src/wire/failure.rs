@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, ServerError};
 
-/// The response of a server that rejects a request (WIRE.md: "the whole answer is an object").
+/// The response of a server that rejects a request.
 #[derive(Deserialize)]
 pub(crate) struct Failure {
     exception: String,
@@ -61,7 +61,7 @@ fn kind_of(server: &ServerError) -> ErrorKind {
         "InvalidCredentialsError" | "FTAuthenticationError" => ErrorKind::Authentication,
         _ if server.code.as_deref() == Some("api_credentials_invalid") => ErrorKind::Authentication,
         "PermissionError" => ErrorKind::Permission,
-        // Some servers wrap the exception's name into the text of another (SERVER.md B1).
+        // Some servers wrap the exception's name into the text of another.
         _ if says("DuplicateEntryError") || says("IntegrityError") => ErrorKind::Duplicate,
         "ValidationError" => ErrorKind::Validation,
         _ if server.content.contains("Invalid action u'") => ErrorKind::Unsupported,

@@ -30,7 +30,7 @@ pub(crate) struct StructField {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Validation`] if `T` contains itself.
+/// - [`ErrorKind::Validation`] if `T` contains itself.
 pub(crate) fn fields_of<T: DeserializeOwned>() -> Result<Vec<StructField>> {
     below::<T>(&mut Vec::new())
 }

@@ -16,7 +16,7 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if the response is not that of a query; that of the body's check.
+/// - [`ErrorKind::BadResponse`] if the response is not that of a query; that of the body's check.
 pub(crate) fn last_row(body: &Body<'_>) -> Result<Map<String, Json>> {
     let mut json = serde_json::Deserializer::from_slice(body.bytes());
     let read = <[LastRow<'_>; 1]>::deserialize(Typed(&mut json, body));

@@ -1,4 +1,4 @@
-//! The forms of requests and responses on the wire (WIRE.md).
+//! The forms of requests and responses on the wire.
 
 mod action;
 mod body;

@@ -323,7 +323,7 @@ impl State {
         }
     }
 
-    /// Once per connection, the publisher's included (SERVER.md E5).
+    /// Once per connection, the publisher's included.
     fn route(&self, event: &Value) {
         let packet = format!("5:::{}", json!({"name": "ftrack.event", "args": [event]}));
         let event: Event = serde_json::from_value(event.clone()).unwrap();

@@ -19,7 +19,7 @@ fn same(texts: &[&str]) {
     }
 }
 
-/// SERVER.md C1: what the official clients send.
+/// What the official clients send.
 #[test]
 fn forms_that_the_official_clients_send() {
     same(&[
@@ -74,7 +74,7 @@ fn forms_that_the_official_clients_send() {
     );
 }
 
-/// SERVER.md C2, and the official page on querying.
+/// What servers accept, and the official page on querying.
 #[test]
 fn forms_that_are_documented() {
     same(&[

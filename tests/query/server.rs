@@ -53,7 +53,7 @@ fn any_text_comes_back_from_the_server() {
     }
 }
 
-/// What the documentation shows (SERVER.md C), in our own printing, with names of this schema.
+/// What the documentation shows, in our own printing, with names of this schema.
 #[test]
 fn a_server_takes_what_is_printed() {
     let server = emulator();

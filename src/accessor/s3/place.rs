@@ -60,7 +60,7 @@ impl Place {
 
 /// # Errors
 ///
-/// [`ErrorKind::BadResponse`] if it is too long or no text.
+/// - [`ErrorKind::BadResponse`] if it is too long or no text.
 pub(super) fn read_xml(response: Response, summary: &str) -> Result<String> {
     let mut text = String::new();
     let read = response.body.take(MAX_XML_BYTES).read_to_string(&mut text);

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
 use crate::lock::Mutex;
 
-/// The reply to `get_upload_metadata` (WIRE.md, Actions).
+/// The reply to `get_upload_metadata`.
 #[derive(Deserialize)]
 struct UploadMetadata {
     url: Option<String>,

@@ -41,7 +41,7 @@ const LOCK_TEXT: &[u8] = b"The lock of an ftrack-api file cache.\n";
 ///
 /// - [`Foreign`] if the file is not a cache.
 /// - [`Busy`] if another process has it locked for too long.
-/// - Those of the file system and the database.
+/// - Any error of the file system and the database.
 pub(super) fn connect(path: &Path) -> anyhow::Result<Connection> {
     refuse_foreign(path)?;
     if let Some(folder) = path.parent() {
@@ -64,7 +64,7 @@ pub(super) fn connect(path: &Path) -> anyhow::Result<Connection> {
 ///
 /// # Errors
 ///
-/// Those of [`connect`] and of `work`.
+/// - Any error of [`connect`] and of `work`.
 pub(super) fn repair<T>(
     path: &Path,
     work: &mut impl FnMut(&mut Connection) -> rusqlite::Result<T>,
@@ -153,7 +153,7 @@ pub(super) fn file_id(_: &Path) -> FileId {
 
 /// # Errors
 ///
-/// [`Foreign`], and why the file cannot be read.
+/// - [`Foreign`], and why the file cannot be read.
 fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
     // SQLite opens these by their names: a pipe among them would block it.
     for end in ["-wal", "-shm"] {

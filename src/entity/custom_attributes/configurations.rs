@@ -19,7 +19,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Any error of a request.
+    /// - Any error of a request.
     pub(crate) fn custom_attributes_of(&self, entity: &Entity) -> Result<Vec<CustomAttribute>> {
         let all = self.custom_attribute_configurations()?;
         let Some(kind) = kind_of(entity) else {
@@ -62,7 +62,7 @@ impl Session {
     }
 }
 
-/// The name that configurations have for the entity's type (SERVER.md A).
+/// The name that configurations have for the entity's type.
 fn kind_of(entity: &Entity) -> Option<&'static str> {
     match entity.entity_type() {
         "AssetVersion" => Some("assetversion"),

@@ -88,7 +88,7 @@ impl CustomAttribute {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if it is of another kind.
+    /// - [`ErrorKind::WrongType`] if it is of another kind.
     pub(super) fn check(&self, entity: &impl fmt::Display, value: Value) -> Result<Value> {
         let value = match &value {
             Value::Json(json) => json.scalar().unwrap_or(value),

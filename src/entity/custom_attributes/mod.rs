@@ -75,7 +75,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownAttribute`] if entities of this type have none.
+    /// - [`ErrorKind::UnknownAttribute`] if entities of this type have none.
     pub fn custom_attributes(&self) -> Result<CustomAttributes> {
         self.type_info().attribute(ATTRIBUTE)?;
         Ok(CustomAttributes {
@@ -114,7 +114,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get).
+    /// - Any error of [`get`](Self::get).
     pub fn effective(&self, key: &str) -> Result<(Value, ValueOrigin)> {
         self.effective_of(&self.definition(key)?)
     }
@@ -191,7 +191,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set).
+    /// - Any error of [`set`](Self::set).
     pub fn extend<K: Into<String>, V: Into<Value>>(
         &self,
         values: impl IntoIterator<Item = (K, V)>,
@@ -208,7 +208,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// As for [`extend`](Self::extend) and [`remove`](Self::remove).
+    /// - Any error of [`extend`](Self::extend) and [`remove`](Self::remove).
     pub fn replace<K: Into<String>, V: Into<Value>>(
         &self,
         values: impl IntoIterator<Item = (K, V)>,
@@ -257,7 +257,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set).
+    /// - Any error of [`set`](Self::set).
     pub fn remove(&self, key: &str) -> Result<bool> {
         let definition = self.definition(key)?;
         let (_, origin) = self.effective_of(&definition)?;
@@ -269,7 +269,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// Any error of a request.
+    /// - Any error of a request.
     pub fn contains(&self, key: &str) -> Result<bool> {
         Ok(!self.configurations(key)?.is_empty())
     }
@@ -278,7 +278,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get).
+    /// - Any error of [`get`](Self::get).
     pub fn to_map(&self) -> Result<BTreeMap<String, Value>> {
         let keys = self.keys()?.into_iter();
         keys.map(|key| Ok((key.clone(), self.get(&key)?))).collect()
@@ -288,7 +288,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// Any error of a request.
+    /// - Any error of a request.
     pub fn keys(&self) -> Result<Vec<String>> {
         let definitions = self.entity.session.custom_attributes_of(&self.entity)?;
         let mut keys: Vec<String> = definitions.into_iter().map(|one| one.key).collect();
@@ -315,7 +315,7 @@ impl CustomAttributes {
     ///
     /// # Errors
     ///
-    /// Any error of a request.
+    /// - Any error of a request.
     pub fn configurations(&self, key: &str) -> Result<Vec<CustomAttribute>> {
         let mut found = self.entity.session.custom_attributes_of(&self.entity)?;
         found.retain(|one| one.key == key || one.id == key);
@@ -360,7 +360,7 @@ impl CustomAttributes {
     }
 
     /// The row of an entity that is not committed yet. The server makes it with the entity, before
-    /// the change arrives, so that it is updated and never created (SERVER.md B4).
+    /// the change arrives, so that it is updated and never created.
     fn new_row(&self, definition: &CustomAttribute) -> Result<Entity> {
         let attribute = self.entity.type_info().attribute(ATTRIBUTE)?;
         let AttributeKind::Mapped(target) = attribute.kind() else {

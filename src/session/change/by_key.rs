@@ -23,8 +23,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::set`](crate::Entity::set) and [`get`](Self::get): nothing is recorded. If
-    /// the entity does not exist, the commit fails.
+    /// - Any error of [`Entity::set`](crate::Entity::set) and [`get`](Self::get): nothing is
+    ///   recorded. If the entity does not exist, the commit fails.
     pub fn update(&self, entity_type: &str, key: impl IntoKey, data: Data) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
         let entity = self.entity(key.into_key(entity_type.name()))?;
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get). Deleting a missing entity is not an error.
+    /// - Any error of [`get`](Self::get). Deleting a missing entity is not an error.
     pub fn delete_by_key(&self, entity_type: &str, key: impl IntoKey) -> Result<()> {
         let entity_type = self.schema().entity_type(entity_type)?;
         self.delete(&self.entity(key.into_key(entity_type.name()))?)

@@ -56,7 +56,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Validation`] if `size` is zero: nothing was sent.
-    /// - As for [`commit`](Self::commit), for the request that failed.
+    /// - Any error of [`commit`](Self::commit), for the request that failed.
     pub fn commit_in_chunks(&self, size: usize, progress: impl FnMut(usize, usize)) -> Result<()> {
         if size == 0 {
             return Err(Error::new(
@@ -141,7 +141,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of the request: the commit stays in doubt.
+    /// - Any error of the request: the commit stays in doubt.
     fn reconcile(&self, pace: &Pace<'_>) -> Result<Fate> {
         let Some(operations) = self.shared.begin_reconciliation(pace)? else {
             return Ok(Fate::NoDoubt);

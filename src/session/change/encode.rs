@@ -42,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// With [`Strategy::All`], as for [`populate`](Self::populate).
+    /// - With [`Strategy::All`], any error of [`populate`](Self::populate).
     pub fn encode(&self, entity: &Entity, strategy: Strategy) -> Result<Json> {
         if strategy == Strategy::All {
             self.load_all(entity)?;

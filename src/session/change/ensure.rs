@@ -35,7 +35,7 @@ impl Session {
     /// - [`ErrorKind::Validation`] if an identifying key is not in `data`, or there is nothing to
     ///   identify the entity by.
     /// - [`ErrorKind::MultipleFound`] if several entities match: nothing is changed.
-    /// - As for [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit).
+    /// - Any error of [`create`](Self::create), [`Entity::set`] and [`commit`](Self::commit).
     pub fn ensure(
         &self,
         entity_type: &str,

@@ -57,7 +57,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
-    /// - Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn get_component_availability(
         &self,
         component: &Entity,
@@ -75,7 +75,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
-    /// - Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn get_component_availabilities(
         &self,
         components: impl Entities,
@@ -148,7 +148,7 @@ impl Location {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
-    /// - Errors of [`query`](crate::Session::query).
+    /// - Any error of [`query`](crate::Session::query).
     pub fn get_component_availability(&self, component: &Entity) -> Result<f64> {
         let components = std::slice::from_ref(component);
         Ok(self.get_component_availabilities(components)?[0])
@@ -160,7 +160,7 @@ impl Location {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
-    /// - Errors of [`query`](crate::Session::query).
+    /// - Any error of [`query`](crate::Session::query).
     pub fn get_component_availabilities(&self, components: impl Entities) -> Result<Vec<f64>> {
         let components = &*components.to_entities()?;
         let here = std::slice::from_ref(self);

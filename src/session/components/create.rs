@@ -67,7 +67,7 @@ impl Session {
     /// - [`ErrorKind::Validation`] if the path is not Unicode or not that of a file or folder, or a
     ///   sequence has more than 100,000 members.
     /// - [`ErrorKind::Syntax`] if the numbers of a pattern are invalid.
-    /// - Errors of [`create`](Self::create) and [`Location::add_component`].
+    /// - Any error of [`create`](Self::create) and [`Location::add_component`].
     pub fn create_component(
         &self,
         path: impl AsRef<Path>,
@@ -100,9 +100,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`create_component`](Self::create_component), and:
-    ///
     /// - [`ErrorKind::Cancelled`] if the observer cancelled it.
+    /// - Any error of [`create_component`](Self::create_component).
     pub fn create_component_with(
         &self,
         path: impl AsRef<Path>,
@@ -264,9 +263,8 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As [`Session::create_component`], and:
-    ///
     /// - [`ErrorKind::WrongType`] if this is not a version.
+    /// - Any error of [`Session::create_component`].
     pub fn create_component(
         &self,
         path: impl AsRef<Path>,
@@ -284,9 +282,8 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As [`Session::create_component_with`], and:
-    ///
     /// - [`ErrorKind::WrongType`] if this is not a version.
+    /// - Any error of [`Session::create_component_with`].
     pub fn create_component_with(
         &self,
         path: impl AsRef<Path>,
@@ -306,7 +303,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As [`Session::get_component_availability`].
+    /// - Any error of [`Session::get_component_availability`].
     pub fn get_availability(
         &self,
         locations: Option<&[Location]>,

@@ -32,7 +32,7 @@ impl Session {
     ///
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is none.
     /// - [`MultipleFound`](crate::ErrorKind::MultipleFound) if there are several.
-    /// - Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn location(&self, name: &str) -> Result<Location> {
         if let Some((_, id)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             return self.location_by_id(id);
@@ -48,7 +48,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn locations(&self) -> Result<Vec<Location>> {
         let found = self.query("Location")?.all()?;
         let found = found.iter().map(Entity::as_location);
@@ -64,7 +64,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn pick_location(&self, component: Option<&Entity>) -> Result<Option<Location>> {
         if let Some(component) = component {
             let mut picked = self.pick_locations(std::slice::from_ref(component))?;
@@ -78,7 +78,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Errors of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn pick_locations(&self, components: impl Entities) -> Result<Vec<Option<Location>>> {
         let components = &*components.to_entities()?;
         let candidates = self.accessible_locations()?;

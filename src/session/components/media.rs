@@ -134,7 +134,7 @@ impl Session {
     /// - [`ErrorKind::WrongType`] if a component is not a file component, or the path is that of a
     ///   sequence.
     /// - [`ErrorKind::Unsupported`] if the server cannot encode media.
-    /// - Errors of [`create_component`](Self::create_component).
+    /// - Any error of [`create_component`](Self::create_component).
     pub fn encode_media(
         &self,
         media: impl Into<MediaSource>,
@@ -210,7 +210,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Unsupported`] if the server cannot do it.
-    /// - Errors of [`call`](Self::call).
+    /// - Any error of [`call`](Self::call).
     pub fn get_upload_metadata(
         &self,
         component_id: &str,
@@ -234,9 +234,8 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As [`Session::encode_media`], and:
-    ///
     /// - [`ErrorKind::WrongType`] if this is not a version.
+    /// - Any error of [`Session::encode_media`].
     pub fn encode_media(
         &self,
         media: impl Into<MediaSource>,
@@ -267,9 +266,8 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As [`Session::create_component`], and:
-    ///
     /// - [`ErrorKind::UnknownAttribute`] if entities of this type have no thumbnail.
+    /// - Any error of [`Session::create_component`].
     pub fn create_thumbnail(&self, path: impl AsRef<Path>, mut data: Data) -> Result<Entity> {
         self.type_info().attribute("thumbnail_id")?;
         if !data.contains("name") {

@@ -29,7 +29,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn count(&self) -> Result<u64> {
         if self.statement.is_grouped() {
             let mut groups = self.rows::<IgnoredAny>();
@@ -68,7 +68,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn exists(&self) -> Result<bool> {
         let mut first = self.slice(..1);
         if !first.statement.is_grouped() {

@@ -96,7 +96,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`populate`](Self::populate).
+    /// - Any error of [`populate`](Self::populate).
     pub fn refresh(&self, entities: impl Entities) -> Result<()> {
         let entities = entities.to_entities()?;
         // Entities with the same attributes loaded are fetched together.
@@ -179,7 +179,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`read`](Self::read).
+    /// - Any error of [`read`](Self::read).
     pub(crate) fn load_paths(&self, place: u32, paths: &[String]) -> Result<()> {
         let mode = self.populate_mode();
         let own = self.shared.store.lock().type_of(place);

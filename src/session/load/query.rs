@@ -224,7 +224,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// - Those of [`Session::query`], for a query that was built or refined by methods: it is
+    /// - Any error of [`Session::query`], for a query that was built or refined by methods: it is
     ///   checked when it runs.
     /// - The kind of the server's failure if it rejects the query.
     /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like if no response arrived.
@@ -238,7 +238,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn first(&self) -> Result<Option<Entity>> {
         self.nth(0)
     }
@@ -249,7 +249,7 @@ impl Query {
     ///
     /// - [`ErrorKind::NotFound`] if nothing matches.
     /// - [`ErrorKind::MultipleFound`] if several entities match: the message names two.
-    /// - Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn one(&self) -> Result<Entity> {
         let mut found = self.slice(..2).iter();
         let first = found.next().transpose()?.ok_or_else(|| {
@@ -275,7 +275,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn nth(&self, index: u64) -> Result<Option<Entity>> {
         let end = index.saturating_add(1);
         self.slice(index..end).iter().next().transpose()

@@ -28,8 +28,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of [`query`](Self::query) and [`Query::all`](crate::Query::all); if one query fails,
-    /// none returns anything.
+    /// - Any error of [`query`](Self::query) and [`Query::all`](crate::Query::all); if one query
+    ///   fails, none returns anything.
     pub fn query_many<Q: IntoStatement>(
         &self,
         queries: impl IntoIterator<Item = Q>,

@@ -76,7 +76,7 @@ impl Query {
     ///
     /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if a row does not deserialise into `T`.
     /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if `T` contains itself and the query has no projections.
-    /// - Those of [`all`](Self::all).
+    /// - Any error of [`all`](Self::all).
     pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
         Rows {
             query: self.clone(),

@@ -35,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of [`query`](Self::query).
+    /// - Any error of [`query`](Self::query).
     pub fn search<T: Into<String>>(
         &self,
         expression: impl IntoStatement,
@@ -71,7 +71,7 @@ impl Search {
     /// # Errors
     ///
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server has no search.
-    /// - Those of [`Query::all`](crate::Query::all).
+    /// - Any error of [`Query::all`](crate::Query::all).
     pub fn all(&self) -> Result<Vec<Entity>> {
         let Some(statement) = self.statement.simplified() else {
             return Ok(Vec::new());
@@ -84,7 +84,7 @@ impl Search {
         Ok(page.unwrap_or_default().entities)
     }
 
-    /// The action `search` (SERVER.md B3).
+    /// The action `search`.
     fn action(&self, statement: &Statement) -> Result<Json> {
         let mut action = Map::new();
         action.insert("action".to_owned(), "search".into());

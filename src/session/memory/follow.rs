@@ -61,8 +61,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - Those of [`EventHub::subscribe_with`](crate::EventHub::subscribe_with) if the hub is connected
-    ///   and the server does not confirm the subscription.
+    /// - Any error of [`EventHub::subscribe_with`](crate::EventHub::subscribe_with) if the hub is
+    ///   connected and the server does not confirm the subscription.
     pub fn follow_updates(&self) -> Result<FollowUpdates> {
         let hub = self.event_hub();
         let connected = hub.is_connected();

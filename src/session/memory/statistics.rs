@@ -65,9 +65,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) if `work` needed more requests, even
-    ///   if it ignored the error
-    /// - that of `work`
+    /// - [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) if `work` needed more requests,
+    ///   even if it ignored the error.
+    /// - That of `work`.
     pub fn with_request_budget<T>(
         &self,
         requests: u64,

@@ -52,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`SessionBuilder::open`].
+    /// - Any error of [`SessionBuilder::open`].
     pub fn from_env() -> Result<Self> {
         Self::builder().open()
     }
@@ -364,12 +364,16 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// No session is opened:
-    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if settings are missing or unusable: the message names all of
-    ///   them
-    /// - [`ErrorKind::Authentication`](crate::ErrorKind::Authentication) if the server refuses the key or the user
-    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server is older than 3.3.11
-    /// - [`ErrorKind::Connection`](crate::ErrorKind::Connection), [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), [`ErrorKind::Tls`](crate::ErrorKind::Tls) if it cannot be reached
-    /// - [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if it is not an ftrack server
+    /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if settings are missing or
+    ///   unusable: the message names all of them.
+    /// - [`ErrorKind::Authentication`](crate::ErrorKind::Authentication) if the server refuses the
+    ///   key or the user.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server is older than
+    ///   3.3.11.
+    /// - [`ErrorKind::Connection`](crate::ErrorKind::Connection),
+    ///   [`ErrorKind::Timeout`](crate::ErrorKind::Timeout),
+    ///   [`ErrorKind::Tls`](crate::ErrorKind::Tls) if it cannot be reached.
+    /// - [`ErrorKind::BadResponse`](crate::ErrorKind::BadResponse) if it is not an ftrack server.
     pub fn open(mut self) -> Result<Session> {
         let config = Config::resolve(self.settings, &config::variable)?;
         let dialer = Dialer::new(config.network.clone());

@@ -53,7 +53,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`EventHub::subscribe`].
+    /// - Any error of [`EventHub::subscribe`].
     pub fn subscribe(
         &self,
         filter: impl IntoFilter,
@@ -66,7 +66,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`EventHub::subscribe_with`].
+    /// - Any error of [`EventHub::subscribe_with`].
     pub fn subscribe_with(
         &self,
         filter: impl IntoFilter,

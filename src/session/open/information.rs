@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
 
-/// The oldest version that works (WIRE.md, Actions).
+/// The oldest version that works.
 const MIN_VERSION: (u64, u64, u64) = (3, 3, 11);
 
 /// The information that a server gives about itself: version, schema hash, storage scenario and more.
@@ -64,8 +64,8 @@ impl ServerInformation {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the version is missing or too old. A version that is no
-    /// number, such as `dev`, counts as new.
+    /// - [`ErrorKind::Unsupported`] if the version is missing or too old. A version that is no
+    ///   number, such as `dev`, counts as new.
     pub(crate) fn check_version(&self) -> Result<()> {
         let (a, b, c) = MIN_VERSION;
         let version = self.version().ok_or_else(|| {

@@ -34,7 +34,7 @@ struct Page(&'static str, Vec<FormField>, &'static str);
 /// # Errors
 ///
 /// - [`ErrorKind::BadResponse`] if there is no such step.
-/// - Any error of a query, and those of [`Session::set_centralized_storage`].
+/// - Any error of a query and of [`Session::set_centralized_storage`].
 pub(super) fn next(session: &Session, data: &Json) -> Result<Json> {
     let mut values = data["values"].as_object().cloned().unwrap_or_default();
     let step = values.remove("step").unwrap_or_default();

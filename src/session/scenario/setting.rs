@@ -100,7 +100,7 @@ impl Session {
     ///
     /// - [`ErrorKind::Validation`] if no platform has a mount point.
     /// - [`ErrorKind::NotFound`] if the server has no such setting, or the user may not read it.
-    /// - Errors of [`commit`](Self::commit).
+    /// - Any error of [`commit`](Self::commit).
     pub fn set_centralized_storage(&self, storage: &CentralizedStorage) -> Result<()> {
         let value = storage.to_json()?.to_string();
         let setting = self.scenario_setting()?;

@@ -26,11 +26,12 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::ReadOnly`] if the session may not change anything, and an action may
-    /// - [`ErrorKind::BadResponse`] if there is not one reply for each action, or they are too large
+    /// - [`ErrorKind::ReadOnly`] if the session may not change anything, and an action may.
+    /// - [`ErrorKind::BadResponse`] if there is not one reply for each action, or they are too
+    ///   large.
     /// - [`ErrorKind::Connection`], [`ErrorKind::Timeout`] and the like without a response: actions
-    ///   that change something may have been applied
-    /// - the server's own failure under its kind: nothing was applied
+    ///   that change something may have been applied.
+    /// - The server's own failure under its kind: nothing was applied.
     pub fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         self.shared.api.call(actions)
     }
@@ -67,7 +68,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// # Errors
     ///
-    /// - [`ErrorKind::BadResponse`] if it is not an object
+    /// - [`ErrorKind::BadResponse`] if it is not an object.
     fn new(action: &Json, reply: Json) -> Result<Self> {
         let action = action.get("action").and_then(Json::as_str);
         let action = action.unwrap_or("an action").to_owned();
@@ -96,7 +97,7 @@ impl Reply {
 
     /// # Errors
     ///
-    /// - [`ErrorKind::BadResponse`] if there is no text of this name
+    /// - [`ErrorKind::BadResponse`] if there is no text of this name.
     pub(crate) fn text(&self, name: &str) -> Result<&str> {
         self.get(name).as_str().ok_or_else(|| {
             let message = format!("the server's reply to {} has no {name}", self.action);

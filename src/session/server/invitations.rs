@@ -13,7 +13,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Errors of [`send_user_invites`](Self::send_user_invites).
+    /// - Any error of [`send_user_invites`](Self::send_user_invites).
     pub fn send_user_invite(&self, user: &Entity) -> Result<()> {
         self.send_user_invites(user)
     }
@@ -39,7 +39,7 @@ impl Session {
     /// - [`ErrorKind::WrongType`] if one is not a user.
     /// - [`ErrorKind::Validation`] if one is not committed.
     /// - [`ErrorKind::Unsupported`] if the server cannot send invitations.
-    /// - Errors of [`call`](Self::call).
+    /// - Any error of [`call`](Self::call).
     pub fn send_user_invites(&self, users: impl Entities) -> Result<()> {
         self.invite(users, "User", "send_user_invite", "user_id")
     }
@@ -49,7 +49,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`send_review_session_invites`](Self::send_review_session_invites).
+    /// - Any error of [`send_review_session_invites`](Self::send_review_session_invites).
     pub fn send_review_session_invite(&self, invitee: &Entity) -> Result<()> {
         self.send_review_session_invites(invitee)
     }
@@ -77,7 +77,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`send_user_invites`](Self::send_user_invites).
+    /// - Any error of [`send_user_invites`](Self::send_user_invites).
     pub fn send_review_session_invites(&self, invitees: impl Entities) -> Result<()> {
         self.invite(
             invitees,
@@ -115,7 +115,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// As for [`Session::send_user_invites`].
+    /// - Any error of [`Session::send_user_invites`].
     pub fn send_invite(&self) -> Result<()> {
         self.session().send_user_invite(self)
     }

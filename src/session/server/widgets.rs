@@ -69,7 +69,7 @@ impl Session {
     ///
     /// - [`ErrorKind::Validation`] if there is no such widget, or it needs an entity.
     /// - [`ErrorKind::Unsupported`] if the server has no widgets.
-    /// - Errors of [`call`](Self::call).
+    /// - Any error of [`call`](Self::call).
     #[allow(clippy::needless_pass_by_value, reason = "as for all options")]
     pub fn get_widget_url(&self, name: &str, options: WidgetOptions) -> Result<String> {
         let theme = options.theme;
@@ -88,12 +88,12 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Validation`] if the server does not know `reset_type`.
-    /// - Errors of [`call`](Self::call).
+    /// - Any error of [`call`](Self::call).
     pub fn reset_remote(&self, reset_type: &str, entity: Option<&Entity>) -> Result<Json> {
         let mut action = json!({ "action": "reset_remote", "reset_type": reset_type });
         if let Some(entity) = entity {
             action["entity_type"] = entity.entity_type().into();
-            // A plain text here, not a list as in other actions (SERVER.md B3).
+            // A plain text here, not a list as in other actions.
             action["entity_key"] = entity.id().into();
         }
         self.data_of(action)
@@ -114,9 +114,9 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Validation`] if the server does not know `job_type`.
-    /// - Errors of [`call`](Self::call).
+    /// - Any error of [`call`](Self::call).
     pub fn delayed_job(&self, job_type: &str) -> Result<Entity> {
-        // The reply holds the job as an entity (WIRE.md, Actions).
+        // The reply holds the job as an entity.
         let data = self.data_of(json!({ "action": "delayed_job", "job_type": job_type }))?;
         let id = data.get("id").unwrap_or(&Json::Null);
         self.job(id, format_args!("does {job_type:?}"))
@@ -160,7 +160,7 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] if this is not a user.
-    /// - Errors of [`Session::reset_remote`].
+    /// - Any error of [`Session::reset_remote`].
     pub fn reset_api_key(&self) -> Result<ApiKey> {
         self.check_type("User")?;
         let reply = self.session().reset_remote("api_key", Some(self))?;

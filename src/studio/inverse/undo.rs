@@ -18,7 +18,7 @@ impl Session {
     ///
     /// - [`ErrorKind::Validation`] if somebody has changed a value, deleted an entity, or created a deleted
     ///   one again: the message names all of them.
-    /// - Errors of [`Entity::set`] and of the request.
+    /// - Any error of [`Entity::set`] and of the request.
     pub fn undo(&self, inverse: &Inverse) -> Result<()> {
         // What is created anew has no values that somebody could have changed.
         let created = inverse.steps.iter().filter_map(|step| match step {

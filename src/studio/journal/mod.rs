@@ -46,7 +46,7 @@ impl PendingConflict {
     ///
     /// # Errors
     ///
-    /// As for [`Entity::set`].
+    /// - Any error of [`Entity::set`].
     pub fn apply(&self) -> Result<()> {
         self.entity.set(&self.attribute, self.wanted.clone())
     }
@@ -125,7 +125,7 @@ impl Session {
     /// - [`ErrorKind::Io`] if the file cannot be read.
     /// - [`ErrorKind::Validation`] if it is of another kind, damaged, or of another server.
     /// - [`ErrorKind::Unsupported`] if a later version of this crate wrote it.
-    /// - Errors of [`create`](Self::create) and [`update`](Self::update), and of the request.
+    /// - Any error of [`create`](Self::create) and [`update`](Self::update), and of the request.
     pub fn load_pending(&self, path: impl AsRef<Path>) -> Result<PendingLoaded> {
         let path = path.as_ref();
         let text = std::fs::read(path).map_err(|error| io_error("read", path, error))?;

@@ -324,7 +324,7 @@ impl Session {
     ///   nothing was done.
     /// - [`ErrorKind::Duplicate`](crate::ErrorKind::Duplicate) if the key was used for another publish:
     ///   nothing was done.
-    /// - Errors of [`create_component`](Self::create_component), [`commit`](Self::commit) and
+    /// - Any error of [`create_component`](Self::create_component), [`commit`](Self::commit) and
     ///   [`encode_media`](Self::encode_media): call again with the same key.
     pub fn publish(&self, publish: &Publish) -> Result<Published> {
         self.plan_publish(publish)?.run()

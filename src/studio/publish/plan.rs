@@ -81,7 +81,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), except those of changing something.
+    /// - Any error of [`publish`](Self::publish) except those of changing something.
     pub fn plan_publish<'a>(&self, publish: &'a Publish) -> Result<PublishPlan<'a>> {
         publish.check()?;
         let keys = Keys::new(publish.key.as_deref());

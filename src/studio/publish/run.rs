@@ -41,7 +41,7 @@ impl PublishPlan<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Session::publish`](crate::Session::publish).
+    /// - Any error of [`Session::publish`](crate::Session::publish).
     pub fn run(mut self) -> Result<Published> {
         self.commit_recorded()?;
         for attempt in 1.. {

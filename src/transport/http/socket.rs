@@ -160,7 +160,7 @@ impl Limit {
 
     /// # Errors
     ///
-    /// [`ureq::Error::Timeout`] if no time is left.
+    /// - [`ureq::Error::Timeout`] if no time is left.
     fn checked(timeout: NextTimeout) -> Result<Self, ureq::Error> {
         match timeout.after.is_zero() {
             true => Err(ureq::Error::Timeout(timeout.reason)),

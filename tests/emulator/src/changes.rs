@@ -1,4 +1,4 @@
-//! What a committed batch changed, for whoever tells clients about it (SERVER.md E6).
+//! What a committed batch changed, for whoever tells clients about it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What goes wrong with a request, as the object that clients read (SERVER.md B1, "Errors").
+//! What goes wrong with a request, as the object that clients read.
 
 use std::fmt;
 

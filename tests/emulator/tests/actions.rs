@@ -1,4 +1,4 @@
-//! The actions beside query and the writes (SERVER.md B3).
+//! The actions beside query and the writes.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! Creating, changing and deleting: the side effects of SERVER.md D.
+//! Creating, changing and deleting, with their side effects.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

@@ -9,7 +9,7 @@ use crate::error::{Fault, Result};
 use crate::rules::Batch;
 use crate::rules::record::Record;
 
-/// A new API key. The key of the entity is a plain text here (SERVER.md B3).
+/// A new API key. The key of the entity is a plain text here.
 pub(super) fn reset_remote(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
     if operation["reset_type"] != "api_key" {
         return Err(Fault::validation("reset_type must be the text \"api_key\""));

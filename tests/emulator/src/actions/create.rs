@@ -110,7 +110,7 @@ fn next_number(batch: &Batch<'_>, ty: &Type, column: &str) -> Result<Sql> {
 }
 
 /// Types that only collect others cannot be created, unless the data says which one is meant. A
-/// plain `Component` stays one (SERVER.md B6).
+/// plain `Component` stays one.
 fn concrete<'m>(model: &'m Model, ty: &'m Type, data: &Value) -> Result<&'m Type> {
     if model.table(ty).is_view {
         return Err(Fault::validation(format!(

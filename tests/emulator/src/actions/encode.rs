@@ -17,7 +17,7 @@ use crate::rules::{Batch, Caller};
 use crate::select::find;
 use crate::site::Site;
 
-/// The location `ftrack.server` (SERVER.md A).
+/// The location `ftrack.server`.
 const SERVER_LOCATION: &str = "3a372bde-05bc-11e4-8908-20c9d081909b";
 /// How long a job is queued, and how long it runs, at least.
 const DELAY: Duration = Duration::from_millis(200);

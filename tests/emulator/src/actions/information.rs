@@ -1,4 +1,4 @@
-//! `query_server_information` and `query_schemas` (SERVER.md B2).
+//! `query_server_information` and `query_schemas`.
 
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! The operations of `POST /api` (SERVER.md B3): one file per action.
+//! The operations of `POST /api`: one file per action.
 
 mod account;
 mod create;
@@ -169,7 +169,7 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         | "update_user_security_role"
         | "grant_user_security_role_project"
         | "revoke_user_security_role_project" => roles::run(batch, action, operation),
-        // Clients look for this text to recognise servers without an action (SERVER.md B1).
+        // Clients look for this text to recognise servers without an action.
         unknown => Err(Fault::request(format!(
             "Invalid action u'{}'",
             crate::database::value::excerpt(unknown)

@@ -1,5 +1,5 @@
 //! Dense custom attributes: a view with one row per entity and applicable configuration, whether
-//! a value is stored or not (SERVER.md A, "Custom attribute configurations", and D).
+//! a value is stored or not.
 
 use crate::database::model::Model;
 

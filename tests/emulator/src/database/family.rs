@@ -1,4 +1,4 @@
-//! Which types share a table, and how a row says which of them it is (SERVER.md B6).
+//! Which types share a table, and how a row says which of them it is.
 
 use crate::schema::{EntityType, Schema};
 

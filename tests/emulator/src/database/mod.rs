@@ -206,7 +206,7 @@ fn prepare(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     })
 }
 
-/// Text compares without regard to case, as the real server's database does (SERVER.md C2).
+/// Text compares without regard to case, as the real server's database does.
 fn fold_compare(left: &str, right: &str) -> Ordering {
     if left.is_ascii() && right.is_ascii() {
         let fold = |byte: u8| byte.to_ascii_lowercase();

@@ -1,7 +1,7 @@
 //! Where every entity type and attribute lives in the database.
 //!
 //! Everything is derived from the schema, so that another site's schema works too. Types of one
-//! family share a table whose `_type` column names the concrete type (SERVER.md B6).
+//! family share a table whose `_type` column names the concrete type.
 
 use std::collections::HashMap;
 
@@ -96,7 +96,7 @@ pub enum Storage {
     Collection(Collection),
 }
 
-/// Values that are calculated on reading (SERVER.md D).
+/// Values that are calculated on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Computed {
     /// The names from the project down to the entity.
@@ -378,8 +378,7 @@ fn computed(entity_type: &str, attribute: &Attribute) -> Option<Computed> {
     }
 }
 
-/// System projections are server column names; the discriminators of contexts are always sent
-/// (SERVER.md B5). Names that no attribute has are the server's own business.
+/// System projections are server column names; the discriminators of contexts are always sent. Names that no attribute has are the server's own business.
 fn system(ty: &Type, schema: &EntityType) -> Vec<usize> {
     let position = |name: &String| {
         let by_alias = |attr: &Attr| attr.schema.alias.as_ref() == Some(name);

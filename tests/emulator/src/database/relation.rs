@@ -57,7 +57,7 @@ fn reference(model: &mut Model, id: TypeId, index: usize, target: &str) -> Optio
     } else if let Some(column) = key_column(model, ty, attr, target) {
         vec![column]
     } else {
-        // The schema hides some keys: `Status.state` has none (SERVER.md B2).
+        // The schema hides some keys: `Status.state` has none.
         let column = format!("{}_id", attr.name());
         let name = model.types[target].name.clone();
         let table = model.types[id].table;

@@ -89,7 +89,7 @@ fn write_text(text: &[u8], out: &mut String) {
     out.push('"');
 }
 
-/// A literal of the query language, interpreted by the attribute's type (SERVER.md C2).
+/// A literal of the query language, interpreted by the attribute's type.
 pub fn from_literal(kind: &Kind, text: &str) -> Option<Sql> {
     Some(match kind {
         Kind::Integer | Kind::Number => {
@@ -110,7 +110,7 @@ pub fn from_literal(kind: &Kind, text: &str) -> Option<Sql> {
     })
 }
 
-/// An instant as it is kept: UTC, whole seconds by truncation (SERVER.md D). Text without an
+/// An instant as it is kept: UTC, whole seconds by truncation. Text without an
 /// offset is UTC, a day alone is its midnight.
 pub fn instant(text: &str) -> Option<String> {
     let text = text.trim();

@@ -1,6 +1,6 @@
 //! Subscription and target expressions: `topic=ftrack.update and not data.user.name="bot"`.
 //!
-//! The grammar is the Python client's (SERVER.md E5): conditions joined by `not`, `and`, `or`
+//! The grammar is the Python client's: conditions joined by `not`, `and`, `or`
 //! in that order of strength, and parentheses.
 //!
 //! The official clients read some conditions differently: a trailing `*` is "contains" in

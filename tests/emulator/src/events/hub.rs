@@ -303,7 +303,7 @@ fn weight(packet: &Utf8Bytes) -> usize {
     packet.len() + size_of::<Utf8Bytes>()
 }
 
-/// Exactly the keys that Python's `Event` takes; one more and it drops the event (SERVER.md E4).
+/// Exactly the keys that Python's `Event` takes; one more and it drops the event.
 ///
 /// The source stays as it is apart from its `user`: replies carry the replying *subscriber* as
 /// their source, which the server cannot make up.

@@ -1,4 +1,4 @@
-//! The event server: socket.io protocol 0.9 on the same port as the rest (SERVER.md E).
+//! The event server: socket.io protocol 0.9 on the same port as the rest.
 //!
 //! [`router`] answers the handshake and the WebSocket; [`Hub`] is the handle by which the rest
 //! of the emulator publishes events of its own and switches faults on.
@@ -93,7 +93,7 @@ struct Credentials {
     api_key: Option<String>,
 }
 
-/// `GET /socket.io/1/`: a session id for somebody with an API key (SERVER.md E1).
+/// `GET /socket.io/1/`: a session id for somebody with an API key.
 async fn handshake(
     State(context): State<Context>,
     Query(query): Query<Credentials>,
@@ -120,8 +120,7 @@ fn refuse(reason: &'static str) -> Response {
     (StatusCode::UNAUTHORIZED, reason).into_response()
 }
 
-/// `GET /socket.io/1/websocket/<session>`: the session id stands for the credentials
-/// (SERVER.md E2). One that is unknown is told so on the open socket.
+/// `GET /socket.io/1/websocket/<session>`: the session id stands for the credentials. One that is unknown is told so on the open socket.
 async fn connect(
     State(context): State<Context>,
     Path(session): Path<String>,

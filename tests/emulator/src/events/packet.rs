@@ -1,4 +1,4 @@
-//! The packets of socket.io protocol 0.9: text in, values out, and back (SERVER.md E3).
+//! The packets of socket.io protocol 0.9: text in, values out, and back.
 //!
 //! A packet is `code:id:endpoint:data`. Only the data may hold colons.
 

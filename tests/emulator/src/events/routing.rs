@@ -96,7 +96,7 @@ impl Routing {
     /// The connections that receive `event`, each once.
     ///
     /// A connection does when one of its subscriptions matches the event and, if the event has
-    /// a target, the same subscription's subscriber matches that (SERVER.md E5).
+    /// a target, the same subscription's subscriber matches that.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a publisher that has to wait looks whether it still has to.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Tells a client that its session id is not known, as a site does (SERVER.md E2).
+/// Tells a client that its session id is not known, as a site does.
 pub(super) async fn refuse(mut socket: WebSocket) {
     for message in [
         Message::Text(packet::NOT_HANDSHAKEN.into()),

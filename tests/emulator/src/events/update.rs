@@ -1,4 +1,4 @@
-//! The `ftrack.update` event that follows a commit: pure, from changes to payload (SERVER.md E6).
+//! The `ftrack.update` event that follows a commit: pure, from changes to payload.
 //!
 //! Listeners know the database of old: `task` for every kind of context but the project, which
 //! is a `show`, and `statusid` where the schema says `status_id`. The schema's `alias_for` gives

@@ -1,4 +1,4 @@
-//! Downloads: whole files, thumbnails, and their removal (SERVER.md F).
+//! Downloads: whole files, thumbnails, and their removal.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;

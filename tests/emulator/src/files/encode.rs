@@ -1,4 +1,4 @@
-//! The action `encode_media`: a job that makes media playable in browsers (SERVER.md B3).
+//! The action `encode_media`: a job that makes media playable in browsers.
 //!
 //! Images become smaller JPEGs, movies H.264 where there is an `ffmpeg`. Without one, movies are
 //! handed on byte for byte under the type that a site would give its own encoding, as PDFs always

@@ -1,4 +1,4 @@
-//! The data of components: upload, download, thumbnails, encoding (SERVER.md B3 and F).
+//! The data of components: upload, download, thumbnails, encoding.
 //!
 //! [`router`] holds the endpoints that clients call directly, [`Files`] the actions of the API
 //! that go with them. Nothing here knows the database: [`encode`] asks a [`encode::Catalogue`].

@@ -76,7 +76,7 @@ struct CompletePart {
 }
 
 impl Files {
-    /// The action `get_upload_metadata` (SERVER.md B3). The component need not exist.
+    /// The action `get_upload_metadata`. The component need not exist.
     ///
     /// `base` is the server's URL as the client knows it, without a slash at the end.
     ///

@@ -1,4 +1,4 @@
-//! The query language: text to a syntax tree (SERVER.md C). It knows no schema and no database.
+//! The query language: text to a syntax tree. It knows no schema and no database.
 
 pub mod parse;
 pub mod token;

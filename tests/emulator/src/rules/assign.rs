@@ -27,7 +27,7 @@ pub struct Assigned {
 pub enum Echo {
     /// As stored.
     Stored,
-    /// As sent: date-times keep their microseconds (SERVER.md B5).
+    /// As sent: date-times keep their microseconds.
     Sent(Value),
     /// A reference to whatever row the columns point to now.
     Reference,

@@ -150,7 +150,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The key that an operation or a reference names: a list in the order of the primary key, a bare
-/// text (SERVER.md B3), or the key's attributes.
+/// text, or the key's attributes.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
 //! Checks at the end of a batch: an entity may be created incomplete and completed later in the
-//! same batch (SERVER.md B4).
+//! same batch.
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, params};

@@ -1,4 +1,4 @@
-//! Setting a collection: the members that an operation lists are all that it has (SERVER.md B4).
+//! Setting a collection: the members that an operation lists are all that it has.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a new row gets that its creator did not say (SERVER.md D).
+//! What a new row gets that its creator did not say.
 
 use jiff::civil;
 use rusqlite::types::Value as Sql;
@@ -148,7 +148,7 @@ fn link_ends(batch: &Batch<'_>, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// The status and type that a workflow gives a new context, where it has none (SERVER.md A).
+/// The status and type that a workflow gives a new context, where it has none.
 ///
 /// # Errors
 ///

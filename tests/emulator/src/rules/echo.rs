@@ -1,4 +1,4 @@
-//! What a create or an update is answered with (SERVER.md B5).
+//! What a create or an update is answered with.
 
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value};

@@ -246,7 +246,7 @@ fn adopt_reply(batch: &mut Batch<'_>, ty: &Type, reply: &Record) -> Result<()> {
 }
 
 /// At the end of the batch: authors of new notes become recipients, after any operation that sets
-/// the recipients (SERVER.md D).
+/// the recipients.
 ///
 /// # Errors
 ///

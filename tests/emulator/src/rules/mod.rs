@@ -1,4 +1,4 @@
-//! Writing: what a create, an update or a delete does beyond its own row (SERVER.md D).
+//! Writing: what a create, an update or a delete does beyond its own row.
 
 pub mod assign;
 pub mod batch;

@@ -1,4 +1,4 @@
-//! Deleting a row together with what belongs to it (SERVER.md D).
+//! Deleting a row together with what belongs to it.
 
 use std::collections::HashSet;
 

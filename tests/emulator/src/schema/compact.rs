@@ -1,4 +1,4 @@
-//! The entity types: expands the short form in `source/` to the wire form of SERVER.md B2.
+//! The entity types: expands the short form in `source/` to the form of the wire.
 //!
 //! `source/shared.txt` opens with the description of the language.
 
@@ -499,7 +499,7 @@ mod tests {
 
     #[test]
     fn expands_to_the_schemas_of_a_real_server() {
-        // The hash that the server information of the same server carries (SERVER.md B2).
+        // The hash that the server information of the same server carries.
         let classic = Edition::Classic.wire();
         assert_eq!(schema_hash(&classic), "23a1157b8b1730fd91c76f63dcd67a8f");
     }

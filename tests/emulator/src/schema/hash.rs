@@ -4,7 +4,7 @@ use md5::{Digest, Md5};
 use serde_json::{Number, Value};
 
 /// The MD5, in lower-case hexadecimal, of `schemas` as Python's `json.dumps(schemas,
-/// sort_keys=True)` writes them (SERVER.md B2): clients compute the same from the schemas that
+/// sort_keys=True)` writes them: clients compute the same from the schemas that
 /// they keep on disk, so every blank counts. The order of keys does not, that of arrays does.
 pub fn schema_hash(schemas: &Value) -> String {
     let mut text = String::new();

@@ -26,7 +26,7 @@ pub struct EntityType {
     pub attributes: Vec<Attribute>,
     /// The names of the attributes that identify an entity.
     pub primary_key: Vec<String>,
-    /// Server column names that every answer carries (SERVER.md B5).
+    /// Server column names that every answer carries.
     pub system_projections: Vec<String>,
     /// What a client asks for when its query names no projections.
     pub default_projections: Vec<String>,

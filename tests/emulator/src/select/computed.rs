@@ -1,4 +1,4 @@
-//! The SQL of attributes that are calculated on reading (SERVER.md D).
+//! The SQL of attributes that are calculated on reading.
 
 use crate::database::model::Computed;
 

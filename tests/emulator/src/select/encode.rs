@@ -1,4 +1,4 @@
-//! Rows to the nested objects of an answer (SERVER.md B5), written as text.
+//! Rows to the nested objects of an answer, written as text.
 //!
 //! An entity is complete where it first occurs in an answer; later it is only its key. What
 //! several places of a query select of one entity is given at the first place, because clients

@@ -1,4 +1,4 @@
-//! `group by` and the functions of groups (SERVER.md C2).
+//! `group by` and the functions of groups.
 
 use rusqlite::params_from_iter;
 use serde_json::{Map, Value};

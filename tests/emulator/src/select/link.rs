@@ -1,4 +1,4 @@
-//! The attribute `link`: the names from the project down to the entity (SERVER.md D).
+//! The attribute `link`: the names from the project down to the entity.
 
 use std::collections::HashMap;
 

@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// Only what every answer carries. Rows that clients show as a dictionary always carry their
-    /// key and value (SERVER.md B5).
+    /// key and value.
     pub fn bare(ty: &Type) -> Self {
         let mut names = BTreeSet::new();
         if ty.name.ends_with("CustomAttributeValue") || ty.name == "Metadata" {

@@ -1,4 +1,4 @@
-//! `POST /api`: credentials, the list of operations, and errors as objects (SERVER.md B1).
+//! `POST /api`: credentials, the list of operations, and errors as objects.
 //!
 //! Lax answers have status 200 whatever happened; strict ones (`ftrack-strict-api: true`) have the
 //! status of their fault: 400 for unreadable requests and queries, 401 for credentials, 403 for

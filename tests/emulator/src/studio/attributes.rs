@@ -26,7 +26,7 @@ struct Attribute {
     is_hierarchical: bool,
 }
 
-/// SERVER.md A demands the first seven; the others show further types.
+/// The tests of the official clients use the first seven; the others show further types.
 const ATTRIBUTES: [Attribute; 9] = [
     Attribute {
         default: Some(123),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{tests::KINDS, *};
 use crate::schema::compact;
 
-/// Whether a row of `entity_type` is what a reference to `target` may point at (SERVER.md B6).
+/// Whether a row of `entity_type` is what a reference to `target` may point at.
 fn fits(target: &str, entity_type: &str) -> bool {
     match target {
         _ if target == entity_type => true,

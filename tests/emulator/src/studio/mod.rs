@@ -1,4 +1,4 @@
-//! The demo studio that a fresh emulator holds (SERVER.md A): rows of every kind of entity, made
+//! The demo studio that a fresh emulator holds: rows of every kind of entity, made
 //! up from tables of names and texts, always the same for the same size.
 
 mod attributes;

@@ -3,7 +3,7 @@
 use super::{Cell, Studio, row, seed::id};
 
 /// Somebody in the studio. A person without a user name cannot log in: records of former staff
-/// are kept like this, and clients must cope (SERVER.md A).
+/// are kept like this, and clients must cope.
 pub(super) struct Person {
     pub(super) username: Option<&'static str>,
     pub(super) first_name: &'static str,

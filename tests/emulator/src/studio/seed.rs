@@ -4,7 +4,7 @@ use jiff::{ToSpan, civil};
 use md5::{Digest, Md5};
 use uuid::Builder;
 
-/// Keys that vendor material uses, so that published examples work here (SERVER.md A), and two
+/// Keys that vendor material uses, so that published examples work here, and two
 /// of our own whose place in the order of keys matters.
 const FIXED: [(&str, &str, &str); 28] = [
     ("User", "jenkins", "d07ae5d0-66e1-11e1-b5e9-f23c91df25eb"),

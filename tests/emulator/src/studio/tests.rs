@@ -1,4 +1,4 @@
-//! The studio is what the schemas allow and what SERVER.md A demands.
+//! The studio has what the schemas allow and what the tests of clients need.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -38,7 +38,7 @@ fn of<'a>(rows: &'a [Row], entity_type: &str) -> Vec<&'a Row> {
         .collect()
 }
 
-/// Rows of a type in the order of their keys, which is the server's default (SERVER.md C3).
+/// Rows of a type in the order of their keys, which is the server's default.
 fn sorted<'a>(rows: &'a [Row], entity_type: &str, key: &str) -> Vec<&'a Row> {
     let mut rows = of(rows, entity_type);
     rows.sort_by_key(|row| row.text(key));

@@ -3,7 +3,7 @@
 
 use super::{Studio, row, seed::id};
 
-/// What the two project schemas are called; the first is the one that SERVER.md A describes.
+/// The names of the two project schemas; queries return the first one first.
 pub(super) const SCHEMAS: [&str; 2] = ["VFX Scheme", "Series Scheme"];
 
 const STATES: [(&str, &str); 4] = [
