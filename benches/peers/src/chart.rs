@@ -18,11 +18,12 @@ const BAR: f64 = 13.0;
 const GAP: f64 = 14.0;
 
 /// Who is drawn, with a class of the style sheet.
-const DRAWN: [(Who, &str, &str); 4] = [
-    (Who::Ours, "ours", "ftrack-api (Rust)"),
+const DRAWN: [(Who, &str, &str); 5] = [
+    (Who::Ours, "ours", "the SDK"),
+    (Who::Module, "module", "its Python module"),
     (Who::Value, "floor", "floor: ureq + serde_json::Value"),
-    (Who::JavaScript, "javascript", "JavaScript"),
-    (Who::Python, "python", "Python"),
+    (Who::JavaScript, "javascript", "JavaScript, official"),
+    (Who::Python, "python", "Python, official"),
 ];
 
 /// Greys that read on white and on black, for viewers that do not say which it is.
@@ -32,7 +33,8 @@ const STYLE: &str = "
   .what { font-size: 13px; text-anchor: end; }
   .tick { font-size: 10px; text-anchor: middle; }
   .grid { stroke: #8b949e; stroke-opacity: .3; }
-  .ours { fill: #e8590c; } .floor { fill: #8b949e; } .javascript { fill: #d0a215; } .python { fill: #4b8bbe; }
+  .ours { fill: #e8590c; } .module { fill: #f5a26b; } .floor { fill: #8b949e; }
+  .javascript { fill: #d0a215; } .python { fill: #4b8bbe; }
   @media (prefers-color-scheme: light) {
     text { fill: #59636e; } .title, .what { fill: #1f2328; }
   }

@@ -1,5 +1,5 @@
 //! Installs the official clients by name, into `target/clients`: `tests/clients/run` puts the
-//! same ones there.
+//! same ones there. The Python module is built and installed beside them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,10 +9,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub(crate) const PYTHON: (&str, &str) = ("ftrack-python-api", "3.1.0");
 pub(crate) const JAVASCRIPT: (&str, &str) = ("@ftrack/api", "1.11.2");
 
-/// Where the official clients are.
+/// Where the clients are.
 pub(crate) struct Clients {
     /// A Python that has the client.
     pub(crate) python: PathBuf,
+    /// A Python that has the SDK's module.
+    pub(crate) module: PathBuf,
     /// The folder whose `node_modules` has the client.
     pub(crate) node: PathBuf,
     /// The interpreters' versions, in words.
@@ -34,11 +36,13 @@ pub(crate) fn clients(target: &Path) -> Result<Clients> {
         "Node.js 20 or later is missing; this is {node_version}"
     );
     let python = python_client(&home.join("venv"))?;
+    let module = python_module(&home.join("module"), target)?;
     let node = home.join("node");
     javascript_client(&node)?;
     let python_version = output(Command::new(&python).arg("--version"))?;
     Ok(Clients {
         python,
+        module,
         node,
         versions: format!("{python_version}, Node.js {node_version}"),
     })
@@ -47,8 +51,7 @@ pub(crate) fn clients(target: &Path) -> Result<Clients> {
 fn python_client(venv: &Path) -> Result<PathBuf> {
     const INSTALLED: &str = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))";
     let (name, version) = PYTHON;
-    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
-    let python = venv.join(folder).join("python");
+    let python = venv_python(venv);
     let installed = || output(Command::new(&python).args(["-c", INSTALLED, name]));
     if installed().is_ok_and(|found| found == version) {
         return Ok(python);
@@ -56,21 +59,43 @@ fn python_client(venv: &Path) -> Result<PathBuf> {
     run(Command::new(find_python()?)
         .args(["-m", "venv", "--clear"])
         .arg(venv))?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
-    run(Command::new(&python)
-        .args(pip)
-        .arg(format!("{name}=={version}")))?;
+    run(pip_install(&python).arg(format!("{name}=={version}")))?;
     ensure!(
         installed()? == version,
         "{name} {version} is not what was installed"
     );
     Ok(python)
+}
+
+/// Installs the module as it is now, built like this program.
+fn python_module(venv: &Path, target: &Path) -> Result<PathBuf> {
+    let python = venv_python(venv);
+    if !python.exists() {
+        run(Command::new(find_python()?).args(["-m", "venv"]).arg(venv))?;
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/python");
+    let profile = if cfg!(debug_assertions) {
+        "dev"
+    } else {
+        "release"
+    };
+    run(pip_install(&python)
+        .arg(source.canonicalize()?)
+        .env("MATURIN_PEP517_ARGS", format!("--profile {profile}"))
+        .env("CARGO_TARGET_DIR", target))?;
+    Ok(python)
+}
+
+fn venv_python(venv: &Path) -> PathBuf {
+    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
+    venv.join(folder).join("python")
+}
+
+fn pip_install(python: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet"]);
+    pip.arg("--disable-pip-version-check");
+    pip
 }
 
 fn find_python() -> Result<&'static str> {

@@ -16,6 +16,8 @@ use crate::run::Size;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     Ours,
+    /// The Python module on the SDK: the same script as the official client.
+    Module,
     Python,
     JavaScript,
     /// `ureq` and `serde_json::Value`, kept.
@@ -52,7 +54,7 @@ pub(crate) struct Outcome {
 
 /// What is done once in each repetition, in this order.
 pub(crate) fn all(size: &Size) -> Vec<Job> {
-    use Who::{Bytes, JavaScript, Ours, Python, Structs, Value};
+    use Who::{Bytes, JavaScript, Module, Ours, Python, Structs, Value};
 
     let job = |who, scenario, count| Job {
         who,
@@ -63,6 +65,7 @@ pub(crate) fn all(size: &Size) -> Vec<Job> {
     vec![
         job(Ours, "start", 0),
         job(Value, "start", 0),
+        job(Module, "start", 0),
         job(Python, "start", 0),
         job(JavaScript, "start", 0),
         job(Ours, "work", tasks),
@@ -70,10 +73,12 @@ pub(crate) fn all(size: &Size) -> Vec<Job> {
         job(Ours, "rows", tasks),
         job(Structs, "rows", tasks),
         job(Bytes, "read", tasks),
+        job(Module, "work", tasks),
         job(Python, "work", tasks),
         job(JavaScript, "work", tasks),
         job(Ours, "work", few),
         job(Value, "work", few),
+        job(Module, "work", few),
         job(Python, "work", few),
         job(JavaScript, "work", few),
         job(Ours, "work", tasks * COPIES),
@@ -82,6 +87,7 @@ pub(crate) fn all(size: &Size) -> Vec<Job> {
         job(Value, "users", tasks),
         job(Ours, "slow", tasks),
         job(Value, "slow", tasks),
+        job(Module, "slow", tasks),
         job(Python, "slow", tasks),
         job(JavaScript, "slow", tasks),
     ]
@@ -125,6 +131,7 @@ impl Job {
     fn command(&self, place: &Place<'_>) -> Result<Command> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
         let (program, first): (PathBuf, PathBuf) = match self.who {
+            Who::Module => (place.clients.module.clone(), scripts.join("python.py")),
             Who::Python => (place.clients.python.clone(), scripts.join("python.py")),
             Who::JavaScript => ("node".into(), scripts.join("javascript.mjs")),
             _ => (std::env::current_exe()?, self.who.role().into()),
@@ -172,6 +179,7 @@ impl Who {
             Self::Value => "value",
             Self::Structs => "structs",
             Self::Bytes => "bytes",
+            Self::Module => "module",
             Self::Python => "python",
             Self::JavaScript => "javascript",
         }

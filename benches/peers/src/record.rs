@@ -25,6 +25,8 @@ pub(crate) struct Recording {
     pub(crate) full_pages: Vec<String>,
     /// And with what users read besides, and with long descriptions.
     pub(crate) users_pages: Vec<String>,
+    /// What the Python module asks for once, when custom attributes come.
+    pub(crate) configurations: String,
     pub(crate) updated: String,
     pub(crate) created: String,
     pub(crate) work: Work,
@@ -43,6 +45,12 @@ pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
     let users_paths = [&PATHS[..], &USERS_PATHS].concat();
     let users_rows = emulator.pages(&users_paths, tasks, None)?;
     let users_rows: Vec<String> = users_rows.iter().map(|rows| described(rows)).collect();
+    let expression = "select key, project_id, object_type_id, entity_type, is_hierarchical, default, \
+                      type.name from CustomAttributeConfiguration offset 0 limit 500";
+    let configurations = emulator.text(
+        &json!([{"action": "query", "expression": expression}]),
+        None,
+    )?;
     let copies = (0..COPIES).flat_map(|copy| rows.iter().map(move |rows| copied(rows, copy)));
     let copies: Vec<String> = copies.collect();
     let first = known_tasks(&copies)?;
@@ -55,6 +63,7 @@ pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
         pages: rendered(&copies),
         full_pages: rendered(&full_rows),
         users_pages: rendered(&users_rows),
+        configurations,
         updated,
         created,
         work,

@@ -71,7 +71,7 @@ pub(crate) fn run(size: Size, write: bool) -> Result<()> {
 
 fn measure(size: &Size, place: &Place<'_>) -> Result<Figures> {
     // Fills the schema caches, and brings the programs into memory.
-    for who in [Who::Ours, Who::Python, Who::JavaScript] {
+    for who in [Who::Ours, Who::Module, Who::Python, Who::JavaScript] {
         let job = Job {
             who,
             scenario: "start",

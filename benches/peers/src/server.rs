@@ -42,6 +42,7 @@ struct Answers {
     pages: Vec<Vec<u8>>,
     full_pages: Vec<Vec<u8>>,
     users_pages: Vec<Vec<u8>>,
+    configurations: Vec<u8>,
     updated: Vec<u8>,
     created: Vec<u8>,
     changes: usize,
@@ -94,6 +95,7 @@ impl Answers {
             pages: bodies(&recording.pages),
             full_pages: bodies(&recording.full_pages),
             users_pages: bodies(&recording.users_pages),
+            configurations: recording.configurations.clone().into_bytes(),
             updated: answer(200, &recording.updated),
             created: answer(200, &recording.created),
             changes,
@@ -142,6 +144,9 @@ impl Answers {
             ["query", ..] if names.iter().all(|name| *name == "query") => {
                 let page = |action: &Action| {
                     let expression = action.expression.as_deref().unwrap_or_default();
+                    if expression.contains(" from CustomAttributeConfiguration ") {
+                        return Ok(self.configurations.as_slice());
+                    }
                     let pages = match request.wants_full {
                         true => &self.full_pages,
                         false if expression.contains("thumbnail_id") => &self.users_pages,

@@ -9,53 +9,40 @@ use crate::record::COPIES;
 use crate::run::Size;
 
 /// What is done by several contenders.
-pub(crate) struct Line {
-    pub(crate) what: String,
-    pub(crate) ours: Option<Time>,
-    pub(crate) floor: Option<Time>,
-    pub(crate) python: Option<Time>,
-    pub(crate) javascript: Option<Time>,
+#[derive(Default)]
+struct Line {
+    what: String,
+    ours: Option<Time>,
+    floor: Option<Time>,
+    module: Option<Time>,
+    python: Option<Time>,
+    javascript: Option<Time>,
 }
 
 /// The lines of the table of times.
-pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
-    use Who::{Bytes, JavaScript, Ours, Python, Structs, Value};
+fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
+    use Who::{Bytes, JavaScript, Module, Ours, Python, Structs, Value};
 
     let Size { tasks, changes, .. } = *size;
     let (all, few, many) = (grouped(tasks), grouped(changes), grouped(tasks * COPIES));
-    let work = |what: String, count: usize, step: &str| {
-        let time = |who| figures.step(who, "work", count, step);
-        Line {
-            what,
-            ours: time(Ours),
-            floor: time(Value),
-            python: time(Python),
-            javascript: time(JavaScript),
-        }
-    };
-    let alone = |what: &str, floor| Line {
-        what: what.to_owned(),
-        ours: None,
-        floor,
-        python: None,
-        javascript: None,
-    };
-    let users = |what: &str, scenario: &'static str, step: &str| {
-        let time = |who| figures.step(who, scenario, tasks, step);
-        Line {
-            what: what.to_owned(),
-            ours: time(Ours),
-            floor: time(Value),
-            python: time(Python),
-            javascript: time(JavaScript),
-        }
-    };
-    let started = |what: &str, time: &dyn Fn(Who) -> Option<Time>| Line {
+    let each = |what: &str, time: &dyn Fn(Who) -> Option<Time>| Line {
         what: what.to_owned(),
         ours: time(Ours),
         floor: time(Value),
+        module: time(Module),
         python: time(Python),
         javascript: time(JavaScript),
+    };
+    let work = |what: String, count: usize, step: &str| {
+        each(&what, &|who| figures.step(who, "work", count, step))
+    };
+    let users = |what: &str, scenario: &'static str, step: &str| {
+        each(what, &|who| figures.step(who, scenario, tasks, step))
+    };
+    let alone = |what: &str, floor| Line {
+        what: what.to_owned(),
+        floor,
+        ..Line::default()
     };
     vec![
         work(
@@ -99,10 +86,10 @@ pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
             "link",
         ),
         work(format!("`get` of {all} cached entities"), tasks, "get"),
-        started("open a session, schema cached", &|who| {
+        each("open a session, schema cached", &|who| {
             figures.step(who, "start", 0, "open")
         }),
-        started("a process that opens and ends", &|who| {
+        each("a process that opens and ends", &|who| {
             figures.process(who, "start", 0)
         }),
         work(format!("create {few} and commit"), changes, "create"),
@@ -120,21 +107,27 @@ pub(crate) fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
 pub(crate) fn render(figures: &Figures, size: &Size) -> String {
     let mut out = String::from(
         "Milliseconds of CPU, with wall time in brackets; ratios are of CPU.\n\n\
-         | what | SDK | floor | Python | JavaScript | of the floor | of Python | of JavaScript |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+         | what | SDK | floor | Python module | Python | JavaScript | SDK of the floor | of Python | of JavaScript | module of Python |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for line in lines(figures, size) {
-        let cells = [line.ours, line.floor, line.python, line.javascript].map(cell);
-        let ratios = [line.floor, line.python, line.javascript];
-        let ratios = ratios.map(|other| share(Some(line.ours?.cpu / other?.cpu)));
-        let [floor, python, javascript] = ratios.map(Option::unwrap_or_default);
-        let cells = cells.join(" | ");
-        writeln!(
-            out,
-            "| {} | {cells} | {floor} | {python} | {javascript} |",
-            line.what
-        )
-        .expect("a string takes all");
+        let times = [
+            line.ours,
+            line.floor,
+            line.module,
+            line.python,
+            line.javascript,
+        ];
+        let ratios = [
+            (line.ours, line.floor),
+            (line.ours, line.python),
+            (line.ours, line.javascript),
+            (line.module, line.python),
+        ];
+        let ratios = ratios.map(|(one, other)| share(Some(one?.cpu / other?.cpu)));
+        let cells = times.map(cell).join(" | ");
+        let ratios = ratios.map(Option::unwrap_or_default).join(" | ");
+        writeln!(out, "| {} | {cells} | {ratios} |", line.what).expect("a string takes all");
     }
     out.push_str("\nThe most memory that a process has had, in MB:\n\n");
     out.push_str(&memory(figures, size));
@@ -153,7 +146,7 @@ pub(crate) fn render(figures: &Figures, size: &Size) -> String {
 }
 
 fn memory(figures: &Figures, size: &Size) -> String {
-    use Who::{Bytes, JavaScript, Ours, Python, Structs, Value};
+    use Who::{Bytes, JavaScript, Module, Ours, Python, Structs, Value};
 
     let Size { tasks, changes, .. } = *size;
     let (all, few, many) = (grouped(tasks), grouped(changes), grouped(tasks * COPIES));
@@ -182,6 +175,12 @@ fn memory(figures: &Figures, size: &Size) -> String {
             format!("floor: `Value` of {all} with users' data, kept"),
             Value,
             "users",
+            tasks,
+        ),
+        (
+            format!("Python module, {all} entities"),
+            Module,
+            "work",
             tasks,
         ),
         (format!("Python, {all} entities"), Python, "work", tasks),
@@ -231,7 +230,7 @@ struct Goal {
 }
 
 fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
-    use Who::{JavaScript, Ours, Python, Structs, Value};
+    use Who::{JavaScript, Module, Ours, Python, Structs, Value};
 
     let Size { tasks, changes, .. } = *size;
     let many = tasks * COPIES;
@@ -250,6 +249,8 @@ fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
     let megabytes = |scenario| peak(Ours, scenario, tasks).map(|peak| peak / 1e6);
     let query = |who| cpu(who, "work", tasks, "query");
     let update = |who, count| cpu(who, "work", count, "update");
+    let opened = |who| Some(cpu(who, "start", 0, "import")? + cpu(who, "start", 0, "open")?);
+    let read = |who| Some(query(who)? + cpu(who, "work", tasks, "touch")?);
     let start = |who| figures.process(who, "start", 0).map(|time| time.cpu);
     vec![
         goal(
@@ -357,6 +358,34 @@ fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
                 cpu(Python, "work", tasks, "get"),
             ),
             1.0 / 20.0,
+        ),
+        goal(
+            "Python module: import and open, CPU of Python",
+            of(opened(Module), opened(Python)),
+            1.0 / 4.0,
+        ),
+        goal(
+            "… query and touch 13 attributes",
+            of(read(Module), read(Python)),
+            1.0 / 40.0,
+        ),
+        goal(
+            "… create and commit",
+            of(
+                cpu(Module, "work", changes, "create"),
+                cpu(Python, "work", changes, "create"),
+            ),
+            1.0 / 30.0,
+        ),
+        goal(
+            "… update and commit, with ten times as many loaded",
+            of(update(Module, tasks), update(Python, tasks)),
+            1.0 / 100.0,
+        ),
+        goal(
+            "… peak memory",
+            of(peak(Module, "work", tasks), peak(Python, "work", tasks)),
+            0.40,
         ),
     ]
 }
