@@ -31,7 +31,7 @@ const ALL_ATTRIBUTES: u64 = 15_000;
 
 /// Attributes that a node reads from its task and what the task refers to.
 const ATTRIBUTES: usize = 20;
-/// Bytes of an answer, packed: a schema of a hundred types, and an answer to a small query.
+/// Bytes of a response, compressed: a schema of a hundred types, and a response to a small query.
 const SCHEMA_BYTES: u64 = 60_000;
 const SMALL_BYTES: u64 = 1_000;
 
@@ -44,7 +44,7 @@ struct Way {
     batched: bool,
     /// How many of a hundred nodes find the task in a cache that they share.
     shared_hits: usize,
-    /// Nodes begin within so many seconds rather than at once.
+    /// Nodes begin within this many seconds rather than at once.
     jitter: u64,
 }
 

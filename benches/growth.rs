@@ -268,7 +268,7 @@ fn page_of(names: &[Scalar]) -> Bytes {
     Arc::new(out.into_bytes())
 }
 
-/// The same tasks in more and smaller answers.
+/// The same tasks in more and smaller responses.
 fn with_pages(server: &Server) {
     const TASKS: usize = 5_000;
     println!("with pages, {TASKS} tasks of 13 attributes");

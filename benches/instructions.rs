@@ -2,7 +2,7 @@
 //! they are the same on a busy machine.
 //!
 //!     cargo bench --bench instructions              # compare with benches/instructions.txt
-//!     cargo bench --bench instructions -- rewrite   # write it anew
+//!     cargo bench --bench instructions -- rewrite   # write it again
 //!
 //! It needs valgrind. Each path runs in a process of its own under callgrind, which counts what
 //! lies within [`measured`]. More than the tolerance away from what is written down is a failure,

@@ -53,7 +53,7 @@ fn main() {
 }
 
 /// What each task weighs that comes to those which are loaded: without what a session has once,
-/// as the memory for its next answer.
+/// as the memory for its next response.
 fn one_more(server: &Server) {
     let loaded = |tasks| {
         let pages = pages(tasks);

@@ -169,7 +169,7 @@ impl Api {
         self.config.network.max_response.saturating_mul(2)
     }
 
-    /// Sends `actions` in one request, and makes of the response, a JSON array, what `decode` does.
+    /// Sends `actions` in one request, and decodes the response, a JSON array, with `decode`.
     /// `summary` names the request in the log and in errors.
     ///
     /// # Errors

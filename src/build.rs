@@ -53,22 +53,26 @@ fn write_chapters() {
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let setup = fs::read_to_string("docs/setup.rs").expect("it is part of the package");
     let setup: Vec<&str> = setup.lines().skip(1).collect();
+    // Each with the module that has it, which links between chapters lead to.
     let chapters = [
-        "../README",
-        "caching",
-        "cookbook",
-        "errors",
-        "events",
-        "events-at-scale",
-        "locations",
-        "plugins",
-        "queries",
-        "sessions",
-        "studio",
+        ("../README", "crate"),
+        ("caching", "crate::cache"),
+        ("cookbook", "crate::_cookbook"),
+        ("errors", "crate::_errors"),
+        ("events", "crate::event"),
+        ("events-at-scale", "crate::relay"),
+        ("locations", "crate::location"),
+        ("plugins", "crate::plugin"),
+        ("queries", "crate::query"),
+        ("sessions", "crate::session"),
+        ("studio", "crate::studio"),
     ];
-    for chapter in chapters {
+    for (chapter, _) in chapters {
         let source = format!("docs/{chapter}.md");
-        let text = fs::read_to_string(source).expect("it is part of the package");
+        let mut text = fs::read_to_string(source).expect("it is part of the package");
+        for (other, module) in chapters {
+            text = text.replace(&format!("]({other}.md"), &format!("]({module}"));
+        }
         let name = Path::new(chapter).with_extension("md");
         let file = target.join(name.file_name().expect("it has a name"));
         fs::write(file, with_setup(&text, &setup)).expect("cargo made the folder");

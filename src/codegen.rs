@@ -8,10 +8,10 @@
 //! # let server = ftrack_emulator::Emulator::start()?;
 //! # let session = ftrack_api::Session::builder()
 //! #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-//! use ftrack_api::codegen::{CustomAttribute, rust_module};
+//! use ftrack_api::codegen::{CustomAttributeRow, rust_module};
 //!
 //! let configurations = session.select("CustomAttributeConfiguration");
-//! let custom: Vec<CustomAttribute> = configurations.rows().collect::<Result<_, _>>()?;
+//! let custom: Vec<CustomAttributeRow> = configurations.rows().collect::<Result<_, _>>()?;
 //! let text = rust_module(session.schema(), &custom);
 //! assert!(text.contains("pub struct Task {"));
 //! // std::fs::write("src/studio.rs", text)?;
@@ -35,7 +35,7 @@ use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
 /// A custom attribute, as a row of `CustomAttributeConfiguration`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CustomAttribute {
+pub struct CustomAttributeRow {
     /// Its name in queries.
     pub key: String,
     /// Its display name.
@@ -44,25 +44,25 @@ pub struct CustomAttribute {
     /// for projects, and so on.
     pub entity_type: String,
     /// The object type that has it, such as `Shot`.
-    pub object_type: Option<Name>,
+    pub object_type: Option<NameRow>,
     /// Whether values are inherited; then nearly all entity types have it.
     pub is_hierarchical: Option<bool>,
     /// The kind of its values: `text`, `number`, `boolean`, `date`, `enumerator` and so on.
     #[serde(rename = "type")]
-    pub kind: Name,
+    pub kind: NameRow,
 }
 
-/// The name of an entity.
+/// The name of an entity that a row refers to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Name {
+pub struct NameRow {
     /// The name.
     pub name: String,
 }
 
 /// The text of a Rust module with a struct for each entity type of the schema. It depends on the
 /// schema and the custom attributes only, not on their order.
-pub fn rust_module(schema: &Schema, custom_attributes: &[CustomAttribute]) -> String {
+pub fn rust_module(schema: &Schema, custom_attributes: &[CustomAttributeRow]) -> String {
     let mut module = format!(
         "//! The entity types of a server, generated from its schema by `ftrack_api::codegen`.\n\
          //!\n\
@@ -180,7 +180,7 @@ fn member(schema: &Schema, entity_type: &EntityType, attribute: &Attribute) -> O
 const NULL_THOUGH_REQUIRED: &[(&str, &str)] = &[("User", "username")];
 
 /// The custom attributes that entities of this type have, by key.
-fn custom_for(entity_type: &EntityType, all: &[CustomAttribute]) -> Vec<Member> {
+fn custom_for(entity_type: &EntityType, all: &[CustomAttributeRow]) -> Vec<Member> {
     let has_custom = entity_type.attribute("custom_attributes").is_ok();
     let fitting = all
         .iter()
@@ -217,7 +217,7 @@ fn custom_for(entity_type: &EntityType, all: &[CustomAttribute]) -> Vec<Member> 
 }
 
 /// Whether entities of the type have the custom attribute.
-fn fits(entity_type: &EntityType, custom: &CustomAttribute) -> bool {
+fn fits(entity_type: &EntityType, custom: &CustomAttributeRow) -> bool {
     let name = entity_type.name();
     let has_object_type = entity_type.attribute("object_type_id").is_ok();
     if custom.is_hierarchical == Some(true) {
@@ -354,11 +354,11 @@ mod tests {
     use super::*;
     use crate::schema::tests::schema;
 
-    fn custom(key: &str, kind: &str) -> CustomAttribute {
-        let name = |name: &str| Name {
+    fn custom(key: &str, kind: &str) -> CustomAttributeRow {
+        let name = |name: &str| NameRow {
             name: name.to_owned(),
         };
-        CustomAttribute {
+        CustomAttributeRow {
             key: key.to_owned(),
             label: None,
             entity_type: "task".to_owned(),

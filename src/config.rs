@@ -85,7 +85,7 @@ pub(crate) struct Settings {
     pub(crate) cookies: Vec<(String, String)>,
     pub(crate) strict_api: bool,
     pub(crate) offline: bool,
-    /// What setters could not take.
+    /// Problems that setters noticed.
     pub(crate) problems: Problems,
 }
 

@@ -44,7 +44,7 @@ pub enum ErrorKind {
     Connection,
     /// The server did not respond in time: try again, or allow more time.
     Timeout,
-    /// The server, or a gateway before it, is overloaded or down (429, 502, 503, 504): try again
+    /// The server, or a gateway in front of it, is overloaded or down (429, 502, 503, 504): try again
     /// later.
     Unavailable,
     /// The server's certificate could not be verified, or it rejected the client's.

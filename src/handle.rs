@@ -18,7 +18,7 @@ use crate::value::EntityKey;
 /// An open connection to an ftrack server, with everything that was loaded and changed in it.
 ///
 /// A session is a handle: clones are the same session, and may be used from several threads. It
-/// closes when [`close`](Session::close) is called or the last handle and entity of it goes.
+/// closes when [`close`](Session::close) is called or its last handle and entity are dropped.
 ///
 /// ```
 /// use ftrack_api::Session;

@@ -1,7 +1,8 @@
 //! The blocking Rust SDK for ftrack, the production tracker of film, television and games.
 //!
-//! It does what the official Python client does, under the same names, without a runtime and
-//! without surprise threads:
+//! It does what the official Python client does, under the same names and with the same query
+//! strings, in fewer requests. It needs no async runtime, and its only thread is that of the event
+//! hub, while that is connected.
 //!
 //! ```
 //! # let server = ftrack_emulator::Emulator::start()?;
@@ -19,8 +20,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where to begin: [`Session`] opens, queries, creates and commits; [`Entity`] reads and writes;
-//! [`query`] is the query language; [`Error`] says what went wrong and what to do.
+//! That costs one request for the tasks, one for all their statuses, and one to commit, however many
+//! tasks there are. If the commit fails, every change stays recorded for the next try.
+//!
+//! # Where to begin
+//!
+//! [`Session`] opens, queries, creates and commits; [`Entity`] reads and writes; [`Error`] says what
+//! went wrong and what to do. The chapters of the documentation are in the modules of their subjects:
+//!
+//! | chapter | what it explains |
+//! |---|---|
+//! | [`session`] | opening a session, what it remembers, changing things, closing it |
+//! | [`query`] | the query language, and how values get into it |
+//! | [`_cookbook`] | recipes of a few lines |
+//! | [`studio`] | a studio's daily jobs: hierarchies, publishing, waiting, live views, undoing |
+//! | [`location`] | components, and where their data is |
+//! | [`event`] | the event hub, and actions of ftrack's menu |
+//! | `relay` | events that are kept, and shared among workers |
+//! | [`plugin`] | extending sessions |
+//! | [`cache`] | caches, how fresh they are, opening offline |
+//! | [`_errors`] | what to do about errors; logging, cancelling, recording, async programs |
+//!
+//! # Features
+//!
+//! - `file-cache`: [`cache`]s and `relay` streams in files
+//! - `redis`: [`cache`]s and `relay` streams in Redis or Valkey
+//! - `s3`: S3-compatible storage as a [`location`]
+//! - `cli`: the program `ftrack`
 
 pub mod accessor;
 pub mod action;
@@ -65,7 +91,7 @@ pub use error::{Error, ErrorKind, Result, ServerError};
 pub use event::Event;
 pub use handle::{Entity, Location, Session, WeakSession};
 pub use hub::EventHub;
-pub use session::{Query, SessionBuilder, Strategy};
+pub use session::{Query, SessionBuilder};
 /// A text that [`Entity::get`] returns without allocating, if it has fewer than 24 bytes.
 pub use smol_str::SmolStr;
 pub use store::EntityState;
@@ -81,22 +107,14 @@ pub use socketio::fuzz::fuzz_socketio;
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/README.md"))]
 struct Readme;
 
-/// The chapter on sessions, compiled.
-#[cfg(doctest)]
-#[doc = include_str!(concat!(env!("OUT_DIR"), "/sessions.md"))]
-struct Sessions;
-
-/// The chapter on a studio's daily jobs, compiled.
-#[cfg(doctest)]
-#[doc = include_str!(concat!(env!("OUT_DIR"), "/studio.md"))]
-struct StudioJobs;
-
-/// The recipes, compiled.
-#[cfg(doctest)]
+/// Recipes; this module holds documentation only.
+#[cfg(any(doc, doctest))]
+#[doc = ""]
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/cookbook.md"))]
-struct Cookbook;
+pub mod _cookbook {}
 
-/// The chapter on errors, compiled.
-#[cfg(doctest)]
+/// Errors, and what to do about them; this module holds documentation only.
+#[cfg(any(doc, doctest))]
+#[doc = ""]
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/errors.md"))]
-struct Errors;
+pub mod _errors {}

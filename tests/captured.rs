@@ -1,8 +1,7 @@
-//! Answers captured from a real server decode to the right entities.
+//! Responses captured from a real server decode to the right entities.
 //!
-//! The captures lie beside the project in its own workshop and are not part of it: where they are
-//! missing there is nothing to read. The answers that every machine can check are in the unit
-//! tests of the decoder.
+//! The captures are not part of the repository; where they are missing there is nothing to test. The
+//! unit tests of the decoder have responses that every machine can check.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;

@@ -13,19 +13,19 @@ mod support;
 
 use std::path::Path;
 
-use ftrack_api::codegen::{CustomAttribute, rust_module};
+use ftrack_api::codegen::{CustomAttributeRow, rust_module};
 use ftrack_api::{Entity, Session};
 use serde::de::DeserializeOwned;
 use support::{emulator, open};
 
 fn generate(session: &Session) -> String {
     let configurations = session.select("CustomAttributeConfiguration");
-    let custom: Vec<CustomAttribute> = configurations.rows().collect::<Result<_, _>>().unwrap();
+    let custom: Vec<CustomAttributeRow> = configurations.rows().collect::<Result<_, _>>().unwrap();
     assert!(!custom.is_empty());
     rust_module(session.schema(), &custom)
 }
 
-/// `FTRACK_GENERATE=1 cargo test --test codegen` writes the module anew.
+/// `FTRACK_GENERATE=1 cargo test --test codegen` writes the module again.
 #[test]
 fn the_module_is_up_to_date() {
     let server = emulator();

@@ -629,7 +629,7 @@ fn thumbnails_and_media() {
 /// How the next `encode_media` fails.
 type Failure = Arc<Mutex<Option<fn() -> Result<Response>>>>;
 
-/// Lets everything pass but `encode_media`, which fails as it is told to.
+/// Passes everything on but `encode_media`, which fails in the given way.
 struct NoEncoder {
     inner: Box<dyn Transport>,
     fails: Failure,
@@ -687,7 +687,7 @@ fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
     *fails.lock().unwrap() = Some(|| Err(ftrack_api::Error::new(ErrorKind::Connection, "cut off")));
     let error = encode().unwrap_err();
     let left = stored();
-    assert_eq!(left.len(), 1, "it may be being encoded");
+    assert_eq!(left.len(), 1, "its encoding may have begun");
     assert!(error.to_string().contains(&left[0]), "{error}");
 
     *fails.lock().unwrap() = None;

@@ -69,7 +69,7 @@ fn a_key_in_the_place_of_the_url_is_shown_nowhere() {
     );
 }
 
-/// A session that is told how to connect does not look at the proxies of the environment: neither
+/// A session with a network of its own does not look at the proxies of the environment: neither
 /// for requests nor for the event hub.
 #[test]
 fn a_bad_proxy_of_the_environment_may_be_overruled() {

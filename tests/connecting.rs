@@ -208,7 +208,7 @@ fn closing_ends_connections_under_way() {
     let server = emulator();
     let proxy = Proxy::before(server.url());
     let session = builder(&server).server_url(proxy.url()).open().unwrap();
-    // The server goes, and what comes in its place does not answer.
+    // The server ends, and what takes its place does not respond.
     proxy.stop();
     let hole = Hole::at(proxy.address());
     let task = {

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ftrack_api::doctor::{Outcome, Report, examine};
+use ftrack_api::doctor::{CheckStatus, Report, examine};
 use ftrack_api::{
     Session, SessionBuilder,
     config::{Network, SchemaCache},
@@ -53,7 +53,7 @@ fn check(builder: SessionBuilder, name: &str, words: &[&str]) -> Report {
     report
 }
 
-fn status(report: &Report, name: &str) -> Outcome {
+fn status(report: &Report, name: &str) -> CheckStatus {
     report.check(name).unwrap().status
 }
 
@@ -65,7 +65,7 @@ fn a_healthy_server() {
     let report = examine(cached());
     let text = report.to_string();
     assert!(report.is_healthy(), "{text}");
-    let passed = |name: &&str| status(&report, name) == Outcome::Passed;
+    let passed = |name: &&str| status(&report, name) == CheckStatus::Passed;
     assert!(ALL.iter().all(passed), "{text}");
     assert!(text.contains("nothing is cached yet"), "{text}");
     assert!(text.contains("no") && text.contains(server.url()), "{text}");
@@ -83,7 +83,7 @@ fn a_healthy_server() {
     std::fs::write(folder.path().join("ftrack_api_schema_cache.json"), "[]").unwrap();
     let report = examine(cached());
     let cache = report.check("schema cache").unwrap();
-    assert_eq!(cache.status, Outcome::Warning, "{cache}");
+    assert_eq!(cache.status, CheckStatus::Warning, "{cache}");
     assert!(report.is_healthy() && cache.remedy.is_some(), "{cache}");
     // It has changed nothing, and left no connection to the event server.
     drop(open(&server));
@@ -101,7 +101,7 @@ fn wrong_credentials() {
         builder(&server).api_user("nobody"),
     ] {
         let report = check(wrong, "credentials", &["API keys"]);
-        assert_eq!(status(&report, "event server"), Outcome::Skipped);
+        assert_eq!(status(&report, "event server"), CheckStatus::Skipped);
         assert!(
             !format!("{report} {report:?}").contains("wr0ng"),
             "{report}"
@@ -167,12 +167,12 @@ fn servers_that_are_not_there() {
         "connection",
         &[&free.to_string(), "port"],
     );
-    assert_eq!(status(&report, "response"), Outcome::Skipped);
+    assert_eq!(status(&report, "response"), CheckStatus::Skipped);
     let unknown = somewhere("https://no-such-host.invalid");
     check(unknown, "name resolution", &["no-such-host.invalid", "VPN"]);
     let no_url = somewhere("ftp://a");
     let report = check(no_url, "configuration", &["ftp://a"]);
-    assert_eq!(status(&report, "event server"), Outcome::Skipped);
+    assert_eq!(status(&report, "event server"), CheckStatus::Skipped);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn certificates_that_nobody_vouches_for() {
     let url = format!("https://localhost:{}", address.port());
     let secure = || builder(&server).server_url(url.clone());
     let report = check(secure(), "tls", &["REQUESTS_CA_BUNDLE"]);
-    assert_eq!(status(&report, "credentials"), Outcome::Skipped);
+    assert_eq!(status(&report, "credentials"), CheckStatus::Skipped);
     let trusting = secure().network(Network::new().ca_file(authority.path()));
     let report = examine(trusting);
     assert!(report.is_healthy(), "{report}");
@@ -222,10 +222,14 @@ fn clocks_that_are_wrong() {
     let information = r#"[{"version": "dev", "schema_hash": "x"}]"#;
     let report = examine(Parrot::new("200 OK", late, information).builder());
     let clock = report.check("clock").unwrap();
-    assert_eq!(clock.status, Outcome::Warning, "{report}");
+    assert_eq!(clock.status, CheckStatus::Warning, "{report}");
     assert!(clock.finding.contains("ahead of the server's"), "{report}");
     assert!(clock.remedy.as_ref().unwrap().contains("NTP"), "{report}");
-    assert_eq!(status(&report, "credentials"), Outcome::Passed, "{report}");
+    assert_eq!(
+        status(&report, "credentials"),
+        CheckStatus::Passed,
+        "{report}"
+    );
     assert_eq!(report.first_failure().unwrap().name, "event server");
 }
 
@@ -298,7 +302,7 @@ fn a_transport_of_the_program_is_asked() {
     let script = ScriptedTransport::new();
     script.respond(200, r#"[{"version": "4.13.8"}]"#);
     let report = examine(somewhere("http://127.0.0.1:1").transport(script.clone()));
-    assert_eq!(status(&report, "connection"), Outcome::Skipped);
+    assert_eq!(status(&report, "connection"), CheckStatus::Skipped);
     assert!(
         report
             .check("credentials")

@@ -1,4 +1,4 @@
-//! What reaches a host that is not the configured server: no credentials, whoever sends us there.
+//! What reaches a host that is not the configured server: no credentials, whatever leads there.
 //!
 //! Proxies are looked at in `network.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]

@@ -487,7 +487,7 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
         started.elapsed()
     );
     hanging.execute_batch("ROLLBACK").unwrap();
-    // What could not be removed counts no more, and goes when something is written.
+    // What could not be removed no longer counts, and is removed when something is written.
     assert_eq!(cache.get("key 2").unwrap(), None);
     let other = FileCache::open(&path).unwrap();
     assert!(

@@ -116,7 +116,7 @@ fn line(mode: &str, respond: server::Respond) -> String {
     format!("| {mode} | {} |", cells.join(" | "))
 }
 
-/// `FTRACK_GENERATE=1 cargo test --test hostile_http` writes the table anew.
+/// `FTRACK_GENERATE=1 cargo test --test hostile_http` writes the table again.
 #[test]
 fn the_table_is_up_to_date() {
     // Compressing it takes longer than a request may.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const LONG: Duration = Duration::from_secs(20);
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/events");
 
-/// A program that is told what to do line by line and answers in lines.
+/// A program that reads commands and writes replies, line by line.
 struct Peer {
     child: Child,
     input: ChildStdin,
@@ -201,7 +201,7 @@ fn leaving_in_a_burst_does_no_harm() {
     );
 }
 
-/// The server closes the connection of whoever sends much; nothing is lost over it.
+/// The server closes the connection of a client that sends much; nothing is lost by that.
 #[test]
 #[ignore = "tests/peers/run installs what it needs"]
 fn a_burst_through_the_real_server() {

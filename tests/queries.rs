@@ -665,7 +665,7 @@ fn budgets() {
         assert!(error.to_string().contains("budget of 1"), "{error}");
     });
     assert_eq!(sent, 1);
-    // An error that is ignored is still told.
+    // An error that is ignored is still reported.
     let ignored = session.with_request_budget(0, || {
         drop(ask());
         Ok(())
@@ -876,7 +876,7 @@ fn servers_that_answer_nonsense() {
         let mut rows = session.query("Task").unwrap().rows::<serde_json::Value>();
         assert!(rows.any(|row| row.is_err()), "{answer}");
     }
-    // Less than was asked for is no reason to ask for ever.
+    // A short page is not a reason to ask for ever.
     script.respond(200, r#"[{"data":[]}]"#);
     let error = session.query_many(["Task", "User"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadResponse);

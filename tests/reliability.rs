@@ -20,7 +20,7 @@ use faults::{FAULTS, Fault};
 use ftrack_emulator::Emulator;
 use operations::{OPERATIONS, Operation, Stage};
 
-/// `FTRACK_GENERATE=1 cargo test --test reliability` writes the table anew.
+/// `FTRACK_GENERATE=1 cargo test --test reliability` writes the table again.
 #[test]
 fn the_table_is_up_to_date() {
     generated::check_table("reliability", &table());

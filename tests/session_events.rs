@@ -123,7 +123,7 @@ fn closing_a_session_closes_its_hub_promptly() {
     session.event_hub().connect().unwrap();
     support::trace::listen();
     session.close();
-    // It waits for the hub's thread, and says so if it does so in vain.
+    // It waits for the hub's thread, and logs if that does not end.
     assert_eq!(support::trace::logged("left to itself"), []);
     assert!(!session.event_hub().is_connected());
 }

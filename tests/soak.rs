@@ -1,4 +1,4 @@
-//! Many threads on one session: nothing is lost, nothing is sent twice, nobody waits for ever.
+//! Many threads on one session: nothing is lost, nothing is sent twice, no thread waits for ever.
 //!
 //! Three seconds here; `FTRACK_SOAK_SECONDS=60 cargo test --test soak` for longer.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]

@@ -1,8 +1,8 @@
-//! The public surface: what signatures name, what a script depends on, and what wrong arguments
-//! are told.
+//! The public surface: what signatures name, what a script depends on, and how wrong arguments are
+//! explained.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,28 @@ fn public_types_can_be_printed() {
         }
     }
     assert!(silent.is_empty(), "without Debug: {silent:#?}");
+}
+
+/// A message names a type without its module, and a file may use two of them.
+#[test]
+fn no_two_public_types_share_a_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, code) in sources() {
+        for start in [
+            "\npub struct ",
+            "\npub enum ",
+            "\npub trait ",
+            "\npub type ",
+        ] {
+            for at in matches(&code, start) {
+                let name = word_at(&code, at).to_owned();
+                let place = path.display().to_string();
+                places.entry(name).or_default().push(place);
+            }
+        }
+    }
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }
 
 #[test]
@@ -201,6 +223,12 @@ fn wrong_arguments_are_explained() {
             "attribute",
             "entity.get::<std::thread::Thread>(\"bid\").map(drop)",
             "cannot be read as",
+        ),
+        ("query", "session.query(1).map(drop)", "is not a query"),
+        (
+            "operand",
+            "session.query(ftrack_api::expr!(\"Task where bid is {}\", ())).map(drop)",
+            "cannot stand in a query",
         ),
     ] {
         let code = format!(

@@ -239,7 +239,7 @@ fn files_say_what_they_hold() {
     }
 }
 
-/// What a caller can expect stands in a list, each kind of error with what it means.
+/// The errors of a function are a list: each kind with its cause and its consequence.
 #[test]
 fn error_sections_are_lists() {
     let mut sections = 0;

@@ -1,5 +1,5 @@
 //! Encrypted connections that break anywhere: in the handshake, in a request, in an answer, and
-//! ends that nobody has announced.
+//! ends without notice.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "hub/relay.rs"]

@@ -1,6 +1,6 @@
 //! The 13 attributes of a task that the benchmarks read, those beside the official clients as well.
 
-/// What the tasks of the benchmarks are asked for.
+/// The attributes that the benchmarks request of tasks.
 pub const PATHS: [&str; 13] = [
     "name",
     "description",

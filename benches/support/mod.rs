@@ -1,4 +1,4 @@
-//! What the benchmarks share: a studio's tasks as answers, a transport that replays answers from
+//! What the benchmarks share: a studio's tasks as responses, a transport that replays responses from
 //! memory, and the floors to compare with.
 
 #![allow(
@@ -33,7 +33,7 @@ pub use attributes::*;
 /// How many tasks a page holds: what the clients ask for.
 pub const PAGE: usize = 500;
 
-/// An answer's bytes, shared by those who read them.
+/// The bytes of a response, shared by its readers.
 pub type Bytes = Arc<Vec<u8>>;
 
 /// A key, the same in every run.
@@ -101,7 +101,7 @@ pub fn full_pages(count: usize) -> Vec<Bytes> {
     })
 }
 
-/// The answer with the tasks from `first` on; `last` if no page follows.
+/// The response with the tasks from `first` on; `last` if no page follows.
 pub fn page(first: usize, count: usize, last: bool) -> Bytes {
     page_of(first, count, last, task)
 }
@@ -123,7 +123,7 @@ fn page_of(first: usize, count: usize, last: bool, task: impl Fn(&mut String, us
     Arc::new(out.into_bytes())
 }
 
-/// The answers to a query for `count` tasks, in pages of 500.
+/// The responses to a query for `count` tasks, in pages of 500.
 pub fn pages(count: usize) -> Vec<Bytes> {
     paged(count, task)
 }
@@ -133,7 +133,7 @@ fn paged(count: usize, task: impl Fn(&mut String, usize)) -> Vec<Bytes> {
     (0..count).step_by(PAGE).map(page).collect()
 }
 
-/// The answer to a commit that updated the `bid` of these tasks.
+/// The response to a commit that updated the `bid` of these tasks.
 pub fn updated(numbers: std::ops::Range<usize>, bid: usize) -> Bytes {
     let task = |number| {
         json!({"action": "update", "data": {"bid": bid, "context_type": "task",
@@ -143,7 +143,7 @@ pub fn updated(numbers: std::ops::Range<usize>, bid: usize) -> Bytes {
     Arc::new(serde_json::to_vec(&numbers.map(task).collect::<Vec<_>>()).expect("JSON prints"))
 }
 
-/// The answer to a commit that created these tasks with [`new_task`].
+/// The response to a commit that created these tasks with [`new_task`].
 pub fn created(numbers: std::ops::Range<usize>) -> Bytes {
     let task = |number| {
         json!({"action": "create", "data": {"name": format!("task_{number}"), "bid": 3600,
@@ -155,7 +155,7 @@ pub fn created(numbers: std::ops::Range<usize>) -> Bytes {
     Arc::new(serde_json::to_vec(&numbers.map(task).collect::<Vec<_>>()).expect("JSON prints"))
 }
 
-/// The answer to a commit that deleted so many entities.
+/// The response to a commit that deleted this many entities.
 pub fn deleted(count: usize) -> Bytes {
     let one = json!({"action": "delete", "data": true});
     Arc::new(serde_json::to_vec(&vec![one; count]).expect("JSON prints"))
@@ -195,7 +195,7 @@ pub fn update_request(numbers: std::ops::Range<usize>, bid: usize) -> Json {
     numbers.map(action).collect()
 }
 
-/// A transport whose answers are handed in before they are needed.
+/// A transport whose responses are given before they are needed.
 #[derive(Clone, Default)]
 pub struct Replay(Arc<Mutex<VecDeque<Bytes>>>);
 
@@ -262,14 +262,14 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-/// The floor below all others: the bytes of an answer, read to the end.
+/// The floor below all others: the bytes of a response, read to the end.
 pub fn read(bytes: &Bytes) -> Vec<u8> {
     let mut all = Vec::new();
     body(bytes).read_to_end(&mut all).expect("memory reads");
     all
 }
 
-/// The emulator's schema, with its hash, and the answer to an opening session.
+/// The emulator's schema, with its hash, and the response to an opening session.
 pub struct Server {
     schema: ftrack_emulator::schema::Schema,
 }
@@ -281,7 +281,7 @@ impl Server {
         Self { schema }
     }
 
-    /// The answer to an opening session, with the schema or without.
+    /// The response to an opening session, with the schema or without.
     pub fn greeting(&self, with_schema: bool) -> Bytes {
         let information = json!({"version": "4.13.8", "schema_hash": self.schema.hash(),
             "is_timezone_support_enabled": true});

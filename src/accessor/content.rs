@@ -19,7 +19,7 @@ pub struct Content<'a> {
     reader: Option<Box<dyn Read + Send + 'a>>,
     open: Option<Open<'a>>,
     open_pieces: Option<OpenPieces<'a>>,
-    /// The bytes at the start that are not wanted.
+    /// The number of bytes at the start to skip.
     skipped: u64,
     file_name: String,
     size: Option<u64>,

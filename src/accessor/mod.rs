@@ -147,7 +147,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// - If the store cannot be asked now.
+    /// - If the store cannot be reached.
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool>;
 
     /// Removes a file or an empty container. Returns whether it existed.
@@ -170,7 +170,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// - If the store cannot be asked now. The default always fails.
+    /// - If the store cannot be reached. The default always fails.
     fn is_file(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         unsupported("is_file", resource_identifier)
     }
@@ -179,7 +179,7 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// - If the store cannot be asked now. The default always fails.
+    /// - If the store cannot be reached. The default always fails.
     fn is_container(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         unsupported("is_container", resource_identifier)
     }

@@ -17,8 +17,8 @@ use crate::files::{open_regular, open_regular_with};
 use crate::lock::{Condvar, Mutex};
 
 /// The bytes that are copied at once, between two checks whether the transfer was cancelled.
-const STRIDE: u64 = 32 << 20;
-const BUFFER_SIZE: usize = 1 << 20;
+const COPY_BYTES: u64 = 32 << 20;
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Stores `content` as `path`: all of it or nothing. An existing file is an error unless `replace`
 /// is set.
@@ -242,10 +242,11 @@ impl Part {
         source.seek(SeekFrom::Start(from)).map_err(&failed)?;
         let mut copied = 0;
         loop {
-            let count = io::copy(&mut (&source).take(STRIDE), &mut self.file).map_err(&failed)?;
+            let count =
+                io::copy(&mut (&source).take(COPY_BYTES), &mut self.file).map_err(&failed)?;
             content.advance(count)?;
             copied += count;
-            if count < STRIDE {
+            if count < COPY_BYTES {
                 return Ok(copied);
             }
         }
@@ -362,13 +363,13 @@ fn begins_with(path: &Path, part: &mut File, length: u64) -> io::Result<bool> {
 
 /// Whether two readers return the same bytes.
 pub(crate) fn same_bytes(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
-    let (mut left, mut right) = (vec![0; BUFFER_SIZE], vec![0; BUFFER_SIZE]);
+    let (mut left, mut right) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
     loop {
         let count = fill(one, &mut left)?;
         if count != fill(other, &mut right)? || left[..count] != right[..count] {
             return Ok(false);
         }
-        if count < BUFFER_SIZE {
+        if count < BUFFER_BYTES {
             return Ok(true);
         }
     }

@@ -11,7 +11,7 @@ use crate::transport::Response;
 
 /// The bytes that one request asks for. Each request has its own time limit, so files of any size
 /// can be read, and a broken connection costs one piece.
-pub(super) const PIECE_SIZE: u64 = 16 << 20;
+pub(super) const PIECE_BYTES: u64 = 16 << 20;
 /// The attempts for a piece without receiving a byte.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -75,7 +75,7 @@ impl Ranged {
     /// - Any error of the first request.
     pub(super) fn pieces_from(self, offset: u64) -> Result<Option<impl Pieces + 'static>> {
         let first = self.request(offset)?;
-        if first.end > offset + PIECE_SIZE {
+        if first.end > offset + PIECE_BYTES {
             return Ok(None);
         }
         Ok(Some(RangedPieces {
@@ -89,7 +89,7 @@ impl Ranged {
 
     /// Requests the piece that begins at an offset.
     fn request(&self, position: u64) -> Result<Piece> {
-        let last = position + PIECE_SIZE - 1;
+        let last = position + PIECE_BYTES - 1;
         let Some(response) = (self.fetch)(position, last)? else {
             // Nothing begins here: the file is empty, or an earlier attempt read all of it.
             return Ok(Piece {
@@ -111,7 +111,7 @@ impl Ranged {
             _ => return Err(self.failed(position, "the server cannot resume it")),
         };
         let end = match response.status {
-            206 => size.min(position + PIECE_SIZE),
+            206 => size.min(position + PIECE_BYTES),
             _ => size,
         };
         Ok(Piece {
@@ -226,7 +226,7 @@ struct RangedPieces {
 impl Pieces for RangedPieces {
     fn count(&self) -> usize {
         let left = self.size - self.start;
-        usize::try_from(left.div_ceil(PIECE_SIZE)).unwrap_or(usize::MAX)
+        usize::try_from(left.div_ceil(PIECE_BYTES)).unwrap_or(usize::MAX)
     }
 
     fn size(&self) -> u64 {
@@ -234,8 +234,8 @@ impl Pieces for RangedPieces {
     }
 
     fn read(&self, index: usize) -> anyhow::Result<Vec<u8>> {
-        let start = self.start + index as u64 * PIECE_SIZE;
-        let end = self.size.min(start + PIECE_SIZE);
+        let start = self.start + index as u64 * PIECE_BYTES;
+        let end = self.size.min(start + PIECE_BYTES);
         let mut data = Vec::with_capacity(usize::try_from(end - start)?);
         let first = match index {
             0 => self.first.lock().take(),

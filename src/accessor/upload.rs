@@ -1,4 +1,4 @@
-//! Uploads, whole or in parts, to whatever storage.
+//! Uploads, whole or in parts, to any storage.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -18,9 +18,9 @@ const GIB: u64 = 1 << 30;
 const MAX_PARTS: u64 = 10_000;
 /// The most bytes that are sent in one piece to a server without support for parts: the body is
 /// in memory.
-const MAX_WHOLE_SIZE: u64 = GIB;
+const MAX_WHOLE_BYTES: u64 = GIB;
 
-/// The requests by which one file gets into a storage.
+/// The requests that store one file.
 pub(super) trait Storage: Sync {
     /// Stores a file in one piece.
     fn send_whole(&self, body: &[u8], md5: &[u8; 16]) -> Result<()>;
@@ -184,7 +184,7 @@ impl Upload<'_> {
         let part_size = part_size(self.size);
         let count = self.size.div_ceil(part_size);
         let Some((upload_id, urls)) = self.storage.begin(self.size, count)? else {
-            if self.size > MAX_WHOLE_SIZE {
+            if self.size > MAX_WHOLE_BYTES {
                 let message = format!(
                     "{} has {} bytes, which is too large for a server without multipart uploads",
                     self.file_name, self.size

@@ -15,7 +15,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 /// The most connections of one transfer.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How far a transfer is. Observers of
+/// The progress of a transfer. Observers of
 /// [`TransferOptions::on_progress`](crate::location::TransferOptions::on_progress) get it.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -88,7 +88,7 @@ pub(crate) struct Work {
     /// Connections that could be used now.
     idle: AtomicUsize,
     cancel: CancelToken,
-    /// Tokens of the caller's thread, and how a worker puts them in force.
+    /// Tokens of the caller's thread, and how a worker enters them.
     tokens: Vec<CancelToken>,
     /// Request budgets of the caller's thread.
     budgets: Vec<Arc<Budget>>,
@@ -183,7 +183,7 @@ impl Work {
         ThreadScope::enter(self.scopes, Scope::Cancel(self.cancel.clone()))
     }
 
-    /// Puts what is in force in the caller's thread in force in this one.
+    /// Applies to this thread what is in force in the caller's.
     fn enter_all(&self) -> Vec<ThreadScope> {
         let tokens = self.tokens.iter().map(|token| Scope::Cancel(token.clone()));
         let budget = |budget: &Arc<Budget>| Scope::Budget(self.session, budget.clone());
@@ -383,7 +383,7 @@ impl<E> Queue<E> {
         state.error.is_some() || state.next == self.count
     }
 
-    /// Whether there are jobs and nobody does them.
+    /// Whether jobs are left and no worker does them.
     fn is_stuck(&self) -> bool {
         let state = self.state.lock();
         state.workers == 0 && state.error.is_none() && state.next < self.count

@@ -65,8 +65,8 @@ impl Api {
         })
     }
 
-    /// Makes of a response what `decode` does, until the deadline of its request, or until the call
-    /// is interrupted.
+    /// Decodes a response with `decode`, until the deadline of its request, or until the call is
+    /// interrupted.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl Api {
         );
         let (kind, remedy) = remedy_for(status);
         let message = format!(
-            "{origin} is no ftrack server, or something before it responded: status {status} and \
+            "{origin} is not an ftrack server, or something in front of it responded: status {status} and \
              {what}{beginning}\n{remedy}"
         );
         Err(Error::new(kind, message).with_status(status))
@@ -192,7 +192,7 @@ impl Api {
         ))
     }
 
-    /// The server, or a gateway before it, is overloaded or down.
+    /// The server, or a gateway in front of it, is overloaded or down.
     fn unavailable(&self, received: &Received) -> Error {
         let (origin, status) = (self.origin(), received.status);
         let why = match status {
@@ -236,12 +236,12 @@ fn remedy_for(status: u16) -> (ErrorKind, &'static str) {
     match status {
         401 | 407 => (
             ErrorKind::Authentication,
-            "A proxy or gateway before the server requires authentication: give user and password \
+            "A proxy or gateway in front of the server requires authentication: give user and password \
              in the URL of the proxy, or set a cookie or a header with `SessionBuilder`.",
         ),
         413 => (
             ErrorKind::BadResponse,
-            "The request is too large for a gateway before the server: send less at once, for example \
+            "The request is too large for a gateway in front of the server: send less at once, for example \
              with `commit_in_chunks`.",
         ),
         _ => (

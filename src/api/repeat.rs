@@ -189,7 +189,7 @@ pub(super) struct Tokens(AtomicI64);
 
 /// What is paid in advance, and the most that is saved.
 const MAX_TOKENS: i64 = 200;
-const PRICE: i64 = 10;
+const RETRY_PRICE: i64 = 10;
 
 impl Default for Tokens {
     fn default() -> Self {
@@ -205,7 +205,7 @@ impl Tokens {
 
     /// Pays for one request, if there is enough.
     fn take(&self) -> bool {
-        self.change(|have| (have >= PRICE).then(|| have - PRICE))
+        self.change(|have| (have >= RETRY_PRICE).then(|| have - RETRY_PRICE))
     }
 
     fn change(&self, change: impl FnMut(i64) -> Option<i64>) -> bool {

@@ -91,7 +91,7 @@ impl ThreadScopes {
         Some(self.scopes.remove(place).1)
     }
 
-    /// The innermost scope of which `read` makes something.
+    /// What `read` returns for the innermost scope that it knows.
     pub(crate) fn find<T>(&self, read: impl FnMut(&Scope) -> Option<T>) -> Option<T> {
         self.scopes
             .iter()

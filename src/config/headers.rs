@@ -1,4 +1,4 @@
-//! What may stand in a header.
+//! What a header may contain.
 
 use ureq::http::HeaderName;
 use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};

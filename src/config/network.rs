@@ -23,8 +23,8 @@ use super::proxy::{Proxies, parse_proxy};
 /// library reads:
 ///
 /// * `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case or in capitals; the
-///   lower case wins. `HTTP_PROXY` is for servers with an `http` URL. Addresses of this machine
-///   itself are never asked for through a proxy of the environment.
+///   lower case wins. `HTTP_PROXY` is for servers with an `http` URL. This machine's own addresses
+///   are never reached through a proxy from the environment.
 /// * `REQUESTS_CA_BUNDLE`, else `SSL_CERT_FILE`: certificate authorities to trust.
 ///
 /// `Debug` shows no URL of a proxy, because these hold passwords.
@@ -120,12 +120,12 @@ impl Network {
     }
 
     /// How long opening a connection may take, including the proxy and TLS; 15 seconds unless set.
-    /// Of a host with several addresses, the next one is tried as well when those before have not
-    /// accepted within 250 milliseconds.
+    /// If a host has several addresses, the next one is tried in parallel when those before it have
+    /// not accepted within 250 milliseconds.
     ///
     /// Name look-up counts as well, but cannot be interrupted: with a name server that does not
     /// reply it goes on for as long as the system tries, on Linux 10 seconds for each name server
-    /// unless `/etc/resolv.conf` says otherwise, and only then the call ends. A connection that is
+    /// unless `/etc/resolv.conf` says otherwise, and only then does the call end. A connection that is
     /// still open needs no look-up.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);

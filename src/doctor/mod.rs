@@ -35,7 +35,7 @@ use crate::error::{ErrorKind, Result};
 use crate::session::{ServerInformation, SessionBuilder, hub_for};
 use crate::transport::{Dialer, Http, Transport};
 
-pub use report::{Check, Outcome, Report};
+pub use report::{Check, CheckStatus, Report};
 
 /// The time limit of a check, unless the builder has a shorter one.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,13 +105,13 @@ struct Exam {
 
 /// The result of a check: its outcome, a description, and what to do about it.
 struct Finding {
-    status: Outcome,
+    status: CheckStatus,
     text: String,
     remedy: Option<String>,
 }
 
 impl Finding {
-    fn new(status: Outcome, text: impl fmt::Display) -> Self {
+    fn new(status: CheckStatus, text: impl fmt::Display) -> Self {
         Self {
             status,
             text: text.to_string(),
@@ -120,19 +120,19 @@ impl Finding {
     }
 
     fn passed(text: impl fmt::Display) -> Self {
-        Self::new(Outcome::Passed, text)
+        Self::new(CheckStatus::Passed, text)
     }
 
     fn warning(text: impl fmt::Display) -> Self {
-        Self::new(Outcome::Warning, text)
+        Self::new(CheckStatus::Warning, text)
     }
 
     fn failed(text: impl fmt::Display) -> Self {
-        Self::new(Outcome::Failed, text)
+        Self::new(CheckStatus::Failed, text)
     }
 
     fn skipped(text: impl fmt::Display) -> Self {
-        Self::new(Outcome::Skipped, text)
+        Self::new(CheckStatus::Skipped, text)
     }
 
     fn remedy(mut self, remedy: impl fmt::Display) -> Self {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::{Exam, Finding, NETWORK, Outcome};
+use super::{CheckStatus, Exam, Finding, NETWORK};
 use crate::config::{Config, NetworkConfig};
 use crate::error::{Error, ErrorKind};
 use crate::transport::{Dialer, Http, Request, Response, Transport};
@@ -47,7 +47,7 @@ pub(super) fn check(exam: &mut Exam, config: &Config, dialer: &Dialer, limit: Du
         proxy(config, error, blame),
         tls_finding(config, error, blame),
     ];
-    let is_explained = findings.iter().any(|one| one.status == Outcome::Failed);
+    let is_explained = findings.iter().any(|one| one.status == CheckStatus::Failed);
     for (name, finding) in ["proxy", "tls"].into_iter().zip(findings) {
         exam.add(name, finding, took);
     }
@@ -255,7 +255,7 @@ fn clock(response: &Response, now: Timestamp) -> Finding {
 mod tests {
     use super::*;
 
-    fn clock_of(date: &str, now: &str) -> (Outcome, String) {
+    fn clock_of(date: &str, now: &str) -> (CheckStatus, String) {
         let response = Response {
             status: 200,
             headers: vec![("date".to_owned(), date.to_owned())],
@@ -269,24 +269,24 @@ mod tests {
     fn clocks() {
         let date = "Tue, 24 Nov 2026 10:00:00 GMT";
         for (date, now, status, text) in [
-            (date, "2026-11-24T10:00:29Z", Outcome::Passed, "agrees"),
-            (date, "2026-11-24T09:59:31Z", Outcome::Passed, "agrees"),
+            (date, "2026-11-24T10:00:29Z", CheckStatus::Passed, "agrees"),
+            (date, "2026-11-24T09:59:31Z", CheckStatus::Passed, "agrees"),
             (
                 date,
                 "2026-11-24T10:01:00Z",
-                Outcome::Warning,
+                CheckStatus::Warning,
                 "60 seconds ahead",
             ),
             (
                 date,
                 "2026-11-24T08:00:00Z",
-                Outcome::Warning,
+                CheckStatus::Warning,
                 "7200 seconds behind",
             ),
             (
                 "yesterday",
                 "2026-11-24T08:00:00Z",
-                Outcome::Skipped,
+                CheckStatus::Skipped,
                 "has no date",
             ),
         ] {
@@ -304,9 +304,12 @@ mod tests {
         let free: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let limit = Duration::from_secs(5);
         let (finding, connected) = connect(&[at, free], limit);
-        assert_eq!((finding.status, connected), (Outcome::Warning, Some(())));
+        assert_eq!(
+            (finding.status, connected),
+            (CheckStatus::Warning, Some(()))
+        );
         assert!(finding.text.contains(&free.to_string()), "{}", finding.text);
         let (finding, connected) = connect(&[free], limit);
-        assert_eq!((finding.status, connected), (Outcome::Failed, None));
+        assert_eq!((finding.status, connected), (CheckStatus::Failed, None));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How a [`Check`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CheckStatus {
     /// It works.
     Passed,
     /// It works, but something should be fixed.
@@ -24,7 +24,7 @@ pub struct Check {
     /// Its name, such as `name resolution`.
     pub name: &'static str,
     /// How it ended.
-    pub status: Outcome,
+    pub status: CheckStatus,
     /// What was found, without secrets.
     pub finding: String,
     /// What to do about it, unless it passed.
@@ -59,7 +59,7 @@ impl Report {
     /// The first check that failed: later failures may follow from it.
     pub fn first_failure(&self) -> Option<&Check> {
         let mut checks = self.checks.iter();
-        checks.find(|check| check.status == Outcome::Failed)
+        checks.find(|check| check.status == CheckStatus::Failed)
     }
 }
 
@@ -80,10 +80,10 @@ impl fmt::Display for Check {
     /// One line, and one with the remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self.status {
-            Outcome::Passed => "ok",
-            Outcome::Warning => "warning",
-            Outcome::Failed => "FAILED",
-            Outcome::Skipped => "skipped",
+            CheckStatus::Passed => "ok",
+            CheckStatus::Warning => "warning",
+            CheckStatus::Failed => "FAILED",
+            CheckStatus::Skipped => "skipped",
         };
         let indented = |text: &str| text.replace('\n', "\n                           ");
         write!(
@@ -114,23 +114,31 @@ mod tests {
         };
         let mut report = Report {
             subject: "ftrack at http://a, as ada".to_owned(),
-            checks: vec![check("configuration", Outcome::Passed, "complete", None)],
+            checks: vec![check(
+                "configuration",
+                CheckStatus::Passed,
+                "complete",
+                None,
+            )],
         };
         assert!(report.is_healthy());
         assert!(report.to_string().ends_with("All checks passed."));
         report
             .checks
-            .push(check("clock", Outcome::Warning, "late", Some("set it")));
+            .push(check("clock", CheckStatus::Warning, "late", Some("set it")));
         assert!(report.is_healthy());
         report.checks.push(check(
             "credentials",
-            Outcome::Failed,
+            CheckStatus::Failed,
             "no\nnever",
             Some("get one"),
         ));
-        report
-            .checks
-            .push(check("events", Outcome::Skipped, "no credentials", None));
+        report.checks.push(check(
+            "events",
+            CheckStatus::Skipped,
+            "no credentials",
+            None,
+        ));
         assert_eq!(
             report.first_failure().map(|check| check.name),
             Some("credentials")

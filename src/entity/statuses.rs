@@ -80,7 +80,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotFound`] with the names that there are if no status has this one.
+    /// - [`ErrorKind::NotFound`] if no status has this name: the message lists the names there are.
     /// - Any error of [`get_statuses`](Self::get_statuses).
     pub fn get_status(&self, entity_type: &str, name: &str) -> Result<Entity> {
         self.named(self.get_statuses(entity_type)?, entity_type, "status", name)

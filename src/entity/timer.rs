@@ -1,4 +1,4 @@
-//! Timers of users: what somebody works on right now, and the time logs that come of it.
+//! Timers of users: what a user is working on now, and the time logs that result.
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;

@@ -1,4 +1,4 @@
-//! What has arrived, with the places at which something may be missing: for whoever must know what it has not
+//! What has arrived, with marks where events may be missing: for callers that must know what they have not
 //! received.
 
 /// The topic of the local event that says that the server has accepted a connection.
@@ -31,12 +31,12 @@ mod following {
     }
 
     impl EventHub {
-        /// Has [`next_arrival`](Self::next_arrival) say when all subscriptions are confirmed.
+        /// Makes [`next_arrival`](Self::next_arrival) report when all subscriptions are confirmed.
         pub(crate) fn follow(&self) {
             self.inner.shared.announce_subscribed();
         }
 
-        /// As [`next`](Self::next), with what is announced in between.
+        /// Like [`next`](Self::next), with the announcements in between.
         pub(crate) fn next_arrival(&self, timeout: Duration) -> Result<Option<Arrival>> {
             let deadline = deadline(Some(timeout));
             let mut was_running = false;
@@ -54,7 +54,7 @@ mod following {
             }
         }
 
-        /// Whether the server has confirmed all subscriptions on a connection that is there.
+        /// Whether the server has confirmed all subscriptions on the current connection.
         pub(crate) fn is_subscribed(&self) -> bool {
             let remote = self.inner.line.last();
             remote.is_some_and(|remote| remote.status.is_subscribed())

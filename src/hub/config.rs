@@ -53,7 +53,7 @@ enum ReachedBy {
 }
 
 /// The most bytes of events that wait to be handled, by default.
-const INCOMING_BYTES: usize = 64 * 1024 * 1024;
+const DEFAULT_INCOMING_BYTES: usize = 64 * 1024 * 1024;
 /// The most bytes of unacknowledged events.
 pub(super) const MAX_OUTGOING_BYTES: usize = 64 * 1024 * 1024;
 /// The most bytes of one published event; servers close the connection at 100 MB.
@@ -81,7 +81,7 @@ impl HubConfig {
             attempts: None,
             outgoing_limit: 65_536,
             incoming_limit: 65_536,
-            incoming_bytes: INCOMING_BYTES,
+            incoming_bytes: DEFAULT_INCOMING_BYTES,
         }
     }
 

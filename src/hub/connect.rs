@@ -15,8 +15,8 @@ use crate::hub::status::HubState;
 use crate::hub::thread;
 use crate::socketio::Settings;
 
-/// How much longer than the time to connect `connect` waits for a thread that ends if it fails:
-/// the thread knows better what went wrong, unless it is waiting for the system.
+/// How much longer than the time to connect `connect` waits: the thread's own error says more than
+/// a timeout, unless the thread is waiting for the system.
 const CONNECT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long `disconnect` waits for the thread: a little longer than the thread waits for

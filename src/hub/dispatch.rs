@@ -19,7 +19,7 @@ impl EventHub {
     /// Waits for events and calls their handlers for this long, or forever with `None`.
     ///
     /// It goes on while a lost connection is replaced, and returns early, without an error, when
-    /// the hub is disconnected, be it by a handler or by another thread. Queued events are handled
+    /// the hub is disconnected, by a handler or by another thread. Queued events are handled
     /// first. The end of the time interrupts neither a handler nor the parsing of a large event.
     ///
     /// # Errors
@@ -221,15 +221,15 @@ impl EventHub {
     }
 }
 
-/// A wait that ends later than this was suspended, with the whole process: a debugger, a shell or
-/// a machine that sleeps does that. The thread may not have run since.
+/// A wait that ends later than this was suspended with the whole process, as by a debugger, a shell
+/// or a sleeping machine. The thread may not have run since.
 const MAX_LATENESS: Duration = Duration::from_millis(100);
 
 /// How long the thread has to read what arrived meanwhile.
 const READ_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
-    /// Has the thread read what has arrived, unless it is busy connecting.
+    /// Makes the thread read what has arrived, unless it is busy connecting.
     fn read_socket(&self) {
         let (sender, done) = crossbeam_channel::bounded(1);
         if self.line.command(Command::Read(sender)).is_ok() {

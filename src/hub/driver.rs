@@ -22,7 +22,7 @@ use crate::hub::status::{HubState, Status};
 use crate::socketio::{Arrival, Machine, Outgoing, Output};
 
 /// The most commands, and the most packets, taken before the others get their turn.
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 
 /// The most characters of an error that may quote the server.
 const MAX_ERROR_CHARS: usize = 2000;
@@ -52,7 +52,7 @@ pub(super) struct Driver {
     replies: HashMap<String, Sender<String>>,
     /// Callers that wait for the confirmation of a subscription, by subscriber.
     confirmations: HashMap<String, Sender<Result<(), String>>>,
-    /// Subscribers of which this connection does not have the server's word yet.
+    /// Subscribers that the server has not confirmed on this connection yet.
     unconfirmed: HashSet<String>,
 }
 
@@ -117,7 +117,7 @@ impl Driver {
     /// waiting.
     pub(super) fn step(&mut self) {
         self.linger.take_if(Linger::is_over);
-        self.take_commands(BATCH);
+        self.take_commands(MAX_BATCH);
         self.read();
         if self.machine.is_silent(self.now()) {
             // This process may have been suspended.
@@ -245,7 +245,7 @@ impl Driver {
     /// Reads what has arrived. Events are delivered before the next packet is read; replies are
     /// sent afterwards, in one piece.
     fn read(&mut self) {
-        for _ in 0..BATCH {
+        for _ in 0..MAX_BATCH {
             let Some(link) = self.link.as_mut().filter(|_| self.is_unread) else {
                 return;
             };
@@ -402,7 +402,7 @@ impl Driver {
             (Some(waiting), result) => {
                 let _ = waiting.send(result);
             }
-            // Nobody waits: it was restored on a new connection, or not to be confirmed.
+            // No caller waits: it was restored on a new connection, or needs no confirmation.
             (None, Err(reason)) => {
                 Counters::add(&self.shared.counters.rejected_subscriptions);
                 let data = json!({"subscriber": id, "reason": reason});

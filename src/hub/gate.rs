@@ -99,9 +99,9 @@ impl Gate {
         Ok(queued.events)
     }
 
-    /// Lets those who wait look whether they were cancelled.
+    /// Makes waiting callers check whether they were cancelled.
     pub(super) fn wake(&self) {
-        // Under the lock, so that nobody is between looking and waiting.
+        // Under the lock, so that no caller is between checking and waiting.
         let _queued = self.queued.lock();
         self.changed.notify_all();
     }

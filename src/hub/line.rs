@@ -9,7 +9,7 @@ use crate::hub::poller::Signals;
 use crate::hub::status::{Status, not_connected};
 use crate::lock::Mutex;
 
-/// What the thread is told to do.
+/// A command to the thread.
 pub(super) enum Command {
     Publish {
         text: String,

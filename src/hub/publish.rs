@@ -247,7 +247,7 @@ impl Pending<'_> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let id = self.event.id().to_string();
-        // A thread that has ended has no such memory.
+        // A thread that has ended has forgotten it.
         let _ = self.hub.inner.line.command(Command::Forget { id });
     }
 }

@@ -28,7 +28,7 @@ pub struct HubCounts {
     pub failed_handlers: u64,
     /// Connections opened after the first.
     pub reconnects: u64,
-    /// Subscriptions that the server rejected while nobody waited for its confirmation, such as
+    /// Subscriptions that the server rejected while no caller waited for the confirmation, such as
     /// those that are restored on a new connection.
     pub rejected_subscriptions: u64,
 }

@@ -49,7 +49,7 @@ pub(super) struct Status {
     subscribed: AtomicBool,
     /// When the server was last heard from.
     heard: Mutex<Option<Instant>>,
-    /// Why it ended, unless it was told to.
+    /// Why it ended, unless it was stopped.
     pub(super) failure: Mutex<Option<(ErrorKind, String)>>,
     /// Why there is no connection, until there is one.
     pub(super) trouble: Mutex<Option<(ErrorKind, String)>>,
@@ -89,7 +89,7 @@ impl Status {
         self.reported.load(Ordering::Acquire)
     }
 
-    /// Tells those who wait for the end.
+    /// Wakes those who wait for the end.
     pub(super) fn finish(&self) {
         self.stop_running();
         drop(self.alive.lock().take());

@@ -40,7 +40,7 @@ pub struct TransferStep {
     pub resource_identifier: String,
     /// The path of the data on this machine, if there is one.
     pub(super) path: Option<PathBuf>,
-    /// Whether the target has the same data there, of an interrupted transfer.
+    /// Whether the target has the same data there, left by an interrupted transfer.
     pub(super) is_stored: bool,
 }
 

@@ -27,7 +27,7 @@ impl S3Accessor {
     /// # Errors
     ///
     /// - [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the endpoint is not a URL
-    ///   of HTTP, or the names of the bucket or the prefix are none.
+    ///   of HTTP, or the name of the bucket or the prefix is invalid.
     pub fn new(session: &Session, bucket: S3Bucket) -> Result<Self> {
         Self::with_api(session.shared.api.clone(), bucket)
     }

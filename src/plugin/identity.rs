@@ -10,7 +10,7 @@ const FACTS: &str = env!("FTRACK_API_IDENTITY");
 /// What the search looks for. The last byte is the version of this form.
 const MAGIC: [u8; 16] = *b"\x7fftrack plugin\x01\n";
 
-const TEXT: usize = 496;
+const TEXT_BYTES: usize = 496;
 
 /// The identity in a library. This form never changes.
 #[repr(C)]
@@ -18,7 +18,7 @@ const TEXT: usize = 496;
 pub(super) struct Identity {
     magic: [u8; 16],
     /// Text, padded with zeros.
-    text: [u8; TEXT],
+    text: [u8; TEXT_BYTES],
 }
 
 impl Identity {
@@ -46,9 +46,9 @@ impl Identity {
     }
 }
 
-const fn padded(text: &[u8]) -> [u8; TEXT] {
-    assert!(text.len() < TEXT, "the identity fits");
-    let mut padded = [0; TEXT];
+const fn padded(text: &[u8]) -> [u8; TEXT_BYTES] {
+    assert!(text.len() < TEXT_BYTES, "the identity fits");
+    let mut padded = [0; TEXT_BYTES];
     let mut at = 0;
     while at < text.len() {
         padded[at] = text[at];
@@ -88,16 +88,19 @@ fn differences(theirs: &str, ours: &str) -> String {
 ///
 /// - If it cannot be read.
 pub(super) fn find(mut file: impl Read) -> io::Result<Vec<Identity>> {
-    const PIECE: usize = 1 << 20;
-    const WHOLE: usize = MAGIC.len() + TEXT;
+    const READ_BYTES: usize = 1 << 20;
+    const IDENTITY_BYTES: usize = MAGIC.len() + TEXT_BYTES;
     let finder = memmem::Finder::new(&MAGIC);
     let mut found = Vec::new();
-    let mut window: Vec<u8> = Vec::with_capacity(PIECE + WHOLE);
+    let mut window: Vec<u8> = Vec::with_capacity(READ_BYTES + IDENTITY_BYTES);
     loop {
-        let read = file.by_ref().take(PIECE as u64).read_to_end(&mut window)?;
+        let read = file
+            .by_ref()
+            .take(READ_BYTES as u64)
+            .read_to_end(&mut window)?;
         for at in finder.find_iter(&window) {
-            let text = window.get(at + MAGIC.len()..at + WHOLE);
-            let Some(text) = text.and_then(|text| text.first_chunk::<TEXT>()) else {
+            let text = window.get(at + MAGIC.len()..at + IDENTITY_BYTES);
+            let Some(text) = text.and_then(|text| text.first_chunk::<TEXT_BYTES>()) else {
                 continue;
             };
             // The constant of this module, which every library contains, is followed by something else.
@@ -111,7 +114,7 @@ pub(super) fn find(mut file: impl Read) -> io::Result<Vec<Identity>> {
         }
         // An identity that begins at the end of this piece continues in the next one. One that was
         // found is not found again.
-        let keep = window.len().min(WHOLE - 1);
+        let keep = window.len().min(IDENTITY_BYTES - 1);
         window.drain(..window.len() - keep);
     }
 }

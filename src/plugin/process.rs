@@ -1,4 +1,4 @@
-//! A process that is talked to in lines, with a time limit for each exchange.
+//! A child process that exchanges lines, with a time limit for each exchange.
 //!
 //! On Unix its standard input and output are one socket, which supports time limits, so no thread is
 //! needed. Elsewhere pipes have no time limits, so a thread called `ftrack-plugin` reads and writes
@@ -286,14 +286,14 @@ mod threads {
     use super::{left, take_line};
 
     /// What the thread is asked to do.
-    enum Wish {
+    enum Job {
         Write(Vec<u8>),
         Read,
     }
 
     /// The channels to the thread that reads and writes.
     pub(super) struct Lines {
-        wishes: Sender<Wish>,
+        jobs: Sender<Job>,
         lines: Receiver<io::Result<Vec<u8>>>,
     }
 
@@ -312,19 +312,19 @@ mod threads {
             let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
                 return Err(io::ErrorKind::BrokenPipe.into());
             };
-            let (wishes, wished) = bounded(1);
+            let (jobs, received) = bounded(1);
             let (found, lines) = bounded(1);
             let named = thread::Builder::new().name("ftrack-plugin".into());
-            named.spawn(move || talk(input, output, &wished, &found))?;
-            Ok((Self { wishes, lines }, child))
+            named.spawn(move || talk(input, output, &received, &found))?;
+            Ok((Self { jobs, lines }, child))
         }
 
         pub(super) fn send(&mut self, line: &[u8], deadline: Instant) -> io::Result<()> {
-            self.wish(Wish::Write(line.to_vec()), deadline)
+            self.give(Job::Write(line.to_vec()), deadline)
         }
 
         pub(super) fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
-            self.wish(Wish::Read, deadline)?;
+            self.give(Job::Read, deadline)?;
             match self.lines.recv_deadline(deadline) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::TimedOut.into()),
@@ -332,8 +332,8 @@ mod threads {
             }
         }
 
-        fn wish(&self, wish: Wish, deadline: Instant) -> io::Result<()> {
-            let sent = self.wishes.send_timeout(wish, left(deadline)?);
+        fn give(&self, job: Job, deadline: Instant) -> io::Result<()> {
+            let sent = self.jobs.send_timeout(job, left(deadline)?);
             sent.map_err(|error| match error.is_timeout() {
                 true => io::ErrorKind::TimedOut.into(),
                 // The thread has ended, because what it wrote was not wanted.
@@ -346,18 +346,18 @@ mod threads {
     fn talk(
         mut input: ChildStdin,
         mut output: ChildStdout,
-        wished: &Receiver<Wish>,
+        jobs: &Receiver<Job>,
         found: &Sender<io::Result<Vec<u8>>>,
     ) {
         let (mut read, mut searched) = (Vec::new(), 0);
-        for wish in wished {
-            match wish {
-                Wish::Write(line) => {
+        for job in jobs {
+            match job {
+                Job::Write(line) => {
                     if input.write_all(&line).and_then(|()| input.flush()).is_err() {
                         return;
                     }
                 }
-                Wish::Read => {
+                Job::Read => {
                     let line = next_line(&mut output, &mut read, &mut searched);
                     if found.send(line).is_err() {
                         return;

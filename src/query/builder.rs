@@ -278,7 +278,7 @@ impl From<BuildError> for Criterion {
 /// Values are anything that is [`ToOperand`]. What cannot be expressed is reported by
 /// [`Statement::expression`].
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a field alone is no condition"]
+#[must_use = "a field alone is not a condition"]
 pub struct Field(Result<Path, BuildError>);
 
 /// The methods that compare with one value differ in their operator only.

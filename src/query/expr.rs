@@ -144,6 +144,12 @@ impl From<Expression> for Criterion {
 /// assert_eq!(read, select("Task").limit(3).into_statement()?);
 /// # Ok::<(), ftrack_api::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a query",
+    label = "expected a query",
+    note = "give a text without values from outside (`\"Task where bid > 3\"`), `expr!(…)` with values, or a \
+            `Statement`"
+)]
 pub trait IntoStatement {
     /// Converts into a statement.
     ///

@@ -49,6 +49,11 @@ pub enum Operand {
 /// let criterion = ftrack_api::query::field("frame").eq(Frame(7));
 /// assert_eq!(criterion.to_string(), "frame is 7");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand in a query",
+    label = "expected a value for a query",
+    note = "give a text, number, boolean, `Option`, date, `Uuid`, entity, key, or a list of these"
+)]
 pub trait ToOperand {
     /// The value in the query language.
     ///

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::error::{Error, ErrorKind};
 
 /// How many characters of the line are shown on each side of the error.
-const CONTEXT: usize = 40;
+const CONTEXT_CHARS: usize = 40;
 
 /// `message`, and below it the line of `text` with the characters of `span` underlined.
 pub(super) fn syntax_error(text: &str, span: Range<usize>, message: &str) -> Error {
@@ -17,10 +17,10 @@ pub(super) fn syntax_error(text: &str, span: Range<usize>, message: &str) -> Err
     let before = text[line_start..span.start].chars().count();
     let width = text[span].chars().take_while(|&c| c != '\n').count().max(1);
 
-    let skipped = before.saturating_sub(CONTEXT);
+    let skipped = before.saturating_sub(CONTEXT_CHARS);
     let mut shown = line.chars().skip(skipped).map(visible);
     let mut excerpt = String::from(if skipped > 0 { "…" } else { "" });
-    excerpt.extend(shown.by_ref().take(before - skipped + CONTEXT));
+    excerpt.extend(shown.by_ref().take(before - skipped + CONTEXT_CHARS));
     if shown.next().is_some() {
         excerpt.push('…');
     }

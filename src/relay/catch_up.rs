@@ -1,4 +1,4 @@
-//! Events made from the server's log, for a time in which nobody listened.
+//! Events made from the server's log, for a time in which no relay was connected.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -26,7 +26,7 @@ struct Logged {
     user_id: Option<String>,
 }
 
-/// What the log has of a time, in its order.
+/// The log's entries of a time, in their order.
 pub(super) fn missed(session: &Session, from: Timestamp, to: Timestamp) -> Result<Vec<NewEntry>> {
     let utc = |time: Timestamp| Offset::UTC.to_datetime(time);
     // Servers store whole seconds.

@@ -1,4 +1,4 @@
-//! An event that a worker has, until it says what becomes of it.
+//! An event that a worker has until it says what is to happen with it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Delivery {
         &self.setup.group
     }
 
-    /// Says that it was handled.
+    /// Acknowledges it: it was handled.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Delivery {
     /// its lease has ended, or has already ended.
     ///
     /// - [`ErrorKind::Timeout`] if its lease has ended and another worker has it, or Redis does not
-    ///   answer in time.
+    ///   respond in time.
     /// - Any error of [`Stream::status`].
     pub fn ack(self) -> Result<()> {
         self.finish(Verdict::Ack)

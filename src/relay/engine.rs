@@ -1,4 +1,4 @@
-//! What a stream is kept in: the interface that Redis and the local journal have in common.
+//! The storage of a stream: the interface that Redis and a local file have in common.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     /// An event that was made from the server's log.
     Log,
     Gap,
-    /// What the stream itself has noticed: entries are missing. Never appended by a relay.
+    /// Noticed by the stream itself: entries are missing. Never appended by a relay.
     Lost,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Unread {
     pub(crate) fields: Fields,
 }
 
-/// What the stream keeps at most.
+/// The bounds of a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
     pub(crate) max_length: Option<u64>,
@@ -190,7 +190,7 @@ pub(crate) enum Turned {
         cursor: String,
         /// When the next lease or pause ends.
         due: Option<Duration>,
-        /// Whether so many entries wait to be handled that no more are taken in.
+        /// Whether too many entries wait to be handled for more to be taken in.
         is_full: bool,
     },
 }
@@ -226,7 +226,7 @@ pub(crate) struct GroupFigures {
     pub(crate) dead_letters: u64,
 }
 
-/// What a stream is kept in. Every call is atomic, and safe from many threads and processes.
+/// The storage of a stream. Every call is atomic, and safe from many threads and processes.
 pub(crate) trait Engine: Send + Sync {
     /// Appends entries that are not in the stream yet. Also keeps the record of the relay, and returns
     /// those of all.

@@ -1,4 +1,4 @@
-//! What a stored entry holds, if it is one of ours.
+//! The content of a stored entry.
 
 use crate::event::Event;
 
@@ -70,7 +70,7 @@ pub(super) fn read(fields: &Fields) -> Result<Entry, String> {
     })
 }
 
-/// Numbers of entries that are missing. Where the numbers begin anew, the stream has lost its data.
+/// Numbers of entries that are missing. Where the numbers start again, the stream has lost its data.
 fn lost(at: i64, missing: i64) -> Gap {
     let reason = match missing < 0 {
         true => GapReason::StreamLost,

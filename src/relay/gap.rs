@@ -1,4 +1,4 @@
-//! Events that nobody has, and since when.
+//! Times in which events may be missing.
 
 use std::fmt;
 

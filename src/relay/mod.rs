@@ -1,4 +1,4 @@
-//! Events that wait for whoever handles them: durable, and shared among workers.
+//! Durable events that workers share.
 #![doc = ""]
 #![doc = include_str!(concat!(env!("OUT_DIR"), "/events-at-scale.md"))]
 

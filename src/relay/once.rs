@@ -17,7 +17,7 @@ use super::delivery::{Delivery, derived_id};
 const BEGUN: &str = "begun";
 const DONE: &str = "done";
 
-/// What became of the changes of [`Delivery::once`].
+/// The outcome of [`Delivery::once`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "changes that are in doubt were not repeated"]
 #[non_exhaustive]
@@ -81,7 +81,7 @@ impl fmt::Debug for Batch<'_> {
 
 impl Delivery {
     /// Records changes with the session and commits them, at most once for each event and group, whatever
-    /// becomes of this process, of other workers and of the stream's deliveries. To be called before
+    /// happens to this process, other workers and the stream's deliveries. To be called before
     /// [`ack`](Self::ack), with a session that has nothing recorded.
     ///
     /// What is promised depends on what the changes create by [`Batch::create`]:

@@ -100,7 +100,7 @@ impl Relay {
     }
 
     /// Fills gaps, as far as the server's log knows: the entities of type `Event` that were created while
-    /// no relay was connected are appended before the [`Gap`](super::Gap). [`Delivery::is_from_log`] tells them.
+    /// no relay was connected are appended before the [`Gap`](super::Gap). [`Delivery::is_from_log`] marks them.
     ///
     /// Such an event has the topic `ftrack.update`, an id made of the log's, one entity with the type, id
     /// and action that the log has, and the whole row as `data.log`. Which changes a server logs, and what it
@@ -124,7 +124,7 @@ impl Relay {
     /// - [`ErrorKind::Duplicate`] if the journal belongs to another relay; [`ErrorKind::Io`] if it cannot be
     ///   used.
     /// - Any error of [`EventHub::connect`](crate::EventHub::connect) if the server refuses the
-    ///   user or the key; the hub tries again nevertheless. A server that is away is no error.
+    ///   user or the key; the hub tries again nevertheless. A server that is away is not an error.
     /// - [`ErrorKind::Permission`] if the server rejects a subscription.
     /// - [`ErrorKind::Cancelled`] if a [`CancelToken`](crate::CancelToken) of this thread is cancelled.
     /// - Any error of [`Stream::status`], but for a stream that is away or full: that is logged,
@@ -155,7 +155,7 @@ impl Relay {
         }
     }
 
-    /// Relays until something cannot be helped. Disconnections, and a stream that is away, are waited for.
+    /// Relays until an error that does not pass. It waits for lost connections and for a stream that is away.
     ///
     /// # Errors
     ///
@@ -215,7 +215,7 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// Whether an attempt to connect fails as long as nobody changes something. The hub tries nevertheless.
+/// Whether attempts to connect fail until something is changed. The hub goes on trying.
 fn is_lasting(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -39,7 +39,7 @@ const HOLD_INTERVAL: Duration = Duration::from_millis(50);
 /// The time over which the rate is measured.
 const RATE_TIME: Duration = Duration::from_secs(10);
 
-/// What there is from the first call of `poll` on.
+/// The state of a relay from the first call of `poll` on.
 pub(super) struct Running {
     filters: Vec<Filter>,
     backlog: Backlog,

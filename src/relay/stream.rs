@@ -1,4 +1,4 @@
-//! The handle of a stream: where it is kept, what it keeps, and looking at it.
+//! The handle of a stream: its storage, its bounds, its figures.
 
 use std::fmt;
 #[cfg(feature = "file-cache")]
@@ -16,18 +16,18 @@ use super::entry::{self, Content};
 use super::gap::timestamp;
 use super::status::{GroupStatus, RelayRecord, StreamStatus};
 
-/// The name of a stream unless it is given another.
+/// The name of a stream by default.
 const DEFAULT_NAME: &str = "ftrack:events";
 
-/// How many entries a stream keeps unless it is told otherwise.
-const DEFAULT_LENGTH: u64 = 1_000_000;
+/// How many entries a stream keeps by default.
+const DEFAULT_MAX_LENGTH: u64 = 1_000_000;
 
 /// How many dead letters are read at once.
 const PAGE: usize = 100;
 
 /// Where events are kept until the workers of all groups have handled them: in Redis, or in a file.
 ///
-/// Opening one connects to nothing; what is wrong is said by the first call that uses it. Clones are the
+/// Opening one connects to nothing; the first call that uses it reports what is wrong. Clones are the
 /// same stream.
 ///
 /// ```no_run
@@ -80,7 +80,7 @@ impl Stream {
             place,
             name: DEFAULT_NAME.to_owned(),
             bounds: Bounds {
-                max_length: Some(DEFAULT_LENGTH),
+                max_length: Some(DEFAULT_MAX_LENGTH),
                 max_age: None,
             },
             engine: Arc::default(),

@@ -16,7 +16,7 @@ use super::engine::{Create, Route, Start, Taken, Turn, Turned, Unread, Verdict};
 use super::entry::{self, Content, Entry};
 use super::stream::Stream;
 
-/// The longest wait without a look at cancel tokens.
+/// The longest wait without a check of cancel tokens.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
 /// How long a worker waits while the stream is away, or full of what waits to be handled.
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// The longest key that is kept as it is.
-const MAX_KEY: usize = 200;
+const MAX_KEY_BYTES: usize = 200;
 
 type Order = Arc<dyn Fn(&Event) -> Option<String> + Send + Sync>;
 
@@ -106,7 +106,7 @@ impl Worker {
         self
     }
 
-    /// Has events with the same key handled one after the other in the order of the stream, whichever
+    /// Makes the group handle events with the same key one after the other in the order of the stream, whichever
     /// worker of the group has them; those for which it returns `None`, with all others at the same time.
     /// All workers of a group must agree: the key is found out once, by whichever worker comes first.
     ///
@@ -131,7 +131,7 @@ impl Worker {
     /// Waits for the next event, or gap; `None` if there is none in time. Without a timeout it waits for
     /// ever.
     ///
-    /// Entries that are no events of this crate become dead letters, with a warning in the log.
+    /// Entries that are not events of this crate become dead letters, with a warning in the log.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Worker {
         self.take(&mut None, deadline)
     }
 
-    /// Handles events until something cannot be helped. What the handler returns decides: `Ok`
+    /// Handles events until an error that does not pass. What the handler returns decides: `Ok`
     /// acknowledges; after an error or a panic the event is tried again, after 1, 2, 4, … seconds, at most
     /// five minutes, and becomes a dead letter after the last attempt.
     ///
@@ -274,7 +274,7 @@ impl Worker {
         }
     }
 
-    /// The delivery, unless it is no entry of ours.
+    /// The delivery, unless the entry is not one of ours.
     fn delivery(&self, taken: &Taken) -> Result<Option<Delivery>> {
         let read = match taken.fields.is_empty() {
             true => Ok(entry::removed(now())),
@@ -332,7 +332,7 @@ impl Worker {
             Error::new(ErrorKind::Callback, message)
         })?;
         Ok(match key {
-            Some(key) if key.len() > MAX_KEY => derived_id(&[&key]).to_string(),
+            Some(key) if key.len() > MAX_KEY_BYTES => derived_id(&[&key]).to_string(),
             key => key.unwrap_or_default(),
         })
     }
@@ -364,7 +364,7 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// Whether it may be different in a while.
+/// Whether it may pass in a while.
 pub(super) fn is_passing(kind: ErrorKind) -> bool {
     matches!(
         kind,

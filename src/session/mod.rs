@@ -1,5 +1,8 @@
-//! What a session can do: a room for each activity, one `impl Session` in each file.
+//! What a session can do: opening it, reading, changing, caching, closing it.
+#![doc = ""]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/sessions.md"))]
 
+// A room for each activity, and one `impl Session` in each file.
 mod change;
 mod components;
 mod load;
@@ -10,7 +13,7 @@ mod server;
 
 pub use crate::api::{RequestBudget, Statistics};
 pub use crate::calls::ThreadScope;
-pub use change::Strategy;
+pub use change::AttributeStrategy;
 pub use components::{EncodeOptions, MediaSource};
 pub use load::{Query, QueryIter, QueryPages, Rows, Search};
 pub use memory::{FollowUpdates, MemoryScope, SessionCache};

@@ -9,7 +9,7 @@ use crate::socketio::{Machine, Output, Settings};
 
 /// The most outputs that one step may have: each packet that comes in delivers its own events
 /// and may free a window of waiting ones.
-const MANY: usize = 100_000;
+const MAX_OUTPUTS: usize = 100_000;
 
 /// Lives a connection by `bytes`: lines that begin with a letter below are steps of ours, all
 /// others are packets of the server.
@@ -49,7 +49,7 @@ pub fn fuzz_socketio(bytes: &[u8]) {
 }
 
 fn drain(machine: &mut Machine, now: Duration) {
-    for _ in 0..MANY {
+    for _ in 0..MAX_OUTPUTS {
         match machine.next_output() {
             Some(Output::Deliver(arrival)) => {
                 if let Ok(event) = serde_json::from_str::<Event>(&arrival.text) {

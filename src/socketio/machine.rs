@@ -1,4 +1,4 @@
-//! The life of a connection: what to do about what happens, given what time it is.
+//! The life of a connection: what happens and the time are its inputs, what to do is its output.
 
 mod attempts;
 mod incoming;
@@ -56,7 +56,7 @@ pub(crate) enum Output {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    /// Nothing asked for yet, or all over.
+    /// Not started, or ended.
     Idle,
     Opening,
     /// The websocket is open, the server has not said `1::` yet.
@@ -88,16 +88,16 @@ pub(crate) struct Machine {
     attempts: Attempts,
     heartbeat_timeout: Duration,
     last_heard: Duration,
-    /// When a part of what waits to be sent went last.
+    /// When a part of the waiting data was last sent.
     last_sent: Duration,
     /// Whether this connection has been of any use.
     useful: bool,
 }
 
-/// A connection that lasted so long was useful.
-const LASTED: Duration = Duration::from_secs(10);
+/// A connection that lasts this long is useful, whatever it carried.
+const MIN_USEFUL_DURATION: Duration = Duration::from_secs(10);
 /// How much later than announced the server's heartbeat may come.
-const SLACK: Duration = Duration::from_secs(2);
+const HEARTBEAT_GRACE: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// `seed` makes the jitter; `persistent` says to go on even if the first attempt fails.
@@ -183,7 +183,7 @@ impl Machine {
             return;
         }
         let timeout = heartbeat_timeout.unwrap_or(self.settings.heartbeat_timeout);
-        self.heartbeat_timeout = timeout + SLACK;
+        self.heartbeat_timeout = timeout + HEARTBEAT_GRACE;
         self.useful = false;
         self.state = State::Accepting { until: accept_by };
     }
@@ -194,7 +194,7 @@ impl Machine {
         self.retry(now, error);
     }
 
-    /// Opening a connection was broken off, without saying anything about the server.
+    /// Opening a connection was interrupted, which says nothing about the server.
     pub(crate) fn interrupted(&mut self) {
         if self.state == State::Opening {
             self.open();
@@ -206,7 +206,7 @@ impl Machine {
         self.last_sent = now;
     }
 
-    /// The connection has to go although nothing is wrong with it.
+    /// Replaces a connection with which nothing is wrong.
     pub(crate) fn reconnect(&mut self) {
         match self.state {
             State::Idle | State::Opening => {}
@@ -316,7 +316,7 @@ impl Machine {
         let useful = match self.state {
             State::Idle | State::Waiting { .. } => return,
             State::Closing { .. } => return self.end(None),
-            State::Open { since } => self.useful || now >= since + LASTED,
+            State::Open { since } => self.useful || now >= since + MIN_USEFUL_DURATION,
             State::Opening | State::Accepting { .. } => false,
         };
         let Some(retry_in) = self.attempts.lost(useful, &self.settings) else {

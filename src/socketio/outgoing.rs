@@ -27,7 +27,7 @@ pub(crate) enum Wanted {
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody wanted it.
+    /// It was requested.
     Asked,
     /// It broke: maybe over the first event, if none was acknowledged.
     Broken,
@@ -152,7 +152,7 @@ impl Queue {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The window grows with the distance to the server: so many packets per millisecond.
+    /// The window grows with the distance to the server: a number of packets per millisecond.
     fn has_room(&self, settings: &Settings) -> bool {
         let near = settings.window;
         let window = match self.quickest {

@@ -1,21 +1,21 @@
-//! How far a machine goes and how long it waits.
+//! The limits of a machine, in numbers and in time.
 
 use std::time::Duration;
 
-/// The limits and patience of a [`Machine`](super::Machine).
+/// The limits of a [`Machine`](super::Machine).
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Packets in flight for each millisecond to the server, at least so many.
+    /// The packets in flight for each millisecond to the server, and the fewest.
     pub(crate) window: usize,
     pub(crate) window_bytes: usize,
     pub(crate) ack_timeout: Duration,
     /// Used if the handshake names none.
     pub(crate) heartbeat_timeout: Duration,
-    /// After so many connections broke over an event it is handed back.
+    /// How many connections may break over an event before it is handed back.
     pub(crate) strikes: u32,
     pub(crate) first_delay: Duration,
     pub(crate) longest_delay: Duration,
-    /// How many attempts in a row may fail; without end if none.
+    /// How many attempts in a row may fail; no limit if `None`.
     pub(crate) attempts: Option<u32>,
     /// How long `stop` waits for acknowledgements.
     pub(crate) closing: Duration,

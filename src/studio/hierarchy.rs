@@ -164,8 +164,8 @@ impl Session {
     ///
     /// - [`ErrorKind::NotFound`] if there is nothing at the path: the message says which name is
     ///   missing, and lists the names at that place. This costs two more requests.
-    /// - [`ErrorKind::MultipleFound`] if several contexts are called so, and none or several of them
-    ///   exactly so: the message names them.
+    /// - [`ErrorKind::MultipleFound`] if several contexts match without regard to case, and not
+    ///   exactly one of them with regard to it: the message names them.
     /// - [`ErrorKind::Validation`] if the path is empty, or a name in it.
     /// - Any error of [`Query::all`](crate::Query::all).
     pub fn at(&self, path: impl Into<ContextPath>) -> Result<Entity> {
@@ -217,7 +217,7 @@ impl Session {
     }
 }
 
-/// The only entity that is called exactly as the path says, of several that the server takes for it.
+/// Of several entities that match a path without regard to case, the only one that matches exactly.
 fn one_of(found: &[Entity], path: &ContextPath) -> Result<Entity> {
     let paths = found.iter().map(Entity::path).collect::<Result<Vec<_>>>()?;
     let mut exact = (0..found.len()).filter(|&index| paths[index] == *path);
@@ -252,7 +252,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::WrongType`] if it is no context: an asset or a version has a `parent`.
+    /// - [`ErrorKind::WrongType`] if it is not a context: an asset or a version has a `parent`.
     /// - Any error of [`get`](Self::get).
     pub fn path(&self) -> Result<ContextPath> {
         self.check_context("path")?;
@@ -326,14 +326,14 @@ impl Entity {
 
     /// # Errors
     ///
-    /// - [`ErrorKind::WrongType`] if it is no context.
+    /// - [`ErrorKind::WrongType`] if it is not a context.
     pub(super) fn check_context(&self, what: &str) -> Result<()> {
         let schema = self.session().schema();
         if schema.is_kind_of(self.entity_type(), "Context") {
             return Ok(());
         }
         let message = format!(
-            "{self} has no {what}: it is no context, such as a project, a shot or a task; ask its \
+            "{self} has no {what}: it is not a context, such as a project, a shot or a task; ask its \
              parent"
         );
         Err(Error::new(ErrorKind::WrongType, message))

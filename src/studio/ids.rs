@@ -1,10 +1,10 @@
-//! Ids that follow from what an entity is, so that two machines that create it create the same one, and
+//! Ids that are derived from what an entity is, so that two machines create it under the same id, and
 //! the server refuses the second.
 
 use md5::{Digest, Md5};
 use uuid::Builder;
 
-/// The id of what these texts say.
+/// The id that is derived from these texts.
 pub(super) fn id_of(parts: &[&str]) -> String {
     let mut hash = Md5::new();
     hash.update("ftrack-api");

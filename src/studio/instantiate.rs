@@ -26,7 +26,7 @@ impl Session {
     /// one request. [`plan`](Self::plan) shows it, [`rollback`](Self::rollback) discards it.
     ///
     /// What exists is found by its name, without regard to case, and is not changed: a second call
-    /// records nothing. Assets are found by name and type, assignments by task and user. The look takes
+    /// records nothing. Assets are found by name and type, assignments by task and user. Finding all of it takes
     /// one request for 5,000 contexts, and one or two more if there are custom attributes.
     ///
     /// If two machines do the same at once, the server refuses one of the commits as a duplicate: call
@@ -67,7 +67,7 @@ impl Session {
     /// - [`ErrorKind::Validation`] if the template includes itself, or has two nodes in one place, or
     ///   something of another type has the name of one.
     /// - [`ErrorKind::NotFound`] if there is no type, status or user with a name in it.
-    /// - [`ErrorKind::WrongType`] if `parent` is no context.
+    /// - [`ErrorKind::WrongType`] if `parent` is not a context.
     /// - Any error of [`create`](Self::create) and of the requests.
     pub fn instantiate(&self, template: &Template, parent: &Entity) -> Result<Instantiated> {
         parent.check_context("hierarchy")?;

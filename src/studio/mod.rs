@@ -1,15 +1,17 @@
-//! A studio's daily jobs in one call each, on the public surface of everything below.
+//! A studio's daily jobs, each in one call, built on the public surface of the other modules.
 //!
 //! - [`Session::at`](crate::Session::at), [`Entity::path`](crate::Entity::path) and
 //!   [`Entity::tree`](crate::Entity::tree): the hierarchy by names
 //! - [`Session::instantiate`](crate::Session::instantiate): hierarchies from data
 //! - [`Session::publish`](crate::Session::publish): a version with everything that belongs to it
-//! - [`Entity::wait`](crate::Entity::wait) and its kin: waiting for the server
-//! - [`Session::watch`](crate::Session::watch): the result of a query, kept true
+//! - [`Entity::wait`](crate::Entity::wait) and the like: waiting for the server
+//! - [`Session::watch`](crate::Session::watch): the result of a query, kept up to date
 //! - [`Plan::check`](crate::operation::Plan::check) and [`Plan::inverse`](crate::operation::Plan::inverse):
 //!   what the server would refuse, and what undoes a commit
 //! - [`Session::can`](crate::Session::can): what the user may do
 //! - [`Session::save_pending`](crate::Session::save_pending): changes in a file
+#![doc = ""]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/studio.md"))]
 
 mod check;
 mod hierarchy;

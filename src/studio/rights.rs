@@ -1,4 +1,4 @@
-//! What the user of a session may do, by what the server says.
+//! What the user of a session may do, according to the server.
 
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -47,10 +47,10 @@ impl Session {
     /// it may not publish.
     ///
     /// The server is asked to do it in a transaction that must fail: its last change is of an entity that
-    /// does not exist. So nothing is changed, and no event is sent. If the server complains of that
+    /// does not exist. So nothing is changed, and no event is sent. If the server complains about that
     /// last change, it has allowed the first one. One request, and one more for the value of an
-    /// attribute that is not loaded. What is recorded in the session plays no part. Whether the values of
-    /// a new entity are complete is not answered: [`Plan::check`](crate::operation::Plan::check) does that.
+    /// attribute that is not loaded. Recorded operations play no part. Whether the values of
+    /// a new entity are complete is not checked: [`Plan::check`](crate::operation::Plan::check) does that.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -69,7 +69,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - The server's, if it refuses the change for another reason than rights.
+    /// - The error of the server, if it refuses the change for another reason than rights.
     /// - Errors of a request, and of reading the attribute.
     pub fn can(&self, right: &Right) -> Result<bool> {
         let id = Uuid::new_v4().to_string();

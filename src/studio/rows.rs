@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::query::{Statement, ToOperand, field};
 use crate::{Error, ErrorKind, Result, Session};
 
-/// How many rows a page has. A look is rare and reads few attributes, so pages are large.
+/// How many rows a page has. These queries are rare and read few attributes, so pages are large.
 const PAGE_ROWS: u64 = 5000;
 
 /// How many entities a query by their keys asks for.
@@ -43,12 +43,12 @@ pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec
             let expression = page.limit(rows).expression()?;
             actions.push(json!({ "action": "query", "expression": expression }));
         }
-        let summary = format!("look of {} queries", left.len());
+        let summary = format!("{} queries", left.len());
         let replies = session.shared.api.plain_rows(&actions, &summary)?;
         let mut unfinished = Vec::new();
         for (&index, rows) in left.iter().zip(replies) {
             let known = found[index].len() as u64 + rows.len() as u64;
-            // Rows have keys, so no two pages are the same. One that is would come again and again.
+            // Rows have keys, so a page that comes twice would come for ever.
             let mut earlier = found[index].chunks(PAGE_ROWS as usize);
             if !rows.is_empty() && earlier.any(|page| page == rows) {
                 let message = "the server sent the same entities again instead of further ones";

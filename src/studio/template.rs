@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{Error, ErrorKind, Result};
 
-/// How many entities a template may make.
+/// How many entities a template may create.
 const MAX_ENTITIES: usize = 100_000;
 /// How deep a template may be.
 const MAX_DEPTH: usize = 32;
@@ -103,7 +103,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Validation`] if a group includes itself or does not exist, two nodes have one
+    /// - [`ErrorKind::Validation`] if a group includes itself or does not exist, two nodes have the same
     ///   place, a name is empty, or it is too large.
     pub(super) fn nodes(&self) -> Result<Vec<Placed<'_>>> {
         let mut placed: Vec<Placed<'_>> = Vec::new();

@@ -6,7 +6,7 @@ use super::hierarchy::MAX_DEPTH;
 use crate::query::{field, select};
 use crate::{Entity, Result};
 
-/// Up to so many parents are named by their ids; more are named by what is above them.
+/// The most parents that a query names by their ids; more are named by what is above them.
 const MAX_PARENTS: usize = 500;
 
 /// A context and the contexts below it; see [`Entity::tree`].
@@ -27,7 +27,7 @@ impl Tree {
         &self.children
     }
 
-    /// All of it from the top, each with how far it is below the top. Children follow their parent.
+    /// All of it from the top, each with its depth below the top. Children follow their parent.
     pub fn iter(&self) -> TreeIter<'_> {
         TreeIter(vec![(0, self)])
     }
@@ -76,7 +76,7 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if it is no context.
+    /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if it is not a context.
     /// - Any error of [`Query::all`](crate::Query::all).
     pub fn tree(&self, depth: usize) -> Result<Tree> {
         self.check_context("tree")?;

@@ -1,4 +1,4 @@
-//! Waiting for what the server does by itself: jobs, encodings, transfers of others.
+//! Waiting for what happens elsewhere: jobs and encodings of the server, transfers by others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const REVIEW_NAMES: [&str; 3] = ["ftrackreview-mp4", "ftrackreview-image", "ftra
 
 type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// How long to wait, and who is told meanwhile. A [`Duration`] is one without an observer.
+/// How long to wait, and an observer. A [`Duration`] converts into one without an observer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct WaitOptions {
 }
 
 impl WaitOptions {
-    /// Waits for `timeout` at the most.
+    /// Waits for `timeout` at most.
     pub fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -45,8 +45,8 @@ impl WaitOptions {
         }
     }
 
-    /// Sets an observer. It is told in the thread of the caller what is the case, whenever that changes:
-    /// the status of a job, the share of a component.
+    /// Sets an observer. It is called in the caller's thread whenever what it is given changes: the
+    /// status of a job, the share of a component.
     pub fn on_progress(mut self, observer: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
@@ -68,17 +68,17 @@ impl fmt::Debug for WaitOptions {
     }
 }
 
-/// What one question found out.
-enum Answer<T> {
+/// The result of asking once.
+enum Polled<T> {
     Done(T),
-    /// Not yet: this is the case.
+    /// Not yet: this is how far it is.
     NotYet(String),
 }
 
 impl Entity {
     /// Waits until this job is done.
     ///
-    /// While the event hub is connected, its events tell when to look, and its handlers run in this
+    /// While the event hub is connected, its events say when to ask, and its handlers run in this
     /// call; else the server is asked with pauses that grow from a quarter of a second to ten. A
     /// [`CancelToken`](crate::CancelToken) ends the wait.
     ///
@@ -101,10 +101,10 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Timeout`] if it takes longer; it goes on.
+    /// - [`ErrorKind::Timeout`] if it takes longer; the job goes on.
     /// - [`ErrorKind::Server`] if it failed or was killed: the message has the data of the job.
     /// - [`ErrorKind::NotFound`] if it was deleted.
-    /// - [`ErrorKind::WrongType`] if this is no job.
+    /// - [`ErrorKind::WrongType`] if this is not a job.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait(&self, options: impl Into<WaitOptions>) -> Result<()> {
         self.check_is("Job")?;
@@ -118,13 +118,13 @@ impl Entity {
             };
             let status: String = job.get("status")?;
             match status.as_str() {
-                "done" => Ok(Answer::Done(())),
+                "done" => Ok(Polled::Done(())),
                 "failed" | "killed" => {
                     let data = job.value("data")?.unwrap_or_default();
                     let message = format!("{self} ended as {status}: {data}");
                     Err(Error::new(ErrorKind::Server, message))
                 }
-                _ => Ok(Answer::NotYet(status)),
+                _ => Ok(Polled::NotYet(status)),
             }
         };
         wait_until(self, &options.into(), "its end", ask)
@@ -136,7 +136,7 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::Timeout`] if it takes longer.
-    /// - [`ErrorKind::WrongType`] if this is no version.
+    /// - [`ErrorKind::WrongType`] if this is not a version.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait_for_review(&self, options: impl Into<WaitOptions>) -> Result<Entity> {
         self.check_is("AssetVersion")?;
@@ -147,8 +147,8 @@ impl Entity {
             .filter(media.and(names))
             .limit(1);
         let ask = || match self.session().query(&query)?.first()? {
-            Some(row) => row.get("component").map(Answer::Done),
-            None => Ok(Answer::NotYet("no media yet".to_owned())),
+            Some(row) => row.get("component").map(Polled::Done),
+            None => Ok(Polled::NotYet("no media yet".to_owned())),
         };
         wait_until(self, &options.into(), "its review media", ask)
     }
@@ -158,7 +158,7 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::Timeout`] if it takes longer.
-    /// - [`ErrorKind::WrongType`] if this is no component.
+    /// - [`ErrorKind::WrongType`] if this is not a component.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait_for(&self, location: &Location, options: impl Into<WaitOptions>) -> Result<()> {
         self.check_is("Component")?;
@@ -166,8 +166,8 @@ impl Entity {
             let share = self.get_availability(Some(std::slice::from_ref(location)))?;
             let share = share.get(&location.id()).copied().unwrap_or(0.0);
             Ok(match share >= 100.0 {
-                true => Answer::Done(()),
-                false => Answer::NotYet(format!("{share:.0} %")),
+                true => Polled::Done(()),
+                false => Polled::NotYet(format!("{share:.0} %")),
             })
         };
         wait_until(
@@ -191,12 +191,12 @@ impl Entity {
     }
 }
 
-/// Asks until the answer is there, or the time is up.
+/// Asks until it is done, or the time is up.
 fn wait_until<T>(
     entity: &Entity,
     options: &WaitOptions,
     what: &str,
-    ask: impl Fn() -> Result<Answer<T>>,
+    ask: impl Fn() -> Result<Polled<T>>,
 ) -> Result<T> {
     let session = entity.session();
     let end = Instant::now().checked_add(options.timeout);
@@ -216,8 +216,8 @@ fn wait_until<T>(
         // Whatever changes after this is noticed.
         changed.store(false, Ordering::Relaxed);
         let state = match ask()? {
-            Answer::Done(found) => return Ok(found),
-            Answer::NotYet(state) => state,
+            Polled::Done(found) => return Ok(found),
+            Polled::NotYet(state) => state,
         };
         if state != said {
             if let Some(observer) = &options.observer {
@@ -243,7 +243,7 @@ fn wait_until<T>(
     }
 }
 
-/// Waits for the pause, or longer while events are there to end the wait, or until one does.
+/// Waits for the pause, or longer while events can end the wait, or until one does.
 fn rest(
     session: &Session,
     changed: &AtomicBool,

@@ -1,4 +1,4 @@
-//! The result of a query, kept true.
+//! The result of a query, kept up to date.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::session::hub_for;
 use crate::transport::Dialer;
 use crate::{CancelToken, Entity, EntityKey, Error, ErrorKind, EventHub, Result, Session, SmolStr};
 
-/// The server is asked once in this time at the most, and for a fifth of the time at the most.
+/// The shortest pause between two requests; requests take at most a fifth of the time.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_FACTOR: u32 = 5;
 /// How often it is asked while no events come.
@@ -27,9 +27,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// When to ask again after a new connection: by then the server has the subscription.
 const SUBSCRIPTION_TIME: Duration = Duration::from_secs(2);
 /// How soon a dropped watch is noticed.
-const SLICE: Duration = Duration::from_millis(500);
+const DROP_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The result of a query, kept true by the server's events; made by [`Session::watch`].
+/// The result of a query, kept up to date by the server's events; made by [`Session::watch`].
 ///
 /// It has a thread and a connection to the event server of its own, which end when it is dropped.
 #[must_use = "bind it: `let _watch = …`; `let _ = …` would drop it at once"]
@@ -73,7 +73,7 @@ impl Session {
     ///
     /// When an event says that something changed that the query depends on, a thread runs it again, and
     /// likewise after the connection to the event server was lost, or events were dropped. However many
-    /// events come, the query runs once a second at the most, and not for more than a fifth of the
+    /// events come, the query runs at most once a second, and not for more than a fifth of the
     /// time; every ten seconds while there is no connection. A watch keeps two results in memory. Only
     /// what is committed counts.
     ///
@@ -291,7 +291,7 @@ impl Watcher {
         let mut dropped = self.hub.counts().dropped;
         let mut next = Instant::now();
         let mut asked = Instant::now();
-        // A question that is asked whatever happens.
+        // A request that is sent whatever happens.
         let mut scheduled: Option<Instant> = None;
         while !token.is_cancelled() && !self.session.is_closed() {
             let now = Instant::now();
@@ -328,9 +328,9 @@ impl Watcher {
             let until = if is_stale {
                 next.saturating_duration_since(Instant::now())
             } else {
-                SLICE
+                DROP_CHECK_INTERVAL
             };
-            match self.hub.next(until.min(SLICE)) {
+            match self.hub.next(until.min(DROP_CHECK_INTERVAL)) {
                 Ok(Some(event)) if event.topic() == CONNECTED => {
                     is_stale = true;
                     scheduled = Some(Instant::now() + SUBSCRIPTION_TIME);
@@ -346,7 +346,7 @@ impl Watcher {
                 },
                 Ok(None) => {}
                 // Without a connection it returns at once.
-                Err(_) => thread::sleep(until.min(SLICE)),
+                Err(_) => thread::sleep(until.min(DROP_CHECK_INTERVAL)),
             }
         }
     }
@@ -358,7 +358,7 @@ impl Watcher {
     }
 }
 
-/// Of which types the result of a query depends.
+/// The types on which the result of a query depends.
 struct Relevant {
     types: HashSet<String>,
     /// Values of custom attributes and metadata belong to entities of any type.

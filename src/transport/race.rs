@@ -14,8 +14,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const FIRST_TOKEN: usize = 16;
 
 /// Tries the addresses in order, each a moment after the one before or as soon as that has failed,
-/// and returns the first connection that is open. An event at one of the caller's own tokens has
-/// `is_interrupted` called.
+/// and returns the first connection that is open. `is_interrupted` is called on an event at one of
+/// the caller's own tokens.
 ///
 /// # Errors
 ///

@@ -73,7 +73,7 @@ pub struct Recording(Arc<Mutex<Vec<Exchange>>>);
 #[derive(Clone, Serialize, Deserialize)]
 struct Exchange {
     method: String,
-    /// Path, and the part of the query that is no secret.
+    /// The path, and the part of the query that is not secret.
     url: String,
     request: Body,
     status: u16,
@@ -125,8 +125,8 @@ impl Recording {
     ///
     /// A request gets the first recorded response of the same request that was not replayed yet,
     /// else the last one; requests may come in another order than they were recorded in. New
-    /// entities have other keys in each run: a request that is no query is the same if it differs
-    /// in nothing but keys, and responses contain the keys of this run from then on. A request
+    /// entities have other keys in each run: a request that is not a query is the same if it differs
+    /// only in keys, and responses contain the keys of this run from then on. A request
     /// that was not recorded is an error of kind [`Connection`](ErrorKind::Connection) that shows
     /// the request.
     pub fn replay(&self) -> ReplayTransport {

@@ -31,17 +31,17 @@ enum Kept {
     /// stays three words.
     Short {
         len: u8,
-        bytes: [u8; SHORT],
+        bytes: [u8; MAX_SHORT_BYTES],
     },
     Long(Arc<str>),
 }
 
-const SHORT: usize = 7;
+const MAX_SHORT_BYTES: usize = 7;
 
 impl JsonText {
     /// Takes a text that is known to be JSON which `serde_json` can parse.
     pub(crate) fn from_valid(text: &str) -> Self {
-        let mut bytes = [0; SHORT];
+        let mut bytes = [0; MAX_SHORT_BYTES];
         match bytes.get_mut(..text.len()) {
             Some(place) => {
                 place.copy_from_slice(text.as_bytes());
@@ -172,7 +172,10 @@ mod tests {
         for text in ["[]", "[12345]", "[\"ü\"]", "[123456]", "{\"a\":[1,2]}"] {
             let kept = JsonText::from_valid(text);
             assert_eq!(kept.as_str(), text);
-            assert_eq!(matches!(kept.0, Kept::Short { .. }), text.len() <= SHORT);
+            assert_eq!(
+                matches!(kept.0, Kept::Short { .. }),
+                text.len() <= MAX_SHORT_BYTES
+            );
         }
     }
 

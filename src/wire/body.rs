@@ -7,7 +7,7 @@ use serde::de;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// After how many values it is asked whether to go on.
+/// How many values are decoded between two checks whether to go on.
 const VALUES_BETWEEN_CHECKS: u32 = 1024;
 
 /// The body of a response while it is decoded.

@@ -33,7 +33,7 @@ pub(crate) struct Batch {
 pub(crate) struct Reply {
     /// The action to which this is the reply, if the server names it.
     pub(crate) action: Option<SmolStr>,
-    /// What stood under `data`.
+    /// What the reply has under `data`.
     pub(crate) data: ReplyData,
     /// The rows of the entities that `data` consists of, in order.
     pub(crate) roots: Vec<u32>,
@@ -71,7 +71,7 @@ impl fmt::Display for ReplyData {
 }
 
 impl Batch {
-    /// Each reply with its own rows: those of one reply are no peers of another's.
+    /// Each reply with its own rows: those of one reply are not peers of another's.
     pub(crate) fn into_single_replies(mut self) -> Vec<Self> {
         if self.replies.len() == 1 {
             return vec![self];

@@ -8,7 +8,7 @@ use crate::value::HashMap;
 
 /// The longest text of a reference that is remembered. Nothing is looked for beyond it, so that
 /// hostile nesting costs little.
-const LONGEST: usize = 1024;
+const MAX_TEXT_BYTES: usize = 1024;
 
 /// The rows of references, by attribute and text.
 ///
@@ -49,7 +49,7 @@ impl<'a> Repeats<'a> {
         if object.first() != Some(&b'{') {
             return None;
         }
-        let end = memchr::memchr(b'}', &object[..object.len().min(LONGEST)])?;
+        let end = memchr::memchr(b'}', &object[..object.len().min(MAX_TEXT_BYTES)])?;
         let start = self.response.len() - object.len();
         self.response.get(start..=start + end)
     }

@@ -41,7 +41,7 @@ impl<T> TypedReply<T> {
 /// # Errors
 ///
 /// - [`ErrorKind::WrongType`] if a row does not deserialise into `T`, and
-///   [`ErrorKind::BadResponse`] if the response is not that of so many queries; that of the body's
+///   [`ErrorKind::BadResponse`] if the response is not that of `count` queries; that of the body's
 ///   check.
 pub(crate) fn decode_rows<T: DeserializeOwned>(
     body: &Body<'_>,

@@ -212,7 +212,7 @@ fn what_the_server_does_in_the_wake_of_a_commit_arrives() {
     session.commit().unwrap();
     until_told(&session, &open(&server));
     assert!(session.get("Task", task.id()).unwrap().is_none());
-    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    let key = session.cache().key(&task).unwrap().unwrap();
     assert_eq!(session.cache().backing().unwrap().get(&key).unwrap(), None);
 }
 

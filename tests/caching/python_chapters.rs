@@ -11,11 +11,9 @@ use ftrack_api::cache::python::{
     KeyMaker, LayeredCache, Memoiser, ObjectKeyMaker, ProxyCache, SerialisedCache, StringKeyMaker,
 };
 use ftrack_api::cache::{Cache, MemoryCache, conformance};
-use ftrack_api::{
-    Entity, Session, Strategy,
-    config::{Populate, SchemaCache},
-    data, expr,
-};
+use ftrack_api::config::{Populate, SchemaCache};
+use ftrack_api::session::AttributeStrategy;
+use ftrack_api::{Entity, Session, data, expr};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 
@@ -110,7 +108,7 @@ fn configuring_a_session_cache() {
     assert_eq!(asked, 0);
 
     // "Regardless of the cache specified" there is a memory on top of it, so that instances are
-    // unique: the same entity again costs not even a look into the file.
+    // unique: the same entity again is not even looked up in the file.
     let hits = |session: &Session| session.cache().statistics()[1].hits;
     let before = hits(&session);
     let once_more = session.get("Task", task.id()).unwrap().unwrap();
@@ -124,7 +122,7 @@ fn configuring_a_session_cache() {
     assert_eq!(layers, ["memory", "FileCache"]);
 
     // Python's composition works too, for what a program itself wants to keep.
-    let strategy = Strategy::PersistedOnly;
+    let strategy = AttributeStrategy::PersistedOnly;
     let file = FileCache::open(folder.path().join("favourites")).unwrap();
     let favourites = SerialisedCache::entities(&session, file, strategy);
     favourites.set("mine", once_more.clone()).unwrap();
@@ -264,7 +262,7 @@ fn managing_what_gets_cached() {
     let same = other.get("Task", task.id()).unwrap().unwrap();
     assert_eq!(same.get::<String>("name").unwrap(), name);
     assert!(other.get("Task", new.id()).unwrap().is_none());
-    let key = |session: &Session| session.cache().key(&new.key()).unwrap().unwrap();
+    let key = |session: &Session| session.cache().key(&new).unwrap().unwrap();
     assert!(cache.get(&key(&session)).unwrap().is_none());
 
     session.commit().unwrap();
@@ -292,7 +290,7 @@ fn cache_key_makers() {
     let server = emulator();
     let key = |session: &Session| {
         let task = first(session, "Task");
-        session.cache().key(&task.key()).unwrap().unwrap()
+        session.cache().key(&task).unwrap().unwrap()
     };
     let cached = || builder(&server).cache(MemoryCache::new());
     let plain = key(&cached().open().unwrap());
@@ -425,19 +423,19 @@ fn strategies_of_encoding() {
         let text = below.get("it").unwrap().unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
-    let all = kept(Strategy::All);
+    let all = kept(AttributeStrategy::All);
     assert!(all.as_object().unwrap().len() > 20, "{all}");
-    let set = kept(Strategy::SetOnly);
+    let set = kept(AttributeStrategy::SetOnly);
     assert_eq!(
         (&set["name"], set.get("bid").is_some()),
         (&json!("changed"), true)
     );
-    let modified = kept(Strategy::ModifiedOnly);
+    let modified = kept(AttributeStrategy::ModifiedOnly);
     assert_eq!(
         (&modified["name"], modified.get("bid")),
         (&json!("changed"), None)
     );
-    let persisted = kept(Strategy::PersistedOnly);
+    let persisted = kept(AttributeStrategy::PersistedOnly);
     assert_eq!(persisted["name"], json!(name));
 }
 
@@ -478,7 +476,7 @@ fn memoisers() {
         assert_eq!(memoiser.call("add", &(x, y), || add(x, y)).unwrap(), x + y);
         assert_eq!(CALLS.load(Ordering::Relaxed), calls);
     }
-    // Results are copies: who changes one does not change what is remembered.
+    // Results are copies: changing one does not change what is remembered.
     let lists = Memoiser::new();
     let mut list = lists.call("list", &(), || Ok(vec![1])).unwrap();
     list.push(2);

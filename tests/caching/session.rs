@@ -229,7 +229,7 @@ fn what_is_in_memory_is_newer_than_what_is_cached() {
     let name: String = same.get("name").unwrap();
     cache
         .set(
-            &other.cache().key(&same.key()).unwrap().unwrap(),
+            &other.cache().key(&same).unwrap().unwrap(),
             text.replace(&name, "older"),
         )
         .unwrap();
@@ -347,7 +347,7 @@ fn what_is_no_entity_is_a_miss() {
         .unwrap()
         .all()
         .unwrap();
-    let key = session.cache().key(&tasks[0].key()).unwrap().unwrap();
+    let key = session.cache().key(&tasks[0]).unwrap().unwrap();
     let good = cache.get(&key).unwrap().unwrap();
     let other = kept(&session, &cache, &tasks[1].key()).unwrap();
     for bad in [
@@ -394,7 +394,7 @@ fn what_is_too_old_does_not_count() {
         |session: &Session| requests(session, || drop(session.get("Task", task.id()).unwrap()));
     assert_eq!(asked(&open()), 0);
     let session = open();
-    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    let key = session.cache().key(&task).unwrap().unwrap();
     let text = cache.get(&key).unwrap().unwrap();
     let (_, rest) = text.split_once(',').unwrap();
     cache.set(&key, format!("{{\"at\":1000,{rest}")).unwrap();
@@ -423,7 +423,7 @@ fn users_share_nothing_unless_they_are_meant_to() {
     let (server, cache) = (emulator(), Shared::default());
     let session = with(&server, &cache);
     let task = first(&session, "Task");
-    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    let key = session.cache().key(&task).unwrap().unwrap();
     assert!(
         key.contains(session.api_user()) && key.contains(session.schema().hash()),
         "{key}"
@@ -433,10 +433,10 @@ fn users_share_nothing_unless_they_are_meant_to() {
         .cache_for_all_users(true)
         .open()
         .unwrap();
-    assert_ne!(everybody.cache().key(&task.key()).unwrap().unwrap(), key);
+    assert_ne!(everybody.cache().key(&task).unwrap().unwrap(), key);
     let other = emulator();
     let session = with(&other, &cache);
-    assert_ne!(session.cache().key(&task.key()).unwrap().unwrap(), key);
+    assert_ne!(session.cache().key(&task).unwrap().unwrap(), key);
     let keyed = builder(&server)
         .cache(cache.clone())
         .cache_key_maker(ObjectKeyMaker);
@@ -445,7 +445,7 @@ fn users_share_nothing_unless_they_are_meant_to() {
             .open()
             .unwrap()
             .cache()
-            .key(&task.key())
+            .key(&task)
             .unwrap()
             .unwrap()
             .contains('\0')
@@ -522,7 +522,7 @@ fn values_of_other_entities_in_a_text_are_not_read() {
     let (server, cache) = (emulator(), Shared::default());
     let session = with(&server, &cache);
     let task = first(&session, "select name, status.name from Task");
-    let key = session.cache().key(&task.key()).unwrap().unwrap();
+    let key = session.cache().key(&task).unwrap().unwrap();
     let text = cache.get(&key).unwrap().unwrap();
     let status = r#""__entity_type__":"Status""#;
     assert!(text.contains(status), "{text}");
@@ -543,8 +543,8 @@ fn clearing_and_removing_reach_every_layer() {
     let session = with(&server, &cache);
     let task = first(&session, "select name from Task");
     task.set("description", "mine").unwrap();
-    assert!(session.cache().remove(&task.key()).unwrap());
-    assert!(!session.cache().remove(&task.key()).unwrap());
+    assert!(session.cache().remove(&task).unwrap());
+    assert!(!session.cache().remove(&task).unwrap());
     let misspelt = EntityKey::new("Taks", "1");
     let error = session.cache().remove(&misspelt).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownType);
@@ -779,7 +779,7 @@ fn what_is_being_read_is_not_forgotten_meanwhile() {
     let (server, meanwhile) = (emulator(), Meanwhile::default());
     let session = builder(&server).cache(meanwhile.clone()).open().unwrap();
     let task = first(&session, "select id from Task");
-    // The status is known by its key only, and nobody holds it.
+    // Only the key of the status is known, and no handle holds it.
     let scope = session.scope();
     let query = session.query("select status.id from Task").unwrap();
     drop(query.all().unwrap());

@@ -21,7 +21,7 @@ pub(crate) struct Hostile {
 type Chosen = Option<(Respond, bool)>;
 
 impl Hostile {
-    /// Honest until told otherwise.
+    /// Honest until a mode is set.
     pub(crate) fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -141,7 +141,7 @@ fn a_burst_loses_nothing_silently() {
     assert_eq!(counts.acknowledged + counts.undelivered, COUNT as u64);
     assert_eq!(counts.undelivered, reported.len() as u64);
     // What the receiver misses was passed on while its own connection was cut: the server
-    // sends it to nobody then. Every other event reaches it, once.
+    // then sends it to no client. Every other event reaches it, once.
     let mut received = HashSet::new();
     while let Some(event) = receiver.next(SHORT).unwrap() {
         assert!(received.insert(event.id().to_string()), "delivered twice");

@@ -26,7 +26,7 @@ use support::secret;
 
 /// Long enough for what should come on a busy machine, short enough to wait for what should not.
 pub(crate) const SHORT: Duration = Duration::from_millis(600);
-/// For what must happen at last: who waits so long has a fault and not just a busy machine.
+/// For what must happen in the end: a test that waits this long has a fault, not just a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 pub(crate) const KEY: &str = "hub-key-to-keep";

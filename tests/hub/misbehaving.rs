@@ -109,7 +109,7 @@ fn a_packet_may_arrive_slowly() {
     );
 }
 
-/// A reset may be the end of a server, see `hub/farewell.rs`.
+/// A reset may be the end of a server, see `hub/linger.rs`.
 #[test]
 fn what_is_on_its_way_meets_no_closed_socket() {
     let server = Server::start();

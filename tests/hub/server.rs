@@ -1,4 +1,4 @@
-//! A small socket.io 0.9 server that routes events, and that misbehaves when told to.
+//! A small socket.io 0.9 server that routes events, and that misbehaves on request.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -351,7 +351,7 @@ impl Connection {
     }
 }
 
-/// Keeps a connection open, silently, until the client goes.
+/// Keeps a connection open, silently, until the client closes it.
 fn linger(stream: &mut TcpStream) {
     let _ = stream.read(&mut [0; 64]);
 }

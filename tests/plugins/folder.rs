@@ -67,7 +67,7 @@ impl Folder {
         self.write(file, text.as_bytes(), 0o755);
     }
 
-    /// A plugin that `tests/plugins/program.rs` runs, and that has so many seconds for an event.
+    /// A plugin that `tests/plugins/program.rs` runs, and that has this many seconds for an event.
     pub(crate) fn program(&self, name: &str, subscribe: &str, how: &str, timeout: f64) {
         let run = example(&format!("program{}", std::env::consts::EXE_SUFFIX));
         let declaration = serde_json::json!({

@@ -18,7 +18,7 @@ use crate::redis::Server;
 use crate::support;
 
 const KEYS: usize = 40;
-/// Of so many events one has changes on the server.
+/// One of this many events has changes on the server.
 const WRITTEN: usize = 50;
 /// Longer than a worker of a busy machine is held up.
 const LEASE: Duration = Duration::from_secs(6);

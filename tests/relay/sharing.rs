@@ -153,7 +153,7 @@ fn an_event_that_ends_its_workers_becomes_a_dead_letter() {
     on_each(|stream| {
         stream.append(&events(1)).unwrap();
         let worker = Worker::new(&stream, "g", "victim").attempts(2).lease(SHORT);
-        // As if the process died: nobody says anything of the delivery.
+        // As if the process died: the delivery is neither acknowledged nor rejected.
         for attempt in 1..=2 {
             assert_eq!(next(&worker).attempt(), attempt);
         }

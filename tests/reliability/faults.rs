@@ -10,7 +10,7 @@ use crate::support::proxy::{Break, Harm, Way};
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) arm: fn(&mut Stage<'_>),
-    /// Whether the session waits in vain, so that its patience should be short.
+    /// Whether the session waits for nothing, so that its time limit should be short.
     pub(crate) is_waited_out: bool,
     /// Whether the server gets the whole request, and may be at work on it still.
     pub(crate) reaches_server: bool,

@@ -177,12 +177,12 @@ const LARGE: usize = 17 << 20;
 const AMID: usize = 2 << 20;
 
 impl<'a> Stage<'a> {
-    /// `in_vain` is how long the session waits where the fault lets it wait in vain.
+    /// `useless_wait` is how long the session waits where the fault makes it wait for nothing.
     pub(crate) fn new(
         server: &'a Emulator,
         operation: &Operation,
         fault: &Fault,
-        in_vain: Duration,
+        useless_wait: Duration,
     ) -> Self {
         let proxy = Arc::new(Proxy::before(server.url()));
         let mut stage = Self {
@@ -196,7 +196,7 @@ impl<'a> Stage<'a> {
             upload: None,
             name: format!("state {}", server.requests()),
             patience: match fault.is_waited_out {
-                true => in_vain,
+                true => useless_wait,
                 false => PATIENCE,
             },
         };

@@ -213,7 +213,7 @@ fn the_first_version_is_read() {
     let id = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
     let text =
         include_str!("pending-1.json").replace("http://127.0.0.1:1", studio.session.server_url());
-    // The server's address is that of this test, so the sum is made anew.
+    // The server's address is that of this test, so the checksum is computed again.
     let (_, body) = text.split_once('\n').unwrap();
     let digest = <md5::Md5 as md5::Digest>::digest(body);
     let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -517,7 +517,7 @@ fn the_steps_are_told_when_they_begin_and_when_they_are_done() {
         .collect();
     assert_eq!(done, steps);
     assert_eq!(seen.last().unwrap(), "done: encode review");
-    // What is done already is not told.
+    // What is done already is not reported.
     session.publish(&first).unwrap();
     assert_eq!(told.lock().unwrap().len(), 0);
 }

@@ -55,7 +55,7 @@ impl Studio {
     }
 }
 
-/// Waits for what must happen at last: who waits so long has a fault and not just a busy machine.
+/// Waits for what must happen in the end: a test that waits this long has a fault, not just a busy machine.
 #[track_caller]
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(120);

@@ -22,9 +22,9 @@ pub(crate) enum Harm {
     Delay(Duration),
     /// Both sides see the connection end.
     Cut,
-    /// Nothing more goes this way, and the receiver is told so.
+    /// Nothing more goes this way, and the receiver sees the end.
     HalfClose,
-    /// Nothing more goes this way, and nobody is told.
+    /// Nothing more goes this way, and neither side notices.
     Stall,
     /// Both sides see the connection break.
     Reset,
@@ -46,7 +46,7 @@ impl Break {
     }
 }
 
-/// A port that passes everything on to a server, except for what it is told to break.
+/// A port that passes everything on to a server, except for what it is set to break.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,

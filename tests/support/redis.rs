@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     child: Child,
     port: u16,
-    /// Where it runs; removed when nobody has it.
+    /// Where it runs; removed with the last handle.
     folder: Arc<TempDir>,
 }
 

@@ -175,7 +175,7 @@ fn acknowledged_parts_are_not_sent_again() {
         assert!(read(&server, &made.unwrap()) == fs::read(&path).unwrap());
         assert_eq!(stage.journals(), 0);
     }
-    // A source that has changed is sent anew.
+    // A source that has changed is sent again.
     let error = stage.create(&path, &server, until(50 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     let mut changed = bytes(15 * 8 * MIB);

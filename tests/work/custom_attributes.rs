@@ -157,7 +157,7 @@ fn custom_attributes_can_be_removed() {
     assert_eq!(unknown.kind(), ErrorKind::UnknownAttribute);
 }
 
-/// What was set on an entity that nobody knows yet.
+/// What was set on an entity that is not committed yet.
 #[test]
 fn custom_attributes_of_a_new_entity_can_be_removed() {
     let studio = Studio::new();

@@ -1,6 +1,7 @@
 //! Entities between sessions, and settings of a session.
 
-use ftrack_api::{EntityKey, EntityState, ErrorKind, Session, Strategy, data};
+use ftrack_api::session::AttributeStrategy;
+use ftrack_api::{EntityKey, EntityState, ErrorKind, Session, data};
 use serde_json::json;
 
 use crate::same;
@@ -28,18 +29,22 @@ fn entities_move_between_sessions_and_to_json() {
         .unwrap();
     assert_eq!(other.merge(&new).unwrap_err().kind(), ErrorKind::Validation);
 
-    let modified = session.encode(&task, Strategy::ModifiedOnly).unwrap();
+    let modified = session
+        .encode(&task, AttributeStrategy::ModifiedOnly)
+        .unwrap();
     assert_eq!(
         modified,
         json!({"__entity_type__": "Task", "id": task.id(), "name": "changed here"})
     );
-    let persisted = session.encode(&task, Strategy::PersistedOnly).unwrap();
+    let persisted = session
+        .encode(&task, AttributeStrategy::PersistedOnly)
+        .unwrap();
     assert_ne!(persisted["name"], "changed here");
-    // As in Python: it is for what is kept, and nobody tells when a computed value changes.
+    // As in Python: it is for what is stored, and nothing reports when a computed value changes.
     assert_eq!(persisted.get("time_logged"), None);
-    let set = session.encode(&task, Strategy::SetOnly).unwrap();
+    let set = session.encode(&task, AttributeStrategy::SetOnly).unwrap();
     assert_eq!(set["time_logged"], logged);
-    let all = session.encode(&task, Strategy::All).unwrap();
+    let all = session.encode(&task, AttributeStrategy::All).unwrap();
     assert!(
         all["created_at"]["__type__"] == "datetime" && all.get("bid").is_some(),
         "{all}"
@@ -47,7 +52,7 @@ fn entities_move_between_sessions_and_to_json() {
     assert!(session.decode(&json!({"id": 1})).is_err());
     session.rollback();
 
-    // Who joined a collection there joins it here, and who left it leaves it.
+    // Members that joined a collection there join it here, and those that left it leave it.
     let scope = |name: &str| session.create("Scope", data! { "name": name }).unwrap();
     let (one, two) = (scope("one"), scope("two"));
     let scopes = task.collection("scopes").unwrap();

@@ -8,7 +8,7 @@ use ureq::Agent;
 
 use crate::contender::{PAGE, variable};
 
-/// A server, as somebody asks it who needs no client.
+/// A server, as a program without a client uses it.
 pub(crate) struct Api {
     agent: Agent,
     url: String,
@@ -26,7 +26,7 @@ impl Api {
         })
     }
 
-    /// The bytes of the answer to some actions; `options` asks for another form of it.
+    /// The bytes of the response to some actions; `options` asks for another form of it.
     pub(crate) fn post(&self, actions: &Value, options: Option<&str>) -> Result<Vec<u8>> {
         let mut request = self
             .agent

@@ -130,7 +130,7 @@ fn legend(out: &mut String, y: f64) -> f64 {
     y
 }
 
-/// Draws groups of bars under a title, on a scale of their own; answers where it ends.
+/// Draws groups of bars under a title, on a scale of their own; returns where it ends.
 fn panel(out: &mut String, top: f64, title: &str, groups: &[Group]) -> Result<f64> {
     let values = || groups.iter().flat_map(|group| &group.bars).map(|bar| bar.1);
     let smallest = values().min_by(f64::total_cmp).context("nothing to draw")?;

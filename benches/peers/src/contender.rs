@@ -1,4 +1,4 @@
-//! What the contenders share: what they are asked for, their clocks, and their report.
+//! What the contenders share: their tasks, their clocks, and their report.
 
 use std::collections::BTreeMap;
 use std::env;

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::contender::Time;
 use crate::jobs::{Job, Outcome, Who};
 
-/// All outcomes, by what was asked for.
+/// All outcomes, by task.
 #[derive(Default)]
 pub(crate) struct Figures(HashMap<Job, Vec<Outcome>>);
 

@@ -1,4 +1,4 @@
-//! The floors: the least that could be done with the same answers, by `ureq` and `serde_json`.
+//! The floors: the least that could be done with the same responses, by `ureq` and `serde_json`.
 
 use std::hint::black_box;
 
@@ -86,7 +86,7 @@ fn trees(api: &Api, count: usize, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The form of an answer that needs no work to become structs: every reference in full.
+/// The form of a response that needs no work to become structs: every reference in full.
 const IN_FULL: Option<&str> = Some("strict:1;denormalize:1");
 
 /// Every page as structs that are dropped after it, as typed rows are.

@@ -5,9 +5,9 @@
 //!     cargo run -p ftrack-peers -- --quick               one small round: does it still work?
 //!
 //! It needs Python 3.11 or later and Node.js 20 or later; it installs the clients into `target/`
-//! and fails if it cannot. Every contender is a process of its own, started anew for each
+//! and fails if it cannot. Every contender is a process of its own, started again for each
 //! repetition, in turns; all of them talk over loopback to one server that has nothing but
-//! prepared answers. This program is the server and the Rust contenders too: it starts itself
+//! prepared responses. This program is the server and the Rust contenders too: it starts itself
 //! with the name of a role.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]

@@ -1,4 +1,4 @@
-//! Records an emulator's answers, so that they can be replayed without an emulator's work.
+//! Records an emulator's responses, so that they can be replayed without an emulator's work.
 
 use std::collections::HashSet;
 
@@ -14,12 +14,12 @@ use crate::contender::{PAGE, Work, updating};
 /// How often the tasks are served, under other keys each time.
 pub(crate) const COPIES: usize = 10;
 
-/// The bodies of the answers.
+/// The bodies of the responses.
 pub(crate) struct Recording {
-    /// The server's information, as it stands in the list of an answer.
+    /// The server's information, as it stands in the list of a response.
     pub(crate) information: Value,
     pub(crate) schemas: Value,
-    /// Pages of tasks as the server answers by itself: a thing that occurs again is only a key.
+    /// Pages of tasks as the server sends them by default: an entity that occurs again is only a key.
     pub(crate) pages: Vec<String>,
     /// The first tasks again, with `strict:1;denormalize:1`: every reference in full.
     pub(crate) full_pages: Vec<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Recording {
     pub(crate) work: Work,
 }
 
-/// Records pages of the first `tasks` tasks, and what the emulator answers to updating and
+/// Records pages of the first `tasks` tasks, and the emulator's responses to updating and
 /// creating `changes` of them.
 pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
     let emulator = Source(Api::new()?);
@@ -70,7 +70,7 @@ pub(crate) fn record(tasks: usize, changes: usize) -> Result<Recording> {
     })
 }
 
-/// Pages as answers: the same bytes for every client.
+/// Pages as responses: the same bytes for every client.
 fn rendered(pages: &[String]) -> Vec<String> {
     let render = |(number, rows): (usize, &String)| {
         let next = match number + 1 {

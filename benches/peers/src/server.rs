@@ -1,7 +1,7 @@
-//! A server of prepared answers: it reads what is asked for and writes bytes that lie ready.
+//! A server of prepared responses: it reads a request and writes bytes that lie ready.
 //!
 //! It takes as little time as it can, so that it does not measure itself, and it is strict: what
-//! it has no answer for is an error, so that no contender asks for more than the others unseen.
+//! it has no response for is an error, so that no contender asks for more than the others unseen.
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::contender::{PAGE, Work};
 use crate::record::{Recording, record};
 
-/// What the driver is told when the server listens.
+/// What the driver learns when the server listens.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) url: String,
@@ -34,7 +34,7 @@ pub(crate) struct Ready {
 /// What a request waits for at the end of the slow link.
 pub(crate) const LATENCY: Duration = Duration::from_millis(50);
 
-/// Whole HTTP answers, but the bodies of pages, of which one answer may have several.
+/// Whole HTTP responses, but the bodies of pages, of which one response may have several.
 struct Answers {
     information: Vec<u8>,
     schemas: Vec<u8>,
@@ -202,7 +202,7 @@ fn head(status: u16, length: usize) -> String {
     )
 }
 
-/// One answer with the replies of several.
+/// One response with the replies of several.
 fn joined<'a>(bodies: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
     // Without the brackets of each, with commas between and brackets around.
     let length: usize = bodies.iter().map(|body| body.len() - 1).sum();

@@ -16,7 +16,7 @@ const SHOWN_CHANGES: usize = 20;
 /// Whether a change is made, and whether it is asked for first.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Consent {
-    /// Change it without a question
+    /// Make the changes without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Print the plan, and change nothing

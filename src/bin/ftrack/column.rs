@@ -65,7 +65,7 @@ impl Column {
     /// What a query has to select for it.
     fn paths(&self) -> Vec<String> {
         match self.kind {
-            // The link has the full name of the project, which is no part of paths.
+            // The link has the full name of the project, which is not part of a path.
             ColumnKind::Path => vec!["link".to_owned(), "project.name".to_owned()],
             _ => vec![self.steps.join(".")],
         }

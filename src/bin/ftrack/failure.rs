@@ -23,9 +23,9 @@ pub(crate) enum Code {
     Ambiguous = 5,
     /// A value, a name or a query is wrong, or the server refused the data.
     Invalid = 6,
-    /// The server could not be reached, or did not answer.
+    /// The server could not be reached, or did not respond.
     Unreachable = 7,
-    /// The server failed, or its answer cannot be understood.
+    /// The server failed, or its response cannot be understood.
     Server = 8,
     /// A file could not be read or written.
     File = 9,
@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// Prints it on stderr. A closed pipe is no failure: who closed it had enough.
+    /// Prints it on stderr. A closed pipe is not a failure: its reader had enough.
     pub(crate) fn report(self) -> ExitCode {
         if matches!(self, Self::ClosedPipe) {
             return ExitCode::SUCCESS;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ftrack_api::Value;
 use ftrack_api::query::{Criterion, all_of, any_of, field};
 
-/// How many criteria one query has at the most: servers refuse more than 2,000.
+/// How many criteria one query has at most: servers refuse more than 2,000.
 const MAX_CRITERIA: usize = 1000;
-/// How many values one query looks for at the most.
+/// How many values one query looks for at most.
 const MAX_VALUES: usize = 2000;
 
 /// Filters of which each entity with one of these tuples of values meets one. The values of the

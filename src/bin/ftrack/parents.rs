@@ -9,7 +9,7 @@ use ftrack_api::{Entity, EntityKey, Session, Value};
 use crate::failure::{Code, Failure, Result};
 use crate::lookup::{filters, identifying};
 
-/// How many paths are remembered at the most.
+/// How many paths are remembered at most.
 const MAX_KNOWN: usize = 20_000;
 /// So few paths are found faster one by one.
 const FEW_PATHS: usize = 3;
@@ -26,7 +26,7 @@ impl Parents {
     pub(crate) fn split(&mut self, session: &Session, text: &str) -> Result<(EntityKey, String)> {
         let path = ContextPath::from(text);
         let Some((name, above)) = above(&path) else {
-            let failure = Failure::invalid(format!("{text:?} is no path below a project"));
+            let failure = Failure::invalid(format!("{text:?} is not a path below a project"));
             return Err(failure.with_remedy("a path looks like project/sequence/shot"));
         };
         let key = match self.known.get(&folded(above)) {

@@ -76,7 +76,7 @@ impl Profiles {
     ///
     /// # Errors
     ///
-    /// - If others can read it: then the keys in it are no secret any more.
+    /// - If others can read it: then the keys in it are no longer secret.
     /// - If it cannot be read or understood.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let text = match fs::read_to_string(path) {

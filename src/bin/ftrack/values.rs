@@ -282,7 +282,8 @@ impl<'a> Values<'a> {
         let target = self.session.schema().entity_type(type_name)?;
         if target.attribute(name).is_err() {
             let attribute = attribute.name();
-            let failure = Failure::invalid(format!("{text:?} is no id, and {attribute} takes one"));
+            let failure =
+                Failure::invalid(format!("{text:?} is not an id, and {attribute} takes one"));
             return Err(failure);
         }
         let query = self.session.query(

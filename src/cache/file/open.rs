@@ -1,5 +1,5 @@
-//! Opening, creating and replacing the file of a cache, alone where that must not happen twice at
-//! once.
+//! Opening, creating and replacing the file of a cache, under an exclusive lock where that must not
+//! happen twice at once.
 //!
 //! Only a file that this module has created is written to or replaced. It is recognised by the
 //! application id in the header of the database; if a loss of power has left zeros there, by the
@@ -59,7 +59,7 @@ pub(super) fn connect(path: &Path) -> anyhow::Result<Connection> {
     }
 }
 
-/// Repeats alone the `work` that found the file damaged. Another process may have replaced the file
+/// Repeats, under the exclusive lock, the `work` that found the file damaged. Another process may have replaced the file
 /// meanwhile; if not, this replaces it.
 ///
 /// # Errors
@@ -240,7 +240,7 @@ fn ready(path: &Path) -> rusqlite::Result<Option<Connection>> {
 }
 
 /// A connection to a file with the current layout, which is created if necessary; for a caller that
-/// has the lock alone.
+/// holds the exclusive lock.
 fn create(path: &Path, alone: &mut File) -> anyhow::Result<Connection> {
     refuse_foreign(path)?;
     alone.rewind()?;
@@ -259,7 +259,7 @@ fn create(path: &Path, alone: &mut File) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Replaces the file; for a caller that has the lock alone.
+/// Replaces the file; for a caller that holds the exclusive lock.
 fn replace(path: &Path, alone: &mut File, error: &anyhow::Error) -> anyhow::Result<Connection> {
     refuse_foreign(path)?;
     log::warn!(

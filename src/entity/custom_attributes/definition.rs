@@ -56,7 +56,7 @@ impl CustomAttribute {
     }
 
     /// A value in the kind of this attribute. Events give most values as text: `"3600"` for a
-    /// number, `"1"` for a boolean. What does not fit stays as it is; an empty text is no value
+    /// number, `"1"` for a boolean. What does not fit stays as it is; an empty text means no value
     /// unless the kind is text.
     ///
     /// ```

@@ -1,8 +1,8 @@
-"""Modules, loggers and values that are made when they are first asked for: most programs need few of them."""
+"""Modules, loggers and values that are created on first use: most programs need few of them."""
 
 
 def modules(package, *names):
-    """`__getattr__` and `__dir__` of a package that imports its modules when they are looked at."""
+    """`__getattr__` and `__dir__` of a package that imports its modules on first use."""
 
     def find(name):
         if name not in names:
@@ -18,7 +18,7 @@ def modules(package, *names):
 
 
 class Logger(object):
-    """An attribute: the logger of that name; without a name, of the class."""
+    """An attribute with the logger of that name; by default that of the class."""
 
     def __init__(self, name=None):
         self._name = name
@@ -30,7 +30,7 @@ class Logger(object):
 
 
 class Once(object):
-    """An attribute that is made of its object when it is first read."""
+    """An attribute that is computed from its object on first use."""
 
     def __init__(self, make):
         self._make = make

@@ -41,7 +41,7 @@ class Arrow(datetime.datetime):
         return self.timestamp()
 
     def format(self, fmt="YYYY-MM-DD HH:mm:ssZZ"):
-        """As `arrow` formats: by `YYYY`, `MM`, `DD`, `HH`, `mm`, `ss` and so on."""
+        """Format it as `arrow` does, with `YYYY`, `MM`, `DD`, `HH`, `mm`, `ss` and so on."""
         text, rest = "", fmt
         while rest:
             for token, directive in _FORMATS:
@@ -56,7 +56,7 @@ class Arrow(datetime.datetime):
         return text
 
     def to(self, tz):
-        """In another time zone: `local`, `utc`, the name of a zone, or a `tzinfo`."""
+        """The same moment in another time zone: `local`, `utc`, the name of a zone, or a `tzinfo`."""
         if isinstance(tz, str):
             if tz == "local":
                 tz = None
@@ -69,7 +69,7 @@ class Arrow(datetime.datetime):
         return self._of(self.datetime.astimezone(tz))
 
     def shift(self, **units):
-        """Later by so many years, months, weeks, days, hours, minutes and seconds; earlier if negative."""
+        """A moment that is later by these years, months, weeks, days, hours, minutes and seconds; negative ones are earlier."""
         unknown = set(units) - set(_UNITS)
         if unknown:
             raise ValueError("cannot shift by {0}; choose among {1}".format(", ".join(unknown), ", ".join(_UNITS)))
@@ -114,7 +114,7 @@ def _restore(value):
 
 
 def get(value=None, tzinfo=_UTC):
-    """A point in time: of an ISO text, a timestamp, or a `datetime`; now if nothing is given."""
+    """A point in time from an ISO text, a timestamp or a `datetime`; now if nothing is given."""
     if value is None:
         return utcnow()
     if isinstance(value, datetime.datetime):

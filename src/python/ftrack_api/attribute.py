@@ -1,4 +1,4 @@
-"""What the schema says of attributes, and the values that they have."""
+"""Attributes of entity types, and their values."""
 
 from . import symbol
 
@@ -21,7 +21,7 @@ class Attributes(object):
         del self._data[attribute.name]
 
     def get(self, name):
-        """The attribute of that name, or `None`."""
+        """The attribute with that name, or `None`."""
         return self._data.get(name)
 
     def keys(self):
@@ -38,7 +38,7 @@ class Attributes(object):
 
 
 class Attribute(object):
-    """One attribute."""
+    """An attribute of an entity type."""
 
     def __init__(self, name, default_value=symbol.NOT_SET, mutable=True, computed=False):
         self._name = name
@@ -59,22 +59,22 @@ class Attribute(object):
         return self._computed
 
     def get_value(self, entity):
-        """The value, loaded if need be."""
+        """The value, loaded if necessary."""
         return entity[self.name]
 
     def get_local_value(self, entity):
-        """What was set and is not committed, or `NOT_SET`."""
+        """The value that was set and is not committed, or `NOT_SET`."""
         return entity._peek(self.name, "local")
 
     def get_remote_value(self, entity):
-        """What the server has, or `NOT_SET` if it is not loaded."""
+        """The value on the server, or `NOT_SET` if it is not loaded."""
         return entity._peek(self.name, "remote")
 
     def set_local_value(self, entity, value):
         entity[self.name] = value
 
     def populate_remote_value(self, entity):
-        """Load it."""
+        """Load the value from the server."""
         entity.session.populate(entity, self.name)
         return self.get_remote_value(entity)
 
@@ -90,7 +90,7 @@ class Attribute(object):
 
 
 class ScalarAttribute(Attribute):
-    """A text, a number, a boolean, a point in time."""
+    """An attribute with a text, a number, a boolean or a point in time."""
 
     def __init__(self, name, data_type, **kw):
         Attribute.__init__(self, name, **kw)
@@ -98,7 +98,7 @@ class ScalarAttribute(Attribute):
 
 
 class ReferenceAttribute(Attribute):
-    """Another entity."""
+    """An attribute that refers to another entity."""
 
     def __init__(self, name, entity_type, **kw):
         Attribute.__init__(self, name, **kw)
@@ -106,7 +106,7 @@ class ReferenceAttribute(Attribute):
 
 
 class AbstractCollectionAttribute(Attribute):
-    """Several things."""
+    """An attribute that holds several values."""
 
     collection_class = None
 
@@ -116,15 +116,15 @@ class AbstractCollectionAttribute(Attribute):
 
 
 class CollectionAttribute(AbstractCollectionAttribute):
-    """Entities."""
+    """An attribute that holds a collection of entities."""
 
 
 class KeyValueMappedCollectionAttribute(AbstractCollectionAttribute):
-    """Pairs of keys and values."""
+    """An attribute that holds key-value pairs."""
 
 
 class CustomAttributeCollectionAttribute(AbstractCollectionAttribute):
-    """Custom attributes."""
+    """The attribute that holds custom attributes."""
 
 
 def _set_classes():

@@ -16,7 +16,7 @@ import weakref
 
 
 class Cache(object):
-    """Values under keys. `get` and `remove` raise `KeyError` for a key that is not there."""
+    """The base class of caches. `get` and `remove` raise `KeyError` for a missing key."""
 
     def get(self, key):
         raise NotImplementedError()
@@ -39,7 +39,7 @@ class Cache(object):
         return found
 
     def clear(self, pattern=None):
-        """Remove all, or what has a key in which the regular expression *pattern* matches."""
+        """Remove all values, or those whose key the regular expression *pattern* matches somewhere."""
         for key in list(self.keys()):
             if pattern is None or (isinstance(key, str) and re.search(pattern, key)):
                 with contextlib.suppress(KeyError):
@@ -47,7 +47,7 @@ class Cache(object):
 
 
 class ProxyCache(Cache):
-    """Another cache."""
+    """Forwards to another cache."""
 
     def __init__(self, proxied):
         self.proxied = proxied
@@ -66,7 +66,7 @@ class ProxyCache(Cache):
 
 
 class LayeredCache(Cache):
-    """Several caches, the nearest first; what a farther one has is put into the nearer ones."""
+    """Several caches, the fastest first; what is found in one is written to those before it."""
 
     def __init__(self, caches):
         super(LayeredCache, self).__init__()
@@ -101,7 +101,7 @@ class LayeredCache(Cache):
 
 
 class MemoryCache(Cache):
-    """In memory."""
+    """A cache in memory."""
 
     def __init__(self):
         self._cache = {}
@@ -120,7 +120,7 @@ class MemoryCache(Cache):
 
 
 class FileCache(Cache):
-    """In a file, by Python's `dbm`; for one process at a time."""
+    """A cache in a file, by Python's `dbm`, for one process at a time."""
 
     def __init__(self, path):
         self.path = path
@@ -157,7 +157,7 @@ class FileCache(Cache):
 
 
 class SerialisedCache(ProxyCache):
-    """Values that another cache keeps as *encode* makes them."""
+    """Stores values in another cache, in the form that *encode* returns."""
 
     def __init__(self, proxied, encode=None, decode=None):
         super(SerialisedCache, self).__init__(proxied)
@@ -193,7 +193,7 @@ class _Memory(Cache):
 
 
 class KeyMaker(object):
-    """Makes keys of things."""
+    """Makes keys from values."""
 
     def __init__(self):
         self.item_separator = ""
@@ -207,14 +207,14 @@ class KeyMaker(object):
 
 
 class StringKeyMaker(KeyMaker):
-    """The things as texts."""
+    """Makes readable keys: the values as texts."""
 
     def _key(self, obj):
         return str(obj)
 
 
 class ObjectKeyMaker(KeyMaker):
-    """A key that tells all things apart."""
+    """Makes exact keys: different values have different keys."""
 
     def _key(self, obj):
         return repr(self._plain(obj))
@@ -259,7 +259,7 @@ class Memoiser(object):
 
 
 def memoise_decorator(memoiser):
-    """A decorator that lets *memoiser* call the function."""
+    """A decorator that calls the function through *memoiser*."""
 
     def decorate(function):
         @functools.wraps(function)

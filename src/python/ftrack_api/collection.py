@@ -1,4 +1,4 @@
-"""Attributes that hold several things: live views, not copies."""
+"""Attributes that hold several values, as live views."""
 
 from collections.abc import Iterable, MutableMapping, MutableSequence
 
@@ -131,7 +131,7 @@ class Collection(_core.Collection, MutableSequence):
 
 
 class MappedCollectionProxy(MutableMapping):
-    """Pairs that the server keeps as entities."""
+    """Key-value pairs that the server stores as entities."""
 
     def __init__(self, entity, name):
         self._attribute = entity.attributes.get(name)
@@ -173,7 +173,7 @@ class MappedCollectionProxy(MutableMapping):
 
 
 class KeyValueMappedCollectionProxy(_core.Metadata, MappedCollectionProxy):
-    """Metadata: texts under texts."""
+    """Metadata: a mapping of texts to texts."""
 
     def __getitem__(self, key):
         value = self._get(key)
@@ -250,6 +250,6 @@ class CustomAttributeCollectionProxy(_core.CustomAttributes, MappedCollectionPro
 
 
 def _plain(value):
-    """Lists for whatever else can be gone through."""
+    """Converts other iterables into lists."""
     is_many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, list, MutableMapping))
     return list(value) if is_many else value

@@ -12,14 +12,14 @@ class Data(object):
         self.closed = False
 
     def read(self, limit=None):
-        """So many bytes from where it is, or all that is left."""
+        """At most *limit* bytes from the current position, or all that are left."""
         raise NotImplementedError()
 
     def write(self, content):
         raise NotImplementedError()
 
     def flush(self):
-        """Store what was written."""
+        """Write what is buffered."""
 
     def seek(self, offset, whence=os.SEEK_SET):
         raise NotImplementedError()
@@ -39,7 +39,7 @@ class Data(object):
 
 
 class FileWrapper(Data):
-    """Another file."""
+    """Data that wraps a file object."""
 
     def __init__(self, wrapped_file):
         super(FileWrapper, self).__init__()
@@ -75,7 +75,7 @@ class File(FileWrapper):
 
 
 class String(FileWrapper):
-    """Bytes or a text, in a temporary file."""
+    """Data in a temporary file, from bytes or a text."""
 
     def __init__(self, content=None):
         super(String, self).__init__(tempfile.TemporaryFile())

@@ -1,4 +1,4 @@
-"""What can go wrong."""
+"""The exceptions of this package."""
 
 import sys
 
@@ -37,7 +37,7 @@ class AuthenticationError(Error):
 
 
 class ServerError(Error):
-    """The server refused a request, or its answer cannot be read."""
+    """The server refused a request, or its response cannot be read."""
 
     default_message = "Server reported error processing request."
 
@@ -49,19 +49,19 @@ class ServerCompatibilityError(ServerError):
 
 
 class NotFoundError(Error):
-    """Something is not there."""
+    """Something does not exist."""
 
     default_message = "Not found."
 
 
 class NotUniqueError(Error):
-    """Something is there already."""
+    """Something exists already."""
 
     default_message = "Non-unique value detected."
 
 
 class IncorrectResultError(Error):
-    """A query has another number of results than was asked for."""
+    """A query has an unexpected number of results."""
 
     default_message = "Incorrect result detected."
 
@@ -79,7 +79,7 @@ class MultipleResultsFoundError(IncorrectResultError):
 
 
 class EntityTypeError(Error):
-    """About an entity type."""
+    """An error about an entity type."""
 
     default_message = "Entity type error."
 
@@ -95,13 +95,13 @@ class UnrecognisedEntityTypeError(EntityTypeError):
 
 
 class OperationError(Error):
-    """About an operation."""
+    """An error about an operation."""
 
     default_message = "Operation error."
 
 
 class InvalidStateError(Error):
-    """About the state of an entity."""
+    """An error about the state of an entity."""
 
     default_message = "Invalid state."
 
@@ -119,7 +119,7 @@ class InvalidStateTransitionError(InvalidStateError):
 
 
 class AttributeError(Error):
-    """About an attribute."""
+    """An error about an attribute."""
 
     default_message = "Attribute error."
 
@@ -135,7 +135,7 @@ class ImmutableAttributeError(AttributeError):
 
 
 class CollectionError(Error):
-    """About a collection."""
+    """An error about a collection."""
 
     default_message = "Collection error."
 
@@ -167,7 +167,7 @@ class ParseError(Error):
 
 
 class EventHubError(Error):
-    """About the event hub."""
+    """An error of the event hub."""
 
     default_message = "Event hub error occurred."
 
@@ -191,13 +191,13 @@ class PermissionDeniedError(Error):
 
 
 class LocationError(Error):
-    """About a location."""
+    """An error about a location."""
 
     default_message = "Unspecified location error"
 
 
 class ComponentNotInAnyLocationError(LocationError):
-    """The component is nowhere."""
+    """The component is in no location."""
 
     default_message = "Component not available in any location."
 
@@ -233,13 +233,13 @@ class ComponentInLocationError(LocationError):
 
 
 class AccessorError(Error):
-    """About an accessor."""
+    """An error of an accessor."""
 
     default_message = "Unspecified accessor error"
 
 
 class AccessorOperationFailedError(AccessorError):
-    """An accessor could not do what it was asked for."""
+    """An operation of an accessor failed."""
 
     default_message = "Operation {operation} failed: {error}"
 
@@ -251,19 +251,19 @@ class AccessorOperationFailedError(AccessorError):
 
 
 class AccessorUnsupportedOperationError(AccessorOperationFailedError):
-    """An accessor cannot do that at all."""
+    """The accessor does not support the operation."""
 
     default_message = "Operation {operation} unsupported."
 
 
 class AccessorPermissionDeniedError(AccessorOperationFailedError):
-    """An accessor may not do that."""
+    """The accessor lacks the permission for the operation."""
 
     default_message = "Cannot {operation} {resource_identifier}. Permission denied."
 
 
 class AccessorResourceIdentifierError(AccessorError):
-    """The resource identifier makes no sense to the accessor."""
+    """The resource identifier is invalid for the accessor."""
 
     default_message = "Resource identifier is invalid: {resource_identifier}."
 
@@ -279,7 +279,7 @@ class AccessorFilesystemPathError(AccessorResourceIdentifierError):
 
 
 class AccessorResourceError(AccessorError):
-    """About data that an accessor reaches."""
+    """An error about data in an accessor."""
 
     default_message = "Unspecified resource error: {resource_identifier}"
 
@@ -315,7 +315,7 @@ class AccessorContainerNotEmptyError(AccessorResourceError):
 
 
 class StructureError(Error):
-    """About a structure."""
+    """An error of a structure."""
 
     default_message = "Unspecified structure error"
 
@@ -327,7 +327,7 @@ class ConnectionClosedError(Error):
 
 
 # The SDK names what happened by its kind. Scripts catch what the official client raises, which
-# depends on who notices first: the client or the server. The classes below are both.
+# depends on whether the client or the server notices first. The classes below are both.
 
 _classes = {}
 

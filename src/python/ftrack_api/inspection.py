@@ -1,4 +1,4 @@
-"""What is known of entities without asking the server."""
+"""What is known about entities without a request."""
 
 from . import symbol
 

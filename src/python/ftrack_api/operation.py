@@ -2,7 +2,7 @@
 
 
 class Operation(object):
-    """A change."""
+    """A recorded change."""
 
 
 class CreateEntityOperation(Operation):
@@ -59,7 +59,7 @@ class Operations(object):
         self._session = session
 
     def clear(self):
-        """Forget them, and the local values that they stand for."""
+        """Discard the operations and the local values that they stand for."""
         if self._session is not None:
             self._session.rollback()
 

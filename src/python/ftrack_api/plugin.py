@@ -11,7 +11,7 @@ _logger = logging.getLogger(__name__)
 
 
 def load_source(modname, filename):
-    """The module that a file makes, under *modname*."""
+    """Load a file as the module *modname*."""
     spec = importlib.util.spec_from_file_location(modname, filename)
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
@@ -58,7 +58,7 @@ def _load(path, positional, keywords):
 
 
 def _fitting(function, positional, keywords):
-    """The arguments that *function* takes of these."""
+    """Those of the given arguments that *function* accepts."""
     parameters = inspect.signature(function).parameters.values()
     kinds = [parameter.kind for parameter in parameters]
     if inspect.Parameter.VAR_POSITIONAL not in kinds:

@@ -78,5 +78,5 @@ class QueryResult(Sequence):
         return self._rows[0] if self._rows else self._query.first()
 
     def count(self, *value):
-        """How many there are by the server's count; with a value, how often that is among them."""
+        """The number of results, counted by the server; with a value, how often it occurs among them."""
         return Sequence.count(self, *value) if value else self._query.count()

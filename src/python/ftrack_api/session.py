@@ -147,12 +147,12 @@ class Session(_core.Session):
 
     @property
     def server_information(self):
-        """What the server says of itself."""
+        """The server's information about itself."""
         return self._server_information()
 
     @property
     def api_key(self):
-        """The key, for requests of one's own. It is not shown by `repr`."""
+        """The API key, for your own requests. `repr` does not show it."""
         return self._api_key or os.environ.get("FTRACK_API_KEY") or os.environ.get("FTRACK_APIKEY")
 
     @property
@@ -173,7 +173,7 @@ class Session(_core.Session):
 
     @property
     def schemas(self):
-        """The schemas, as the server sends them; asked for when they are first needed."""
+        """The schemas, as the server sends them; requested on first use."""
         if self._schemas is None:
             self._schemas = self._cached_schemas() or self._core_send([{"action": "query_schemas"}])[0]
         return self._schemas
@@ -210,7 +210,7 @@ class Session(_core.Session):
         _open_sessions.discard(self)
 
     def reset(self):
-        """Forget what is loaded, and changes that are not committed."""
+        """Discard everything that is loaded, and uncommitted changes."""
         self._reset()
 
     # --- settings for a while ---
@@ -227,7 +227,7 @@ class Session(_core.Session):
 
     @property
     def created(self):
-        """Entities that were created and are not committed."""
+        """Entities that were created and not yet committed."""
         return self._changed("created")
 
     @property
@@ -240,11 +240,11 @@ class Session(_core.Session):
 
     @property
     def recorded_operations(self):
-        """The changes that are not committed, oldest first."""
+        """The uncommitted changes, oldest first."""
         return self._operations_view
 
     def create(self, entity_type, data=None, reconstructing=False):
-        """Create an entity with the attributes of *data*; the server has it after the next commit."""
+        """Create an entity with the attributes of *data*; the next commit sends it to the server."""
         if reconstructing:
             reference = {"__entity_type__": entity_type}
             reference.update(data or {})
@@ -273,21 +273,21 @@ class Session(_core.Session):
         return self._ensure(entity_type, data, keys)
 
     def delete(self, entity):
-        """Delete an entity; the server does with the next commit."""
+        """Mark an entity for deletion; the next commit deletes it on the server."""
         self._delete(entity)
 
     def commit(self):
-        """Send the recorded changes, in one transaction. If that fails they stay recorded."""
+        """Send the recorded changes in one transaction. If that fails, they stay recorded."""
         self._commit()
 
     def rollback(self):
-        """Forget the recorded changes."""
+        """Discard the recorded changes."""
         self._rollback()
 
     # --- loading ---
 
     def get(self, entity_type, entity_key):
-        """The entity of this key, or `None`. Several key values are a list in the order of the primary key, or a dict."""
+        """The entity with this key, or `None`. A key with several values is a list in the order of the primary key, or a dict."""
         if isinstance(entity_key, str):
             key = [entity_key]
         elif isinstance(entity_key, Mapping):
@@ -299,7 +299,7 @@ class Session(_core.Session):
         return self._get(entity_type, [str(value) for value in key])
 
     def query(self, expression, page_size=500):
-        """What a query finds: nothing is sent until the result is looked at."""
+        """The result of a query; nothing is sent until it is used."""
         return query.QueryResult(self, self._with_projections(str(expression)), page_size=page_size)
 
     def _with_projections(self, expression):
@@ -312,7 +312,7 @@ class Session(_core.Session):
         return expression
 
     def merge(self, value, merged=None):
-        """Take over what another session knows: of an entity, or of all in a list or a dict."""
+        """Take over what another session has loaded of an entity, or of all entities in a list or a dict."""
         if isinstance(value, _core.Entity):
             return self._merge(value)
         if isinstance(value, Mapping):
@@ -322,7 +322,7 @@ class Session(_core.Session):
         return value
 
     def populate(self, entities, projections):
-        """Load attributes, named with commas and paths, of one entity or several, in as few requests as can be."""
+        """Load attributes, given as paths with commas between, of one or several entities, in as few requests as possible."""
         if not isinstance(projections, str):
             projections = ",".join(str(one) for one in projections)
         self._populate(entities, projections)
@@ -404,7 +404,7 @@ class Session(_core.Session):
         return self._adopt(_with_moments(json.loads(string)))
 
     def entity_reference(self, entity):
-        """The type and key of an entity, as actions name it."""
+        """The type and key of an entity, in the form that actions take."""
         return self._reference(entity)
 
     def reset_remote(self, reset_type, entity=None):
@@ -432,14 +432,14 @@ class Session(_core.Session):
         return self._create_component(str(path), data or {}, "nowhere" if location is None else location)
 
     def get_component_availability(self, component, locations=None):
-        """How much of the component is in each location, in percent, by their ids."""
+        """The share of the component in each location, in percent, by location id."""
         return self.get_component_availabilities([component], locations)[0]
 
     def get_component_availabilities(self, components, locations=None):
         return self._availabilities(components, locations)
 
     def encode_media(self, media, version_id=None, keep_original="auto"):
-        """Make media playable: a path, which is uploaded, or a component. The job that does it."""
+        """Have the server encode media for the web player: a path, which is uploaded, or a component. Returns the job."""
         if not isinstance(media, (str, os.PathLike)) and getattr(media, "entity_type", None) != "FileComponent":
             raise ValueError("Unable to encode media of type {0!r}".format(getattr(media, "entity_type", type(media))))
         version = None if version_id is None else self.get("AssetVersion", version_id)
@@ -555,7 +555,7 @@ class _CacheRelay(object):
 
 
 class _Types(Mapping):
-    """Classes of entities, made when they are first asked for."""
+    """The classes of entity types, made on first use."""
 
     def __init__(self, session):
         self._session = weakref.ref(session)
@@ -605,7 +605,7 @@ class _Types(Mapping):
         return name in self._names or name in self._made
 
     def __setitem__(self, name, made):
-        """Use a class of one's own from now on."""
+        """Use a custom class from now on."""
         self._names[name] = None
         self._made[name] = made
         self._session()._forget_class(name)
@@ -618,7 +618,7 @@ class _Types(Mapping):
 
 
 class SessionAuthentication(object):
-    """For requests of one's own by `requests`: adds the headers that the server wants."""
+    """Authentication for your own requests with `requests`: adds the headers that the server expects."""
 
     def __init__(self, api_key, api_user):
         self.api_key = api_key
@@ -657,4 +657,4 @@ class OperationRecordingContext(_Context):
 
 
 class OperationPayload(dict):
-    """An action, for requests of one's own."""
+    """An action, for your own requests."""

@@ -154,7 +154,7 @@ pub(crate) struct Reader {
 
 #[pymethods]
 impl Reader {
-    /// Up to so many bytes, or all that is left.
+    /// At most this many bytes, or all that are left.
     fn read<'py>(&self, py: Python<'py>, limit: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
         let read = released(py, || {
             let mut reader = lock(&self.core);
@@ -170,7 +170,7 @@ impl Reader {
     }
 }
 
-/// What was bound by another hand, shared.
+/// An object that was bound elsewhere, shared.
 pub(crate) struct Shared(pub(crate) Arc<dyn accessor::Accessor>);
 
 impl accessor::Accessor for Shared {
@@ -259,7 +259,7 @@ impl accessor::Accessor for PythonAccessor {
         })
     }
 
-    /// The file is written in place: who wants all or nothing of it must see to it. After an error
+    /// The file is written in place; a caller that needs all or nothing must ensure it. After an error
     /// it is removed again.
     fn write(&self, identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
         let file = self.0.call(|object| {

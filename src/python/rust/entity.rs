@@ -45,7 +45,7 @@ impl Entity {
             next.len()
         });
         let made = new.call1((class, session));
-        // A `__new__` of somebody's own may not have come here.
+        // A custom `__new__` may not have called this one.
         NEXT.with_borrow_mut(|next| next.truncate(depth - 1));
         made
     }

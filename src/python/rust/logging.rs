@@ -109,7 +109,7 @@ pub(crate) fn released<T: Ungil>(py: Python<'_>, call: impl Ungil + FnOnce() -> 
 /// Takes over Python's levels.
 fn look(py: Python<'_>) {
     let now = Instant::now();
-    // Held by another thread, that one looks.
+    // Another thread holds it, and looks.
     match queue().looked.try_lock() {
         Ok(mut looked) => {
             if looked.is_some_and(|at| now.duration_since(at) < REFRESH) {
@@ -127,7 +127,7 @@ fn look(py: Python<'_>) {
 fn level_of(py: Python<'_>) -> PyResult<LevelFilter> {
     let modules = py.import(intern!(py, "sys"))?.getattr("modules")?;
     if !modules.contains("logging")? {
-        // Nobody has set anything, and programs that do not log need not load it.
+        // No level was set, and programs that do not log need not load it.
         return Ok(LevelFilter::Warn);
     }
     let get = py.import("logging")?.getattr("getLogger")?;
@@ -173,7 +173,7 @@ fn next() -> Option<Line> {
     let queue = queue();
     let receiver = match queue.receiver.try_lock() {
         Ok(receiver) => receiver,
-        // Another thread is at it.
+        // Another thread does it.
         Err(TryLockError::WouldBlock) => return None,
         Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
     };

@@ -71,7 +71,7 @@ impl Query {
 /// The pages of a query, each fetched when it is asked for.
 #[pyclass(frozen, module = "ftrack_api._core")]
 pub(crate) struct Pages {
-    /// Taken out while a page is fetched: nobody waits for another's request with a lock held.
+    /// Taken out while a page is fetched: no thread waits for another's request with a lock held.
     core: Mutex<Option<QueryPages>>,
     query: Py<Query>,
 }

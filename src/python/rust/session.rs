@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use ftrack_api::EntityKey;
 use ftrack_api::config::{Populate, SchemaCache};
 use ftrack_api::operation::Operation;
 use ftrack_api::serde_json::Value as Json;
-use ftrack_api::session::ThreadScope;
-use ftrack_api::{EntityKey, Strategy};
+use ftrack_api::session::{AttributeStrategy, ThreadScope};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -442,10 +442,10 @@ impl Session {
         let core = slf.get().core()?;
         let entity = &entity.get().core;
         let strategy = match strategy {
-            "all" => Strategy::All,
-            "set_only" => Strategy::SetOnly,
-            "modified_only" => Strategy::ModifiedOnly,
-            "persisted_only" => Strategy::PersistedOnly,
+            "all" => AttributeStrategy::All,
+            "set_only" => AttributeStrategy::SetOnly,
+            "modified_only" => AttributeStrategy::ModifiedOnly,
+            "persisted_only" => AttributeStrategy::PersistedOnly,
             _ => {
                 let message = format!("Unsupported entity_attribute_strategy {strategy:?}");
                 return Err(PyValueError::new_err(message));
@@ -515,13 +515,13 @@ impl Session {
         };
         for key in core.cache().keys() {
             if key.to_string().contains(&pattern) {
-                core.cache().remove(&key).map_err(raise(About::Session))?;
+                core.cache().remove(key).map_err(raise(About::Session))?;
             }
         }
         Ok(())
     }
 
-    /// Makes the classes of entities anew when they are next needed.
+    /// Drops the classes of entities, which are made again on next use.
     fn _forget_class(&self, name: &str) {
         let old = lock(&self.classes).remove(name);
         drop(old);
@@ -596,7 +596,7 @@ pub(crate) fn seconds_of(seconds: f64) -> PyResult<Duration> {
         .map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}")))
 }
 
-/// Whoever closes the last handle may wait for the network: not with the interpreter's lock.
+/// Closing the last handle may wait for the network, so not with the interpreter's lock.
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(core) = self.core.take() {

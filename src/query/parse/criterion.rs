@@ -48,7 +48,7 @@ impl Parser<'_> {
         self.comparison()
     }
 
-    /// `( … )`; nothing between the parentheses is no condition.
+    /// `( … )`; empty parentheses stand for a condition that always holds.
     fn group(&mut self) -> Result<Criterion> {
         self.advance();
         if *self.peek() == Lexeme::Close {
@@ -169,7 +169,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Nothing is built that could not be taken apart again.
+    /// Refuses a condition that is nested too deep to be traversed.
     fn built(&self, criterion: Criterion) -> Result<Criterion> {
         match criterion.kind() {
             Kind::Invalid(error) => Err(self.error(&error.to_string())),

@@ -20,7 +20,7 @@ use crate::relay::engine::{
 };
 use open::{create, prepare};
 
-/// How often a worker that waits looks for entries of other processes: SQLite tells nobody.
+/// How often a worker that waits looks for entries of other processes: SQLite does not notify it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct LocalEngine {

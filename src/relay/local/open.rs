@@ -42,7 +42,7 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<bool> {
         writing.execute_batch(include_str!("tables.sql"))?;
     }
     writing.commit()?;
-    // SQLite waits for nobody here.
+    // SQLite does not wait here.
     let started = Instant::now();
     while let Err(error) = connection.pragma_update(None, "journal_mode", "wal") {
         let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);

@@ -22,13 +22,13 @@ use reply::{dead, turned, unread};
 /// The time limit for connecting and for each reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long Redis knows what a call has done.
+/// How long Redis remembers what a call has done.
 const KEPT_REPLY: Duration = Duration::from_secs(20);
 
 /// The entries of one call of `append`.
 const MAX_APPENDED: usize = 500;
 
-/// What the user of a URL needs.
+/// The commands that the user in a URL needs.
 const COMMANDS: &str = "EVAL, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
     ZREM, ZSCORE, ZCARD, ZRANGE, ZRANGEBYSCORE, ZREMRANGEBYRANK, ZREMRANGEBYSCORE, HGET, HMGET, HSET, \
     HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP, LLEN and LINDEX";

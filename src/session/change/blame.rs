@@ -7,8 +7,8 @@ use crate::operation::{Operation, Payload};
 use crate::schema::{Attribute, EntityType};
 use crate::value::Value;
 
-/// Adds the operation, the entity and the attribute that the server refused, as far as its text
-/// tells.
+/// Adds the operation, the entity and the attribute that the server refused, as far as its message
+/// names them.
 pub(super) fn blame(
     error: Error,
     session: &Session,

@@ -1,4 +1,4 @@
-//! Commits: sending recorded operations, and what their end means for the store and the cache.
+//! Commits: sends recorded operations, then updates the store and the cache.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -245,7 +245,7 @@ fn still_recorded(error: Error, count: usize) -> Error {
     ))
 }
 
-/// Whether the server may still be working on the request, so that asking now tells nothing.
+/// Whether the server may still be working on the request, so that asking now proves nothing.
 fn may_still_be_applied(failure: &Error) -> bool {
     let is_gateway_timeout = failure.status() == Some(504);
     let kinds = [ErrorKind::Timeout, ErrorKind::Cancelled, ErrorKind::Closed];
@@ -332,7 +332,7 @@ impl Shared {
     }
 
     /// Updates the cache after a commit. Called without the store's lock.
-    fn tell_cache(&self, news: &CommitNews) {
+    fn update_cache(&self, news: &CommitNews) {
         match news {
             CommitNews::Nothing => {}
             CommitNews::Committed { known, deleted } => {
@@ -378,6 +378,6 @@ impl Drop for CommitEnding<'_> {
         let news = self.shared.end_commit(self.rows.take(), self.in_doubt);
         self.shared.committers.wake();
         // After waking the others: a cache may be slow.
-        self.shared.tell_cache(&news);
+        self.shared.update_cache(&news);
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::{Batch, decode, reference, value_to_json};
 /// The attributes of an entity that [`Session::encode`] includes, as in the Python client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Strategy {
+pub enum AttributeStrategy {
     /// All of them except restricted ones; those that are not loaded are fetched.
     All,
     /// Those that are loaded or were set; nothing is fetched.
@@ -31,10 +31,10 @@ impl Session {
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-    /// use ftrack_api::Strategy;
+    /// use ftrack_api::session::AttributeStrategy;
     ///
     /// let task = session.query("select name, status from Task")?.first()?.expect("a task");
-    /// let json = session.encode(&task, Strategy::SetOnly)?;
+    /// let json = session.encode(&task, AttributeStrategy::SetOnly)?;
     /// assert_eq!(json["status"]["__entity_type__"], "Status");
     /// assert_eq!(session.decode(&json)?, [task]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,16 +42,18 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// - With [`Strategy::All`], any error of [`populate`](Self::populate).
-    pub fn encode(&self, entity: &Entity, strategy: Strategy) -> Result<Json> {
-        if strategy == Strategy::All {
+    /// - With [`AttributeStrategy::All`], any error of [`populate`](Self::populate).
+    pub fn encode(&self, entity: &Entity, strategy: AttributeStrategy) -> Result<Json> {
+        if strategy == AttributeStrategy::All {
             self.load_all(entity)?;
         }
         self.encode_values(entity, |attribute| match strategy {
-            Strategy::All | Strategy::SetOnly => entity.known_value(attribute.name()),
-            Strategy::ModifiedOnly => entity.local_value(attribute.name()),
-            Strategy::PersistedOnly if attribute.is_computed() => Ok(None),
-            Strategy::PersistedOnly => entity.remote_value(attribute.name()),
+            AttributeStrategy::All | AttributeStrategy::SetOnly => {
+                entity.known_value(attribute.name())
+            }
+            AttributeStrategy::ModifiedOnly => entity.local_value(attribute.name()),
+            AttributeStrategy::PersistedOnly if attribute.is_computed() => Ok(None),
+            AttributeStrategy::PersistedOnly => entity.remote_value(attribute.name()),
         })
     }
 

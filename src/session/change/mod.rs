@@ -11,4 +11,4 @@ mod merge;
 mod reconcile;
 mod recorded;
 
-pub use encode::Strategy;
+pub use encode::AttributeStrategy;

@@ -129,7 +129,7 @@ impl Session {
     /// # Errors
     ///
     /// After an error nothing that was uploaded stays, so the call can be repeated. If the response of
-    /// the server was lost, the message names the component, which may be being encoded.
+    /// the server was lost, the message names the component, whose encoding may have begun.
     ///
     /// - [`ErrorKind::WrongType`] if a component is not a file component, or the path is that of a
     ///   sequence.
@@ -185,7 +185,7 @@ impl Session {
     fn take_upload_back(&self, server: &Location, component: &Entity, error: Error) -> Error {
         if error.leaves_doubt() {
             return error.with_note(&format!(
-                "{component} was uploaded and may be being encoded. If it has no job, encode the \
+                "{component} was uploaded, and its encoding may have begun. If it has no job, encode the \
                  component instead of the file."
             ));
         }

@@ -38,7 +38,7 @@ impl Pace {
         self.next
     }
 
-    /// Takes account of a request that succeeded.
+    /// Adjusts to a request that succeeded.
     pub(super) fn record(&mut self, duration: Duration, response_bytes: usize) {
         self.next = match duration > MAX_DURATION || response_bytes > MAX_RESPONSE_BYTES {
             true => (self.next / 2).max(1),

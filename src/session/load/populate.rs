@@ -17,11 +17,11 @@ use super::get::by_keys;
 const MAX_KEYS_PER_REQUEST: usize = 500;
 
 impl Session {
-    /// Fetches attributes of entities ahead, with one request for every 500 entities of a type.
+    /// Fetches attributes of entities in advance, with one request for every 500 entities of a type.
     /// Attributes that are loaded already are fetched again.
     ///
     /// Local values stay, and entities that are not committed are skipped. The entities may be of
-    /// several types; of each type, those of `paths` are fetched that it has.
+    /// several types; for each type, those of `paths` that it has are fetched.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;

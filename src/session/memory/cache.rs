@@ -9,7 +9,7 @@ use crate::cache::python::{KeyMaker, SerialisedCache, StringKeyMaker};
 use crate::cache::{BackingCache, Cache, CacheStatistics};
 use crate::error::Result;
 use crate::handle::{Entity, Session};
-use crate::session::Strategy;
+use crate::session::AttributeStrategy;
 use crate::value::EntityKey;
 
 type Maker = dyn FnOnce(&Session) -> anyhow::Result<Option<Arc<dyn Cache>>> + Send;
@@ -68,7 +68,7 @@ impl Session {
 /// # let session = ftrack_api::Session::builder()
 /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
 /// let task = session.query("select name from Task")?.first()?.expect("a task");
-/// assert!(session.cache().remove(&task.key())?);
+/// assert!(session.cache().remove(&task)?);
 /// let before = session.statistics().requests;
 /// task.get::<String>("name")?;
 /// assert_eq!(session.statistics().requests, before + 1);
@@ -88,10 +88,10 @@ impl SessionCache<'_> {
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
     /// let task = session.query("Task")?.first()?.expect("a task");
-    /// assert_eq!(session.cache().get(&task.key())?, Some(task.clone()));
+    /// assert_eq!(session.cache().get(&task)?, Some(task.clone()));
     /// assert!(session.cache().values().contains(&task));
     /// session.reset();
-    /// assert_eq!(session.cache().get(&task.key())?, None);
+    /// assert_eq!(session.cache().get(&task)?, None);
     /// assert!(!session.cache().keys().contains(&task.key()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -99,9 +99,10 @@ impl SessionCache<'_> {
     /// # Errors
     ///
     /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
-    pub fn get(&self, entity: &EntityKey) -> Result<Option<Entity>> {
+    pub fn get(&self, entity: impl Into<EntityKey>) -> Result<Option<Entity>> {
+        let entity = entity.into();
         let entity_type = self.session.schema().entity_type(entity.entity_type())?;
-        Ok(self.session.get_without_asking(entity_type, entity))
+        Ok(self.session.get_without_asking(entity_type, &entity))
     }
 
     /// The keys of the entities in memory that have a loaded value, in no particular order.
@@ -127,14 +128,17 @@ impl SessionCache<'_> {
     /// # Errors
     ///
     /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
-    pub fn remove(&self, entity: &EntityKey) -> Result<bool> {
+    pub fn remove(&self, entity: impl Into<EntityKey>) -> Result<bool> {
+        let entity = entity.into();
         self.session.schema().entity_type(entity.entity_type())?;
         let mut store = self.session.shared.store.lock();
-        let place = store.find_key(entity);
+        let place = store.find_key(&entity);
         let was_loaded = place.is_some_and(|place| store.is_loaded(place));
-        store.invalidate(entity);
+        store.invalidate(&entity);
         drop(store);
-        let removed = self.session.remove_from_cache(std::slice::from_ref(entity));
+        let removed = self
+            .session
+            .remove_from_cache(std::slice::from_ref(&entity));
         Ok(was_loaded || removed > 0)
     }
 
@@ -154,7 +158,8 @@ impl SessionCache<'_> {
     /// # Errors
     ///
     /// - [`ErrorKind::UnknownType`](crate::ErrorKind::UnknownType) if the server has no such type.
-    pub fn key(&self, entity: &EntityKey) -> Result<Option<String>> {
+    pub fn key(&self, entity: impl Into<EntityKey>) -> Result<Option<String>> {
+        let entity = entity.into();
         let schema = self.session.schema();
         let entity_type = schema.entity_type(entity.entity_type())?;
         let backing = self.session.shared.backing.get();
@@ -204,16 +209,16 @@ impl<C: Cache> SerialisedCache<Entity, C> {
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
     /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
-    /// use ftrack_api::Strategy;
+    /// use ftrack_api::session::AttributeStrategy;
     /// use ftrack_api::cache::{Cache, MemoryCache, python::SerialisedCache};
     ///
-    /// let favourites = SerialisedCache::entities(&session, MemoryCache::new(), Strategy::SetOnly);
+    /// let favourites = SerialisedCache::entities(&session, MemoryCache::new(), AttributeStrategy::SetOnly);
     /// let task = session.query("select name from Task")?.first()?.expect("a task");
     /// favourites.set("first", task.clone())?;
     /// assert_eq!(favourites.get("first")?, Some(task));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn entities(session: &Session, proxied: C, strategy: Strategy) -> Self {
+    pub fn entities(session: &Session, proxied: C, strategy: AttributeStrategy) -> Self {
         let (encoder, decoder) = (session.clone(), session.clone());
         let encode = move |entity: &Entity| Ok(encoder.encode(entity, strategy)?.to_string());
         let decode = move |text: &str| {

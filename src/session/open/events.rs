@@ -11,8 +11,8 @@ use crate::transport::Dialer;
 
 impl Session {
     /// The event hub of this session. It is not connected until
-    /// [`connect`](EventHub::connect) is called, or the builder was told to
-    /// [connect it](crate::SessionBuilder::auto_connect_event_hub); local events need no
+    /// [`connect`](EventHub::connect) is called, unless the builder
+    /// [connects it](crate::SessionBuilder::auto_connect_event_hub); local events need no
     /// connection. Closing the session closes it.
     ///
     /// ```

@@ -25,13 +25,13 @@ const PLATFORM: &str = match std::env::consts::OS.as_bytes() {
     _ => "linux",
 };
 
-/// Answers for the storage scenario until it is dropped; see [`Session::register_storage_scenario`].
+/// Handles the events of the storage scenario until it is dropped; see [`Session::register_storage_scenario`].
 #[derive(Debug)]
 #[must_use = "bind it: `let _registration = …`; `let _ = …` would drop it at once"]
 pub struct ScenarioRegistration([ScopedSubscription; 3]);
 
 impl ScenarioRegistration {
-    /// Answers for as long as the session is open.
+    /// Handles them for as long as the session is open.
     pub fn keep(self) {
         for subscription in self.0 {
             subscription.keep();
@@ -76,7 +76,7 @@ impl Session {
         Ok(())
     }
 
-    /// Offers the centralized storage to the session's user in ftrack's settings: answers with the
+    /// Offers the centralized storage to the session's user in ftrack's settings: replies with the
     /// form that sets it up, and tells the desktop application when it starts whether the storage is
     /// mounted. The returned value ends that when it is dropped.
     ///

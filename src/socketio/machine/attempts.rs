@@ -1,17 +1,17 @@
-//! When to try again after a connection is lost, and when that was tried often enough.
+//! When to try again after a connection is lost, and when to give up.
 
 use std::time::Duration;
 
 use crate::socketio::settings::Settings;
 
 /// The jitter before the first attempt after a useful connection.
-const AT_ONCE: Duration = Duration::from_millis(20);
+const MAX_FIRST_JITTER: Duration = Duration::from_millis(20);
 
 pub(super) struct Attempts {
     random: fastrand::Rng,
     /// Those that failed since the last useful connection.
     failures: u32,
-    /// Whether failing to connect is not the end.
+    /// Whether to go on after the first attempt has failed.
     persistent: bool,
 }
 
@@ -30,8 +30,8 @@ impl Attempts {
         self.persistent = true;
     }
 
-    /// A connection is gone, or did not come about: how long to wait before the next attempt;
-    /// nothing if there is to be none.
+    /// A connection was lost, or could not be opened. Returns how long to wait before the next
+    /// attempt; `None` to give up.
     pub(super) fn lost(&mut self, useful: bool, settings: &Settings) -> Option<Duration> {
         self.failures = if useful { 0 } else { self.failures + 1 };
         let enough = settings.attempts.is_some_and(|most| self.failures >= most);
@@ -41,7 +41,7 @@ impl Attempts {
     /// Doubles with every failure; the jitter keeps the clients of a restarted server apart.
     fn delay(&mut self, settings: &Settings) -> Duration {
         let Some(doublings) = self.failures.checked_sub(1) else {
-            return AT_ONCE.mul_f64(self.random.f64());
+            return MAX_FIRST_JITTER.mul_f64(self.random.f64());
         };
         let full = settings
             .first_delay

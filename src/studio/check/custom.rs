@@ -185,7 +185,7 @@ impl Configuration<'_> {
         ))
     }
 
-    /// What is wrong if the user has none of the roles that it takes. One without roles restricts nobody.
+    /// What is wrong if the user has none of the roles that it takes. An attribute without roles is open to all.
     fn forbidden(&self, roles: &[&str]) -> Option<(ErrorKind, String)> {
         let writers = self
             .0
@@ -200,7 +200,7 @@ impl Configuration<'_> {
             .filter_map(|role| role["name"].as_str())
             .collect();
         let what = format!(
-            "custom attribute {:?} is changed only by users with a security role of: {}",
+            "custom attribute {:?} can only be changed by users with one of the security roles: {}",
             self.key(),
             names.join(", ")
         );

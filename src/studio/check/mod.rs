@@ -1,4 +1,4 @@
-//! What the server would refuse of a plan, found before it is sent.
+//! Finds what the server would refuse of a plan, before it is sent.
 
 mod custom;
 mod names;
@@ -48,11 +48,11 @@ impl Plan {
     ///
     /// Wrong types and immutable attributes are refused when they are set.
     ///
-    /// Two requests at the most for a plan of any size, and one if it sets no statuses and types, unless
-    /// a result has more than 5,000 rows. Somebody may change something afterwards, so a commit can fail
-    /// all the same. Some servers accept statuses and types outside of the workflow: the web interface does
+    /// At most two requests for a plan of any size, and one if it sets no statuses and types, unless
+    /// a result has more than 5,000 rows. Others may change something afterwards, so a commit can still fail.
+    /// Some servers accept statuses and types outside of the workflow: the web interface does
     /// not offer them, so they are problems here. What roles may do beside custom attributes, and which
-    /// status a role may change to which, cannot be read: [`Session::can`] has the server answer.
+    /// status a role may change to which, cannot be read: [`Session::can`] asks the server.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;

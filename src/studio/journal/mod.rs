@@ -42,7 +42,7 @@ pub struct PendingConflict {
 }
 
 impl PendingConflict {
-    /// Records the change all the same.
+    /// Records the change anyway.
     ///
     /// # Errors
     ///

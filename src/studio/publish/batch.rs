@@ -1,4 +1,4 @@
-//! What one commit of a publish has.
+//! The content of one commit of a publish.
 
 use std::path::Path;
 

@@ -146,7 +146,7 @@ impl Publish {
         Ok(found)
     }
 
-    /// What tells this publish from another one, as the version keeps it.
+    /// What distinguishes this publish from others, as the version stores it.
     pub(super) fn identity(&self) -> Map<String, Json> {
         let mut files: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
         files.sort_unstable();

@@ -59,7 +59,7 @@ pub struct Publish {
     transfer: TransferOptions,
     key: Option<String>,
     observer: Option<Observer>,
-    /// The first entities that could not be read.
+    /// Why the first list of entities could not be read.
     failed: Option<(ErrorKind, String)>,
 }
 
@@ -87,7 +87,7 @@ impl Publish {
         }
     }
 
-    /// Sets the name of the asset's type. Assets of other types with the same name are not meant then.
+    /// Sets the name of the asset's type. Assets of other types with the same name are then ignored.
     pub fn asset_type(mut self, name: impl Into<String>) -> Self {
         self.asset_type = Some(name.into());
         self
@@ -172,7 +172,7 @@ impl Publish {
 
     /// Sets an observer of the steps. It is called in the thread of the caller with each step that is not
     /// done: when it begins, and with `is_done` when it is done. Steps of one commit begin and end together.
-    /// How many bytes are copied says the observer of [`transfer`](Self::transfer).
+    /// The observer of [`transfer`](Self::transfer) reports how many bytes are copied.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;

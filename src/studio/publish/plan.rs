@@ -1,4 +1,4 @@
-//! What a publish will do, before it does it.
+//! The plan of a publish.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Doing what a publish lacks.
+//! Runs the missing steps of a publish.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::plan::{Part, PublishPlan, PublishStep, is_server};
 use crate::query::{field, select};
 use crate::{Data, Entity, EntityKey, Error, ErrorKind, Location, Result, data};
 
-/// How often a call looks again because another one was faster, and how long it lets that one go on
-/// before: about half a minute in all.
+/// How often a call starts over because another one was faster, and the pauses before it does: about
+/// half a minute in all.
 const MAX_ATTEMPTS: u32 = 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl PublishPlan<'_> {
         Ok(left)
     }
 
-    /// Does some steps, and tells the observer of the publish those that are not done: before, and after.
+    /// Does some steps, and calls the observer before and after those that are not done yet.
     fn observed<T>(&self, parts: &[Part], work: impl FnOnce() -> Result<T>) -> Result<T> {
         let tell = |is_done: bool| {
             let Some(observer) = &self.publish.observer else {
@@ -381,7 +381,7 @@ impl PublishPlan<'_> {
         Ok(Some(note))
     }
 
-    /// Has the server encode the review media, unless that was begun before.
+    /// Asks the server to encode the review media, unless that was begun before.
     fn encode(&self, version: &Entity, review: Option<&Entity>) -> Result<Option<Entity>> {
         let source = self.keys.id("review", "");
         if review.is_some() {

@@ -129,7 +129,7 @@ impl Transport for Socket {
     }
 }
 
-/// `ureq` takes these errors for the end of a response without a length. They are none: a peer that
+/// `ureq` takes these errors for the end of a response without a length. They are not: a peer that
 /// closes the connection ends the response, one that resets it does not, and TLS announces the end
 /// so that nobody can cut a response short (RFC 8446, section 6.1).
 fn not_an_end(error: io::Error) -> io::Error {

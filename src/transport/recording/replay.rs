@@ -103,7 +103,7 @@ impl Replay {
     }
 }
 
-/// From recorded keys to others, for a request that is no query and differs in nothing else.
+/// From recorded keys to others, for a request that is not a query and differs in nothing else.
 fn new_keys(recorded: &Body, asked: &Body) -> Option<HashMap<String, String>> {
     let (Body::Text(recorded), Body::Text(asked)) = (recorded, asked) else {
         return None;

@@ -1,7 +1,7 @@
 //! Keeps secrets out of the log of `ureq`, which at trace level writes every byte that it sends and
 //! receives.
 //!
-//! While somebody listens, `ureq` is given a request with placeholders of the same length for the
+//! While that is enabled, `ureq` is given a request with placeholders of the same length for the
 //! values of headers and for the query of the URL, which holds the key or a signature; and a
 //! response with placeholders for all but what says how long it is. The originals are put in
 //! between `ureq` and the connection. At all other levels `ureq` redacts by itself, and none of

@@ -8,9 +8,9 @@ use crate::change::{self, Consent};
 use crate::failure::Result;
 use crate::locate;
 
-/// Assign users to a task, or take them off it
+/// Assign users to a task, or unassign them
 ///
-/// Who is assigned already stays so: the command can be repeated.
+/// Users who are assigned already stay assigned, so the command can be repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ftrack assign \"test/Import camera\" jenkins --yes
@@ -21,7 +21,7 @@ pub(crate) struct Assign {
     /// The names of the users
     #[arg(required = true, value_name = "USER")]
     users: Vec<String>,
-    /// Take them off the task
+    /// Unassign them
     #[arg(long)]
     remove: bool,
     #[command(flatten)]

@@ -44,7 +44,7 @@ impl Delete {
                 .count()?;
             if below > 0 {
                 terminal::say(&format!(
-                    "{below} tasks, shots and the like below go as well"
+                    "{below} tasks, shots and the like below are deleted as well"
                 ));
             }
         }

@@ -5,7 +5,7 @@ use ftrack_api::doctor;
 use crate::app::App;
 use crate::failure::{Code, Failure, Result};
 
-/// Say why the server cannot be used, or that all is well
+/// Check whether the server can be used, and say what to do if not
 ///
 /// It looks at the settings, the name, the connection, the certificate, the clock, the key, the schema
 /// cache and the event server, in this order.

@@ -73,10 +73,10 @@ enum Action {
     Replay {
         /// The file
         file: PathBuf,
-        /// So many times as fast; 0 makes no pauses
+        /// How much faster than recorded; 0 leaves the pauses out
         #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
         speed: f64,
-        /// Only events of topics that begin so
+        /// Only events whose topic begins with this
         #[arg(long, value_name = "TEXT")]
         topic: Option<String>,
     },
@@ -97,10 +97,10 @@ struct Which {
     /// Which events, such as "topic=ftrack.update and source.user.username=ada"
     #[arg(default_value = "topic=*")]
     expression: String,
-    /// End after so many events
+    /// End after this many events
     #[arg(long, value_name = "EVENTS")]
     count: Option<u64>,
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
 }
@@ -263,7 +263,7 @@ fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()>
         }
         let recorded: Recorded = serde_json::from_str(&line).map_err(|error| {
             let place = format!("{}, line {}", path.display(), index + 1);
-            Failure::invalid(format!("{place} is no recorded event: {error}"))
+            Failure::invalid(format!("{place} is not a recorded event: {error}"))
         })?;
         if speed > 0.0 {
             pause(duration(recorded.after / speed)?);
@@ -301,5 +301,5 @@ fn pause(length: Duration) {
 /// A length of time that was given in seconds.
 pub(super) fn duration(seconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Failure::usage(format!("{seconds} is no length of time in seconds")))
+        .map_err(|_| Failure::usage(format!("{seconds} is not a length of time in seconds")))
 }

@@ -18,7 +18,7 @@ pub(crate) struct Note {
     entity: String,
     /// The text
     text: String,
-    /// A user who is told of it; may be given several times
+    /// A user to notify; may be given several times
     #[arg(long, value_name = "USER")]
     to: Vec<String>,
     /// The name of a label

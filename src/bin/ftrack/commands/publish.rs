@@ -39,7 +39,7 @@ pub(crate) struct Publish {
     /// The task that the version was made in, if --to is none
     #[arg(long)]
     task: Option<String>,
-    /// What is published under one key is one version, such as the id of a farm job
+    /// A key, such as the id of a farm job: what is published under one key is one version
     #[arg(long)]
     key: Option<String>,
     /// The image that is uploaded as the thumbnail
@@ -57,7 +57,7 @@ pub(crate) struct Publish {
     /// A note on the version
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// A user who is told of the note; may be given several times
+    /// A user to notify of the note; may be given several times
     #[arg(long, value_name = "USER", requires = "note")]
     recipient: Vec<String>,
     /// A version that this one was made of, as TYPE:ID or ID; may be given several times

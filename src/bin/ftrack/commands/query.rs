@@ -43,7 +43,7 @@ pub(crate) struct Query {
     /// Print this many rows at most
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
-    /// Say on stderr what is asked for, and what it took
+    /// Print to stderr what is requested, and how long it took
     #[arg(long)]
     explain: bool,
 }

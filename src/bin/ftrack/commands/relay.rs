@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::failure::{Failure, Result};
 use crate::terminal;
 
-/// How much of what a program says stands in a dead letter.
-const MAX_SAID: usize = 2000;
+/// How much of a program's standard error a dead letter holds.
+const MAX_STDERR_CHARS: usize = 2000;
 
 /// Where the stream is.
 #[derive(Debug, clap::Args)]
@@ -134,19 +134,19 @@ pub(super) struct WorkOptions {
     /// The name of this worker
     #[arg(long, default_value_t = default_name())]
     name: String,
-    /// Events of one entity one after the other
+    /// Handle the events of an entity one after the other
     #[arg(long)]
     ordered: bool,
-    /// After so many seconds, another worker is given what this one does not finish
+    /// How long an event is this worker's before another one takes it over
     #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
     lease: f64,
-    /// After so many failures an event becomes a dead letter
+    /// How often an event is tried before it becomes a dead letter
     #[arg(long, default_value_t = 5)]
     attempts: u32,
     /// Give gaps to the program as well, as {"gap": …}
     #[arg(long)]
     gaps: bool,
-    /// The program and its arguments: the event is on its standard input, success acknowledges it
+    /// The program and its arguments: it reads the event from standard input, and its success acknowledges the event
     #[arg(long, required = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     exec: Vec<String>,
 }
@@ -204,7 +204,7 @@ fn handle(options: &WorkOptions, delivery: &Delivery) -> anyhow::Result<()> {
     if !said.is_empty() {
         terminal::say(said);
     }
-    let end: String = said.chars().rev().take(MAX_SAID).collect();
+    let end: String = said.chars().rev().take(MAX_STDERR_CHARS).collect();
     let end: String = end.chars().rev().collect();
     anyhow::ensure!(
         output.status.success(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Subcommand;
-use ftrack_api::codegen::{CustomAttribute, rust_module};
+use ftrack_api::codegen::{CustomAttributeRow, rust_module};
 use ftrack_api::schema::{Attribute, AttributeDefault, AttributeKind, Schema as Types};
 
 use crate::app::App;
@@ -31,7 +31,7 @@ pub(crate) struct Schema {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print what the second schema has and the first has not, and the reverse
+    /// Print what only one of two schemas has
     ///
     /// Exits with 1 if they differ.
     Diff {
@@ -119,7 +119,7 @@ fn kind_of(attribute: &Attribute) -> String {
 fn rust(app: &App) -> Result<()> {
     let session = app.session()?;
     let rows = session.select("CustomAttributeConfiguration").rows();
-    let custom: Vec<CustomAttribute> = rows.collect::<std::result::Result<_, _>>()?;
+    let custom: Vec<CustomAttributeRow> = rows.collect::<std::result::Result<_, _>>()?;
     app.print(rust_module(session.schema(), &custom).trim_end())
 }
 

@@ -1,4 +1,4 @@
-//! `ftrack watch`: the result of a query, kept true.
+//! `ftrack watch`: the result of a query, kept up to date.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_millis(200);
 /// The lines of a screen that the rows do not get: names, a rule, what is below, the cursor.
 const OTHER_LINES: usize = 4;
 
-/// Show the result of a query, and keep it true until Ctrl-C
+/// Show the result of a query, and keep it up to date until Ctrl-C
 ///
 /// On a terminal the table is drawn again with each change: a row that is new has a plus, one with other
 /// values a tilde. In a pipe there is a JSON object for each row that is present at the start, and then
@@ -37,10 +37,10 @@ pub(crate) struct Watch {
     /// Print JSON objects, as in a pipe
     #[arg(long)]
     json: bool,
-    /// End after so many changes
+    /// End after this many changes
     #[arg(long, value_name = "CHANGES")]
     count: Option<u64>,
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
 }

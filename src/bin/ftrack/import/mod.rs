@@ -50,7 +50,7 @@ pub(crate) struct Prepared {
 impl<'a> Layout<'a> {
     /// # Errors
     ///
-    /// - If a column is no attribute of the type, or an identifying column is not in the file.
+    /// - If a column is not an attribute of the type, or an identifying column is not in the file.
     pub(crate) fn new(
         session: &'a Session,
         entity_type: &'a EntityType,

@@ -14,5 +14,5 @@ class AssetVersion(Entity):
         return self.session.create_component(path, data=data, location=location)
 
     def encode_media(self, media, keep_original="auto"):
-        """Make media playable, as components of this version; see `Session.encode_media`."""
+        """Have the server encode media for this version; see `Session.encode_media`."""
         return self.session.encode_media(media, version_id=self["id"], keep_original=keep_original)

@@ -1,4 +1,4 @@
-"""What all entities have."""
+"""The base class of entities."""
 
 import abc
 from collections.abc import MutableMapping
@@ -89,6 +89,6 @@ class Entity(_core.Entity, MutableMapping, metaclass=DynamicEntityTypeMetaclass)
         return "<dynamic ftrack {0} object {1}>".format(self.entity_type, ", ".join(self._key()))
 
     def _peek_dict(self):
-        """What is known without a request."""
+        """The values that are known without a request."""
         known = ((name, self._peek(name, "known")) for name in self.attributes.keys())
         return {name: value for name, value in known if value is not symbol.NOT_SET}

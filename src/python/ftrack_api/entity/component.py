@@ -7,7 +7,7 @@ class Component(Entity):
     """A component."""
 
     def get_availability(self, locations=None):
-        """How much of it is in each location, in percent, by the ids of the locations."""
+        """The share of the component in each location, in percent, by location id."""
         return self.session.get_component_availability(self, locations=locations)
 
 

@@ -1,4 +1,4 @@
-"""Locations: places where the files of components are."""
+"""Locations, where the data of components is stored."""
 
 from .base import Entity
 
@@ -44,7 +44,7 @@ class Location(Entity):
         return self._remove_components(components, recursive)
 
     def get_component_availability(self, component):
-        """How much of the component is here, in percent."""
+        """The share of the component in this location, in percent."""
         return self.session.get_component_availability(component, locations=[self])[self._id]
 
     def get_component_availabilities(self, components):
@@ -52,21 +52,21 @@ class Location(Entity):
         return [availability[self._id] for availability in found]
 
     def get_resource_identifier(self, component):
-        """What names the data of the component in this location."""
+        """The resource identifier of the component in this location."""
         return self.get_resource_identifiers([component])[0]
 
     def get_resource_identifiers(self, components):
         return self._resource_identifiers(components)
 
     def get_filesystem_path(self, component):
-        """Where the data is on this machine."""
+        """The path of the data on this machine."""
         return self.get_filesystem_paths([component])[0]
 
     def get_filesystem_paths(self, components):
         return self._filesystem_paths(components)
 
     def get_url(self, component):
-        """Where the data can be downloaded. It may hold credentials."""
+        """A URL from which the data can be downloaded. It may contain credentials."""
         return self._url(component)
 
     def get_thumbnail_url(self, component, size=None):
@@ -88,7 +88,7 @@ class UnmanagedLocationMixin(object):
 
 
 class OriginLocationMixin(MemoryLocationMixin, UnmanagedLocationMixin):
-    """Where files come from."""
+    """The location of files before they are published."""
 
     _binding = {"in_memory": True, "managed": False}
 

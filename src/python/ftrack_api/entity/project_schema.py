@@ -1,4 +1,4 @@
-"""Project schemas: which statuses and types there are."""
+"""Project schemas: the statuses and types of a project."""
 
 from .base import Entity
 

@@ -20,7 +20,7 @@ class Event(MutableMapping):
         self._stopped = False
 
     def stop(self):
-        """Let no further subscriber have it."""
+        """Withhold the event from the remaining subscribers."""
         self._stopped = True
 
     def is_stopped(self):

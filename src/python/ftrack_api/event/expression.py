@@ -18,7 +18,7 @@ class Expression(object):
 
 
 class Parsed(Expression):
-    """What `Parser.parse` returns."""
+    """A parsed expression, as `Parser.parse` returns it."""
 
     def __init__(self, text):
         self._core = _core.Filter(text)
@@ -36,7 +36,7 @@ class Parsed(Expression):
 
 
 class All(Expression):
-    """Matches what all of them match."""
+    """Matches if all of its expressions match."""
 
     def __init__(self, expressions=None):
         self._expressions = list(expressions or [])
@@ -49,7 +49,7 @@ class All(Expression):
 
 
 class Any(Expression):
-    """Matches what at least one of them matches."""
+    """Matches if at least one of its expressions matches."""
 
     def __init__(self, expressions=None):
         self._expressions = list(expressions or [])
@@ -62,7 +62,7 @@ class Any(Expression):
 
 
 class Not(Expression):
-    """Matches what the other one does not."""
+    """Matches if its expression does not."""
 
     def __init__(self, expression):
         self._expression = expression

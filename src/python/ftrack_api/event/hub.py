@@ -93,7 +93,7 @@ class EventHub(object):
         return urllib.parse.urlparse(self._core.server_url).netloc
 
     def init_connection(self):
-        """Connect in the background; what is published meanwhile is sent in order."""
+        """Connect in the background; events that are published meanwhile are sent in order."""
         self._core.connect_in_background()
 
     def connect(self):
@@ -128,7 +128,7 @@ class EventHub(object):
         return count
 
     def flush(self, timeout=_FLUSH):
-        """Wait until the server has what was published."""
+        """Wait until the server has acknowledged all published events."""
         self._core.flush(timeout)
 
     def _check(self):
@@ -137,7 +137,7 @@ class EventHub(object):
             raise raised
 
     def get_subscriber_by_identifier(self, identifier):
-        """The subscriber of that id, or `None`."""
+        """The subscriber with that id, or `None`."""
         for subscriber in self._subscribers:
             if subscriber.metadata.get("id") == identifier:
                 return subscriber
@@ -162,7 +162,7 @@ class EventHub(object):
         return metadata["id"]
 
     def unsubscribe(self, subscriber_identifier):
-        """Remove the subscriber of that id."""
+        """Remove the subscriber with that id."""
         subscriber = self.get_subscriber_by_identifier(subscriber_identifier)
         if subscriber is None:
             raise exception.NotFoundError(
@@ -176,7 +176,7 @@ class EventHub(object):
         self._core.unsubscribe(subscriber.metadata["id"])
 
     def publish(self, event, synchronous=False, on_reply=None, on_error="raise"):
-        """Send an event; or, with *synchronous*, call the subscribers of this hub only and return their answers."""
+        """Send an event; or, with *synchronous*, only call the subscribers of this hub and return their results."""
         try:
             if synchronous:
                 return self._publish_here(event)
@@ -215,7 +215,7 @@ class EventHub(object):
         return answers
 
     def publish_reply(self, source_event, data, source=None):
-        """Answer an event."""
+        """Publish a reply to an event."""
         reply = Event(
             "ftrack.meta.reply",
             data=data,

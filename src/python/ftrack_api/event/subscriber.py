@@ -1,10 +1,10 @@
-"""Who gets events."""
+"""Subscribers to events."""
 
 from .subscription import Subscription
 
 
 class Subscriber(object):
-    """A callback with what it wants to have, and what tells it from others."""
+    """A callback with its subscription and its metadata."""
 
     def __init__(self, subscription, callback, metadata, priority):
         self.subscription = Subscription(subscription)
@@ -16,7 +16,7 @@ class Subscriber(object):
         return "<{0} metadata={1} subscription={2}>".format(type(self).__name__, self.metadata, self.subscription)
 
     def interested_in(self, event):
-        """Whether the event is for it: wanted, and not aimed at others."""
+        """Whether the event matches the subscription and its target matches this subscriber."""
         if not self.subscription.includes(event):
             return False
         target = event["target"]

@@ -1,10 +1,10 @@
-"""What a subscriber wants to have."""
+"""Subscriptions: the events that a subscriber receives."""
 
 from .expression import Parser
 
 
 class Subscription(object):
-    """A filter of events."""
+    """The filter of a subscriber."""
 
     parser = Parser()
 
@@ -16,5 +16,5 @@ class Subscription(object):
         return self._subscription
 
     def includes(self, event):
-        """Whether the subscriber wants to have *event*."""
+        """Whether *event* matches."""
         return self._expression.match(event)

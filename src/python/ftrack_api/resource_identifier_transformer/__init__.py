@@ -1,4 +1,4 @@
-"""What converts the identifiers that the server keeps."""
+"""Transformers convert the resource identifiers that the server stores."""
 
 from .. import _lazy
 

@@ -1,4 +1,4 @@
-"""What a transformer is: derive from it to store resource identifiers in a form of your own."""
+"""The base class of transformers; derive from it to store resource identifiers in your own form."""
 
 
 class ResourceIdentifierTransformer(object):
@@ -8,7 +8,7 @@ class ResourceIdentifierTransformer(object):
         self.session = session
 
     def encode(self, resource_identifier, context=None):
-        """The form in which the server keeps it; *context* has the `component`."""
+        """The form in which the server stores it; *context* has the `component`."""
         return resource_identifier
 
     def decode(self, resource_identifier, context=None):

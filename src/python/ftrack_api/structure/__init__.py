@@ -1,4 +1,4 @@
-"""Structures: where the data of components is put."""
+"""Structures determine where the data of components goes."""
 
 from .. import _lazy
 

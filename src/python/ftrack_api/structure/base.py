@@ -1,8 +1,8 @@
-"""What a structure is: derive from it to lay out files in a way of your own."""
+"""The base class of structures; derive from it to lay out files in your own way."""
 
 
 class Structure(object):
-    """Says where in a location the data of a component goes."""
+    """Determines where in a location the data of a component goes."""
 
     def __init__(self, prefix=""):
         self.prefix = prefix
@@ -29,7 +29,7 @@ class _CoreStructure(Structure):
 
 
 class _Opaque(Structure):
-    """One that was bound by the SDK itself."""
+    """A structure that the SDK itself has bound."""
 
     def __init__(self, core):
         super(_Opaque, self).__init__()

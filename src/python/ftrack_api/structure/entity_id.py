@@ -1,11 +1,11 @@
-"""The id alone."""
+"""The structure of ids."""
 
 from .. import _core
 from .base import _CoreStructure
 
 
 class EntityIdStructure(_CoreStructure):
-    """The id of the component: for stores without folders."""
+    """Uses the component's id, for stores without folders."""
 
     def _make(self):
         return _core.Structure.entity_id()

@@ -1,11 +1,11 @@
-"""Folders by parts of the id."""
+"""The structure that splits ids into folders."""
 
 from .. import _core
 from .base import _CoreStructure
 
 
 class IdStructure(_CoreStructure):
-    """`ab/cd/ef/…`: few entries in each folder."""
+    """Splits the component's id into folders, `ab/cd/ef/…`, so that each has few entries."""
 
     def _make(self):
         return _core.Structure.by_id(self.prefix)

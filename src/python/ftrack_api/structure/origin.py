@@ -1,4 +1,4 @@
-"""Where it comes from."""
+"""The structure that keeps the identifiers of the source."""
 
 from .. import _core
 from .base import _CoreStructure

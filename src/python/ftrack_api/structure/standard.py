@@ -1,11 +1,11 @@
-"""Folders by project, parents, asset and version."""
+"""The structure that follows the project's hierarchy."""
 
 from .. import _core
 from .base import _CoreStructure
 
 
 class StandardStructure(_CoreStructure):
-    """`project/parents/asset/v001/name.ext`."""
+    """Paths that follow the project's hierarchy: `project/parents/asset/v001/name.ext`."""
 
     def __init__(self, project_versions_prefix=None, illegal_character_substitute="_"):
         super(StandardStructure, self).__init__()
@@ -16,5 +16,5 @@ class StandardStructure(_CoreStructure):
         return _core.Structure.standard(self.project_versions_prefix, self.illegal_character_substitute)
 
     def sanitise_for_filesystem(self, value):
-        """*value* without what file names cannot hold."""
+        """*value* without characters that file names cannot have."""
         return _core.Structure.sanitise(value, self.illegal_character_substitute)

@@ -101,7 +101,7 @@ impl Hub {
         self.inner.state.lock().routing.len()
     }
 
-    /// Fault: cuts every connection without a farewell. Returns how many there were.
+    /// Fault: cuts every connection without a close frame. Returns how many there were.
     pub fn drop_connections(&self) -> usize {
         let dropped = std::mem::take(&mut self.inner.state.lock().outboxes);
         dropped.len()

@@ -28,7 +28,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum EventFault {
-    /// Every event connection ends without a farewell.
+    /// Every event connection ends without a close frame.
     DropEvents {},
     /// Event connections stay open, but nothing is read from or written to them.
     FreezeEvents {
