@@ -4,6 +4,7 @@
 
 mod backlog;
 mod catch_up;
+mod clock;
 mod delivery;
 mod engine;
 mod entry;

@@ -1,7 +1,7 @@
 //! A relay at work: what it has received, what it reports, and what it owes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Filter};
@@ -10,6 +10,7 @@ use crate::hub::{Arrival, EventHub, HubCounts};
 
 use super::backlog::Backlog;
 use super::catch_up::missed;
+use super::clock::{self, StreamClock};
 use super::engine::{Appended, Kind, NewEntry};
 use super::gap::{Gap, GapReason, uncovered};
 use super::order::{LATENESS, Order, millis};
@@ -49,8 +50,7 @@ pub(super) struct Running {
     /// How many events the hub had dropped when the last event was taken from it.
     seen_dropped: u64,
     seen_at: i64,
-    /// What must be added to this machine's clock to get the stream's.
-    offset: i64,
+    clock: StreamClock,
     /// Whether the record of an earlier process was read.
     is_introduced: bool,
     /// All relays, as they had last reported when this one asked.
@@ -82,12 +82,12 @@ impl Running {
             record: RelayRecord::default(),
             seen_dropped: counts.dropped,
             counts,
-            seen_at: clock(),
-            offset: 0,
+            seen_at: clock::now(),
+            clock: StreamClock::default(),
             is_introduced: false,
             records: BTreeMap::new(),
-            drained_at: clock(),
-            floor: clock(),
+            drained_at: clock::now(),
+            floor: clock::now(),
             too_slow: None,
             owing_since: None,
             unsaved: None,
@@ -96,11 +96,6 @@ impl Running {
             received: 0,
             rate: VecDeque::new(),
         }
-    }
-
-    /// The stream's clock.
-    fn now(&self) -> i64 {
-        clock().saturating_add(self.offset)
     }
 
     /// How often it reports.
@@ -126,7 +121,7 @@ impl Running {
         let mut was_whole = self.record.since.is_some();
         for _ in 0..MAX_BATCH {
             let Some(arrival) = hub.next_arrival(wait)? else {
-                self.drained_at = self.now();
+                self.drained_at = self.clock.earliest();
                 if let (true, Some(heard)) = (was_whole, heard) {
                     let heard = self.drained_at.saturating_sub(millis(heard.elapsed()));
                     self.record.last = self.record.last.max(Some(heard));
@@ -176,7 +171,7 @@ impl Running {
 
     /// From now on it receives everything.
     fn subscribed(&mut self) {
-        self.record.since = Some(self.now());
+        self.record.since = Some(self.clock.latest());
         self.owing_since = Some(Instant::now());
         self.order.break_off();
         // Whoever asks from now on knows that it is connected.
@@ -191,7 +186,7 @@ impl Running {
         self.record.last_event = Some((event.id().to_owned(), event.topic().to_owned(), at));
         let is_after_gap = self.order.is_broken();
         match self.backlog.push(NewEntry::event(event, at), is_after_gap) {
-            Some(number) => self.order.push(number, event.id(), self.now()),
+            Some(number) => self.order.push(number, event.id(), self.clock.latest()),
             None => self.order.break_off(),
         }
     }
@@ -215,7 +210,7 @@ impl Running {
             gap.reason
         );
         let body = serde_json::to_string(&gap).expect("a gap is made of JSON values");
-        let at = self.now();
+        let at = self.clock.latest();
         self.backlog.push_anyway(NewEntry {
             id: gap.id(name, at),
             at,
@@ -230,7 +225,7 @@ impl Running {
     ///
     /// - [`ErrorKind::Permission`] if the server has rejected a subscription.
     pub(super) fn look(&mut self, hub: &EventHub) -> Result<()> {
-        let (now, counts) = (self.now(), hub.counts());
+        let (now, counts) = (self.clock.earliest(), hub.counts());
         let dropped = counts.dropped - self.counts.dropped;
         if dropped > 0 {
             let (from, before) = self.too_slow.unwrap_or((self.seen_at, 0));
@@ -303,7 +298,9 @@ impl Running {
         let engine = stream.engine().map_err(failed)?;
         let bounds = stream.bounds();
         if !self.is_introduced {
+            let requested = clock::now();
             let reply = engine.append(&[], name, None, bounds).map_err(failed)?;
+            self.clock.set(requested, reply.now, clock::now());
             self.introduce(&reply, name);
         }
         for _ in 0..MAX_BATCHES {
@@ -324,8 +321,10 @@ impl Running {
                 break;
             }
             let record = serde_json::to_string(&self.current_record()).ok();
+            let requested = clock::now();
             let reply = engine.append(&batch, name, record.as_deref(), bounds);
             let reply = reply.map_err(failed)?;
+            self.clock.set(requested, reply.now, clock::now());
             if is_due {
                 self.measure();
             }
@@ -357,7 +356,6 @@ impl Running {
 
     /// Goes on where an earlier process of this name has ended.
     fn introduce(&mut self, reply: &Appended, name: &str) {
-        self.offset = reply.now.saturating_sub(clock());
         self.is_introduced = true;
         self.records = records(reply);
         self.order.note(name, &self.records, Instant::now());
@@ -372,14 +370,13 @@ impl Running {
     }
 
     fn note(&mut self, reply: &Appended, name: &str) {
-        self.offset = reply.now.saturating_sub(clock());
         self.records = records(reply);
         self.order.note(name, &self.records, Instant::now());
         // The first report of a relay whose name is new is no loss.
         let has_reported =
             self.record.appended + self.record.repeated > reply.added + reply.repeated;
         if has_reported && !reply.relays.contains_key(name) {
-            let gap = Gap::new(None, self.now(), GapReason::StreamLost);
+            let gap = Gap::new(None, self.clock.latest(), GapReason::StreamLost);
             self.push_gap(gap, name, None);
         }
     }
@@ -396,7 +393,7 @@ impl Running {
             self.push_gap(gap, name, session);
         }
         if let Some((from, count)) = self.too_slow.take() {
-            let mut gap = Gap::new(Some(from), self.now(), GapReason::TooSlow);
+            let mut gap = Gap::new(Some(from), self.clock.latest(), GapReason::TooSlow);
             gap.lost = Some(count);
             self.push_gap(gap, name, session);
         }
@@ -433,7 +430,7 @@ impl Running {
         let lag = self
             .backlog
             .oldest()
-            .map_or(0, |at| self.now().saturating_sub(at));
+            .map_or(0, |at| self.clock.latest().saturating_sub(at));
         let rate = self.rate.front().map_or(0.0, |(at, before)| {
             let seconds = at.elapsed().as_secs_f64().max(0.001);
             (self.received - before) as f64 / seconds
@@ -448,7 +445,7 @@ impl Running {
         RelayRecord {
             last,
             owed: self.record.owed.or(self.unsaved),
-            reported: Some(self.now()),
+            reported: Some(self.clock.latest()),
             held: self.order.held().and_then(|(number, first)| {
                 (number == self.backlog.first_number()).then(|| first.clone())
             }),
@@ -478,10 +475,4 @@ fn records(reply: &Appended) -> BTreeMap<String, RelayRecord> {
     records
         .map(|(name, record)| (name.clone(), RelayRecord::read(record)))
         .collect()
-}
-
-/// Milliseconds since 1970 by this machine's clock.
-fn clock() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::calls::{tokens_of, with_scopes};
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::Event;
 
+use super::clock;
 use super::delivery::{Delivery, Setup, derived_id};
 use super::engine::{Create, Route, Start, Taken, Turn, Turned, Unread, Verdict};
 use super::entry::{self, Content, Entry};
@@ -277,7 +278,7 @@ impl Worker {
     /// The delivery, unless the entry is not one of ours.
     fn delivery(&self, taken: &Taken) -> Result<Option<Delivery>> {
         let read = match taken.fields.is_empty() {
-            true => Ok(entry::removed(now())),
+            true => Ok(entry::removed(clock::now())),
             false => entry::read(&taken.fields),
         };
         let delivery = |entry: Entry| Delivery {
@@ -294,7 +295,7 @@ impl Worker {
                     taken.token.member
                 );
                 // Another worker may have done the same meanwhile.
-                match delivery(entry::removed(now())).reject(why) {
+                match delivery(entry::removed(clock::now())).reject(why) {
                     Err(error) if error.kind() != ErrorKind::Timeout => Err(error),
                     _ => Ok(None),
                 }
@@ -376,11 +377,6 @@ pub(super) fn is_cancelled() -> bool {
     tokens_of(with_scopes)
         .iter()
         .any(crate::CancelToken::is_cancelled)
-}
-
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn handled(

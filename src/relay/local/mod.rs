@@ -5,7 +5,7 @@ mod turn;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
@@ -14,6 +14,7 @@ use rusqlite::{
 use crate::cache::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Condvar, Mutex};
+use crate::relay::clock;
 use crate::relay::engine::{
     Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
     NewEntry, Turn, Turned, Unread,
@@ -117,7 +118,7 @@ impl Engine for LocalEngine {
         record: Option<&str>,
         bounds: Bounds,
     ) -> Result<Appended> {
-        let now = clock();
+        let now = clock::now();
         let appended = self.change(|writing| {
             let relays = relays(writing, &self.name)?;
             let counts = "SELECT appended, kept FROM stream WHERE name = ?1";
@@ -173,7 +174,7 @@ impl Engine for LocalEngine {
     }
 
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {
-        self.change(|writing| turn::turn(writing, &self.name, group, turn, clock()))
+        self.change(|writing| turn::turn(writing, &self.name, group, turn, clock::now()))
     }
 
     fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>> {
@@ -232,7 +233,7 @@ impl Engine for LocalEngine {
     }
 
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
-        let now = clock();
+        let now = clock::now();
         let oldest = now - i64::try_from(MARKER_AGE.as_millis()).unwrap_or(0);
         self.change(|writing| {
             writing.execute("DELETE FROM marker WHERE at < ?1", [oldest])?;
@@ -275,7 +276,7 @@ impl Engine for LocalEngine {
     }
 
     fn group(&self, group: &str) -> Result<Option<GroupFigures>> {
-        let now = clock();
+        let now = clock::now();
         self.with(|connection| {
             let names = ["seen", "open", "handled", "retried", "expired", "dead"];
             let select = format!(
@@ -323,7 +324,7 @@ fn put_mark(
     let put = "INSERT OR REPLACE INTO marker (stream, worker_group, event, value, at) \
                VALUES (?1, ?2, ?3, ?4, ?5)";
     writing
-        .execute(put, params![stream, group, id, value, clock()])
+        .execute(put, params![stream, group, id, value, clock::now()])
         .map(drop)
 }
 
@@ -380,9 +381,4 @@ fn fields(text: &str) -> Fields {
 
 fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-fn clock() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
