@@ -1,7 +1,7 @@
 //! What caches save: entities by key from the memory, from a file, and from a server that takes a
 //! millisecond.
 //!
-//! `cargo bench --features file-cache --bench caching` prints a table of wall times, and one of the
+//! `cargo bench --bench caching` prints a table of wall times, and one of the
 //! CPU times of opening a session.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]

@@ -1,4 +1,4 @@
-//! What the command line costs: `cargo bench --bench command_line --features cli`.
+//! What the command line costs: `cargo bench --bench command_line`.
 //!
 //! Programs run as processes of their own against an emulator in this one, so that each is measured
 //! alone: CPU time and peak memory as Linux counts them.

@@ -1,6 +1,6 @@
 //! Events through a stream in Redis, beside the bare hub, in one run: latency, throughput and memory.
 //!
-//! `cargo bench --all-features --bench relay`, with the number of events of the long part behind `--`; 200,000
+//! `cargo bench --bench relay`, with the number of events of the long part behind `--`; 200,000
 //! unless given. Needs `redis-server`.
 #![allow(
     clippy::unwrap_used,

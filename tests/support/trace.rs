@@ -2,18 +2,23 @@
 //!
 //! With `FTRACK_TRACE_TESTS` set it reads every line of every crate's log, and ends the test process
 //! when a secret stands in one. The variable names a file that gets all secrets, so that what the
-//! tests print can be searched as well; `.ci/run` does that.
+//! tests print can be searched as well; `.ci/run` does that. The bytes that `ureq` would log are left
+//! out, because a session that must redact them takes a path that no user takes; with
+//! `FTRACK_TRACE_BYTES` set as well they are not.
 
 use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use log::{Level, LevelFilter, Metadata, Record};
 
 /// How many lines were read.
 pub(crate) static LINES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the bytes that `ureq` logs are read, too.
+static BYTES: AtomicBool = AtomicBool::new(false);
 
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
@@ -28,6 +33,9 @@ const KEPT: usize = 200;
 
 /// `ureq` dumps all bytes, 16 on each line, from here.
 const DUMP: &str = "ureq_proto::util";
+
+/// Whole URLs come from here.
+const URLS: &str = "ureq::util";
 
 /// How many bytes of a line are formatted and searched: a thread that formats a frame of many
 /// megabytes looks like one that hangs.
@@ -104,7 +112,11 @@ struct Trace;
 /// for it.
 pub(crate) fn secret(secret: &str) -> &str {
     if let Some(file) = std::env::var_os("FTRACK_TRACE_TESTS") {
-        let parts = keep(secret);
+        BYTES.fetch_or(
+            std::env::var_os("FTRACK_TRACE_BYTES").is_some(),
+            Ordering::Relaxed,
+        );
+        let parts = add(secret);
         match OpenOptions::new().create(true).append(true).open(file) {
             Ok(mut file) => {
                 let lines = parts.map(|part| format!("{part}\n")).concat();
@@ -117,8 +129,13 @@ pub(crate) fn secret(secret: &str) -> &str {
     secret
 }
 
-/// From now on nobody may log this, whatever the environment says.
-pub(crate) fn keep(secret: &str) -> [&str; 2] {
+/// From now on nobody may log this, whatever the environment says, and not as bytes either.
+pub(crate) fn keep(secret: &str) {
+    BYTES.store(true, Ordering::Relaxed);
+    add(secret);
+}
+
+fn add(secret: &str) -> [&str; 2] {
     let parts = match secret.len() {
         HALVED.. => secret.split_at(secret.len() / 2).into(),
         _ => [secret, secret],
@@ -190,11 +207,16 @@ fn is_sent_by_a_server(record: &Record<'_>) -> bool {
 }
 
 impl log::Log for Trace {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_bytes =
+            metadata.level() == Level::Trace && [DUMP, URLS].contains(&metadata.target());
+        !is_bytes || BYTES.load(Ordering::Relaxed)
     }
 
     fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         LINES.fetch_add(1, Ordering::Relaxed);
         // While a thread ends it has none any more.
         let _ = LETTERS.try_with(|letters| letters.borrow_mut().add(record));
