@@ -34,6 +34,10 @@ class Connection:
     """The session of this Blender, and what the panel shows."""
 
     def __init__(self, settings):
+        if not settings.folder:
+            raise RuntimeError("Set the folder for scenes in the preferences of this add-on.")
+        #: Where the artist's own copies are: Blender saves there, and never into what is published.
+        self.work = os.path.join(settings.folder, "work")
         self.session = ftrack_api.Session(
             server_url=settings.server_url or None,
             api_user=settings.api_user or None,
@@ -41,7 +45,7 @@ class Connection:
             auto_connect_event_hub=True,
         )
         self.location = self.session.ensure("Location", {"name": LOCATION})
-        self.location.accessor = DiskAccessor(prefix=settings.folder)
+        self.location.accessor = DiskAccessor(prefix=os.path.join(settings.folder, "published"))
         self.location.structure = StandardStructure()
         self.location.priority = 10
         self.tasks = []
@@ -67,24 +71,35 @@ class Connection:
 
     # --- scenes ---
 
-    def scene_of(self, task):
-        """The newest published scene of a task, or `None`."""
-        version = self.session.query(
-            'select components.name from AssetVersion where task_id is "{0}" and components.name is "scene" '
+    def newest(self, task):
+        """The newest version of a task that has a scene, or `None`."""
+        return self.session.query(
+            'select version, components.name from AssetVersion where task_id is "{0}" and components.name is "scene" '
             "order by version descending".format(task["id"])
         ).first()
-        if version is None:
-            return None
-        return next(component for component in version["components"] if component["name"] == "scene")
 
     def open(self, task):
-        """Open the newest scene of the task, or begin one."""
-        component = self.scene_of(task)
-        if component is None:
+        """Open the artist's copy of the newest scene of the task; make one, or begin a scene, if there is none."""
+        version = self.newest(task)
+        copy = self.copy_of(task, version)
+        if os.path.exists(copy):
+            bpy.ops.wm.open_mainfile(filepath=copy)
+            return
+        if version is None:
             bpy.ops.wm.read_homefile(app_template="")
         else:
-            bpy.ops.wm.open_mainfile(filepath=self.location.get_filesystem_path(component))
+            scene = next(component for component in version["components"] if component["name"] == "scene")
+            bpy.ops.wm.open_mainfile(filepath=self.location.get_filesystem_path(scene))
         bpy.context.scene["ftrack_task"] = task["id"]
+        self.save(copy)
+
+    def copy_of(self, task, version):
+        return os.path.join(self.work, "{0}_v{1:03d}.blend".format(task["id"], version["version"] if version else 0))
+
+    def save(self, copy):
+        """Save the scene as *copy*, and go on in that."""
+        os.makedirs(self.work, exist_ok=True)
+        bpy.ops.wm.save_as_mainfile(filepath=copy)
 
     def publish(self, task, comment):
         """Make a version of the scene, with a rendered thumbnail; nothing is left of it if something fails."""
@@ -108,6 +123,7 @@ class Connection:
                 self.session.delete(version)
                 self.session.commit()
                 raise
+        self.save(self.copy_of(task, version))
         return version
 
     # --- events ---
@@ -138,9 +154,15 @@ connection = None
 def render(path):
     """Render the scene small and with few samples, on the processor; the scene's own settings are restored."""
     scene = bpy.context.scene
-    render = scene.render
-    names = ("engine", "resolution_x", "resolution_y", "resolution_percentage", "filepath")
-    kept = {name: getattr(render, name) for name in names}
+    render, cycles = scene.render, scene.cycles
+    kept = [
+        (owner, name, getattr(owner, name))
+        for owner, names in (
+            (render, ("engine", "resolution_x", "resolution_y", "resolution_percentage", "filepath")),
+            (cycles, ("device", "samples", "use_denoising")),
+        )
+        for name in names
+    ]
     had_camera = scene.camera is not None
     try:
         if not had_camera:
@@ -149,14 +171,15 @@ def render(path):
             scene.collection.objects.link(camera)
             scene.camera = camera
         render.engine = "CYCLES"
-        scene.cycles.device, scene.cycles.samples = "CPU", SAMPLES
+        # Not every Blender is built with the denoiser.
+        cycles.device, cycles.samples, cycles.use_denoising = "CPU", SAMPLES, False
         render.resolution_x, render.resolution_y = THUMBNAIL
         render.resolution_percentage = 100
         render.filepath = path
         bpy.ops.render.render(write_still=True)
     finally:
-        for name, value in kept.items():
-            setattr(render, name, value)
+        for owner, name, value in kept:
+            setattr(owner, name, value)
         if not had_camera and scene.camera is not None:
             bpy.data.cameras.remove(scene.camera.data)
 
@@ -252,9 +275,11 @@ class Panel(bpy.types.Panel):
             return
         current = context.scene.get("ftrack_task")
         for task in connection.tasks:
-            row = layout.row()
-            label = "{0} / {1}: {2}".format(task["parent"]["name"], task["name"], task["status"]["name"])
-            row.label(text=label, icon="CHECKMARK" if task["id"] == current else "NONE")
+            box = layout.box()
+            icon = "CHECKMARK" if task["id"] == current else "NONE"
+            box.label(text="{0} / {1}".format(task["parent"]["name"], task["name"]), icon=icon)
+            row = box.row()
+            row.label(text=task["status"]["name"])
             row.operator(Open.bl_idname).task = task["id"]
         layout.operator(Publish.bl_idname)
         if connection.message:

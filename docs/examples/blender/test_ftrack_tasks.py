@@ -65,9 +65,13 @@ class AddOn(unittest.TestCase):
         self.assertEqual(bpy.ops.ftrack.open(task=self.task["id"]), {"FINISHED"})
         bpy.ops.mesh.primitive_monkey_add()
         name = bpy.context.object.name
-        engine = bpy.context.scene.render.engine
+        def own():
+            scene = bpy.context.scene
+            return scene.render.engine, scene.render.filepath, scene.cycles.samples, scene.cycles.use_denoising
+
+        before = own()
         self.assertEqual(bpy.ops.ftrack.publish(comment="first"), {"FINISHED"})
-        self.assertEqual(bpy.context.scene.render.engine, engine)
+        self.assertEqual(own(), before)
         version = self.other.query(
             'select comment, components.name, thumbnail.size from AssetVersion where task_id is "{0}"'.format(self.task["id"])
         ).one()
@@ -79,9 +83,19 @@ class AddOn(unittest.TestCase):
         self.assertEqual(bpy.ops.ftrack.open(task=self.task["id"]), {"FINISHED"})
         self.assertIn(name, bpy.data.objects)
         self.assertEqual(bpy.context.scene["ftrack_task"], self.task["id"])
-        path = bpy.data.filepath
-        self.assertTrue(path.endswith(".blend"), path)
-        self.assertIn(self.project["name"], path)
+        # Blender saves into a copy; what is published stays as it is.
+        session = self.connection.session
+        (scene,) = (one for one in session.get("AssetVersion", version["id"])["components"] if one["name"] == "scene")
+        published = self.connection.location.get_filesystem_path(scene)
+        self.assertIn(self.project["name"], published)
+        before = os.stat(published).st_mtime_ns, os.path.getsize(published)
+        bpy.ops.mesh.primitive_torus_add()
+        torus = bpy.context.object.name
+        bpy.ops.wm.save_mainfile()
+        self.assertEqual((os.stat(published).st_mtime_ns, os.path.getsize(published)), before)
+        bpy.ops.wm.read_homefile(use_empty=True)
+        bpy.ops.ftrack.open(task=self.task["id"])
+        self.assertIn(torus, bpy.data.objects, "what is saved and not published is opened again")
         # A second one counts up.
         self.assertEqual(bpy.ops.ftrack.publish(comment="second"), {"FINISHED"})
         self.assertIn("version 2", self.connection.message)
@@ -124,6 +138,16 @@ class AddOn(unittest.TestCase):
             self.connection.location.accessor = accessor
         self.assertIn("the disk is full", str(caught.exception))
         self.assertEqual(len(self.other.query('AssetVersion where task_id is "{0}"'.format(self.task["id"]))), count)
+
+    def test_6_without_a_folder_it_says_what_to_set(self):
+        settings = bpy.context.preferences.addons["ftrack_tasks"].preferences
+        folder, settings.folder = settings.folder, ""
+        try:
+            with self.assertRaises(RuntimeError) as caught:
+                bpy.ops.ftrack.connect()
+        finally:
+            settings.folder = folder
+        self.assertIn("Set the folder", str(caught.exception))
 
 
 if __name__ == "__main__":
