@@ -20,8 +20,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! That costs one request for the tasks, one for all their statuses, and one to commit, however many
-//! tasks there are. If the commit fails, every change stays recorded for the next try.
+//! That costs one request for the tasks, one for all their statuses, and one to commit; a result of
+//! more than 500 rows comes in several pages. If the commit fails, every change stays recorded for
+//! the next try.
 //!
 //! # Where to begin
 //!

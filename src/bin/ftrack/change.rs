@@ -11,7 +11,7 @@ use crate::failure::Result;
 use crate::terminal;
 
 /// How many changes a plan shows before it only counts them.
-const SHOWN_CHANGES: usize = 20;
+pub(crate) const SHOWN_CHANGES: usize = 20;
 
 /// Whether a change is made, and whether it is asked for first.
 #[derive(Clone, Copy, Debug, clap::Args)]

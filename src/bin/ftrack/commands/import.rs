@@ -8,7 +8,7 @@ use ftrack_api::Session;
 
 use crate::app::App;
 use crate::bar;
-use crate::change::{self, Consent};
+use crate::change::{self, Consent, SHOWN_CHANGES};
 use crate::failure::{Code, Failure, Result};
 use crate::import::{Counts, Layout};
 use crate::interrupt;
@@ -16,9 +16,6 @@ use crate::refused::Refused;
 use crate::rows_file::{Record, RowsFile};
 use crate::terminal;
 use crate::values::Values;
-
-/// How many changes the plan shows before it only counts them.
-const SHOWN_CHANGES: usize = 20;
 
 /// Create and update entities from a CSV or NDJSON file
 ///
