@@ -1,4 +1,4 @@
-//! The configuration of a session. The only reader of the environment.
+//! Settings of sessions: connections, retries, the schema cache. Only this module reads the environment.
 
 mod direct;
 mod headers;

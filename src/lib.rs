@@ -1,8 +1,8 @@
 //! The blocking Rust SDK for ftrack, the production tracker of film, television and games.
 //!
 //! It does what the official Python client does, under the same names and with the same query
-//! strings, in fewer requests. It needs no async runtime, and its only thread is that of the event
-//! hub, while that is connected.
+//! strings, in fewer requests. It needs no async runtime, and starts threads only for what says so:
+//! a connected event hub, transfers on several connections, live views.
 //!
 //! ```
 //! # let server = ftrack_emulator::Emulator::start()?;

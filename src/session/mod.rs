@@ -1,4 +1,4 @@
-//! What a session can do: opening it, reading, changing, caching, closing it.
+//! Sessions: opening one, reading, changing, caching, closing it.
 #![doc = ""]
 #![doc = include_str!(concat!(env!("OUT_DIR"), "/sessions.md"))]
 
