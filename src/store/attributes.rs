@@ -23,6 +23,11 @@ impl Attributes {
         self.values.len()
     }
 
+    /// The number of the list of names.
+    pub(super) fn shape(&self) -> u32 {
+        self.shape
+    }
+
     pub(super) fn names<'a>(&self, shapes: &'a Shapes) -> &'a [NameId] {
         shapes.names(self.shape)
     }

@@ -1,20 +1,14 @@
 //! The consequences of single operations.
 
-use crate::schema::{Attribute, AttributeKind, TypeId};
+use crate::schema::{AttributeKind, TypeId};
 use crate::value::{EntityKey, Value};
 
 use super::super::Store;
 use super::CONFIGURATION;
-use super::marks::ROLL_UPS;
-use super::scan::{Scan, is_link};
+use super::scan::{ROLL_UPS, Scan, is_link};
 
 /// Attributes that are shown in the links of everything below.
 const NAMES: [&str; 3] = ["name", "full_name", "version"];
-/// Attributes that change another one of the same entity.
-const SIDE_EFFECTS: [(&str, &str); 2] = [
-    ("is_all_projects", "is_all_open_projects"),
-    ("is_all_open_projects", "is_all_projects"),
-];
 
 impl Store {
     /// A row that is created or deleted.
@@ -31,7 +25,7 @@ impl Store {
 
     /// A row that links two entities is a member of neither, but shows in both.
     pub(super) fn scan_link(&self, scan: &mut Scan, place: u32, references: &[u32]) {
-        if !is_link(self.entity_type(place)) {
+        if !scan.is_link(self.type_of(place)) {
             return;
         }
         for &one in references {
@@ -59,7 +53,7 @@ impl Store {
                     self.mark_above(scan, context);
                 }
             }
-            _ if self.is_context(place) => match self.owner_of(place) {
+            _ if self.is_context(place) => match self.owner_of(scan, place) {
                 Some(Some(parent)) => self.mark_above(scan, parent),
                 Some(None) => {}
                 None => scan.is_place_unknown = true,
@@ -86,26 +80,23 @@ impl Store {
             self.scan_members(scan, place, name, after, removed);
             return;
         }
-        let computed = entity_type.attributes().iter();
-        let computed = computed.filter(|one| one.is_computed());
-        let computed: Vec<&str> = computed.map(Attribute::name).collect();
-        self.mark_names(scan, place, &computed);
-        self.mark_faces(scan, place, attribute);
-        for (changed, other) in SIDE_EFFECTS {
-            if changed == name {
-                self.mark_names(scan, place, &[other]);
-            }
+        for &follower in scan.followers(entity_type, attribute).iter() {
+            self.mark_id(scan, place, follower);
         }
         scan.is_configuration |= entity_type.name() == CONFIGURATION;
-        let mut references = self.references(place);
+        let is_counted = matches!(entity_type.name(), "Timelog" | "AssetVersion");
+        let is_followed = is_counted || scan.is_link(entity_type.id());
+        let references = is_followed.then(|| self.references(place));
         let owners = self.referred(place, name, value);
         for &owner in &owners {
             self.touch(scan, owner, self.type_of(place));
         }
-        references.extend(&owners);
-        self.scan_link(scan, place, &references);
-        if matches!(entity_type.name(), "Timelog" | "AssetVersion") {
-            self.scan_sums(scan, place, &references);
+        if let Some(mut references) = references {
+            references.extend(&owners);
+            self.scan_link(scan, place, &references);
+            if is_counted {
+                self.scan_sums(scan, place, &references);
+            }
         }
         if ROLL_UPS.contains(&name) {
             self.mark_above(scan, place);
@@ -113,9 +104,6 @@ impl Store {
         let reference = name.strip_suffix("_id").unwrap_or(name);
         if reference == "thumbnail" {
             scan.moved.insert(place);
-        }
-        if reference == "status" {
-            self.mark_names(scan, place, &["status_changes"]);
         }
         scan.is_thread |= reference == "in_reply_to";
         if NAMES.contains(&name) {

@@ -5,6 +5,7 @@ use crate::value::{HashSet, Key, Slot, Text};
 
 use super::super::Store;
 use super::marks::LINKS;
+use super::scan::Scan;
 
 /// References to the owner in the hierarchy, each with its foreign key.
 pub(in crate::store) const OWNERS: [(&str, &str); 3] = [
@@ -18,16 +19,13 @@ pub(super) const MAX_DEPTH: usize = 100;
 impl Store {
     /// The owner of an entity in the hierarchy: `Some(None)` if it has none, `None` if that is not
     /// loaded.
-    pub(super) fn owner_of(&self, place: u32) -> Option<Option<u32>> {
+    pub(super) fn owner_of(&self, scan: &Scan, place: u32) -> Option<Option<u32>> {
         let entity_type = self.entity_type(place);
         if entity_type.name() == "Project" {
             return Some(None);
         }
-        let names = OWNERS
-            .iter()
-            .flat_map(|(reference, key)| [*reference, *key]);
-        let names = names.filter_map(|name| self.schema.name_id(name));
-        for name in names.filter(|name| entity_type.by_id(*name).is_some()) {
+        let names = scan.owners.iter();
+        for &name in names.filter(|name| entity_type.by_id(**name).is_some()) {
             match self.slot(place, name).as_deref() {
                 Some(Slot::Link(owner)) => return Some(Some(*owner)),
                 Some(Slot::Text(id)) => {
@@ -44,13 +42,16 @@ impl Store {
 
     /// Whether an entity is one of `above` or below it. Where that is not loaded, its link tells; an
     /// entity without either may be.
-    pub(super) fn is_below(&self, place: u32, above: &HashSet<u32>) -> bool {
+    pub(super) fn is_below(&self, scan: &Scan, place: u32, above: &HashSet<u32>) -> bool {
+        if above.is_empty() {
+            return false;
+        }
         let mut current = place;
         for _ in 0..MAX_DEPTH {
             if above.contains(&current) {
                 return true;
             }
-            match self.owner_of(current) {
+            match self.owner_of(scan, current) {
                 Some(Some(owner)) => current = owner,
                 Some(None) => return false,
                 None => break,
@@ -64,7 +65,7 @@ impl Store {
                 let mut above = above.iter().map(|&one| self.key(one).id());
                 above.any(|id| link.as_str().contains(&id))
             }
-            _ => !above.is_empty(),
+            _ => true,
         }
     }
 

@@ -27,6 +27,15 @@ const OWNING: [&str; 13] = [
     "to",
 ];
 
+/// Which of the attributes that may be stale are loaded.
+#[derive(Default)]
+struct Shown {
+    links: bool,
+    places: bool,
+    sums: bool,
+    latest: bool,
+}
+
 impl Store {
     /// Loaded values of other entities that follow from names, places and deletions.
     pub(super) fn scan_all(&self, scan: &mut Scan) {
@@ -40,18 +49,23 @@ impl Store {
         if above.is_empty() && is_local {
             return;
         }
-        let everything = self.records.iter();
-        let everything = everything
-            .map(|(place, _)| place as u32)
-            .collect::<Vec<_>>();
-        for place in everything {
-            if self.has_any(place, &LINKS) && self.is_below(place, &above) {
+        // Most records are of the same kind as the one before, and have nothing of all this: a look at
+        // each must be short, because there may be many.
+        let mut kind = None;
+        let mut shown = Shown::default();
+        for (place, record) in &self.records {
+            let place = place as u32;
+            let own_kind = (record.entity_type, record.remote.shape());
+            if kind.replace(own_kind) != Some(own_kind) {
+                shown = self.shown_by(scan, place);
+            }
+            if shown.links && self.is_below(scan, place, &above) {
                 self.mark_names(scan, place, &LINKS);
             }
-            if self.has_any(place, &PLACES) && self.is_below(place, &scan.moved) {
+            if shown.places && self.is_below(scan, place, &scan.moved) {
                 self.mark_names(scan, place, &PLACES);
             }
-            if scan.is_place_unknown {
+            if scan.is_place_unknown && shown.sums {
                 self.mark_sums(scan, place);
             }
             if scan.is_thread && self.entity_type(place).name() == "Note" {
@@ -70,12 +84,25 @@ impl Store {
             if scan.assets.contains(&place) {
                 self.mark_names(scan, place, &["latest_version"]);
             }
-            if !scan.assets.is_empty() && self.has_any(place, &["is_latest_version"]) {
-                let asset = self.owner_of(place).flatten();
+            if !scan.assets.is_empty() && shown.latest {
+                let asset = self.owner_of(scan, place).flatten();
                 if asset.is_none_or(|asset| scan.assets.contains(&asset)) {
                     self.mark_names(scan, place, &["is_latest_version"]);
                 }
             }
+        }
+    }
+
+    /// What is loaded of an entity and of all others of its type with the same attributes.
+    fn shown_by(&self, scan: &mut Scan, place: u32) -> Shown {
+        let remote = &self.record(place).remote;
+        let has = |name: NameId| remote.get(&self.shapes, name).is_some();
+        let has_named = |name: &str| self.schema.name_id(name).is_some_and(has);
+        Shown {
+            links: LINKS.iter().any(|name| has_named(name)),
+            places: PLACES.iter().any(|name| has_named(name)),
+            sums: scan.sums(self.type_of(place)).iter().any(|name| has(*name)),
+            latest: has_named("is_latest_version"),
         }
     }
 
