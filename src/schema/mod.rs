@@ -21,7 +21,7 @@ use names::Names;
 
 pub use changes::EntityTypeChanges;
 pub(crate) use hash::{md5_hex, schema_hash};
-pub(crate) use names::quick_hash;
+pub(crate) use names::Ends;
 pub(crate) use parse::WireSchema;
 
 /// The index of an entity type in its schema.

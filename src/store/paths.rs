@@ -2,14 +2,14 @@
 
 use hashbrown::HashTable;
 
-use crate::schema::{NameId, Schema, quick_hash};
+use crate::schema::{Ends, NameId, Schema};
 
 /// The most paths that are cached; one more clears the cache. Programs read few paths, unless they
 /// generate them.
 const MAX_PATHS: u16 = 1000;
 
 /// The number of slots in the guess table; a power of two.
-const GUESSES: usize = 256;
+const GUESSES: usize = 512;
 
 /// Paths of more names are not cached.
 const MAX_NAMES: usize = 6;
@@ -27,6 +27,7 @@ pub(super) struct Paths {
 
 struct Steps {
     path: Box<str>,
+    ends: Ends,
     count: u8,
     names: [NameId; MAX_NAMES],
 }
@@ -45,48 +46,62 @@ impl Paths {
     /// The names of `path`; `None` if the schema does not have one of them, or there are too many.
     #[inline]
     pub(super) fn names(&mut self, schema: &Schema, path: &str) -> Option<&[NameId]> {
-        let hash = quick_hash(path);
-        let guess = usize::from(self.guesses[hash as usize % GUESSES]);
-        let is_it = |steps: &Steps| *steps.path == *path;
+        let ends = Ends::of(path);
+        let guess = usize::from(self.guesses[guess_of(ends.hash())]);
+        let is_it = |steps: &Steps| steps.is(path, ends);
         let place = match self.known.get(guess).is_some_and(is_it) {
             true => guess,
-            false => self.find(schema, path, hash)?,
+            false => self.find(schema, path, ends)?,
         };
         let steps = &self.known[place];
         Some(&steps.names[..usize::from(steps.count)])
     }
 
-    fn find(&mut self, schema: &Schema, path: &str, hash: u64) -> Option<usize> {
-        let is_it = |place: &u16| *self.known[usize::from(*place)].path == *path;
+    fn find(&mut self, schema: &Schema, path: &str, ends: Ends) -> Option<usize> {
+        let hash = ends.hash();
+        let is_it = |place: &u16| self.known[usize::from(*place)].is(path, ends);
         let place = match self.index.find(hash, is_it) {
             Some(place) => usize::from(*place),
-            None => self.add(hash, Steps::new(schema, path)?),
+            None => self.add(Steps::new(schema, path)?),
         };
         // At most `MAX_PATHS`.
-        self.guesses[hash as usize % GUESSES] = place as u16;
+        self.guesses[guess_of(hash)] = place as u16;
         Some(place)
     }
 
     #[cold]
-    fn add(&mut self, hash: u64, steps: Steps) -> usize {
+    fn add(&mut self, steps: Steps) -> usize {
         if self.known.len() >= usize::from(MAX_PATHS) {
             self.known.clear();
             self.index.clear();
         }
         let place = self.known.len();
+        let hash = steps.ends.hash();
         self.known.push(steps);
         let known = &self.known;
-        let hash_of = |place: &u16| quick_hash(&known[usize::from(*place)].path);
+        let hash_of = |place: &u16| known[usize::from(*place)].ends.hash();
         // At most `MAX_PATHS`.
         self.index.insert_unique(hash, place as u16, hash_of);
         place
     }
 }
 
+/// Where the guess for a hash stands. The index uses its first and last bits.
+#[inline]
+fn guess_of(hash: u64) -> usize {
+    (hash >> 32) as usize % GUESSES
+}
+
 impl Steps {
+    #[inline]
+    fn is(&self, path: &str, ends: Ends) -> bool {
+        self.ends == ends && (ends.are_all() || *self.path == *path)
+    }
+
     fn new(schema: &Schema, path: &str) -> Option<Self> {
         let mut steps = Self {
             path: path.into(),
+            ends: Ends::of(path),
             count: 0,
             names: [NameId(0); MAX_NAMES],
         };
