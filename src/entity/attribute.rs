@@ -39,10 +39,16 @@ impl Entity {
     /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
     /// - Any error of a request.
     pub fn get<T: FromAttribute>(&self, path: &str) -> Result<T> {
-        if let Some(value) = self.lent(path, T::read_lent) {
-            return Ok(value);
-        }
-        let value = self.session.read(self.handle.place, path)?;
+        // A caller's own conversion runs after the lock is released, on a value that is found once.
+        let found = self.lent(path, |lent| match T::read_lent(lent) {
+            Some(converted) => Some(Ok(converted)),
+            None => Value::from_lent(lent).map(Err),
+        });
+        let value = match found {
+            Some(Ok(converted)) => return Ok(converted),
+            Some(Err(value)) => Some(value),
+            None => self.session.read(self.handle.place, path)?,
+        };
         let is_set = value.is_some();
         T::from_attribute(value.unwrap_or_default(), &self.session).map_err(|mismatch| {
             if is_set {
