@@ -333,7 +333,6 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
         use serde::de::Error as _;
 
         let mut reply = Reply::default();
-        self.0.repeats.forget();
         while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
                 "data" => {
@@ -383,11 +382,13 @@ impl<'de> Visitor<'de> for RootSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Roots, A::Error> {
+        self.0.repeats.begin(false);
         let root = root(&ObjectVisitor(self.0).visit_map(map)?)?;
         Ok((ReplyData::Entity, vec![root]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Roots, A::Error> {
+        self.0.repeats.begin(true);
         let mut roots = Vec::with_capacity(list.size_hint().unwrap_or(0));
         while let Some(slot) = list.next_element_seed(ObjectVisitor(self.0))? {
             roots.push(root(&slot)?);

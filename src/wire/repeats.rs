@@ -18,6 +18,7 @@ const MAX_TEXT_BYTES: usize = 1024;
 pub(super) struct Repeats<'a> {
     response: &'a str,
     rows: HashMap<(NameId, &'a str), u32>,
+    is_list: bool,
 }
 
 impl<'a> Repeats<'a> {
@@ -25,17 +26,23 @@ impl<'a> Repeats<'a> {
         Self {
             response,
             rows: HashMap::default(),
+            is_list: false,
         }
     }
 
-    /// Forgets all: replies share no rows.
-    pub(super) fn forget(&mut self) {
+    /// Begins the data of another reply, which shares no rows with those before. In a single entity, as
+    /// the reply to an update has, nothing repeats: it is not worth the look-ups.
+    pub(super) fn begin(&mut self, is_list: bool) {
         self.rows.clear();
+        self.is_list = is_list;
     }
 
     /// The text of the object that follows the name of a member, up to its first closing brace;
-    /// `None` if something else follows, or the name is not borrowed from the response.
+    /// `None` if something else follows, the name is not borrowed from the response, or there is no list.
     pub(super) fn object_after(&self, name: &str) -> Option<&'a str> {
+        if !self.is_list {
+            return None;
+        }
         // A name with escapes is a copy. Its address is outside of the response.
         let start = name.as_ptr().addr();
         let start = start.checked_sub(self.response.as_ptr().addr())?;
