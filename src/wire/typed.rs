@@ -200,19 +200,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Unwrapping<'_, V> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
         if self.asked == Asked::Other {
-            return self.visitor.visit_map(Members {
-                body: self.body,
-                map,
-                first: None,
-            });
+            return self.visitor.visit_map(Typed(map, self.body));
         }
         let first: Option<TextBuf<'de>> = map.next_key()?;
         // Servers write `__type__` first; where only a scalar fits, the order does not matter.
         if self.asked == Asked::Scalar || first.as_ref().map(TextBuf::as_str) == Some("__type__") {
             return unwrap(first, map, self.visitor);
         }
-        let body = self.body;
-        self.visitor.visit_map(Members { body, map, first })
+        let map = Typed(map, self.body);
+        self.visitor.visit_map(Resumed { map, first })
     }
 }
 
@@ -266,28 +262,42 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Typed<'_, A> {
     }
 }
 
-/// The members of an object; the first name may have been read already.
-struct Members<'b, 'de, A> {
-    body: &'b Body<'b>,
-    map: A,
-    first: Option<TextBuf<'de>>,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Typed<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_key_seed(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.next_value_seed(Typed(seed, self.1))
+    }
+}
+
+/// The members of an object whose first name was read already.
+struct Resumed<'de, M> {
+    map: M,
+    first: Option<TextBuf<'de>>,
+}
+
+impl<'de, M: MapAccess<'de>> MapAccess<'de> for Resumed<'de, M> {
+    type Error = M::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, M::Error> {
         match self.first.take() {
             Some(name) => seed.deserialize(CowStrDeserializer::new(name.0)).map(Some),
             None => self.map.next_key_seed(seed),
         }
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.map.next_value_seed(Typed(seed, self.body))
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, M::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 
