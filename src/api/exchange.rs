@@ -13,6 +13,9 @@ use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::transport::{Request, Response, body_error};
 use crate::wire::{Body, failure_of};
 
+/// The most that is reserved for a response because it says that it is so large.
+const MAX_RESERVED_BYTES: usize = 16 << 20;
+
 /// A response, a JSON array, and when it must be decoded.
 pub(crate) struct Timed {
     body: Vec<u8>,
@@ -119,6 +122,10 @@ impl Api {
         let status = response.status;
         let retry_after = response.header("retry-after").map(str::to_owned);
         let mut body = self.spare.take();
+        // A buffer that grows by doubling is moved, and is twice in memory meanwhile.
+        let announced = response.header("content-length");
+        let announced = announced.and_then(|length| length.parse().ok());
+        body.reserve_exact(announced.unwrap_or(0).min(MAX_RESERVED_BYTES));
         let largest = self.config.network.max_response;
         let mut reader = response.body.take(largest.saturating_add(1));
         reader

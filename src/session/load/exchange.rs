@@ -1,7 +1,7 @@
 //! Requests that read pages of queries: named in errors and in the log, and checked against the
 //! replies.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -37,7 +37,7 @@ impl Session {
             let actions: Vec<Json> = expressions.iter().map(|text| query_action(text)).collect();
             let summary = summary(&expressions.join("; "));
             let started = Instant::now();
-            let (mut bytes, mut is_repeated) = (0, false);
+            let (mut bytes, mut waited, mut is_repeated) = (0, Duration::ZERO, false);
             // Another statement, for a part of a long list, may have the same entities.
             if statements
                 .first()
@@ -47,14 +47,14 @@ impl Session {
             }
             let api = &self.shared.api;
             let pages = api.exchange(intent, &actions, &summary, |response| {
-                bytes = response.bytes().len();
+                (bytes, waited) = (response.bytes().len(), started.elapsed());
                 let repeated = pace.seen.check(response.bytes());
                 repeated.inspect_err(|_| is_repeated = true)?;
                 read(response, &statements)
             });
             match pages {
                 Ok(pages) => {
-                    pace.record(started.elapsed(), bytes);
+                    pace.record(statements.len(), waited, bytes);
                     return Ok(statements.into_iter().zip(pages).collect());
                 }
                 Err(error) if !is_repeated && pace.retries_singly(error.kind()) => {

@@ -13,6 +13,10 @@ pub(super) const PAGES_PER_REQUEST: usize = 8;
 const MAX_DURATION: Duration = Duration::from_secs(1);
 /// A response that is larger than this is too large.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
+/// Round trips that are shorter than this cost less than the memory of large responses.
+const QUICK: Duration = Duration::from_millis(20);
+/// How large responses shall be then.
+const QUICK_RESPONSE_BYTES: usize = 2 << 20;
 
 /// Doubles the pages of each request, so that a consumer that stops early has fetched less than
 /// twice the pages that it has begun.
@@ -38,12 +42,18 @@ impl Pace {
         self.next
     }
 
-    /// Adjusts to a request that succeeded.
-    pub(super) fn record(&mut self, duration: Duration, response_bytes: usize) {
-        self.next = match duration > MAX_DURATION || response_bytes > MAX_RESPONSE_BYTES {
-            true => (self.next / 2).max(1),
-            false => (self.next * 2).min(self.max),
+    /// Takes account of a request for so many pages, whose response came after this time.
+    pub(super) fn record(&mut self, pages: usize, waited: Duration, response_bytes: usize) {
+        let is_too_large = waited > MAX_DURATION || response_bytes > MAX_RESPONSE_BYTES;
+        let next = match is_too_large {
+            true => self.next / 2,
+            false => self.next * 2,
         };
+        let most = match waited < QUICK {
+            true => QUICK_RESPONSE_BYTES * pages / response_bytes.max(1),
+            false => self.max,
+        };
+        self.next = next.min(most).clamp(1, self.max);
     }
 
     /// Whether to try again with a single page after a request failed, as servers that refuse
@@ -88,23 +98,40 @@ mod tests {
             (2 * MAX_DURATION, 0),
         ] {
             pages.push(pace.pages());
-            pace.record(duration, bytes);
+            pace.record(pace.pages(), duration, bytes);
         }
         assert_eq!(pages, [1, 2, 4, 8, 8, 4, 8, 4, 2, 1]);
         assert_eq!(pace.pages(), 1);
         let mut single = Pace::new(0);
-        single.record(quick, 0);
+        single.record(1, quick, 0);
         assert_eq!(single.pages(), 1);
+    }
+
+    #[test]
+    fn responses_stay_small_where_round_trips_are_short() {
+        let page = 600_000;
+        for (round_trip, expected) in [(QUICK / 2, [1, 2, 3, 3, 3]), (2 * QUICK, [1, 2, 4, 8, 8])] {
+            let mut pace = Pace::new(8);
+            let pages = expected.map(|_| {
+                let pages = pace.pages();
+                pace.record(pages, round_trip, pages * page);
+                pages
+            });
+            assert_eq!(pages, expected);
+        }
+        let mut large = Pace::new(8);
+        large.record(1, Duration::ZERO, 3 * QUICK_RESPONSE_BYTES);
+        assert_eq!(large.pages(), 1);
     }
 
     #[test]
     fn falls_back_to_single_pages_once() {
         let mut pace = Pace::new(8);
         assert!(!pace.retries_singly(ErrorKind::Server), "it was single");
-        pace.record(Duration::ZERO, 0);
+        pace.record(1, Duration::ZERO, 0);
         assert!(!pace.retries_singly(ErrorKind::Closed));
         assert!(pace.retries_singly(ErrorKind::Server));
-        pace.record(Duration::ZERO, 0);
+        pace.record(1, Duration::ZERO, 0);
         assert_eq!(pace.pages(), 1);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Of how many responses one is compared with those before: reading a response once more costs.
-const RESPONSES_BETWEEN_COMPARISONS: u64 = 8;
+const RESPONSES_BETWEEN_COMPARISONS: u64 = 16;
 
 /// The responses to the requests for the pages of a query. Cycles of any length are recognised, by
 /// Brent's algorithm: it remembers one response, a later one each time that the number of responses
