@@ -70,6 +70,10 @@ fn lines(figures: &Figures, size: &Size) -> Vec<Line> {
             ours: figures.step(Ours, "work", tasks, "touch singly"),
             ..alone("… after that with `get`, 13 calls for each", None)
         },
+        Line {
+            ours: figures.step(Ours, "work", tasks, "touch singly, String"),
+            ..alone("… again, texts as `String` instead of `SmolStr`", None)
+        },
         users(
             "query them with users' data into entities; floor: `Value`, kept",
             "users",
@@ -316,6 +320,14 @@ fn goals(figures: &Figures, size: &Size) -> Vec<Goal> {
             "touch 13 attributes with `get`, CPU of JavaScript",
             of(
                 cpu(Ours, "work", tasks, "touch singly"),
+                cpu(JavaScript, "work", tasks, "touch"),
+            ),
+            0.5,
+        ),
+        goal(
+            "… with texts as `String`",
+            of(
+                cpu(Ours, "work", tasks, "touch singly, String"),
                 cpu(JavaScript, "work", tasks, "touch"),
             ),
             0.5,
