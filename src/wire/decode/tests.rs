@@ -128,6 +128,18 @@ fn what_only_begins_like_a_reference_is_another() {
     );
 }
 
+#[test]
+fn free_form_data_that_looks_like_a_reference_stays_as_it_is() {
+    check(
+        r#"[{"data":[{"__entity_type__":"Task","id":"t","status":{"__entity_type__":"Status","id":"s"},
+            "link":{"__entity_type__":"Status","id":"s"}}]}]"#,
+        &[
+            "Status(s)",
+            r#"Task(t) status=#0 link={"__entity_type__":"Status","id":"s"}"#,
+        ],
+    );
+}
+
 /// A row with what it links to in its place.
 fn in_full(rows: &Rows, schema: &Schema, number: u32) -> String {
     let row = &rows.rows[number as usize];
