@@ -5,6 +5,7 @@ of its own, which is deleted at the end. Run by `tests/clients/run evidence`; th
 the file that is named on the command line.
 """
 
+import pathlib
 import sys
 import tempfile
 import traceback
@@ -252,7 +253,17 @@ def double_equals(site):
     assert len(site.query(f'select id from Project where name == "{name}"')["data"]) == 1
 
 
+def sources():
+    """Where each behaviour with a check is known from, as the page says."""
+    page = pathlib.Path(__file__).parents[2] / "emulator" / "docs" / "EVIDENCE.md"
+    rows = [line.strip("| ").split(" | ") for line in page.read_text(encoding="utf-8").splitlines()]
+    return {row[2]: row[1] for row in rows if len(row) == 3 and row[2] != "check"}
+
+
 def main(path):
+    known = sources()
+    unlike = {name for name, _ in CHECKS}.symmetric_difference(known)
+    assert not unlike, f"the page and the checks do not name the same behaviours: {unlike}"
     site = Site()
     rows = []
     try:
@@ -269,10 +280,10 @@ def main(path):
     version = site.session.server_information.get("version")
     with open(path, "w", encoding="utf-8") as report:
         report.write(f"# Agreement with the emulator\n\nServer {version}: {len(rows) - differing} of {len(rows)} agree.\n\n")
-        report.write("| behaviour | outcome | why |\n|---|---|---|\n")
+        report.write("| behaviour | known from | outcome | why |\n|---|---|---|---|\n")
         for name, outcome, why in rows:
             why = why.replace("|", "/").replace("\n", " ")
-            report.write(f"| {name} | {outcome} | {why} |\n")
+            report.write(f"| {name} | {known[name]} | {outcome} | {why} |\n")
     print(f"{len(rows) - differing} of {len(rows)} behaviours agree: {path}")
     return 1 if differing else 0
 

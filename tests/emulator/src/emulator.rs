@@ -15,9 +15,9 @@ use crate::database::{Database, Place};
 use crate::events::Hub;
 use crate::faults::Faults;
 use crate::files::{self, Files};
+use crate::line::{Connection, Lines};
 use crate::schema::Schema;
 use crate::schema::compact::Edition;
-use crate::server::line::{Cutter, Lines};
 use crate::site::{Parts, Site};
 use crate::{seed, server, studio};
 
@@ -358,7 +358,7 @@ fn serve(
     let thread = std::thread::Builder::new().name("ftrack-emulator".to_owned());
     Ok(thread.spawn(move || {
         runtime.block_on(async move {
-            let router = server::router(site).into_make_service_with_connect_info::<Cutter>();
+            let router = server::router(site).into_make_service_with_connect_info::<Connection>();
             let serving = async { axum::serve(Lines(listener), router).await };
             tokio::select! {
                 _ = serving => {}

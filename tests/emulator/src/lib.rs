@@ -13,6 +13,7 @@ pub mod events;
 pub mod faults;
 pub mod files;
 pub mod language;
+mod line;
 pub mod rules;
 pub mod schema;
 pub mod seed;

@@ -1,6 +1,6 @@
 //! The hub: connections, what waits for each of them, and publishing to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,8 +52,12 @@ struct Outbox {
 pub(super) struct Inbox {
     pub(super) connection: ConnectionId,
     packets: UnboundedReceiver<Utf8Bytes>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Waiting,
 }
+
+/// How many bytes wait for a connection.
+#[derive(Clone)]
+pub(super) struct Waiting(Arc<AtomicUsize>);
 
 /// What became of a published event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -175,7 +179,7 @@ impl Hub {
         Inbox {
             connection,
             packets: receiver,
-            waiting,
+            waiting: Waiting(waiting),
         }
     }
 
@@ -286,15 +290,27 @@ impl Outbox {
 }
 
 impl Inbox {
-    /// Waits for packets and moves up to `limit` of them to `batch`. `false` if the hub has
-    /// ended the connection.
-    pub(super) async fn receive(&mut self, batch: &mut Vec<Utf8Bytes>, limit: usize) -> bool {
-        self.packets.recv_many(batch, limit).await > 0
+    /// Moves everything that waits to `queue`.
+    pub(super) fn take(&mut self, queue: &mut VecDeque<Utf8Bytes>) {
+        while let Ok(packet) = self.packets.try_recv() {
+            queue.push_back(packet);
+        }
     }
 
+    /// Waits for the next packet. `None` if the hub has ended the connection.
+    pub(super) async fn next(&mut self) -> Option<Utf8Bytes> {
+        self.packets.recv().await
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+}
+
+impl Waiting {
     /// Notes that a packet has been written.
     pub(super) fn written(&self, packet: &Utf8Bytes) {
-        self.waiting.fetch_sub(weight(packet), Ordering::Relaxed);
+        self.0.fetch_sub(weight(packet), Ordering::Relaxed);
     }
 }
 
@@ -382,18 +398,16 @@ mod tests {
         let mut congested = Vec::new();
         for _ in 0..4 {
             congested.push(hub.publish(event.clone()).unwrap().congested);
-            let mut batch = Vec::new();
-            futures(quick.receive(&mut batch, 10));
-            batch.iter().for_each(|packet| quick.written(packet));
+            let packet = futures(quick.next()).unwrap();
+            quick.waiting().written(&packet);
         }
         // Half of the limit is exceeded from the second on, and all of it with the fourth.
         assert_eq!(congested, [false, true, true, false]);
         assert_eq!(hub.connections(), 1);
         assert_eq!(hub.publish(event).unwrap().connections, 1);
         // The outbox is gone: after what had been queued comes the end.
-        let mut batch = Vec::new();
-        assert!(futures(slow.receive(&mut batch, 100)));
-        assert!(!futures(slow.receive(&mut batch, 100)));
+        slow.take(&mut VecDeque::new());
+        assert_eq!(futures(slow.next()), None);
         assert_eq!(hub.subscriptions(), 2);
         hub.disconnect(slow.connection);
         assert_eq!(hub.subscriptions(), 1);

@@ -27,13 +27,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
 pub use crate::events::hub::{Delivery, Hub};
+use crate::line::Connection;
 
 /// Times and limits of the event server.
 #[derive(Debug, Clone)]
@@ -123,13 +124,14 @@ fn refuse(reason: &'static str) -> Response {
 /// `GET /socket.io/1/websocket/<session>`: the session id stands for the credentials. One that is unknown is told so on the open socket.
 async fn connect(
     State(context): State<Context>,
+    ConnectInfo(client): ConnectInfo<Connection>,
     Path(session): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let hub = context.hub;
     let upgrade = upgrade.max_message_size(hub.settings().message_size);
     match hub.take_session(&session) {
-        Some(user) => upgrade.on_upgrade(move |socket| socket::serve(hub, user, socket)),
+        Some(user) => upgrade.on_upgrade(move |socket| socket::serve(hub, user, socket, client)),
         None => upgrade.on_upgrade(socket::refuse),
     }
 }

@@ -1,20 +1,22 @@
 //! The life of one event connection.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
-use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use crate::events::hub::{Hub, Inbox};
+use crate::events::hub::{Hub, Inbox, Waiting};
 use crate::events::packet::{self, Packet};
 use crate::events::routing::ConnectionId;
+use crate::line::Connection;
 
 /// How many packets are written between two flushes.
 const BATCH: usize = 64;
-/// How long a client may take to answer the server's close frame.
+/// How long a client may take to end its side after the server has said goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a publisher that has to wait looks whether it still has to.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -36,31 +38,30 @@ pub(super) async fn refuse(mut socket: WebSocket) {
 }
 
 /// Serves a connection until either side ends it.
-///
-/// Reading and writing go on independently: a client that sends much before it reads, or the
-/// other way round, cannot block itself.
-pub(super) async fn serve(hub: Hub, user: String, socket: WebSocket) {
-    let inbox = hub.connect();
-    let connection = inbox.connection;
+pub(super) async fn serve(hub: Hub, user: String, socket: WebSocket, client: Connection) {
+    let mut inbox = hub.connect();
     // Also when this task is cancelled.
-    let _leave = Leave {
+    let leave = Leave {
         hub: &hub,
-        connection,
+        connection: inbox.connection,
     };
-    let (mut sink, stream) = socket.split();
-    hub.send(connection, packet::CONNECT);
-    let reader = Reader {
+    hub.send(inbox.connection, packet::CONNECT);
+    let mut wire = Wire::new(socket, inbox.waiting());
+    let service = Service {
         hub: &hub,
         user: &user,
-        connection,
-        stream,
+        connection: inbox.connection,
+        client: &client,
     };
-    let said_goodbye = tokio::select! {
-        said_goodbye = reader.run() => said_goodbye,
-        () = write(&hub, inbox, &mut sink) => false,
-    };
-    if said_goodbye {
-        let _ = timeout(FAREWELL, sink.send(Message::Close(None))).await;
+    let end = service.run(&mut wire, &mut inbox).await;
+    drop(leave);
+    if end != End::Broken {
+        // What was published to it so far is still written, acknowledgements included.
+        inbox.take(&mut wire.queue);
+        let _ = timeout(hub.settings().patience, wire.drain()).await;
+    }
+    if end == End::Goodbye {
+        let _ = timeout(FAREWELL, wire.close(&client)).await;
     }
 }
 
@@ -75,57 +76,101 @@ impl Drop for Leave<'_> {
     }
 }
 
-struct Reader<'a> {
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The client said goodbye by a packet, which the server answers by closing the socket.
+    Goodbye,
+    /// The client has ended its side; it may still be reading.
+    HalfClosed,
+    /// The hub has cut it, or the client is silent.
+    Broken,
+}
+
+struct Service<'a> {
     hub: &'a Hub,
     user: &'a str,
     connection: ConnectionId,
-    stream: SplitStream<WebSocket>,
+    client: &'a Connection,
 }
 
-impl Reader<'_> {
-    /// Ends when the client leaves (`true` if by a packet, which the server answers by closing
-    /// the socket), breaks the protocol of the WebSocket, or is silent.
-    async fn run(mut self) -> bool {
+impl Service<'_> {
+    async fn run(self, wire: &mut Wire, inbox: &mut Inbox) -> End {
+        let settings = self.hub.settings();
+        let mut heartbeat = interval_at(Instant::now() + settings.heartbeat, settings.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut frozen = self.hub.frozen();
-        let silence = self.hub.settings().silence;
+        let mut heard = Instant::now();
+        let mut waits = false;
         loop {
-            let message = match timeout(silence, self.stream.next()).await {
-                Ok(Some(Ok(message))) => message,
-                Err(_) if *frozen.borrow() => continue,
-                _ => return false,
-            };
-            thaw(&mut frozen).await;
-            match message {
-                Message::Text(text) => {
-                    if !self.handle(&text).await {
-                        return true;
+            let is_frozen = *frozen.borrow_and_update();
+            inbox.take(&mut wire.queue);
+            tokio::select! {
+                biased;
+                _ = heartbeat.tick(), if !is_frozen => {
+                    if !waits && heard.elapsed() > settings.silence {
+                        return End::Broken;
+                    }
+                    if !self.hub.heartbeats_skipped() {
+                        self.send(packet::HEARTBEAT);
                     }
                 }
-                Message::Binary(_) => self.send(packet::error("packets are text")),
-                // The WebSocket layer answers pings by itself.
-                Message::Ping(_) | Message::Pong(_) => {}
-                // It has also prepared the answer to a close frame; reading on sends it. Python
-                // waits three seconds for that answer.
-                Message::Close(_) => {
-                    let _ = timeout(FAREWELL, self.stream.next()).await;
-                    return false;
+                // An error means that the hub is gone, and with it the fault.
+                Ok(()) = frozen.changed() => heard = Instant::now(),
+                // Not reading on is how a publisher learns, through its own socket, that it is
+                // too fast. One that has ended its side publishes no more than what is here.
+                () = sleep(PAUSE), if waits => {
+                    let has_ended = self.client.has_ended();
+                    waits = !has_ended && self.hub.congested();
+                    heard = Instant::now();
                 }
+                turn = poll_fn(|context| wire.poll(context, !waits)), if !is_frozen => {
+                    match turn {
+                        Turn::Written => {}
+                        Turn::Read(Some(Ok(message))) => {
+                            heard = Instant::now();
+                            match self.handle(message) {
+                                Next::Read => {}
+                                Next::Wait => waits = true,
+                                Next::End(end) => return end,
+                            }
+                        }
+                        Turn::Read(_) => return End::HalfClosed,
+                        Turn::Broken => return End::Broken,
+                    }
+                }
+                packet = inbox.next() => match packet {
+                    Some(packet) => wire.queue.push_back(packet),
+                    None => return End::Broken,
+                },
             }
         }
     }
 
-    /// `false` if the client wants to leave.
-    async fn handle(&self, text: &str) -> bool {
-        match packet::parse(text) {
-            Ok(Packet::Disconnect) => return false,
-            Ok(Packet::Heartbeat | Packet::Ignored) => {}
-            Ok(Packet::Event { id, event }) => self.handle_event(id, event).await,
-            Err(message) => self.send(packet::error(&message)),
+    fn handle(&self, message: Message) -> Next {
+        match message {
+            Message::Text(text) => match packet::parse(&text) {
+                Ok(Packet::Disconnect) => return Next::End(End::Goodbye),
+                Ok(Packet::Heartbeat | Packet::Ignored) => {}
+                Ok(Packet::Event { id, event }) => {
+                    if self.handle_event(id, event) {
+                        return Next::Wait;
+                    }
+                }
+                Err(message) => self.send(packet::error(&message)),
+            },
+            Message::Binary(_) => self.send(packet::error("packets are text")),
+            // The WebSocket layer answers pings by itself.
+            Message::Ping(_) | Message::Pong(_) => {}
+            // It has also prepared the answer to a close frame, which draining writes. Python
+            // waits three seconds for that answer.
+            Message::Close(_) => return Next::End(End::HalfClosed),
         }
-        true
+        Next::Read
     }
 
-    async fn handle_event(&self, id: Option<u64>, event: Result<serde_json::Value, String>) {
+    /// Whether a recipient is slow in reading.
+    fn handle_event(&self, id: Option<u64>, event: Result<serde_json::Value, String>) -> bool {
         let readable = event.is_ok();
         let accepted = event.and_then(|event| self.hub.accept(self.connection, self.user, event));
         let congested = accepted.as_ref().is_ok_and(|delivery| delivery.congested);
@@ -137,60 +182,118 @@ impl Reader<'_> {
             (None, Err(message)) if !readable => self.send(packet::error(message)),
             (None, _) => {}
         }
-        if congested {
-            self.wait_for_slow_recipients().await;
-        }
+        congested
     }
 
-    /// Not reading on is how a publisher learns, through its own socket, that it is too fast.
-    async fn wait_for_slow_recipients(&self) {
-        while self.hub.congested() {
-            sleep(PAUSE).await;
-        }
-    }
-
-    fn send(&self, packet: String) {
+    fn send(&self, packet: impl Into<Utf8Bytes>) {
         self.hub.send(self.connection, packet);
     }
 }
 
-/// Writes packets and heartbeats. Ends when the hub ends the connection or the socket breaks.
-async fn write(hub: &Hub, mut inbox: Inbox, sink: &mut SplitSink<WebSocket, Message>) {
-    let period = hub.settings().heartbeat;
-    let mut heartbeat = interval_at(Instant::now() + period, period);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut frozen = hub.frozen();
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        tokio::select! {
-            open = inbox.receive(&mut batch, BATCH) => if !open { return },
-            _ = heartbeat.tick() => {
-                if !hub.heartbeats_skipped() {
-                    hub.send(inbox.connection, packet::HEARTBEAT);
-                }
+/// What follows a message.
+enum Next {
+    Read,
+    /// A recipient is slow.
+    Wait,
+    End(End),
+}
+
+/// The socket, and the packets on their way to it.
+///
+/// Nothing can be written once the close frame of a client was read. So a message is read only when
+/// all packets are in the socket's buffer, from where they reach the client before the end does. But
+/// a socket that takes no more is read on: a client that sends much before it reads must not block
+/// itself.
+struct Wire {
+    socket: WebSocket,
+    queue: VecDeque<Utf8Bytes>,
+    waiting: Waiting,
+    unflushed: usize,
+}
+
+/// What a socket did.
+enum Turn {
+    Written,
+    Read(Option<Result<Message, axum::Error>>),
+    Broken,
+}
+
+impl Wire {
+    fn new(socket: WebSocket, waiting: Waiting) -> Self {
+        Self {
+            socket,
+            queue: VecDeque::new(),
+            waiting,
+            unflushed: 0,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, reads: bool) -> Poll<Turn> {
+        match self.feed(context) {
+            Err(_) => return Poll::Ready(Turn::Broken),
+            Ok(0) => {}
+            Ok(_) if self.unflushed < BATCH => return Poll::Ready(Turn::Written),
+            Ok(_) => {
+                return Poll::Ready(match self.flush(context) {
+                    Poll::Ready(Err(_)) => Turn::Broken,
+                    _ => Turn::Written,
+                });
             }
         }
-        thaw(&mut frozen).await;
-        if flush(&inbox, &mut batch, sink).await.is_err() {
-            return;
+        if reads && let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
+            return Poll::Ready(Turn::Read(message));
+        }
+        match self.flush(context) {
+            Poll::Ready(Err(_)) => Poll::Ready(Turn::Broken),
+            _ => Poll::Pending,
         }
     }
-}
 
-async fn flush(
-    inbox: &Inbox,
-    batch: &mut Vec<Utf8Bytes>,
-    sink: &mut SplitSink<WebSocket, Message>,
-) -> Result<(), axum::Error> {
-    for packet in batch.drain(..) {
-        sink.feed(Message::Text(packet.clone())).await?;
-        inbox.written(&packet);
+    /// Moves packets to the socket's buffer, as many as it takes now, and says how many.
+    fn feed(&mut self, context: &mut Context<'_>) -> Result<usize, axum::Error> {
+        let mut fed = 0;
+        while !self.queue.is_empty() {
+            let Poll::Ready(room) = self.socket.poll_ready_unpin(context) else {
+                break;
+            };
+            room?;
+            if let Some(packet) = self.queue.pop_front() {
+                self.waiting.written(&packet);
+                self.socket.start_send_unpin(Message::Text(packet))?;
+                fed += 1;
+            }
+        }
+        self.unflushed += fed;
+        Ok(fed)
     }
-    sink.flush().await
-}
 
-/// Waits until the hub is not frozen.
-async fn thaw(frozen: &mut watch::Receiver<bool>) {
-    // An error means that the hub is gone, and with it the fault.
-    let _ = frozen.wait_for(|frozen| !frozen).await;
+    fn flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+        if self.unflushed > 0 {
+            ready!(self.socket.poll_flush_unpin(context))?;
+            self.unflushed = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is left. After the client's close frame only what the socket has already.
+    async fn drain(&mut self) {
+        poll_fn(|context| {
+            loop {
+                let is_blocked = self.feed(context).is_ok() && !self.queue.is_empty();
+                let flushed = ready!(self.socket.poll_flush_unpin(context));
+                if !is_blocked || flushed.is_err() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Closing with input unread would reset the connection, and take away from the client what it
+    /// has not read yet.
+    async fn close(&mut self, client: &Connection) {
+        if self.socket.send(Message::Close(None)).await.is_ok() && client.end().is_ok() {
+            while let Some(Ok(_)) = self.socket.next().await {}
+        }
+    }
 }

@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use axum::serve::ListenerExt;
 use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
 use super::*;
+use crate::line::Lines;
 
 /// A server that ends with the value.
 pub(crate) struct Server {
@@ -28,8 +28,8 @@ pub(crate) fn serve(router: Router) -> Server {
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
-    runtime.spawn(async move { axum::serve(listener, router).await });
+    let router = router.into_make_service_with_connect_info::<Connection>();
+    runtime.spawn(async move { axum::serve(Lines(listener), router).await });
     Server {
         address,
         _runtime: runtime,
@@ -123,6 +123,35 @@ impl Client {
         assert!(events.is_empty(), "{events:?}");
     }
 
+    fn leave(&mut self, how: Leave) {
+        match how {
+            Leave::Packet => self.send("0::"),
+            Leave::Frame => self.socket.close(None).unwrap(),
+            Leave::End => {
+                self.socket.flush().unwrap();
+                let MaybeTlsStream::Plain(stream) = self.socket.get_ref() else {
+                    unreachable!()
+                };
+                stream.shutdown(Shutdown::Write).unwrap();
+            }
+        }
+    }
+
+    /// Reads to the end of the connection and counts them.
+    fn acknowledgements(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) if text.starts_with("6:::") => count += 1,
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if is_timeout(&error) => {
+                    unreachable!("the connection is still open")
+                }
+                Err(_) => return count,
+            }
+        }
+    }
+
     /// Reads to the end of the connection and says whether there was a close frame.
     fn ends(&mut self) -> bool {
         let mut closed = false;
@@ -137,6 +166,14 @@ impl Client {
             }
         }
     }
+}
+
+/// How a client leaves: by a packet, by a close frame, or by ending its side.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    Packet,
+    Frame,
+    End,
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
@@ -385,6 +422,55 @@ fn a_close_frame_is_answered_at_once() {
     polite.send("0::");
     assert!(polite.ends());
     eventually("nobody is left", || hub.connections() == 0);
+}
+
+#[test]
+fn what_a_client_published_is_acknowledged_although_it_leaves() {
+    let (server, _) = start(Settings::default());
+    let packet = json!({"name": "ftrack.event", "args": [{"topic": "x"}]});
+    for leave in [Leave::Packet, Leave::Frame, Leave::End] {
+        let mut client = Client::connect(&server);
+        for n in 0..500 {
+            let packet = Message::text(format!("5:{n}+::{packet}"));
+            client.socket.write(packet).unwrap();
+        }
+        client.leave(leave);
+        assert_eq!(client.acknowledgements(), 500, "{leave:?}");
+    }
+}
+
+#[test]
+fn a_publisher_that_must_wait_for_others_may_leave() {
+    // Nobody is cut off, so that nothing else lets the publisher go on.
+    let settings = Settings {
+        backlog: 1 << 20,
+        patience: Duration::from_secs(600),
+        ..Settings::default()
+    };
+    for leave in [Leave::Packet, Leave::Frame, Leave::End] {
+        let (server, hub) = start(settings.clone());
+        let (mut stuck, mut busy) = (Client::connect(&server), Client::connect(&server));
+        stuck.subscribe("a", "topic=big");
+        let event = json!({"topic": "big", "data": "x".repeat(50_000)});
+        // The buffers of the operating system grow for a while.
+        eventually("a client that does not read is slow", || {
+            while !hub.congested() {
+                hub.publish(event.clone()).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            hub.congested()
+        });
+        assert_eq!(busy.publish(&event).0["success"], true);
+        busy.send(r#"5:999+::{"name":"ftrack.event","args":[{"topic":"x"}]}"#);
+        busy.leave(leave);
+        busy.socket.flush().unwrap();
+        if let MaybeTlsStream::Plain(stream) = busy.socket.get_ref() {
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+        assert_eq!(busy.acknowledgements(), 1, "{leave:?}");
+        eventually("only the slow one is left", || hub.connections() == 1);
+        assert!(hub.congested());
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 mod admin;
 pub mod api;
 pub mod history;
-pub(crate) mod line;
 mod page;
 mod watch;
 

@@ -13,19 +13,19 @@ use serde_json::Value;
 
 use crate::error;
 use crate::faults::Kind;
+use crate::line::Connection;
 use crate::server::api::BODY_LIMIT;
 use crate::server::history::{Entry, Summary, word};
-use crate::server::line::Cutter;
 use crate::site::Site;
 
 /// Serves one request, late and faulty if that is wanted, and notes it.
 pub(super) async fn watch(
     State(site): State<Arc<Site>>,
-    ConnectInfo(cutter): ConnectInfo<Cutter>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
-    cutter.mend();
+    connection.mend();
     let began = Instant::now();
     let mut entry = entry(&request);
     let (request, actions) = if site.faults.asks_for_actions() && request.uri().path() == "/api" {
@@ -39,7 +39,7 @@ pub(super) async fn watch(
     let fault = site.faults.take(request.uri().path(), &actions);
     let mut response = match fault {
         None => next.run(request).await,
-        Some(fault) => go_wrong(fault, &cutter, request, next).await,
+        Some(fault) => go_wrong(fault, &connection, request, next).await,
     };
     if !site.latency.is_zero() {
         tokio::time::sleep(site.latency).await;
@@ -84,7 +84,7 @@ async fn look_into(request: Request) -> Result<(Request, Vec<String>), Response>
     Ok((Request::from_parts(parts, Body::from(body)), actions))
 }
 
-async fn go_wrong(fault: Kind, cutter: &Cutter, request: Request, next: Next) -> Response {
+async fn go_wrong(fault: Kind, connection: &Connection, request: Request, next: Next) -> Response {
     match fault {
         Kind::Slow { milliseconds } => {
             let response = next.run(request).await;
@@ -93,18 +93,18 @@ async fn go_wrong(fault: Kind, cutter: &Cutter, request: Request, next: Next) ->
         }
         Kind::Cut { bytes } => {
             let response = next.run(request).await;
-            cutter.cut_after(bytes);
+            connection.cut_after(bytes);
             response
         }
         Kind::Unanswered {} => {
             let response = next.run(request).await;
-            cutter.cut_after(0);
+            connection.cut_after(0);
             response
         }
         Kind::Truncated {} => halve(next.run(request).await).await,
         Kind::Dropped {} => {
             read(request).await;
-            cutter.cut_after(0);
+            connection.cut_after(0);
             StatusCode::OK.into_response()
         }
         Kind::BadGateway {} => {
