@@ -221,11 +221,14 @@ impl Site {
     }
 
     pub(crate) fn publish(&self, commit: &Commit) {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let event = update::event(&self.model().schema, commit, &id);
-        self.events
-            .publish(event)
-            .expect("the event was made here, with a topic and no target");
+        // The event of a large batch is large itself.
+        if self.events.subscriptions() > 0 {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            let event = update::event(&self.model().schema, commit, &id);
+            self.events
+                .publish(event)
+                .expect("the event was made here, with a topic and no target");
+        }
         for listener in self.listeners.read().iter() {
             listener(commit);
         }

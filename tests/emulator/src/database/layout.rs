@@ -30,11 +30,20 @@ pub fn indexes(model: &Model) -> Vec<String> {
             .iter()
             .filter(|column| is_indexed(table, column))
         {
+            // Most keys are empty in most rows. An empty one is never looked up.
             statements.push(format!(
-                "CREATE INDEX IF NOT EXISTS \"{0}:{1}\" ON \"{0}\" (\"{1}\")",
+                "CREATE INDEX IF NOT EXISTS \"{0}:{1}\" ON \"{0}\" (\"{1}\") \
+                 WHERE \"{1}\" IS NOT NULL",
                 table.name, column.name
             ));
         }
+    }
+    // A new context is looked for among its siblings, of which there may be many thousands.
+    if model.tables.iter().any(|table| table.name == "context") {
+        statements.push(
+            "CREATE INDEX IF NOT EXISTS \"context:siblings\" ON context (parent_id, name)"
+                .to_owned(),
+        );
     }
     statements
 }
@@ -87,7 +96,7 @@ fn is_indexed(table: &Table, column: &Column) -> bool {
     }
     match column.kind {
         Kind::Key => !matches!(column.name.as_str(), "priority_id" | "from_status_id"),
-        Kind::Text => matches!(column.name.as_str(), "name" | "username" | "key"),
+        Kind::Text => matches!(column.name.as_str(), "name" | "username" | "email" | "key"),
         _ => false,
     }
 }

@@ -196,6 +196,16 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// A stored value as text.
+pub fn plain(value: &Sql) -> String {
+    match value {
+        Sql::Text(text) => text.clone(),
+        Sql::Integer(number) => number.to_string(),
+        Sql::Real(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {

@@ -1,12 +1,14 @@
 //! One batch of operations: its transaction, what it touched, and what follows at its end.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Parent};
 use crate::database::model::{Model, Type, TypeId};
 use crate::error::{Fault, Result};
 use crate::files::encode::{EncodeRequest, Media};
@@ -59,8 +61,24 @@ pub struct Batch<'a> {
     pub encodings: Vec<(EncodeRequest, String)>,
     /// Components whose data goes after the commit.
     pub discarded: Vec<String>,
+    /// What was looked up before: hundreds of new rows may hang below one row.
+    pub memory: Memory,
     /// The position of the operation that is being carried out.
     pub operation: usize,
+}
+
+/// A statement and the two texts that it binds.
+pub type Lookup = (&'static str, String, String);
+
+/// Answers of the database that hold until what they are about changes.
+#[derive(Default)]
+pub struct Memory {
+    /// A context and everything above it, by its id.
+    pub chains: RefCell<HashMap<String, Vec<Parent>>>,
+    /// What the workflow of a project gives new rows.
+    pub workflow: RefCell<HashMap<Lookup, Option<String>>>,
+    /// The statement that reads whole rows, by the position of the table.
+    pub selects: RefCell<HashMap<usize, Rc<str>>>,
 }
 
 /// A row to check at the end of the batch.
@@ -97,6 +115,7 @@ impl<'a> Batch<'a> {
             media: HashMap::new(),
             encodings: Vec::new(),
             discarded: Vec::new(),
+            memory: Memory::default(),
             operation: 0,
         }
     }

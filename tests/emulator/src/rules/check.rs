@@ -1,6 +1,8 @@
 //! Checks at the end of a batch: an entity may be created incomplete and completed later in the
 //! same batch.
 
+use std::collections::HashSet;
+
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, params};
 
@@ -22,26 +24,32 @@ const TOLERATED: [&str; 8] = [
     "parent_type",
 ];
 
+/// Rows that are known to exist, by the positions of their tables and their keys.
+type Present = HashSet<(usize, String)>;
+
 /// Checks every row that the batch touched.
 ///
 /// # Errors
 ///
 /// If a required value is missing, a reference leads nowhere, or a unique value exists twice.
 pub fn check(batch: &Batch<'_>) -> Result<()> {
+    // Nothing changes while this checks.
+    let mut present = HashSet::new();
     for touched in &batch.touched {
-        check_one(batch, touched).map_err(|fault| fault.of_operation(touched.operation))?;
+        check_one(batch, touched, &mut present)
+            .map_err(|fault| fault.of_operation(touched.operation))?;
     }
     Ok(())
 }
 
-fn check_one(batch: &Batch<'_>, touched: &Touched) -> Result<()> {
+fn check_one(batch: &Batch<'_>, touched: &Touched, present: &mut Present) -> Result<()> {
     let declared = &batch.model.types[touched.ty];
     // What was deleted meanwhile need not be complete.
     let Some((ty, record)) = batch.find(declared, &touched.key)? else {
         return Ok(());
     };
     required(batch, ty, &record)?;
-    references(batch, ty, &record, touched)?;
+    references(batch, ty, &record, touched, present)?;
     workflow::check(batch, ty, &record, touched)?;
     if touched.is_new && batch.model.table(ty).name == "custom_configuration" {
         configuration::check_new(batch, ty, &record)?;
@@ -78,7 +86,13 @@ fn required(batch: &Batch<'_>, ty: &Type, record: &Record) -> Result<()> {
     }
 }
 
-fn references(batch: &Batch<'_>, ty: &Type, record: &Record, touched: &Touched) -> Result<()> {
+fn references(
+    batch: &Batch<'_>,
+    ty: &Type,
+    record: &Record,
+    touched: &Touched,
+    present: &mut Present,
+) -> Result<()> {
     let table = batch.model.table(ty);
     for column in table
         .columns
@@ -101,6 +115,10 @@ fn references(batch: &Batch<'_>, ty: &Type, record: &Record, touched: &Touched) 
         let [key] = target.key.as_slice() else {
             continue;
         };
+        let identity = (target.table, plain(value));
+        if present.contains(&identity) {
+            continue;
+        }
         let sql = format!(
             "SELECT 1 FROM \"{}\" WHERE \"{key}\" = ?1",
             batch.model.table(target).name
@@ -115,6 +133,7 @@ fn references(batch: &Batch<'_>, ty: &Type, record: &Record, touched: &Touched) 
                 plain(value)
             )));
         }
+        present.insert(identity);
     }
     Ok(())
 }

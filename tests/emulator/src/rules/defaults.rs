@@ -215,9 +215,21 @@ const VERSION_STATUS: &str = "SELECT st.id FROM context p JOIN project_schema s 
     JOIN workflow_schema_status x ON x.workflow_schema_id = s.asset_version_workflow_schema_id \
     JOIN status st ON st.id = x.status_id WHERE p.id = ?1 AND ?2 IS NOT NULL ORDER BY st.sort, st.id LIMIT 1";
 
-fn first(batch: &Batch<'_>, sql: &str, project: &str, second: &str) -> Result<Option<String>> {
+fn first(
+    batch: &Batch<'_>,
+    sql: &'static str,
+    project: &str,
+    second: &str,
+) -> Result<Option<String>> {
+    let asked = (sql, project.to_owned(), second.to_owned());
+    if let Some(known) = batch.memory.workflow.borrow().get(&asked) {
+        return Ok(known.clone());
+    }
     let mut statement = batch.connection.prepare_cached(sql)?;
-    Ok(statement
+    let found: Option<String> = statement
         .query_row(params![project, second], |row| row.get(0))
-        .optional()?)
+        .optional()?;
+    let mut known = batch.memory.workflow.borrow_mut();
+    known.insert(asked, found.clone());
+    Ok(found)
 }

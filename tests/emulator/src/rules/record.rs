@@ -1,14 +1,17 @@
 //! One row of a table: reading, inserting, changing, and remembering what changed.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, params_from_iter};
 use serde_json::Value;
 
 use crate::changes::{Action, AttributeChange, Change, Parent};
+use crate::database::family::TYPE;
 use crate::database::model::{Model, Storage, Type};
 use crate::database::value;
+pub use crate::database::value::plain;
 use crate::error::Result;
 use crate::rules::Batch;
 use crate::schema::Kind;
@@ -27,17 +30,7 @@ impl<'a> Batch<'a> {
         'a: 't,
     {
         let table = self.model.table(ty);
-        let columns: Vec<_> = table
-            .columns
-            .iter()
-            .map(|column| format!("\"{}\"", column.name))
-            .collect();
-        let sql = format!(
-            "SELECT {} FROM \"{}\" WHERE {}",
-            columns.join(", "),
-            table.name,
-            keyed(ty, 1)
-        );
+        let sql = self.select(ty);
         let read = |row: &rusqlite::Row<'_>| {
             let mut record = Record::new();
             for (index, column) in table.columns.iter().enumerate() {
@@ -51,6 +44,27 @@ impl<'a> Batch<'a> {
             .query_row(params_from_iter(key), read)
             .optional()?;
         Ok(found.map(|record| (self.concrete(ty, &record), record)))
+    }
+
+    /// The statement that reads a whole row by its key. Types that share a table share the key.
+    fn select(&self, ty: &Type) -> Rc<str> {
+        let mut known = self.memory.selects.borrow_mut();
+        let sql = known.entry(ty.table).or_insert_with(|| {
+            let table = self.model.table(ty);
+            let columns: Vec<_> = table
+                .columns
+                .iter()
+                .map(|column| format!("\"{}\"", column.name))
+                .collect();
+            let sql = format!(
+                "SELECT {} FROM \"{}\" WHERE {}",
+                columns.join(", "),
+                table.name,
+                keyed(ty, 1)
+            );
+            sql.into()
+        });
+        Rc::clone(sql)
     }
 
     fn concrete<'t>(&self, ty: &'t Type, record: &Record) -> &'t Type
@@ -138,6 +152,7 @@ impl<'a> Batch<'a> {
         before: &Record,
         after: &Record,
     ) -> Result<()> {
+        self.forget(action, ty, before, after);
         if self.changes.is_none() {
             return Ok(());
         }
@@ -195,6 +210,7 @@ impl<'a> Batch<'a> {
         (own, owner_type, owner): (&str, &Type, &Record),
         ((other, member_type), member): ((&str, &Type), &Sql),
     ) -> Result<()> {
+        self.memory.workflow.get_mut().clear();
         if self.changes.is_none() {
             return Ok(());
         }
@@ -241,6 +257,21 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Forgets what was remembered of rows that are other than before.
+    fn forget(&mut self, action: Action, ty: &Type, before: &Record, after: &Record) {
+        let is_context = self.model.table(ty).name == "context";
+        if !is_context || ty.name == "Project" {
+            self.memory.workflow.get_mut().clear();
+        }
+        let differs = |column: &&str| before.get(*column) != after.get(*column);
+        if is_context
+            && action != Action::Add
+            && ["parent_id", "object_type_id", TYPE].iter().any(differs)
+        {
+            self.memory.chains.get_mut().clear();
+        }
+    }
+
     /// A member of a list and a project of a role are about another entity, which comes second.
     fn add_subject(&self, chain: &mut Vec<Parent>, record: &Record) -> Result<()> {
         let (names, column): (&[&str], _) = match chain[0].entity_type.as_str() {
@@ -272,7 +303,10 @@ impl<'a> Batch<'a> {
     ///
     /// Those of the database.
     pub fn parents(&self, ty: &Type, record: &Record) -> Result<Vec<Parent>> {
-        let mut chain = Vec::new();
+        let mut chain: Vec<Parent> = Vec::new();
+        // The first context above the row, and its place in the chain.
+        let mut first = None;
+        let mut is_complete = true;
         let mut next = Some((ty.id, record.clone()));
         // A damaged tree cannot make this endless.
         while let Some((id, record)) = next.take().filter(|_| chain.len() < 200) {
@@ -288,12 +322,25 @@ impl<'a> Batch<'a> {
             if chain.len() == 1 {
                 self.add_subject(&mut chain, &record)?;
             }
-            if let Some((name, id)) = above
-                && let Some(ty) = self.model.find(&name)
-                && let Some((ty, record)) = self.find(ty, &[Sql::Text(id)])?
-            {
-                next = Some((ty.id, record));
+            let Some((name, id)) = above else { break };
+            if name == "Context" {
+                if let Some(known) = self.memory.chains.borrow().get(&id) {
+                    chain.extend(known.iter().cloned());
+                    return Ok(chain);
+                }
+                first.get_or_insert((id.clone(), chain.len()));
             }
+            let found = match self.model.find(&name) {
+                Some(ty) => self.find(ty, &[Sql::Text(id)])?,
+                None => None,
+            };
+            is_complete = found.is_some();
+            next = found.map(|(ty, record)| (ty.id, record));
+        }
+        // What is missing may come later in the batch.
+        if let Some((id, start)) = first.filter(|_| is_complete) {
+            let mut chains = self.memory.chains.borrow_mut();
+            chains.insert(id, chain[start..].to_vec());
         }
         Ok(chain)
     }
@@ -363,14 +410,4 @@ pub fn is_missing(record: &Record, column: &str) -> bool {
 /// A stored value as it is sent.
 pub fn json(kind: &Kind, value: &Sql) -> Value {
     value::to_json(kind, value.into())
-}
-
-/// A stored value as text.
-pub fn plain(value: &Sql) -> String {
-    match value {
-        Sql::Text(text) => text.clone(),
-        Sql::Integer(number) => number.to_string(),
-        Sql::Real(number) => number.to_string(),
-        _ => String::new(),
-    }
 }

@@ -199,7 +199,8 @@ impl Plan {
                 &mut fetched,
             )?;
             if is_owned {
-                owners.push(row.get(width)?);
+                // The key of an owner may be a number.
+                owners.push(value::plain(&row.get(width)?));
             }
         }
         fetched.columns = self
