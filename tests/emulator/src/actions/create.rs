@@ -114,7 +114,7 @@ fn next_number(batch: &Batch<'_>, ty: &Type, column: &str) -> Result<Sql> {
 fn concrete<'m>(model: &'m Model, ty: &'m Type, data: &Value) -> Result<&'m Type> {
     if model.table(ty).is_view {
         return Err(Fault::validation(format!(
-            "A {} always exists: update it by its configuration and entity",
+            "Rows of {} always exist: update one by its configuration and entity",
             ty.name
         )));
     }
