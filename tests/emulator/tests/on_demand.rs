@@ -323,3 +323,64 @@ fn the_program_logs_requests_without_secrets() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+#[test]
+fn the_log_says_that_movies_are_handed_on_where_there_is_no_ffmpeg() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ftrack-emulator"))
+        .args(["--tasks", "0", "--log", "--api-key", "k"])
+        .env("PATH", nowhere.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(program.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let server = line.strip_prefix("FTRACK_SERVER=").unwrap();
+    let server = server.split(' ').next().unwrap();
+    let agent = agent();
+    let call = |operation: Value| -> Value {
+        let request = agent
+            .post(format!("{server}/api"))
+            .header("ftrack-user", "jenkins")
+            .header("ftrack-api-key", "k");
+        let mut answer = request.send(json!([operation]).to_string()).unwrap();
+        let answer = answer.body_mut().read_to_vec().unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()[0].take()
+    };
+    call(
+        json!({"action": "create", "entity_type": "FileComponent", "entity_data": {
+        "__entity_type__": "FileComponent", "id": "movie", "name": "main", "file_type": ".mov"}}),
+    );
+    let upload = call(
+        json!({"action": "get_upload_metadata", "component_id": "movie", "file_name": "a.mov",
+        "file_size": 6}),
+    );
+    let mut request = agent.put(upload["url"].as_str().unwrap());
+    for (name, value) in upload["headers"].as_object().unwrap() {
+        request = request.header(name, value.as_str().unwrap());
+    }
+    assert_eq!(request.send("frames").unwrap().status().as_u16(), 200);
+    let job = call(json!({"action": "encode_media", "component_id": "movie", "version_id": null}));
+    let expression = format!("select status from Job where id is {}", job["job_id"]);
+    let start = Instant::now();
+    while call(json!({"action": "query", "expression": expression}))["data"][0]["status"] != "done"
+    {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    program.kill().unwrap();
+    let mut log = String::new();
+    program
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    program.wait().unwrap();
+    assert!(
+        log.contains("a movie is handed on as it is: ffmpeg is missing"),
+        "{log}"
+    );
+}

@@ -171,6 +171,9 @@ fn unusable_arguments_are_explained() {
         ["--latency", "1s"],
         ["--server-version", "'; DROP TABLE context; --"],
         ["--seed", "/no/such/seed"],
+        ["--global-key", ""],
+        ["--latency", "-1"],
+        ["--server-version", "4.13"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_ftrack-emulator"))
             .args(arguments)

@@ -12,6 +12,7 @@ struct Memory {
     file_type: String,
     log: Mutex<Vec<(String, Value)>>,
     outputs: Mutex<Vec<Output>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Memory {
@@ -62,7 +63,7 @@ impl Catalogue for Memory {
     }
 
     fn note(&self, text: &str) {
-        assert!(text.contains("ffmpeg"), "{text}");
+        self.notes.lock().push(text.to_owned());
     }
 }
 
@@ -137,6 +138,8 @@ fn a_movie_is_handed_on_and_its_original_removed_if_so_asked() {
     assert_eq!(memory.steps(), steps);
     let movie = &memory.outputs.lock()[0];
     assert_eq!((movie.format.as_str(), movie.size), ("video/mp4", 15));
+    let notes = memory.notes.lock();
+    assert!(notes.len() == 1 && notes[0].contains("ffmpeg"), "{notes:?}");
     assert_eq!(site.files.size(ID), None);
 }
 
@@ -169,13 +172,44 @@ fn movie(size: &str) -> Option<Vec<u8>> {
     Some(output.stdout)
 }
 
+/// What the tool itself says about the first stream of some data: the container, the codec, the
+/// pixels, and the height.
+fn stream(data: &[u8]) -> (String, String, String, u64) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), data).unwrap();
+    let output = std::process::Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-of", "json"])
+        .args([
+            "-show_entries",
+            "format=format_name:stream=codec_name,pix_fmt,height",
+        ])
+        .arg(file.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let stream = &said["streams"][0];
+    (
+        text(&said["format"]["format_name"]),
+        text(&stream["codec_name"]),
+        text(&stream["pix_fmt"]),
+        stream["height"].as_u64().unwrap(),
+    )
+}
+
 #[test]
 fn movies_are_transcoded_where_there_is_a_tool() {
-    for (size, names) in [
-        ("320x180", &["ftrackreview-mp4", "thumbnail"][..]),
+    for (size, names, heights) in [
+        (
+            "320x180",
+            &["ftrackreview-mp4", "thumbnail"][..],
+            &[180][..],
+        ),
         (
             "1920x1080",
             &["ftrackreview-mp4", "ftrackreview-mp4-1080", "thumbnail"],
+            &[720, 1080],
         ),
     ] {
         let Some(data) = movie(size) else {
@@ -193,6 +227,26 @@ fn movies_are_transcoded_where_there_is_a_tool() {
         let log = memory.log.lock();
         assert_eq!(log[0].1["output"], log.last().unwrap().1["output"]);
         assert_eq!(log[0].1["output"].as_array().unwrap().len(), names.len());
+        assert!(memory.notes.lock().is_empty());
+        let stored = |output: &Output| {
+            let blob = store::Blob::of(&output.component_id);
+            site.files.inner.store.read(&blob).unwrap()
+        };
+        for (output, &height) in outputs.iter().zip(heights) {
+            let (container, codec, pixels, found) = stream(&stored(output));
+            // What browsers play.
+            assert!(
+                container.split(',').any(|name| name == "mp4"),
+                "{container}"
+            );
+            let encoding = (codec.as_str(), pixels.as_str(), found);
+            assert_eq!(encoding, ("h264", "yuv420p", height), "{}", output.name);
+        }
+        let thumbnail = stored(outputs.last().unwrap());
+        assert_eq!(
+            image::guess_format(&thumbnail).unwrap(),
+            image::ImageFormat::Jpeg
+        );
         let media = site.files.media(&outputs[0].component_id);
         let Media::Movie(movie) = media else {
             panic!("{media:?}")
