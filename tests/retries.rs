@@ -5,7 +5,8 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -258,6 +259,65 @@ fn cancelling_ends_requests_bodies_and_waits_at_once() {
     // One that is cancelled before anything begins.
     let error = button.run(|| parrot.builder().open().unwrap_err());
     assert_eq!((error.kind(), parrot.count()), (ErrorKind::Cancelled, 1));
+}
+
+#[test]
+fn a_token_that_asks_does_so_in_the_thread_that_waits() {
+    let asking = || {
+        let (home, count) = (thread::current().id(), Arc::new(AtomicU32::new(0)));
+        let asked = count.clone();
+        let token = CancelToken::asking(move || {
+            assert_eq!(thread::current().id(), home);
+            asked.fetch_add(1, Ordering::SeqCst) == 1
+        });
+        (token, count)
+    };
+    // An answer that does not come; a wait between two attempts; the hub.
+    let (url, _taken) = silent();
+    let parrot = Parrot::new("503 Service Unavailable", "Retry-After: 100\r\n", "");
+    for builder in [session_on(&url), parrot.builder()] {
+        let (token, count) = asking();
+        let begun = Instant::now();
+        let error = token.run(|| builder.open().unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        assert!(count.load(Ordering::SeqCst) >= 2);
+        assert!(begun.elapsed() < PROMPT);
+    }
+    let (token, count) = asking();
+    let hub = ftrack_api::EventHub::new(ftrack_api::hub::HubConfig::new(&url, "user", "key"));
+    let error = token.run(|| hub.connect().unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(count.load(Ordering::SeqCst) >= 2);
+    // A commit that waits for another thread's.
+    let server = emulator();
+    let session = builder(&server).open().unwrap();
+    let project = session.query("Project").unwrap().first().unwrap();
+    let folder = data! { "name": "late", "parent": &project.unwrap() };
+    session.create("Folder", folder).unwrap();
+    server.faults().push(Fault::slow(Duration::from_secs(20)));
+    thread::scope(|scope| {
+        let (button, session) = (CancelToken::new(), &session);
+        let token = button.clone();
+        let first = scope.spawn(move || token.run(|| session.commit().unwrap_err()));
+        under_way(&server);
+        let (token, count) = asking();
+        let error = token.run(|| session.commit().unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        assert!(count.load(Ordering::SeqCst) >= 2);
+        button.cancel();
+        first.join().unwrap();
+    });
+    // One that says no has no effect.
+    let token = CancelToken::asking(|| false);
+    server
+        .faults()
+        .push(Fault::slow(Duration::from_millis(500)));
+    assert!(
+        token
+            .run(|| session.query("Task").unwrap().first())
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// A file in the server's storage that is larger than what sockets hold.

@@ -12,6 +12,12 @@ use crate::config::MAX_WAIT;
 use crate::error::ErrorKind;
 use crate::lock::{Condvar, Mutex};
 
+/// How long a wait goes on before it is asked whether to interrupt it.
+const BEFORE_ASKING: Duration = Duration::from_millis(100);
+
+/// Asks whether to interrupt calls, and does.
+type Ask = Arc<dyn Fn() + Send + Sync>;
+
 /// A call under way, with all its attempts.
 #[derive(Default)]
 pub(crate) struct Call {
@@ -33,6 +39,8 @@ struct State {
     connection: Option<Weak<Interrupt>>,
     /// What else ends its waits.
     hooks: Vec<Box<dyn FnOnce() + Send>>,
+    /// What asks, while it waits, whether to interrupt it.
+    asking: Vec<Ask>,
 }
 
 impl Call {
@@ -60,6 +68,25 @@ impl Call {
         hook();
     }
 
+    /// Calls `ask` ten times a second while it waits.
+    pub(super) fn add_asking(&self, ask: Ask) {
+        self.state.lock().asking.push(ask);
+    }
+
+    /// Asks whether to interrupt it. To be called without a lock: what asks is the user's.
+    pub(crate) fn ask(&self) {
+        let asking = self.state.lock().asking.clone();
+        asking.iter().for_each(|ask| ask());
+    }
+
+    /// How much of `time` may pass before [`ask`](Self::ask) is due.
+    pub(crate) fn before_asking(&self, time: Option<Duration>) -> Option<Duration> {
+        match self.state.lock().asking.is_empty() {
+            true => time,
+            false => Some(time.map_or(BEFORE_ASKING, |time| time.min(BEFORE_ASKING))),
+        }
+    }
+
     /// Why it was interrupted, if it was.
     pub(crate) fn interrupted(&self) -> Option<ErrorKind> {
         self.state.lock().why
@@ -67,11 +94,25 @@ impl Call {
 
     /// Waits until it was woken since its last wait, or was interrupted.
     pub(crate) fn wait(&self) {
-        let mut state = self.state.lock();
-        while state.why.is_none() && !state.is_woken {
-            self.interruption.wait(&mut state);
+        loop {
+            let slice = self.before_asking(None);
+            let mut state = self.state.lock();
+            if state.why.is_none() && !state.is_woken {
+                match slice {
+                    Some(slice) => {
+                        self.interruption
+                            .wait_until(&mut state, Instant::now() + slice);
+                    }
+                    None => self.interruption.wait(&mut state),
+                }
+            }
+            if state.why.is_some() || state.is_woken {
+                state.is_woken = false;
+                return;
+            }
+            drop(state);
+            self.ask();
         }
-        state.is_woken = false;
     }
 
     fn wake(&self) {
@@ -82,11 +123,17 @@ impl Call {
     /// Waits for this long, or until it is interrupted.
     pub(crate) fn sleep(&self, time: Duration) {
         let until = Instant::now() + time.min(MAX_WAIT);
-        let mut state = self.state.lock();
-        while state.why.is_none() {
-            if self.interruption.wait_until(&mut state, until) {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let slice = self.before_asking(Some(left)).unwrap_or(left);
+            let mut state = self.state.lock();
+            if left.is_zero() || state.why.is_some() {
                 return;
             }
+            self.interruption
+                .wait_until(&mut state, Instant::now() + slice);
+            drop(state);
+            self.ask();
         }
     }
 
@@ -134,6 +181,21 @@ impl Call {
 
     pub(crate) fn was_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// [`Call::before_asking`] of the call that this thread is in.
+pub(crate) fn before_asking(time: Option<Duration>) -> Option<Duration> {
+    match Call::current() {
+        Some(call) => call.before_asking(time),
+        None => time,
+    }
+}
+
+/// [`Call::ask`] of the call that this thread is in.
+pub(crate) fn ask() {
+    if let Some(call) = Call::current() {
+        call.ask();
     }
 }
 

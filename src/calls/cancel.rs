@@ -33,12 +33,43 @@ pub struct CancelToken(Arc<Inner>);
 struct Inner {
     is_cancelled: AtomicBool,
     calls: Calls,
+    ask: Option<Ask>,
 }
+
+/// Whether to cancel.
+type Ask = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl CancelToken {
     /// A token that is not cancelled.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A token that asks: while a thread waits in its scope, `ask` is called in that thread ten times a
+    /// second, and cancels by returning `true`. It is for hosts that learn of an interruption only if
+    /// they look, such as interpreters of Ctrl-C.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # fn interpreter_was_interrupted() -> bool { false }
+    /// let token = ftrack_api::CancelToken::asking(interpreter_was_interrupted);
+    /// token.run(|| session.query("Task")?.all())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn asking(ask: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner {
+            ask: Some(Box::new(ask)),
+            ..Inner::default()
+        }))
+    }
+
+    /// Asks whether to cancel.
+    fn ask(&self) {
+        if self.0.ask.as_ref().is_some_and(|ask| ask()) {
+            self.cancel();
+        }
     }
 
     /// Cancels whatever a thread waits for in [`run`](Self::run) or [`enter`](Self::enter), promptly
@@ -65,6 +96,10 @@ impl CancelToken {
     /// Lets the token cancel a call.
     pub(crate) fn watch(&self, call: &Arc<Call>) {
         self.0.calls.add(call);
+        if self.0.ask.is_some() {
+            let token = self.clone();
+            call.add_asking(Arc::new(move || token.ask()));
+        }
         // If it was cancelled before, nobody interrupts the call any more.
         if self.is_cancelled() {
             call.interrupt(ErrorKind::Cancelled);

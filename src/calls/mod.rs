@@ -5,7 +5,7 @@ mod cancel;
 mod interrupt;
 mod scopes;
 
-pub(crate) use call::{Call, Calls};
+pub(crate) use call::{Call, Calls, ask, before_asking};
 pub use cancel::CancelToken;
 pub(crate) use interrupt::Interrupt;
 pub use scopes::ThreadScope;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, after, never, select};
 
 use crate::calls::{Call, tokens_of, with_scopes};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,6 +35,12 @@ impl Cancellation {
         }
     }
 
+    fn ask(&self) {
+        if let Some(call) = &self.call {
+            call.ask();
+        }
+    }
+
     /// Calls this when a token is cancelled; at once if one was.
     pub(super) fn notify(&self, notify: impl FnOnce() + Send + 'static) {
         if let Some(call) = &self.call {
@@ -62,11 +68,16 @@ impl Cancellation {
         receiver: &Receiver<T>,
         deadline: Instant,
     ) -> Result<std::result::Result<T, RecvTimeoutError>> {
-        self.check()?;
-        select! {
-            recv(receiver) -> value => Ok(value.map_err(|_| RecvTimeoutError::Disconnected)),
-            recv(self.channel()) -> _ => Err(cancelled(ErrorKind::Cancelled)),
-            recv(crossbeam_channel::at(deadline)) -> _ => Ok(Err(RecvTimeoutError::Timeout)),
+        let token = self.channel();
+        loop {
+            self.check()?;
+            let slice = self.call.as_ref().and_then(|call| call.before_asking(None));
+            select! {
+                recv(receiver) -> value => return Ok(value.map_err(|_| RecvTimeoutError::Disconnected)),
+                recv(token) -> _ => return Err(cancelled(ErrorKind::Cancelled)),
+                recv(crossbeam_channel::at(deadline)) -> _ => return Ok(Err(RecvTimeoutError::Timeout)),
+                recv(slice.map_or_else(never, after)) -> _ => self.ask(),
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use rustls::ClientConnection;
 
 use super::race;
 use super::stream::Stream;
-use crate::calls::{Call, Interrupt};
+use crate::calls::{self, Call, Interrupt};
 
 const INTERRUPT: Token = Token(0);
 const SOCKET: Token = Token(1);
@@ -105,9 +105,9 @@ impl Connection {
                 other => return other,
             }
             let left = self.time_left()?;
-            match self.poll.poll(&mut self.events, left) {
+            match self.poll.poll(&mut self.events, calls::before_asking(left)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
+                _ => calls::ask(),
             }
         }
     }

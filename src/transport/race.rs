@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::calls;
+
 /// How long to wait for an address before the next one is tried as well (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
@@ -50,9 +52,9 @@ pub(super) fn connect(
         let next = (!race.waiting.is_empty()).then_some(race.next);
         let until = deadline.into_iter().chain(next).min();
         let time = until.map(|until| until.saturating_duration_since(now));
-        match poll.poll(events, time) {
+        match poll.poll(events, calls::before_asking(time)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
+            _ => calls::ask(),
         }
         for event in events.iter() {
             if let Some(mut connected) = race.outcome(event.token()) {

@@ -1,5 +1,6 @@
 """The exceptions of this package."""
 
+import errno
 import sys
 
 
@@ -342,7 +343,10 @@ def _both(*bases):
     return _classes[bases]
 
 
-def _class_for(kind, about, is_of_server):
+_NOT_EMPTY = errno.ENOTEMPTY
+
+
+def _class_for(kind, about, is_of_server, errno=None):
     server = (ServerError,) if is_of_server or about == "query" else ()
     if about == "hub" and kind in ("Connection", "Timeout", "Tls", "Authentication", "Unavailable", "Closed"):
         return (EventHubConnectionError,)
@@ -397,8 +401,20 @@ def _class_for(kind, about, is_of_server):
     if kind == "Closed":
         return (ConnectionClosedError,)
     if kind == "Io":
+        if about == "location" and errno == _NOT_EMPTY:
+            return (AccessorContainerNotEmptyError, OSError)
         return (AccessorOperationFailedError, OSError) if about == "location" else (Error, OSError)
     return (LocationError,) if about == "location" else (Error,)
+
+
+#: What messages of the SDK call in Rust.
+_WORDS = (
+    ("bind one with `Location::bind`", "assign its accessor and its structure"),
+    ("use `Target::Elsewhere`", "create the component with location=None and add its location yourself"),
+    ("use `metadata()`", 'use entity["metadata"]'),
+    ("use `custom_attributes()`", 'use entity["custom_attributes"]'),
+    ("read it with `get`", 'read it as entity["…"]'),
+)
 
 
 def _from_core(message, details, about):
@@ -410,9 +426,11 @@ def _from_core(message, details, about):
 
         # The SDK names the call of its builder; Python has arguments.
         message = re.sub(r"call (\w+)\(…\) on the builder", r"give \1=…", message)
+    for rust, python in _WORDS:
+        message = message.replace(rust, python)
     if exception and exception not in message:
         message = "{0}\nServer reported error: {1}({2})".format(message, exception, details.get("content"))
-    return _both(*_class_for(kind, about, bool(exception)))(message=message, details=details)
+    return _both(*_class_for(kind, about, bool(exception), details.get("errno")))(message=message, details=details)
 
 
 def _kind_of(raised):

@@ -55,6 +55,8 @@ class Session(_core.Session):
         self._bindings = {}
         self._switches = {}
         self._sending = threading.local()
+        # What belongs to the event hub, once somebody has asked for that; and the hub while somebody holds it.
+        self._hub_state = None
         self._hub_object = None
         self.merge_lock = threading.RLock()
         self.request_timeout = timeout
@@ -102,7 +104,7 @@ class Session(_core.Session):
             plugin.discover(plugin_paths, [self], plugin_arguments)
 
     def _announce(self, name):
-        if self._hub_object is None:
+        if self._hub_state is None:
             return  # Nobody has subscribed.
         from .event import base as _event_base
 
@@ -158,11 +160,14 @@ class Session(_core.Session):
     @property
     def event_hub(self):
         """The event hub."""
-        if self._hub_object is None:
+        hub = self._hub_object and self._hub_object()
+        if hub is None:
             from .event.hub import EventHub
 
-            self._hub_object = EventHub._of_session(self)
-        return self._hub_object
+            hub = EventHub._of_session(self, self._hub_state)
+            self._hub_state = hub.__dict__
+            self._hub_object = weakref.ref(hub)
+        return hub
 
     @property
     def types(self):
@@ -204,8 +209,8 @@ class Session(_core.Session):
         """Close it. What is loaded stays readable."""
         if self.closed:
             return
-        if self._hub_object is not None:
-            self._hub_object.disconnect(unsubscribe=False)
+        if self._hub_state is not None:
+            self.event_hub.disconnect(unsubscribe=False)
         self._close()
         _open_sessions.discard(self)
 
@@ -380,7 +385,10 @@ class Session(_core.Session):
         `persisted_only`.
         """
         if entity_attribute_strategy not in ("all", "set_only", "modified_only", "persisted_only"):
-            raise ValueError('Unsupported entity_attribute_strategy "{0}".'.format(entity_attribute_strategy))
+            raise ValueError(
+                'Unsupported entity_attribute_strategy "{0}": choose among all, set_only, modified_only, '
+                "persisted_only.".format(entity_attribute_strategy)
+            )
 
         def default(value):
             if isinstance(value, _core.Entity):
@@ -597,8 +605,8 @@ class _Types(Mapping):
 
     def _are_asked_for(self):
         """Whether a plugin may make classes."""
-        hub = self._session()._hub_object
-        texts = [str(one.subscription) for one in hub._subscribers] if hub is not None else []
+        hub = self._session()._hub_state
+        texts = [str(one.subscription) for one in hub["_subscribers"]] if hub is not None else []
         return any("construct-entity-type" in text or "*" in text for text in texts)
 
     def __contains__(self, name):

@@ -6,6 +6,8 @@ use ftrack_api::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::signals;
+
 /// What a call was about: `ftrack_api.exception` chooses the class by it and the kind.
 #[derive(Clone, Copy)]
 pub(crate) enum About {
@@ -50,16 +52,27 @@ pub(crate) fn raise_any(about: About) -> impl Fn(anyhow::Error) -> PyErr {
     }
 }
 
-/// An exception that a callback raised arrives as what it was.
+/// An exception that a callback or Ctrl-C raised arrives as what it was.
 fn exception(py: Python<'_>, error: &Error, about: About) -> PyResult<PyErr> {
+    if error.kind() == ErrorKind::Cancelled
+        && let Some(raised) = signals::raised()
+    {
+        return Ok(raised);
+    }
+    let details = PyDict::new(py);
     let mut cause = error.source();
     while let Some(found) = cause {
         if let Some(raised) = found.downcast_ref::<PyErr>() {
             return Ok(raised.clone_ref(py));
         }
+        if let Some(number) = found
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error)
+        {
+            details.set_item("errno", number)?;
+        }
         cause = found.source();
     }
-    let details = PyDict::new(py);
     details.set_item("kind", format!("{:?}", error.kind()))?;
     if let Some(server) = error.server() {
         details.set_item("exception", &server.exception)?;

@@ -15,6 +15,7 @@ mod logging;
 mod query;
 mod schema;
 mod session;
+mod signals;
 mod transport;
 
 use std::sync::OnceLock;

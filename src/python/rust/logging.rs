@@ -15,6 +15,8 @@ use pyo3::intern;
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
+use crate::signals;
+
 /// Lines beyond these are dropped, and counted.
 const CAPACITY: usize = 10_000;
 
@@ -99,7 +101,9 @@ pub(crate) fn start() {
 /// `call` without the interpreter's lock; what it logged is handed over before this returns.
 pub(crate) fn released<T: Ungil>(py: Python<'_>, call: impl Ungil + FnOnce() -> T) -> T {
     look(py);
+    let scope = signals::heed();
     let result = py.detach(call);
+    drop(scope);
     if queue().waiting.load(Ordering::Acquire) > 0 {
         deliver(py);
     }

@@ -1,8 +1,10 @@
 """How the module behaves in its host: locks, memory, threads, forks, and what callbacks raise."""
 
+import copy
 import gc
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -47,6 +49,33 @@ class Memory(unittest.TestCase):
         gc.collect()
         self.assertIsNone(gone())
 
+    def test_a_hub_that_is_held_keeps_its_session(self):
+        hub = open_session(auto_connect_event_hub=True).event_hub
+        gc.collect()
+        seen = []
+        hub.subscribe("topic=tests.held", seen.append)
+        hub.mark = "kept"
+        hub.publish(ftrack_api.event.base.Event("tests.held"))
+        end = time.monotonic() + 20
+        while not seen and time.monotonic() < end:
+            hub.wait(0.05)
+        self.assertEqual(len(seen), 1)
+
+    def test_a_session_goes_with_its_hub_and_keeps_what_was_subscribed(self):
+        session = open_session()
+        seen = []
+        session.event_hub.subscribe("topic=tests.kept", seen.append)
+        session.event_hub.mark = "kept"
+        gc.collect()
+        self.assertEqual(session.event_hub.mark, "kept")
+        session.event_hub.publish(ftrack_api.event.base.Event("tests.kept"), synchronous=True)
+        self.assertEqual(len(seen), 1)
+        gone = weakref.ref(session)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        del session
+        self.assertIsNone(gone(), "it goes without the garbage collector")
+
     def test_entities_that_nobody_holds_go_and_keep_their_changes(self):
         with open_session() as session:
             task = session.query("Task").first()
@@ -88,6 +117,11 @@ class Identity(unittest.TestCase):
         self.assertIs(self.session.get("Task", task["id"]), task)
         self.assertIs(task["parent"], self.session.get(task["parent"].entity_type, task["parent"]["id"]))
         self.assertIn(task, self.session.query("Task").all())
+
+    def test_a_copy_of_an_entity_is_that_entity(self):
+        task = self.session.query("Task").first()
+        self.assertIs(copy.copy(task), task)
+        self.assertEqual(copy.deepcopy({"tasks": [task]}), {"tasks": [task]})
 
     def test_entities_are_mappings(self):
         task = self.session.query("Task").first()
@@ -152,6 +186,56 @@ class Identity(unittest.TestCase):
         self.session.rollback()
         self.assertEqual(failures, [])
         self.assertEqual(len(counts), 16)
+
+
+#: Opens a session on a server that never answers, and says how that ended and whether another thread ran meanwhile.
+INTERRUPTED = """
+import os, signal, socket, threading, time
+import ftrack_api
+
+def handler(number, frame):
+    seen.append(number)
+    if len(seen) == 2:
+        raise KeyboardInterrupt
+
+seen, ticks = [], []
+if {own_handler}:
+    signal.signal(signal.SIGINT, handler)
+server = socket.create_server(("127.0.0.1", 0))
+
+def interrupt():
+    connection, _ = server.accept()
+    connection.recv(1)
+    for _ in range(10):
+        ticks.append(time.sleep(0.01))
+    os.kill(os.getpid(), signal.SIGINT)
+    if {own_handler}:
+        while not seen:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+url = "http://127.0.0.1:{{0}}".format(server.getsockname()[1])
+try:
+    ftrack_api.Session(server_url=url, api_key="key", api_user="user", plugin_paths=[])
+except KeyboardInterrupt:
+    print("interrupted after", len(ticks), len(seen))
+"""
+
+
+class Signals(unittest.TestCase):
+    def interrupt(self, own_handler):
+        script = INTERRUPTED.format(own_handler=own_handler)
+        child = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=50)
+        return child.stdout.decode().strip()
+
+    @unittest.skipIf(os.name == "nt", "a process cannot send itself Ctrl-C there")
+    def test_ctrl_c_ends_a_request_that_is_not_answered(self):
+        self.assertEqual(self.interrupt(False), "interrupted after 10 0")
+
+    @unittest.skipIf(os.name == "nt", "a process cannot send itself Ctrl-C there")
+    def test_a_handler_of_ones_own_runs_while_a_request_waits(self):
+        self.assertEqual(self.interrupt(True), "interrupted after 10 2")
 
 
 class Callbacks(unittest.TestCase):

@@ -80,7 +80,13 @@ class Locations(unittest.TestCase):
     def publish(self, name, content=b"content"):
         path = self.folder / name
         path.write_bytes(content)
-        return self.session.create_component(str(path), {"name": path.stem}, location=self.location)
+        component = self.session.create_component(str(path), {"name": path.stem}, location=self.location)
+        self.addCleanup(self.remove, component)
+        return component
+
+    def remove(self, component):
+        if self.location.get_component_availability(component):
+            self.location.remove_component(component)
 
     def test_files_go_through_an_accessor_and_a_structure_in_python(self):
         component = self.publish("plate.txt", b"to python")
@@ -100,6 +106,73 @@ class Locations(unittest.TestCase):
         self.assertEqual(self.accessor.files, {})
         self.session.delete(back)
         self.session.commit()
+
+    def test_files_of_a_sequence_are_named_by_the_helper_of_structures(self):
+        class Plates(ftrack_api.structure.base.Structure):
+            def get_resource_identifier(self, entity, context=None):
+                if entity.entity_type == "SequenceComponent":
+                    number = self._get_sequence_expression(entity)
+                    return "{0}.{1}{2}".format(entity["name"], number, entity["file_type"])
+                return self.get_resource_identifier(entity["container"]) % int(entity["name"])
+
+        self.location.structure = Plates()
+        for number in (1, 2):
+            (self.folder / "plate.{0:04d}.exr".format(number)).write_bytes(b"x")
+        path = str(self.folder / "plate.%04d.exr [1-2]")
+        component = self.session.create_component(path, {"name": "plate"}, location=self.location)
+        self.assertEqual(sorted(self.accessor.files), ["plate.0001.exr", "plate.0002.exr"])
+        self.location.remove_component(component)
+        self.assertEqual(self.accessor.files, {})
+
+    def test_what_is_not_there_cannot_be_removed(self):
+        there, other = self.publish("there.txt"), self.publish("other.txt")
+        self.assertIsNone(self.location.remove_component(other))
+        for call in (
+            lambda: self.location.remove_component(other),
+            lambda: self.location.remove_components([there, other]),
+        ):
+            with self.assertRaises(ftrack_api.exception.ComponentNotInLocationError):
+                call()
+        self.assertEqual(self.accessor.files, {"studio/there.txt": b"content"})
+
+    def test_files_on_disk_fail_as_those_of_the_official_client(self):
+        accessor = ftrack_api.accessor.disk.DiskAccessor(str(self.folder))
+        accessor.make_container("full/deep")
+        for call, kind in (
+            (lambda: accessor.remove("full"), ftrack_api.exception.AccessorContainerNotEmptyError),
+            (lambda: accessor.remove("none"), ftrack_api.exception.AccessorResourceNotFoundError),
+            (lambda: accessor.open("none"), ftrack_api.exception.AccessorResourceNotFoundError),
+            (lambda: accessor.get_filesystem_path("/elsewhere"), ftrack_api.exception.AccessorFilesystemPathError),
+            (
+                lambda: accessor.make_container("a/b", recursive=False),
+                ftrack_api.exception.AccessorParentResourceNotFoundError,
+            ),
+        ):
+            with self.subTest(kind=kind), self.assertRaises(kind):
+                call()
+        accessor.make_container("a", recursive=False)
+        accessor.make_container("a/b", recursive=False)
+        self.assertTrue(accessor.is_container("a/b"))
+
+    def test_structures_fail_as_those_of_the_official_client(self):
+        component = self.publish("there.txt")
+        with self.assertRaises(ValueError):
+            ftrack_api.structure.origin.OriginStructure().get_resource_identifier(component)
+        with self.assertRaises(NotImplementedError):
+            ftrack_api.structure.standard.StandardStructure().get_resource_identifier(self.session.query("Task").first())
+
+    def test_messages_name_what_python_has(self):
+        location = self.session.create("Location", {"name": "tests.unbound"})
+        texts = []
+        for call in (
+            lambda: location.get_filesystem_path(self.publish("there.txt")),
+            lambda: self.session.create_component("/nowhere/to/be.seen", {}, location=self.location),
+        ):
+            with self.assertRaises(ftrack_api.exception.LocationError) as caught:
+                call()
+            texts.append(str(caught.exception))
+        self.session.rollback()
+        self.assertNotIn("::", " ".join(texts))
 
     def test_a_transformer_converts_what_the_server_keeps(self):
         self.location.resource_identifier_transformer = Reversing(self.session)

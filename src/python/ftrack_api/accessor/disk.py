@@ -20,6 +20,12 @@ class DiskAccessor(_CoreAccessor):
     def prefix(self):
         return self._prefix
 
+    def make_container(self, resource_identifier, recursive=True):
+        path = self.get_filesystem_path(resource_identifier)
+        if not recursive and not os.path.isdir(os.path.dirname(path)):
+            raise exception.AccessorParentResourceNotFoundError("make_container", resource_identifier)
+        super(DiskAccessor, self).make_container(resource_identifier)
+
     def open(self, resource_identifier, mode="rb"):
         path = self.get_filesystem_path(resource_identifier)
         with error_handler(operation="open", resource_identifier=resource_identifier):

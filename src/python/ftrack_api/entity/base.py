@@ -65,6 +65,12 @@ class Entity(_core.Entity, MutableMapping, metaclass=DynamicEntityTypeMetaclass)
         """Take over what another session knows of this entity."""
         return self.session.merge(entity)
 
+    def __copy__(self):
+        return self  # There is one object for each entity.
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __eq__(self, other):
         if self is other:
             return True

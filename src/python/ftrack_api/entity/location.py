@@ -38,10 +38,12 @@ class Location(Entity):
 
     def remove_component(self, component, recursive=True):
         """Remove a component from this location, its data included; commits."""
-        return self.remove_components([component], recursive=recursive)
+        self.remove_components([component], recursive=recursive)
 
     def remove_components(self, components, recursive=True):
-        return self._remove_components(components, recursive)
+        # All or none: it fails if one of them is not here.
+        self.get_resource_identifiers(components)
+        self._remove_components(components, recursive)
 
     def get_component_availability(self, component):
         """The share of the component in this location, in percent."""

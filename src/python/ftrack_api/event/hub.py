@@ -20,14 +20,13 @@ class _Receiver(object):
     """What the SDK calls with events for one subscriber, or with the replies to one event."""
 
     def __init__(self, hub, call):
-        self._hub = weakref.ref(hub)
+        self._state = hub.__dict__
         self._call = call
 
     def _handle(self, given):
-        hub = self._hub()
         event = Event(**given)
-        if hub is not None and event["topic"].startswith("ftrack.api.session."):
-            session = hub._session and hub._session()
+        if event["topic"].startswith("ftrack.api.session."):
+            session = self._state["_session"] and self._state["_session"]()
             if session is not None and isinstance(event["data"], dict):
                 event["data"].setdefault("session", session)
         try:
@@ -37,9 +36,7 @@ class _Receiver(object):
             answer = None
         except BaseException as raised:
             # Ctrl-C and the like end the wait.
-            if hub is None:
-                raise
-            hub._raised = raised
+            self._state["_raised"] = raised
             event.stop()
             answer = None
         return answer, event.is_stopped()
@@ -47,6 +44,10 @@ class _Receiver(object):
 
 class EventHub(object):
     """Sends and receives events. Callbacks run in the thread that waits."""
+
+    # Who holds the hub of a session holds that. The other way round the session holds the hub's `__dict__` only, so
+    # that it goes as soon as nobody holds either.
+    __slots__ = ("_holds", "__dict__", "__weakref__")
 
     logger = _lazy.Logger(__name__ + ".EventHub")
 
@@ -57,10 +58,14 @@ class EventHub(object):
         self._set_up(core, api_user)
 
     @classmethod
-    def _of_session(cls, session):
+    def _of_session(cls, session, state=None):
         hub = cls.__new__(cls)
-        hub._set_up(session._hub(), session.api_user)
-        hub._session = weakref.ref(session)
+        hub._holds = session
+        if state is None:
+            hub._set_up(session._hub(), session.api_user)
+            hub._session = weakref.ref(session)
+        else:
+            hub.__dict__ = state
         return hub
 
     def _set_up(self, core, api_user):

@@ -12,6 +12,10 @@ class Structure(object):
         """The resource identifier for a component; *context* may have `source_resource_identifier`."""
         raise NotImplementedError()
 
+    def _get_sequence_expression(self, sequence):
+        """What stands for the number in the names of a sequence's files, such as `%04d`: for derived classes."""
+        return "%0{0}d".format(sequence["padding"]) if sequence["padding"] else "%d"
+
 
 class _CoreStructure(Structure):
     """A structure of the SDK."""
@@ -24,6 +28,8 @@ class _CoreStructure(Structure):
         return self._make()
 
     def get_resource_identifier(self, entity, context=None):
+        if not entity.entity_type.endswith("Component"):
+            raise NotImplementedError("Cannot generate resource identifier for unsupported entity {0!r}".format(entity))
         source = (context or {}).get("source_resource_identifier")
         return self._make().get_resource_identifier(entity, source)
 
