@@ -18,12 +18,11 @@ use ftrack_api::structure::{EntityIdStructure, StandardStructure};
 use ftrack_api::transport::{Request, Response, Transport};
 use ftrack_api::{Entity, ErrorKind, Location, Session, data, expr};
 use ftrack_emulator::Emulator;
-use moto::{BUCKET, Moto};
+use moto::{ACCESS_KEY, BUCKET, Moto, SECRET_KEY};
 use support::{builder, read, requests, secret};
 use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
-const SECRET_KEY: &str = "a-secret-key-of-the-storage";
 
 /// What happens to a request to the storage.
 enum Fate {
@@ -52,6 +51,8 @@ impl Transport for Meddling {
         }
         let line = format!("{} {}", request.method, request.url);
         assert!(!line.contains(SECRET_KEY));
+        // Whether it is right, the storage knows.
+        assert!(line.contains("X-Amz-Signature="), "{line}");
         self.1.sent.lock().unwrap().push(line);
         let mut meddle = self.1.meddle.lock().unwrap();
         let fate = meddle.as_mut().map_or(Fate::Passes, |call| call(request));
@@ -124,7 +125,7 @@ impl Stage {
     }
 
     fn bucket(&self) -> S3Bucket {
-        S3Bucket::new(self.moto.url(), BUCKET).credentials("artist", secret(SECRET_KEY))
+        S3Bucket::new(self.moto.url(), BUCKET).credentials(ACCESS_KEY, secret(SECRET_KEY))
     }
 
     fn accessor(&self) -> S3Accessor {
@@ -171,6 +172,7 @@ fn objects_are_written_read_listed_and_removed() {
             "a/b/with blank+plus%41.txt",
             "a/ünï 漢字.txt",
             "a-b",
+            "signed/~!$&'()*+,;=:@?#[]{}|^`\"<>\\ .txt",
         ];
         for (index, key) in keys.iter().enumerate() {
             let content = bytes(index * 1000);
@@ -258,6 +260,56 @@ fn keys_that_would_lead_elsewhere_are_refused_and_settings_are_checked() {
         !shown.contains(SECRET_KEY) && shown.contains(BUCKET),
         "{shown}"
     );
+}
+
+/// Everything else here shows that the storage accepts the right ones.
+#[test]
+fn signatures_are_those_of_the_secret_key() {
+    let stage = Stage::new();
+    let right = stage.accessor();
+    right.write_bytes("here", b"precious").unwrap();
+    let url = right.get_url("here").unwrap();
+    let fetch = |url: &str| ureq::get(url).call().map(|answer| answer.status().as_u16());
+    assert_eq!(fetch(&url).unwrap(), 200);
+    for (from, to) in [
+        ("/here?", "/there?"),
+        ("X-Amz-Expires=3600", "X-Amz-Expires=3601"),
+        ("us-east-1", "us-east-2"),
+    ] {
+        assert!(url.contains(from), "{url}");
+        let refused = fetch(&url.replace(from, to));
+        assert!(
+            matches!(refused, Err(ureq::Error::StatusCode(403))),
+            "{to}: {refused:?}"
+        );
+    }
+
+    let other = |bucket: S3Bucket| S3Accessor::new(&stage.session, bucket).unwrap();
+    let bucket = S3Bucket::new(stage.moto.url(), BUCKET);
+    for wrong in [
+        bucket.clone().credentials(ACCESS_KEY, secret("another")),
+        bucket.clone().credentials("somebody", secret(SECRET_KEY)),
+    ] {
+        let wrong = other(wrong);
+        for error in [
+            wrong.open("here").err().unwrap(),
+            wrong.exists("here").unwrap_err(),
+            wrong.list("here").unwrap_err(),
+            wrong.remove("here").unwrap_err(),
+            wrong.write_bytes("new", b"x").unwrap_err(),
+            wrong.write_bytes("large", &bytes(17 * MIB)).unwrap_err(),
+        ] {
+            assert_eq!(kind(&error), ErrorKind::Permission, "{error}");
+        }
+    }
+    assert_eq!((stage.moto.objects(), stage.moto.unfinished()), (1, 0));
+
+    for right in [
+        stage.bucket().region("eu-central-1"),
+        bucket.session_credentials(ACCESS_KEY, secret(SECRET_KEY), "a token/of=a+role"),
+    ] {
+        assert_eq!(other(right).read_bytes("here").unwrap(), b"precious");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! A server with the API of S3, of a test's own: moto, from PyPI.
+//! A server with the API of S3, of a test's own: moto, from PyPI, behind a check of signatures.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::support::eventually;
@@ -13,19 +14,28 @@ pub(crate) struct Moto {
 }
 
 pub(crate) const BUCKET: &str = "plates";
+pub(crate) const ACCESS_KEY: &str = "artist";
+pub(crate) const SECRET_KEY: &str = "a-secret-key-of-the-storage";
 
 impl Moto {
     pub(crate) fn start() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let port = free.unwrap().port();
-        let program = std::env::var("FTRACK_MOTO_SERVER");
-        let program = program.unwrap_or_else(|_| "moto_server".to_owned());
-        let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        // The interpreter that has moto is beside its program.
+        let python = match std::env::var_os("FTRACK_MOTO_SERVER") {
+            Some(program) => PathBuf::from(program).with_file_name("python3"),
+            None => PathBuf::from("python3"),
+        };
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/support/signed_storage.py"
+        );
+        let child = Command::new(python)
+            .args([script, &port.to_string(), ACCESS_KEY, SECRET_KEY])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("moto_server is needed: pip install 'moto[server]'");
+            .expect("a Python with moto is needed: pip install 'moto[server]'");
         let moto = Self { child, port };
         eventually("moto starts", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -38,7 +48,7 @@ impl Moto {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The address of an object, which moto serves without a signature.
+    /// The address of an object, which this storage serves without a signature.
     pub(crate) fn address(&self, key: &str) -> String {
         format!("{}/{BUCKET}/{key}", self.url())
     }
