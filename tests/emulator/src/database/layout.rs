@@ -89,7 +89,8 @@ fn key_column(table: &Table, name: &str) -> String {
     format!("\"{name}\"{}", if is_text { " COLLATE BINARY" } else { "" })
 }
 
-/// Keys of other rows are looked up in both directions; names are what people search for.
+/// Keys of other rows are looked up in both directions; names are what people search for, and what
+/// must be unique is looked for in each creation.
 fn is_indexed(table: &Table, column: &Column) -> bool {
     if table.key.first() == Some(&column.name) {
         return false;
