@@ -1,15 +1,16 @@
 //! What connections are worth in a transfer: `cargo bench --bench transfers`.
 //!
-//! A server of its own waits 50 ms before each response. Times are of one run, so only their ratios
-//! mean something. The peak of memory is that of a transfer with this many connections, measured
-//! after the ones with fewer; the server is in the same process and stores on disk.
+//! The server is a process of its own that waits 50 ms before each response, and so is each client, so
+//! that the peak of memory is that of one transfer. Times are of one run, so only their ratios mean
+//! something: `ROUNDS=5` takes the medians of five.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
 use std::error::Error;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ftrack_api::config::SchemaCache;
@@ -21,53 +22,117 @@ const LATENCY: Duration = Duration::from_millis(50);
 const FRAMES: usize = 100;
 const FRAME_BYTES: usize = 200_000;
 const MOVIE_BYTES: usize = 256 << 20;
+/// What a child process is to do.
+const ROLE: &str = "FTRACK_BENCH_ROLE";
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let server = Emulator::builder().tasks(1).latency(LATENCY).start()?;
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let role = std::env::var(ROLE).unwrap_or_default();
+    match role.split('\n').collect::<Vec<_>>()[..] {
+        ["server"] => return serve(),
+        ["client", url, key, user, folder, what, connections] => {
+            let session = Session::builder()
+                .server_url(url)
+                .api_key(key)
+                .api_user(user)
+                .schema_cache(SchemaCache::Dir(Path::new(folder).join("cache")))
+                .open()?;
+            let (there, back) = publish(&session, folder.as_ref(), what, connections.parse()?)?;
+            println!("{there} {back} {}", peak_memory());
+            return Ok(());
+        }
+        _ => {}
+    }
+    let rounds = std::env::var("ROUNDS").map_or(1, |text| text.parse().unwrap_or(1));
     let folder = tempfile::tempdir()?;
-    let session = Session::builder()
-        .server_url(server.url())
-        .api_key(server.api_key())
-        .api_user(server.api_user())
-        .schema_cache(SchemaCache::Dir(folder.path().join("cache")))
-        .open()?;
     for frame in 0..FRAMES {
         let path = folder.path().join(format!("f.{frame:04}.exr"));
         fs::write(path, bytes(FRAME_BYTES, frame))?;
     }
-    let frames = folder.path().join(format!("f.%04d.exr [0-{}]", FRAMES - 1));
-    let movie = folder.path().join("movie.mov");
-    let mut file = fs::File::create(&movie)?;
+    let mut file = fs::File::create(folder.path().join("movie.mov"))?;
     for part in 0..MOVIE_BYTES >> 20 {
         file.write_all(&bytes(1 << 20, part))?;
     }
+    let mut server = child("server")?;
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().ok_or("it is piped")?).read_line(&mut line)?;
+    let server_of = line.trim().replace(' ', "\n");
     println!("{FRAMES} frames of {FRAME_BYTES} bytes, and {MOVIE_BYTES} bytes in parts");
-    println!("| connections | frames, s | back, s | movie, s | peak memory, MB |");
+    println!(
+        "| connections | frames, s | and back, s | peak, MB | movie, s | and back, s | peak, MB |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
     for connections in [1, 2, 4, 8] {
-        let (frames, back) = publish(&session, &frames, connections, folder.path())?;
-        let (movie, _) = publish(&session, &movie, connections, folder.path())?;
-        println!(
-            "| {connections} | {:.2} | {:.2} | {:.2} | {} |",
-            frames.as_secs_f64(),
-            back.as_secs_f64(),
-            movie.as_secs_f64(),
-            peak_memory(),
-        );
+        print!("| {connections} |");
+        for what in [format!("f.%04d.exr [0-{}]", FRAMES - 1), "movie.mov".into()] {
+            let role = format!(
+                "client\n{server_of}\n{}\n{what}\n{connections}",
+                folder.path().display()
+            );
+            let runs = (0..rounds)
+                .map(|_| run(&role))
+                .collect::<Outcome<Vec<_>>>()?;
+            let median = |index: usize| {
+                let mut all: Vec<f64> = runs.iter().map(|run| run[index]).collect();
+                all.sort_by(f64::total_cmp);
+                all[all.len() / 2]
+            };
+            print!(" {:.2} | {:.2} | {:.0} |", median(0), median(1), median(2));
+        }
+        println!();
     }
+    // The server ends with its input.
+    drop(server.stdin.take());
+    server.wait()?;
     Ok(())
 }
 
-/// The times of a transfer to the server and of one back.
+fn child(role: &str) -> Outcome<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(ROLE, role);
+    Ok(command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?)
+}
+
+fn serve() -> Outcome<()> {
+    let server = Emulator::builder().tasks(1).latency(LATENCY).start()?;
+    println!(
+        "{} {} {}",
+        server.url(),
+        server.api_key(),
+        server.api_user()
+    );
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// The seconds of a transfer to the server and of one back, and the peak of memory in MB.
+fn run(role: &str) -> Outcome<Vec<f64>> {
+    let output = child(role)?.wait_with_output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let numbers = text.split_whitespace().map(str::parse);
+    let numbers: Vec<f64> = numbers.collect::<Result<_, _>>()?;
+    match numbers.len() {
+        3 => Ok(numbers),
+        _ => Err(format!("a client failed: {}", output.status).into()),
+    }
+}
+
+/// The seconds of a transfer to the server and of one back.
 fn publish(
     session: &Session,
-    path: &Path,
-    connections: usize,
     folder: &Path,
-) -> Result<(Duration, Duration), Box<dyn Error>> {
+    what: &str,
+    connections: usize,
+) -> Outcome<(f64, f64)> {
     let options = TransferOptions::new().connections(connections);
     let location = session.location("ftrack.server")?;
     let started = Instant::now();
-    let made = session.create_component_with(path, data! {}, &location, options.clone())?;
+    let source = folder.join(what);
+    let made = session.create_component_with(source, data! {}, &location, options.clone())?;
     let there = started.elapsed();
     let target = folder.join(format!("out {connections} {}", made.id()));
     let started = Instant::now();
@@ -75,7 +140,7 @@ fn publish(
     location.download(&made, path, options)?;
     let back = started.elapsed();
     fs::remove_dir_all(&target)?;
-    Ok((there, back))
+    Ok((there.as_secs_f64(), back.as_secs_f64()))
 }
 
 fn bytes(size: usize, seed: usize) -> Vec<u8> {
