@@ -27,9 +27,11 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    remedy: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
     never_sent: bool,
+    in_doubt: bool,
     status: Option<u16>,
     retry_after: Option<Duration>,
 }
@@ -134,9 +136,11 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            remedy: None,
             source: None,
             server: None,
             never_sent: false,
+            in_doubt: false,
             status: None,
             retry_after: None,
         }))
@@ -243,6 +247,18 @@ impl Error {
         self
     }
 
+    /// Notes that a commit may have been applied.
+    pub(crate) fn in_doubt(mut self) -> Self {
+        self.0.in_doubt = true;
+        self
+    }
+
+    /// Sets what the program can do about it.
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<Option<&'static str>>) -> Self {
+        self.0.remedy = remedy.into();
+        self
+    }
+
     /// Prepends to the message what was being done.
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
@@ -260,6 +276,23 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whether this is of a commit that the server may have applied although no response confirms it.
+    /// The session finds out before its next commit.
+    pub fn is_in_doubt(&self) -> bool {
+        self.0.in_doubt
+    }
+
+    /// What went wrong, without the [`remedy`](Self::remedy). `Display` shows both.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What a program that goes on can do about it, such as to commit again, where the message does
+    /// not say so. A program that ends with the error shows [`message`](Self::message) instead.
+    pub fn remedy(&self) -> Option<&str> {
+        self.0.remedy
     }
 
     /// The HTTP status of the response, if there was one.
@@ -280,7 +313,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        match self.0.remedy {
+            Some(remedy) => write!(f, "\n{remedy}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -438,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn context_goes_in_front_and_the_cause_behind() {
+    fn context_goes_in_front_and_the_cause_and_the_remedy_behind() {
         let error = Error::new(ErrorKind::Io, "cannot read")
             .with_source(std::io::Error::other("gone"))
             .context("schema cache");
@@ -449,5 +486,11 @@ mod tests {
             "schema cache: cannot read (Io)\nCaused by: gone"
         );
         assert!(format!("{error:#?}").contains("kind: Io"));
+        let error = error.with_remedy("Mend it.").with_note("Twice.");
+        assert_eq!(error.message(), "schema cache: cannot read\nTwice.");
+        assert_eq!(
+            error.to_string(),
+            "schema cache: cannot read\nTwice.\nMend it."
+        );
     }
 }

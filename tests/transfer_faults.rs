@@ -8,8 +8,8 @@ mod stage;
 mod support;
 
 use std::fs;
-use std::io::Cursor;
-use std::path::PathBuf;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -331,30 +331,92 @@ fn an_interrupted_upload_whose_addresses_have_expired_begins_anew() {
 }
 
 #[test]
-fn a_file_that_shrinks_or_vanishes_while_it_is_sent_is_an_error() {
-    for vanishes in [true, false] {
-        let (stage, refusals) = refusing();
-        let path = stage.file("movie.mov", 40 * MIB);
-        let movie = stage.unsent(&path);
-        let before = stage.registered();
-        refusals.set(move |_| {
-            match vanishes {
-                true => drop(fs::remove_file(&path)),
-                false => fs::OpenOptions::new()
-                    .write(true)
-                    .open(&path)
-                    .unwrap()
-                    .set_len(1000)
-                    .unwrap(),
+fn a_file_that_changes_while_it_is_sent_is_an_error() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
+        ("vanishes", |path| drop(fs::remove_file(path))),
+        ("shrinks", |path| {
+            fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(1000)
+                .unwrap()
+        }),
+        ("grows", |path| {
+            let file = fs::OpenOptions::new().append(true).open(path);
+            file.unwrap().write_all(b"more").unwrap();
+        }),
+        ("is written again", |path| {
+            fs::write(path, vec![1; 40 * MIB]).unwrap()
+        }),
+    ];
+    for (what, change) in changes {
+        for connections in [1, 4] {
+            let (stage, refusals) = refusing();
+            let path = stage.file("movie.mov", 40 * MIB);
+            let movie = stage.unsent(&path);
+            let before = stage.registered();
+            let changed = path.clone();
+            let first = AtomicUsize::new(0);
+            refusals.set(move |_| {
+                if first.fetch_add(1, Ordering::SeqCst) == 0 {
+                    change(&changed);
+                }
+                None
+            });
+            let server = stage.at_server();
+            let plan = server.plan_transfer(&movie, stage.origin(), true).unwrap();
+            let error = plan.connections(connections).run().unwrap_err();
+            refusals.stop();
+            assert_eq!(error.kind(), ErrorKind::Io, "{what}: {error}");
+            assert!(error.to_string().contains("movie.mov"), "{what}: {error}");
+            assert_eq!(
+                (stage.registered(), stage.journals()),
+                (before, 0),
+                "{what}"
+            );
+            // When it is complete, the same call sends it.
+            fs::write(&path, bytes(41 * MIB)).unwrap();
+            server.add_component(&movie, &stage.origin()).unwrap();
+            assert!(read(&server, &movie) == bytes(41 * MIB), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_arrives_as_other_bytes_is_an_error() {
+    /// Says of the third part of an upload that other bytes have arrived.
+    struct Spoiling(Box<dyn Transport>);
+
+    impl Transport for Spoiling {
+        fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+            let mut response = self.0.send(request)?;
+            let url = request.url.as_str();
+            if request.method == "PUT" && url.contains("part=3") {
+                let spoilt = response.headers.iter_mut();
+                for (_, value) in spoilt.filter(|(name, _)| name.eq_ignore_ascii_case("etag")) {
+                    *value = "\"0123456789abcdef0123456789abcdef\"".to_owned();
+                }
             }
-            None
-        });
-        let error = stage.at_server().add_component(&movie, &stage.origin());
-        let error = error.unwrap_err();
-        refusals.stop();
-        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
-        assert!(error.to_string().contains("movie.mov"), "{error}");
-        assert_eq!(stage.registered(), before);
+            Ok(response)
+        }
+    }
+
+    let stage = Stage::with(0, |builder| builder.wrap_transport(Spoiling));
+    let movie = stage.unsent(&stage.file("movie.mov", 40 * MIB));
+    let before = stage.registered();
+    for connections in [1, 4] {
+        let server = stage.at_server();
+        let plan = server.plan_transfer(&movie, stage.origin(), true).unwrap();
+        let error = plan.connections(connections).run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("main.mov") && text.contains("part 3"),
+            "{text}"
+        );
+        assert_eq!((stage.registered(), stage.journals()), (before, 0));
     }
 }
 

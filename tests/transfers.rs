@@ -7,6 +7,8 @@ mod interrupted;
 #[path = "support/stage.rs"]
 mod stage;
 mod support;
+#[path = "transfers/together.rs"]
+mod together;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::accessor::{Accessor, Content, DiskAccessor};
 use ftrack_api::config::SchemaCache;
-use ftrack_api::location::{Binding, TransferOptions};
+use ftrack_api::location::{Binding, Progress, TransferOptions};
+use ftrack_api::session::EncodeOptions;
 use ftrack_api::structure::{EntityIdStructure, IdStructure, Structure, StructureContext};
 use ftrack_api::{CancelToken, Entity, ErrorKind, Location, data};
 use stage::{MIB, Stage, Watched, bytes, files, part_files};
@@ -159,6 +162,55 @@ fn progress_is_reported_seldom_and_complete() {
     }
 }
 
+/// Uploads, downloads, copies between locations and media to be encoded: what they report last is all,
+/// and what is asked to be cancelled ends so.
+#[test]
+fn every_kind_of_transfer_reports_progress_and_can_be_cancelled() {
+    let _alone = COUNTING.lock();
+    let stage = Stage::new();
+    let path = stage.file("clip.mov", 3000);
+    let (server, disk) = (stage.at_server(), stage.disk(stage.disk_accessor()));
+    let made = stage
+        .create(&path, &server, TransferOptions::new())
+        .unwrap();
+    let target = stage.folder.path().join("copy.mov");
+    type Observer = Arc<dyn Fn(&Progress) + Send + Sync>;
+    type Run<'a> = &'a dyn Fn(Observer) -> ftrack_api::Result<()>;
+    let options = |observer: Observer| TransferOptions::new().on_progress(move |one| observer(one));
+    let upload = |observer| stage.create(&path, &server, options(observer)).map(drop);
+    let download = |observer| {
+        let path = |_: &Entity| Ok(target.clone());
+        server.download(&made, path, options(observer))
+    };
+    let copy = |observer: Observer| {
+        let plan = disk.plan_transfer(&made, &server, true)?;
+        plan.on_progress(move |one| observer(one)).run()
+    };
+    let encode = |observer| {
+        let options = EncodeOptions::new().transfer(options(observer));
+        stage.session.encode_media(&path, options).map(drop)
+    };
+    let all: [(&str, Run<'_>); 4] = [
+        ("upload", &upload),
+        ("download", &download),
+        ("copy", &copy),
+        ("encode", &encode),
+    ];
+    for (what, run) in all {
+        let cancelled = run(Arc::new(Progress::cancel));
+        let error = cancelled.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{what}: {error}");
+        let last = Arc::new(Mutex::new((0, 0, 0, 0)));
+        let seen = last.clone();
+        let observer = move |now: &Progress| {
+            let bytes = (now.bytes(), now.total_bytes());
+            *seen.lock().unwrap() = (bytes.0, bytes.1, now.files(), now.total_files());
+        };
+        run(Arc::new(observer)).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(*last.lock().unwrap(), (3000, 3000, 1, 1), "{what}");
+    }
+}
+
 #[test]
 fn a_transfer_can_be_cancelled_and_repeated() {
     let _alone = COUNTING.lock();
@@ -248,6 +300,7 @@ fn an_unreadable_frame_in_the_middle_leaves_nothing() {
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
             assert!(error.to_string().contains("f.0005.exr"), "{error}");
             assert_eq!(stage.registered(), before);
+            no_thread_is_left();
         }
     }
     assert_eq!((stage.journals(), files(&stage.store())), (0, 0));
@@ -255,24 +308,40 @@ fn an_unreadable_frame_in_the_middle_leaves_nothing() {
     disk.add_component(&made, &origin).unwrap();
 }
 
+/// Copies have the current time and the permissions of a new file; links are the source itself.
 #[test]
 fn files_are_linked_if_that_is_asked_for() {
     let stage = Stage::new();
     let path = stage.file("plate.mov", 1000);
-    let binding = Binding::new().accessor(stage.disk_accessor());
-    let binding = binding
-        .structure(EntityIdStructure)
-        .link_when_possible(true);
-    let location = stage.bound("test.disk", binding);
-    let made = stage.create(&path, &location, TransferOptions::new());
-    let stored = location.get_filesystem_path(&made.unwrap()).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let inode = |path: &std::path::Path| fs::metadata(path).unwrap().ino();
-        assert_eq!(inode(&stored), inode(&path));
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let source = fs::File::options().write(true).open(&path).unwrap();
+    source.set_modified(old).unwrap();
+    for may_link in [false, true] {
+        let binding = Binding::new().accessor(stage.disk_accessor());
+        let binding = binding
+            .structure(EntityIdStructure)
+            .link_when_possible(may_link);
+        let location = stage.bound("test.disk", binding);
+        let made = stage.create(&path, &location, TransferOptions::new());
+        let stored = location.get_filesystem_path(&made.unwrap()).unwrap();
+        assert!(fs::read(&stored).unwrap() == bytes(1000));
+        let modified = fs::metadata(&stored).unwrap().modified().unwrap();
+        assert_eq!(modified == old, may_link);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            let found = |path: &std::path::Path| fs::metadata(path).unwrap();
+            assert_eq!(found(&stored).ino() == found(&path).ino(), may_link);
+            // The source is private from now on, and so is only what is a link to it.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let made = stage.create(&path, &location, TransferOptions::new());
+            let stored = location.get_filesystem_path(&made.unwrap()).unwrap();
+            let usual = found(&stage.file("usual", 1)).mode();
+            let expected = if may_link { found(&path).mode() } else { usual };
+            assert_eq!(found(&stored).mode(), expected);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
     }
-    assert!(fs::read(stored).unwrap() == bytes(1000));
 }
 
 #[test]

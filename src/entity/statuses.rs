@@ -112,8 +112,9 @@ impl Entity {
             names.push(known);
         }
         let hint = did_you_mean(name, names.iter().map(String::as_str));
+        let scheme = self.session().shared.store.lock().describe(&self.key());
         let message = format!(
-            "{self} offers no {what} {name:?} for {entity_type}; it offers: {}{hint}",
+            "{scheme} offers no {what} {name:?} for {entity_type}; it offers: {}{hint}",
             names.join(", ")
         );
         Err(Error::new(ErrorKind::NotFound, message))

@@ -5,7 +5,7 @@ use jiff::tz::Offset;
 use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value as Json;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{field, select};
 
@@ -94,12 +94,14 @@ impl Entity {
             "comment": options.comment,
         };
         let timer = session.create("Timer", data);
-        session.commit_with(timer).map_err(|error| match error.kind() {
-            ErrorKind::Duplicate => error.with_note(&format!(
-                "A timer of {self} may be running: stop it with `stop_timer`, or start with `force`."
-            )),
-            _ => error,
-        })
+        session
+            .commit_with(timer)
+            .map_err(|error| match error.kind() {
+                ErrorKind::Duplicate => error
+                    .with_note(&format!("A timer of {self} may be running."))
+                    .with_remedy("Stop it with `stop_timer`, or start with `force`."),
+                _ => error,
+            })
     }
 
     /// Stops the timer of this user and returns the time log that replaces it: the same context,
@@ -124,7 +126,10 @@ impl Entity {
         let own = field("user_id").eq(self.id());
         let running = session.query(select("Timer").fields(names).filter(own))?;
         let timer = running.one().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.with_note(&format!("No timer of {self} is running.")),
+            ErrorKind::NotFound => Error::new(
+                ErrorKind::NotFound,
+                format!("no timer of {self} is running"),
+            ),
             _ => error,
         })?;
         let start: DateTime = timer.get("start")?;

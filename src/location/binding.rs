@@ -197,7 +197,8 @@ impl Location {
     fn missing(&self, what: &str) -> Error {
         Error::new(
             ErrorKind::Configuration,
-            format!("{self} has no {what} in this session; bind one with `Location::bind`"),
+            format!("{self} has no {what} in this session"),
         )
+        .with_remedy("Bind one with `Location::bind`.")
     }
 }

@@ -115,11 +115,9 @@ fn check_paths(components: &[Entity], paths: &[PathBuf], replace: bool) -> Resul
             return Err(Error::new(ErrorKind::Duplicate, message));
         }
         if !replace && path.symlink_metadata().is_ok() {
-            let message = format!(
-                "{} exists already; remove it, or set `TransferOptions::replace`",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::Duplicate, message));
+            let message = format!("{} exists already", path.display());
+            let error = Error::new(ErrorKind::Duplicate, message);
+            return Err(error.with_remedy("Remove it, or set `TransferOptions::replace`."));
         }
     }
     Ok(())

@@ -30,6 +30,10 @@ pub(crate) struct Journal {
     notes: Mutex<HashMap<String, Vec<String>>>,
 }
 
+/// Another process, or another thread, is doing the same transfer.
+#[derive(Debug)]
+pub(crate) struct Locked;
+
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal")
@@ -39,9 +43,9 @@ impl fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// The journal in `folder` for a transfer that `key` identifies. `None` if another process is
-    /// doing the same transfer, or the file cannot be written: then nothing is remembered.
-    pub(crate) fn open(folder: &Path, key: &[&str]) -> Option<Self> {
+    /// The journal in `folder` for a transfer that `key` identifies. `None` if the file cannot be
+    /// written: then nothing is remembered.
+    pub(crate) fn open(folder: &Path, key: &[&str]) -> Result<Option<Self>, Locked> {
         let mut hash = Md5::new();
         for part in key {
             hash.update(part.len().to_le_bytes());
@@ -51,13 +55,14 @@ impl Journal {
         let folder = folder.join("ftrack_api_transfers");
         let path = folder.join(format!("{name}.jsonl"));
         match open(&folder, &path) {
-            Ok(found) => found,
+            Ok(Some(journal)) => Ok(Some(journal)),
+            Ok(None) => Err(Locked),
             Err(error) => {
                 log::info!(
                     "cannot write {}: {error}; the transfer cannot be resumed",
                     path.display()
                 );
-                None
+                Ok(None)
             }
         }
     }
@@ -117,6 +122,7 @@ impl Journal {
     }
 }
 
+/// `None` if it is locked.
 fn open(folder: &Path, path: &Path) -> io::Result<Option<Journal>> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -206,12 +212,10 @@ mod tests {
     #[test]
     fn a_journal_survives_a_crash_in_the_middle_of_a_line() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path(), &["a", "b"]).unwrap();
-        assert!(
-            Journal::open(folder.path(), &["a", "b"]).is_none(),
-            "locked"
-        );
-        assert!(Journal::open(folder.path(), &["ab", ""]).is_some());
+        let open = |key: &[&str]| Journal::open(folder.path(), key).unwrap().unwrap();
+        let journal = open(&["a", "b"]);
+        assert!(Journal::open(folder.path(), &["a", "b"]).is_err(), "locked");
+        assert!(open(&["ab", ""]).notes("x").is_empty());
         journal.add("x", "one");
         journal.add("y", "other");
         journal.add("x", "two");
@@ -220,15 +224,31 @@ mod tests {
             .write_all(b"{\"subject\": \"x\", \"no")
             .unwrap();
         drop(journal);
-        let journal = Journal::open(folder.path(), &["a", "b"]).unwrap();
+        let journal = open(&["a", "b"]);
         assert_eq!(journal.notes("x"), ["one", "two"]);
         assert!(journal.notes("y").is_empty());
         journal.add("x", "three");
         let path = journal.path.clone();
         drop(journal);
-        let journal = Journal::open(folder.path(), &["a", "b"]).unwrap();
+        let journal = open(&["a", "b"]);
         assert_eq!(journal.notes("x"), ["one", "two", "three"]);
         journal.remove();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_is_private_and_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |key: &str| Journal::open(folder.path(), &[key]).unwrap().unwrap();
+        let (old, young) = (open("old"), open("young"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            assert_eq!(fs::metadata(&old.path).unwrap().mode() & 0o777, 0o600);
+        }
+        let long_ago = SystemTime::now() - MAX_AGE - Duration::from_secs(60);
+        old.file.set_modified(long_ago).unwrap();
+        drop(open("another"));
+        assert!(!old.path.exists() && young.path.exists());
     }
 }

@@ -1,14 +1,29 @@
 //! Registering with the server which components are in a location.
 
+use std::path::Path;
+
+use md5::{Digest, Md5};
 use serde_json::json;
 
 use super::binding::Binding;
 use super::identifiers::{IDS_PER_REQUEST, join_names};
-use super::journal::Journal;
+use super::journal::{Journal, Locked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Entity, Location};
 use crate::query::{field, select};
+
+/// The id of the row of a component in a location. It is the same in each session, so that of two
+/// that register one at the same time the server refuses the second.
+fn row_id(location: &str, component: &str) -> String {
+    let mut hash = Md5::new();
+    for part in ["ComponentLocation", location, component] {
+        hash.update(part.to_lowercase());
+        hash.update([0]);
+    }
+    let id = uuid::Builder::from_md5_bytes(hash.finalize().into());
+    id.into_uuid().to_string()
+}
 
 /// Topic of the event that is published when a component was added to a location. Its data has
 /// `component_id` and `location_id`.
@@ -101,11 +116,17 @@ impl Location {
 
     /// The journal of a transfer to this location of what `subject` names. `None` if the session
     /// has no folder for it.
-    pub(crate) fn open_journal(&self, subject: &str) -> Option<Journal> {
+    pub(crate) fn open_journal(
+        &self,
+        subject: &str,
+    ) -> std::result::Result<Option<Journal>, Locked> {
         let config = self.entity.session.shared.api.config();
-        let file = crate::cache::schema::file_for(config)?;
+        let file = crate::cache::schema::file_for(config);
+        let Some(folder) = file.as_deref().and_then(Path::parent) else {
+            return Ok(None);
+        };
         let (server, id) = (config.server_url.as_str(), self.entity.id());
-        Journal::open(file.parent()?, &[server, &config.api_user, &id, subject])
+        Journal::open(folder, &[server, &config.api_user, &id, subject])
     }
 
     pub(super) fn duplicate(&self, components: &[Entity]) -> Error {
@@ -128,24 +149,36 @@ impl Location {
         let mut rows = Vec::with_capacity(identified.len());
         for (component, identifier) in identified {
             let stored = self.encoded(&binding, component, identifier)?;
-            rows.push(crate::data! {
+            let data = crate::data! {
                 "component": component,
                 "location": self,
                 "resource_identifier": stored,
-            });
+            };
+            rows.push((row_id(&own, &component.id()), data));
         }
         let mut created = Vec::with_capacity(rows.len());
-        let recorded = rows.into_iter().try_for_each(|data| {
-            created.push(session.create("ComponentLocation", data)?);
+        let recorded = rows.into_iter().try_for_each(|(id, data)| {
+            let mut named = data.clone();
+            named.set("id", id);
+            let row = match session.create("ComponentLocation", named) {
+                // One that another session has deleted is still loaded here.
+                Err(error) if error.kind() == ErrorKind::Duplicate => {
+                    session.create("ComponentLocation", data)
+                }
+                row => row,
+            };
+            created.push(row?);
             Ok(())
         });
         if let Err(error) = recorded.and_then(|()| session.commit()) {
-            if !session.is_in_doubt() {
-                // Nothing was applied. Without the rows a later commit cannot register data that the
-                // caller has removed by then.
-                session.discard(&created);
+            let error = error.context(format!("registering components in {self}"));
+            if session.is_in_doubt() {
+                return Err(error);
             }
-            return Err(error.context(format!("registering components in {self}")));
+            // Nothing was applied. Without the rows a later commit cannot register data that the
+            // caller has removed by then.
+            session.discard(&created);
+            return Err(error.with_remedy(None));
         }
         self.publish(
             COMPONENT_ADDED_TO_LOCATION_TOPIC,

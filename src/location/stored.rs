@@ -39,6 +39,11 @@ impl Stored {
         Ok(())
     }
 
+    /// Leaves files alone that are no longer the transfer's own.
+    pub(super) fn forget(&self, identifiers: &[String]) {
+        self.files.lock().retain(|one| !identifiers.contains(one));
+    }
+
     /// Removes what was stored, so that the transfer can be repeated.
     pub(super) fn remove(&self, error: Error) -> Error {
         let files = std::mem::take(&mut *self.files.lock());

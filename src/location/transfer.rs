@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::journal::{FileNotes, Journal};
+use super::identifiers::join_names;
+use super::journal::{FileNotes, Journal, Locked};
 use super::members::is_file;
 use super::options::TransferOptions;
 use super::plan::{Transfer, TransferStep};
@@ -173,12 +174,15 @@ impl Transfer {
             return self.register();
         }
         if self.journal.is_none() {
-            self.journal = self.open_journal();
+            self.journal = self.open_journal()?;
         }
         let work = self.work()?;
         let mut stored = Stored::new(self.target.require_accessor()?);
-        let outcome = self.copy(&mut stored, &work).and_then(|()| {
+        let copied = self.copy(&mut stored, &work);
+        let is_copied = copied.is_ok();
+        let outcome = copied.and_then(|()| {
             work.report();
+            self.check_left_over(stored.accessor())?;
             self.register()
         });
         let Err(error) = outcome else {
@@ -190,17 +194,48 @@ impl Transfer {
             return Err(error);
         }
         self.end_journal();
-        // Data that an interrupted call has registered meanwhile belongs to that call.
-        if self.options.keep || (error.kind() == ErrorKind::Duplicate && self.is_registered()?) {
+        // Somebody else is writing the same files, and may count on those that are there already.
+        if self.options.keep || (error.kind() == ErrorKind::Duplicate && !is_copied) {
             return Err(error);
         }
+        // Data that another session, or an interrupted call, has registered meanwhile is theirs.
+        let registered = self.registered().unwrap_or_default();
+        stored.forget(&registered);
+        let error = match error.kind() {
+            ErrorKind::Duplicate if !registered.is_empty() => {
+                self.target.duplicate(&self.components())
+            }
+            _ => error,
+        };
         Err(stored.remove(error))
     }
 
-    fn is_registered(&self) -> Result<bool> {
-        let components: Vec<Entity> = self.steps.iter().map(|one| one.component.clone()).collect();
-        let found = self.target.find_resource_identifiers(&components)?;
-        Ok(found.iter().any(Option::is_some))
+    fn components(&self) -> Vec<Entity> {
+        self.steps.iter().map(|one| one.component.clone()).collect()
+    }
+
+    /// The resource identifiers of those that are in the target now.
+    fn registered(&self) -> Result<Vec<String>> {
+        let found = self.target.find_resource_identifiers(&self.components())?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Duplicate`] if what an interrupted transfer had left, and was used, is gone:
+    ///   it was not interrupted, and has failed and cleaned up.
+    fn check_left_over(&self, accessor: &dyn Accessor) -> Result<()> {
+        for step in self.files().filter(|step| step.is_stored) {
+            let exists = accessor.exists(&step.resource_identifier);
+            if !exists.map_err(|error| step.failure(&self.target, error))? {
+                let message = format!(
+                    "{} has vanished from {}: another transfer of {} has failed; repeat this one",
+                    step.resource_identifier, self.target, step.component
+                );
+                return Err(Error::new(ErrorKind::Duplicate, message));
+            }
+        }
+        Ok(())
     }
 
     fn end_journal(&self) {
@@ -209,14 +244,32 @@ impl Transfer {
         }
     }
 
-    fn open_journal(&self) -> Option<Arc<Journal>> {
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Duplicate`] if another process of this user is doing the same transfer.
+    fn open_journal(&self) -> Result<Option<Arc<Journal>>> {
         let files: Vec<&TransferStep> = self.files().collect();
         if files.len() < 2 && self.total_bytes() < MIN_JOURNAL_BYTES {
-            return None;
+            return Ok(None);
         }
         let mut ids: Vec<String> = files.iter().map(|step| step.component.id()).collect();
         ids.sort();
-        self.target.open_journal(&ids.join(" ")).map(Arc::new)
+        match self.target.open_journal(&ids.join(" ")) {
+            Ok(journal) => Ok(journal.map(Arc::new)),
+            Err(Locked) => {
+                let names: Vec<String> = self
+                    .steps
+                    .iter()
+                    .map(|one| one.component.to_string())
+                    .collect();
+                let message = format!(
+                    "{} being copied to {} by another process; wait for its end",
+                    join_names(&names),
+                    self.target
+                );
+                Err(Error::new(ErrorKind::Duplicate, message))
+            }
+        }
     }
 
     fn files(&self) -> impl Iterator<Item = &TransferStep> {

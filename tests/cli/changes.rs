@@ -2,6 +2,7 @@
 
 use ftrack_api::{Entity, Session};
 use ftrack_emulator::Emulator;
+use ftrack_emulator::faults::Fault;
 
 use crate::{Cli, support};
 
@@ -110,6 +111,33 @@ fn nothing_is_changed_without_consent() {
     assert!(plan.contains("bid: 201600 -> 1"), "{plan}");
     studio.cli.fails(&["delete", TASK], 2, &["--yes"]);
     assert_eq!(studio.task().get::<f64>("bid").unwrap(), 201_600.0);
+}
+
+/// What the library says of what stays recorded is no use to somebody whose command has ended.
+#[test]
+fn a_change_that_the_server_refuses_is_explained() {
+    let studio = Fixture::new();
+    let twin = [
+        "create",
+        "Task",
+        "name=Import camera",
+        "parent=test",
+        "--yes",
+    ];
+    let run = studio
+        .cli
+        .fails(&twin, 6, &["commit of 1 change: ", "Import camera"]);
+    assert!(!run.err.contains("recorded"), "{}", run.err);
+    let late = std::time::Duration::from_secs(30);
+    studio
+        .server
+        .faults()
+        .push(Fault::slow(late).only("update"));
+    let set = ["set", TASK, "bid=77", "--yes", "--timeout", "1"];
+    let run = studio
+        .cli
+        .fails(&set, 7, &["may have been applied", "ftrack get"]);
+    assert!(!run.err.contains("next commit"), "{}", run.err);
 }
 
 #[test]
@@ -233,7 +261,10 @@ fn notes_assignments_and_statuses() {
 fn timers() {
     let studio = Fixture::new();
     studio.cli.fails(&["timer", "show"], 4, &["no timer"]);
-    studio.cli.fails(&["timer", "stop"], 4, &["error:"]);
+    let run = studio
+        .cli
+        .fails(&["timer", "stop"], 4, &["no timer", "is running"]);
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
     studio
         .cli
         .ok(&["timer", "start", TASK, "--comment", "animating"]);
@@ -242,7 +273,7 @@ fn timers() {
         shown.contains("Import camera") && shown.contains("animating"),
         "{shown}"
     );
-    studio.cli.fails(&["timer", "start", TASK], 6, &["error:"]);
+    studio.cli.fails(&["timer", "start", TASK], 6, &["--force"]);
     studio.cli.ok(&["timer", "start", TASK, "--force"]);
     let stopped = studio.cli.ok(&["timer", "stop"]);
     assert!(

@@ -40,7 +40,7 @@ fn rows_are_created_updated_or_left() {
     let (server, cli) = studio();
     cli.write("users.csv", "username,first_name\ngrace,Grace\nalan,Alan\n");
     cli.run(&import("users.csv", &[]))
-        .check(0, &["2 were created, 0 updated, 0 left"]);
+        .check(0, &["done: 2 created, 0 updated, 0 left"]);
     cli.write(
         "users.csv",
         "username,first_name\ngrace,Ada\nalan,Alan\nkurt,Kurt\n",
@@ -56,12 +56,12 @@ fn rows_are_created_updated_or_left() {
     ]);
     plan.check(
         0,
-        &["1 would be created, 1 updated, 1 left as they are, 0 refused"],
+        &["plan: 1 created, 1 updated, 1 left as they are, 0 refused"],
     );
     assert!(plan.out.contains("\"Grace\" -> \"Ada\""), "{}", plan.out);
     assert!(has(&server, "grace", "Grace"));
     cli.run(&import("users.csv", &[]))
-        .check(0, &["1 were created, 1 updated, 1 left"]);
+        .check(0, &["done: 1 created, 1 updated, 1 left"]);
     assert!(has(&server, "grace", "Ada") && has(&server, "kurt", "Kurt"));
     cli.fails(
         &["import", "users.csv", "--type", "User", "--by", "username"],
@@ -78,19 +78,19 @@ fn every_dialect_is_read() {
         "\u{feff}username;first_name\r\nmark;\"Mark; the first\"\r\n",
     );
     cli.run(&import("mark.csv", &[]))
-        .check(0, &["1 were created"]);
+        .check(0, &["done: 1 created"]);
     cli.write("tabs.tsv", "username\tfirst_name\ntab\tÅsa\n");
     cli.run(&import("tabs.tsv", &[]))
-        .check(0, &["1 were created"]);
+        .check(0, &["done: 1 created"]);
     cli.write(
         "lines.ndjson",
         "{\"username\":\"line\",\"first_name\":\"L\\n1\"}\n",
     );
     cli.run(&import("lines.ndjson", &[]))
-        .check(0, &["1 were created"]);
+        .check(0, &["done: 1 created"]);
     cli.write("pipes.csv", "username|first_name\npipe|P,1\n");
     cli.run(&import("pipes.csv", &["--delimiter", "|"]))
-        .check(0, &["1 were created"]);
+        .check(0, &["done: 1 created"]);
     for (name, first) in [
         ("mark", "Mark; the first"),
         ("tab", "Åsa"),
@@ -138,7 +138,7 @@ fn refused_rows_can_be_mended_and_fed_in_again() {
     run.check(
         10,
         &[
-            "2 were created",
+            "done: 2 created",
             "3 refused",
             "line 3: is_active",
             "line 4:",
@@ -162,8 +162,23 @@ fn refused_rows_can_be_mended_and_fed_in_again() {
         .replace("maybe", "true");
     cli.write("mended.csv", mended);
     cli.run(&import("mended.csv", &[]))
-        .check(0, &["1 were created", "0 refused"]);
+        .check(0, &["done: 1 created", "0 refused"]);
     assert!(has(&server, "two", "Two"));
+}
+
+#[test]
+fn a_row_that_nothing_identifies_is_refused() {
+    let (server, cli) = studio();
+    cli.write("users.csv", "username,first_name\n,Nobody\nzoe,Zoe\n");
+    cli.run(&import("users.csv", &[])).check(
+        10,
+        &[
+            "1 created",
+            "1 refused",
+            "line 2: nothing identifies it: no username",
+        ],
+    );
+    assert!(has(&server, "zoe", "Zoe") && !has(&server, "", "Nobody"));
 }
 
 #[test]
@@ -181,7 +196,7 @@ fn a_row_that_the_server_refuses_does_not_stop_the_others() {
     }
     cli.write("tasks.csv", rows);
     let run = cli.run(&["import", "tasks.csv", "--type", "Task", "--yes"]);
-    run.check(10, &["39 were created", "1 refused", "line 19:"]);
+    run.check(10, &["done: 39 created", "1 refused", "line 19:"]);
     let session = support::open(&server);
     let made = session
         .query("Task where name like 'new %'")
@@ -210,7 +225,7 @@ fn a_failure_in_the_middle_loses_no_row() {
     run.check(
         7,
         &[
-            "10 were created",
+            "done: 10 created",
             "20 rows were not imported, or not confirmed; they are in",
         ],
     );
@@ -232,13 +247,13 @@ fn what_is_exported_is_imported_unchanged() {
         cli.run(&["export", query, file, "--columns", columns])
             .check(0, &["rows"]);
         let run = cli.run(&["import", file, "--type", "Task", "--yes"]);
-        run.check(0, &["0 were created, 0 updated", "0 refused"]);
+        run.check(0, &["done: 0 created, 0 updated", "0 refused"]);
         cli.fails(&["export", query, file], 9, &["exists", "--overwrite"]);
     }
     let all = cli.run(&["export", "Task where project.name is test", "all.csv"]);
     all.check(0, &["rows"]);
     cli.run(&["import", "all.csv", "--type", "Task", "--yes"])
-        .check(0, &["0 were created, 0 updated", "0 refused"]);
+        .check(0, &["done: 0 created, 0 updated", "0 refused"]);
     cli.fails(&["export", "Task", "tasks.xml"], 2, &[".csv"]);
     cli.fails(
         &["export", "select count(id) from Task", "a.csv"],
@@ -260,7 +275,7 @@ fn a_changed_export_changes_what_was_changed() {
     lines[2] = format!("{},{},4711,In progress", cells[0], cells[1]);
     std::fs::write(&path, lines.join("\n")).unwrap();
     let run = cli.run(&["import", "tasks.csv", "--type", "Task", "--yes"]);
-    run.check(0, &["0 were created, 1 updated, 4 left"]);
+    run.check(0, &["done: 0 created, 1 updated, 4 left"]);
     let task = support::open(&server)
         .get("Task", cells[0].as_str())
         .unwrap()
@@ -278,7 +293,7 @@ fn contexts_are_identified_by_path() {
     run.check(
         10,
         &[
-            "1 were created, 1 updated, 0 left as they are, 1 refused",
+            "done: 1 created, 1 updated, 0 left as they are, 1 refused",
             "line 4:",
             "ep09",
         ],
@@ -287,7 +302,7 @@ fn contexts_are_identified_by_path() {
     let light = session.at("test/ep01/light").unwrap();
     assert_eq!(light.get::<f64>("bid").unwrap(), 60.0);
     cli.run(&["import", "tasks.csv", "--type", "Task", "--yes"])
-        .check(10, &["0 were created, 0 updated, 2 left"]);
+        .check(10, &["done: 0 created, 0 updated, 2 left"]);
     cli.ok(&[
         "export",
         "Task where parent.name is ep01",
@@ -324,7 +339,7 @@ fn rows_are_looked_up_together() {
     let other_case = rows.replace("\nuser", "\nUSER");
     cli.write("rows.csv", &other_case);
     cli.run(&import("rows.csv", &[]))
-        .check(0, &["0 were created, 1000 updated"]);
+        .check(0, &["done: 0 created, 1000 updated"]);
 
     // A hundred shots in ten sequences: the sequences, the shots, their tasks.
     let paths = |depth: usize| {

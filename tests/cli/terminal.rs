@@ -240,7 +240,7 @@ fn ctrl_c_in_an_import_says_what_was_done() {
     terminal.press("\u{3}");
     let (code, shown) = terminal.end();
     assert_eq!(code, 130, "{shown}");
-    assert!(shown.contains("10 were created"), "{shown}");
+    assert!(shown.contains("done: 10 created"), "{shown}");
     assert!(
         shown.contains("20 rows were not imported") && shown.contains("to go on"),
         "{shown}"

@@ -67,7 +67,7 @@ fn files_and_sequences_go_up_and_come_down() {
     );
     let members: Vec<_> = fs::read_dir(copies.join("dust")).unwrap().collect();
     assert_eq!(members.len(), 3, "{members:?}");
-    cli.fails(&arguments, 6, &["exists"]);
+    cli.fails(&arguments, 6, &[" exists already", "--overwrite"]);
     cli.ok(&[&arguments[..], &["--overwrite"]].concat());
 }
 
@@ -93,6 +93,29 @@ fn what_cannot_be_transferred_is_explained() {
         &["upload", "a.txt", "--to", &version, "--location", "moon"],
         4,
         &["moon"],
+    );
+    // One that no plugin has bound here.
+    support::open(&server)
+        .ensure(
+            "Location",
+            ftrack_api::data! { "name": "studio.disk" },
+            "name",
+        )
+        .unwrap();
+    cli.fails(
+        &[
+            "upload",
+            "a.txt",
+            "--to",
+            &version,
+            "--location",
+            "studio.disk",
+        ],
+        2,
+        &[
+            "has no structure in this session",
+            "FTRACK_EVENT_PLUGIN_PATH",
+        ],
     );
     cli.fails(&["components", task], 6, &["no components"]);
     cli.fails(

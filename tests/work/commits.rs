@@ -119,7 +119,9 @@ fn a_commit_that_the_server_refuses_changes_nothing_and_can_be_repaired() {
         .unwrap();
     let error = session.commit().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
-    assert!(error.to_string().contains("stay recorded"), "{error}");
+    assert!(error.to_string().contains("stays recorded"), "{error}");
+    assert!(!error.message().contains("recorded"), "{error}");
+    assert!(error.remedy().unwrap().contains("commit again"), "{error}");
     assert_eq!(session.recorded_operations().len(), 2);
     assert_ne!(
         same(&studio.other(), &task)

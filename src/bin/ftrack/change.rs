@@ -7,7 +7,7 @@ use ftrack_api::operation::{OperationKind, Plan, PlannedChange, PlannedValue};
 use ftrack_api::{EntityKey, Session, Value};
 
 use crate::app::App;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::terminal;
 
 /// How many changes a plan shows before it only counts them.
@@ -42,8 +42,15 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
         false => terminal::confirm("Make these changes?"),
     };
     agreed.inspect_err(|_| session.rollback())?;
-    // Nothing is kept for another try: the program ends.
-    session.commit().inspect_err(|_| session.rollback())?;
+    session.commit().map_err(|error| {
+        // Nothing is kept for another try: the program ends.
+        session.rollback();
+        match error.is_in_doubt() {
+            true => Failure::from(error)
+                .with_remedy("look with `ftrack get` before you repeat the command"),
+            false => error.into(),
+        }
+    })?;
     Ok(true)
 }
 

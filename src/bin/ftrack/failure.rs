@@ -76,12 +76,12 @@ impl Failure {
         Self::new(Code::File, format!("{}: {error}", path.display()))
     }
 
-    /// Adds what to do about it.
+    /// Sets what to do about it.
     pub(crate) fn with_remedy(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Message { code, message, .. } => Self::Message {
-                code,
-                message,
+            Self::Ftrack(_) | Self::Message { .. } => Self::Message {
+                code: self.code(),
+                message: self.to_string(),
                 remedy: Some(text.into()),
             },
             other => other,
@@ -120,9 +120,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ftrack(error) if error.kind() == ErrorKind::Cancelled => {
-                write!(f, "cancelled: {error}")
+                write!(f, "cancelled: {}", error.message())
             }
-            Self::Ftrack(error) => error.fmt(f),
+            // Its remedy is for programs that go on.
+            Self::Ftrack(error) => f.write_str(error.message()),
             Self::Message { message, .. } => f.write_str(message),
             Self::ClosedPipe | Self::Said(_) => Ok(()),
         }

@@ -101,7 +101,7 @@ impl Session {
                 return Err(failure);
             }
             if may_still_be_applied(&failure) {
-                return Err(failure.with_note(IN_DOUBT));
+                return Err(left_in_doubt(failure));
             }
             match self.reconcile(&pace) {
                 Ok(Fate::Applied(operations)) => return Ok(operations),
@@ -111,10 +111,10 @@ impl Session {
                     self.shared.store.lock().clear_doubt();
                     return Err(failure);
                 }
-                Err(_) => return Err(failure.with_note(IN_DOUBT)),
+                Err(_) => return Err(left_in_doubt(failure)),
             }
             if !pace.goes_on(&failure, "commit") {
-                return Err(failure.with_note("It was not applied, or can safely be sent again."));
+                return Err(failure.with_note("It was not applied so far."));
             }
             in_doubt = true;
         }
@@ -152,7 +152,8 @@ impl Session {
             in_doubt: true,
         };
         let is_applied = self.is_applied(&operations).map_err(|error| {
-            error.context("a commit whose response was lost and which stays recorded")
+            let doing = "finding out whether a commit was applied whose response was lost";
+            error.context(doing).with_remedy(IN_DOUBT).in_doubt()
         })?;
         // The lost request may still arrive: the doubt remains until the batch is sent again.
         if !is_applied {
@@ -180,13 +181,13 @@ impl Session {
     fn send_operations(&self, operations: &[Operation]) -> Result<Rows> {
         // Nothing is sent before the members of extended collections are known.
         let whole = self.with_whole_collections(operations);
-        let whole = whole.map_err(|error| still_recorded(error.unsent(), operations.len()))?;
+        let whole = whole.map_err(|error| failed_commit(error.unsent(), operations.len()))?;
         let payloads = optimise(&whole);
         if payloads.is_empty() {
             return Ok(Rows::default());
         }
         let summary = format!("commit of {}", changes(payloads.len()));
-        let failed = |error| still_recorded(error, payloads.len());
+        let failed = |error| failed_commit(error, payloads.len());
         let body = encode_commit(self.schema(), &payloads).map_err(failed)?;
         let response = self.shared.api.send(Intent::Change, &body, &summary);
         let response =
@@ -227,7 +228,14 @@ enum Fate {
     NotApplied,
 }
 
-const IN_DOUBT: &str = "It may have been applied all the same; the next commit finds out first.";
+const STILL_RECORDED: &str =
+    "Everything stays recorded: commit again, change something, or roll it back.";
+const IN_DOUBT: &str = "Everything stays recorded, and the next commit finds out first.";
+
+fn left_in_doubt(failure: Error) -> Error {
+    let noted = failure.with_note("It may have been applied all the same.");
+    noted.with_remedy(IN_DOUBT).in_doubt()
+}
 
 fn changes(count: usize) -> String {
     match count {
@@ -237,12 +245,9 @@ fn changes(count: usize) -> String {
 }
 
 /// The error of a failed commit of `count` changes.
-fn still_recorded(error: Error, count: usize) -> Error {
-    let stay = if count == 1 { "stays" } else { "stay" };
-    error.context(format_args!(
-        "commit of {}, which {stay} recorded",
-        changes(count)
-    ))
+fn failed_commit(error: Error, count: usize) -> Error {
+    let failed = error.context(format_args!("commit of {}", changes(count)));
+    failed.with_remedy(STILL_RECORDED)
 }
 
 /// Whether the server may still be working on the request, so that asking now proves nothing.

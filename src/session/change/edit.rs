@@ -102,6 +102,7 @@ impl Session {
         if let Err(error) = self.commit() {
             if !self.is_in_doubt() {
                 self.discard(std::slice::from_ref(&created));
+                return Err(error.with_remedy(None));
             }
             return Err(error);
         }

@@ -225,7 +225,11 @@ impl Session {
             return Ok(None);
         }
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        Ok(location.open_journal(&path.to_string_lossy()))
+        // If the same file is being published by somebody else, that is another component.
+        Ok(location
+            .open_journal(&path.to_string_lossy())
+            .ok()
+            .flatten())
     }
 
     /// The ids of the components that an interrupted call was creating, in their order.

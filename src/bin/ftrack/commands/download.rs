@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ftrack_api::{Entity, Location};
+use ftrack_api::{Entity, ErrorKind, Location};
 
 use crate::app::App;
 use crate::bar;
 use crate::commands::{components, upload};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::locate;
 
 /// Download the files of a version, an asset's latest version, or a component
@@ -53,7 +53,7 @@ impl Download {
             found = chosen;
         }
         if found.is_empty() {
-            return Err(crate::failure::Failure::not_found(format!(
+            return Err(Failure::not_found(format!(
                 "{entity} has no such components"
             )));
         }
@@ -71,7 +71,12 @@ impl Download {
             let options = options.replace(self.overwrite);
             let downloaded = location.download(&components, |one| path_of(&self.dir, one), options);
             bar.finish_and_clear();
-            downloaded?;
+            downloaded.map_err(|error| match error.kind() {
+                ErrorKind::Duplicate => {
+                    Failure::from(error).with_remedy("--overwrite replaces files that exist")
+                }
+                _ => upload::failure(error),
+            })?;
             for one in &components {
                 app.print(&path_of(&self.dir, one)?.display().to_string())?;
             }

@@ -60,7 +60,7 @@ impl Import {
             false => Some(self.plan(app, &session)?),
         };
         if let Some((counts, refused)) = planned {
-            say_counts("would be", &counts, refused);
+            say_counts("plan", &counts, refused);
             if self.consent.dry_run {
                 return match refused {
                     0 => Ok(()),
@@ -190,7 +190,7 @@ impl Import {
             let kept: Vec<Record> = kept.into_iter().filter(is_left).collect();
             let left = keep_rest(&mut rows, kept, &mut refused)?;
             refused.finish()?;
-            say_counts("were", &counts, count);
+            say_counts("done", &counts, count);
             terminal::say(&format!(
                 "{left} rows were not imported, or not confirmed; they are in {}",
                 refused.path().display()
@@ -204,7 +204,7 @@ impl Import {
             });
         }
         refused.finish()?;
-        say_counts("were", &counts, count);
+        say_counts("done", &counts, count);
         match count {
             0 => Ok(()),
             _ => {
@@ -267,9 +267,9 @@ fn say_refused(record: &Record, reason: &str) {
     ));
 }
 
-fn say_counts(verb: &str, counts: &Counts, refused: u64) {
+fn say_counts(what: &str, counts: &Counts, refused: u64) {
     terminal::say(&format!(
-        "{} {verb} created, {} updated, {} left as they are, {refused} refused",
+        "{what}: {} created, {} updated, {} left as they are, {refused} refused",
         counts.created, counts.updated, counts.unchanged
     ));
 }

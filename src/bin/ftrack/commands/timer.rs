@@ -1,9 +1,9 @@
 //! `ftrack timer`: what the user works on right now.
 
 use clap::Subcommand;
-use ftrack_api::Entity;
 use ftrack_api::entity::TimerOptions;
 use ftrack_api::query::{field, select};
+use ftrack_api::{Entity, ErrorKind};
 
 use crate::app::App;
 use crate::failure::{Failure, Result};
@@ -60,7 +60,13 @@ impl Timer {
                     .context(&entity)
                     .comment(comment)
                     .force(force);
-                let timer = user.start_timer(options)?;
+                let timer = user
+                    .start_timer(options)
+                    .map_err(|error| match error.kind() {
+                        ErrorKind::Duplicate => Failure::from(error)
+                            .with_remedy("`ftrack timer stop` ends it, and so does --force"),
+                        _ => error.into(),
+                    })?;
                 app.print(&format!("Timer:{}", timer.id()))
             }
             Action::Stop => {

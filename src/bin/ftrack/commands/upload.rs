@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ftrack_api::location::Target;
 use ftrack_api::sequence::{Sequence, collect};
-use ftrack_api::{Data, Session};
+use ftrack_api::{Data, ErrorKind, Session};
 
 use crate::app::App;
 use crate::bar;
@@ -77,10 +77,23 @@ impl Upload {
             let target = Target::In(location.clone());
             let created = version.create_component_with(file, data, target, options);
             bar.finish_and_clear();
-            let created = created.inspect_err(|_| say_rest(&files[..index], &files[index..]))?;
+            let created = created.map_err(|error| {
+                say_rest(&files[..index], &files[index..]);
+                failure(error)
+            })?;
             app.print(&format!("{}:{}", created.entity_type(), created.id()))?;
         }
         Ok(())
+    }
+}
+
+/// A transfer that failed. Where a location cannot be used, it is not the profile that is missing.
+pub(super) fn failure(error: ftrack_api::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::Configuration => Failure::from(error).with_remedy(
+            "a plugin in FTRACK_EVENT_PLUGIN_PATH can bind the location; --location names another",
+        ),
+        _ => error.into(),
     }
 }
 

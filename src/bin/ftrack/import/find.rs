@@ -109,7 +109,18 @@ impl Layout<'_> {
                             Cell::Text(text) => values.value(self.entity_type, name, text, None),
                             _ => Ok(Value::Null),
                         });
-                identity.collect::<Result<_>>().map(Some)
+                let identity: Vec<Value> = identity.collect::<Result<_>>()?;
+                let is_empty = |value: &Value| match value {
+                    Value::Null => true,
+                    Value::Text(text) => text.trim().is_empty(),
+                    _ => false,
+                };
+                // It would be another new entity each time that the file is imported.
+                if identity.iter().all(is_empty) {
+                    let message = format!("nothing identifies it: no {}", names.join(", no "));
+                    return Err(Failure::invalid(message));
+                }
+                Ok(Some(identity))
             }
         }
     }
