@@ -341,14 +341,14 @@ fn a_file_that_changes_while_it_is_sent_is_an_error() {
                 .open(path)
                 .unwrap()
                 .set_len(1000)
-                .unwrap()
+                .unwrap();
         }),
         ("grows", |path| {
             let file = fs::OpenOptions::new().append(true).open(path);
             file.unwrap().write_all(b"more").unwrap();
         }),
         ("is written again", |path| {
-            fs::write(path, vec![1; 40 * MIB]).unwrap()
+            fs::write(path, vec![1; 40 * MIB]).unwrap();
         }),
     ];
     for (what, change) in changes {

@@ -216,7 +216,7 @@ impl Transfer {
 
     /// The resource identifiers of those that are in the target now.
     fn registered(&self) -> Result<Vec<String>> {
-        let found = self.target.find_resource_identifiers(&self.components())?;
+        let found = self.target.find_resource_identifiers(self.components())?;
         Ok(found.into_iter().flatten().collect())
     }
 
