@@ -409,7 +409,7 @@ def _class_for(kind, about, is_of_server, errno=None):
 
 #: What messages of the SDK call in Rust.
 _WORDS = (
-    ("bind one with `Location::bind`", "assign its accessor and its structure"),
+    ("Bind one with `Location::bind`", "Assign its accessor and its structure"),
     ("use `Target::Elsewhere`", "create the component with location=None and add its location yourself"),
     ("use `metadata()`", 'use entity["metadata"]'),
     ("use `custom_attributes()`", 'use entity["custom_attributes"]'),
