@@ -1,7 +1,8 @@
 //! Events through a stream in Redis, beside the bare hub, in one run: latency, throughput and memory.
 //!
-//! `cargo bench --bench relay`, with the number of events of the long part behind `--`; 200,000
-//! unless given. Needs `redis-server`.
+//! `cargo bench --bench relay`, with the number of events of the long part behind `--`, 200,000 unless given, and how
+//! many come in a second, 5,000 unless given. In the long part the relay and the workers are processes of their
+//! own. Needs `redis-server`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,7 +15,8 @@ mod redis;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,8 +31,8 @@ use serde_json::json;
 const TIMED: usize = 2000;
 const TIMED_RATE: usize = 250;
 
-/// The events a second of the long part.
-const RATE: usize = 5000;
+/// What a process of the long part is, in its environment.
+const ROLE: &str = "BENCH_ROLE";
 
 fn unconnected(server: &Emulator) -> EventHub {
     EventHub::new(HubConfig::new(
@@ -96,11 +98,23 @@ fn round_trips(server: &Server) -> Vec<Duration> {
     (0..TIMED).map(|_| ping()).collect()
 }
 
-/// KiB of this process; 0 where the system does not say.
-fn resident() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+/// KiB of a process; 0 where the system does not say.
+fn resident(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0u64) * 4
+}
+
+/// The processor time of a process so far, in seconds; 0 where the system does not say.
+fn busy(process: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split(' ');
+    let ticks: f64 = fields
+        .skip(12)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    ticks / 100.0
 }
 
 fn used_by_redis(server: &Server) -> u64 {
@@ -112,11 +126,52 @@ fn used_by_redis(server: &Server) -> u64 {
         .sum()
 }
 
+/// A process of the long part.
+fn start(role: &str, emulator: &Emulator, redis: &Server) -> Process {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .env(ROLE, role)
+        .env("BENCH_STREAM", redis.url())
+        .env("FTRACK_SERVER", emulator.url())
+        .env("FTRACK_API_KEY", emulator.api_key())
+        .env("FTRACK_API_USER", emulator.api_user())
+        .spawn();
+    Process(child.unwrap())
+}
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn play(role: &str) -> ! {
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let stream = Stream::redis(variable("BENCH_STREAM"));
+    let error = if role == "relay" {
+        let [server, user, key] =
+            ["FTRACK_SERVER", "FTRACK_API_USER", "FTRACK_API_KEY"].map(variable);
+        let hub = EventHub::new(HubConfig::new(server, user, key));
+        let mut relay = Relay::new(&hub, &stream, "long").subscribe("topic=studio.bench");
+        relay.run().unwrap_err()
+    } else {
+        let worker = Worker::new(&stream, "long", role)
+            .start(Start::Newest)
+            .ordered_by(|event| Some(event.data()["key"].to_string()));
+        worker.run(|_| Ok(())).unwrap_err()
+    };
+    panic!("{role}: {error}");
+}
+
 fn main() {
-    let long: usize = std::env::args()
-        .filter_map(|text| text.parse().ok())
-        .next()
-        .unwrap_or(200_000);
+    if let Ok(role) = std::env::var(ROLE) {
+        play(&role);
+    }
+    let mut numbers = std::env::args().filter_map(|text| text.parse().ok());
+    let long: usize = numbers.next().unwrap_or(200_000);
+    let rate: usize = numbers.next().unwrap_or(5000);
     let emulator = Emulator::builder().tasks(1).start().unwrap();
     let (sender, began) = (hub(&emulator), Instant::now());
 
@@ -136,9 +191,8 @@ fn main() {
 
     let stream = Stream::redis(redis.url());
     let end = AtomicBool::new(false);
-    let handled = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let (stream, end, handled) = (&stream, &end, &handled);
+        let (stream, end) = (&stream, &end);
         let relay_hub = unconnected(&emulator);
         scope.spawn(move || {
             let mut relay = Relay::new(&relay_hub, stream, "bench").subscribe("topic=studio.bench");
@@ -173,42 +227,56 @@ fn main() {
             if p50 <= goal { "reached" } else { "missed" }
         );
 
-        let before = (stream.status().unwrap().length, used_by_redis(&redis));
-        for number in 0..4 {
-            scope.spawn(move || {
-                let worker = Worker::new(stream, "long", number.to_string())
-                    .start(Start::Newest)
-                    .ordered_by(|event| Some(event.data()["key"].to_string()));
-                while !end.load(Ordering::Relaxed) {
-                    if let Some(delivery) = worker.next(Duration::from_millis(100)).unwrap() {
-                        delivery.ack().unwrap();
-                        handled.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-        while stream.group("long").unwrap().is_none() {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let started = Instant::now();
-        let publisher = sender.clone();
-        let publishing = scope.spawn(move || publish(&publisher, began, long, RATE));
-        for part in 1..=10 {
-            while handled.load(Ordering::Relaxed) < long * part / 10 {
-                thread::sleep(Duration::from_millis(5));
-            }
-            let count = handled.load(Ordering::Relaxed);
-            let rate = count as f64 / started.elapsed().as_secs_f64();
-            println!(
-                "{count} handled, {rate:.0} a second, {} KiB resident in all",
-                resident()
-            );
-        }
-        publishing.join().unwrap();
-        let after = (stream.status().unwrap().length, used_by_redis(&redis));
-        let entry = (after.1 - before.1) as f64 / (after.0 - before.0) as f64;
-        let size = serde_json::to_string(&event(began, 1)).unwrap().len();
-        println!("an event of {size} bytes takes {entry:.0} bytes in Redis");
         end.store(true, Ordering::Relaxed);
     });
+
+    let relay = start("relay", &emulator, &redis);
+    let workers = ["one", "two", "three", "four"].map(|name| start(name, &emulator, &redis));
+    let is_ready = || {
+        let relays = stream.status().unwrap().relays;
+        let relay = relays.iter().find(|relay| relay.name == "long");
+        relay.is_some_and(|relay| relay.connected_at.is_some())
+    };
+    while !is_ready() || stream.group("long").unwrap().is_none() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let before = (stream.status().unwrap().length, used_by_redis(&redis));
+    let times = || {
+        let workers = workers.iter().map(|worker| busy(worker.0.id())).sum();
+        let others = [relay.0.id(), redis.process(), std::process::id()].map(busy);
+        [others[0], workers, others[1], others[2]]
+    };
+    let busy_before = times();
+    let started = Instant::now();
+    let publisher = sender.clone();
+    let publishing = thread::spawn(move || publish(&publisher, began, long, rate));
+    for part in 1..=10 {
+        let handled = || stream.group("long").unwrap().unwrap().handled as usize;
+        while handled() < long * part / 10 {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let (count, time) = (handled(), started.elapsed().as_secs_f64());
+        println!(
+            "{count} handled, {:.0} a second; KiB resident: relay {}, workers {:?}, server and publisher {}",
+            count as f64 / time,
+            resident(relay.0.id()),
+            workers.each_ref().map(|worker| resident(worker.0.id())),
+            resident(std::process::id())
+        );
+    }
+    publishing.join().unwrap();
+    println!("{:?}", stream.status().unwrap().relays);
+    // Unlike the rate, it says the same on a busy machine.
+    let used = times();
+    for (index, who) in ["relay", "workers", "Redis", "server and publisher"]
+        .iter()
+        .enumerate()
+    {
+        let micros = (used[index] - busy_before[index]) * 1e6 / long as f64;
+        println!("{who}: {micros:.0} µs of processor time for an event");
+    }
+    let after = (stream.status().unwrap().length, used_by_redis(&redis));
+    let entry = (after.1 - before.1) as f64 / (after.0 - before.0) as f64;
+    let size = serde_json::to_string(&event(began, 1)).unwrap().len();
+    println!("an event of {size} bytes takes {entry:.0} bytes in Redis");
 }

@@ -6,11 +6,12 @@ use std::io;
 use super::engine::NewEntry;
 use super::journal::{BATCH_BYTES, Journal};
 use super::order::Left;
+use super::status::First;
 
 /// Entries in their order: those in the journal are older than those in memory.
 pub(super) struct Backlog {
-    /// With whether something may be missing before an entry.
-    memory: VecDeque<(NewEntry, bool)>,
+    /// With what an entry begins, if something may be missing before it.
+    memory: VecDeque<(NewEntry, Option<First>)>,
     bytes: usize,
     max_bytes: usize,
     journal: Option<Journal>,
@@ -50,9 +51,9 @@ impl Backlog {
             .map_or_else(Vec::new, Journal::take_left)
     }
 
-    /// Adds an entry; returns its number, or nothing if it was dropped. `is_after_gap` says whether something may
-    /// be missing before it.
-    pub(super) fn push(&mut self, entry: NewEntry, is_after_gap: bool) -> Option<u64> {
+    /// Adds an entry; returns its number, or nothing if it was dropped. `first` is what it begins, if something
+    /// may be missing before it.
+    pub(super) fn push(&mut self, entry: NewEntry, first: Option<First>) -> Option<u64> {
         if self.bytes + entry.bytes() > self.max_bytes {
             self.spill();
         }
@@ -68,17 +69,17 @@ impl Backlog {
             dropped.count += 1;
             return None;
         }
-        Some(self.add(entry, is_after_gap))
+        Some(self.add(entry, first))
     }
 
     /// For what says that something was dropped.
     pub(super) fn push_anyway(&mut self, entry: NewEntry) {
-        self.add(entry, false);
+        self.add(entry, None);
     }
 
-    fn add(&mut self, entry: NewEntry, is_after_gap: bool) -> u64 {
+    fn add(&mut self, entry: NewEntry, first: Option<First>) -> u64 {
         self.bytes += entry.bytes();
-        self.memory.push_back((entry, is_after_gap));
+        self.memory.push_back((entry, first));
         self.next += 1;
         self.next - 1
     }
@@ -88,8 +89,8 @@ impl Backlog {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        while let Some((entry, is_after_gap)) = self.memory.front() {
-            match journal.append(entry, *is_after_gap) {
+        while let Some((entry, first)) = self.memory.front() {
+            match journal.append(entry, first.as_ref()) {
                 Ok(true) => {
                     self.bytes -= entry.bytes();
                     self.memory.pop_front();
@@ -197,6 +198,15 @@ mod tests {
         }
     }
 
+    fn first(number: i64) -> First {
+        First {
+            id: number.to_string(),
+            at: number + 1,
+            after: number - 2,
+            by: number - 1,
+        }
+    }
+
     fn drain(backlog: &mut Backlog) -> Vec<i64> {
         let mut all = Vec::new();
         while backlog.len() > 0 {
@@ -214,13 +224,13 @@ mod tests {
         let journal = Journal::open(&path, 1 << 20).unwrap();
         let mut backlog = Backlog::new(1000, Some(journal));
         for number in 0..50 {
-            backlog.push(entry(number), false);
+            backlog.push(entry(number), None);
         }
         assert!(backlog.bytes <= 1000 && fs::metadata(&path).unwrap().len() > 0);
         assert_eq!((backlog.len(), backlog.oldest()), (50, Some(0)));
         // What arrives while it is read comes last.
         let batch = backlog.batch(3, u64::MAX).unwrap();
-        backlog.push(entry(50), false);
+        backlog.push(entry(50), None);
         assert_eq!(batch.len(), 3);
         assert_eq!(backlog.batch(9, 2).unwrap().len(), 2);
         assert_eq!(backlog.batch(9, 0).unwrap().len(), 0);
@@ -235,7 +245,7 @@ mod tests {
         let path = folder.path().join("journal");
         let mut backlog = Backlog::new(1000, Some(Journal::open(&path, 1 << 20).unwrap()));
         (0..20).for_each(|number| {
-            backlog.push(entry(number), number == 7);
+            backlog.push(entry(number), (number == 7).then(|| first(number)));
         });
         backlog.spill();
         assert!(
@@ -251,10 +261,10 @@ mod tests {
             .unwrap();
         let mut again = Backlog::new(1000, Some(Journal::open(&path, 1 << 20).unwrap()));
         let left = again.take_left();
-        let begins: Vec<_> = left.iter().filter(|one| one.is_after_gap).collect();
+        let begins: Vec<_> = left.iter().filter(|one| one.first.is_some()).collect();
         assert_eq!((left.len(), begins.len(), begins[0].number), (19, 1, 7));
-        assert_eq!((begins[0].first.at, begins[0].first.id.as_str()), (7, "7"));
-        again.push(entry(20), false);
+        assert_eq!(begins[0].first, Some(first(7)));
+        again.push(entry(20), None);
         again.spill();
         let expected: Vec<i64> = (0..19).chain([20]).collect();
         assert_eq!(drain(&mut again), expected);
@@ -266,7 +276,7 @@ mod tests {
         let journal = Journal::open(&folder.path().join("journal"), 2000).unwrap();
         let mut backlog = Backlog::new(1000, Some(journal));
         (0..100).for_each(|number| {
-            backlog.push(entry(number), number == 7);
+            backlog.push(entry(number), (number == 7).then(|| first(number)));
         });
         let kept = i64::try_from(backlog.len()).unwrap();
         let expected = Dropped {

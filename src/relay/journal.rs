@@ -16,8 +16,8 @@ use super::status::First;
 /// The bytes of one batch, beyond which it takes no further entry.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 
-/// The end of a line of the journal before which something may be missing.
-const AFTER_GAP: &[u8] = b",true]\n";
+/// The end of a line of the journal, unless something may be missing before it.
+const CONTINUES: &[u8] = b",null]\n";
 
 /// A file of JSON lines for this user alone, locked while it is open.
 pub(super) struct Journal {
@@ -82,7 +82,7 @@ impl Journal {
     fn recover(&mut self) -> io::Result<()> {
         let mut reader = BufReader::new(&self.file);
         let mut line = Vec::new();
-        let mut whole = 0;
+        let (mut whole, mut in_run) = (0, 0);
         while reader.read_until(b'\n', &mut line)? > 0 {
             if line.last() != Some(&b'\n') {
                 let path = self.path.display();
@@ -90,17 +90,18 @@ impl Journal {
                 break;
             }
             whole += line.len() as u64;
-            let is_after_gap = line.ends_with(AFTER_GAP);
-            if is_after_gap || self.left.len() < MAX_KNOWN {
-                let first = parse(&line).map(|entry| First {
-                    at: entry.at,
-                    id: entry.id,
-                });
-                self.oldest = self.oldest.or(first.as_ref().map(|first| first.at));
+            if !line.ends_with(CONTINUES) {
+                in_run = 0;
+            }
+            in_run += 1;
+            if in_run <= MAX_KNOWN
+                && let Some((entry, first)) = parse(&line)
+            {
+                self.oldest = self.oldest.or(Some(entry.at));
                 self.left.push(Left {
                     number: self.entries,
-                    first: first.unwrap_or_default(),
-                    is_after_gap,
+                    id: entry.id,
+                    first,
                 });
             }
             self.entries += 1;
@@ -130,14 +131,8 @@ impl Journal {
     }
 
     /// Returns whether there was room.
-    pub(super) fn append(&mut self, entry: &NewEntry, is_after_gap: bool) -> io::Result<bool> {
-        let fields = json!([
-            entry.id,
-            entry.at,
-            entry.kind.as_str(),
-            entry.body,
-            is_after_gap
-        ]);
+    pub(super) fn append(&mut self, entry: &NewEntry, first: Option<&First>) -> io::Result<bool> {
+        let fields = json!([entry.id, entry.at, entry.kind.as_str(), entry.body, first]);
         let line = fields.to_string();
         if self.size + line.len() as u64 + 1 > self.max_bytes {
             return Ok(false);
@@ -182,7 +177,7 @@ impl Journal {
             bytes += line.len();
             self.in_batch += 1;
             match parse(&line) {
-                Some(entry) => batch.push(entry),
+                Some((entry, _)) => batch.push(entry),
                 None => log::error!(
                     "an entry of the journal {} is damaged, and is left out: {}",
                     self.path.display(),
@@ -226,13 +221,14 @@ fn create(path: &Path) -> io::Result<File> {
     open_private_with(path, &mut options)
 }
 
-fn parse(line: &[u8]) -> Option<NewEntry> {
-    let (id, at, kind, body, _): (String, i64, String, Value, bool) =
+fn parse(line: &[u8]) -> Option<(NewEntry, Option<First>)> {
+    let (id, at, kind, body, first): (String, i64, String, Value, Option<First>) =
         serde_json::from_slice(line).ok()?;
-    Some(NewEntry {
+    let entry = NewEntry {
         id,
         at,
         kind: Kind::named(&kind)?,
         body: body.as_str()?.to_owned(),
-    })
+    };
+    Some((entry, first))
 }

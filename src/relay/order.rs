@@ -1,6 +1,6 @@
 //! The order among relays: an entry waits until all that others may have received before it is in the stream.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::status::{First, RelayRecord};
@@ -9,21 +9,24 @@ use super::status::{First, RelayRecord};
 pub(super) const LATENESS: i64 = 3000;
 
 /// How long a relay that does not report is waited for, while the stream can be used.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long relays wait for each other at most.
 const STANDSTILL: Duration = Duration::from_secs(30);
 
-/// Of so many events that are held the ids are known.
+/// So much of the time between two looks at the reports counts: the stream may have been away.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Of so many events of a run the ids are known.
 pub(super) const MAX_KNOWN: usize = 20_000;
 
 /// An entry that an earlier process has left.
 #[derive(Debug)]
 pub(super) struct Left {
     pub(super) number: u64,
-    pub(super) first: First,
-    /// Whether something may be missing before it.
-    pub(super) is_after_gap: bool,
+    pub(super) id: String,
+    /// If something may be missing before it.
+    pub(super) first: Option<First>,
 }
 
 /// Events between which this relay has missed none.
@@ -32,37 +35,43 @@ struct Run {
     /// The number of the first.
     number: u64,
     first: First,
-    /// Since when the stream can be asked about it.
-    waiting: Option<Instant>,
+    /// The first ids, as many as are known.
+    ids: HashSet<String>,
 }
 
 /// What of a relay's backlog is held.
 ///
 /// A relay that has missed events cannot know whether another has received them and not yet appended. So each
 /// run is held until its first event is in the stream, since then another relay has appended all that came
-/// before; or until no other relay can have any. Of two relays that hold runs, the one whose run has the first
-/// event of the other's was connected before, and goes first.
+/// before; or until no other relay can have any: it has appended all that it received until well after that
+/// event, or what it holds itself is later. Of two runs that are held,
+///
+/// - one that has the first event of the other is earlier,
+/// - else, one that has begun well before the other is earlier: it would have the other's events if they had
+///   been sent before its own,
+/// - else, once both relays have said that they lack the first event of the other, the one that has begun before.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     /// The runs that are held, oldest first.
     runs: VecDeque<Run>,
-    /// The numbers of events that are held, by their ids.
-    numbers: HashMap<String, u64>,
+    /// How long the first of them has been waiting.
+    waited: Duration,
     /// Whether something may be missing before the next event.
     is_broken: bool,
-    /// What other relays have last reported, and when that was seen.
-    heard: BTreeMap<String, (Option<i64>, Instant)>,
-    /// Whether the reports are older than a failure of the stream.
-    is_stale: bool,
+    /// If it is, and nothing was missed from some moment on: after the first time, by the second.
+    began: Option<(i64, i64)>,
+    /// What other relays have last reported, and how long ago that was, while the stream could be used.
+    heard: BTreeMap<String, (Option<i64>, Duration)>,
+    noted: Option<Instant>,
 }
 
 impl Order {
-    /// With the entries that an earlier process has left.
+    /// With the entries that an earlier process has left. What came before the first of them is in the stream, unless
+    /// it says that something may be missing.
     pub(super) fn new(left: impl IntoIterator<Item = Left>) -> Self {
         let mut order = Self::default();
         for one in left {
-            order.is_broken |= one.is_after_gap || order.runs.is_empty();
-            order.push(one.number, &one.first.id, one.first.at);
+            order.push(one.number, &one.id, one.first);
         }
         order.is_broken = true;
         order
@@ -70,26 +79,39 @@ impl Order {
 
     /// Something may be missing before the next event.
     pub(super) fn break_off(&mut self) {
-        self.is_broken = true;
+        (self.is_broken, self.began) = (true, None);
     }
 
-    /// Whether the next event begins a run.
-    pub(super) fn is_broken(&self) -> bool {
-        self.is_broken
+    /// Something may be missing, and nothing from now on, which is between these times.
+    pub(super) fn begin(&mut self, after: i64, by: i64) {
+        (self.is_broken, self.began) = (true, Some((after, by)));
     }
 
-    /// An event was received, and waits under this number.
-    pub(super) fn push(&mut self, number: u64, id: &str, at: i64) {
-        if std::mem::take(&mut self.is_broken) {
-            let id = id.to_owned();
+    /// What the next event begins, which was received between these times, if something may be missing before it.
+    pub(super) fn next(&self, id: &str, after: i64, by: i64) -> Option<First> {
+        let began = self.began.unwrap_or((after, by));
+        self.is_broken.then(|| First {
+            id: id.to_owned(),
+            at: by,
+            after: began.0,
+            by: began.1,
+        })
+    }
+
+    /// An event waits under this number.
+    pub(super) fn push(&mut self, number: u64, id: &str, first: Option<First>) {
+        if let Some(first) = first {
+            (self.is_broken, self.began) = (false, None);
             self.runs.push_back(Run {
                 number,
-                first: First { at, id },
-                waiting: None,
+                first,
+                ids: HashSet::new(),
             });
         }
-        if !self.runs.is_empty() && self.numbers.len() < MAX_KNOWN {
-            self.numbers.entry(id.to_owned()).or_insert(number);
+        if let Some(run) = self.runs.back_mut()
+            && run.ids.len() < MAX_KNOWN
+        {
+            run.ids.insert(id.to_owned());
         }
     }
 
@@ -99,14 +121,6 @@ impl Order {
         Some((run.number, &run.first))
     }
 
-    /// The stream cannot be used: nobody else can have reported.
-    pub(super) fn pause(&mut self) {
-        self.is_stale = true;
-        for run in &mut self.runs {
-            run.waiting = None;
-        }
-    }
-
     /// Takes notice of the reports of all relays.
     pub(super) fn note(
         &mut self,
@@ -114,29 +128,51 @@ impl Order {
         records: &BTreeMap<String, RelayRecord>,
         now: Instant,
     ) {
-        let is_new = self.heard.is_empty();
-        if std::mem::take(&mut self.is_stale) {
-            // They may have been away as long as this one.
-            self.heard.values_mut().for_each(|(_, at)| *at = now);
-        }
-        let newest = records.values().filter_map(|record| record.reported).max();
-        let oldest = newest.unwrap_or(0).saturating_sub(millis(PATIENCE));
-        for (other, record) in records {
-            // What ended long before this relay has begun is not waited for.
-            if other == name || is_new && record.reported.is_none_or(|at| at < oldest) {
-                continue;
-            }
-            let heard = self.heard.entry(other.clone()).or_insert((None, now));
-            if heard.0 != record.reported {
-                *heard = (record.reported, now);
-            }
+        let step = self.noted.replace(now).map_or(Duration::ZERO, |noted| {
+            now.saturating_duration_since(noted).min(STEP)
+        });
+        self.waited = match self.runs.is_empty() {
+            true => Duration::ZERO,
+            false => self.waited + step,
+        };
+        for (other, record) in records.iter().filter(|(other, _)| *other != name) {
+            let heard = self.heard.entry(other.clone()).or_default();
+            *heard = match heard.0 == record.reported {
+                true => (heard.0, heard.1 + step),
+                false => (record.reported, Duration::ZERO),
+            };
         }
     }
 
-    /// Whether this relay has reported lately.
-    pub(super) fn is_alive(&self, name: &str, now: Instant) -> bool {
+    /// Whether this relay has reported lately, or has had no time to.
+    pub(super) fn is_alive(&self, name: &str) -> bool {
         let heard = self.heard.get(name);
-        heard.is_some_and(|(_, at)| now.saturating_duration_since(*at) < PATIENCE)
+        heard.is_some_and(|(_, silent)| *silent < PATIENCE)
+    }
+
+    /// The first events of what others hold that this relay, which holds others, has not received and will not.
+    /// `drained` is the time until which it has received all.
+    pub(super) fn lacks(
+        &self,
+        name: &str,
+        records: &BTreeMap<String, RelayRecord>,
+        drained: i64,
+    ) -> Vec<String> {
+        let others = records.iter().filter(|(other, _)| *other != name);
+        let held = others.filter_map(|(_, record)| record.held.as_ref());
+        held.filter(|held| self.is_without(held, drained))
+            .map(|held| held.id.clone())
+            .collect()
+    }
+
+    fn is_without(&self, held: &First, drained: i64) -> bool {
+        let is_known = |run: &Run| run.ids.len() < MAX_KNOWN;
+        let came = held.at.saturating_add(LATENESS) <= drained;
+        came && self.runs.front().is_some_and(is_known) && !self.has(&held.id)
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.runs.iter().any(|run| run.ids.contains(id))
     }
 
     /// Releases what need not wait any longer. `knows` says whether an event is in the stream.
@@ -144,45 +180,33 @@ impl Order {
         &mut self,
         name: &str,
         records: &BTreeMap<String, RelayRecord>,
-        now: Instant,
+        drained: i64,
         mut knows: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<(), E> {
-        if self.is_stale {
-            return Ok(());
-        }
-        if let Some(run) = self.runs.front_mut() {
-            run.waiting.get_or_insert(now);
-        }
         while let Some(run) = self.runs.front() {
-            let waited = run
-                .waiting
-                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
             let is_first = records
                 .iter()
-                .filter(|(other, _)| *other != name && self.is_alive(other, now))
-                .all(|(other, record)| self.is_before(run, waited, name, other, record));
+                .filter(|(other, _)| *other != name && self.is_alive(other))
+                .all(|(other, record)| self.is_before(&run.first, name, other, record, drained));
             if !is_first && (run.first.id.is_empty() || !knows(&run.first.id)?) {
                 break;
             }
             self.runs.pop_front();
-            match self.runs.front() {
-                Some(next) => self.numbers.retain(|_, number| *number >= next.number),
-                None => self.numbers = HashMap::new(),
-            }
+            self.waited = Duration::ZERO;
         }
         Ok(())
     }
 
-    /// Whether this relay's run begins before everything that another one has.
+    /// Whether the first event that is held comes before everything that another relay has.
     fn is_before(
         &self,
-        run: &Run,
-        waited: Duration,
+        first: &First,
         name: &str,
         other: &str,
         record: &RelayRecord,
+        drained: i64,
     ) -> bool {
-        let well_after = run.first.at.saturating_add(LATENESS);
+        let well_after = first.at.saturating_add(LATENESS);
         if record.cleared.is_some_and(|at| at >= well_after) {
             return true;
         }
@@ -190,14 +214,16 @@ impl Order {
         let Some(held) = &record.held else {
             return false;
         };
-        match self.numbers.get(&held.id) {
-            Some(number) if *number > run.number => true,
-            Some(_) if name < other => true,
-            // Neither has the first event of the other: their runs do not overlap.
-            None if millis(waited) >= LATENESS && (&run.first, name) < (held, other) => true,
-            // Times and events may contradict each other, among three: then nobody would go first.
-            _ => waited >= STANDSTILL && run.first.at <= held.at.saturating_add(LATENESS),
+        if held.id == first.id {
+            return name < other;
         }
+        if self.has(&held.id) || first.by.saturating_add(LATENESS) <= held.after {
+            return true;
+        }
+        let lack_each_other = self.is_without(held, drained) && record.lacks.contains(&first.id);
+        // Times and events may contradict each other, among three: then nobody would go first.
+        let is_decided = lack_each_other || self.waited >= STANDSTILL;
+        is_decided && (first.after, name) < (held.after, other)
     }
 }
 

@@ -120,10 +120,17 @@ impl Running {
         let heard = hub.heard();
         let mut was_whole = self.record.since.is_some();
         for _ in 0..MAX_BATCH {
+            let asked_at = self.clock.earliest();
             let Some(arrival) = hub.next_arrival(wait)? else {
-                self.drained_at = self.clock.earliest();
+                self.drained_at = self
+                    .clock
+                    .earliest()
+                    .min(asked_at.saturating_add(millis(wait)));
                 if let (true, Some(heard)) = (was_whole, heard) {
-                    let heard = self.drained_at.saturating_sub(millis(heard.elapsed()));
+                    let heard = self
+                        .clock
+                        .earliest()
+                        .saturating_sub(millis(heard.elapsed()));
                     self.record.last = self.record.last.max(Some(heard));
                 }
                 break;
@@ -173,7 +180,7 @@ impl Running {
     fn subscribed(&mut self) {
         self.record.since = Some(self.clock.latest());
         self.owing_since = Some(Instant::now());
-        self.order.break_off();
+        self.order.begin(self.floor, self.clock.latest());
         // Whoever asks from now on knows that it is connected.
         self.reported_at = None;
     }
@@ -184,9 +191,13 @@ impl Running {
         let at = self.floor;
         self.received += 1;
         self.record.last_event = Some((event.id().to_owned(), event.topic().to_owned(), at));
-        let is_after_gap = self.order.is_broken();
-        match self.backlog.push(NewEntry::event(event, at), is_after_gap) {
-            Some(number) => self.order.push(number, event.id(), self.clock.latest()),
+        if self.record.since.is_none() {
+            // Not all subscriptions are confirmed: what another one asks for may be missing.
+            self.order.break_off();
+        }
+        let first = self.order.next(event.id(), at, self.clock.latest());
+        match self.backlog.push(NewEntry::event(event, at), first.clone()) {
+            Some(number) => self.order.push(number, event.id(), first),
             None => self.order.break_off(),
         }
     }
@@ -270,7 +281,6 @@ impl Running {
                 Ok(())
             }
             Err((error, took)) => {
-                self.order.pause();
                 self.reported_at = None;
                 let level = match self.away_until {
                     Some(_) => log::Level::Debug,
@@ -307,7 +317,7 @@ impl Running {
             self.decide(name, session);
             let knows = |id: &str| engine.knows(id);
             self.order
-                .release(name, &self.records, Instant::now(), knows)
+                .release(name, &self.records, self.drained_at, knows)
                 .map_err(failed)?;
             let end = self.order.held().map_or(u64::MAX, |(number, _)| number);
             let batch = self.backlog.batch(MAX_BATCH, end).map_err(|error| {
@@ -320,6 +330,7 @@ impl Running {
             if batch.is_empty() && !is_due {
                 break;
             }
+            self.record.lacks = self.order.lacks(name, &self.records, self.drained_at);
             let record = serde_json::to_string(&self.current_record()).ok();
             let requested = clock::now();
             let reply = engine.append(&batch, name, record.as_deref(), bounds);
@@ -403,15 +414,17 @@ impl Running {
             return;
         };
         let others = self.records.iter().filter(|(other, _)| *other != name);
-        let connected = others.filter_map(|(other, record)| {
-            let (since, last) = (record.since?, record.last?.saturating_sub(LATENESS));
-            (since < last).then_some((other, (since, last)))
-        });
-        let (names, times): (Vec<_>, Vec<_>) = connected.unzip();
+        let connected = others.filter_map(|(other, record)| Some((other, record.since?, record)));
+        let (mut times, mut may_say_more) = (Vec::new(), false);
+        for (other, from, record) in connected.filter(|(_, from, _)| *from < since) {
+            // What it has heard since then proves that it was connected.
+            let to = record.last.unwrap_or(from).saturating_sub(LATENESS);
+            may_say_more |= to < since && self.order.is_alive(other);
+            if from < to {
+                times.push((from, to));
+            }
+        }
         let left = uncovered((owed, since), &times);
-        let may_say_more = names
-            .iter()
-            .any(|other| self.order.is_alive(other, Instant::now()));
         if !left.is_empty() && may_say_more && waiting.elapsed() < PROOF_TIME {
             return;
         }
@@ -475,4 +488,35 @@ fn records(reply: &Appended) -> BTreeMap<String, RelayRecord> {
     records
         .map(|(name, record)| (name.clone(), RelayRecord::read(record)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected(since: i64, last: i64) -> RelayRecord {
+        RelayRecord {
+            since: Some(since),
+            last: Some(last),
+            reported: Some(last),
+            ..RelayRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_relay_that_has_not_heard_from_a_quiet_server_yet_is_waited_for() {
+        let mut running = Running::new(Vec::new(), Backlog::new(1000, None), HubCounts::default());
+        running.record = connected(9000, 9000);
+        running.record.owed = Some(5000);
+        running.owing_since = Some(Instant::now());
+        let mut hear = |other: RelayRecord| {
+            running.records = BTreeMap::from([("other".to_owned(), other)]);
+            let records = &running.records;
+            running.order.note("one", records, Instant::now());
+            running.decide("one", None);
+            (running.record.owed, running.backlog.len())
+        };
+        assert_eq!(hear(connected(4000, 6000)), (Some(5000), 0));
+        assert_eq!(hear(connected(4000, 12_000)), (None, 0));
+    }
 }

@@ -43,13 +43,16 @@ pub struct RelayStatus {
     pub last_event: Option<(String, String, Timestamp)>,
 }
 
-/// An event, such as the first of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The first event of those between which a relay has missed none. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct First {
-    /// When it was received: milliseconds since 1970.
-    pub(super) at: i64,
     pub(super) id: String,
+    /// By when it was received.
+    pub(super) at: i64,
+    /// The moment from which on nothing is missing: after one time, by the other.
+    pub(super) after: i64,
+    pub(super) by: i64,
 }
 
 /// What a relay writes beside the stream.
@@ -67,6 +70,8 @@ pub(super) struct RelayRecord {
     pub(super) reported: Option<i64>,
     /// The first of the events that it holds because others may have earlier ones, once it has appended all others.
     pub(super) held: Option<First>,
+    /// The first events of what others hold that it lacks: it has received all that was sent before them.
+    pub(super) lacks: Vec<String>,
     /// Everything that it received before is in the stream.
     pub(super) cleared: Option<i64>,
     pub(super) appended: u64,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,24 @@ use crate::redis::Server;
 use crate::{events, next, nothing, number};
 
 /// Passes everything on to a server, but for the next reply if it is told so.
-struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
+    /// Where new connections lead.
+    server: Arc<AtomicU16>,
     loses_reply: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    fn start(server: u16) -> Self {
+    pub(crate) fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let loses_reply = Arc::new(AtomicBool::new(false));
-        let loses = Arc::clone(&loses_reply);
+        let server = Arc::new(AtomicU16::new(server));
+        let (loses, target) = (Arc::clone(&loses_reply), Arc::clone(&server));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
+                let server = target.load(Ordering::SeqCst);
                 let redis = TcpStream::connect(("127.0.0.1", server)).unwrap();
                 let (from, to) = (client.try_clone().unwrap(), redis.try_clone().unwrap());
                 thread::spawn(move || pass(from, to, &AtomicBool::new(false)));
@@ -34,7 +38,20 @@ impl Proxy {
                 thread::spawn(move || pass(redis, client, &loses));
             }
         });
-        Self { port, loses_reply }
+        Self {
+            port,
+            server,
+            loses_reply,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// New connections lead to another server.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     fn lose_the_next_reply(&self) {
@@ -61,7 +78,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, loses: &AtomicBool) {
 fn a_repeated_call_says_what_the_first_one_has_done() {
     let server = Server::start();
     let proxy = Proxy::start(server.port());
-    let stream = Stream::redis(format!("redis://127.0.0.1:{}/", proxy.port));
+    let stream = Stream::redis(proxy.url());
     let sent = events(4);
     assert_eq!(stream.append(&sent[..1]).unwrap(), 1);
     proxy.lose_the_next_reply();

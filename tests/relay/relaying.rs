@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ftrack_api::hub::HubConfig;
 use ftrack_api::relay::{GapReason, Relay, Stream, Worker};
-use ftrack_api::{ErrorKind, Event, EventHub, data};
+use ftrack_api::{Error, ErrorKind, Event, EventHub, data};
 use ftrack_emulator::Emulator;
 use serde_json::json;
 
@@ -193,6 +193,44 @@ fn events_wait_in_memory_and_on_disk_while_the_stream_is_away() {
     }
     assert_eq!((lost, kept.len() as u64 + lost), (dropped, 900));
     assert!(kept.is_sorted() && kept[0] == 100, "{kept:?}");
+}
+
+#[test]
+fn events_wait_while_the_server_is_full_or_a_right_is_missing() {
+    let server = support::emulator();
+    let redis = Server::start();
+    let all = "~ftrack:events ~{ftrack:events}:* +@all";
+    let stream = Stream::redis(redis.url_for(all));
+    let own = Stream::redis(redis.url());
+    let mut one = relay(&server, &stream, "one");
+    connect(&server, &own, &mut one);
+    // Until the relay has tried to append it, and is about to try again.
+    let receive = |one: &mut Relay, number: usize| {
+        publish(&server, number);
+        let end = Instant::now() + LONG;
+        while one.status().lag < Duration::from_secs(2) {
+            assert!(Instant::now() < end, "it is appended: {:?}", one.status());
+            one.poll(SHORT)?;
+        }
+        Ok(())
+    };
+    redis.command("CONFIG SET maxmemory-policy noeviction");
+    redis.command("CONFIG SET maxmemory 1");
+    // That passes: it is logged.
+    receive(&mut one, 0).unwrap();
+    redis.command("CONFIG SET maxmemory 0");
+    poll_until(&mut one, "it is appended", |relay| {
+        relay.status().waiting == 0
+    });
+    redis.command("ACL SETUSER artist -xadd");
+    let error: Error = receive(&mut one, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+    assert!(error.to_string().contains("XADD"), "{error}");
+    redis.command("ACL SETUSER artist +xadd");
+    poll_until(&mut one, "it is appended", |relay| {
+        relay.status().waiting == 0
+    });
+    assert_eq!(drain(&Worker::new(&own, "g", "one")), [0, 1]);
 }
 
 #[test]

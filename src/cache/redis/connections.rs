@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, ConnectionInfo, RedisError, RedisResult};
+use redis::{Client, Connection, ConnectionInfo, RedisError, RedisResult, ServerErrorKind};
 
 use crate::cache::Pool;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,9 +38,10 @@ impl Connections {
     /// Does `work` with a connection, and more than once if need be: what it does twice must have the
     /// same effect as once.
     ///
-    /// An idle connection may have broken since it was last used; then a new one is opened. So it is
-    /// when a process was stopped and continued, or a host program's signal arrived, while it waited
-    /// for a reply: the system then ends a read that has a time limit.
+    /// An idle connection may have broken since it was last used, or, after a failover, still lead to the
+    /// server that is no longer the primary; then a new one is opened. So it is when a process was stopped
+    /// and continued, or a host program's signal arrived, while it waited for a reply: the system then ends a
+    /// read that has a time limit.
     pub(crate) fn with<T>(
         &self,
         mut work: impl FnMut(&mut Connection) -> RedisResult<T>,
@@ -64,9 +65,9 @@ impl Connections {
                     self.idle.give(connection);
                     return Ok(done);
                 }
-                Err(error) if !error.is_io_error() || error.is_timeout() => return Err(error),
-                Err(error) if is_interrupted(&error) => return Err(error),
-                Err(_) => self.idle.drain(),
+                Err(error) if error.is_timeout() || is_interrupted(&error) => return Err(error),
+                Err(error) if error.is_io_error() || is_read_only(&error) => self.idle.drain(),
+                Err(error) => return Err(error),
             }
         }
         let mut connection = self.client.get_connection_with_timeout(self.timeout)?;
@@ -76,6 +77,11 @@ impl Connections {
         self.idle.give(connection);
         Ok(done)
     }
+}
+
+/// Whether the server is a replica, which nothing can be written to.
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ServerErrorKind::ReadOnly.into()
 }
 
 /// Whether a signal ended a system call.

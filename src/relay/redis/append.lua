@@ -3,6 +3,12 @@
 -- each entry.
 local stream, ids, counter, relays, call = unpack(KEYS)
 local options = cjson.decode(ARGV[1])
+-- What a script has done until it is refused something stays: so nothing is done unless everything may be.
+for _, command in ipairs({{'TIME'}, {'GET', counter}, {'SET', counter, 0}, {'ZADD', ids, 0, ''}, {'XADD', stream, '*', 'v', '1'},
+  {'XTRIM', stream, 'MAXLEN', 1}, {'ZREMRANGEBYRANK', ids, 0, 0}, {'ZREMRANGEBYSCORE', ids, 0, 0}, {'HGETALL', relays},
+  {'HSET', relays, '', ''}}) do
+  if not redis.acl_check_cmd(unpack(command)) then return redis.error_reply('NOPERM no permission for ' .. command[1]) end
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('HGETALL', relays)

@@ -8,7 +8,7 @@ mod reply;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::{Connection, RedisError, RedisResult};
+use redis::{Connection, RedisError, RedisResult, Script};
 use serde_json::json;
 
 use crate::cache::{Connections, is_interrupted};
@@ -29,13 +29,16 @@ const KEPT_REPLY: Duration = Duration::from_secs(20);
 const MAX_APPENDED: usize = 500;
 
 /// The commands that the user in a URL needs.
-const COMMANDS: &str = "EVAL, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
+const COMMANDS: &str = "EVALSHA, SCRIPT LOAD, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
     ZREM, ZSCORE, ZCARD, ZRANGE, ZRANGEBYSCORE, ZREMRANGEBYRANK, ZREMRANGEBYSCORE, HGET, HMGET, HSET, \
     HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP, LLEN and LINDEX";
 
 pub(crate) struct RedisEngine {
     connections: Connections,
     name: String,
+    append: Script,
+    turn: Script,
+    revive: Script,
 }
 
 impl RedisEngine {
@@ -43,6 +46,9 @@ impl RedisEngine {
         Ok(Self {
             connections: Connections::new(url, REPLY_TIMEOUT)?,
             name: name.to_owned(),
+            append: Script::new(include_str!("append.lua")),
+            turn: Script::new(include_str!("turn.lua")),
+            revive: Script::new(include_str!("revive.lua")),
         })
     }
 
@@ -72,7 +78,7 @@ impl RedisEngine {
 
     fn error(&self, doing: &str, error: &RedisError) -> Error {
         let text = error.to_string();
-        let says = |part: &str| text.contains(part);
+        let says = |part: &str| error.code() == Some(part) || text.contains(part);
         let (kind, hint) = if says("NOAUTH")
             || says("unauthenticated")
             || says("WRONGPASS")
@@ -142,12 +148,11 @@ impl Engine for RedisEngine {
                 "record": record.filter(|_| is_last),
                 "keep": millis(KEPT_REPLY),
             });
-            let mut call = redis::cmd("EVAL");
-            call.arg(include_str!("append.lua")).arg(5).arg(&self.name);
+            let mut call = self.append.key(&self.name);
             for end in ["ids", "number", "relays"] {
-                call.arg(self.key(end));
+                call.key(self.key(end));
             }
-            call.arg(self.call_key());
+            call.key(self.call_key());
             call.arg(without_nulls(options));
             for entry in *entries {
                 call.arg(&entry.id)
@@ -157,7 +162,7 @@ impl Engine for RedisEngine {
             }
             type Reply = (u64, u64, i64, Vec<(String, String)>);
             let (added, repeated, now, relays): Reply =
-                self.with("appending to", |connection| call.query(connection))?;
+                self.with("appending to", |connection| call.invoke(connection))?;
             let one = Appended {
                 added,
                 repeated,
@@ -211,21 +216,18 @@ impl Engine for RedisEngine {
             "max_dead": MAX_DEAD,
             "keep": millis(KEPT_REPLY),
         });
-        let mut call = redis::cmd("EVAL");
-        call.arg(include_str!("turn.lua"))
-            .arg(10)
-            .arg(&self.name)
-            .arg(self.key("number"));
+        let mut call = self.turn.key(&self.name);
+        call.key(self.key("number"));
         for end in [
             "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
         ] {
-            call.arg(self.group_key(group, end));
+            call.key(self.group_key(group, end));
         }
-        call.arg(self.call_key())
+        call.key(self.call_key())
             .arg(self.group_key(group, "key:"))
             .arg(without_nulls(options));
         let reply: redis::Value =
-            self.with("taking events from", |connection| call.query(connection))?;
+            self.with("taking events from", |connection| call.invoke(connection))?;
         turned(reply).ok_or_else(|| {
             let message = format!(
                 "taking events from the stream {:?}: Redis sent an unexpected reply",
@@ -280,14 +282,13 @@ impl Engine for RedisEngine {
     }
 
     fn return_dead(&self, group: &str, id: &str) -> Result<bool> {
-        let mut call = redis::cmd("EVAL");
-        call.arg(include_str!("revive.lua")).arg(4);
+        let mut call = self.revive.prepare_invoke();
         for end in ["state", "ready", "bodies", "dead"] {
-            call.arg(self.group_key(group, end));
+            call.key(self.group_key(group, end));
         }
         call.arg(self.group_key(group, "key:")).arg(id);
         self.with("returning a dead letter of", |connection| {
-            call.query(connection)
+            call.invoke(connection)
         })
     }
 

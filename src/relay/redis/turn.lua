@@ -9,6 +9,14 @@
 -- the lease, `delayed` by the time of the next attempt. `bodies` has what is not in the stream.
 local stream, counter, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
 local turn = cjson.decode(ARGV[2])
+-- What a script has done until it is refused something stays: so nothing is done unless everything may be.
+for _, command in ipairs({{'TIME'}, {'GET', counter}, {'SET', call, 0}, {'DEL', ready}, {'XADD', dead, '*', 'entry', ''},
+  {'XRANGE', stream, '-', '+'}, {'XREVRANGE', stream, '+', '-'}, {'HMGET', group, 'open'}, {'HGET', tries, ''},
+  {'HSET', group, 'open', 0}, {'HDEL', tries, ''}, {'HINCRBY', group, 'open', 1}, {'RPUSH', ready, ''}, {'LPUSH', ready, ''},
+  {'LPOP', ready}, {'LINDEX', ready, 0}, {'LLEN', ready}, {'ZADD', flight, 0, ''}, {'ZREM', flight, ''}, {'ZSCORE', flight, ''},
+  {'ZRANGE', flight, 0, 0}, {'ZRANGEBYSCORE', flight, 0, 0}}) do
+  if not redis.acl_check_cmd(unpack(command)) then return redis.error_reply('NOPERM no permission for ' .. command[1]) end
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function whole(number) return string.format('%.0f', number) end
