@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use ftrack_api::schema::AttributeKind;
-use ftrack_api::{Data, Entity, ErrorKind, Session, Value, data, serde_json::json};
+use ftrack_api::{Data, Entity, ErrorKind, Session, Value, data, expr, serde_json::json};
 use ftrack_emulator::Emulator;
 
 use crate::support::{Studio, open, requests};
@@ -408,7 +408,7 @@ fn custom_attributes_are_judged_as_the_server_does() {
         .unwrap()
         .all()
         .unwrap();
-    let query = ftrack_api::expr!(
+    let query = expr!(
         "select security_role_id from UserSecurityRole where user.username is {}",
         session.api_user()
     );
@@ -436,6 +436,100 @@ fn custom_attributes_are_judged_as_the_server_does() {
             false => judge.set_custom("shot_size", &shot, "wide".into()),
         }
     });
+}
+
+#[test]
+fn status_rules_are_judged_as_the_server_does() {
+    let mut judge = Judge::new();
+    let session = &judge.session;
+    let own = expr!(
+        "select security_role_id from UserSecurityRole where user.username is {}",
+        session.api_user()
+    );
+    let own = session.query(own).unwrap().all().unwrap();
+    let roles = own
+        .iter()
+        .map(|one| one.get::<String>("security_role_id").unwrap());
+    let mut roles: Vec<Option<String>> = roles.map(Some).collect();
+    roles.push(None);
+    let one = |query: &str| session.query(query).unwrap().first().unwrap().unwrap().id();
+    let status = |name: &str| one(&format!("Status where name is \"{name}\""));
+    let object_type = |name: &str| one(&format!("ObjectType where name is {name}"));
+    let schemas = session.query("select id from ProjectSchema").unwrap();
+    let rule = |kind: &str, role: &Option<String>, target: &str, before: &[&str]| {
+        for schema in schemas.all().unwrap() {
+            let is_version = kind == "AssetVersion";
+            let mut data = data! {
+                "status_id": status(target), "schema_id": schema.id(), "role_id": role.clone(),
+                "entity_type": if is_version { "assetversion" } else { "task" },
+            };
+            if !is_version {
+                data.set("object_type_id", object_type(kind));
+            }
+            let group = match is_version {
+                true => session.create("AssetVersionStatusRuleGroup", data),
+                false => session.create("TypedContextStatusRuleGroup", data),
+            };
+            let group = group.unwrap().id();
+            for name in before {
+                let data =
+                    data! { "status_rule_group_id": group.as_str(), "status_id": status(name) };
+                session.create("StatusRule", data).unwrap();
+            }
+        }
+    };
+    for role in &roles {
+        rule("Task", role, "Approved", &["Awaiting approval"]);
+    }
+    // One of the roles may.
+    rule("Task", &roles[0], "In progress", &["Approved"]);
+    rule("Task", &None, "Not started", &[]);
+    rule("Shot", &None, "Omitted", &["On Hold"]);
+    rule("AssetVersion", &None, "Approved", &[]);
+    session.commit().unwrap();
+    judge.judge("a status that rules may refuse", |judge| {
+        let choices = match judge.random.usize(0..3) {
+            0 => (
+                "Task",
+                &[
+                    "Not started",
+                    "In progress",
+                    "Awaiting approval",
+                    "Approved",
+                ][..],
+            ),
+            1 => ("Shot", &["Normal", "Omitted", "On Hold"][..]),
+            _ => ("AssetVersion", &["Approved", "Pending"][..]),
+        };
+        let id = match choices.0 {
+            "Task" => judge.pick(|it| &it.tasks),
+            "Shot" => judge.pick(|it| &it.shots),
+            _ => judge.pick(|it| &it.versions),
+        };
+        let name = choices.1[judge.random.usize(0..choices.1.len())];
+        let status = judge.session.query(expr!("Status where name is {}", name));
+        let status = status.unwrap().first().unwrap().unwrap().id();
+        judge.update(choices.0, &id, data! { "status_id": status });
+    });
+    let task = judge
+        .session
+        .query("Task where status.name is \"In progress\"")
+        .unwrap();
+    let task = task.first().unwrap().unwrap().id();
+    let approved = judge
+        .session
+        .query("Status where name is Approved")
+        .unwrap();
+    let approved = approved.first().unwrap().unwrap().id();
+    judge.update("Task", &task, data! { "status_id": approved });
+    let problems = judge.session.plan().check(&judge.session).unwrap();
+    assert_eq!(problems[0].kind, ErrorKind::Permission, "{problems:?}");
+    let message = problems[0].to_string();
+    assert!(
+        message.contains("do not leave the status \"Approved\" to this user"),
+        "{message}"
+    );
+    assert!(message.contains("; they leave: In progress"), "{message}");
 }
 
 /// What `set` and `update` refuse at once, the server refuses too.

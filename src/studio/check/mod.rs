@@ -6,7 +6,7 @@ mod references;
 mod required;
 mod workflow;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use super::rows::{Row, by_key, rows_of, text};
@@ -41,7 +41,8 @@ impl Plan {
     /// - missing values, references to what does not exist, changes of what does not exist
     /// - names that are taken in their place without regard to case, and names of projects and users
     ///   that are taken
-    /// - statuses and types that the schema of the project does not allow for such an entity
+    /// - statuses and types that the schema of the project does not allow for such an entity, and
+    ///   changes of a status that its status rules do not leave to the user
     /// - values of custom attributes that are of another kind, not among the choices of an enumerator,
     ///   or set on entities that do not have the attribute
     /// - custom attributes that none of the user's security roles may change
@@ -51,8 +52,8 @@ impl Plan {
     /// At most two requests for a plan of any size, and one if it sets no statuses and types, unless
     /// a result has more than 5,000 rows. Others may change something afterwards, so a commit can still fail.
     /// Some servers accept statuses and types outside of the workflow: the web interface does
-    /// not offer them, so they are problems here. What roles may do beside custom attributes, and which
-    /// status a role may change to which, cannot be read: [`Session::can`] asks the server.
+    /// not offer them, so they are problems here. What else roles may do cannot be read:
+    /// [`Session::can`] asks the server.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -91,7 +92,7 @@ impl Plan {
             [
                 references.statements(),
                 names.statements(),
-                workflows.statements(),
+                workflows.statements(session.schema()),
                 values.statements(session.api_user()),
             ],
         )?;
@@ -120,14 +121,14 @@ fn look<const N: usize>(session: &Session, parts: [Vec<Statement>; N]) -> Result
 }
 
 /// Asks for entities of a type by their ids.
-fn by_id<'a>(
-    entity_type: &'a str,
-    fields: &'a str,
-    ids: impl IntoIterator<Item = &'a String>,
+fn by_id<S: AsRef<str>>(
+    entity_type: &str,
+    fields: &str,
+    ids: impl IntoIterator<Item = S>,
 ) -> Vec<Statement> {
-    let mut ids: Vec<&String> = ids.into_iter().collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids: Vec<S> = ids.into_iter().collect();
+    let ids: BTreeSet<&str> = ids.iter().map(S::as_ref).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
     by_key(&select(entity_type).fields(fields), "id", &ids)
 }
 

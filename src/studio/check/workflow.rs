@@ -1,6 +1,7 @@
-//! Statuses and types that the schema of a project does not allow.
+//! Statuses and types that the schema of a project does not allow, and statuses that its rules do not
+//! leave to this user.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
@@ -8,10 +9,13 @@ use super::{Check, by_id};
 use crate::ErrorKind;
 use crate::operation::{OperationKind, PlannedChange};
 use crate::query::Statement;
+use crate::schema::Schema;
 use crate::studio::rows::{Row, text};
 
 /// How far up a project is looked for, so that a cycle ends.
 const MAX_DEPTH: usize = 100;
+/// The server's word on which statuses this user may set.
+const OPTIONS: &str = "__permissions.status_id";
 /// What a project schema allows.
 const ALLOWED: [&str; 8] = [
     "_task_workflow.statuses.name",
@@ -144,31 +148,72 @@ impl<'a> Check<'a> {
             let Some(schema) = schema else {
                 continue;
             };
-            let allowed = self.allowed(choice, schema, &places);
-            if allowed.iter().any(|one| one["id"] == choice.id.as_str()) {
-                continue;
-            }
-            let names: Vec<&str> = allowed
-                .iter()
-                .filter_map(|one| one["name"].as_str())
-                .collect();
-            let mut own = chosen.iter().filter(|row| text(row, "id") == choice.id);
-            let named = own.next().map_or(&*choice.id, |row| text(row, "name"));
-            let names = match names.is_empty() {
+            let name_of = |id: &str| {
+                let mut own = chosen.iter().filter(|row| text(row, "id") == id);
+                own.next().map(|row| text(row, "name"))
+            };
+            let listed = |names: &[&str]| match names.is_empty() {
                 true => "none".to_owned(),
                 false => names.join(", "),
             };
-            let what = format!(
-                "the schema of its project does not allow the {} {named:?}; it allows: {names}",
-                choice.attribute
-            );
-            self.problem(
-                choice.change,
-                Some(choice.attribute),
-                ErrorKind::Validation,
-                &what,
-            );
+            let named = name_of(&choice.id).unwrap_or(&choice.id);
+            let allowed = self.allowed(choice, schema, &places);
+            // Such entities have no types of their own.
+            if allowed.is_empty() && choice.attribute == "type" {
+                continue;
+            }
+            let (kind, what) = if !allowed.iter().any(|one| one["id"] == choice.id.as_str()) {
+                let names = allowed.iter().filter_map(|one| one["name"].as_str());
+                let what = format!(
+                    "the schema of its project does not allow the {} {named:?}; it allows: {}",
+                    choice.attribute,
+                    listed(&names.collect::<Vec<_>>())
+                );
+                (ErrorKind::Validation, what)
+            } else if let Some(options) = self.options(choice, &places)
+                && !options.contains(&choice.id.as_str())
+            {
+                let names = options.iter().filter_map(|id| name_of(id));
+                let what = format!(
+                    "the status rules of its project do not leave the status {named:?} to this user; \
+                     they leave: {}",
+                    listed(&names.collect::<Vec<_>>())
+                );
+                (ErrorKind::Permission, what)
+            } else {
+                continue;
+            };
+            self.problem(choice.change, Some(choice.attribute), kind, &what);
         }
+    }
+
+    /// The statuses to which this user may change an entity, if the server says. It does not know of a
+    /// new type or a new place.
+    fn options<'r>(
+        &self,
+        choice: &Choice<'a>,
+        places: &HashMap<&str, &'r Row>,
+    ) -> Option<Vec<&'r str>> {
+        let change = choice.change;
+        let is_elsewhere = [
+            "type",
+            "type_id",
+            "parent",
+            "parent_id",
+            "asset",
+            "asset_id",
+        ]
+        .iter()
+        .any(|name| self.value(change, name).is_some());
+        if choice.attribute != "status" || is_elsewhere {
+            return None;
+        }
+        let row = places.get(change.entity.id().as_str())?;
+        let options = row.get("__permissions")?["status_id"]["__options"].as_array()?;
+        let options = options.iter().filter_map(Json::as_str);
+        // A change to the present status is none.
+        let options: BTreeSet<&str> = options.chain([text(row, "status_id")]).collect();
+        Some(options.into_iter().collect())
     }
 
     /// The statuses or types that a schema allows for an entity.
@@ -212,19 +257,23 @@ impl<'a> Check<'a> {
 }
 
 impl Workflows<'_> {
-    /// Finds the projects.
-    pub(super) fn statements(&self) -> Vec<Statement> {
-        let fields = |entity_type: &str| match entity_type {
-            "AssetVersion" => "id, asset.parent.project_id",
-            "Asset" => "id, parent.project_id",
-            "TypedContext" => "id, project_id, type_id",
-            "Context" => "id, project_id",
-            _ => "id",
-        };
-        let wanted = self.wanted.iter();
-        wanted
-            .flat_map(|(entity_type, ids)| by_id(entity_type, fields(entity_type), ids))
-            .collect()
+    /// Finds the projects, and the statuses that rules leave to this user if the server has such rules.
+    pub(super) fn statements(&self, schema: &Schema) -> Vec<Statement> {
+        let has_rules = schema.entity_type("StatusRuleGroup").is_ok();
+        let wanted = self.wanted.iter().flat_map(|(entity_type, ids)| {
+            let (fields, has_status) = match *entity_type {
+                "AssetVersion" => ("id, status_id, asset.parent.project_id", true),
+                "Asset" => ("id, parent.project_id", false),
+                "TypedContext" => ("id, status_id, project_id, type_id", true),
+                "Context" => ("id, project_id", false),
+                _ => ("id", false),
+            };
+            match has_rules && has_status {
+                true => by_id(entity_type, &format!("{fields}, {OPTIONS}"), ids),
+                false => by_id(entity_type, fields, ids),
+            }
+        });
+        wanted.collect()
     }
 
     /// Finds what the schemas of the projects allow, and the names of what is set.
@@ -248,11 +297,20 @@ impl Workflows<'_> {
             &format!("id, {}", ALLOWED.join(", ")),
             &schemas,
         ));
-        for (entity_type, attribute) in [("Status", "status"), ("Type", "type")] {
-            let chosen = self.set.iter().filter(|one| one.attribute == attribute);
-            let chosen = chosen.map(|one| &one.id);
-            statements.extend(by_id(entity_type, "id, name", chosen));
-        }
+        let chosen = |attribute: &'static str| {
+            let chosen = self
+                .set
+                .iter()
+                .filter(move |one| one.attribute == attribute);
+            chosen.map(|one| one.id.as_str())
+        };
+        let options = places.values().filter_map(|row| {
+            let options = &row.get("__permissions")?["status_id"]["__options"];
+            Some(list(options).into_iter().filter_map(Json::as_str))
+        });
+        let statuses = chosen("status").chain(options.flatten());
+        statements.extend(by_id("Status", "id, name", statuses));
+        statements.extend(by_id("Type", "id, name", chosen("type")));
         statements
     }
 }

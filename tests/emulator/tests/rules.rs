@@ -126,6 +126,44 @@ fn permissions_list_the_statuses_that_the_workflow_allows() {
 }
 
 #[test]
+fn status_rules_say_which_status_may_follow_which() {
+    let site = Site::start();
+    let task = &site
+        .query("select id, status_id, project.project_schema_id, object_type_id from Task limit 1")
+        [0];
+    let options = || {
+        let query = format!(
+            "select __permissions.status_id from Task where id is {}",
+            task["id"]
+        );
+        let found = &site.query(&query)[0]["__permissions"]["status_id"]["__options"];
+        let options = found.as_array().unwrap();
+        options
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = options();
+    let wanted = before.iter().find(|id| **id != task["status_id"]).unwrap();
+    let group = site.create(
+        "TypedContextStatusRuleGroup",
+        json!({"status_id": wanted, "schema_id": task["project"]["project_schema_id"],
+            "entity_type": "task", "object_type_id": task["object_type_id"]}),
+    );
+    assert_eq!(options().len(), before.len() - 1);
+    let change = update("Task", &json!([task["id"]]), json!({"status_id": wanted}));
+    let (exception, _) = site.refused(&json!([change]));
+    assert_eq!(exception, "PermissionError");
+    // Only after another status.
+    site.create(
+        "StatusRule",
+        json!({"status_id": task["status_id"], "status_rule_group_id": group["id"]}),
+    );
+    assert_eq!(options(), before);
+    site.update("Task", &json!([task["id"]]), json!({"status_id": wanted}));
+}
+
+#[test]
 fn a_global_key_acts_as_any_active_user() {
     let site = Site::with(Emulator::builder().tasks(0).global_key("for everybody"));
     let batch = json!([{"action": "query_server_information", "values": ["user_information"]}]);

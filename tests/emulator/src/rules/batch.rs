@@ -126,6 +126,7 @@ impl<'a> Batch<'a> {
             connection: self.connection,
             model: self.model,
             url: &self.site.url,
+            user: &self.caller.user.id,
         }
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::database::model::Type;
 use crate::error::{Fault, Result};
 use crate::rules::record::{Record, is_missing, text};
-use crate::rules::{Batch, defaults, rollup};
+use crate::rules::{Batch, defaults, rollup, workflow};
 
 /// After a row was inserted.
 ///
@@ -44,6 +44,7 @@ pub fn changed(batch: &mut Batch<'_>, ty: &Type, before: &Record, values: &Recor
     };
     let table = batch.model.table(ty).name.clone();
     if differs("status_id") && matches!(table.as_str(), "context" | "asset_version") {
+        workflow::check_rules(batch, ty, before, values)?;
         record_status(batch, ty, before, values)?;
     }
     if table == "context" && differs("parent_id") {

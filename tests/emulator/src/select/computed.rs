@@ -47,9 +47,15 @@ fn time_logged(alias: &str) -> String {
     )
 }
 
-/// The statuses that the workflow of its project allows a row to have, as the text of a list.
-pub fn allowed_statuses(table: &str, alias: &str) -> String {
-    let workflow = "JOIN status st ON st.id = x.status_id";
+/// The statuses that the workflow of its project allows a row to have, and its status rules this user to
+/// set, as the text of a list.
+pub fn allowed_statuses(table: &str, alias: &str, user: Option<&str>) -> String {
+    let mut workflow = "JOIN status st ON st.id = x.status_id".to_owned();
+    let current = format!("{alias}.status_id");
+    if let Some(user) = user {
+        let refused = refused_by_rules(table, alias, user, &current);
+        workflow += &format!(" AND NOT {refused}");
+    }
     let ordered = "SELECT json_group_array(st.id ORDER BY st.sort, st.id)";
     if table == "asset_version" {
         return format!(
@@ -71,6 +77,27 @@ pub fn allowed_statuses(table: &str, alias: &str) -> String {
          {workflow} WHERE p.id = {alias}.project_id) ELSE ({ordered} FROM context p \
          JOIN schema s ON s.project_schema_id = p.project_schema_id AND s.object_type_id = {alias}.object_type_id \
          JOIN schema_status x ON x.schema_id = s.id {workflow} WHERE p.id = {alias}.project_id) END"
+    )
+}
+
+/// Whether status rules refuse the change of the row `alias`, of the project `p`, from the status
+/// `current` to the status `st`: for each of the user's roles there is a group of rules for `st` that
+/// does not name `current`. A group without a role is for all roles.
+pub fn refused_by_rules(table: &str, alias: &str, user: &str, current: &str) -> String {
+    let kind = match table {
+        "asset_version" => "g._type = 'AssetVersionStatusRuleGroup'".to_owned(),
+        _ => format!("g.object_type_id = {alias}.object_type_id"),
+    };
+    let own = format!(
+        "user_security_role u WHERE u.user_id = '{}'",
+        user.replace('\'', "''")
+    );
+    format!(
+        "(st.id IS NOT {current} AND EXISTS (SELECT 1 FROM {own}) AND NOT EXISTS (SELECT 1 FROM {own} \
+         AND NOT EXISTS (SELECT 1 FROM status_rule_group g WHERE g.schema_id = p.project_schema_id \
+         AND {kind} AND g.status_id = st.id AND (g.role_id IS NULL OR g.role_id = u.security_role_id) \
+         AND NOT EXISTS (SELECT 1 FROM status_rule r WHERE r.status_rule_group_id = g.id \
+         AND r.status_id IS {current}))))"
     )
 }
 

@@ -104,7 +104,7 @@ pub(super) const SEPARATOR: &str = "\u{1f}";
 pub fn page(reader: Reader<'_>, statement: &Statement, ty: &Type, node: Node) -> Result<Fetched> {
     let row = "t0";
     let mut compiler = Compiler::new(reader.model);
-    let plan = Plan::new(reader.model, &node, row)?;
+    let plan = Plan::new(reader, &node, row)?;
     let filter = compiler.filter(statement, ty, row, None)?;
     let order = compiler.order(statement, ty, row)?;
     let limit = statement.limit.map_or(-1, |limit| {
@@ -156,7 +156,7 @@ pub fn relations(reader: Reader<'_>, fetched: &mut Fetched) -> Result<()> {
 /// Those of the database.
 pub fn by_keys(reader: Reader<'_>, ty: &Type, node: Node, keys: Vec<Value>) -> Result<Fetched> {
     let row = "t0";
-    let plan = Plan::new(reader.model, &node, row)?;
+    let plan = Plan::new(reader, &node, row)?;
     let list = plan.list();
     let sql = format!(
         "SELECT {list} FROM \"{}\" {row} WHERE {}",
@@ -189,7 +189,7 @@ fn reference(
     let wanted: Vec<_> = (0..owners.rows.len()).map(key_of).collect();
     let distinct: BTreeSet<_> = wanted.iter().flatten().collect();
     let keys: Vec<_> = distinct.into_iter().map(|key| split(key)).collect();
-    let plan = Plan::new(reader.model, &node, row)?;
+    let plan = Plan::new(reader, &node, row)?;
     let scope = scope(ty, row).filter(|_| reference.is_narrowed);
     let scope = scope.map_or_else(String::new, |scope| format!(" AND {scope}"));
     let sql = format!(
@@ -221,7 +221,7 @@ fn collection(
     let row = "t0";
     let ty = &reader.model.types[node.ty];
     let table = &reader.model.table(ty).name;
-    let plan = Plan::new(reader.model, &node, row)?;
+    let plan = Plan::new(reader, &node, row)?;
     let list = plan.list();
     let ids = "(SELECT value FROM json_each(?1))";
     let mut scope = scope(ty, row).map_or_else(String::new, |scope| format!(" AND {scope}"));

@@ -45,6 +45,8 @@ pub struct Reader<'a> {
     pub model: &'a Model,
     /// The URL of this server, for attributes that hold addresses.
     pub url: &'a str,
+    /// The id of the user who asks.
+    pub user: &'a str,
 }
 
 /// A page without a `limit` holds at most this many rows; clients that want more ask for more.

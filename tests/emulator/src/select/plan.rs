@@ -35,7 +35,8 @@ enum Reading {
 }
 
 impl Plan {
-    pub(super) fn new(model: &Model, node: &Node, row: &str) -> Result<Self> {
+    pub(super) fn new(reader: Reader<'_>, node: &Node, row: &str) -> Result<Self> {
+        let model = reader.model;
         let ty = &model.types[node.ty];
         let mut plan = Self {
             columns: Vec::new(),
@@ -73,7 +74,7 @@ impl Plan {
             plan.reference(model, ty, name, row)?;
         }
         if node.has_permissions {
-            let sql = computed::allowed_statuses(&model.table(ty).name, row);
+            let sql = computed::allowed_statuses(&model.table(ty).name, row, Some(reader.user));
             plan.add(PERMISSIONS.to_owned(), sql, Reading::Options);
         }
         Ok(plan)
