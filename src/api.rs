@@ -138,16 +138,16 @@ impl Api {
         })
     }
 
-    /// The rows of queries as the server sent them, a list for each action.
+    /// The rows of queries as the server sent them, a page for each action.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::BadResponse`] if a reply has no list of rows.
     /// - Any error of [`call`](Self::call).
-    pub(crate) fn plain_rows(&self, actions: &[Json], summary: &str) -> Result<Vec<Vec<PlainRow>>> {
+    pub(crate) fn plain_rows(&self, actions: &[Json], summary: &str) -> Result<Vec<PlainPage>> {
         // Otherwise the attributes of an entity would stand only where it comes first.
         let replies = self.values(Intent::ReadAsSelected, actions, summary)?;
-        let rows = replies.into_iter().map(|mut reply| {
+        let pages = replies.into_iter().map(|mut reply| {
             let Some(Json::Array(rows)) = reply.get_mut("data").map(Json::take) else {
                 return None;
             };
@@ -155,9 +155,12 @@ impl Api {
                 Json::Object(row) => Some(row),
                 _ => None,
             });
-            rows.collect()
+            Some(PlainPage {
+                rows: rows.collect::<Option<_>>()?,
+                next_offset: reply["metadata"]["next"]["offset"].as_u64(),
+            })
         });
-        rows.collect::<Option<_>>().ok_or_else(|| {
+        pages.collect::<Option<_>>().ok_or_else(|| {
             let message = "the server's response cannot be read: a reply has no list of rows";
             Error::new(ErrorKind::BadResponse, message).about(summary)
         })
@@ -304,6 +307,12 @@ impl Api {
 
 /// The attributes of one row as the server sent them.
 pub(crate) type PlainRow = Map<String, Json>;
+
+/// A page of the rows of a query, and the offset of the next page.
+pub(crate) struct PlainPage {
+    pub(crate) rows: Vec<PlainRow>,
+    pub(crate) next_offset: Option<u64>,
+}
 
 /// What a request is for, which says whether it may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -199,7 +199,17 @@ impl Session {
             .all()?;
         let siblings = siblings.iter().map(|entity| entity.get("name"));
         let siblings: Vec<String> = siblings.collect::<Result<_>>()?;
-        let mut hint = did_you_mean(wanted, siblings.iter().map(String::as_str));
+        let slashed = siblings.iter().find(|sibling| {
+            let count = sibling.split('/').count();
+            let same = names
+                .get(missing..missing + count)
+                .map(|some| some.join("/"));
+            count > 1 && same.is_some_and(|same| same.to_lowercase() == sibling.to_lowercase())
+        });
+        let mut hint = match slashed {
+            Some(name) => format!("; for the name {name:?} write {}", escaped(name)),
+            None => did_you_mean(wanted, siblings.iter().map(String::as_str)),
+        };
         if hint.is_empty() {
             let more = if siblings.len() > MAX_LISTED {
                 ", …"

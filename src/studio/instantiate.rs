@@ -2,13 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::rows::{Row, rows_of, text};
-use super::template::{Placed, Template, TemplateAsset, TemplateNode};
-use crate::error::did_you_mean;
-use crate::query::{Criterion, Statement, any_of, field, select};
-use crate::{Data, Entity, EntityKey, EntityState, Error, ErrorKind, Result, Session, Value, data};
+use serde_json::Value as Json;
 
 use super::ids::id_of;
+use super::recording::Recording;
+use super::rows::{Row, rows_of, text};
+use super::template::{Placed, Template, TemplateAsset, TemplateNode, path_of};
+use crate::error::did_you_mean;
+use crate::query::{Criterion, Statement, any_of, field, select};
+use crate::schema::{AttributeKind, Schema};
+use crate::{Data, Entity, EntityKey, EntityState, Error, ErrorKind, Result, Session, Value, data};
 
 /// What [`Session::instantiate`] has found and recorded.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +29,9 @@ impl Session {
     /// one request. [`plan`](Self::plan) shows it, [`rollback`](Self::rollback) discards it.
     ///
     /// What exists is found by its name, without regard to case, and is not changed: a second call
-    /// records nothing. Assets are found by name and type, assignments by task and user. Finding all of it takes
-    /// one request for 5,000 contexts, and one or two more if there are custom attributes.
+    /// records nothing, be it before or after the commit. Assets are found by name and type, assignments
+    /// by task and user. Finding all of it takes one request for 5,000 contexts, and one or two more if there are
+    /// custom attributes.
     ///
     /// If two machines do the same at once, the server refuses one of the commits as a duplicate: call
     /// [`rollback`](Self::rollback) and repeat the call, which finds what the other one created.
@@ -64,89 +68,127 @@ impl Session {
     ///
     /// After any error nothing of the template is recorded.
     ///
-    /// - [`ErrorKind::Validation`] if the template includes itself, or has two nodes in one place, or
-    ///   something of another type has the name of one.
-    /// - [`ErrorKind::NotFound`] if there is no type, status or user with a name in it.
+    /// - [`ErrorKind::Validation`] if the template includes itself, or has two nodes in one place, or one
+    ///   that is not a context, or something of another type has the name of one.
+    /// - [`ErrorKind::NotFound`] if there is no type, status or user with a name in it, and
+    ///   [`ErrorKind::MultipleFound`] if there are several: give the id in `attributes`.
     /// - [`ErrorKind::WrongType`] if `parent` is not a context.
     /// - Any error of [`create`](Self::create) and of the requests.
     pub fn instantiate(&self, template: &Template, parent: &Entity) -> Result<Instantiated> {
         parent.check_context("hierarchy")?;
         let nodes = template.nodes()?;
         let found = Found::look(self, &nodes, parent)?;
-        let mut made = Instantiated::default();
-        let outcome = record(self, &nodes, parent, &found, &mut made);
-        if outcome.is_err() {
-            made.created
-                .iter()
-                .for_each(|entity| self.discard_pairs(entity));
-            self.discard(&made.created);
-        }
-        outcome.map(|()| made)
+        let mut recording = Recording::new(self);
+        let made = record(&nodes, parent, &found, &mut recording)?;
+        recording.keep();
+        Ok(made)
     }
 }
 
 fn record(
-    session: &Session,
     nodes: &[Placed<'_>],
     parent: &Entity,
     found: &Found,
-    made: &mut Instantiated,
-) -> Result<()> {
-    for placed in nodes {
-        let node = placed.node;
+    recording: &mut Recording<'_>,
+) -> Result<Instantiated> {
+    let mut made = Instantiated::default();
+    for (index, placed) in nodes.iter().enumerate() {
         let above = placed
             .above
             .map_or(parent, |index| &made.contexts[index])
             .clone();
-        let place = (above.id(), node.name.to_lowercase());
-        let context = match found.contexts.get(&place) {
-            Some(known) if known.entity_type() != node.entity_type => {
-                let message = format!(
-                    "{:?} should be a {}, but {known} has this name there; rename one of them",
-                    node.name, node.entity_type
-                );
-                return Err(Error::new(ErrorKind::Validation, message));
-            }
-            Some(known) => session.entity(known)?,
-            None => {
-                let context = session.create(&node.entity_type, found.data_of(node, &above)?)?;
-                made.created.push(context.clone());
-                context
-            }
-        };
-        for asset in &node.assets {
-            if !found.has_asset(&context, asset) {
-                let asset = session.create("Asset", found.asset_data(asset, &context)?)?;
-                made.created.push(asset);
-            }
-        }
-        for name in &node.assignees {
-            let user = named(&found.users, "User", name)?;
-            if !found.assigned.contains(&(context.id(), user.id())) {
-                let id = id_of(&["assignment", &context.id(), &user.id()]);
-                let data = data! {
-                    "id": id, "context": &context, "resource": user, "type": "assignment",
-                };
-                made.created.push(session.create("Appointment", data)?);
-            }
-        }
-        made.contexts.push(context);
+        record_node(placed.node, &above, found, recording, &mut made)
+            .map_err(|error| error.context(format!("{} of the template", path_of(nodes, index))))?;
     }
+    Ok(made)
+}
+
+fn record_node(
+    node: &TemplateNode,
+    above: &Entity,
+    found: &Found,
+    recording: &mut Recording<'_>,
+    made: &mut Instantiated,
+) -> Result<()> {
+    let session = above.session();
+    check_type(session.schema(), &node.entity_type)?;
+    let place = (above.id(), node.name.to_lowercase());
+    let context = match found.contexts.get(&place) {
+        Some(known) if known.entity_type() != node.entity_type => {
+            let message = format!(
+                "{:?} should be a {}, but {known} has this name there; rename one of them",
+                node.name, node.entity_type
+            );
+            return Err(Error::new(ErrorKind::Validation, message));
+        }
+        Some(known) => session.entity(known)?,
+        None => {
+            let data = found.data_of(session.schema(), node, above)?;
+            let context = recording.create(&node.entity_type, data)?;
+            made.created.push(context.clone());
+            context
+        }
+    };
+    for asset in &node.assets {
+        if !found.has_asset(&context, asset)? {
+            let asset = recording.create("Asset", found.asset_data(asset, &context)?)?;
+            made.created.push(asset);
+        }
+    }
+    for name in &node.assignees {
+        let user = found.users.one(name)?;
+        if !found.assigned.contains(&(context.id(), user.id())) {
+            let id = id_of(&["assignment", &context.id(), &user.id()]);
+            let data = data! {
+                "id": id, "context": &context, "resource": user, "type": "assignment",
+            };
+            made.created.push(recording.create("Appointment", data)?);
+        }
+    }
+    made.contexts.push(context);
     Ok(())
 }
 
-/// What the server has of a template.
+/// # Errors
+///
+/// - [`ErrorKind::UnknownType`], and [`ErrorKind::Validation`] for what is not below a project.
+fn check_type(schema: &Schema, entity_type: &str) -> Result<()> {
+    schema.entity_type(entity_type)?;
+    if schema.is_kind_of(entity_type, "TypedContext") {
+        return Ok(());
+    }
+    let hint = match entity_type {
+        "Project" => "create it, and instantiate the template below it",
+        "Asset" => "name it among the `assets` of what it belongs to",
+        "Appointment" => "name the user among the `assignees`",
+        _ => "a template has contexts, such as sequences, shots and tasks",
+    };
+    let message = format!("a {entity_type} is no part of a hierarchy: {hint}");
+    Err(Error::new(ErrorKind::Validation, message))
+}
+
+/// A value of JSON, which has no dates, as the attribute takes it.
+fn value_for(schema: &Schema, entity_type: &str, name: &str, json: &Json) -> Result<Value> {
+    let attribute = schema.attribute_of(schema.entity_type(entity_type)?, name)?;
+    let parsed = match (attribute.kind(), json.as_str()) {
+        (AttributeKind::DateTime, Some(text)) => text.parse().ok().map(Value::DateTime),
+        _ => None,
+    };
+    Ok(parsed.unwrap_or_else(|| Value::from(json.clone())))
+}
+
+/// What there is of a template: on the server, and recorded for the next commit.
 struct Found {
     /// By the id of their parent and their name in lower case.
     contexts: HashMap<(String, String), EntityKey>,
-    /// By the id of their parent, and name and type in lower case.
-    assets: HashSet<(String, String, String)>,
+    /// By the id of their parent and their name in lower case, the ids of their types.
+    assets: HashMap<(String, String), Vec<String>>,
     /// Context and user.
     assigned: HashSet<(String, String)>,
-    types: HashMap<String, EntityKey>,
-    statuses: HashMap<String, EntityKey>,
-    asset_types: HashMap<String, EntityKey>,
-    users: HashMap<String, EntityKey>,
+    types: Named,
+    statuses: Named,
+    asset_types: Named,
+    users: Named,
 }
 
 impl Found {
@@ -159,10 +201,10 @@ impl Found {
                 field(place).eq(parent.id())
             }))
         };
-        let none = |statement: Statement| statement.filter(field("id").is_none());
+        // A limit of 0 keeps a query out of the request.
         let when = |wanted: bool, statement: Statement| match wanted && !is_new && depth > 0 {
             true => statement,
-            false => none(statement),
+            false => statement.limit(0),
         };
         let has_assets = nodes.iter().any(|one| !one.node.assets.is_empty());
         let assignees = nodes.iter().flat_map(|one| &one.node.assignees);
@@ -179,7 +221,7 @@ impl Found {
                 when(
                     has_assets,
                     select("Asset")
-                        .fields("id, name, context_id, type.name")
+                        .fields("id, name, context_id, type_id")
                         .filter(below("parent[TypedContext].")),
                 ),
                 when(
@@ -207,63 +249,94 @@ impl Found {
             asset_types,
             users,
         ] = found;
-        let lower = |row: &Row, name: &str| text(row, name).to_lowercase();
-        let by_name = |rows: &[Row], entity_type: &str, attribute: &str| {
-            let pairs = rows.iter().map(|row| {
-                let key = EntityKey::new(entity_type, text(row, "id"));
-                (lower(row, attribute), key)
-            });
-            pairs.collect::<HashMap<String, EntityKey>>()
+        let mut this = Self {
+            contexts: HashMap::new(),
+            assets: HashMap::new(),
+            assigned: HashSet::new(),
+            types: Named::new("Type", "name", &types),
+            statuses: Named::new("Status", "name", &statuses),
+            asset_types: Named::new("AssetType", "name", &asset_types),
+            users: Named::new("User", "username", &users),
         };
-        let contexts = contexts.iter().map(|row| {
-            let place = (text(row, "parent_id").to_owned(), lower(row, "name"));
-            (
-                place,
-                EntityKey::new(text(row, "__entity_type__"), text(row, "id")),
-            )
-        });
-        let assets = assets.iter().map(|row| {
-            let type_name = row.get("type").and_then(|one| one["name"].as_str());
-            let type_name = type_name.unwrap_or_default().to_lowercase();
-            (
-                text(row, "context_id").to_owned(),
-                lower(row, "name"),
-                type_name,
-            )
-        });
+        for row in &contexts {
+            let key = EntityKey::new(text(row, "__entity_type__"), text(row, "id"));
+            this.add_context(text(row, "parent_id"), text(row, "name"), key);
+        }
+        for row in &assets {
+            let type_id = text(row, "type_id").to_owned();
+            this.add_asset(text(row, "context_id"), text(row, "name"), type_id);
+        }
         let assigned = assigned.iter().map(|row| {
             let (context, user) = (text(row, "context_id"), text(row, "resource_id"));
             (context.to_owned(), user.to_owned())
         });
-        Ok(Self {
-            contexts: contexts.collect(),
-            assets: assets.collect(),
-            assigned: assigned.collect(),
-            types: by_name(&types, "Type", "name"),
-            statuses: by_name(&statuses, "Status", "name"),
-            asset_types: by_name(&asset_types, "AssetType", "name"),
-            users: by_name(&users, "User", "username"),
+        this.assigned = assigned.collect();
+        this.add_recorded(session)?;
+        Ok(this)
+    }
+
+    /// Adds what the next commit creates.
+    fn add_recorded(&mut self, session: &Session) -> Result<()> {
+        let schema = session.schema();
+        for entity in session.created() {
+            let is = |base: &str| schema.is_kind_of(entity.entity_type(), base);
+            let id = |names: [&str; 2]| known_id(&entity, names);
+            let name = |entity: &Entity| entity.get::<Option<String>>("name");
+            if is("TypedContext") {
+                if let (Some(parent), Some(name)) = (id(["parent_id", "parent"])?, name(&entity)?) {
+                    self.add_context(&parent, &name, entity.key());
+                }
+            } else if is("Asset") {
+                if let (Some(parent), Some(name)) = (id(["context_id", "parent"])?, name(&entity)?)
+                {
+                    let type_id = id(["type_id", "type"])?.unwrap_or_default();
+                    self.add_asset(&parent, &name, type_id);
+                }
+            } else if is("Appointment") {
+                let ends = (
+                    id(["context_id", "context"])?,
+                    id(["resource_id", "resource"])?,
+                );
+                if let (Some(context), Some(user)) = ends {
+                    self.assigned.insert((context, user));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_context(&mut self, parent: &str, name: &str, key: EntityKey) {
+        let place = (parent.to_owned(), name.to_lowercase());
+        self.contexts.insert(place, key);
+    }
+
+    fn add_asset(&mut self, parent: &str, name: &str, type_id: String) {
+        let place = (parent.to_owned(), name.to_lowercase());
+        self.assets.entry(place).or_default().push(type_id);
+    }
+
+    fn has_asset(&self, context: &Entity, asset: &TemplateAsset) -> Result<bool> {
+        let place = (context.id(), asset.name.to_lowercase());
+        let known = self.assets.get(&place);
+        Ok(match &asset.type_name {
+            Some(wanted) => {
+                let wanted = self.asset_types.one(wanted)?.id();
+                known.is_some_and(|types| types.contains(&wanted))
+            }
+            None => known.is_some(),
         })
     }
 
-    fn has_asset(&self, context: &Entity, asset: &TemplateAsset) -> bool {
-        let (id, name) = (context.id(), asset.name.to_lowercase());
-        match &asset.type_name {
-            Some(wanted) => self.assets.contains(&(id, name, wanted.to_lowercase())),
-            None => self.assets.iter().any(|one| one.0 == id && one.1 == name),
-        }
-    }
-
-    fn data_of(&self, node: &TemplateNode, above: &Entity) -> Result<Data> {
+    fn data_of(&self, schema: &Schema, node: &TemplateNode, above: &Entity) -> Result<Data> {
         let mut data = data! { "name": node.name.as_str(), "parent": above };
         if let Some(name) = &node.type_name {
-            data.set("type", named(&self.types, "Type", name)?);
+            data.set("type", self.types.one(name)?);
         }
         if let Some(name) = &node.status {
-            data.set("status", named(&self.statuses, "Status", name)?);
+            data.set("status", self.statuses.one(name)?);
         }
         for (name, value) in &node.attributes {
-            data.set(name, Value::from(value.clone()));
+            data.set(name, value_for(schema, &node.entity_type, name, value)?);
         }
         Ok(data)
     }
@@ -274,20 +347,61 @@ impl Found {
         let id = id_of(&["asset", &context.id(), &lower.0, &lower.1]);
         let mut data = data! { "id": id, "name": asset.name.as_str(), "parent": context };
         if let Some(name) = &asset.type_name {
-            data.set("type", named(&self.asset_types, "AssetType", name)?);
+            data.set("type", self.asset_types.one(name)?);
         }
         Ok(data)
     }
 }
 
-fn named<'a>(
-    known: &'a HashMap<String, EntityKey>,
-    entity_type: &str,
-    name: &str,
-) -> Result<&'a EntityKey> {
-    known.get(&name.to_lowercase()).ok_or_else(|| {
-        let hint = did_you_mean(name, known.keys().map(String::as_str));
-        let message = format!("there is no {entity_type} with the name {name:?}{hint}");
-        Error::new(ErrorKind::NotFound, message)
-    })
+/// The id that a new entity has in one of these attributes, as text or as a reference.
+fn known_id(entity: &Entity, names: [&str; 2]) -> Result<Option<String>> {
+    for name in names {
+        match entity.known_value(name)? {
+            Some(Value::Text(id)) => return Ok(Some(id)),
+            Some(Value::Reference(key)) => return Ok(Some(key.id())),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Entities of one type by their names in lower case.
+struct Named {
+    entity_type: &'static str,
+    keys: HashMap<String, Vec<EntityKey>>,
+}
+
+impl Named {
+    fn new(entity_type: &'static str, attribute: &str, rows: &[Row]) -> Self {
+        let mut keys: HashMap<String, Vec<EntityKey>> = HashMap::new();
+        for row in rows {
+            let key = EntityKey::new(entity_type, text(row, "id"));
+            let name = text(row, attribute).to_lowercase();
+            keys.entry(name).or_default().push(key);
+        }
+        Self { entity_type, keys }
+    }
+
+    fn one(&self, name: &str) -> Result<&EntityKey> {
+        let found = self.keys.get(&name.to_lowercase());
+        let entity_type = self.entity_type;
+        match found.map(Vec::as_slice) {
+            Some([one]) => Ok(one),
+            None | Some([]) => {
+                let hint = did_you_mean(name, self.keys.keys().map(String::as_str));
+                let message = format!("there is no {entity_type} with the name {name:?}{hint}");
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+            Some(several) => {
+                let ids: Vec<String> = several.iter().map(EntityKey::id).collect();
+                let message = format!(
+                    "there are {} entities of the type {entity_type} with the name {name:?}; give \
+                     the id in `attributes`, one of {}",
+                    ids.len(),
+                    ids.join(", ")
+                );
+                Err(Error::new(ErrorKind::MultipleFound, message))
+            }
+        }
+    }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::values::wire_of;
-use crate::{Data, Entity, ErrorKind, Result, Session, Value};
+use crate::entity::take_mappings;
+use crate::{Data, Entity, EntityState, Error, ErrorKind, Result, Session, Value};
 
 /// Something that a user may be allowed to do; for [`Session::can`].
 #[derive(Clone, Debug)]
@@ -69,6 +70,9 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// - [`ErrorKind::UnknownType`], [`ErrorKind::UnknownAttribute`] and [`ErrorKind::Immutable`] for what
+    ///   nobody can change.
+    /// - [`ErrorKind::Validation`] if the entity is not committed yet.
     /// - The error of the server, if it refuses the change for another reason than rights.
     /// - Errors of a request, and of reading the attribute.
     pub fn can(&self, right: &Right) -> Result<bool> {
@@ -83,8 +87,15 @@ impl Session {
                 };
             }
             Right::Create(entity_type, data) => {
+                let mut data = data.clone();
+                // They become entities of their own.
+                take_mappings(&mut data);
+                let known = self.schema().entity_type(entity_type)?;
+                for (name, _) in &data {
+                    self.schema().attribute_of(known, name)?;
+                }
                 let mut values = json!({ "__entity_type__": entity_type, "id": id });
-                for (name, value) in data {
+                for (name, value) in &data {
                     values[name] = wire_of(value);
                 }
                 json!({
@@ -95,6 +106,12 @@ impl Session {
                 })
             }
             Right::Update(entity, attribute) => {
+                entity.check_committed("asking what may be done with it")?;
+                let known = self.schema().attribute_of(entity.type_info(), attribute)?;
+                if !known.is_mutable() {
+                    let message = format!("{attribute} of {entity} cannot be changed by anybody");
+                    return Err(Error::new(ErrorKind::Immutable, message));
+                }
                 // The value that it has: even if this were applied, nothing would change.
                 let value = entity.value(attribute)?.unwrap_or(Value::Null);
                 let mut values = json!({ "__entity_type__": entity.entity_type() });
@@ -106,12 +123,15 @@ impl Session {
                     "entity_data": values,
                 })
             }
-            // Servers take the deletion of a missing entity for done.
-            Right::Delete(entity) => json!({
-                "action": "delete",
-                "entity_type": entity.entity_type(),
-                "entity_key": entity.key().parts().collect::<Vec<String>>(),
-            }),
+            Right::Delete(entity) => {
+                // Servers take the deletion of a missing entity for done.
+                entity.check_committed("asking what may be done with it")?;
+                json!({
+                    "action": "delete",
+                    "entity_type": entity.entity_type(),
+                    "entity_key": entity.key().parts().collect::<Vec<String>>(),
+                })
+            }
         };
         let nobody = Uuid::new_v4().to_string();
         let failing = json!({
@@ -134,4 +154,17 @@ impl Session {
 
 fn is_forbidden(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Permission | ErrorKind::Authentication)
+}
+
+impl Entity {
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Validation`] if the server does not know it yet.
+    pub(super) fn check_committed(&self, what: &str) -> Result<()> {
+        if self.state() != Some(EntityState::Created) {
+            return Ok(());
+        }
+        let message = format!("{self} is not committed yet: call `commit` before {what}");
+        Err(Error::new(ErrorKind::Validation, message))
+    }
 }

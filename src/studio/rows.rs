@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::query::{Statement, ToOperand, field};
-use crate::{Error, ErrorKind, Result, Session};
+use crate::query::{Pages, Statement, ToOperand, field};
+use crate::{Result, Session};
 
 /// How many rows a page has. These queries are rare and read few attributes, so pages are large.
 const PAGE_ROWS: u64 = 5000;
@@ -29,40 +29,37 @@ pub(super) use crate::api::PlainRow as Row;
 /// The rows of each statement. A request has the next page of each of them.
 pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec<Vec<Row>>> {
     let mut found: Vec<Vec<Row>> = vec![Vec::new(); statements.len()];
-    let mut left: Vec<usize> = (0..statements.len()).collect();
-    while !left.is_empty() {
-        let mut actions = Vec::with_capacity(left.len());
-        for &index in &left {
-            let (statement, known) = (&statements[index], found[index].len() as u64);
-            let rows = statement
-                .limit
-                .map_or(PAGE_ROWS, |limit| PAGE_ROWS.min(limit - known));
-            let page = statement
-                .clone()
-                .offset(statement.offset.unwrap_or(0) + known);
-            let expression = page.limit(rows).expression()?;
-            actions.push(json!({ "action": "query", "expression": expression }));
+    let pages = statements.iter().map(|one| Pages::new(one, PAGE_ROWS));
+    let mut pages: Vec<Pages> = pages.collect::<Result<_>>()?;
+    loop {
+        let requests = pages.iter().map(Pages::request).zip(0..);
+        let next: Vec<(Statement, usize)> = requests
+            .filter_map(|(statement, index)| Some((statement?, index)))
+            .collect();
+        if next.is_empty() {
+            return Ok(found);
         }
-        let summary = format!("{} queries", left.len());
+        let actions = next.iter().map(|(page, _)| {
+            let expression = page.expression()?;
+            Ok(json!({ "action": "query", "expression": expression }))
+        });
+        let actions: Vec<Json> = actions.collect::<Result<_>>()?;
+        let mut types: Vec<&str> = next
+            .iter()
+            .map(|(one, _)| one.entity_type.as_str())
+            .collect();
+        types.dedup();
+        let summary = match &*types {
+            [first, _, .., last] => format!("queries of {first} to {last}"),
+            some => format!("query of {}", some.join(" and ")),
+        };
         let replies = session.shared.api.plain_rows(&actions, &summary)?;
-        let mut unfinished = Vec::new();
-        for (&index, rows) in left.iter().zip(replies) {
-            let known = found[index].len() as u64 + rows.len() as u64;
-            // Rows have keys, so a page that comes twice would come for ever.
-            let mut earlier = found[index].chunks(PAGE_ROWS as usize);
-            if !rows.is_empty() && earlier.any(|page| page == rows) {
-                let message = "the server sent the same entities again instead of further ones";
-                return Err(Error::new(ErrorKind::BadResponse, message).about(&summary));
-            }
-            let is_full = rows.len() as u64 == PAGE_ROWS;
-            if is_full && statements[index].limit.is_none_or(|limit| known < limit) {
-                unfinished.push(index);
-            }
-            found[index].extend(rows);
+        for ((_, index), reply) in next.iter().zip(replies) {
+            let received = pages[*index].received(reply.rows.len(), reply.next_offset, None);
+            let kept = received.map_err(|error| error.about(&summary))?;
+            found[*index].extend(reply.rows.into_iter().take(kept));
         }
-        left = unfinished;
     }
-    Ok(found)
 }
 
 /// A text of a row; empty if it is missing.

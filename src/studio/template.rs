@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::hierarchy::ContextPath;
 use crate::{Error, ErrorKind, Result};
 
+/// What a node says by other members.
+const NO_ATTRIBUTES: [&str; 4] = ["id", "name", "parent", "parent_id"];
 /// How many entities a template may create.
 const MAX_ENTITIES: usize = 100_000;
 /// How deep a template may be.
@@ -62,7 +65,8 @@ pub struct TemplateNode {
     /// The name of its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Other attributes of a new entity; `metadata` and `custom_attributes` are objects.
+    /// Other attributes of a new entity; `metadata` and `custom_attributes` are objects, dates and times
+    /// are texts such as `2026-03-04` and `2026-03-04T10:00:00`, in UTC.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub attributes: Map<String, Json>,
     /// The names of the users that are assigned to it.
@@ -125,6 +129,13 @@ impl Template {
                 if !taken.insert((next.above, name)) {
                     return Err(wrong(&format!("{:?} is twice in one place", node.name)));
                 }
+                if let Some(name) = NO_ATTRIBUTES
+                    .iter()
+                    .find(|one| node.attributes.contains_key(**one))
+                {
+                    let what = format!("{:?} has {name} among its attributes", node.name);
+                    return Err(wrong(&format!("{what}: its name and its place say that")));
+                }
                 let index = placed.len();
                 if index == MAX_ENTITIES || next.depth > MAX_DEPTH {
                     let message =
@@ -184,6 +195,18 @@ impl<'a> Waiting<'a> {
             depth: self.depth + 1,
         }
     }
+}
+
+/// The names from the top of a template to a node.
+pub(super) fn path_of(nodes: &[Placed<'_>], index: usize) -> ContextPath {
+    let mut names = Vec::new();
+    let mut next = Some(index);
+    while let Some(index) = next {
+        names.push(nodes[index].node.name.as_str());
+        next = nodes[index].above;
+    }
+    names.reverse();
+    names.into()
 }
 
 fn wrong(message: &str) -> Error {

@@ -137,10 +137,13 @@ pub(super) fn from_wire(
 }
 
 /// Whether two values are the same to the server: whole numbers may have a fraction of zero, references
-/// a more general type, and date-times are stored in whole seconds.
+/// a more general type or be given by the id, and date-times are stored in whole seconds.
 pub(super) fn are_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Reference(one), Value::Reference(other)) => one.id() == other.id(),
+        (Value::Reference(one), Value::Text(id)) | (Value::Text(id), Value::Reference(one)) => {
+            one.id() == *id
+        }
         (Value::Collection(one), Value::Collection(other)) => {
             let ids = |keys: &[EntityKey]| {
                 let mut ids: Vec<String> = keys.iter().map(EntityKey::id).collect();

@@ -104,6 +104,7 @@ impl Entity {
     /// - [`ErrorKind::Timeout`] if it takes longer; the job goes on.
     /// - [`ErrorKind::Server`] if it failed or was killed: the message has the data of the job.
     /// - [`ErrorKind::NotFound`] if it was deleted.
+    /// - [`ErrorKind::Validation`] if it is not committed yet.
     /// - [`ErrorKind::WrongType`] if this is not a job.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait(&self, options: impl Into<WaitOptions>) -> Result<()> {
@@ -113,8 +114,7 @@ impl Entity {
             .filter(field("id").eq(self.id()));
         let ask = || {
             let Some(job) = self.session().query(&query)?.first()? else {
-                let message = format!("{self} does not exist any more");
-                return Err(Error::new(ErrorKind::NotFound, message));
+                return Err(self.gone());
             };
             let status: String = job.get("status")?;
             match status.as_str() {
@@ -127,7 +127,7 @@ impl Entity {
                 _ => Ok(Polled::NotYet(status)),
             }
         };
-        wait_until(self, &options.into(), "its end", ask)
+        wait_until(self, &options.into(), "the end", ask)
     }
 
     /// Waits until this version has media for the web player, and returns the component that is played.
@@ -135,7 +135,10 @@ impl Entity {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Timeout`] if it takes longer.
+    /// - [`ErrorKind::Timeout`] if it takes longer. A failed encoding does not end the wait: wait for its
+    ///   job first, which [`encode_media`](Self::encode_media) returns.
+    /// - [`ErrorKind::NotFound`] if it was deleted.
+    /// - [`ErrorKind::Validation`] if it is not committed yet.
     /// - [`ErrorKind::WrongType`] if this is not a version.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait_for_review(&self, options: impl Into<WaitOptions>) -> Result<Entity> {
@@ -146,11 +149,16 @@ impl Entity {
             .fields("component.name")
             .filter(media.and(names))
             .limit(1);
-        let ask = || match self.session().query(&query)?.first()? {
-            Some(row) => row.get("component").map(Polled::Done),
-            None => Ok(Polled::NotYet("no media yet".to_owned())),
+        let own = select("AssetVersion").filter(field("id").eq(self.id()));
+        let ask = || {
+            let found = self.session().query_many([query.clone(), own.clone()])?;
+            match (found[0].first(), found[1].is_empty()) {
+                (Some(row), _) => row.get("component").map(Polled::Done),
+                (None, true) => Err(self.gone()),
+                (None, false) => Ok(Polled::NotYet("no media".to_owned())),
+            }
         };
-        wait_until(self, &options.into(), "its review media", ask)
+        wait_until(self, &options.into(), "review media", ask)
     }
 
     /// Waits until all of this component is in a location. See [`wait`](Self::wait) for how.
@@ -158,33 +166,40 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::Timeout`] if it takes longer.
+    /// - [`ErrorKind::NotFound`] if it was deleted.
+    /// - [`ErrorKind::Validation`] if it is not committed yet.
     /// - [`ErrorKind::WrongType`] if this is not a component.
     /// - [`ErrorKind::Cancelled`] and [`ErrorKind::Closed`], and errors of a request.
     pub fn wait_for(&self, location: &Location, options: impl Into<WaitOptions>) -> Result<()> {
         self.check_is("Component")?;
+        let own = select("Component").filter(field("id").eq(self.id()));
         let ask = || {
             let share = self.get_availability(Some(std::slice::from_ref(location)))?;
             let share = share.get(&location.id()).copied().unwrap_or(0.0);
+            if share == 0.0 && !self.session().query(&own)?.exists()? {
+                return Err(self.gone());
+            }
             Ok(match share >= 100.0 {
                 true => Polled::Done(()),
                 false => Polled::NotYet(format!("{share:.0} %")),
             })
         };
-        wait_until(
-            self,
-            &options.into(),
-            &format!("its data in {location}"),
-            ask,
-        )
+        wait_until(self, &options.into(), &format!("data in {location}"), ask)
+    }
+
+    fn gone(&self) -> Error {
+        let message = format!("{self} does not exist any more");
+        Error::new(ErrorKind::NotFound, message)
     }
 
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] if it is of another type.
+    /// - [`ErrorKind::Validation`] if it is not committed yet.
     fn check_is(&self, entity_type: &str) -> Result<()> {
         let schema = self.session().schema();
         if schema.is_kind_of(self.entity_type(), entity_type) {
-            return Ok(());
+            return self.check_committed("waiting for it");
         }
         let message = format!("expected a {entity_type}, got {self}");
         Err(Error::new(ErrorKind::WrongType, message))
@@ -229,7 +244,7 @@ fn wait_until<T>(
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
             let seconds = options.timeout.as_secs_f64();
-            let message = format!("{doing}: {said} after {seconds} seconds");
+            let message = format!("{doing}: still {said} after {seconds} seconds");
             return Err(Error::new(ErrorKind::Timeout, message));
         }
         rest(

@@ -105,8 +105,10 @@ impl Session {
     pub fn watch(&self, query: impl IntoStatement) -> Result<Watch> {
         let mut statement = self.query(query)?.statement().clone();
         let entity_type = self.schema().entity_type(&statement.entity_type)?;
-        if !statement.group.is_empty() {
-            let message = format!("{statement} gives groups; watch a query that gives entities");
+        if statement.is_grouped() {
+            let message = format!(
+                "{statement} gives groups or aggregates; watch a query that gives entities"
+            );
             return Err(Error::new(ErrorKind::Validation, message));
         }
         if statement.projections.is_empty() {
@@ -171,10 +173,12 @@ impl Watch {
     ///
     /// # Errors
     ///
+    /// - [`ErrorKind::Closed`] if the session is closed.
     /// - Any error of running the query; the watch goes on, and reports each error once.
     pub fn poll(&mut self) -> Result<WatchChanges> {
         match self.latest.try_recv() {
             Ok(latest) => self.advance(latest?),
+            Err(_) if self.session.is_closed() => Err(closed()),
             Err(_) => Ok(WatchChanges::default()),
         }
     }
@@ -199,12 +203,7 @@ impl Watch {
                     }
                 }
                 Err(_) if left.is_some_and(|left| left.is_zero()) => return Ok(None),
-                Err(_) if self.session.is_closed() => {
-                    return Err(Error::new(
-                        ErrorKind::Closed,
-                        "the session of the watch is closed",
-                    ));
-                }
+                Err(_) if self.session.is_closed() => return Err(closed()),
                 Err(_) => {}
             }
         }
@@ -230,6 +229,10 @@ impl Watch {
         self.seen = latest;
         Ok(changes)
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the session of the watch is closed")
 }
 
 impl Drop for Watch {
@@ -307,12 +310,13 @@ impl Watcher {
                 (is_stale, asked) = (false, now);
                 match Snapshot::take(&self.session, &self.statement) {
                     Ok(snapshot) => {
-                        failures = 0;
                         next = now + SHORTEST_PAUSE.max(now.elapsed() * PAUSE_FACTOR);
-                        if snapshot.rows != self.last.rows {
+                        // An error may have replaced a snapshot that was not fetched.
+                        if failures > 0 || snapshot.rows != self.last.rows {
                             self.last = Arc::new(snapshot);
                             self.put(Ok(self.last.clone()));
                         }
+                        failures = 0;
                     }
                     Err(_) if token.is_cancelled() => return,
                     Err(error) => {

@@ -120,6 +120,10 @@ fn metadata_and_custom_attributes_arrive_below_a_new_parent() {
     let template = template(json!({ "children": [{
         "entity_type": "Shot", "name": "sh1", "status": "Normal",
         "attributes": { "metadata": { "lens": "35" }, "custom_attributes": { "fstart": 1001 } },
+        "children": [{
+            "entity_type": "Task", "name": "roto",
+            "attributes": { "start_date": "2026-03-04", "end_date": "2026-03-06T18:30:00" },
+        }],
     }]}));
     session.instantiate(&template, &parent.unwrap()).unwrap();
     session.commit().unwrap();
@@ -136,6 +140,51 @@ fn metadata_and_custom_attributes_arrive_below_a_new_parent() {
         1001
     );
     assert_eq!(shot.get::<String>("status.name").unwrap(), "Normal");
+    let task = studio.other().at("test/sq9/sh1/roto").unwrap();
+    let dates: (jiff::civil::DateTime, jiff::civil::DateTime) =
+        task.get_many(["start_date", "end_date"]).unwrap();
+    let day = |day, hour, minute| jiff::civil::date(2026, 3, day).at(hour, minute, 0, 0);
+    assert_eq!(dates, (day(4, 0, 0), day(6, 18, 30)));
+}
+
+#[test]
+fn a_second_call_before_the_commit_records_nothing() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let top = session.create(
+        "Folder",
+        data! { "name": "top", "parent": studio.project() },
+    );
+    let template = big(1, 2, session.api_user());
+    for parent in [top.unwrap(), studio.project()] {
+        let first = session.instantiate(&template, &parent).unwrap();
+        assert_eq!(first.created.len(), 1 + 2 * (1 + 4 + 1 + 4));
+        let again = session.instantiate(&template, &parent).unwrap();
+        assert_eq!(again.created, []);
+        assert_eq!(again.contexts, first.contexts);
+    }
+    session.commit().unwrap();
+}
+
+#[test]
+fn a_name_that_two_types_have_is_refused() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    for _ in 0..2 {
+        studio.create(
+            "Type",
+            data! { "name": "Twin", "sort": 1, "is_billable": true },
+        );
+    }
+    let template = template(json!({ "children": [
+        { "entity_type": "Task", "name": "a", "type": "twin" },
+    ]}));
+    let error = session
+        .instantiate(&template, &studio.project())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MultipleFound, "{error}");
+    assert!(error.to_string().contains("`attributes`"), "{error}");
+    assert!(session.plan().is_empty());
 }
 
 #[test]
@@ -164,6 +213,28 @@ fn what_cannot_be_made_leaves_nothing_recorded() {
         json!({ "entity_type": "Shot", "name": "sh1" }),
         ErrorKind::Validation,
         "\"sh1\" should be a Shot, but Folder(",
+    );
+    for (kind, expected) in [
+        ("Project", "create it, and instantiate"),
+        ("Asset", "among the `assets`"),
+        ("Appointment", "among the `assignees`"),
+        ("Note", "such as sequences"),
+    ] {
+        check(
+            node("entity_type", json!(kind)),
+            ErrorKind::Validation,
+            expected,
+        );
+    }
+    check(
+        node("attributes", json!({ "name": "y" })),
+        ErrorKind::Validation,
+        "has name among its attributes",
+    );
+    check(
+        node("attributes", json!({ "start_date": "soon" })),
+        ErrorKind::WrongType,
+        "x of the template: start_date",
     );
     check(
         node("type", json!("Animatoin")),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ftrack_api::{Entity, ErrorKind, Session, Value, data, serde_json};
+use ftrack_api::{Entity, ErrorKind, Session, Value, data, expr, serde_json};
 
 use crate::support::{Studio, open};
 
@@ -50,6 +50,9 @@ fn pending_operations_are_committed_elsewhere_once() {
     let (shot, task) = record(&studio.session);
     let plan = studio.session.plan().to_string();
     studio.session.save_pending(&path).unwrap();
+    let error = studio.session.load_pending(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+    assert!(error.to_string().contains("roll back first"), "{error}");
     studio.session.rollback();
 
     let other = studio.other();
@@ -202,6 +205,88 @@ fn a_file_is_whole_or_refused() {
         .save_pending(folder.path().join("none/x.json"))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+/// A file whose body was changed as `change` does.
+fn rewrite(path: &std::path::Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let text = fs::read_to_string(path).unwrap();
+    let (head, body) = text.split_once('\n').unwrap();
+    let mut body = serde_json::from_str(body).unwrap();
+    change(&mut body);
+    let body = body.to_string();
+    let digest = <md5::Md5 as md5::Digest>::digest(&body);
+    let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut head: serde_json::Value = serde_json::from_str(head).unwrap();
+    head["md5"] = sum.into();
+    fs::write(path, format!("{head}\n{body}")).unwrap();
+}
+
+#[test]
+fn a_value_that_was_changed_twice_is_one_change() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let session = &studio.session;
+    let task = first(session, "select bid, status_id, status from Task");
+    let others = expr!(
+        "select id from Status where id is_not {} limit 2",
+        task.get::<String>("status_id").unwrap()
+    );
+    let statuses = session.query(others).unwrap().all().unwrap();
+    for bid in [11, 12, 13] {
+        task.set("bid", bid).unwrap();
+    }
+    task.set("status", &statuses[0]).unwrap();
+    task.set("status_id", statuses[1].id()).unwrap();
+    session.save_pending(&path).unwrap();
+    session.rollback();
+    let other = studio.other();
+    let loaded = other.load_pending(&path).unwrap();
+    assert_eq!((loaded.conflicts.len(), loaded.recorded), (0, 2));
+    other.commit().unwrap();
+    let again = studio.other().load_pending(&path).unwrap();
+    assert_eq!((again.recorded, again.applied), (0, 2), "{again:?}");
+    let task = studio.other().get("Task", task.key()).unwrap().unwrap();
+    assert_eq!(task.get::<f64>("bid").unwrap(), 13.0);
+    assert_eq!(task.get::<String>("status_id").unwrap(), statuses[1].id());
+}
+
+#[test]
+fn a_load_that_fails_leaves_what_was_recorded_before() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let session = &studio.session;
+    let (_, task) = record(session);
+    let member = first(session, "select id from Shot");
+    task.set("bid", 7).unwrap();
+    session.save_pending(&path).unwrap();
+    session.rollback();
+    rewrite(&path, |body| {
+        let operations = body["operations"].as_array_mut().unwrap();
+        let last = operations.last_mut().unwrap();
+        assert_eq!(last["attribute"], "bid");
+        last["new"] = serde_json::json!({ "text": "much" });
+        last["old"] = serde_json::Value::Null;
+    });
+    let other = studio.other();
+    let own = other.get("Task", task.key()).unwrap().unwrap();
+    own.set("bid", 5).unwrap();
+    own.set("description", "mine").unwrap();
+    let list = first(&other, "select id from TypedContextList");
+    let member = other.get("Shot", member.key()).unwrap().unwrap();
+    list.collection("items").unwrap().push(&member).unwrap();
+    let before = other.plan().to_string();
+    let error = other.load_pending(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+    let sorted = |plan: &str| {
+        let mut lines: Vec<String> = plan.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&other.plan().to_string()), sorted(&before));
+    other.commit().unwrap();
+    assert_eq!(own.get::<f64>("bid").unwrap(), 5.0);
 }
 
 /// Written by the first version of the format: it must stay readable.

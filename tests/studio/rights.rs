@@ -1,7 +1,7 @@
 //! `can`.
 
 use ftrack_api::studio::Right;
-use ftrack_api::{ErrorKind, Session, data};
+use ftrack_api::{ErrorKind, Session, data, serde_json::json};
 use ftrack_emulator::Emulator;
 
 use crate::support::{builder, secret};
@@ -51,6 +51,28 @@ fn the_server_says_what_a_key_may_do_and_nothing_is_changed() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
     assert!(session.at("test/ep01/sq010/sh0010").is_ok());
+    // What nobody can do is said, and nothing is asked.
+    let shot = session.at("test/ep01/sq010/sh0010").unwrap();
+    let new = session
+        .create("Shot", data! { "name": "new", "parent": &shot })
+        .unwrap();
+    for (right, kind) in [
+        (Right::update(&shot, "nme"), ErrorKind::UnknownAttribute),
+        (Right::update(&shot, "created_at"), ErrorKind::Immutable),
+        (Right::update(&new, "name"), ErrorKind::Validation),
+        (Right::delete(&new), ErrorKind::Validation),
+        (Right::create("Asst", data! {}), ErrorKind::UnknownType),
+        (
+            Right::create("Asset", data! { "nme": 1 }),
+            ErrorKind::UnknownAttribute,
+        ),
+    ] {
+        let error = session.can(&right).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let pairs = json!({ "lens": "35" });
+    let data = data! { "name": "with pairs", "parent": &shot, "metadata": pairs };
+    assert!(session.can(&Right::create("Shot", data)).unwrap());
     let unknown = Right::read("Tsk");
     assert_eq!(
         session.can(&unknown).unwrap_err().kind(),

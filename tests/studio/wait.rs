@@ -122,6 +122,38 @@ fn a_wait_ends_with_its_time_and_with_what_failed() {
 }
 
 #[test]
+fn what_is_gone_or_not_committed_is_not_waited_for() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let server = session.location("ftrack.server").unwrap();
+    let version = version(&studio);
+    let job = session.create(
+        "Job",
+        data! { "user": session.user().unwrap(), "status": "running" },
+    );
+    let component = session
+        .create("FileComponent", data! { "name": "a" })
+        .unwrap();
+    for error in [
+        job.unwrap().wait(LONG).unwrap_err(),
+        component.wait_for(&server, LONG).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+        assert!(error.to_string().contains("not committed yet"), "{error}");
+    }
+    session.commit().unwrap();
+    session.delete(&version).unwrap();
+    session.delete(&component).unwrap();
+    session.commit().unwrap();
+    for error in [
+        version.wait_for_review(LONG).unwrap_err(),
+        component.wait_for(&server, LONG).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
+}
+
+#[test]
 fn a_wait_can_be_cancelled() {
     for with_events in [false, true] {
         let studio = Studio::new();

@@ -14,6 +14,9 @@ use crate::{EntityKey, Result, Session, Value};
 
 /// What goes with an entity: a type, its attribute with the id of the other one, and the type of that.
 /// Other entities lose their reference to what is deleted.
+///
+/// The schema does not say it: 19 of these are not required, others are and do not go along, such as who
+/// created a review session, and some have the ids of entities of any type, which no reference names.
 const OWNED: [(&str, &str, &str); 47] = [
     ("TypedContext", "parent_id", "Context"),
     ("Asset", "context_id", "Context"),
@@ -159,7 +162,50 @@ impl Deleted {
         found
             .references
             .retain(|(key, _, _)| !gone.contains(&key.id()));
+        found.take_fixed_dates(schema)?;
+        found.note_recipients(session)?;
         Ok(found)
+    }
+
+    /// The server makes whoever writes a note its recipient, at the end of the commit: here the user of
+    /// the session that undoes the deletion, who is probably that of this one.
+    fn note_recipients(&mut self, session: &Session) -> Result<()> {
+        let of_kind = |name: &'static str| {
+            let schema = session.schema();
+            let is_it = move |key: &EntityKey| schema.is_kind_of(key.entity_type(), name);
+            self.entities.iter().filter(move |(key, _)| is_it(key))
+        };
+        if of_kind("Note").next().is_none() {
+            return Ok(());
+        }
+        let user = session.user()?;
+        let own = of_kind("Recipient").filter(|(_, row)| text(row, "resource_id") == user.id());
+        let own: HashSet<&str> = own.map(|(_, row)| text(row, "note_id")).collect();
+        let added = of_kind("Note").filter(|(key, _)| !own.contains(key.id().as_str()));
+        let added =
+            added.map(|(key, _)| format!("that User({}) is no recipient of {key}", user.id()));
+        let added: Vec<String> = added.collect();
+        self.lost.extend(added);
+        Ok(())
+    }
+
+    /// Takes out dates that nobody can set. Those of contexts with others below them follow from these.
+    fn take_fixed_dates(&mut self, schema: &Schema) -> Result<()> {
+        let contexts = self
+            .entities
+            .iter()
+            .filter(|(key, _)| schema.is_kind_of(key.entity_type(), "TypedContext"));
+        let above = contexts.map(|(_, row)| text(row, "parent_id").to_owned());
+        let above: HashSet<String> = above.collect();
+        for (key, row) in &mut self.entities {
+            for name in fixed_dates(schema.entity_type(key.entity_type())?) {
+                let is_set = row.remove(&name).is_some_and(|date| !date.is_null());
+                if is_set && !above.contains(&key.id()) {
+                    self.lost.push(format!("{name} of {key}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps what a query has found.
@@ -279,7 +325,9 @@ fn ask<'s>(
     let (mut questions, mut statements) = (Vec::new(), Vec::new());
     for (name, ids) in &by_type {
         let entity_type = schema.entity_type(name)?;
-        let these = select(*name).fields(stored(entity_type));
+        let mut fields = stored(entity_type);
+        fields.extend(fixed_dates(entity_type));
+        let these = select(*name).fields(fields);
         let these = by_key(&these, &entity_type.primary_key()[0], ids);
         questions.extend(these.iter().map(|_| Question::Read(entity_type)));
         statements.extend(these);
@@ -325,6 +373,17 @@ fn stored(entity_type: &EntityType) -> Vec<String> {
         is_key || is_value && is_given && !one.is_computed()
     });
     stored.map(|one| one.name().to_owned()).collect()
+}
+
+/// Dates that only the server sets, beside that of the creation.
+fn fixed_dates(entity_type: &EntityType) -> Vec<String> {
+    let attributes = entity_type.attributes().iter();
+    let fixed = attributes.filter(|one| {
+        matches!(one.kind(), AttributeKind::DateTime)
+            && !(one.is_mutable() || one.is_required() || one.is_computed())
+            && one.name() != "created_at"
+    });
+    fixed.map(|one| one.name().to_owned()).collect()
 }
 
 /// Everything that has the id of another entity.

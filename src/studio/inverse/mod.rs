@@ -7,6 +7,7 @@ mod undo;
 
 use std::collections::HashSet;
 
+use super::present::present;
 use crate::operation::{OperationKind, Plan, PlannedValue};
 use crate::{EntityKey, Error, ErrorKind, Result, Session, Value};
 use deleted::Deleted;
@@ -22,9 +23,10 @@ impl Plan {
     /// it: one request for each level, and memory for all of it. Everything gets its id, its attributes,
     /// metadata, values of custom attributes, links and places in lists back. Not undone are:
     ///
-    /// - the data of components that `ftrack.server` deletes with them; [`lost`](Inverse::lost) names them
-    /// - attributes that nobody can set, such as who created an entity and when; the server makes the
-    ///   author of a note its recipient again
+    /// - the data of components that `ftrack.server` deletes with them, dates that nobody can set, such as
+    ///   when a milestone begins, and that the server makes the user who undoes it a recipient of the notes;
+    ///   [`lost`](Inverse::lost) names them
+    /// - who created an entity and when
     /// - the history: status changes and events
     /// - what this session's user may not read
     ///
@@ -58,10 +60,9 @@ impl Plan {
                 let is_unknown = matches!(value, PlannedValue::Set { before: None, .. });
                 is_unknown && change.kind == OperationKind::Update
             });
-            unknown.map(|(name, _)| (&change.entity, name.as_str()))
+            unknown.map(|(name, _)| (&change.entity, Some(name.as_str())))
         });
-        let unknown: Vec<_> = unknown.collect();
-        let current = undo::current_values(session, &unknown, &[])?;
+        let current = present(session, unknown)?;
         let mut steps = Vec::new();
         for change in self.changes.iter().rev() {
             let entity = &change.entity;

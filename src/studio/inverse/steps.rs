@@ -11,7 +11,8 @@ use crate::{EntityKey, Value};
 pub struct Inverse {
     /// The steps, in the order in which they are recorded.
     pub steps: Vec<InverseStep>,
-    /// What cannot be undone, for people: the data that the server deletes with a component.
+    /// What cannot be undone, for people: the data that the server deletes with a component, dates that
+    /// nobody can set, and recipients that the server adds to notes.
     pub lost: Vec<String>,
 }
 

@@ -1,24 +1,28 @@
 //! Recording what undoes a plan.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::steps::{Inverse, InverseStep};
-use crate::query::select;
-use crate::studio::rows::{Row, by_key, rows_of};
+use crate::query::{Statement, select};
+use crate::studio::present::present;
+use crate::studio::recording::Recording;
+use crate::studio::rows::{by_key, rows_of};
 use crate::studio::values;
-use crate::{Data, Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr};
+use crate::{Data, EntityKey, Error, ErrorKind, Result, Session};
 
 impl Session {
     /// Records what undoes a committed plan; the next [`commit`](Self::commit) does it. First one request
-    /// checks that nobody has changed the values since.
+    /// checks that nobody has changed the values since, and one more that nobody has added contexts,
+    /// assets, versions, components, notes or time to what the plan has created, which would be deleted
+    /// with it.
     ///
     /// # Errors
     ///
     /// After any error nothing is recorded.
     ///
-    /// - [`ErrorKind::Validation`] if somebody has changed a value, deleted an entity, or created a deleted
-    ///   one again: the message names all of them.
-    /// - Any error of [`Entity::set`] and of the request.
+    /// - [`ErrorKind::Validation`] if somebody has changed a value, deleted an entity, created a deleted
+    ///   one again, or added something to a new one: the message names all of them.
+    /// - Any error of [`Entity::set`](crate::Entity::set) and of the requests.
     pub fn undo(&self, inverse: &Inverse) -> Result<()> {
         // What is created anew has no values that somebody could have changed.
         let created = inverse.steps.iter().filter_map(|step| match step {
@@ -38,12 +42,14 @@ impl Session {
             _ => None,
         });
         let set: Vec<_> = set.collect();
-        let names: Vec<_> = set
-            .iter()
-            .map(|(entity, name, _)| (*entity, *name))
-            .collect();
-        let current = current_values(self, &names, &created)?;
-        let mut changed = Vec::new();
+        let values = set.iter().map(|(entity, name, _)| (*entity, Some(*name)));
+        let existing = created.iter().map(|entity| (*entity, None));
+        let current = present(self, values.chain(existing))?;
+        let deleted = inverse.steps.iter().filter_map(|step| match step {
+            InverseStep::Delete { entity } => Some(entity.id()),
+            _ => None,
+        });
+        let mut changed = added_below(self, &deleted.collect())?;
         for entity in created.iter().filter(|one| current.contains_key(**one)) {
             changed.push(format!("{entity} exists again"));
         }
@@ -65,99 +71,65 @@ impl Session {
             let message = format!("this cannot be undone: {}", changed.join("; "));
             return Err(Error::new(ErrorKind::Validation, message));
         }
-        let mut recorded: Vec<Entity> = Vec::new();
-        let outcome = inverse
-            .steps
-            .iter()
-            .try_for_each(|step| self.record_step(step, &mut recorded));
-        if outcome.is_err() {
-            self.discard(&recorded);
-            recorded.iter().for_each(Entity::clear);
+        let mut recording = Recording::new(self);
+        for step in &inverse.steps {
+            self.record_step(step, &mut recording)?;
         }
-        outcome
+        recording.keep();
+        Ok(())
     }
 
-    fn record_step(&self, step: &InverseStep, recorded: &mut Vec<Entity>) -> Result<()> {
+    fn record_step(&self, step: &InverseStep, recording: &mut Recording<'_>) -> Result<()> {
         match step {
-            InverseStep::Delete { entity } => {
-                let entity = self.entity(entity)?;
-                self.delete(&entity)?;
-                recorded.push(entity);
-            }
+            InverseStep::Delete { entity } => recording.delete(entity),
             InverseStep::Create { entity, values } => {
                 // What the server has deleted along with others is still known here.
                 let is_known = self.shared.store.lock().find_key(entity).is_some();
                 if is_known {
-                    match self.delete(&self.entity(entity)?) {
+                    match recording.delete(entity) {
                         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                         _ => {}
                     }
                 }
                 let data: Data = values.iter().cloned().collect();
-                recorded.push(self.create(entity.entity_type(), data)?);
+                recording.create(entity.entity_type(), data).map(drop)
             }
             InverseStep::Set {
                 entity,
                 attribute,
                 before,
                 ..
-            } => {
-                let entity = self.entity(entity)?;
-                entity.set(attribute, before.clone())?;
-                recorded.push(entity);
-            }
+            } => recording.set(entity, attribute, before.clone()),
             InverseStep::Members {
                 entity,
                 attribute,
                 added,
                 removed,
-            } => {
-                let entity = self.entity(entity)?;
-                let collection = entity.collection(attribute)?;
-                let added = added.iter().map(|key| self.entity(key));
-                collection.extend(&added.collect::<Result<Vec<_>>>()?)?;
-                for key in removed {
-                    collection.remove(&self.entity(key)?)?;
-                }
-                recorded.push(entity);
-            }
+            } => recording.extend(entity, attribute, added, removed),
         }
-        Ok(())
     }
 }
 
-/// The present rows of entities: those attributes of some, and of others only whether they exist.
-pub(super) fn current_values(
-    session: &Session,
-    attributes: &[(&EntityKey, &str)],
-    existing: &[&EntityKey],
-) -> Result<HashMap<EntityKey, Row>> {
-    let mut wanted: BTreeMap<&str, (Vec<String>, Vec<&str>)> = BTreeMap::new();
-    let existing = existing.iter().map(|entity| (*entity, None));
-    let attributes = attributes
-        .iter()
-        .map(|(entity, name)| (*entity, Some(*name)));
-    for (entity, name) in attributes.chain(existing) {
-        let (ids, names) = wanted.entry(entity.entity_type()).or_default();
-        ids.push(entity.parts().next().unwrap_or_default());
-        names.extend(name);
-    }
-    let mut statements = Vec::new();
-    for (name, (mut ids, mut names)) in wanted {
-        // Of keys with several parts, the first one finds a few entities too many.
-        let primary_key = session.schema().entity_type(name)?.primary_key();
-        names.extend(primary_key.iter().map(SmolStr::as_str));
-        names.sort_unstable();
-        names.dedup();
-        ids.sort_unstable();
-        ids.dedup();
-        let these = select(name).fields(names.as_slice());
-        statements.extend(by_key(&these, &primary_key[0], &ids));
-    }
-    if statements.is_empty() {
-        return Ok(HashMap::new());
-    }
+/// What people make below an entity, and the attribute with its id.
+const WORK: [(&str, &str); 6] = [
+    ("TypedContext", "parent_id"),
+    ("Asset", "context_id"),
+    ("AssetVersion", "asset_id"),
+    ("Component", "version_id"),
+    ("Note", "parent_id"),
+    ("Timelog", "context_id"),
+];
+
+/// What would be deleted with these entities, and was made by others.
+fn added_below(session: &Session, deleted: &HashSet<String>) -> Result<Vec<String>> {
+    let ids: Vec<&String> = deleted.iter().collect();
+    let statements = WORK.iter().flat_map(|(entity_type, column)| {
+        by_key(&select(*entity_type).fields(["id", *column]), column, &ids)
+    });
+    let statements: Vec<Statement> = statements.collect();
     let rows = rows_of(session, &statements)?.into_iter().flatten();
-    let keyed = rows.filter_map(|row| Some((values::key_of(session.schema(), &row)?, row)));
-    Ok(keyed.collect())
+    let keys = rows.filter_map(|row| values::key_of(session.schema(), &row));
+    let others = keys.filter(|key| !deleted.contains(&key.id()));
+    let others = others.map(|key| format!("{key} was added to what would be deleted"));
+    Ok(others.collect())
 }

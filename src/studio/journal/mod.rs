@@ -2,16 +2,18 @@
 
 mod file;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::rows::{MAX_KEYS, Row, rows_of};
+use super::present::present;
+use super::recording::Recording;
+use super::rows::Row;
 use super::values;
 use crate::operation::Operation;
-use crate::query::{Criterion, all_of, any_of, field, select};
-use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, SmolStr, Value};
+use crate::schema::Schema;
+use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, Value};
 
 /// What [`Session::load_pending`] has recorded, and what it left to decide.
 #[derive(Clone, Debug, Default)]
@@ -125,25 +127,33 @@ impl Session {
     /// - [`ErrorKind::Io`] if the file cannot be read.
     /// - [`ErrorKind::Validation`] if it is of another kind, damaged, or of another server.
     /// - [`ErrorKind::Unsupported`] if a later version of this crate wrote it.
+    /// - [`ErrorKind::Duplicate`] if the session has recorded the same already, and not committed it.
     /// - Any error of [`create`](Self::create) and [`update`](Self::update), and of the request.
     pub fn load_pending(&self, path: impl AsRef<Path>) -> Result<PendingLoaded> {
         let path = path.as_ref();
         let text = std::fs::read(path).map_err(|error| io_error("read", path, error))?;
         let operations = file::parse(&text, self.server_url())
             .map_err(|error| error.context(format!("cannot load {}", path.display())))?;
+        let operations = with_one_update_each(self.schema(), operations);
+        let created = self.created();
+        let created: HashSet<EntityKey> = created.iter().map(Entity::key).collect();
+        let mut own = operations.iter().filter(|one| is_creation(one));
+        if let Some(twice) = own.find(|one| created.contains(one.entity())) {
+            let message = format!(
+                "cannot load {}: this session has recorded {} already; commit or roll back first",
+                path.display(),
+                twice.entity()
+            );
+            return Err(Error::new(ErrorKind::Duplicate, message));
+        }
         let current = Current::look(self, &operations)?;
         let mut loaded = PendingLoaded::default();
-        let mut recorded = Vec::new();
+        let mut recording = Recording::new(self);
         for operation in &operations {
-            if let Err(error) = self.replay(operation, &current, &mut loaded, &mut recorded) {
-                recorded
-                    .iter()
-                    .rev()
-                    .for_each(|entity: &Entity| entity.clear());
-                self.discard(&recorded);
-                return Err(error.context(format!("cannot load {}", path.display())));
-            }
+            self.replay(operation, &current, &mut loaded, &mut recording)
+                .map_err(|error| error.context(format!("cannot load {}", path.display())))?;
         }
+        recording.keep();
         Ok(loaded)
     }
 
@@ -152,7 +162,7 @@ impl Session {
         operation: &Operation,
         current: &Current,
         loaded: &mut PendingLoaded,
-        recorded: &mut Vec<Entity>,
+        recording: &mut Recording<'_>,
     ) -> Result<()> {
         let key = operation.entity();
         let row = current.rows.get(key);
@@ -165,7 +175,7 @@ impl Session {
                     loaded.applied += 1;
                     return Ok(());
                 }
-                recorded.push(self.create(entity.entity_type(), entity_data.clone())?);
+                recording.create(entity.entity_type(), entity_data.clone())?;
             }
             Operation::Update {
                 attribute_name,
@@ -173,8 +183,7 @@ impl Session {
                 new_value,
                 ..
             } => {
-                let entity = self.entity(key)?;
-                if !current.created.contains_key(key) {
+                if !current.created.contains(key) {
                     let found = row.and_then(|row| row.get(attribute_name));
                     let found = found
                         .map(|found| values::from_wire(self.schema(), key, attribute_name, found));
@@ -196,7 +205,7 @@ impl Session {
                     };
                     if !is_kept {
                         loaded.conflicts.push(PendingConflict {
-                            entity,
+                            entity: self.entity(key)?,
                             attribute: attribute_name.clone(),
                             before: before.cloned().unwrap_or_default(),
                             wanted: new_value.clone(),
@@ -205,34 +214,20 @@ impl Session {
                         return Ok(());
                     }
                 }
-                entity.set(attribute_name, new_value.clone())?;
-                recorded.push(entity);
+                recording.set(key, attribute_name, new_value.clone())?;
             }
             Operation::Extend {
                 attribute_name,
                 added,
                 removed,
                 ..
-            } => {
-                let entity = self.entity(key)?;
-                let collection = entity.collection(attribute_name)?;
-                let members = |keys: &[EntityKey]| {
-                    keys.iter()
-                        .map(|key| self.entity(key))
-                        .collect::<Result<Vec<_>>>()
-                };
-                collection.extend(&members(added)?)?;
-                for member in members(removed)? {
-                    collection.remove(&member)?;
-                }
-                recorded.push(entity);
-            }
+            } => recording.extend(key, attribute_name, added, removed)?,
             Operation::Delete { entity } => {
                 if row.is_none() {
                     loaded.applied += 1;
                     return Ok(());
                 }
-                self.delete_by_key(entity.entity_type(), entity)?;
+                recording.delete(entity)?;
             }
         }
         loaded.recorded += 1;
@@ -240,57 +235,81 @@ impl Session {
     }
 }
 
+/// Makes of several changes of one value the last one, with the value before the first one: that is
+/// what the server has.
+fn with_one_update_each(schema: &Schema, operations: Vec<Operation>) -> Vec<Operation> {
+    let mut befores: HashMap<(EntityKey, String), Option<Value>> = HashMap::new();
+    let mut merged = Vec::with_capacity(operations.len());
+    // From the last one on: a value before replaces those of later changes.
+    for operation in operations.into_iter().rev() {
+        if let Operation::Update {
+            entity,
+            attribute_name,
+            old_value,
+            ..
+        } = &operation
+        {
+            let value = (entity.clone(), one_name(schema, entity, attribute_name));
+            if befores.insert(value, old_value.clone()).is_some() {
+                continue;
+            }
+        }
+        merged.push(operation);
+    }
+    for operation in &mut merged {
+        if let Operation::Update {
+            entity,
+            attribute_name,
+            old_value,
+            ..
+        } = operation
+        {
+            let value = (entity.clone(), one_name(schema, entity, attribute_name));
+            *old_value = befores.remove(&value).flatten();
+        }
+    }
+    merged.reverse();
+    merged
+}
+
+/// The name of an attribute, the same one for a reference and its key.
+fn one_name(schema: &Schema, entity: &EntityKey, name: &str) -> String {
+    let twin = schema
+        .entity_type(entity.entity_type())
+        .ok()
+        .and_then(|one| schema.counterpart(one, one.attribute(name).ok()?));
+    twin.map_or(name, |twin| name.min(twin.name())).to_owned()
+}
+
 /// What the server has of the entities that are changed.
-#[derive(Default)]
 struct Current {
     rows: HashMap<EntityKey, Row>,
     /// Those that are created by the operations.
-    created: HashMap<EntityKey, ()>,
+    created: HashSet<EntityKey>,
 }
 
 impl Current {
     fn look(session: &Session, operations: &[Operation]) -> Result<Self> {
-        let mut this = Self::default();
-        let mut wanted: BTreeMap<&str, (Vec<&EntityKey>, Vec<&str>)> = BTreeMap::new();
-        for operation in operations {
-            let key = operation.entity();
-            let (keys, names) = wanted.entry(key.entity_type()).or_default();
-            keys.push(key);
-            match operation {
-                Operation::Create { .. } => drop(this.created.insert(key.clone(), ())),
-                Operation::Update { attribute_name, .. } => names.push(attribute_name),
-                _ => {}
+        let wanted = operations.iter().map(|operation| match operation {
+            Operation::Update { attribute_name, .. } => {
+                (operation.entity(), Some(attribute_name.as_str()))
             }
-        }
-        let mut statements = Vec::new();
-        for (name, (mut keys, mut names)) in wanted {
-            let primary_key = session.schema().entity_type(name)?.primary_key();
-            names.extend(primary_key.iter().map(SmolStr::as_str));
-            names.sort_unstable();
-            names.dedup();
-            keys.sort_unstable();
-            keys.dedup();
-            for some in keys.chunks(MAX_KEYS) {
-                let any = some.iter().map(|key| -> Criterion {
-                    let parts = primary_key.iter().zip(key.parts());
-                    all_of(parts.map(|(name, part)| field(name).eq(part)))
-                });
-                let criterion = match primary_key {
-                    [name] => field(name).is_in(some.iter().map(|key| key.id())),
-                    _ => any_of(any),
-                };
-                statements.push(select(name).fields(names.as_slice()).filter(criterion));
-            }
-        }
-        for row in rows_of(session, &statements)?.into_iter().flatten() {
-            if let Some(key) = values::key_of(session.schema(), &row) {
-                this.rows.insert(key, row);
-            }
-        }
+            _ => (operation.entity(), None),
+        });
+        let rows = present(session, wanted)?;
         // What exists already is not created again: changes of it are compared.
-        this.created.retain(|key, ()| !this.rows.contains_key(key));
-        Ok(this)
+        let created = operations.iter().filter(|one| is_creation(one));
+        let created = created.map(Operation::entity);
+        let created = created.filter(|key| !rows.contains_key(*key)).cloned();
+        Ok(Self {
+            created: created.collect(),
+            rows,
+        })
     }
+}
+
+fn is_creation(operation: &Operation) -> bool {
+    matches!(operation, Operation::Create { .. })
 }
 
 fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error {

@@ -71,11 +71,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Takes back what was recorded; what may have been applied stays until that is known.
+    /// Takes back what was recorded.
     pub(super) fn discard(&mut self) {
-        if self.session.is_in_doubt() {
-            return;
-        }
         self.session.discard(&self.created);
         if let Some(version) = self.changed.take() {
             version.clear();

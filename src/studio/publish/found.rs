@@ -154,6 +154,7 @@ impl Publish {
             "key": self.key,
             "parent": self.parent.id(),
             "asset": self.asset.to_lowercase(),
+            "asset_type": self.asset_type.as_ref().map(|name| name.to_lowercase()),
             "task": self.task.as_ref().map(Entity::id),
             "components": files,
             "thumbnail": self.thumbnail.is_some(),
@@ -251,12 +252,16 @@ impl PublishFile {
 
 fn check_exists(path: &std::path::Path) -> Result<()> {
     std::fs::metadata(path).map(drop).map_err(|error| {
+        let hint = match path.to_string_lossy().contains('%') {
+            true => "; name the frames of a sequence, as in \"f.%04d.exr [1001-1100]\"",
+            false => "",
+        };
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             _ => ErrorKind::Io,
         };
-        let message = format!("cannot publish {}: {error}", path.display());
+        let message = format!("cannot publish {}: {error}{hint}", path.display());
         Error::new(kind, message).with_source(error)
     })
 }

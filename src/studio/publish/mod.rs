@@ -64,8 +64,8 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// A version of the asset with this name below `parent`: a shot, an asset build, a project. The
-    /// asset is created if there is none.
+    /// A version of the asset with this name below `parent`: a shot, an asset build, a project, and not
+    /// the task, which is given by [`task`](Self::task). The asset is created if there is none.
     pub fn new(parent: &Entity, asset: impl Into<String>) -> Self {
         Self {
             parent: parent.clone(),
@@ -262,8 +262,9 @@ impl PublishFile {
     }
 
     /// Sets what the web player must know of media that is not encoded by the server: `frameIn`,
-    /// `frameOut` and `frameRate` of a movie, `format` of an image. Such components are named
-    /// `ftrackreview-mp4`, `ftrackreview-webm` or `ftrackreview-image`, and are in `ftrack.server`.
+    /// `frameOut`, `frameRate`, `width` and `height` of a movie, `format` (`image`), `width` and `height` of an
+    /// image, `format` (`pdf`) of a PDF. Such components are in `ftrack.server`. Movies are named
+    /// `ftrackreview-mp4` or `ftrackreview-webm`, images `ftrackreview-image`, and a PDF otherwise.
     ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
@@ -273,7 +274,9 @@ impl PublishFile {
     /// use ftrack_api::studio::PublishFile;
     ///
     /// let movie = PublishFile::new("ftrackreview-mp4", "plate.mp4")
-    ///     .ftr_meta(json!({ "frameIn": 1001, "frameOut": 1096, "frameRate": 24 }))
+    ///     .ftr_meta(json!({
+    ///         "frameIn": 1001, "frameOut": 1096, "frameRate": 24, "width": 1920, "height": 1080,
+    ///     }))
     ///     .location(session.location("ftrack.server")?);
     /// # let _ = movie;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -324,6 +327,9 @@ impl Session {
     ///   nothing was done.
     /// - [`ErrorKind::Duplicate`](crate::ErrorKind::Duplicate) if the key was used for another publish:
     ///   nothing was done.
+    /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) for empty names and a task as the parent,
+    ///   [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) for entities of other types: nothing was
+    ///   done.
     /// - Any error of [`create_component`](Self::create_component), [`commit`](Self::commit) and
     ///   [`encode_media`](Self::encode_media): call again with the same key.
     pub fn publish(&self, publish: &Publish) -> Result<Published> {

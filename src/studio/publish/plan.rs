@@ -6,7 +6,7 @@ use super::found::Found;
 use super::keys::Keys;
 use super::{Publish, PublishFile};
 use crate::location::{SERVER_LOCATION_ID, Target};
-use crate::{Error, ErrorKind, Location, Result, Session};
+use crate::{Entity, Error, ErrorKind, Location, Result, Session};
 
 /// What [`Session::publish`] will do; made by [`Session::plan_publish`].
 ///
@@ -154,25 +154,46 @@ impl fmt::Display for PublishPlan<'_> {
 impl Publish {
     /// # Errors
     ///
-    /// - [`ErrorKind::Validation`] for empty names.
+    /// - [`ErrorKind::Validation`] for empty names, and for a task as the parent.
+    /// - [`ErrorKind::WrongType`] for entities of other types.
     fn check(&self) -> Result<()> {
         if let Some((kind, message)) = &self.failed {
             return Err(Error::new(*kind, message.clone()));
         }
+        let wrong = |what: &str| {
+            let message = format!("cannot publish below {}: {what}", self.parent);
+            Error::new(ErrorKind::Validation, message)
+        };
+        self.parent.check_context("assets")?;
+        let is = |entity: &Entity, base: &str| {
+            let schema = self.parent.session().schema();
+            schema.is_kind_of(entity.entity_type(), base)
+        };
+        if is(&self.parent, "Task") {
+            let what = "versions belong to what a task is below: publish below its parent, and give \
+                        the task by `task`";
+            return Err(wrong(what));
+        }
         let mut names = vec![("the asset", self.asset.as_str())];
         names.extend(self.key.as_deref().map(|key| ("the key", key)));
-        names.extend(
-            self.files
-                .iter()
-                .map(|file| ("a component", file.name.as_str())),
-        );
-        match names.iter().find(|(_, name)| name.trim().is_empty()) {
-            None => self.parent.check_context("assets"),
-            Some((what, _)) => {
-                let message = format!("cannot publish below {}: {what} has no name", self.parent);
-                Err(Error::new(ErrorKind::Validation, message))
+        let files = self.files.iter().map(|file| file.name.as_str());
+        names.extend(files.map(|name| ("a component", name)));
+        if let Some((what, _)) = names.iter().find(|(_, name)| name.trim().is_empty()) {
+            return Err(wrong(&format!("{what} has no name")));
+        }
+        let recipients = self.note.iter().flat_map(|(_, recipients)| recipients);
+        let given = [
+            ("the task", "Task", self.task.iter().collect::<Vec<_>>()),
+            ("what it uses", "AssetVersion", self.uses.iter().collect()),
+            ("a recipient of the note", "Resource", recipients.collect()),
+        ];
+        for (what, base, entities) in given {
+            if let Some(other) = entities.into_iter().find(|one| !is(one, base)) {
+                let message = format!("{what} must be a {base}, not {other}");
+                return Err(Error::new(ErrorKind::WrongType, message));
             }
         }
+        Ok(())
     }
 }
 

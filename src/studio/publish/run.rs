@@ -133,11 +133,13 @@ impl PublishPlan<'_> {
             created: Vec::new(),
             changed: None,
         };
-        let outcome = self.steps_with(&mut batch);
-        if outcome.is_err() {
+        self.steps_with(&mut batch).map_err(|error| {
+            if self.session.is_in_doubt() {
+                return error;
+            }
             batch.discard();
-        }
-        outcome
+            error.with_remedy(None)
+        })
     }
 
     fn steps_with(&self, batch: &mut Batch<'_>) -> Result<Published> {
