@@ -91,7 +91,11 @@ fn a_task_is_published_to_its_shot() {
         &["nonesuch"],
     );
     let user = format!("User:{}", session.user().unwrap().id());
-    cli.fails(&["publish", "plate.mov", "--to", &user], 6, &["no context"]);
+    cli.fails(
+        &["publish", "plate.mov", "--to", &user],
+        6,
+        &["not a context"],
+    );
 }
 
 #[test]

@@ -523,7 +523,7 @@ fn what_is_wrong_is_said_before_anything_is_done() {
     check(
         Publish::new(&version, "x"),
         ErrorKind::WrongType,
-        "no context",
+        "not a context",
     );
     let found = session
         .query("Asset where name is plate and parent.name is sh0010")
