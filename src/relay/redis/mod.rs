@@ -102,7 +102,11 @@ impl RedisEngine {
             (ErrorKind::Unsupported, hint.to_owned())
         } else if error.is_timeout() {
             (ErrorKind::Timeout, "try again later".to_owned())
-        } else if error.is_io_error() || error.is_connection_dropped() {
+        } else if error.is_io_error()
+            || error.is_connection_dropped()
+            // A reply that was cut off, as when Redis is killed.
+            || error.kind() == redis::ErrorKind::Parse
+        {
             (ErrorKind::Connection, "try again later".to_owned())
         } else {
             let busy = [
