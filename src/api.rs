@@ -144,22 +144,10 @@ impl Api {
     ///
     /// - [`ErrorKind::BadResponse`] if a reply has no list of rows.
     /// - Any error of [`call`](Self::call).
-    pub(crate) fn plain_rows(&self, actions: &[Json], summary: &str) -> Result<Vec<PlainPage>> {
+    pub(crate) fn plain_pages(&self, actions: &[Json], summary: &str) -> Result<Vec<PlainPage>> {
         // Otherwise the attributes of an entity would stand only where it comes first.
         let replies = self.values(Intent::ReadAsSelected, actions, summary)?;
-        let pages = replies.into_iter().map(|mut reply| {
-            let Some(Json::Array(rows)) = reply.get_mut("data").map(Json::take) else {
-                return None;
-            };
-            let rows = rows.into_iter().map(|row| match row {
-                Json::Object(row) => Some(row),
-                _ => None,
-            });
-            Some(PlainPage {
-                rows: rows.collect::<Option<_>>()?,
-                next_offset: reply["metadata"]["next"]["offset"].as_u64(),
-            })
-        });
+        let pages = replies.into_iter().map(PlainPage::of);
         pages.collect::<Option<_>>().ok_or_else(|| {
             let message = "the server's response cannot be read: a reply has no list of rows";
             Error::new(ErrorKind::BadResponse, message).about(summary)
@@ -308,10 +296,30 @@ impl Api {
 /// The attributes of one row as the server sent them.
 pub(crate) type PlainRow = Map<String, Json>;
 
-/// A page of the rows of a query, and the offset of the next page.
+/// The reply to a query as the server sent it.
 pub(crate) struct PlainPage {
     pub(crate) rows: Vec<PlainRow>,
+    /// The offset of the next page, if there is one.
     pub(crate) next_offset: Option<u64>,
+}
+
+impl PlainPage {
+    /// `None` unless the reply has a list of rows.
+    fn of(mut reply: Json) -> Option<Self> {
+        let Some(Json::Array(rows)) = reply.get_mut("data").map(Json::take) else {
+            return None;
+        };
+        let rows = rows.into_iter().map(|row| match row {
+            Json::Object(row) => Some(row),
+            _ => None,
+        });
+        Some(Self {
+            rows: rows.collect::<Option<_>>()?,
+            next_offset: reply
+                .pointer("/metadata/next/offset")
+                .and_then(Json::as_u64),
+        })
+    }
 }
 
 /// What a request is for, which says whether it may be sent again.

@@ -289,10 +289,11 @@ fn responses_are_decoded_until_the_call_is_cancelled() {
     }
 }
 
-/// Responds to every query with as many entities as it asks for, always the same, and says that there
-/// are more.
+/// Responds to every query with as many entities as it asks for, always the same, or with none, and
+/// says that there are more.
 struct Endless {
     inner: Box<dyn Transport>,
+    is_empty: bool,
     requests: AtomicUsize,
 }
 
@@ -317,7 +318,8 @@ impl Transport for Endless {
         }
         let replies = pages.iter().map(|(offset, limit)| {
             let task = |id: u64| json!({ "__entity_type__": "Task", "id": id.to_string() });
-            let tasks: Vec<_> = (0..*limit).map(task).collect();
+            let count = if self.is_empty { 0 } else { *limit };
+            let tasks: Vec<_> = (0..count).map(task).collect();
             let next = json!({ "next": { "offset": offset + limit } });
             json!({ "action": "query", "data": tasks, "metadata": next })
         });
@@ -330,30 +332,154 @@ impl Transport for Endless {
 }
 
 #[test]
-fn pages_that_repeat_entities_end_a_query() {
+fn pages_that_bring_nothing_new_end_a_query() {
     let server = support::emulator();
-    let session = support::builder(&server).wrap_transport(|inner| Endless {
+    for (is_empty, says) in [
+        (false, "the same entities again"),
+        (true, "no rows at offset 0, but announces more"),
+    ] {
+        let session = support::builder(&server).wrap_transport(move |inner| Endless {
+            inner,
+            is_empty,
+            requests: AtomicUsize::new(0),
+        });
+        let session = session.open().unwrap();
+        for pages in [1, 8] {
+            let query = session.query("select id from Task").unwrap();
+            let query = query.page_size(2).pages_per_request(pages);
+            let rows = query.rows::<serde_json::Value>();
+            let watched = "select id from Task";
+            let errors = [
+                query.all().unwrap_err(),
+                rows.collect::<Result<Vec<_>>>().unwrap_err(),
+                session.query_many([&query, &query]).unwrap_err(),
+                session.watch(watched).map(drop).unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+                assert!(error.to_string().contains(says), "{error}");
+            }
+        }
+    }
+}
+
+/// Passes queries on with a limit of at most two rows, as a server with a maximum of its own does.
+struct Capped(Box<dyn Transport>);
+
+impl Transport for Capped {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let text = String::from_utf8(request.body.to_vec()).unwrap();
+        let mut capped = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once(" limit ") {
+            let end = after.find(|c: char| !c.is_ascii_digit());
+            let (limit, after) = after.split_at(end.unwrap());
+            let limit = limit.parse::<u64>().unwrap().min(2);
+            capped.push_str(&format!("{before} limit {limit}"));
+            rest = after;
+        }
+        capped.push_str(rest);
+        let (method, url, headers) = (request.method, request.url, request.headers);
+        let request = Request::new(method, url, headers, capped.as_bytes(), request.timeout);
+        self.0.send(&request)
+    }
+}
+
+#[test]
+fn pages_that_a_server_cuts_short_are_followed() {
+    let server = support::emulator();
+    let whole = support::open(&server);
+    let count = whole.select("Task").count().unwrap() as usize;
+    assert!(count > 4, "{count} tasks");
+    let session = support::builder(&server).wrap_transport(Capped);
+    let session = session.open().unwrap();
+    let text = "select id from Task";
+    let query = session.query(text).unwrap();
+    assert_eq!(query.all().unwrap().len(), count);
+    assert_eq!(query.rows::<serde_json::Value>().count(), count);
+    assert_eq!(session.query_many([text]).unwrap()[0].len(), count);
+    let watched = session.watch(text).unwrap();
+    assert_eq!(watched.entities().unwrap().len(), count);
+    let some = session
+        .watch("select id from Task offset 1 limit 3")
+        .unwrap();
+    assert_eq!(some.entities().unwrap().len(), 3);
+}
+
+/// Responds with a text that is at hand.
+struct Canned {
+    inner: Box<dyn Transport>,
+    body: Arc<Mutex<Option<String>>>,
+}
+
+impl Transport for Canned {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let Some(body) = self.body.lock().unwrap().clone() else {
+            return self.inner.send(request);
+        };
+        Ok(Response {
+            status: 200,
+            headers: Vec::new(),
+            body: Box::new(Cursor::new(body)),
+        })
+    }
+}
+
+/// A tree of `{"":0}` takes a hundred times the bytes of its text.
+#[test]
+fn what_is_no_entity_takes_no_more_memory_than_its_text() {
+    const BYTES: usize = 2 << 20;
+    let _alone = MEASURING.lock().unwrap();
+    let server = support::emulator();
+    let body = Arc::new(Mutex::new(None));
+    let canned = body.clone();
+    let session = support::builder(&server).wrap_transport(|inner| Canned {
         inner,
-        requests: AtomicUsize::new(0),
+        body: canned,
     });
     let session = session.open().unwrap();
-    for pages in [1, 8] {
-        let query = session.query("select id from Task").unwrap();
-        let query = query.page_size(2).pages_per_request(pages);
-        let rows = query.rows::<serde_json::Value>();
-        let watched = "select id from Task";
-        let errors = [
-            query.all().unwrap_err(),
-            rows.collect::<Result<Vec<_>>>().unwrap_err(),
-            session.query_many([&query, &query]).unwrap_err(),
-            session.watch(watched).map(drop).unwrap_err(),
-        ];
-        for error in errors {
-            assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
-            assert!(
-                error.to_string().contains("the same entities again"),
-                "{error}"
+    let entity = |member: &str| {
+        format!(r#"[{{"data":[{{"__entity_type__":"Task","id":"t",{member}}}],"metadata":{{}}}}]"#)
+    };
+    for unit in [r#"{"":0},"#, "0,"] {
+        let list = format!("[{}0]", unit.repeat(BYTES / unit.len()));
+        let in_typed = format!(r#""start_date":{{"__type__":"date","other":{list}}}"#);
+        for (what, text, is_read) in [
+            ("unknown", entity(&format!(r#""other":{list}"#)), true),
+            ("known", entity(&format!(r#""name":{list}"#)), true),
+            ("free form", entity(&format!(r#""link":{list}"#)), true),
+            ("typed", entity(&in_typed), false),
+            (
+                "typed, free form",
+                entity(&in_typed.replace("start_date", "link")),
+                false,
+            ),
+            ("no entity", format!(r#"[{{"data":{list}}}]"#), false),
+            ("exception", format!(r#"[{{"exception":{list}}}]"#), false),
+            (
+                "failure",
+                format!(r#"{{"exception":"E","content":{list}}}"#),
+                false,
+            ),
+        ] {
+            let size = text.len();
+            *body.lock().unwrap() = Some(text);
+            let before = ALLOCATOR.current_usage();
+            ALLOCATOR.reset_peak_usage();
+            let query = session.query("Task").unwrap();
+            let read = query.first();
+            let peak = ALLOCATOR.peak_usage() - before;
+            assert_eq!(read.is_ok(), is_read, "{what}: {:?}", read.err());
+            // The response is copied once here, and buffers grow by doubling. Other tests take a little.
+            let most = 9 * size + (8 << 20);
+            assert!(peak < most, "{what} of {unit} {peak} bytes for {size}");
+            eprintln!(
+                "{what} of {unit}: {:.1} times its size",
+                peak as f64 / size as f64
             );
+            drop(read);
+            session.reset();
+            *body.lock().unwrap() = None;
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -176,6 +177,9 @@ struct Decoder<'a> {
     names: Vec<NameId>,
     /// The free-form value that is copied; reused.
     text: Vec<u8>,
+    /// The members of the unfinished objects that no entity type has, as JSON with a comma before
+    /// each, innermost last. They count only if an object turns out to be no entity.
+    unknown: Vec<u8>,
     repeats: Repeats<'a>,
 }
 
@@ -190,6 +194,7 @@ impl<'a> Decoder<'a> {
             pending: Vec::new(),
             names: Vec::new(),
             text: Vec::new(),
+            unknown: Vec::new(),
             repeats: Repeats::new(text),
         }
     }
@@ -210,6 +215,15 @@ impl<'a> Decoder<'a> {
         self.rows.slots.extend(slots);
         self.rows.rows.push(row);
         number(self.rows.rows.len() - 1)
+    }
+
+    /// The text of the attribute `value` among the pending ones from `start` on.
+    fn pending_value(&self, start: usize) -> Option<&Text> {
+        let mut pending = self.pending[start..].iter().rev();
+        match pending.find(|(id, _)| *self.schema.name(*id) == "value") {
+            Some((_, Slot::Text(text))) => Some(text),
+            _ => None,
+        }
     }
 
     /// The shape with the names in `names`, those of an entity of this type.
@@ -340,9 +354,9 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
                 }
                 "action" => reply.action = map.next_value()?,
                 "exception" => {
-                    if let Some(name) = map.next_value::<Option<Json>>()? {
+                    if let Some(name) = map.next_value::<Option<Box<RawValue>>>()? {
                         let message = format!("a reply is an exception: {name}");
-                        return Err(serde::de::Error::custom(message));
+                        return Err(A::Error::custom(message));
                     }
                 }
                 "metadata" => {
@@ -426,8 +440,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         let start = decoder.pending.len();
         let mut entity_type = None;
         let mut typed = None;
-        // Members that no entity type has: they count only if this turns out to be plain JSON.
-        let mut unknown: Vec<(String, Json)> = Vec::new();
+        let first_unknown = decoder.unknown.len();
         while let Some(key) = map.next_key::<TextBuf<'de>>()? {
             match key.as_str() {
                 "__entity_type__" => {
@@ -452,33 +465,49 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
                         }
                         decoder.pending.push((id, slot));
                     }
-                    None => unknown.push((name.to_owned(), map.next_value()?)),
+                    None => {
+                        decoder.unknown.push(b',');
+                        Transcode(&mut decoder.unknown).text(name)?;
+                        decoder.unknown.push(b':');
+                        map.next_value_seed(Transcode(&mut decoder.unknown))?;
+                    }
                 },
             }
         }
         if let Some(entity_type) = entity_type {
+            decoder.unknown.truncate(first_unknown);
             return match decoder.finish_row(entity_type, start) {
                 Ok(row) => Ok(Slot::Link(row)),
                 Err(message) => Err(A::Error::custom(message)),
             };
         }
-        let known = decoder.pending.drain(start..);
-        let name_of = |id| decoder.schema.name(id);
-        if let Some(typed) = typed {
-            let value = known.rev().find(|(id, _)| *name_of(*id) == "value");
-            return match value {
-                Some((_, Slot::Text(text))) => text.with(|text| typed_value(&typed, text)),
-                Some((_, other)) => typed_value(&typed, text_of(Some(&plain(other)))),
-                None => {
-                    let value = unknown.iter().rev().find(|(name, _)| name == "value");
-                    typed_value(&typed, text_of(value.map(|(_, value)| value)))
-                }
-            }
-            .map_err(A::Error::custom);
+        if let Some(name) = &typed
+            && let Some(text) = decoder.pending_value(start)
+        {
+            let value = text.with(|text| typed_value(name, text));
+            decoder.pending.truncate(start);
+            decoder.unknown.truncate(first_unknown);
+            return value.map_err(A::Error::custom);
         }
-        let known = known.map(|(id, slot)| (name_of(id).to_string(), plain(slot)));
-        let object: serde_json::Map<String, Json> = known.chain(unknown).collect();
-        Ok(Slot::Json(Json::Object(object).into()))
+        let mut object = Vec::new();
+        for (id, slot) in decoder.pending.drain(start..) {
+            object.push(b',');
+            Transcode(&mut object).text(decoder.schema.name(id))?;
+            object.push(b':');
+            print(&slot, &mut object);
+        }
+        object.extend(decoder.unknown.drain(first_unknown..));
+        match object.first_mut() {
+            Some(comma) => *comma = b'{',
+            None => object.push(b'{'),
+        }
+        object.push(b'}');
+        let object = json_text(&object);
+        match typed {
+            Some(name) => typed_value(&name, &TypedValue::in_object(&object).value_text()),
+            None => Ok(Slot::Json(object)),
+        }
+        .map_err(A::Error::custom)
     }
 }
 
@@ -528,9 +557,14 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
             text.clear();
             let is_typed = Transcode(text).object(map)?;
             let text = json_text(text);
-            return match is_typed {
-                true => typed(&text.to_json()).map_err(serde::de::Error::custom),
-                false => Ok(Slot::Json(text)),
+            let name = match is_typed {
+                true => TypedValue::in_object(&text).name_text(),
+                false => None,
+            };
+            return match name {
+                Some(name) => typed_value(&name, &TypedValue::in_object(&text).value_text())
+                    .map_err(serde::de::Error::custom),
+                None => Ok(Slot::Json(text)),
             };
         }
         ObjectVisitor(self.decoder).visit_map(map)
@@ -545,6 +579,7 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
         }
         let decoder = self.decoder;
         let mut links = Vec::new();
+        // As JSON, with a comma before each.
         let mut others = Vec::new();
         while let Some(slot) = list.next_element_seed(ValueVisitor {
             decoder: &mut *decoder,
@@ -553,13 +588,18 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
             decoder.body.go_on()?;
             match slot {
                 Slot::Link(row) => links.push(row),
-                other => others.push(plain(other)),
+                other => {
+                    others.push(b',');
+                    print(&other, &mut others);
+                }
             }
         }
-        if others.is_empty() {
-            return Ok(Slot::Links(links.into()));
+        match others.first_mut() {
+            Some(comma) => *comma = b'[',
+            None => return Ok(Slot::Links(links.into())),
         }
-        Ok(Slot::Json(Json::Array(others).into()))
+        others.push(b']');
+        Ok(Slot::Json(json_text(&others)))
     }
 }
 
@@ -567,17 +607,33 @@ fn json_text(text: &[u8]) -> JsonText {
     JsonText::from_valid(std::str::from_utf8(text).expect("JSON is UTF-8"))
 }
 
-/// An object with `__type__`: a typed value, if that is a text.
-fn typed(object: &Json) -> Result<Slot, String> {
-    match object["__type__"].as_str() {
-        Some(name) => typed_value(name, text_of(object.get("value"))),
-        None => Ok(Slot::Json(object.clone().into())),
-    }
+/// The members of a typed value among those of an object, which may have any others.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct TypedValue<'a> {
+    #[serde(borrow, rename = "__type__")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
 }
 
-/// The text of a typed value; empty if it has none.
-fn text_of(value: Option<&Json>) -> &str {
-    value.and_then(Json::as_str).unwrap_or_default()
+impl<'a> TypedValue<'a> {
+    fn in_object(object: &'a JsonText) -> Self {
+        serde_json::from_str(object.as_str()).unwrap_or_default()
+    }
+
+    /// Its type, if that is a text.
+    fn name_text(&self) -> Option<String> {
+        serde_json::from_str(self.name?.get()).ok()
+    }
+
+    /// Its value; empty if it has none, or one that is no text.
+    fn value_text(&self) -> String {
+        let text = self
+            .value
+            .and_then(|text| serde_json::from_str(text.get()).ok());
+        text.unwrap_or_default()
+    }
 }
 
 /// `{"__type__": name, "value": text}`.
@@ -590,7 +646,14 @@ fn typed_value(name: &str, text: &str) -> Result<Slot, String> {
     slot.ok_or_else(|| format!("{text:?} is not a {name}"))
 }
 
-/// A value that turned out to be part of plain JSON.
+/// Appends a value that turned out to be part of plain JSON.
+fn print(slot: &Slot, out: &mut Vec<u8>) {
+    match slot {
+        Slot::Json(text) => out.extend_from_slice(text.as_str().as_bytes()),
+        other => serde_json::to_writer(out, &plain(other.clone())).expect("JSON values print"),
+    }
+}
+
 fn plain(slot: Slot) -> Json {
     match slot {
         Slot::Null | Slot::Link(_) => Json::Null,

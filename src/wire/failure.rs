@@ -1,7 +1,7 @@
 //! Failures that servers report in place of a response.
 
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, ServerError};
 
@@ -9,10 +9,8 @@ use crate::error::{Error, ErrorKind, ServerError};
 #[derive(Deserialize)]
 pub(crate) struct Failure {
     exception: String,
-    #[serde(default)]
-    content: Json,
-    #[serde(default)]
-    error_code: Json,
+    content: Option<Box<RawValue>>,
+    error_code: Option<Box<RawValue>>,
 }
 
 /// The failure that `body` describes, if it is an object with an `exception`.
@@ -28,13 +26,17 @@ impl Failure {
     /// The error for it; `status` is the HTTP status that it came with, and `redact` cuts secrets
     /// out of what the server says.
     pub(crate) fn into_error(self, status: u16, redact: impl Fn(&str) -> String) -> Error {
+        let redact_text = |text: String| redact(&text);
+        let content = |content: Box<RawValue>| {
+            redact(&text_of(&content).unwrap_or_else(|| content.to_string()))
+        };
         let server = ServerError {
-            content: match self.content {
-                Json::String(text) => redact(&text),
-                Json::Null => String::new(),
-                other => redact(&other.to_string()),
-            },
-            code: self.error_code.as_str().map(&redact),
+            content: self.content.map(content).unwrap_or_default(),
+            code: self
+                .error_code
+                .as_deref()
+                .and_then(text_of)
+                .map(redact_text),
             exception: redact(&self.exception),
             status,
             operation: None,
@@ -53,6 +55,11 @@ impl Failure {
         )
         .with_server(server)
     }
+}
+
+/// The text that a value is, unless it is something else.
+fn text_of(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
 fn kind_of(server: &ServerError) -> ErrorKind {

@@ -17,7 +17,8 @@ impl Transcode<'_> {
         serde_json::to_writer(self.0, value).map_err(E::custom)
     }
 
-    fn text<E: Error>(self, text: &str) -> Result<(), E> {
+    /// A text.
+    pub(super) fn text<E: Error>(self, text: &str) -> Result<(), E> {
         // Most texts need no escapes. Without an early end the compiler looks at many bytes at once.
         let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
         if text

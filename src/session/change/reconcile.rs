@@ -151,9 +151,8 @@ impl Session {
         let statement = statement.fields(wanted.collect::<Vec<_>>());
         let action = query_action(&statement.expression()?);
         let summary = format!("reconciliation of {} {}", keys.len(), entity_type.name());
-        let pages = self.shared.api.plain_rows(&[action], &summary)?;
-        let rows = pages.into_iter().flat_map(|page| page.rows);
-        let rows = rows.map(|row| {
+        let pages = self.shared.api.plain_pages(&[action], &summary)?;
+        let rows = pages.into_iter().flat_map(|page| page.rows).map(|row| {
             let parts = primary_key.iter().map(|name| match row.get(name.as_str()) {
                 Some(Json::String(text)) => text.clone(),
                 other => other.map(Json::to_string).unwrap_or_default(),
