@@ -430,6 +430,31 @@ fn the_picture_of_the_layers_is_true() {
     assert_eq!(groups[2], KNOT);
 }
 
+/// A pipe would be waited for, and a device has no end.
+#[test]
+fn files_are_opened_in_one_place() {
+    let exempt = [
+        "files.rs", "build.rs", "bin", "python", "macros", "tests.rs", "fuzz.rs",
+    ];
+    for path in rust_files(&root().join("src")) {
+        let mut parts = path.components();
+        if parts.any(|part| exempt.iter().any(|one| part.as_os_str() == *one)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim().starts_with("//")) {
+            let opens = ["File::open(", "fs::read(", "read_to_string(path"];
+            let opens = opens.iter().any(|one| line.contains(one));
+            assert!(
+                !opens,
+                "{}: use `files::open_regular`: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
 /// The compiler suggests `let _ = …` for a guard that is not used, which would drop it at once.
 #[test]
 fn guards_say_how_to_bind_them() {

@@ -28,34 +28,43 @@ pub(super) use crate::api::PlainRow as Row;
 
 /// The rows of each statement. A request has the next page of each of them.
 pub(super) fn rows_of(session: &Session, statements: &[Statement]) -> Result<Vec<Vec<Row>>> {
-    let cursors = statements.iter().map(|one| Pages::new(one, PAGE_ROWS));
-    let mut cursors = cursors.collect::<Result<Vec<_>>>()?;
     let mut found: Vec<Vec<Vec<Row>>> = vec![Vec::new(); statements.len()];
+    let pages = statements.iter().map(|one| Pages::new(one, PAGE_ROWS));
+    let mut pages: Vec<Pages> = pages.collect::<Result<_>>()?;
     loop {
-        let mut unfinished = Vec::new();
-        let mut actions = Vec::new();
-        for (index, cursor) in cursors.iter().enumerate() {
-            if let Some(page) = cursor.request() {
-                unfinished.push(index);
-                actions.push(json!({ "action": "query", "expression": page.expression()? }));
-            }
-        }
-        if unfinished.is_empty() {
+        let requests = pages.iter().map(Pages::request).zip(0..);
+        let next: Vec<(Statement, usize)> = requests
+            .filter_map(|(statement, index)| Some((statement?, index)))
+            .collect();
+        if next.is_empty() {
             let rows = found.into_iter().map(|pages| pages.into_iter().flatten());
             return Ok(rows.map(Iterator::collect).collect());
         }
-        let summary = format!("{} queries", actions.len());
-        let pages = session.shared.api.plain_pages(&actions, &summary)?;
-        for (index, mut page) in unfinished.into_iter().zip(pages) {
+        let actions = next.iter().map(|(page, _)| {
+            let expression = page.expression()?;
+            Ok(json!({ "action": "query", "expression": expression }))
+        });
+        let actions: Vec<Json> = actions.collect::<Result<_>>()?;
+        let mut types: Vec<&str> = next
+            .iter()
+            .map(|(one, _)| one.entity_type.as_str())
+            .collect();
+        types.dedup();
+        let summary = match &*types {
+            [first, _, .., last] => format!("queries of {first} to {last}"),
+            some => format!("query of {}", some.join(" and ")),
+        };
+        let replies = session.shared.api.plain_pages(&actions, &summary)?;
+        for ((_, index), mut reply) in next.iter().zip(replies) {
             // Rows have keys, so a page that comes twice would come for ever.
-            if page.next_offset.is_some() && found[index].contains(&page.rows) {
+            if reply.next_offset.is_some() && found[*index].contains(&reply.rows) {
                 let message = "the server sent the same entities again instead of further ones";
                 return Err(Error::new(ErrorKind::BadResponse, message).about(&summary));
             }
-            let kept = cursors[index].received(page.rows.len(), page.next_offset, None);
-            page.rows
-                .truncate(kept.map_err(|error| error.about(&summary))?);
-            found[index].push(page.rows);
+            let received = pages[*index].received(reply.rows.len(), reply.next_offset, None);
+            let kept = received.map_err(|error| error.about(&summary))?;
+            reply.rows.truncate(kept);
+            found[*index].push(reply.rows);
         }
     }
 }

@@ -289,6 +289,26 @@ fn a_load_that_fails_leaves_what_was_recorded_before() {
     assert_eq!(own.get::<f64>("bid").unwrap(), 5.0);
 }
 
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_refused_without_waiting() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, endless) = (folder.path().join("pipe"), folder.path().join("endless"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    for path in [&pipe, &endless] {
+        let error = studio.session.load_pending(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+    let huge = folder.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let error = studio.session.load_pending(&huge).unwrap_err();
+    assert!(error.to_string().contains("larger than"), "{error}");
+}
+
 /// Written by the first version of the format: it must stay readable.
 #[test]
 fn the_first_version_is_read() {

@@ -11,9 +11,13 @@ use super::present::present;
 use super::recording::Recording;
 use super::rows::Row;
 use super::values;
+use crate::files::read_regular;
 use crate::operation::Operation;
 use crate::schema::Schema;
 use crate::{Entity, EntityKey, Error, ErrorKind, Result, Session, Value};
+
+/// The largest file that is loaded: operations take several times its size in memory.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// What [`Session::load_pending`] has recorded, and what it left to decide.
 #[derive(Clone, Debug, Default)]
@@ -124,14 +128,14 @@ impl Session {
     ///
     /// After any error nothing of the file is recorded.
     ///
-    /// - [`ErrorKind::Io`] if the file cannot be read.
+    /// - [`ErrorKind::Io`] if the file cannot be read, is a pipe or a device, or is larger than 256 MiB.
     /// - [`ErrorKind::Validation`] if it is of another kind, damaged, or of another server.
     /// - [`ErrorKind::Unsupported`] if a later version of this crate wrote it.
     /// - [`ErrorKind::Duplicate`] if the session has recorded the same already, and not committed it.
     /// - Any error of [`create`](Self::create) and [`update`](Self::update), and of the request.
     pub fn load_pending(&self, path: impl AsRef<Path>) -> Result<PendingLoaded> {
         let path = path.as_ref();
-        let text = std::fs::read(path).map_err(|error| io_error("read", path, error))?;
+        let text = read_regular(path, MAX_BYTES).map_err(|error| io_error("read", path, error))?;
         let operations = file::parse(&text, self.server_url())
             .map_err(|error| error.context(format!("cannot load {}", path.display())))?;
         let operations = with_one_update_each(self.schema(), operations);
