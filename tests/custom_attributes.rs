@@ -8,7 +8,7 @@ use ftrack_api::jiff::Timestamp;
 use ftrack_api::jiff::civil::{Date, DateTime, date};
 use ftrack_api::{Entity, ErrorKind, Value, data, expr};
 use serde_json::json;
-use support::{Studio, open};
+use support::{Studio, open, requests};
 
 impl Studio {
     /// The custom attributes as a session sees them that has seen nothing yet.
@@ -158,7 +158,7 @@ fn values_of_another_kind_are_refused_when_they_are_set() {
         let assigned = entity.set("custom_attributes", json!({ key: [[]] }));
         assert_eq!(assigned.unwrap_err().kind(), ErrorKind::WrongType);
     }
-    assert!(studio.session.plan().is_empty());
+    assert_eq!(studio.session.recorded_operations(), []);
 }
 
 #[test]
@@ -209,6 +209,22 @@ fn a_key_that_exists_twice_names_the_attribute_of_the_entitys_own_type() {
     assert!(!first.is_hierarchical());
     assert_eq!(first.default(), &Value::from(3));
     assert_eq!(first.key(), "twice");
+}
+
+#[test]
+fn configurations_are_asked_for_again_only_after_one_was_committed() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let shot = studio.first("Shot");
+    let has = |key: &str| shot.custom_attributes().unwrap().contains(key).unwrap();
+    assert!(has("fstart") && !has("fresh"));
+    shot.set("description", "changed").unwrap();
+    session.commit().unwrap();
+    assert_eq!(requests(session, || assert!(!has("fresh"))), 0);
+    // Among other changes.
+    shot.set("description", "again").unwrap();
+    studio.configure("fresh", "number", data! {"is_hierarchical": true});
+    assert!(has("fresh"));
 }
 
 #[test]
@@ -263,7 +279,7 @@ fn a_whole_mapping_can_be_assigned() {
     // All of it or nothing.
     let half = attributes.replace(data! { "fstart": 9, "fend": 1 });
     assert_eq!(half.unwrap_err().kind(), ErrorKind::UnknownAttribute);
-    assert!(session.plan().is_empty());
+    assert_eq!(session.recorded_operations(), []);
     let wrong = shot.set("custom_attributes", json!([1])).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::WrongType);
 

@@ -81,7 +81,7 @@ fn a_timer_becomes_a_time_log() {
     let error = worker.stop_timer().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("is running"), "{error}");
-    assert!(studio.session.plan().is_empty());
+    assert_eq!(studio.session.recorded_operations(), []);
 }
 
 /// A server that writes its local time, like the oldest ones.
@@ -143,7 +143,7 @@ fn a_second_timer_is_refused_and_not_left_in_the_queue() {
     let error = worker.start_timer(TimerOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Duplicate);
     assert!(error.to_string().contains("`force`"), "{error}");
-    assert!(studio.session.plan().is_empty());
+    assert_eq!(studio.session.recorded_operations(), []);
     let second = worker
         .start_timer(TimerOptions::new().comment("again").force(true))
         .unwrap();
@@ -191,7 +191,7 @@ fn only_users_have_timers_and_keys() {
         assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
         assert!(error.to_string().contains("got Task("), "{error}");
     }
-    assert!(studio.session.plan().is_empty());
+    assert_eq!(studio.session.recorded_operations(), []);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_note_that_cannot_be_is_not_recorded() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    assert!(studio.session.plan().is_empty());
+    assert_eq!(studio.session.recorded_operations(), []);
     assert_eq!(task.state(), None);
 }
 

@@ -41,6 +41,8 @@ struct Plan {
     from_change: Mutex<Option<(bool, u32)>>,
     /// How many requests with changes have reached it.
     changes: AtomicU32,
+    /// After how many of the next requests with changes the transport panics.
+    panics: AtomicU32,
 }
 
 impl Lossy {
@@ -86,6 +88,7 @@ impl Transport for Lossy {
             }
         }
         let (status, body) = self.deliver(request, request.body);
+        assert!(!is_change(request) || !take(&self.plan.panics), "a fault");
         if take(&self.plan.unanswered) {
             return Err(Self::lost());
         }
@@ -440,6 +443,79 @@ fn a_lost_commit_may_be_sent_again_in_chunks() {
 }
 
 #[test]
+fn a_panic_of_the_transport_leaves_a_commit_in_doubt() {
+    let lost = Lost::new();
+    lost.folder("panicked");
+    lost.plan.panics.store(1, Ordering::SeqCst);
+    let commit = std::panic::AssertUnwindSafe(|| lost.session.commit());
+    assert!(std::panic::catch_unwind(commit).is_err());
+    lost.session.commit().unwrap();
+    assert_eq!((lost.count("panicked"), lost.changes()), (1, 1));
+}
+
+#[test]
+fn a_batch_is_judged_by_what_it_creates_and_not_by_what_it_updates() {
+    let lost = Lost::new();
+    let old = lost.folder("old");
+    lost.session.commit().unwrap();
+    old.set("description", "changed").unwrap();
+    lost.folder("new");
+    lost.swallow(1);
+    let error = lost.session.commit().unwrap_err();
+    assert!(error.to_string().contains("was not applied"), "{error}");
+    lost.session.commit().unwrap();
+    assert_eq!(lost.count("new"), 1);
+    let seen = lost.seen(&old);
+    assert_eq!(seen.get::<String>("description").unwrap(), "changed");
+}
+
+#[test]
+fn what_was_created_is_recognised_whatever_became_of_it() {
+    let lost = Lost::new();
+    let folder = lost.folder("ours");
+    lost.leave_in_doubt(true);
+    lost.session.commit().unwrap_err();
+    let theirs = lost.seen(&folder);
+    theirs.set("name", "theirs").unwrap();
+    theirs.session().commit().unwrap();
+    lost.session.commit().unwrap();
+    assert!(lost.nothing_recorded());
+    assert_eq!(lost.changes(), 1);
+    assert_eq!(lost.count("theirs"), 1);
+}
+
+/// Changes that never arrived, of an entity that another session has deleted meanwhile.
+#[test]
+fn changes_of_what_is_gone_do_not_count_as_applied() {
+    type Change = fn(&Entity, &Entity);
+    // The members of a collection are asked for before the change.
+    let changes: [(Change, u64); 2] = [
+        (|folder, _| folder.set("description", "late").unwrap(), 1),
+        (
+            |folder, note| folder.collection("notes").unwrap().push(note).unwrap(),
+            2,
+        ),
+    ];
+    for (change, requests) in changes {
+        let lost = Lost::new();
+        let (folder, note) = (lost.folder("gone"), lost.note("kept"));
+        lost.session.commit().unwrap();
+        change(&folder, &note);
+        lost.leave_in_doubt(false);
+        lost.session.commit().unwrap_err();
+        let theirs = lost.seen(&folder);
+        theirs.session().delete(&theirs).unwrap();
+        theirs.session().commit().unwrap();
+        lost.session.commit().unwrap_err();
+        assert_eq!(lost.session.recorded_operations().len(), 1);
+        // The server has refused it, so that nothing is in doubt any more.
+        let changes = lost.changes();
+        let sent = support::requests(&lost.session, || drop(lost.session.commit().unwrap_err()));
+        assert_eq!((lost.changes() - changes, sent), (1, requests));
+    }
+}
+
+#[test]
 fn an_extended_collection_can_be_sent_twice() {
     let lost = Lost::quick();
     let folder = lost.noted();
@@ -472,9 +548,11 @@ fn a_lost_request_for_members_leaves_no_doubt() {
 fn an_extended_collection_is_reconciled_by_its_members() {
     let lost = Lost::over_http();
     let folder = lost.folder("noted");
-    let (one, two) = (lost.note("one"), lost.note("two"));
+    let (other, one, two) = (lost.note("other"), lost.note("one"), lost.note("two"));
     lost.session.commit().unwrap();
     let notes = folder.collection("notes").unwrap();
+    notes.push(&other).unwrap();
+    lost.session.commit().unwrap();
     let requests_of_commit = |fault: Fault| {
         let faults = lost.server.faults();
         faults.push(fault.only("update"));
@@ -492,8 +570,15 @@ fn an_extended_collection_is_reconciled_by_its_members() {
     // Five requests: the first two are sent again after the reconciliation.
     notes.push(&one).unwrap();
     assert_eq!(requests_of_commit(Fault::bad_gateway()), 5);
-    let seen = lost.seen(&folder);
-    assert_eq!(seen.collection("notes").unwrap().len().unwrap(), 2);
+    notes.remove(&two).unwrap();
+    assert_eq!(requests_of_commit(Fault::bad_gateway()), 5);
+    let seen = lost.seen(&folder).get::<Vec<Entity>>("notes").unwrap();
+    let contents = seen
+        .iter()
+        .map(|note| note.get::<String>("content").unwrap());
+    let mut contents: Vec<String> = contents.collect();
+    contents.sort();
+    assert_eq!(contents, ["one", "other"]);
 }
 
 #[test]
@@ -711,15 +796,15 @@ fn a_timer_in_doubt_is_neither_lost_nor_created_twice() {
     }
 }
 
-/// Loses the response to a batch of updates and answers the reconciliation with `fault`, so that what
-/// becomes of it depends on the fault alone.
-fn reconciled_with(fault: &Fault) -> (Result<()>, Lost, Entity) {
+/// Loses a batch of updates, or the response to it, by one fault and answers the reconciliation with
+/// the other.
+fn reconciled_with(loss: Fault, fault: &Fault) -> (Result<()>, Lost, Entity) {
     let lost = Lost::over_http();
     let folder = lost.folder("reconciled");
     lost.session.commit().unwrap();
     folder.set("description", "once").unwrap();
     let faults = lost.server.faults();
-    faults.push(Fault::unanswered().only("update"));
+    faults.push(loss.only("update"));
     for _ in 0..8 {
         faults.push(fault.clone().only("query"));
     }
@@ -731,7 +816,7 @@ fn reconciled_with(fault: &Fault) -> (Result<()>, Lost, Entity) {
 #[test]
 fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
     for fault in [Fault::bad_gateway(), Fault::unanswered()] {
-        let (outcome, lost, folder) = reconciled_with(&fault);
+        let (outcome, lost, folder) = reconciled_with(Fault::unanswered(), &fault);
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("finds out first"), "{error}");
         // Another session changes the value. The lost batch was applied before that, and must not
@@ -746,9 +831,11 @@ fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
 
 #[test]
 fn a_reconciliation_that_the_server_refuses_sends_the_batch_again() {
-    let (outcome, lost, folder) = reconciled_with(&Fault::server_error());
-    outcome.unwrap();
-    assert!(lost.nothing_recorded());
-    let seen = lost.seen(&folder);
-    assert_eq!(seen.get::<String>("description").unwrap(), "once");
+    for loss in [Fault::unanswered(), Fault::bad_gateway()] {
+        let (outcome, lost, folder) = reconciled_with(loss, &Fault::server_error());
+        outcome.unwrap();
+        assert!(lost.nothing_recorded());
+        let seen = lost.seen(&folder);
+        assert_eq!(seen.get::<String>("description").unwrap(), "once");
+    }
 }

@@ -4,11 +4,16 @@
 mod support;
 
 use std::collections::HashSet;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ftrack_api::query::{Aggregate, field, select};
 use ftrack_api::{
-    Entity, EntityKey, ErrorKind, Query, Session, config::Populate, data, expr,
-    transport::ScriptedTransport,
+    Entity, EntityKey, ErrorKind, Query, Result, Session,
+    config::Populate,
+    data, expr,
+    transport::{Request, Response, ScriptedTransport, Transport},
 };
 use ftrack_emulator::Emulator;
 use jiff::civil::DateTime;
@@ -124,6 +129,70 @@ fn counts_agree_with_what_comes() {
     );
     assert!(groups.exists().unwrap());
     assert_eq!(session.entity_count(), known);
+}
+
+/// Counts what passes.
+#[derive(Default)]
+struct Metered {
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Metered {
+    fn read(&self) -> [u64; 3] {
+        [&self.requests, &self.sent, &self.received].map(|one| one.load(Ordering::SeqCst))
+    }
+}
+
+struct Meter {
+    inner: Box<dyn Transport>,
+    metered: Arc<Metered>,
+}
+
+impl Transport for Meter {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let mut response = self.inner.send(request)?;
+        let mut body = Vec::new();
+        response.body.read_to_end(&mut body).unwrap();
+        let counted = &self.metered;
+        counted.requests.fetch_add(1, Ordering::SeqCst);
+        let (sent, received) = (request.body.len() as u64, body.len() as u64);
+        counted.sent.fetch_add(sent, Ordering::SeqCst);
+        counted.received.fetch_add(received, Ordering::SeqCst);
+        response.body = Box::new(Cursor::new(body));
+        Ok(response)
+    }
+}
+
+#[test]
+fn statistics_are_what_passes() {
+    let server = emulator();
+    let metered = Arc::new(Metered::default());
+    let counted = metered.clone();
+    let session = builder(&server).wrap_transport(move |inner| Meter {
+        inner,
+        metered: counted,
+    });
+    let session = session.open().unwrap();
+    let tasks = session.query("select id from Task limit 3").unwrap();
+    let tasks = tasks.all().unwrap();
+    let rows = session.query("select id from Task limit 5").unwrap();
+    assert_eq!(rows.rows::<serde_json::Value>().count(), 5);
+    tasks[0].get::<String>("name").unwrap();
+    let statistics = session.statistics();
+    let passed = [
+        statistics.requests,
+        statistics.bytes_sent,
+        statistics.bytes_received,
+    ];
+    assert_eq!(passed, metered.read());
+    // Three tasks, and the same again with their names.
+    assert_eq!((statistics.entities, statistics.rows), (6, 5));
+    let loads = statistics.loads_on_access.into_iter();
+    assert_eq!(loads.collect::<Vec<_>>(), [("Task.name".to_owned(), 1)]);
+    assert!(statistics.microseconds > 0);
+    assert_eq!(statistics.retries, 0);
 }
 
 #[test]

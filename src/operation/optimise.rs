@@ -101,19 +101,14 @@ fn drop_short_lived(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
     payloads
 }
 
-/// Keeps only the last of several updates of one attribute, in its place. Updates before and after
-/// a create or delete of the entity are not compared: they concern different entities of that key.
+/// Keeps only the last of several updates of one attribute, in its place. Those that concern an
+/// earlier entity of the same key are gone with it.
 fn keep_last_updates(mut payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
     let mut later: HashMap<&EntityKey, HashSet<&str>> = HashMap::default();
     for payload in payloads.iter_mut().rev() {
-        match payload.kind {
-            OperationKind::Update => {
-                let names = later.entry(payload.entity).or_default();
-                payload.data.retain(|(name, ..)| names.insert(name));
-            }
-            OperationKind::Create | OperationKind::Delete => {
-                later.remove(payload.entity);
-            }
+        if payload.kind == OperationKind::Update {
+            let names = later.entry(payload.entity).or_default();
+            payload.data.retain(|(name, ..)| names.insert(name));
         }
     }
     payloads
@@ -130,9 +125,7 @@ fn fold_neighbours(payloads: Vec<Payload<'_>>) -> Vec<Payload<'_>> {
     for payload in payloads {
         match folded.last_mut() {
             Some(last)
-                if payload.kind == OperationKind::Update
-                    && last.kind != OperationKind::Delete
-                    && last.entity == payload.entity =>
+                if payload.kind == OperationKind::Update && last.entity == payload.entity =>
             {
                 for (name, value, operation) in payload.data {
                     last.data.retain(|(present, ..)| *present != name);

@@ -68,13 +68,10 @@ impl Plan {
         let mut plan = Self::default();
         let mut latest: HashMap<&EntityKey, usize> = HashMap::new();
         let mut add = |kind, entity, values: Vec<(String, PlannedValue)>| {
-            let present = latest
-                .get(entity)
-                .map(|&index: &usize| &mut plan.changes[index]);
-            let present = present.filter(|one: &&mut PlannedChange| {
-                kind == OperationKind::Update && one.kind != OperationKind::Delete
-            });
-            if let Some(present) = present {
+            if kind == OperationKind::Update
+                && let Some(&index) = latest.get(entity)
+            {
+                let present: &mut PlannedChange = &mut plan.changes[index];
                 present.values.extend(values);
                 return;
             }
@@ -293,6 +290,32 @@ mod tests {
         );
         assert!(!plan.is_empty());
         assert!(Plan::default().is_empty());
+    }
+
+    #[test]
+    fn what_a_value_refers_to_is_named() {
+        let set = |name: &str, new_value: Value| Operation::Update {
+            entity: EntityKey::new("Shot", "s"),
+            attribute_name: name.into(),
+            old_value: None,
+            new_value,
+        };
+        let (note, status) = (EntityKey::new("Note", "n"), EntityKey::new("Status", "t"));
+        let notes = vec![note, EntityKey::new("Note", "m")];
+        let operations = [set("notes", notes.into()), set("status", status.into())];
+        let describe = |entity: &EntityKey| {
+            let name = match entity.entity_type() {
+                "Note" => format!("Note \"{}\"", entity.id()),
+                "Status" => "Status \"done\"".to_owned(),
+                _ => return None,
+            };
+            Some(name)
+        };
+        assert_eq!(
+            Plan::new(&operations, describe).to_string(),
+            "update Shot(s): notes: (not loaded) -> [Note \"n\", Note \"m\"], \
+             status: (not loaded) -> Status \"done\"\n"
+        );
     }
 
     #[test]

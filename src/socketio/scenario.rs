@@ -243,6 +243,7 @@ fn keeps_within_the_window() {
 #[test]
 fn the_window_grows_with_the_distance() {
     let mut s = Scenario::connected();
+    s.pass(1.0).done();
     for index in 0..1000 {
         s.publish(&format!("{index}"));
     }

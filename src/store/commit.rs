@@ -43,11 +43,6 @@ impl Store {
         in_flight.chain(&self.queued)
     }
 
-    /// How many operations were ever recorded.
-    pub(crate) fn recorded(&self) -> u64 {
-        self.recorded
-    }
-
     /// Whether a commit is under way.
     pub(crate) fn is_committing(&self) -> bool {
         self.in_flight.is_some()

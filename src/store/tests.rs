@@ -446,6 +446,19 @@ fn a_chunk_promotes_only_what_it_sent() {
 }
 
 #[test]
+fn nothing_of_the_chunks_after_it_is_promoted_with_a_chunk() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    f.set(task, "name", "one").unwrap();
+    f.set(task, "bid", 1).unwrap();
+    f.set(task, "name", "two").unwrap();
+    f.store.begin_commit(1).unwrap();
+    f.store.commit_succeeded(Rows::default());
+    assert_eq!(f.operations().len(), 2);
+    assert_eq!(f.store.remote(task, "bid"), None);
+}
+
+#[test]
 fn deleted_entities_leave_after_the_commit() {
     let mut f = Fixture::new();
     let task = f.absorb(TASK)[1];
@@ -545,6 +558,27 @@ fn a_commit_under_way_is_in_doubt_only_if_an_earlier_one_was() {
     f.set(task, "name", "b").unwrap();
     assert_eq!(f.store.begin_commit(usize::MAX).unwrap().len(), 1);
     assert_eq!(f.store.in_doubt(), 1);
+}
+
+#[test]
+fn chunks_in_doubt_are_sent_again_as_they_were() {
+    let mut f = Fixture::new();
+    let task = f.absorb(TASK)[1];
+    for name in ["a", "b", "c", "d", "e"] {
+        f.set(task, "name", name).unwrap();
+    }
+    for (size, in_doubt) in [(5, 5), (2, 2), (usize::MAX, 2), (1, 1)] {
+        assert_eq!(f.store.begin_commit(size).unwrap().len(), in_doubt);
+        f.store.commit_failed(true);
+        assert_eq!(f.store.in_doubt(), in_doubt);
+    }
+    for in_doubt in [1, 1] {
+        assert_eq!(f.store.begin_commit(usize::MAX).unwrap().len(), in_doubt);
+        f.store.commit_succeeded(Rows::default());
+    }
+    assert_eq!(f.store.in_doubt(), 3);
+    f.store.clear_doubt();
+    assert_eq!((f.store.in_doubt(), f.operations().len()), (0, 3));
 }
 
 #[test]

@@ -267,6 +267,8 @@ fn a_commit_is_in_the_cache_at_once() {
         let new = other.get("Task", new.id()).unwrap().unwrap();
         assert_eq!(new.get::<String>("name").unwrap(), "new");
         assert_eq!(new.get::<Entity>("parent").unwrap().id(), parent.id());
+        // The server has added it.
+        assert!(!new.get::<String>("project_id").unwrap().is_empty());
     });
     assert_eq!(asked, 0);
     let children = other
@@ -291,6 +293,19 @@ fn a_commit_is_in_the_cache_at_once() {
             .unwrap()
             .is_none()
     );
+}
+
+#[test]
+fn a_refused_commit_leaves_the_cache_as_it_is() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let task = first(&session, "select name from Task");
+    let before = kept(&session, &cache, &task.key());
+    assert!(before.is_some());
+    let nowhere = "00000000-0000-0000-0000-000000000000";
+    task.set("status_id", nowhere).unwrap();
+    session.commit().unwrap_err();
+    assert_eq!(kept(&session, &cache, &task.key()), before);
 }
 
 #[test]

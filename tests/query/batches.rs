@@ -178,27 +178,46 @@ fn servers_that_refuse_several_actions_get_single_pages() {
     assert_eq!(watched.pages(), [1, 2, 1, 1, 1]);
 }
 
-#[test]
-fn an_error_in_a_later_page_loses_no_page_before_it() {
-    let server = studio();
-    let watched = Watched::new(Mode::Broken(50));
-    let session = watched.session(&server);
-    let query = session
-        .query("select id from Task order by id limit 100")
-        .unwrap();
-    let query = query.page_size(10);
-    let mut entities = query.iter();
-    assert_eq!(entities.by_ref().take(50).filter(Result::is_ok).count(), 50);
-    let error = entities.next().unwrap().unwrap_err();
+/// The rows before an error, and whether the iteration ends with it.
+fn until_error<T>(mut rows: impl Iterator<Item = Result<T>>) -> usize {
+    let mut count = 0;
+    let error = loop {
+        match rows.next().expect("an error before the end") {
+            Ok(_) => count += 1,
+            Err(error) => break error,
+        }
+    };
     assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
-    assert!(entities.next().is_none());
-    let mut rows = query.rows::<Row>();
-    assert_eq!(rows.by_ref().take(50).filter(Result::is_ok).count(), 50);
-    assert_eq!(
-        rows.next().unwrap().map(|row| row.id).unwrap_err().kind(),
-        ErrorKind::BadResponse
-    );
     assert!(rows.next().is_none());
+    count
+}
+
+#[test]
+fn an_error_in_a_page_loses_no_page_before_it() {
+    let server = studio();
+    // Requests begin with the pages at 0, 10 and 30.
+    for offset in [0, 10, 30, 50] {
+        let watched = Watched::new(Mode::Broken(offset));
+        let session = watched.session(&server);
+        let query = session
+            .query("select id from Task order by id limit 100")
+            .unwrap();
+        let query = query.page_size(10);
+        assert_eq!(until_error(query.iter()) as u64, offset);
+        assert_eq!(until_error(query.rows::<Row>()) as u64, offset);
+    }
+}
+
+#[test]
+fn a_count_is_not_limited_by_the_server() {
+    let server = studio();
+    let watched = Watched::new(Mode::Passed);
+    let session = watched.session(&server);
+    // Some servers apply an offset and a limit to the row of a count.
+    let query = session.query("select name from Task order by name offset 2 limit 3");
+    assert_eq!(query.unwrap().count().unwrap(), 3);
+    let sent = watched.expressions.lock().unwrap().clone();
+    assert_eq!(sent, ["select count(id) from Task"]);
 }
 
 #[test]

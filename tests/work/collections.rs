@@ -1,5 +1,6 @@
 //! Collections and metadata that others change too.
 
+use ftrack_api::schema::Attribute;
 use ftrack_api::{ErrorKind, Session, data};
 use serde_json::json;
 
@@ -153,4 +154,43 @@ fn metadata_of_others_stays() {
         map.contains_key("theirs") && map.contains_key("mine"),
         "{map:?}"
     );
+}
+
+/// References and collections that were read fit where they stand: a declared type may be an older
+/// name of another one.
+#[test]
+fn what_the_server_has_can_be_set() {
+    let studio = Studio::new();
+    let (session, other) = (&studio.session, studio.other());
+    let (mut tried, mut refused) = (0, Vec::new());
+    for entity_type in session.schema().entity_types() {
+        let attributes = entity_type.attributes().iter();
+        let names: Vec<&str> = attributes
+            .filter(|one| one.target().is_some() && one.is_mutable() && !one.is_restricted())
+            .map(Attribute::name)
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        let query = session.select(entity_type.name()).limit(2);
+        let entities = query.all().unwrap();
+        session.populate(&entities, &names).unwrap();
+        for entity in &entities {
+            for name in &names {
+                let Some(value) = entity.known_value(name).unwrap() else {
+                    continue;
+                };
+                tried += 1;
+                // There it is not loaded, so that the value counts as new.
+                let outcome = same(&other, entity).set(name, value);
+                if let Err(error) = outcome
+                    && error.kind() == ErrorKind::WrongType
+                {
+                    refused.push(error.to_string());
+                }
+            }
+        }
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert!(tried > 100, "only {tried} tried");
 }

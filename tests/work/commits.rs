@@ -117,7 +117,10 @@ fn a_commit_that_the_server_refuses_changes_nothing_and_can_be_repaired() {
     let twin = session
         .create("Shot", data! { "name": &name, "parent": &parent })
         .unwrap();
-    let error = session.commit().unwrap_err();
+    let mut outcome = Ok(());
+    // Nothing is in doubt, so nothing is asked.
+    assert_eq!(requests(session, || outcome = session.commit()), 1);
+    let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
     assert!(error.to_string().contains("stays recorded"), "{error}");
     assert!(!error.message().contains("recorded"), "{error}");
@@ -161,7 +164,7 @@ fn rollback_leaves_nothing_behind() {
         new.get::<String>("description").unwrap_err().kind(),
         ErrorKind::NotFound
     );
-    assert!(session.plan().is_empty());
+    assert_eq!(session.recorded_operations(), []);
     assert_eq!(requests(session, || session.commit().unwrap()), 0);
 }
 
@@ -241,6 +244,27 @@ fn huge_batches_can_go_in_chunks() {
         session.commit_in_chunks(0, |_, _| {}).unwrap_err().kind(),
         ErrorKind::Validation
     );
+}
+
+#[test]
+fn what_is_recorded_between_two_chunks_waits_for_the_next_commit() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let project = studio.project();
+    let create = |name: String| {
+        let data = data! { "name": name, "parent": &project };
+        session.create("Task", data).unwrap();
+    };
+    (0..3).for_each(|number| create(format!("early {number}")));
+    let mut seen = Vec::new();
+    let progress = |done, all| {
+        seen.push((done, all));
+        create(format!("late {done}"));
+    };
+    session.commit_in_chunks(2, progress).unwrap();
+    assert_eq!(seen, [(2, 3), (3, 3)]);
+    assert_eq!(session.recorded_operations().len(), 2);
+    session.commit().unwrap();
 }
 
 #[test]

@@ -386,3 +386,35 @@ impl Drop for CommitEnding<'_> {
         self.shared.update_cache(&news);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_these_failures_the_server_may_still_be_at_work() {
+        for (kind, status, expected) in [
+            (ErrorKind::Timeout, None, true),
+            (ErrorKind::Cancelled, None, true),
+            (ErrorKind::Closed, None, true),
+            (ErrorKind::Unavailable, Some(504), true),
+            (ErrorKind::Unavailable, Some(502), false),
+            (ErrorKind::Connection, None, false),
+            (ErrorKind::BadResponse, None, false),
+        ] {
+            let failure = || match status {
+                Some(status) => Error::new(kind, "").with_status(status),
+                None => Error::new(kind, ""),
+            };
+            assert_eq!(
+                may_still_be_applied(&failure()),
+                expected,
+                "{kind:?} {status:?}"
+            );
+            assert!(
+                !may_still_be_applied(&failure().unsent()),
+                "{kind:?} {status:?}"
+            );
+        }
+    }
+}

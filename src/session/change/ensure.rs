@@ -56,11 +56,9 @@ impl Session {
         let has_pairs = [METADATA, CUSTOM_ATTRIBUTES]
             .iter()
             .any(|name| data.contains(name));
-        let before = self.shared.store.lock().recorded();
         self.update(entity_type, entity.key(), data)?;
         // An earlier call may have recorded the same values and failed to commit them.
         let is_changed = entity.state().is_some()
-            || self.shared.store.lock().recorded() > before
             || has_pairs && self.shared.store.lock().operations().next().is_some();
         if is_changed {
             self.commit()?;

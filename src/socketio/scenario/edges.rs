@@ -174,6 +174,18 @@ fn a_new_connection_knows_nothing_of_the_one_before() {
 }
 
 #[test]
+fn unknown_packets_accept_nothing_and_the_server_may_end_a_connection() {
+    let mut s = Scenario::new();
+    s.expect(&["open"]);
+    s.machine.opened(s.now + Duration::from_secs(10), None);
+    s.receive("8::").expect(&[]);
+    s.receive("1::").expect(&["up"]);
+    s.receive("8::").expect(&[]);
+    let log = s.receive("0::").done();
+    assert!(log.iter().any(|line| line.starts_with("down: ")), "{log:?}");
+}
+
+#[test]
 fn what_is_unexpected_is_reported() {
     let mut s = Scenario::connected();
     for (text, expected) in [

@@ -546,6 +546,8 @@ fn an_empty_list_finds_nothing_and_two_equal_signs_are_one() {
     assert_eq!(ids(&site, "Project where name == test").len(), 1);
     for wrong in [
         "Task where name === x",
+        "Task where name is anim;",
+        "Task where name is a#b",
         "Task where name == ",
         "Task where id in (,)",
         "Task where id in",
