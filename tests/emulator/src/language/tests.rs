@@ -235,7 +235,7 @@ fn errors_say_where() {
         ("Task limit -1", 11),
         ("Task where a..b is c", 11),
         ("Task where a[b is c", 11),
-        ("Task; drop table context", 6),
+        ("Task; drop table context", 4),
         ("Task where a is b c", 18),
         ("select frob(id) from Task", 7),
     ];

@@ -102,8 +102,12 @@ fn word(text: &str, start: usize) -> Result<(Sign<'_>, usize)> {
     let is_end = |c: char| c.is_whitespace() || "()=!<>,\"'".contains(c) || c.is_control();
     let rest = &text[start..];
     let length = rest.find(is_end).unwrap_or(rest.len());
-    if length == 0 {
-        return Err(at(text, start, "this character has no meaning"));
+    let is_strange = |c: char| !c.is_alphanumeric() && !"_-.@+:*%/[]".contains(c);
+    if let Some(offset) = rest[..length]
+        .find(is_strange)
+        .or((length == 0).then_some(0))
+    {
+        return Err(at(text, start + offset, "this character has no meaning"));
     }
     Ok((Sign::Word(&rest[..length]), length))
 }
