@@ -88,11 +88,9 @@ class Case(unittest.TestCase):
     """Tests with a session and a project that is deleted at the end."""
 
     session = None
-    _reader = None
 
     @classmethod
     def setUpClass(cls):
-        cls._reader = None
         cls.session = open_session()
         cls.addClassCleanup(cls.session.close)
         cls.schema = cls.session.query("ProjectSchema order by name descending").first()
@@ -129,15 +127,6 @@ class Case(unittest.TestCase):
         self.addCleanup(session.close)
         return session
 
-    @classmethod
-    def reader(cls):
-        """A session that has seen nothing, to look at one thing with: opening one takes most of a test's time."""
-        if cls._reader is None:
-            cls._reader = open_session()
-            cls.addClassCleanup(cls._reader.close)
-        cls._reader.reset()
-        return cls._reader
-
     def create(self, entity_type, /, **data):
         entity = self.session.create(entity_type, data)
         self.session.commit()
@@ -145,17 +134,18 @@ class Case(unittest.TestCase):
 
     def again(self, entity, session=None):
         """The same entity, as another session sees it; None if it is gone."""
-        session = session or self.reader()
+        session = session or self.other()
         return session.get(entity.entity_type, list(ftrack_api.inspection.primary_key(entity).values()))
 
     def delete_at_end(self, entity):
         """For what does not go away together with the project."""
 
         def delete():
-            found = self.again(entity)
-            if found is not None:
-                found.session.delete(found)
-                found.session.commit()
+            with open_session() as session:
+                found = self.again(entity, session)
+                if found is not None:
+                    session.delete(found)
+                    session.commit()
 
         self.addCleanup(delete)
         return entity
