@@ -287,7 +287,9 @@ fn signatures_are_those_of_the_secret_key() {
     let other = |bucket: S3Bucket| S3Accessor::new(&stage.session, bucket).unwrap();
     let bucket = S3Bucket::new(stage.moto.url(), BUCKET);
     for wrong in [
-        bucket.clone().credentials(ACCESS_KEY, secret("an0ther-s3cret")),
+        bucket
+            .clone()
+            .credentials(ACCESS_KEY, secret("an0ther-s3cret")),
         bucket.clone().credentials("somebody", secret(SECRET_KEY)),
     ] {
         let wrong = other(wrong);

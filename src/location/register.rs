@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use md5::{Digest, Md5};
 use serde_json::json;
 
 use super::binding::Binding;
@@ -12,17 +11,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::{Entity, Location};
 use crate::query::{field, select};
+use crate::value::derived_id;
 
 /// The id of the row of a component in a location. It is the same in each session, so that of two
 /// that register one at the same time the server refuses the second.
 fn row_id(location: &str, component: &str) -> String {
-    let mut hash = Md5::new();
-    for part in ["ComponentLocation", location, component] {
-        hash.update(part.to_lowercase());
-        hash.update([0]);
-    }
-    let id = uuid::Builder::from_md5_bytes(hash.finalize().into());
-    id.into_uuid().to_string()
+    let (location, component) = (location.to_lowercase(), component.to_lowercase());
+    derived_id("ftrack-api", &["ComponentLocation", &location, &component]).to_string()
 }
 
 /// Topic of the event that is published when a component was added to a location. Its data has

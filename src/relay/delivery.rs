@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use md5::{Digest, Md5};
-use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -179,14 +177,4 @@ impl fmt::Debug for Delivery {
             .field("content", &self.entry.content)
             .finish_non_exhaustive()
     }
-}
-
-/// The same id for the same parts, everywhere.
-pub(super) fn derived_id(parts: &[&str]) -> Uuid {
-    let mut hash = Md5::new();
-    for part in parts {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
-    }
-    uuid::Builder::from_md5_bytes(hash.finalize().into()).into_uuid()
 }

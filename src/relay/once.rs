@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind, Result, caught};
 use crate::handle::{Entity, Session};
 use crate::lock::Mutex;
 use crate::query::{field, select};
-use crate::value::{Data, EntityKey};
+use crate::value::{Data, EntityKey, derived_id};
 
-use super::delivery::{Delivery, derived_id};
+use super::delivery::Delivery;
 
 /// Markers of the stream.
 const BEGUN: &str = "begun";
@@ -56,7 +56,7 @@ impl Batch<'_> {
             return Err(Error::new(ErrorKind::Validation, message));
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed).to_string();
-        let id = derived_id(&["ftrack-api once", self.group, self.event, &number]);
+        let id = derived_id("", &["ftrack-api once", self.group, self.event, &number]);
         data.set("id", id.to_string());
         let key = EntityKey::new(entity_type, id.to_string());
         self.first.lock().get_or_insert(key);
@@ -123,7 +123,7 @@ impl Delivery {
     ///
     /// - [`ErrorKind::Validation`] if the session has recorded changes, which stay recorded.
     /// - The error of the closure, [`Callback`](ErrorKind::Callback) if it panics.
-    /// - Any error of [`Session::commit`](crate::Session::commit), and for
+    /// - Any error of [`Session::commit`](crate::Session::commit) and
     ///   [`Stream::status`](super::Stream::status).
     pub fn once(
         &self,

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use crate::calls::{tokens_of, with_scopes};
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::Event;
+use crate::value::derived_id;
 
 use super::clock;
-use super::delivery::{Delivery, Setup, derived_id};
+use super::delivery::{Delivery, Setup};
 use super::engine::{Create, Route, Start, Taken, Turn, Turned, Unread, Verdict};
 use super::entry::{self, Content, Entry};
 use super::stream::Stream;
@@ -333,7 +334,7 @@ impl Worker {
             Error::new(ErrorKind::Callback, message)
         })?;
         Ok(match key {
-            Some(key) if key.len() > MAX_KEY_BYTES => derived_id(&[&key]).to_string(),
+            Some(key) if key.len() > MAX_KEY_BYTES => derived_id("", &[&key]).to_string(),
             key => key.unwrap_or_default(),
         })
     }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
-use super::ids::id_of;
 use super::recording::Recording;
 use super::rows::{Row, rows_of, text};
 use super::template::{Placed, Template, TemplateAsset, TemplateNode, path_of};
 use crate::error::did_you_mean;
 use crate::query::{Criterion, Statement, any_of, field, select};
 use crate::schema::{AttributeKind, Schema};
+use crate::value::derived_id;
 use crate::{Data, Entity, EntityKey, EntityState, Error, ErrorKind, Result, Session, Value, data};
 
 /// What [`Session::instantiate`] has found and recorded.
@@ -138,7 +138,8 @@ fn record_node(
     for name in &node.assignees {
         let user = found.users.one(name)?;
         if !found.assigned.contains(&(context.id(), user.id())) {
-            let id = id_of(&["assignment", &context.id(), &user.id()]);
+            let id =
+                derived_id("ftrack-api", &["assignment", &context.id(), &user.id()]).to_string();
             let data = data! {
                 "id": id, "context": &context, "resource": user, "type": "assignment",
             };
@@ -344,7 +345,8 @@ impl Found {
     fn asset_data(&self, asset: &TemplateAsset, context: &Entity) -> Result<Data> {
         let type_name = asset.type_name.as_deref().unwrap_or_default();
         let lower = (asset.name.to_lowercase(), type_name.to_lowercase());
-        let id = id_of(&["asset", &context.id(), &lower.0, &lower.1]);
+        let id =
+            derived_id("ftrack-api", &["asset", &context.id(), &lower.0, &lower.1]).to_string();
         let mut data = data! { "id": id, "name": asset.name.as_str(), "parent": context };
         if let Some(name) = &asset.type_name {
             data.set("type", self.asset_types.one(name)?);

@@ -15,7 +15,6 @@
 
 mod check;
 mod hierarchy;
-mod ids;
 mod instantiate;
 mod inverse;
 mod journal;

@@ -3,6 +3,7 @@
 mod convert;
 mod data;
 mod date;
+mod derived;
 mod json;
 mod key;
 mod paths;
@@ -17,6 +18,7 @@ pub use convert::{FromValue, Mismatch};
 pub(crate) use convert::{scalar, whole};
 pub use data::{Data, DataIter};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
+pub(crate) use derived::derived_id;
 pub use json::{Json, JsonText};
 pub(crate) use key::Key;
 pub use key::{EntityKey, IntoKey};

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::studio::ids::id_of;
+use crate::value::derived_id;
 
 /// Ids of what is published under one key.
 #[derive(Clone, Debug)]
@@ -16,17 +16,13 @@ impl Keys {
     }
 
     pub(super) fn id(&self, role: &str, name: &str) -> String {
-        id_of(&["publish", &self.0, role, name])
+        derived_id("ftrack-api", &["publish", &self.0, role, name]).to_string()
     }
 
     /// The id of a new asset follows from its place: publishes with different keys share it.
     pub(super) fn asset(parent: &str, name: &str, asset_type: &str) -> String {
-        id_of(&[
-            "asset",
-            parent,
-            &name.to_lowercase(),
-            &asset_type.to_lowercase(),
-        ])
+        let (name, asset_type) = (name.to_lowercase(), asset_type.to_lowercase());
+        derived_id("ftrack-api", &["asset", parent, &name, &asset_type]).to_string()
     }
 }
 

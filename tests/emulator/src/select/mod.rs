@@ -45,7 +45,7 @@ pub struct Reader<'a> {
     pub model: &'a Model,
     /// The URL of this server, for attributes that hold addresses.
     pub url: &'a str,
-    /// The id of the user who asks.
+    /// The id of the user whose request it is.
     pub user: &'a str,
 }
 
