@@ -502,3 +502,53 @@ fn requests_of_all_connections_count_in_the_budget_of_the_caller() {
         server.remove_component(&frames).unwrap();
     }
 }
+
+/// Loses the responses to questions for registered components, once it has sent such a registration.
+struct Losing(Box<dyn Transport>, Arc<AtomicUsize>);
+
+impl Transport for Losing {
+    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        let body = String::from_utf8_lossy(request.body);
+        let is_about = body.contains("ComponentLocation");
+        if is_about && body.contains("\"query\"") && self.1.load(Ordering::SeqCst) > 0 {
+            return Ok(Response {
+                status: 403,
+                headers: Vec::new(),
+                body: Box::new(Cursor::new("not now")),
+            });
+        }
+        if is_about && body.contains("\"create\"") {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+        self.0.send(request)
+    }
+}
+
+#[test]
+fn what_another_session_has_registered_stays_if_nobody_can_say_so() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let ours = Arc::clone(&sent);
+    let stage = Stage::with(0, move |builder| {
+        builder.wrap_transport(move |inner| Losing(inner, ours))
+    });
+    let movie = stage.file("movie.mov", 30_000);
+    let component = stage.unsent(&movie);
+    stage.session.commit().unwrap();
+    let plan = stage
+        .at_server()
+        .plan_transfer(&component, stage.origin(), true)
+        .unwrap();
+    let other = support::open(&stage.server);
+    let theirs = other.get("FileComponent", &component).unwrap().unwrap();
+    let origin = other.location("ftrack.origin").unwrap();
+    let path = movie.display().to_string();
+    origin.register_component(&theirs, &path).unwrap();
+    let server = other.location("ftrack.server").unwrap();
+    server.add_component(&theirs, &origin).unwrap();
+
+    sent.store(0, Ordering::SeqCst);
+    let error = plan.run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+    assert!(read(&server, &theirs) == fs::read(&movie).unwrap());
+}

@@ -199,7 +199,11 @@ impl Transfer {
             return Err(error);
         }
         // Data that another session, or an interrupted call, has registered meanwhile is theirs.
-        let registered = self.registered().unwrap_or_default();
+        let registered = match self.registered() {
+            Ok(registered) => registered,
+            Err(_) if error.kind() == ErrorKind::Duplicate => return Err(error),
+            Err(_) => Vec::new(),
+        };
         stored.forget(&registered);
         let error = match error.kind() {
             ErrorKind::Duplicate if !registered.is_empty() => {

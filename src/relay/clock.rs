@@ -2,6 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::error::Result;
+
+use super::engine::Appended;
+
 /// By how much the stream's clock is ahead of this machine's: milliseconds, at least and at most. A reply says what
 /// the time was at a moment between the request and the reply, which a busy machine may read late.
 #[derive(Debug, Default)]
@@ -10,9 +14,16 @@ pub(super) struct StreamClock {
 }
 
 impl StreamClock {
-    /// Takes notice of what a reply says. All times are milliseconds since 1970; those of the request and of the
-    /// reply are this machine's.
-    pub(super) fn set(&mut self, requested: i64, says: i64, replied: i64) {
+    /// Sends a request, and takes notice of the time in its reply.
+    pub(super) fn ask(&mut self, request: impl FnOnce() -> Result<Appended>) -> Result<Appended> {
+        let requested = now();
+        let reply = request()?;
+        self.set(requested, reply.now, now());
+        Ok(reply)
+    }
+
+    /// All times are milliseconds since 1970; those of the request and of the reply are this machine's.
+    fn set(&mut self, requested: i64, says: i64, replied: i64) {
         // Each of them may be a millisecond older than it looks.
         let least = says.saturating_sub(replied).saturating_sub(1);
         let most = says.saturating_sub(requested).saturating_add(1);

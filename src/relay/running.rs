@@ -308,9 +308,8 @@ impl Running {
         let engine = stream.engine().map_err(failed)?;
         let bounds = stream.bounds();
         if !self.is_introduced {
-            let requested = clock::now();
-            let reply = engine.append(&[], name, None, bounds).map_err(failed)?;
-            self.clock.set(requested, reply.now, clock::now());
+            let request = || engine.append(&[], name, None, bounds);
+            let reply = self.clock.ask(request).map_err(failed)?;
             self.introduce(&reply, name);
         }
         for _ in 0..MAX_BATCHES {
@@ -332,10 +331,8 @@ impl Running {
             }
             self.record.lacks = self.order.lacks(name, &self.records, self.drained_at);
             let record = serde_json::to_string(&self.current_record()).ok();
-            let requested = clock::now();
-            let reply = engine.append(&batch, name, record.as_deref(), bounds);
-            let reply = reply.map_err(failed)?;
-            self.clock.set(requested, reply.now, clock::now());
+            let request = || engine.append(&batch, name, record.as_deref(), bounds);
+            let reply = self.clock.ask(request).map_err(failed)?;
             if is_due {
                 self.measure();
             }
