@@ -174,14 +174,14 @@ impl Builder {
         self
     }
 
-    /// How long every answer is delayed.
+    /// How long every response is delayed.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Another site's schemas, as `query_schemas` answers them.
+    /// Another site's schemas, as `query_schemas` returns them.
     #[must_use]
     pub fn schemas(mut self, schemas: Value) -> Self {
         self.schemas = Some(schemas);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// What every fallible step of serving a request returns.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// A refused request: the exception's name, a text for people, and the status of strict answers.
+/// A refused request: the exception's name, a text for people, and the status of strict responses.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// The name of the exception, which clients match on.
@@ -16,7 +16,7 @@ pub struct Fault {
     pub content: String,
     /// A stable name of the cause, where the real server has one.
     pub code: Option<&'static str>,
-    /// The HTTP status of a strict answer; lax answers have 200.
+    /// The HTTP status of a strict response; lax responses have 200.
     pub status: u16,
     /// The position in the batch of the operation that is to blame, where that is known.
     pub operation: Option<usize>,
@@ -84,7 +84,7 @@ impl Fault {
         Self::new("InternalServerError", 500, content)
     }
 
-    /// Another status for strict answers than the exception's usual one.
+    /// Another status for strict responses than the exception's usual one.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;

@@ -36,20 +36,20 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Kind {
-    /// The answer is complete, but late by so many milliseconds.
+    /// The response is complete, but late by so many milliseconds.
     Slow {
         /// How late it is.
         milliseconds: u64,
     },
-    /// The request is carried out; the connection closes after so many bytes of the answer, its
-    /// head of about 150 bytes included. A shorter answer arrives whole.
+    /// The request is carried out; the connection closes after so many bytes of the response, its
+    /// head of about 150 bytes included. A shorter response arrives whole.
     Cut {
         /// How many bytes arrive.
         bytes: u64,
     },
-    /// The request is carried out; the answer is valid HTTP with the first half of its body.
+    /// The request is carried out; the response is valid HTTP with the first half of its body.
     Truncated {},
-    /// Status 502 with a page of HTML, as proxies answer. The request is not carried out.
+    /// Status 502 with a page of HTML, as proxies send it. The request is not carried out.
     BadGateway {},
     /// Status 503. The request is not carried out.
     Unavailable {
@@ -65,9 +65,9 @@ pub enum Kind {
     },
     /// Status 500 with an error object. The request is not carried out.
     ServerError {},
-    /// The request is carried out, and the connection closes without an answer.
+    /// The request is carried out, and the connection closes without a response.
     Unanswered {},
-    /// The request is not carried out, and the connection closes without an answer.
+    /// The request is not carried out, and the connection closes without a response.
     Dropped {},
 }
 
@@ -86,7 +86,7 @@ impl Fault {
         }
     }
 
-    /// The answer is late; less than a millisecond is rounded up to one.
+    /// The response is late; less than a millisecond is rounded up to one.
     pub fn slow(delay: Duration) -> Self {
         let milliseconds = delay.as_nanos().div_ceil(1_000_000);
         Self::new(Kind::Slow {
@@ -94,12 +94,12 @@ impl Fault {
         })
     }
 
-    /// The connection closes after so many bytes of the answer, its head included.
+    /// The connection closes after so many bytes of the response, its head included.
     pub fn cut(bytes: u64) -> Self {
         Self::new(Kind::Cut { bytes })
     }
 
-    /// The answer is valid HTTP with the first half of its body.
+    /// The response is valid HTTP with the first half of its body.
     pub fn truncated() -> Self {
         Self::new(Kind::Truncated {})
     }
@@ -124,12 +124,12 @@ impl Fault {
         Self::new(Kind::ServerError {})
     }
 
-    /// The request is carried out, and the connection closes without an answer.
+    /// The request is carried out, and the connection closes without a response.
     pub fn unanswered() -> Self {
         Self::new(Kind::Unanswered {})
     }
 
-    /// The request is not carried out, and the connection closes without an answer.
+    /// The request is not carried out, and the connection closes without a response.
     pub fn dropped() -> Self {
         Self::new(Kind::Dropped {})
     }

@@ -1,4 +1,4 @@
-//! The server's side of TCP connections. Faults on demand cut them in the middle of an answer, and
+//! The server's side of TCP connections. Faults on demand cut them in the middle of a response, and
 //! the event server asks whether a client has ended its side while it does not read from it.
 
 use std::io;

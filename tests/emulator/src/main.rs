@@ -26,10 +26,10 @@ struct Arguments {
     /// About how many tasks a fresh studio has.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     tasks: usize,
-    /// Milliseconds by which every answer is delayed.
+    /// Milliseconds by which every response is delayed.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency: u64,
-    /// A file with another site's schemas, as its `query_schemas` answers them; or one of the
+    /// A file with another site's schemas, as its `query_schemas` returns them; or one of the
     /// built-in ones: current, classic.
     #[arg(long, value_name = "FILE")]
     schemas: Option<PathBuf>,

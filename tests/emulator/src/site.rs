@@ -34,9 +34,9 @@ pub struct Site {
     pub events: Hub,
     /// The address of this server, without a slash at the end.
     pub url: String,
-    /// The version that `query_server_information` answers.
+    /// The version that `query_server_information` reports.
     pub version: String,
-    /// How long every answer is delayed.
+    /// How long every response is delayed.
     pub latency: Duration,
     /// Addresses of widgets that are valid.
     pub widgets: Widgets,
@@ -44,7 +44,7 @@ pub struct Site {
     pub faults: Faults,
     /// The latest requests.
     pub history: History,
-    /// Whether `/emulator/faults` answers.
+    /// Whether `/emulator/faults` is served.
     pub offers_faults: bool,
     /// Whether statuses and types outside of the workflow are refused.
     pub enforces_workflows: bool,

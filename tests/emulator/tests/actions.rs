@@ -24,13 +24,13 @@ fn a_reset_key_opens_a_second_account() {
         ("ftrack-api-key", key.as_str()),
         ("ftrack-user", user["username"].as_str().unwrap()),
     ];
-    let response = ureq::post(format!("{}/api", site.emulator.url()));
-    let response = headers.iter().fold(response, |request, (name, value)| {
+    let request = ureq::post(format!("{}/api", site.emulator.url()));
+    let request = headers.iter().fold(request, |request, (name, value)| {
         request.header(*name, *value)
     });
-    let answer = response.send(me).unwrap().body_mut().read_to_vec();
-    let answer: serde_json::Value = serde_json::from_slice(&answer.unwrap()).unwrap();
-    assert_eq!(answer[0]["user_information"]["id"], user["id"]);
+    let response = request.send(me).unwrap().body_mut().read_to_vec();
+    let response: serde_json::Value = serde_json::from_slice(&response.unwrap()).unwrap();
+    assert_eq!(response[0]["user_information"]["id"], user["id"]);
     let (status, _) = site.post(
         &[("ftrack-api-key", &key), ("ftrack-strict-api", "true")],
         "[]",
@@ -46,8 +46,8 @@ fn a_widget_has_a_page() {
     let site = Site::start();
     let task = site.query("Task limit 1")[0].clone();
     let widget = json!([{"action": "get_widget_url", "name": "info", "theme": null, "entity_type": "Task", "entity_key": [task["id"]]}]);
-    let answer = site.call(&widget);
-    let url = answer[0]["widget_url"].as_str().unwrap();
+    let response = site.call(&widget);
+    let url = response[0]["widget_url"].as_str().unwrap();
     let text = ureq::get(url)
         .call()
         .unwrap()

@@ -91,31 +91,31 @@ fn data_goes_with_its_component_and_not_with_a_batch_that_fails() {
 fn parts_can_be_joined_again_after_a_batch_that_fails() {
     let site = Site::with(Emulator::builder().tasks(0));
     let id = component(&site, &json!({}));
-    let answer = site.call(
+    let response = site.call(
         &json!([{"action": "get_upload_metadata", "component_id": id,
         "file_name": "c.txt", "file_size": 8, "parts": 2}]),
     );
     let mut parts = Vec::new();
-    for (part, text) in answer[0]["urls"]
+    for (part, text) in response[0]["urls"]
         .as_array()
         .unwrap()
         .iter()
         .zip(["long", "er"])
     {
         let url = part["signed_url"].as_str().unwrap();
-        let answer = ureq::put(url).send(text).unwrap();
-        let e_tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        let response = ureq::put(url).send(text).unwrap();
+        let e_tag = response.headers()["etag"].to_str().unwrap().to_owned();
         parts.push(json!({"part_number": part["part_number"], "e_tag": e_tag}));
     }
     let complete = json!({"action": "complete_multipart_upload", "component_id": id,
-        "upload_id": answer[0]["upload_id"], "parts": parts});
+        "upload_id": response[0]["upload_id"], "parts": parts});
     let size = || site.emulator.site().files.size(&id);
     for _ in 0..2 {
         site.refused(&json!([complete, {"action": "x"}]));
         assert_eq!(size(), Some(4));
     }
-    let answer = site.call(&json!([complete]));
-    assert_eq!(answer[0]["component_id"], json!(id));
+    let response = site.call(&json!([complete]));
+    assert_eq!(response[0]["component_id"], json!(id));
     assert_eq!(size(), Some(6));
     site.refused(&json!([complete]));
     assert_eq!(size(), Some(6));

@@ -19,10 +19,10 @@ fn fetch(site: &Site, what: &str, id: &Value) -> (u16, Vec<u8>) {
     );
     let config = ureq::Agent::config_builder().http_status_as_error(false);
     let agent = ureq::Agent::from(config.build());
-    let mut answer = agent.get(url).call().unwrap();
+    let mut response = agent.get(url).call().unwrap();
     (
-        answer.status().as_u16(),
-        answer.body_mut().read_to_vec().unwrap(),
+        response.status().as_u16(),
+        response.body_mut().read_to_vec().unwrap(),
     )
 }
 
@@ -33,12 +33,12 @@ fn upload(site: &Site, name: &str, file_type: &str, data: &[u8]) -> Value {
         json!({"name": name, "file_type": file_type, "size": data.len(), "system_type": "file"}),
     );
     let id = created["id"].clone();
-    let answer = site.call(
+    let response = site.call(
         &json!([{"action": "get_upload_metadata", "component_id": id,
         "file_name": name, "file_size": data.len(), "checksum": null}]),
     );
-    let mut request = ureq::put(answer[0]["url"].as_str().unwrap());
-    for (header, value) in answer[0]["headers"].as_object().unwrap() {
+    let mut request = ureq::put(response[0]["url"].as_str().unwrap());
+    for (header, value) in response[0]["headers"].as_object().unwrap() {
         request = request.header(header, value.as_str().unwrap());
     }
     assert_eq!(request.send(data).unwrap().status().as_u16(), 200);
@@ -152,8 +152,8 @@ fn component_data_goes_up_and_down_and_goes_away() {
     let site = Site::start();
     let id = upload(&site, "x", ".bin", b"some data");
     assert_eq!(fetch(&site, "get", &id), (200, b"some data".to_vec()));
-    let answer = site.call(&json!([{"action": "generate_signed_url", "component_id": id}]));
-    let signed = ureq::get(answer[0]["signed_url"].as_str().unwrap()).call();
+    let response = site.call(&json!([{"action": "generate_signed_url", "component_id": id}]));
+    let signed = ureq::get(response[0]["signed_url"].as_str().unwrap()).call();
     assert_eq!(
         signed.unwrap().body_mut().read_to_vec().unwrap(),
         b"some data"
@@ -168,12 +168,12 @@ fn component_data_goes_up_and_down_and_goes_away() {
 fn an_upload_in_parts_becomes_one_file() {
     let site = Site::start();
     let id = json!("78e388a0-5752-48fe-a4e0-944d7cdfce2c");
-    let answer = site.call(
+    let response = site.call(
         &json!([{"action": "get_upload_metadata", "component_id": id,
         "file_name": "x.mov", "file_size": 6, "parts": 3}]),
     );
     let mut parts = Vec::new();
-    for (url, data) in answer[0]["urls"]
+    for (url, data) in response[0]["urls"]
         .as_array()
         .unwrap()
         .iter()
@@ -187,7 +187,7 @@ fn an_upload_in_parts_becomes_one_file() {
     }
     let done = site.call(
         &json!([{"action": "complete_multipart_upload", "component_id": id,
-        "upload_id": answer[0]["upload_id"], "parts": parts}]),
+        "upload_id": response[0]["upload_id"], "parts": parts}]),
     );
     assert_eq!(done[0]["component_id"], id);
     assert_eq!(fetch(&site, "get", &id), (200, b"abcdef".to_vec()));
@@ -199,9 +199,9 @@ fn a_movie_is_encoded_into_components_of_its_version() {
     let mut events = Events::subscribe(&site, "topic=ftrack.update");
     let version = site.query("select id from AssetVersion limit 1")[0]["id"].clone();
     let source = upload(&site, "main", ".mov", b"moving pictures");
-    let answer = site.call(&json!([{"action": "encode_media", "component_id": source,
+    let response = site.call(&json!([{"action": "encode_media", "component_id": source,
         "version_id": version, "keep_original": false}]));
-    let job_id = answer[0]["job_id"].as_str().unwrap().to_owned();
+    let job_id = response[0]["job_id"].as_str().unwrap().to_owned();
 
     let mut statuses = Vec::new();
     let start = Instant::now();
@@ -281,13 +281,13 @@ fn encoding_what_does_not_exist_is_refused() {
 fn pages_of_other_origins_may_use_the_server() {
     let site = Site::start();
     let url = format!("{}/api", site.emulator.url());
-    let answer = ureq::options(url)
+    let response = ureq::options(url)
         .header("origin", "http://studio.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "ftrack-user,content-type")
         .call()
         .unwrap();
-    let header = |name| answer.headers()[name].to_str().unwrap();
+    let header = |name| response.headers()[name].to_str().unwrap();
     assert_eq!(
         header("access-control-allow-origin"),
         "http://studio.example"

@@ -30,11 +30,11 @@ fn unreadable_bodies_get_an_error_object() {
         &deep,
     ];
     for body in bodies {
-        let (status, answer) = site.post(&[], body);
+        let (status, response) = site.post(&[], body);
         assert_eq!(status, 200, "{}", &body[..body.len().min(20)]);
         assert!(
-            answer["exception"].is_string() && answer["content"].is_string(),
-            "{answer}"
+            response["exception"].is_string() && response["content"].is_string(),
+            "{response}"
         );
         let (status, _) = site.post(&[("ftrack-strict-api", "true")], body);
         assert!((400..500).contains(&status), "{status}");
@@ -61,10 +61,10 @@ fn ten_megabytes_of_parentheses_are_refused() {
         "parent has (".repeat(90),
         ")".repeat(90)
     );
-    let answer = site.call(&json!([{"action": "query", "expression": nested}]));
+    let response = site.call(&json!([{"action": "query", "expression": nested}]));
     assert!(
-        answer.is_array() || answer["exception"].is_string(),
-        "{answer}"
+        response.is_array() || response["exception"].is_string(),
+        "{response}"
     );
     let choices = vec!["name is x or id is y"; 5000].join(" or ");
     let query = json!([{"action": "query", "expression": format!("Task where {choices}")}]);
@@ -75,9 +75,9 @@ fn ten_megabytes_of_parentheses_are_refused() {
 #[test]
 fn an_upload_over_the_limit_is_refused() {
     let site = Site::start();
-    let (status, answer) = site.post(&[("ftrack-strict-api", "true")], &" ".repeat(65 << 20));
+    let (status, response) = site.post(&[("ftrack-strict-api", "true")], &" ".repeat(65 << 20));
     assert_eq!(
-        (status, answer["exception"].as_str()),
+        (status, response["exception"].as_str()),
         (413, Some("InvalidRequestError"))
     );
 }
@@ -144,10 +144,10 @@ fn a_query_that_multiplies_rows_ends() {
     let options = ("ftrack-api-options", "strict:1;denormalize:1");
     let path = ["parent.children"; 12].join(".");
     let body = json!([{"action": "query", "expression": format!("select {path}.name from Task")}]);
-    let (_, answer) = site.post(&[options], &body.to_string());
+    let (_, response) = site.post(&[options], &body.to_string());
     assert!(
-        answer["content"].as_str().unwrap().contains("too large"),
-        "{answer}"
+        response["content"].as_str().unwrap().contains("too large"),
+        "{response}"
     );
     assert_eq!(site.query("select id from Project limit 1").len(), 1);
 }
@@ -175,9 +175,9 @@ fn half_a_request_does_no_harm() {
     stream
         .write_all(b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 404"), "{response}");
     assert_eq!(site.query("select id from Project limit 1").len(), 1);
 }
 

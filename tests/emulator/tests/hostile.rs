@@ -1,4 +1,4 @@
-//! Every part of every operation replaced by what does not belong there: the answer is an error
+//! Every part of every operation replaced by what does not belong there: the response is an error
 //! object or a list, never a fault of the server, and never half of a batch.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -169,12 +169,12 @@ fn every_part_of_every_operation_may_be_anything() {
                 let marker = json!({"action": "create", "entity_type": "Folder", "entity_data": {
                     "__entity_type__": "Folder", "name": name, "parent_id": PROJECT}});
                 let body = json!([marker, changed]).to_string();
-                let (status, answer) = site.post(&strict, &body);
+                let (status, response) = site.post(&strict, &body);
                 let shown = &body[..body.len().min(2000)];
-                let is_error = answer["exception"].is_string() && answer["content"].is_string();
-                assert!(status < 500, "{status} {answer}: {shown}");
-                assert_eq!(is_error, status >= 400, "{status} {answer}: {shown}");
-                assert_eq!(answer.is_array(), !is_error, "{answer}: {shown}");
+                let is_error = response["exception"].is_string() && response["content"].is_string();
+                assert!(status < 500, "{status} {response}: {shown}");
+                assert_eq!(is_error, status >= 400, "{status} {response}: {shown}");
+                assert_eq!(response.is_array(), !is_error, "{response}: {shown}");
                 expected.insert(name, !is_error);
             }
         }
@@ -213,10 +213,10 @@ fn every_attribute_of_every_type_refuses_what_it_cannot_hold() {
                         "entity_data": {"__entity_type__": name, attribute: intruder}},
                     {"action": "query", "expression": "select x from Nonsense"},
                 ]);
-                let (status, answer) = site.post(&strict, &body.to_string());
+                let (status, response) = site.post(&strict, &body.to_string());
                 assert!(
                     (400..500).contains(&status),
-                    "{status} {name}.{attribute} {intruder}: {answer}"
+                    "{status} {name}.{attribute} {intruder}: {response}"
                 );
             }
             let quoted = "\"x'; --\\\" OR 1=1\"";
@@ -228,8 +228,8 @@ fn every_attribute_of_every_type_refuses_what_it_cannot_hold() {
             ] {
                 let expression = format!("select {attribute} from {name} where {criteria} limit 1");
                 let body = json!([{"action": "query", "expression": expression}]);
-                let (status, answer) = site.post(&strict, &body.to_string());
-                assert!(status < 500, "{status} {expression}: {answer}");
+                let (status, response) = site.post(&strict, &body.to_string());
+                assert!(status < 500, "{status} {expression}: {response}");
             }
         }
     }

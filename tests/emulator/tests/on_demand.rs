@@ -36,9 +36,9 @@ fn raw(site: &Site, body: &str) -> Vec<u8> {
         body.len()
     )
     .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    response
 }
 
 fn agent() -> ureq::Agent {
@@ -48,28 +48,28 @@ fn agent() -> ureq::Agent {
 
 /// Status, `Retry-After`, content type, and body.
 fn full(site: &Site) -> (u16, Option<String>, String, String) {
-    let mut answer = agent()
+    let mut response = agent()
         .post(format!("{}/api", site.emulator.url()))
         .header("ftrack-user", site.emulator.api_user())
         .header("ftrack-api-key", site.emulator.api_key())
         .send(QUERY)
         .unwrap();
     let header = |name: &str| {
-        let value = answer.headers().get(name)?;
+        let value = response.headers().get(name)?;
         Some(value.to_str().unwrap().to_owned())
     };
     let (later, kind) = (
         header("retry-after"),
         header("content-type").unwrap_or_default(),
     );
-    let body = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), later, kind, body)
+    let body = response.body_mut().read_to_string().unwrap();
+    (response.status().as_u16(), later, kind, body)
 }
 
 fn endpoint(site: &Site, method: &str, body: &Value) -> (u16, Value) {
     let url = format!("{}/emulator/faults", site.emulator.url());
     let agent = agent();
-    let answer = match method {
+    let response = match method {
         "GET" => agent.get(url).call(),
         "DELETE" => agent.delete(url).call(),
         _ => agent
@@ -77,10 +77,10 @@ fn endpoint(site: &Site, method: &str, body: &Value) -> (u16, Value) {
             .header("content-type", "application/json")
             .send(body.to_string()),
     };
-    let mut answer = answer.unwrap();
-    let body = answer.body_mut().read_to_vec().unwrap();
+    let mut response = response.unwrap();
+    let body = response.body_mut().read_to_vec().unwrap();
     (
-        answer.status().as_u16(),
+        response.status().as_u16(),
         serde_json::from_slice(&body).unwrap(),
     )
 }
@@ -125,9 +125,9 @@ fn answers_are_cut_and_truncated_where_asked() {
     let whole = raw(&site, QUERY);
     for bytes in [0, 1, 10, 300] {
         site.emulator.faults().push(Fault::cut(bytes));
-        let answer = raw(&site, QUERY);
-        assert_eq!(answer.len() as u64, bytes);
-        assert!(whole.starts_with(&answer[..answer.len().min(20)]));
+        let response = raw(&site, QUERY);
+        assert_eq!(response.len() as u64, bytes);
+        assert!(whole.starts_with(&response[..response.len().min(20)]));
     }
     site.emulator.faults().push(Fault::cut(1 << 30));
     assert_eq!(raw(&site, QUERY).len(), whole.len());
@@ -162,8 +162,8 @@ fn slow_answers_and_latency_take_their_time() {
     let site = Site::with(Emulator::builder().tasks(0).latency(latency));
     let timed = |path: &str| {
         let began = Instant::now();
-        let answer = agent().get(format!("{}{path}", site.emulator.url())).call();
-        (answer.unwrap().status().as_u16(), began.elapsed())
+        let response = agent().get(format!("{}{path}", site.emulator.url())).call();
+        (response.unwrap().status().as_u16(), began.elapsed())
     };
     for (path, expected) in [
         ("/img/thumbnail2.png", 200),
@@ -210,19 +210,23 @@ fn the_endpoint_queues_shows_and_clears() {
     assert_eq!(names(&site, "x"), 0);
     assert!(site.emulator.faults().pending().is_empty());
 
-    // Pages of other origins send no JSON without asking, and are not answered when they ask.
+    // Pages of other origins send no JSON without asking, and get no permission when they ask.
     let url = format!("{}/emulator/faults", site.emulator.url());
-    let answer = agent().post(&url).send(r#"{"kind": "dropped"}"#).unwrap();
-    assert_eq!(answer.status().as_u16(), 400);
-    let answer = agent().get(&url).header("host", "evil.example").call();
-    assert_eq!(answer.unwrap().status().as_u16(), 403);
-    let answer = agent().get(&url).header("origin", "https://evil.example");
-    let answer = answer.call().unwrap();
-    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    let response = agent().post(&url).send(r#"{"kind": "dropped"}"#).unwrap();
+    assert_eq!(response.status().as_u16(), 400);
+    let response = agent().get(&url).header("host", "evil.example").call();
+    assert_eq!(response.unwrap().status().as_u16(), 403);
+    let response = agent().get(&url).header("origin", "https://evil.example");
+    let response = response.call().unwrap();
+    assert!(
+        !response
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
 
     let site = Site::with(Emulator::builder().tasks(0));
-    let answer = agent().get(format!("{}/emulator/faults", site.emulator.url()));
-    assert_eq!(answer.call().unwrap().status().as_u16(), 404);
+    let response = agent().get(format!("{}/emulator/faults", site.emulator.url()));
+    assert_eq!(response.call().unwrap().status().as_u16(), 404);
 }
 
 #[test]
@@ -284,8 +288,8 @@ fn the_program_logs_requests_without_secrets() {
         let request = request
             .header("ftrack-user", "jenkins")
             .header("ftrack-api-key", key);
-        let mut answer = request.send(QUERY).unwrap();
-        answer.body_mut().read_to_string().unwrap()
+        let mut response = request.send(QUERY).unwrap();
+        response.body_mut().read_to_string().unwrap()
     };
     assert!(post("key-of-keys").starts_with("[{"));
     assert!(post("other-key").starts_with("[{"));
@@ -345,9 +349,9 @@ fn the_log_says_that_movies_are_handed_on_where_there_is_no_ffmpeg() {
             .post(format!("{server}/api"))
             .header("ftrack-user", "jenkins")
             .header("ftrack-api-key", "k");
-        let mut answer = request.send(json!([operation]).to_string()).unwrap();
-        let answer = answer.body_mut().read_to_vec().unwrap();
-        serde_json::from_slice::<Value>(&answer).unwrap()[0].take()
+        let mut response = request.send(json!([operation]).to_string()).unwrap();
+        let response = response.body_mut().read_to_vec().unwrap();
+        serde_json::from_slice::<Value>(&response).unwrap()[0].take()
     };
     call(
         json!({"action": "create", "entity_type": "FileComponent", "entity_data": {

@@ -15,9 +15,9 @@ fn get(site: &Site, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut answer = request.call().unwrap();
-    let body = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), body)
+    let mut response = request.call().unwrap();
+    let body = response.body_mut().read_to_string().unwrap();
+    (response.status().as_u16(), body)
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn a_key_that_can_only_read_reads_and_changes_nothing() {
         json!({"action": "query_server_information"}),
         json!({"action": "query_schemas"}),
     ] {
-        let (status, answer) = ask(&operation);
+        let (status, response) = ask(&operation);
         assert_eq!(status, 200);
-        assert!(answer[0]["exception"].is_null() && answer.is_array());
+        assert!(response[0]["exception"].is_null() && response.is_array());
     }
     for operation in [
         json!({"action": "create", "entity_type": "User", "entity_data": {}}),
@@ -76,9 +76,9 @@ fn a_key_that_can_only_read_reads_and_changes_nothing() {
         json!({"action": "delayed_job"}),
         json!({}),
     ] {
-        let (status, answer) = ask(&operation);
+        let (status, response) = ask(&operation);
         assert_eq!(
-            (status, &answer["exception"]),
+            (status, &response["exception"]),
             (403, &json!("PermissionError")),
             "{operation}"
         );

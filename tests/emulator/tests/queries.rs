@@ -44,8 +44,8 @@ fn criteria_find_what_a_look_at_every_row_finds() {
     let site = Site::with(ftrack_emulator::Emulator::builder().tasks(1000));
     let options = ("ftrack-api-options", "strict:1;denormalize:1");
     let body = json!([{"action": "query", "expression": EVERYTHING}]).to_string();
-    let (_, answer) = site.post(&[options], &body);
-    let rows = answer[0]["data"].as_array().unwrap().clone();
+    let (_, response) = site.post(&[options], &body);
+    let rows = response[0]["data"].as_array().unwrap().clone();
     assert!(rows.len() > 150);
     let jenkins = "d07ae5d0-66e1-11e1-b5e9-f23c91df25eb";
     let some_name = text(&rows[0]["name"]);
@@ -278,21 +278,21 @@ fn pages_are_a_partition_in_the_same_order() {
     let mut offset = Some(0);
     while let Some(next) = offset {
         let expression = format!("select id from Task offset {next} limit 37");
-        let answer = site.call(&json!([{"action": "query", "expression": expression}]));
+        let response = site.call(&json!([{"action": "query", "expression": expression}]));
         paged.extend(
-            answer[0]["data"]
+            response[0]["data"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|row| row["id"].clone()),
         );
-        offset = answer[0]["metadata"]["next"]["offset"].as_u64();
+        offset = response[0]["metadata"]["next"]["offset"].as_u64();
     }
     assert_eq!(paged, all);
     // A full last page announces no other.
     let expression = format!("select id from Task limit {}", all.len());
-    let answer = site.call(&json!([{"action": "query", "expression": expression}]));
-    assert_eq!(answer[0]["metadata"]["next"]["offset"], Value::Null);
+    let response = site.call(&json!([{"action": "query", "expression": expression}]));
+    assert_eq!(response[0]["metadata"]["next"]["offset"], Value::Null);
 }
 
 #[test]
@@ -303,8 +303,8 @@ fn order_follows_paths_and_directions() {
     let options = ("ftrack-api-options", "strict:1;denormalize:1");
     let body = json!([{"action": "query", "expression":
         "select name, status.sort from Task order by status.sort desc, name"}]);
-    let (_, answer) = site.post(&[options], &body.to_string());
-    let full = answer[0]["data"].as_array().unwrap();
+    let (_, response) = site.post(&[options], &body.to_string());
+    let full = response[0]["data"].as_array().unwrap();
     assert_eq!(full.len(), rows.len());
     let keys: Vec<_> = full
         .iter()
@@ -366,11 +366,11 @@ fn an_entity_is_complete_once_and_then_its_key() {
         );
     }
     // A later query of the same batch adds what it alone asks for.
-    let answer = site.call(&json!([
+    let response = site.call(&json!([
         {"action": "query", "expression": "select name from Task limit 1"},
         {"action": "query", "expression": "select name, bid from Task limit 1"},
     ]));
-    let second = &answer[1]["data"][0];
+    let second = &response[1]["data"][0];
     assert!(
         second.get("name").is_none() && second["bid"].is_number(),
         "{second}"
@@ -399,15 +399,15 @@ fn projected_nothing_is_written_out() {
     let strict = ("ftrack-api-options", "strict:1");
     let body =
         json!([{"action": "query", "expression": "select name from Task limit 1"}]).to_string();
-    let (_, answer) = site.post(&[strict], &body);
-    assert_eq!(answer[0]["data"][0].as_object().unwrap().len(), 3);
+    let (_, response) = site.post(&[strict], &body);
+    assert_eq!(response[0]["data"][0].as_object().unwrap().len(), 3);
 }
 
 #[test]
 fn every_attribute_of_every_type_can_be_selected() {
     let site = Site::start();
-    let answer = site.call(&json!([{"action": "query_schemas"}]));
-    for schema in answer[0].as_array().unwrap() {
+    let response = site.call(&json!([{"action": "query_schemas"}]));
+    for schema in response[0].as_array().unwrap() {
         let name = schema["id"].as_str().unwrap();
         let attributes: Vec<_> = schema["properties"]
             .as_object()
@@ -424,11 +424,11 @@ fn every_attribute_of_every_type_can_be_selected() {
         }
         for attribute in attributes {
             let expression = format!("{name} where {attribute} is_not none limit 1");
-            let answer = site.call(&json!([{"action": "query", "expression": expression}]));
-            let text = answer["content"].as_str().unwrap_or_default();
+            let response = site.call(&json!([{"action": "query", "expression": expression}]));
+            let text = response["content"].as_str().unwrap_or_default();
             assert!(
-                answer.is_array() || text.contains("cannot be compared"),
-                "{expression}: {answer}"
+                response.is_array() || text.contains("cannot be compared"),
+                "{expression}: {response}"
             );
         }
     }
@@ -582,9 +582,9 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn many_criteria_are_answered_or_refused() {
+fn many_criteria_are_carried_out_or_refused() {
     let site = Site::start();
-    // The more a criterion costs, the fewer are answered before the time limit of a batch.
+    // The more a criterion costs, the fewer are carried out before the time limit of a batch.
     for (criterion, count) in [
         ("name is_not x", 1000),
         ("status.name is_not x", 1000),

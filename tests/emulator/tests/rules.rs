@@ -172,9 +172,11 @@ fn a_global_key_acts_as_any_active_user() {
         site.post(&headers, &batch.to_string()).1
     };
     for user in ["jenkins", "mei.tanaka", "MEI.TANAKA"] {
-        let answer = ask(user, "for everybody");
-        let name = answer[0]["user_information"]["username"].as_str().unwrap();
-        assert!(name.eq_ignore_ascii_case(user), "{answer}");
+        let response = ask(user, "for everybody");
+        let name = response[0]["user_information"]["username"]
+            .as_str()
+            .unwrap();
+        assert!(name.eq_ignore_ascii_case(user), "{response}");
     }
     site.create("User", json!({"username": "former", "is_active": false}));
     for (user, key) in [

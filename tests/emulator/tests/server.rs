@@ -14,19 +14,22 @@ use serde_json::json;
 fn a_session_starts() {
     let batch = json!([{"action": "query_server_information"}, {"action": "query_schemas"}]);
     let classic = Site::with(Emulator::builder().tasks(0).edition(Edition::Classic));
-    let answer = classic.call(&batch);
-    assert_eq!(answer[0]["schema_hash"], "23a1157b8b1730fd91c76f63dcd67a8f");
-    assert_eq!(answer[1].as_array().unwrap().len(), 116);
+    let response = classic.call(&batch);
+    assert_eq!(
+        response[0]["schema_hash"],
+        "23a1157b8b1730fd91c76f63dcd67a8f"
+    );
+    assert_eq!(response[1].as_array().unwrap().len(), 116);
     let site = Site::start();
-    let answer = site.call(&batch);
-    assert_eq!(answer[0]["schema_hash"], schema_hash(&answer[1]));
-    assert_eq!(answer[0]["version"], "dev");
-    assert_eq!(answer[1].as_array().unwrap().len(), 136);
+    let response = site.call(&batch);
+    assert_eq!(response[0]["schema_hash"], schema_hash(&response[1]));
+    assert_eq!(response[0]["version"], "dev");
+    assert_eq!(response[1].as_array().unwrap().len(), 136);
     assert_eq!(site.emulator.requests(), 1);
 }
 
 #[test]
-fn a_query_answers_what_was_asked_for_and_the_system_attributes() {
+fn a_query_returns_what_was_asked_for_and_the_system_attributes() {
     let site = Site::start();
     let rows = site.query("select name, status.state.short from Task limit 2");
     let mut names: Vec<_> = rows[0].as_object().unwrap().keys().cloned().collect();
@@ -50,9 +53,9 @@ fn wrong_keys_are_refused() {
     let site = Site::start();
     let strict = ("ftrack-strict-api", "true");
     let wrong = ("ftrack-api-key", "wrong");
-    let (status, answer) = site.post(&[wrong, strict], "[]");
+    let (status, response) = site.post(&[wrong, strict], "[]");
     assert_eq!(
-        (status, &answer["exception"]),
+        (status, &response["exception"]),
         (401, &json!("InvalidCredentialsError"))
     );
     let (status, _) = site.post(&[wrong], "[]");

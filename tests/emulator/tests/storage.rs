@@ -97,8 +97,8 @@ impl Program {
             .header("ftrack-api-key", &self.1[2])
             .send(operations.to_string())
             .unwrap();
-        let answer = response.body_mut().read_to_vec().unwrap();
-        serde_json::from_slice(&answer).unwrap()
+        let body = response.body_mut().read_to_vec().unwrap();
+        serde_json::from_slice(&body).unwrap()
     }
 }
 
@@ -135,9 +135,13 @@ fn nothing_committed_is_lost_when_the_program_is_killed() {
     // `kill` sends SIGKILL: the program cannot say goodbye.
     drop(program);
     let program = Program::start(&arguments);
-    let answer = program
+    let response = program
         .call(&json!([{"action": "query", "expression": "Folder where name like \"kept %\""}]));
-    assert_eq!(answer[0]["data"].as_array().unwrap().len(), 20, "{answer}");
+    assert_eq!(
+        response[0]["data"].as_array().unwrap().len(),
+        20,
+        "{response}"
+    );
 }
 
 #[test]

@@ -448,7 +448,7 @@ fn every_type_is_made_read_and_changed_with_every_attribute() {
 #[test]
 fn every_projection_of_every_type_has_the_form_that_the_schema_says() {
     let mut types = Types::new();
-    // Each answer whole, though they come in one batch.
+    // Each reply whole, though they come in one batch.
     let whole = [("ftrack-api-options", "strict:1;denormalize:1")];
     let mut wrong = Vec::new();
     for ty in types.names() {
@@ -475,11 +475,13 @@ fn every_projection_of_every_type_has_the_form_that_the_schema_says() {
             .iter()
             .map(|(_, _, expression)| json!({"action": "query", "expression": expression}))
             .collect();
-        let (_, answers) = types.site.post(&whole, &json!(operations).to_string());
-        assert!(answers.is_array(), "{ty}: {answers}");
-        for ((name, target, expression), answer) in asked.iter().zip(answers.as_array().unwrap()) {
+        let (_, responses) = types.site.post(&whole, &json!(operations).to_string());
+        assert!(responses.is_array(), "{ty}: {responses}");
+        for ((name, target, expression), response) in
+            asked.iter().zip(responses.as_array().unwrap())
+        {
             let property = &properties[*name];
-            let rows = answer["data"].as_array().unwrap();
+            let rows = response["data"].as_array().unwrap();
             assert!(!is_made || !rows.is_empty(), "{expression}: no rows");
             for row in rows {
                 let value = row.get(*name);

@@ -89,12 +89,12 @@ fn a_refused_batch_leaves_nothing_behind() {
     // Completed later in the same batch it is accepted.
     let folder = site.create("Folder", json!({"name": "whole", "parent": project()}));
     let asset = site.create("Asset", json!({"name": "a", "parent": reference(&folder)}));
-    let answer = site.call(&json!([
+    let response = site.call(&json!([
         {"action": "create", "entity_type": "AssetVersion", "entity_key": ["v1"], "entity_data": {"id": "v1"}},
         {"action": "update", "entity_type": "AssetVersion", "entity_key": ["v1"],
          "entity_data": {"asset": reference(&asset)}},
     ]));
-    assert_eq!(answer[0]["data"]["version"], 1, "{answer}");
+    assert_eq!(response[0]["data"]["version"], 1, "{response}");
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn metadata_is_set_as_a_whole() {
         create("b"),
         set(json!([row("a"), row("b")]))
     ]));
-    let answer = site.call(&json!([
+    let response = site.call(&json!([
         set(json!([row("b")])),
         {"action": "delete", "entity_type": "Metadata", "entity_key": [id, "a"]},
     ]));
-    assert_eq!(answer[1]["data"], true, "{answer}");
+    assert_eq!(response[1]["data"], true, "{response}");
     let rows = site.query(&format!(
         "select metadata from Folder where id is {}",
         id.as_str().unwrap()
@@ -297,7 +297,7 @@ fn deleting_takes_what_belongs_to_it() {
 #[test]
 fn components_are_what_they_were_created_as() {
     let site = Site::start();
-    let answer = site.call(&json!([
+    let response = site.call(&json!([
         {"action": "create", "entity_type": "FileComponent", "entity_data": {"id": "c1", "name": "data", "file_type": ".json", "size": 13}},
         {"action": "create", "entity_type": "ComponentLocation", "entity_data": {"id": "l1", "resource_identifier": "c1",
          "component": {"__entity_type__": "FileComponent", "id": "c1"}}},
@@ -309,7 +309,7 @@ fn components_are_what_they_were_created_as() {
             "__entity_type__": "ComponentLocation", "id": "l1", "resource_identifier": "c1", "component_id": "c1",
             "component": {"__entity_type__": "FileComponent", "id": "c1"}}],
     });
-    let mut data = answer[0]["data"].clone();
+    let mut data = response[0]["data"].clone();
     data["component_locations"][0]
         .as_object_mut()
         .unwrap()
@@ -366,8 +366,8 @@ fn statuses_leave_a_trace_and_timers_are_alone() {
         .query("select status_id from Task where status.name is_not \"In progress\" limit 1")[0]
         .clone();
     let status = json!({"__entity_type__": "Status", "id": "44ddd0fe-4164-11df-9218-0019bb4983d8"});
-    let answer = site.update("Task", &json!([task["id"]]), json!({"status": status}));
-    assert_eq!(answer["status"], status);
+    let response = site.update("Task", &json!([task["id"]]), json!({"status": status}));
+    assert_eq!(response["status"], status);
     let id = task["id"].as_str().unwrap();
     let trace = site.query(&format!("select from_status_id, status_id, user_id from StatusChange where parent_id is {id} order by date descending"));
     assert!(

@@ -4,7 +4,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::database::model::{Model, Type};
 use crate::error::{Fault, Result};
 use crate::rules::assign::{Assigned, Echo, assign};
@@ -14,7 +14,7 @@ use crate::rules::record::{Record, is_missing, key_of, plain};
 use crate::rules::{Batch, collection, defaults, effects};
 use crate::schema::Kind;
 
-pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let data = &operation["entity_data"];
     let members = data
         .as_object()
@@ -33,7 +33,7 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         echo: assigned.echo,
         is_new: true,
     };
-    Ok(Answer::Row("create", ty.id, pending))
+    Ok(Reply::Row("create", ty.id, pending))
 }
 
 fn insert(batch: &mut Batch<'_>, ty: &Type, assigned: &mut Assigned) -> Result<()> {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::{Fault, Result};
 use crate::rules::batch::key;
 use crate::rules::{Batch, custom, remove};
 
 /// What is gone already was deleted before, perhaps as a part of something else: no error.
-pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let declared = batch.type_of(operation)?;
     let key = key(
         declared,
@@ -22,5 +22,5 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         let ty = &batch.model.types[ty.id];
         remove::row(batch, ty, record)?;
     }
-    Ok(Answer::Done(json!({"action": "delete", "data": true})))
+    Ok(Reply::Done(json!({"action": "delete", "data": true})))
 }

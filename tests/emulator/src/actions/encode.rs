@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::actions::{Answer, create, run};
+use crate::actions::{Reply, create, run};
 use crate::error::{Fault, Result};
 use crate::files::encode::{Catalogue, EncodeRequest, Encoder, Media, Output, Source};
 use crate::rules::batch::now;
@@ -23,7 +23,7 @@ const SERVER_LOCATION: &str = "3a372bde-05bc-11e4-8908-20c9d081909b";
 const DELAY: Duration = Duration::from_millis(200);
 
 /// Creates the job in the batch; it starts when the batch is committed.
-pub(super) fn queue(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn queue(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let mut request = EncodeRequest::parse(operation)?;
     let ty = find(batch.model, "FileComponent")?;
     let key = [rusqlite::types::Value::Text(request.component_id.clone())];
@@ -49,7 +49,7 @@ pub(super) fn queue(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> 
     let operation = json!({"action": "create", "entity_type": "Job", "entity_data": job});
     create::run(batch, &operation)?;
     batch.encodings.push((request, job_id.clone()));
-    Ok(Answer::Done(json!({"job_id": job_id})))
+    Ok(Reply::Done(json!({"job_id": job_id})))
 }
 
 /// Looks at the data of all components that a batch wants encoded. This starts programs, so it
@@ -88,14 +88,14 @@ struct Desk {
 
 impl Desk {
     fn run(&self, operations: &[Value]) -> Result<Vec<Value>, String> {
-        let answers =
+        let replies =
             run(&self.site, &self.caller, operations).map_err(|fault| fault.to_string())?;
-        serde_json::from_str(&answers).map_err(|error| error.to_string())
+        serde_json::from_str(&replies).map_err(|error| error.to_string())
     }
 
     fn first(&self, expression: &str) -> Result<Option<Value>, String> {
-        let answers = self.run(&[json!({"action": "query", "expression": expression})])?;
-        let data = answers.first().and_then(|answer| answer["data"].get(0));
+        let replies = self.run(&[json!({"action": "query", "expression": expression})])?;
+        let data = replies.first().and_then(|reply| reply["data"].get(0));
         Ok(data.cloned())
     }
 }

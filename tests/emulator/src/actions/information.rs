@@ -3,13 +3,13 @@
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::Result;
 use crate::rules::Batch;
 use crate::rules::record::text;
 
-/// What a client asks first. With `values` only those are answered.
-pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
+/// What a client asks first. With `values` only those are returned.
+pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
     let all = json!({
         "version": batch.site.version,
         "schema_hash": batch.model.schema.hash(),
@@ -33,7 +33,7 @@ pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
             .into_iter()
             .map(|name| (name.to_owned(), all[name].clone()))
             .collect();
-        return Ok(Answer::Done(Value::Object(basic)));
+        return Ok(Reply::Done(Value::Object(basic)));
     };
     let names = values.iter().filter_map(Value::as_str);
     let chosen: Map<_, _> = names
@@ -44,7 +44,7 @@ pub(super) fn server(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
             )
         })
         .collect();
-    Ok(Answer::Done(Value::Object(chosen)))
+    Ok(Reply::Done(Value::Object(chosen)))
 }
 
 /// What the setting says; any scenario but the centralized one leaves the client's locations alone.
@@ -65,7 +65,7 @@ fn storage_scenario(batch: &Batch<'_>) -> Result<Value> {
     Ok(value.unwrap_or(automatic))
 }
 
-/// The schemas; the answer is the list itself.
-pub(super) fn schemas(batch: &Batch<'_>) -> Result<Answer> {
-    Ok(Answer::Done(batch.model.schema.wire().clone()))
+/// The schemas; the reply is the list itself.
+pub(super) fn schemas(batch: &Batch<'_>) -> Result<Reply> {
+    Ok(Reply::Done(batch.model.schema.wire().clone()))
 }

@@ -4,7 +4,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::{Fault, Result};
 use crate::rules::echo::Pending;
 use crate::rules::record::Record;
@@ -13,7 +13,7 @@ use crate::select::find;
 
 /// The one documented kind of work brings users from a directory service; an emulator has none to
 /// ask, so the job is done at once.
-pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let kind = operation["job_type"].as_str().unwrap_or_default();
     if kind != "SYNC_USERS_LDAP" {
         return Err(Fault::validation(format!(
@@ -44,5 +44,5 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         echo: Vec::new(),
         is_new: true,
     };
-    Ok(Answer::Row("delayed_job", ty.id, pending))
+    Ok(Reply::Row("delayed_job", ty.id, pending))
 }

@@ -25,8 +25,8 @@ use crate::rules::echo::{self, Pending};
 use crate::rules::{Batch, Caller, check, effects, log};
 use crate::site::Site;
 
-/// The answer of one operation.
-pub enum Answer {
+/// The reply to one operation.
+pub enum Reply {
     /// It is complete.
     Done(Value),
     /// It is complete, as JSON text: pages are too large to be built twice.
@@ -35,7 +35,7 @@ pub enum Answer {
     Row(&'static str, TypeId, Pending),
 }
 
-/// Runs a list of operations in one transaction; the answers are the text of a list.
+/// Runs a list of operations in one transaction; the replies are the text of a list.
 ///
 /// # Errors
 ///
@@ -48,22 +48,20 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
     }
     let uploads = upload::join(site, operations)?;
     let media = encode::look(site, operations);
-    let (answers, changes, encodings, discarded, turn) =
+    let (replies, changes, encodings, discarded, turn) =
         site.database.transaction(|connection| {
             let mut batch = Batch::new(site, connection, caller);
             batch.media = media;
-            let mut answers = Vec::with_capacity(operations.len());
+            let mut replies = Vec::with_capacity(operations.len());
             for (index, operation) in operations.iter().enumerate() {
                 batch.operation = index;
-                let answer = dispatch(&mut batch, operation);
-                answers.push(answer.map_err(|fault| fault.of_operation(index))?);
+                let reply = dispatch(&mut batch, operation);
+                replies.push(reply.map_err(|fault| fault.of_operation(index))?);
             }
             effects::finish(&mut batch)?;
             check::check(&batch)?;
-            let answers = answers
-                .into_iter()
-                .map(|answer| complete(&mut batch, answer));
-            let answers = answers.collect::<Result<Vec<_>>>()?;
+            let replies = replies.into_iter().map(|reply| complete(&mut batch, reply));
+            let replies = replies.collect::<Result<Vec<_>>>()?;
             let changes = batch.changes.take().map(Changes::into_vec);
             let changes = changes.filter(|changes| !changes.is_empty());
             if let Some(changes) = &changes {
@@ -76,7 +74,7 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
                 )?;
             }
             let turn = changes.is_some().then(|| site.turn());
-            Ok((answers, changes, batch.encodings, batch.discarded, turn))
+            Ok((replies, changes, batch.encodings, batch.discarded, turn))
         })?;
     let kept = uploads.into_iter().try_for_each(Joined::keep);
     upload::discard(site, &discarded);
@@ -91,23 +89,23 @@ pub fn run(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<St
     }
     drop(turn);
     encode::start(site, caller, encodings);
-    kept.map(|()| format!("[{}]", answers.join(",")))
+    kept.map(|()| format!("[{}]", replies.join(",")))
 }
 
 /// Operations that change nothing, beside whoever writes.
 fn read(site: &Arc<Site>, caller: &Caller, operations: &[Value]) -> Result<String> {
-    let answers = site.database.read(|connection| {
+    let replies = site.database.read(|connection| {
         let mut batch = Batch::new(site, connection, caller);
-        let answers = operations.iter().enumerate().map(|(index, operation)| {
-            let answer = dispatch(&mut batch, operation);
+        let replies = operations.iter().enumerate().map(|(index, operation)| {
+            let reply = dispatch(&mut batch, operation);
             complete(
                 &mut batch,
-                answer.map_err(|fault| fault.of_operation(index))?,
+                reply.map_err(|fault| fault.of_operation(index))?,
             )
         });
-        answers.collect::<Result<Vec<_>>>()
+        replies.collect::<Result<Vec<_>>>()
     })?;
-    Ok(format!("[{}]", answers.join(",")))
+    Ok(format!("[{}]", replies.join(",")))
 }
 
 fn action(operation: &Value) -> &str {
@@ -139,7 +137,7 @@ fn check_permission(caller: &Caller, operations: &[Value]) -> Result<()> {
     }
 }
 
-fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let action = operation["action"]
         .as_str()
         .ok_or_else(|| Fault::request("Every operation is an object with an \"action\""))?;
@@ -163,7 +161,7 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         "get_widget_url" => widget::run(batch, operation),
         "delayed_job" => job::run(batch, operation),
         // The rollups are calculated on reading: there is nothing to do.
-        "compute_rollups" => Ok(Answer::Done(json!({"data": []}))),
+        "compute_rollups" => Ok(Reply::Done(json!({"data": []}))),
         "add_user_security_role"
         | "remove_user_security_role"
         | "update_user_security_role"
@@ -177,13 +175,13 @@ fn dispatch(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
     }
 }
 
-fn complete(batch: &mut Batch<'_>, answer: Answer) -> Result<String> {
-    match answer {
-        Answer::Done(value) => Ok(value.to_string()),
-        Answer::Text(text) => Ok(text),
-        Answer::Row(action, id, pending) => {
+fn complete(batch: &mut Batch<'_>, reply: Reply) -> Result<String> {
+    match reply {
+        Reply::Done(value) => Ok(value.to_string()),
+        Reply::Text(text) => Ok(text),
+        Reply::Row(action, id, pending) => {
             let model = batch.model;
-            let data = echo::answer(batch, &model.types[id], &pending)?;
+            let data = echo::reply(batch, &model.types[id], &pending)?;
             Ok(json!({"action": action, "data": data}).to_string())
         }
     }

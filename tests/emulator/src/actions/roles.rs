@@ -1,4 +1,4 @@
-//! The actions that give and take security roles. No source shows their answers [?]: they answer
+//! The actions that give and take security roles. No source shows their replies [?]: they say
 //! with their name and `true`, as a delete does.
 
 use rusqlite::types::Value as Sql;
@@ -6,14 +6,14 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::{Fault, Result};
 use crate::rules::record::Record;
 use crate::rules::{Batch, defaults, remove};
 use crate::select::find;
 
 /// Runs one of the actions on `user_id`, `role_id`, `new_role_id` and `project_id`.
-pub(super) fn run(batch: &mut Batch<'_>, action: &str, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &mut Batch<'_>, action: &str, operation: &Value) -> Result<Reply> {
     let text = |name: &str| {
         operation[name]
             .as_str()
@@ -27,7 +27,7 @@ pub(super) fn run(batch: &mut Batch<'_>, action: &str, operation: &Value) -> Res
         "grant_user_security_role_project" => grant(batch, user, role, text("project_id")?)?,
         _ => revoke(batch, user, role, text("project_id")?)?,
     }
-    Ok(Answer::Done(json!({"action": action, "data": true})))
+    Ok(Reply::Done(json!({"action": action, "data": true})))
 }
 
 fn add(batch: &mut Batch<'_>, user: &str, role: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::{Answer, query};
+use crate::actions::{Reply, query};
 use crate::database::model::{Storage, Type};
 use crate::error::{Fault, Result};
 use crate::language;
@@ -29,7 +29,7 @@ const SEARCHED: [&str; 11] = [
 ];
 
 /// Rows in which every term occurs, below a context and of some object types.
-pub(super) fn search(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn search(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let text = |name: &str| operation[name].as_str().filter(|text| !text.is_empty());
     let expression = text("expression").or_else(|| text("entity_type"));
     let expression = expression
@@ -64,7 +64,7 @@ pub(super) fn search(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer>
         statement.filter = Some(Expression::And(criteria));
     }
     let page = select::run(batch.reader(), &statement, &mut batch.encoder)?;
-    Ok(query::answer("search", &page))
+    Ok(query::reply("search", &page))
 }
 
 fn occurs(ty: &Type, term: &str) -> Result<Expression> {
@@ -138,8 +138,8 @@ fn path(dotted: &str) -> Path {
     }
 }
 
-/// How a query is understood. No source shows the shape of the answer [?].
-pub(super) fn parse_query(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
+/// How a query is understood. No source shows the shape of the reply [?].
+pub(super) fn parse_query(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
     let expression = operation["expression"]
         .as_str()
         .ok_or_else(|| Fault::request("parse_query lacks its expression"))?;
@@ -174,7 +174,7 @@ pub(super) fn parse_query(batch: &Batch<'_>, operation: &Value) -> Result<Answer
         .iter()
         .map(|order| json!({"attribute": dotted(&order.path), "descending": order.is_descending}))
         .collect();
-    Ok(Answer::Done(json!({
+    Ok(Reply::Done(json!({
         "action": "parse_query",
         "data": {
             "entity_type": entity_type,

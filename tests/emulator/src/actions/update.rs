@@ -3,7 +3,7 @@
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::database::model::{Storage, Type};
 use crate::error::{Fault, Result};
 use crate::rules::assign::{Assigned, Echo, assign};
@@ -12,7 +12,7 @@ use crate::rules::echo::Pending;
 use crate::rules::record::{Record, key_of, plain};
 use crate::rules::{Batch, collection, configuration, custom, effects};
 
-pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Reply> {
     let data = &operation["entity_data"];
     let members = data
         .as_object()
@@ -53,7 +53,7 @@ pub(super) fn run(batch: &mut Batch<'_>, operation: &Value) -> Result<Answer> {
         echo: assigned.echo,
         is_new: false,
     };
-    Ok(Answer::Row("update", ty.id, pending))
+    Ok(Reply::Row("update", ty.id, pending))
 }
 
 fn refuse_immutable(ty: &Type, before: &Record, assigned: &Assigned) -> Result<()> {
@@ -78,18 +78,18 @@ fn custom_value(
     declared: &Type,
     key: &[Sql],
     members: &Map<String, Value>,
-) -> Result<Answer> {
+) -> Result<Reply> {
     let ty = dense(batch, declared, key)?;
-    let mut answer = json!({
+    let mut data = json!({
         "__entity_type__": declared.name,
         "configuration_id": plain(&key[0]),
         "entity_id": plain(&key[1]),
     });
     if let Some(value) = members.get("value") {
         custom::store(batch, ty, key, value)?;
-        answer["value"] = value.clone();
+        data["value"] = value.clone();
     }
-    Ok(Answer::Done(json!({"action": "update", "data": answer})))
+    Ok(Reply::Done(json!({"action": "update", "data": data})))
 }
 
 /// The dense type of a stored value: the one whose entities include this one.

@@ -3,17 +3,17 @@
 
 use serde_json::Value;
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::Result;
 use crate::files::Joined;
 use crate::rules::Batch;
 use crate::site::Site;
 
 /// Where to send a file. The component need not exist yet.
-pub(super) fn prepare(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn prepare(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
     let site = batch.site;
-    let answer = site.files.get_upload_metadata(operation, &site.url)?;
-    Ok(Answer::Done(answer))
+    let reply = site.files.get_upload_metadata(operation, &site.url)?;
+    Ok(Reply::Done(reply))
 }
 
 /// Joins the parts of all uploads that a batch completes. This copies much, so it comes before
@@ -26,10 +26,10 @@ pub(super) fn join(site: &Site, operations: &[Value]) -> Result<Vec<Joined>> {
         .collect()
 }
 
-/// Answers that the parts are joined.
-pub(super) fn complete(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
-    let answer = batch.site.files.complete_multipart_upload(operation)?;
-    Ok(Answer::Done(answer))
+/// Replies that the parts are joined.
+pub(super) fn complete(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
+    let reply = batch.site.files.complete_multipart_upload(operation)?;
+    Ok(Reply::Done(reply))
 }
 
 /// Removes the data of components that were deleted.
@@ -41,8 +41,8 @@ pub(super) fn discard(site: &Site, component_ids: &[String]) {
 }
 
 /// A URL of a component's data that works without credentials.
-pub(super) fn sign(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn sign(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
     let site = batch.site;
-    let answer = site.files.generate_signed_url(operation, &site.url)?;
-    Ok(Answer::Done(answer))
+    let reply = site.files.generate_signed_url(operation, &site.url)?;
+    Ok(Reply::Done(reply))
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::actions::Answer;
+use crate::actions::Reply;
 use crate::error::{Fault, Result};
 use crate::rules::Batch;
 use crate::rules::batch::key;
@@ -36,7 +36,7 @@ struct Widget {
 }
 
 /// An address of a widget.
-pub(super) fn run(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
+pub(super) fn run(batch: &Batch<'_>, operation: &Value) -> Result<Reply> {
     let name = operation["name"].as_str().unwrap_or_default();
     if !NAMES.contains(&name) {
         return Err(Fault::validation(format!(
@@ -67,7 +67,7 @@ pub(super) fn run(batch: &Batch<'_>, operation: &Value) -> Result<Answer> {
     };
     widgets.insert(token.clone(), widget);
     let url = format!("{}/widget/{name}?token={token}", batch.site.url);
-    Ok(Answer::Done(json!({"widget_url": url})))
+    Ok(Reply::Done(json!({"widget_url": url})))
 }
 
 fn subject(batch: &Batch<'_>, operation: &Value) -> Result<String> {

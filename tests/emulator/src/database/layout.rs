@@ -73,7 +73,7 @@ fn table(table: &Table) -> String {
         .map(|name| key_column(table, name))
         .collect();
     parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
-    // Rows lie in the order of their keys, which is the order of answers.
+    // Rows lie in the order of their keys, which is the order of responses.
     format!(
         "CREATE TABLE IF NOT EXISTS \"{}\" ({}) WITHOUT ROWID",
         table.name,

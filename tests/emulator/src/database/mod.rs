@@ -136,12 +136,12 @@ impl Database {
                 Timed::new(connection)?
             }
         };
-        let answer = reader.transaction(job);
+        let result = reader.transaction(job);
         let mut readers = self.readers.lock();
         if readers.len() < MAX_IDLE_READERS {
             readers.push(reader);
         }
-        answer
+        result
     }
 
     /// Runs `job` in one transaction: all of it is kept, or on an error nothing.
@@ -168,9 +168,9 @@ impl Timed {
     fn transaction<T>(&mut self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         *self.deadline.lock() = Instant::now() + LONGEST;
         let transaction = self.connection.transaction()?;
-        let answer = job(&transaction)?;
+        let result = job(&transaction)?;
         transaction.commit()?;
-        Ok(answer)
+        Ok(result)
     }
 }
 

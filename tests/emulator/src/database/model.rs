@@ -65,7 +65,7 @@ pub struct Type {
     pub attributes: Vec<Attr>,
     /// The primary key: attribute names are column names here.
     pub key: Vec<String>,
-    /// Attributes that every answer carries.
+    /// Attributes that every response carries.
     pub system: Vec<usize>,
     by_name: HashMap<String, usize>,
 }

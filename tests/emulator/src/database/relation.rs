@@ -219,7 +219,7 @@ fn listed(model: &mut Model, id: TypeId, target: TypeId, name: &str) -> Option<V
         }
         ("descendants", _) => Some(Via::Descendants),
         ("children", _) | ("status_changes" | "metadata" | "settings", _) => column("parent_id"),
-        // Replies have the same parent but are reached through the note that they answer.
+        // Replies have the same parent but are reached through the note that they reply to.
         ("notes", "Note") => narrowed("parent_id", "{}.in_reply_to_id IS NULL"),
         ("assets", "Asset") if model.tables[model.types[id].table].name == "context" => {
             column("context_id")

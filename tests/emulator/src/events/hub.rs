@@ -150,7 +150,7 @@ impl Hub {
         self.inner.frozen.subscribe()
     }
 
-    /// The answer to a handshake: session id, heartbeat and close time-outs, transports. Python
+    /// The response to a handshake: session id, heartbeat and close time-outs, transports. Python
     /// insists on all four.
     pub(super) fn handshake(&self, user: &str) -> String {
         let settings = &self.inner.settings;

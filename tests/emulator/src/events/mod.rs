@@ -1,6 +1,6 @@
 //! The event server: socket.io protocol 0.9 on the same port as the rest.
 //!
-//! [`router`] answers the handshake and the WebSocket; [`Hub`] is the handle by which the rest
+//! [`router`] serves the handshake and the WebSocket; [`Hub`] is the handle by which the rest
 //! of the emulator publishes events of its own and switches faults on.
 //!
 //! Slow readers: what waits for a connection is limited to [`Settings::backlog`] bytes. While
@@ -111,7 +111,7 @@ async fn handshake(
         (context.authenticate)(&user, &key).then(|| context.hub.handshake(&user))
     });
     match known.await {
-        Ok(Some(answer)) => answer.into_response(),
+        Ok(Some(response)) => response.into_response(),
         Ok(None) => refuse("The supplied API key is not valid for this user."),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -83,7 +83,7 @@ pub const CONNECT: &str = "1::";
 pub const HEARTBEAT: &str = "2::";
 /// What the server sends before it closes a connection for its own reasons.
 pub const DISCONNECT: &str = "0::";
-/// The answer to a session id that is unknown or expired: "client not handshaken", and the
+/// The response to a session id that is unknown or expired: "client not handshaken", and the
 /// advice to connect anew.
 pub const NOT_HANDSHAKEN: &str = "7:::1+0";
 
@@ -99,11 +99,11 @@ pub fn event(event: &Value) -> String {
 ///
 /// It always carries exactly one object: the Python client's reader thread dies of one without.
 pub fn ack(id: u64, outcome: &Result<(), String>) -> String {
-    let answer = match outcome {
+    let reply = match outcome {
         Ok(()) => json!([{"success": true}]),
         Err(message) => json!([{"success": false, "message": message}]),
     };
-    format!("6:::{id}+{answer}")
+    format!("6:::{id}+{reply}")
 }
 
 /// An error packet; clients write its text to their log.

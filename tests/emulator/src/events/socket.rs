@@ -79,7 +79,7 @@ impl Drop for Leave<'_> {
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The client said goodbye by a packet, which the server answers by closing the socket.
+    /// The client said goodbye by a packet, upon which the server closes the socket.
     Goodbye,
     /// The client has ended its side; it may still be reading.
     HalfClosed,
@@ -162,8 +162,8 @@ impl Service<'_> {
             Message::Binary(_) => self.send(packet::error("packets are text")),
             // The WebSocket layer answers pings by itself.
             Message::Ping(_) | Message::Pong(_) => {}
-            // It has also prepared the answer to a close frame, which draining writes. Python
-            // waits three seconds for that answer.
+            // It has also prepared the reply to a close frame, which draining writes. Python
+            // waits three seconds for that reply.
             Message::Close(_) => return Next::End(End::HalfClosed),
         }
         Next::Read

@@ -258,15 +258,15 @@ fn events_go_to_subscribers_their_author_included() {
     let (server, _) = start(Settings::default());
     let (mut one, mut two) = (Client::connect(&server), Client::connect(&server));
     for client in [&mut one, &mut two] {
-        let answer = client.subscribe("same", "topic=greeting and data.n=1");
-        assert_eq!(answer, json!({"success": true}));
+        let reply = client.subscribe("same", "topic=greeting and data.n=1");
+        assert_eq!(reply, json!({"success": true}));
         client.subscribe("again", "topic=greet*");
     }
     let event = json!({"id": "e1", "topic": "greeting", "data": {"n": "1"}, "sent": null,
         "source": {"id": "hub-1", "user": {"username": "ada"}}, "target": "", "surplus": 1,
         "inReplyToEvent": null});
-    let (answer, echo) = one.publish(&event);
-    assert_eq!(answer, json!({"success": true}));
+    let (reply, echo) = one.publish(&event);
+    assert_eq!(reply, json!({"success": true}));
     let mut expected = event;
     expected.as_object_mut().unwrap().remove("surplus");
     assert_eq!(echo, [expected.clone()]);
@@ -278,19 +278,15 @@ fn events_go_to_subscribers_their_author_included() {
 #[test]
 fn replies_reach_the_hub_that_asked_and_no_other() {
     let (server, _) = start(Settings::default());
-    let [mut asker, mut answerer, mut other] = [(); 3].map(|()| Client::connect(&server));
-    for (client, id) in [
-        (&mut asker, "h1"),
-        (&mut answerer, "h2"),
-        (&mut other, "h3"),
-    ] {
+    let [mut asker, mut replier, mut other] = [(); 3].map(|()| Client::connect(&server));
+    for (client, id) in [(&mut asker, "h1"), (&mut replier, "h2"), (&mut other, "h3")] {
         client.subscribe(id, "topic=ftrack.meta.reply");
     }
-    answerer.subscribe("s", "topic=question");
+    replier.subscribe("s", "topic=question");
     asker.publish(&json!({"id": "q", "topic": "question", "source": {"id": "h1"}}));
-    let question = answerer.event();
+    let question = replier.event();
     let target = format!("id={}", question["source"]["id"].as_str().unwrap());
-    answerer.publish(
+    replier.publish(
         &json!({"topic": "ftrack.meta.reply", "target": target, "data": [1],
         "source": {"id": "s"}, "inReplyToEvent": question["id"]}),
     );
@@ -303,7 +299,7 @@ fn replies_reach_the_hub_that_asked_and_no_other() {
         json!({"id": "s", "user": {"username": "ada"}})
     );
     other.assert_nothing_waits();
-    answerer.assert_nothing_waits();
+    replier.assert_nothing_waits();
 }
 
 #[test]
@@ -311,9 +307,9 @@ fn duplicate_subscribers_are_refused_and_unsubscribing_frees_the_id() {
     let (server, hub) = start(Settings::default());
     let mut client = Client::connect(&server);
     client.subscribe("a", "topic=x");
-    let answer = client.subscribe("a", "topic=y");
-    assert_eq!(answer["success"], false);
-    assert!(answer["message"].as_str().unwrap().contains("duplicate"));
+    let reply = client.subscribe("a", "topic=y");
+    assert_eq!(reply["success"], false);
+    assert!(reply["message"].as_str().unwrap().contains("duplicate"));
     let unsubscribe = json!({"topic": "ftrack.meta.unsubscribe",
         "data": {"subscriber": {"id": "a"}}});
     assert_eq!(client.publish(&unsubscribe).0["success"], true);
@@ -327,7 +323,7 @@ fn duplicate_subscribers_are_refused_and_unsubscribing_frees_the_id() {
 }
 
 #[test]
-fn malformed_packets_get_an_answer_and_harm_nobody() {
+fn malformed_packets_get_a_reply_and_harm_nobody() {
     let (server, _) = start(Settings::default());
     let mut client = Client::connect(&server);
     let deep = format!("5:::{}", "[".repeat(200_000));
@@ -367,9 +363,9 @@ fn malformed_packets_get_an_answer_and_harm_nobody() {
         json!({"topic": "ftrack.meta.subscribe",
             "data": {"subscriber": {"id": "a"}, "subscription": "(".repeat(60_000)}}),
     ] {
-        let (answer, _) = client.publish(&bad);
-        assert_eq!(answer["success"], false);
-        assert!(answer["message"].is_string());
+        let (reply, _) = client.publish(&bad);
+        assert_eq!(reply["success"], false);
+        assert!(reply["message"].is_string());
     }
     assert_eq!(client.subscribe("a", "topic=x")["success"], true);
 }
@@ -397,7 +393,7 @@ fn heartbeats_are_sent_and_silent_clients_dropped() {
         assert_eq!(client.socket.read().unwrap().to_text().unwrap(), "2::");
         client.send("2:::");
     }
-    // A client that answers outlives the limit on silence.
+    // A client that replies outlives the limit on silence.
     assert!(start.elapsed() > Duration::from_secs(2));
     hub.skip_heartbeats(true);
     client.ends();
@@ -405,7 +401,7 @@ fn heartbeats_are_sent_and_silent_clients_dropped() {
 }
 
 #[test]
-fn a_close_frame_is_answered_at_once() {
+fn a_close_frame_gets_a_reply_at_once() {
     let (server, hub) = start(Settings::default());
     let mut took = Duration::ZERO;
     for _ in 0..15 {

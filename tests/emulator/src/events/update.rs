@@ -91,7 +91,7 @@ fn entity(schema: &Schema, change: &Change) -> Value {
     })
 }
 
-/// Events have date-times as bare text, where answers wrap them.
+/// Events have date-times as bare text, where responses wrap them.
 fn plain(value: &Value) -> Value {
     match value["__type__"].is_string() {
         true => value["value"].clone(),

@@ -161,7 +161,7 @@ fn storage(error: &io::Error) -> Fault {
     Fault::internal(format!("The storage failed: {error}"))
 }
 
-/// The endpoints' answer to a refused request. Unlike that of the API, it always has the status
+/// The endpoints' response to a refused request. Unlike that of the API, it always has the status
 /// of the fault: clients go by nothing else here.
 fn refusal(fault: &Fault) -> Response {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -29,7 +29,7 @@ use crate::files::{Context, Files, missing, refusal, storage};
 pub(super) const PATH: &str = "/component/upload/";
 /// As many as JavaScript ever asks for, and as cloud storages allow.
 const MAX_PARTS: u32 = 10_000;
-/// How much of a refused body is still read, so that its sender comes to read the answer.
+/// How much of a refused body is still read, so that its sender comes to read the response.
 const REFUSED_BODY: usize = 16 << 20;
 
 /// The action that ends an upload in many parts.
@@ -124,7 +124,7 @@ impl Files {
         Ok(joined)
     }
 
-    /// The answer to `complete_multipart_upload`.
+    /// The reply to `complete_multipart_upload`.
     ///
     /// # Errors
     ///
@@ -259,7 +259,7 @@ impl Uploads {
 
 /// `PUT` on a signed URL: a whole file, or a part of one.
 ///
-/// Answers 200 and nothing else on success: JavaScript takes no other status for parts.
+/// Responds with 200 and nothing else on success: JavaScript takes no other status for parts.
 pub(super) async fn put(
     State(context): State<Context>,
     Path(name): Path<String>,

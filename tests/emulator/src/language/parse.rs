@@ -285,7 +285,7 @@ impl<'a> Parser<'a> {
         self.sign(0)
     }
 
-    /// The end answers for everything after it.
+    /// Beyond the end there is nothing but the end.
     fn sign(&self, ahead: usize) -> &Sign<'a> {
         &self.tokens[(self.next + ahead).min(self.tokens.len() - 1)].kind
     }

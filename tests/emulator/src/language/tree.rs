@@ -15,7 +15,7 @@ pub struct Statement {
     pub group: Vec<Path>,
     /// Rows to leave out.
     pub offset: u64,
-    /// Rows to answer at most.
+    /// Rows to return at most.
     pub limit: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
-    /// Its name in queries and answers.
+    /// Its name in queries and responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Count => "count",

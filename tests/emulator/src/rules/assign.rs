@@ -16,13 +16,13 @@ use crate::select::{find, unknown_attribute};
 pub struct Assigned {
     /// Values by column.
     pub record: Record,
-    /// The attributes that were named, with what the answer says about them.
+    /// The attributes that were named, with what the reply says about them.
     pub echo: Vec<(String, Echo)>,
     /// Collections and their new members.
     pub collections: Vec<(usize, Vec<Value>)>,
 }
 
-/// How the answer repeats an attribute.
+/// How the reply repeats an attribute.
 #[derive(Clone, Debug)]
 pub enum Echo {
     /// As stored.

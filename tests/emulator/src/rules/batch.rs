@@ -17,7 +17,7 @@ use crate::select::encode::Encoder;
 use crate::select::{Reader, find};
 use crate::site::{Site, User};
 
-/// Who sends a batch, and how it wants the answer.
+/// Who sends a batch, and which form the response has.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The user whose key was used.
@@ -44,7 +44,7 @@ pub struct Batch<'a> {
     pub caller: &'a Caller,
     /// When the batch began, in whole seconds UTC.
     pub now: String,
-    /// What the answer contains so far.
+    /// What the response contains so far.
     pub encoder: Encoder,
     /// What changed, if anybody wants to know.
     pub changes: Option<Changes>,
@@ -70,7 +70,7 @@ pub struct Batch<'a> {
 /// A statement and the two texts that it binds.
 pub type Lookup = (&'static str, String, String);
 
-/// Answers of the database that hold until what they are about changes.
+/// Results of the database that hold until what they are about changes.
 #[derive(Default)]
 pub struct Memory {
     /// A context and everything above it, by its id.

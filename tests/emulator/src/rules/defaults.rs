@@ -102,7 +102,7 @@ fn in_a_month(now: &str) -> String {
     )
 }
 
-/// A flag that nobody set is off: real answers for new users show it.
+/// A flag that nobody set is off: real responses for new users show it.
 fn complete_booleans(ty: &Type, record: &mut Record) {
     for attr in &ty.attributes {
         let is_flag = attr.is_required || matches!(ty.name.as_str(), "User" | "Timelog");

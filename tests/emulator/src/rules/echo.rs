@@ -1,4 +1,4 @@
-//! What a create or an update is answered with.
+//! The replies to a create or an update.
 
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value};
@@ -13,23 +13,23 @@ use crate::select::encode::Encoder;
 use crate::select::fetch::{by_keys, relations};
 use crate::select::node::Node;
 
-/// An answer that is written when the batch is complete.
+/// A reply that is written when the batch is complete.
 #[derive(Debug)]
 pub struct Pending {
     /// The key of the row.
     pub key: Vec<Sql>,
     /// The attributes that the operation named.
     pub echo: Vec<(String, Echo)>,
-    /// Whether the row is new: then all its values are answered.
+    /// Whether the row is new: then the reply has all its values.
     pub is_new: bool,
 }
 
-/// Writes the answer of a create or an update. A row that is gone leaves only its key.
+/// Writes the reply to a create or an update. A row that is gone leaves only its key.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub fn answer(batch: &mut Batch<'_>, declared: &Type, pending: &Pending) -> Result<Value> {
+pub fn reply(batch: &mut Batch<'_>, declared: &Type, pending: &Pending) -> Result<Value> {
     let model = batch.model;
     let found = batch.find(declared, &pending.key)?;
     let (ty, record) = match &found {
@@ -142,7 +142,7 @@ fn add_relations(
     Ok(())
 }
 
-/// A component that was created together with its locations shows them: a real answer does.
+/// A component that was created together with its locations shows them: a real response does.
 fn add_locations(
     batch: &mut Batch<'_>,
     ty: &Type,

@@ -226,7 +226,7 @@ fn only_timer(batch: &Batch<'_>, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// A reply belongs to what the note that it answers belongs to.
+/// A reply belongs to what the note that it replies to belongs to.
 fn adopt_reply(batch: &mut Batch<'_>, ty: &Type, reply: &Record) -> Result<()> {
     let id = reply["id"].clone();
     let model = batch.model;

@@ -1,4 +1,4 @@
-//! The entity types that the server offers, as `query_schemas` answers them and parsed for use.
+//! The entity types that the server offers, as `query_schemas` returns them and parsed for use.
 
 pub mod compact;
 pub mod hash;
@@ -26,7 +26,7 @@ pub struct EntityType {
     pub attributes: Vec<Attribute>,
     /// The names of the attributes that identify an entity.
     pub primary_key: Vec<String>,
-    /// Server column names that every answer carries.
+    /// Server column names that every response carries.
     pub system_projections: Vec<String>,
     /// What a client asks for when its query names no projections.
     pub default_projections: Vec<String>,
@@ -56,7 +56,7 @@ pub struct Attribute {
     pub default: Option<Value>,
     /// The type that a key attribute points to.
     pub foreign: Option<String>,
-    /// Whether answers carry it only on demand.
+    /// Whether responses carry it only on demand.
     pub restricted: bool,
     /// The only values that are allowed; empty if all are.
     pub options: Vec<String>,
@@ -90,7 +90,7 @@ pub enum Kind {
 }
 
 impl Schema {
-    /// Parses the list of schemas that `query_schemas` answers.
+    /// Parses the list of schemas that `query_schemas` returns.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ pub fn sql(computed: Computed, alias: &str) -> Option<String> {
              AND later.version > {alias}.version)"
         )),
         Computed::TimeLogged => Some(time_logged(alias)),
-        // Real servers answer seconds for both [?].
+        // Real servers return seconds for both [?].
         Computed::BidDifference => Some(format!(
             "(COALESCE({alias}.bid, 0) - {})",
             time_logged(alias)

@@ -1,6 +1,6 @@
-//! Rows to the nested objects of an answer, written as text.
+//! Rows to the nested objects of a response, written as text.
 //!
-//! An entity is complete where it first occurs in an answer; later it is only its key. What
+//! An entity is complete where it first occurs in a response; later it is only its key. What
 //! several places of a query select of one entity is given at the first place, because clients
 //! ignore the others. With `denormalize` every place gets what was selected for it.
 
@@ -11,13 +11,13 @@ use crate::error::{Fault, Result};
 use crate::select::fetch::{Fetched, Related};
 use crate::select::node::PERMISSIONS;
 
-/// The longest answer to one query, in bytes.
+/// The longest response to one query, in bytes.
 const LIMIT: usize = 256 << 20;
 
-/// The state of one answer.
+/// The state of one response.
 #[derive(Debug)]
 pub struct Encoder {
-    /// Leave out what every answer carries beyond the selected attributes.
+    /// Leave out what every response carries beyond the selected attributes.
     is_strict: bool,
     /// Repeat entities in full.
     is_denormalized: bool,
@@ -27,7 +27,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An answer in which nothing was sent yet.
+    /// A response in which nothing was sent yet.
     pub fn new(is_strict: bool, is_denormalized: bool) -> Self {
         Self {
             is_strict,
@@ -57,7 +57,7 @@ impl Encoder {
         out.push(']');
         if out.len() > LIMIT {
             return Err(Fault::validation(
-                "The answer is too large: select fewer relations or rows at once",
+                "The response is too large: select fewer relations or rows at once",
             ));
         }
         Ok(out)

@@ -149,7 +149,7 @@ pub fn relations(reader: Reader<'_>, fetched: &mut Fetched) -> Result<()> {
     Ok(())
 }
 
-/// Reads whole rows by their keys: what a write answers with.
+/// Reads whole rows by their keys: what the reply to a write shows.
 ///
 /// # Errors
 ///

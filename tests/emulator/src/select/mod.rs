@@ -1,4 +1,4 @@
-//! Queries: a syntax tree to SQL, the rows of a page, and the answer made from them.
+//! Queries: a syntax tree to SQL, the rows of a page, and the response made from them.
 //!
 //! Values of a query never become part of the SQL text: they are bound. One statement finds the
 //! page, one more is run per selected relation, none per row.
@@ -27,7 +27,7 @@ use crate::language::tree::{Projection, Statement};
 use crate::select::encode::Encoder;
 use crate::select::node::Node;
 
-/// What a query is answered with.
+/// What a query finds.
 #[derive(Debug)]
 pub struct Page {
     /// The entities, or plain rows for `group by`, as the text of a list.

@@ -49,7 +49,7 @@ impl Node {
         Ok(root)
     }
 
-    /// Only what every answer carries. Rows that clients show as a dictionary always carry their
+    /// Only what every response carries. Rows that clients show as a dictionary always carry their
     /// key and value.
     pub fn bare(ty: &Type) -> Self {
         let mut names = BTreeSet::new();

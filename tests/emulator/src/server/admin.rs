@@ -48,7 +48,7 @@ fn yes() -> bool {
 
 /// `GET`: what is pending.
 async fn show(State(site): State<Arc<Site>>) -> Response {
-    answer(StatusCode::OK, &state(&site))
+    respond(StatusCode::OK, &state(&site))
 }
 
 /// `DELETE`: nothing goes wrong any more.
@@ -56,7 +56,7 @@ async fn clear(State(site): State<Arc<Site>>) -> Response {
     site.faults.clear();
     site.events.freeze(false);
     site.events.skip_heartbeats(false);
-    answer(StatusCode::OK, &state(&site))
+    respond(StatusCode::OK, &state(&site))
 }
 
 /// `POST`: one fault, or a list of them, of which either all are taken or none.
@@ -69,9 +69,9 @@ async fn add(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> 
                     Parsed::Events(fault) => disturb(&site.events, &fault),
                 }
             }
-            answer(StatusCode::OK, &state(&site))
+            respond(StatusCode::OK, &state(&site))
         }
-        Err(message) => answer(
+        Err(message) => respond(
             StatusCode::BAD_REQUEST,
             &error::Fault::request(message).to_json(),
         ),
@@ -129,7 +129,7 @@ fn state(site: &Site) -> Value {
     })
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn respond(status: StatusCode, body: &Value) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json")];
     (status, headers, body.to_string()).into_response()
 }

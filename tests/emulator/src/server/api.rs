@@ -1,6 +1,6 @@
 //! `POST /api`: credentials, the list of operations, and errors as objects.
 //!
-//! Lax answers have status 200 whatever happened; strict ones (`ftrack-strict-api: true`) have the
+//! Lax responses have status 200 whatever happened; strict ones (`ftrack-strict-api: true`) have the
 //! status of their fault: 400 for unreadable requests and queries, 401 for credentials, 403 for
 //! permissions, 409 for rows that collide, 413 for too large bodies, 422 for data that is not
 //! acceptable, 500 for faults of the emulator. No source says which a real server sends [?].
@@ -32,8 +32,8 @@ pub fn router() -> Router<Arc<Site>> {
 async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
     site.count_request();
     let is_strict = header(request.headers(), "ftrack-strict-api").eq_ignore_ascii_case("true");
-    let (summary, answer) = answer(site, request).await;
-    let (status, text) = match answer {
+    let (summary, response) = respond(site, request).await;
+    let (status, text) = match response {
         Ok(text) => (200, text),
         Err(fault) => (
             if is_strict { fault.status } else { 200 },
@@ -50,9 +50,9 @@ async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
         .into_response()
 }
 
-async fn answer(site: Arc<Site>, request: Request) -> (Summary, Result<String>) {
+async fn respond(site: Arc<Site>, request: Request) -> (Summary, Result<String>) {
     let (parts, body) = request.into_parts();
-    // The body is read first: an early answer would break the connection under a large upload.
+    // The body is read first: an early response would break the connection under a large upload.
     let body = to_bytes(body, BODY_LIMIT).await;
     let work = move |summary: &mut Summary| {
         let caller = caller(&site, &parts.headers)?;
@@ -73,12 +73,12 @@ async fn answer(site: Arc<Site>, request: Request) -> (Summary, Result<String>) 
     // The database blocks, so it is kept off the threads that serve connections.
     let work = move || {
         let mut summary = Summary::default();
-        let answer = work(&mut summary);
-        if let Err(fault) = &answer {
-            // Lax answers do not show it by their status.
+        let response = work(&mut summary);
+        if let Err(fault) = &response {
+            // Lax responses do not show it by their status.
             summary.refuse(fault.exception);
         }
-        (summary, answer)
+        (summary, response)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         let message = "The emulator failed on this request; nothing of it was kept";

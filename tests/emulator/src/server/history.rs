@@ -39,7 +39,7 @@ pub struct Entry {
     pub status: Option<u16>,
     /// The fault on demand that happened to it.
     pub fault: Option<&'static str>,
-    /// From its arrival to its answer.
+    /// From its arrival to its response.
     pub took: Duration,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Entry {
         write!(f, "{at} {} {} ", self.method, self.route)?;
         match self.status {
             Some(status) => write!(f, "{status}")?,
-            None => write!(f, "no answer")?,
+            None => write!(f, "no response")?,
         }
         write!(f, " {milliseconds:.1} ms")?;
         for text in [&self.user, &self.summary] {

@@ -17,7 +17,7 @@ use crate::actions::widget;
 use crate::site::Site;
 use crate::{events, files};
 
-/// Everything that the server answers. Each part brings a router with the same state.
+/// Everything that the server responds to. Each part brings a router with the same state.
 pub fn router(site: Arc<Site>) -> Router {
     let authenticate = {
         let site = Arc::clone(&site);

@@ -133,7 +133,7 @@ const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>
     <center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 
 /// Takes in the body of a request that is not served: its sender would otherwise see a broken
-/// connection rather than the answer.
+/// connection rather than the response.
 async fn read(request: Request) {
     let _ = to_bytes(request.into_body(), BODY_LIMIT).await;
 }
@@ -152,7 +152,7 @@ fn refuse(status: u16, fault: &error::Fault) -> Response {
     (status, headers, fault.to_json().to_string()).into_response()
 }
 
-/// The same answer with the first half of its body, and a head that fits it.
+/// The same response with the first half of its body, and a head that fits it.
 async fn halve(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let body: Bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();

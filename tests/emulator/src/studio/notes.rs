@@ -8,7 +8,7 @@ use super::{
     site::LABELS,
 };
 
-/// What somebody wrote and what was answered, if anything.
+/// What somebody wrote and what was replied, if anything.
 const THREADS: [(&str, Option<&str>); 14] = [
     (
         "Love the silhouette. Can we hold it eight frames longer?",
@@ -86,7 +86,7 @@ pub(super) fn note(studio: &mut Studio<'_>, parent_type: &str, parent: &str, nam
     }
 }
 
-/// A supervisor or producer who writes, and an artist who answers.
+/// A supervisor or producer who writes, and an artist who replies.
 fn writers(name: &str) -> [String; 2] {
     let pick = |group: &[Person], purpose| group[chance(group.len(), purpose, name)].id();
     [

@@ -18,12 +18,12 @@ pub(crate) fn events(site: &Site) -> WebSocket<MaybeTlsStream<TcpStream>> {
         site.emulator.api_key(),
     );
     let handshake = format!("{url}/socket.io/1/?api_user={user}&api_key={key}");
-    let answer = ureq::get(handshake)
+    let response = ureq::get(handshake)
         .call()
         .unwrap()
         .body_mut()
         .read_to_string();
-    let session = answer.unwrap().split(':').next().unwrap().to_owned();
+    let session = response.unwrap().split(':').next().unwrap().to_owned();
     let url = url.replacen("http", "ws", 1);
     let (mut socket, _) =
         tungstenite::connect(format!("{url}/socket.io/1/websocket/{session}")).unwrap();
@@ -119,18 +119,18 @@ impl Site {
 
     /// The data of one query.
     pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
-        let answer = self.call(&json!([{"action": "query", "expression": expression}]));
-        answer[0]["data"]
+        let response = self.call(&json!([{"action": "query", "expression": expression}]));
+        response[0]["data"]
             .as_array()
-            .unwrap_or_else(|| panic!("{expression}: {answer}"))
+            .unwrap_or_else(|| panic!("{expression}: {response}"))
             .clone()
     }
 
     /// The data of one accepted operation.
     pub(crate) fn done(&self, operation: &Value) -> Value {
-        let answer = self.call(&json!([operation]));
-        assert!(answer.is_array(), "{operation}: {answer}");
-        answer[0]["data"].clone()
+        let response = self.call(&json!([operation]));
+        assert!(response.is_array(), "{operation}: {response}");
+        response[0]["data"].clone()
     }
 
     /// Creates an entity and returns what the server says about it.
@@ -154,11 +154,11 @@ impl Site {
 
     /// The exception and the text of a refusal.
     pub(crate) fn refused(&self, operations: &Value) -> (String, String) {
-        let answer = self.call(operations);
+        let response = self.call(operations);
         let text = |name: &str| {
-            answer[name]
+            response[name]
                 .as_str()
-                .unwrap_or_else(|| panic!("not refused: {operations}: {answer}"))
+                .unwrap_or_else(|| panic!("not refused: {operations}: {response}"))
                 .to_owned()
         };
         (text("exception"), text("content"))

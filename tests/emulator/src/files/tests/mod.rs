@@ -57,13 +57,13 @@ fn site_with(settings: Settings) -> Site {
     }
 }
 
-struct Answer {
+struct Received {
     status: u16,
     headers: axum::http::HeaderMap,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Received {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
@@ -82,9 +82,9 @@ fn agent() -> ureq::Agent {
     ureq::Agent::new_with_config(config.build())
 }
 
-fn answer(response: Result<axum::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+fn received(response: Result<axum::http::Response<ureq::Body>, ureq::Error>) -> Received {
     let mut response = response.unwrap();
-    Answer {
+    Received {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         body: response
@@ -96,20 +96,20 @@ fn answer(response: Result<axum::http::Response<ureq::Body>, ureq::Error>) -> An
     }
 }
 
-fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
+fn get(url: &str, headers: &[(&str, &str)]) -> Received {
     let mut request = agent().get(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    answer(request.call())
+    received(request.call())
 }
 
-fn put(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+fn put(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Received {
     let mut request = agent().put(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    answer(request.send(body))
+    received(request.send(body))
 }
 
 fn md5_hex(data: &[u8]) -> String {
@@ -178,9 +178,9 @@ fn a_file_goes_up_and_comes_down_byte_for_byte() {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
         .collect();
-    let answer = put(prepared["url"].as_str().unwrap(), &headers, &data);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("etag"), format!("\"{}\"", md5_hex(&data)));
+    let response = put(prepared["url"].as_str().unwrap(), &headers, &data);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("etag"), format!("\"{}\"", md5_hex(&data)));
 
     let all = get(&site.url("get"), &[]);
     assert!(all.status == 200 && all.body == data);
@@ -231,7 +231,7 @@ fn ranges() {
         assert_eq!(part.header("content-range"), content_range);
     }
     assert_eq!(get(&url, &[("range", "bytes=10-")]).status, 416);
-    let head = answer(agent().head(&url).call());
+    let head = received(agent().head(&url).call());
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
 }
 
@@ -248,8 +248,8 @@ fn many_parts_in_any_order() {
         let url = url["signed_url"].as_str().unwrap();
         // Somebody tries twice.
         assert_eq!(put(url, &[], b"broken").status, 200);
-        let answer = put(url, &[], data);
-        let e_tag = answer.header("etag").replace('"', "");
+        let response = put(url, &[], data);
+        let e_tag = response.header("etag").replace('"', "");
         assert_eq!(e_tag, md5_hex(data));
         named.insert(0, json!({"part_number": number, "e_tag": e_tag}));
     }
@@ -272,9 +272,9 @@ fn many_parts_in_any_order() {
     drop(site.files.join_multipart_upload(&request).unwrap());
     assert_eq!(get(&site.url("get"), &[]).status, 404);
 
-    let answer = complete(&named, ID).unwrap();
-    assert_eq!(answer["action"], "complete_multipart_upload");
-    assert_eq!(answer["component_id"], ID);
+    let response = complete(&named, ID).unwrap();
+    assert_eq!(response["action"], "complete_multipart_upload");
+    assert_eq!(response["component_id"], ID);
     assert_eq!(get(&site.url("get"), &[]).body, parts.concat());
     assert_eq!(site.stored().len(), 1);
     assert!(complete(&named, ID).is_err());
@@ -307,9 +307,9 @@ fn damaged_oversized_and_forged_uploads_leave_nothing() {
         (&[], vec![0; 3_000_000], 413),
         (&[("transfer-encoding", "chunked")], vec![0; 3_000_000], 413),
     ] {
-        let answer = put(&url, headers, &body);
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.exception(), "ValidationError");
+        let response = put(&url, headers, &body);
+        assert_eq!(response.status, status);
+        assert_eq!(response.exception(), "ValidationError");
     }
     let other = Blobs::name("another component");
     let path_end = url.find('?').unwrap();
@@ -321,9 +321,9 @@ fn damaged_oversized_and_forged_uploads_leave_nothing() {
         url.split("&signature").next().unwrap().to_owned(),
         url[..path_end].to_owned(),
     ] {
-        let answer = put(&forged, &[], b"x");
+        let response = put(&forged, &[], b"x");
         assert_eq!(
-            (answer.status, answer.exception().as_str()),
+            (response.status, response.exception().as_str()),
             (403, "PermissionError")
         );
     }
@@ -371,19 +371,23 @@ fn signed_urls_expire() {
     site.files.write(ID, b"data").unwrap();
     let (up, down) = (site.upload_url(), signed_download(&site));
     std::thread::sleep(Duration::from_millis(2100));
-    for answer in [put(&up, &[], b"x"), get(&down, &[])] {
-        assert_eq!(answer.status, 403);
-        assert!(String::from_utf8(answer.body).unwrap().contains("expired"));
+    for response in [put(&up, &[], b"x"), get(&down, &[])] {
+        assert_eq!(response.status, 403);
+        assert!(
+            String::from_utf8(response.body)
+                .unwrap()
+                .contains("expired")
+        );
     }
 }
 
 fn signed_download(site: &Site) -> String {
     let request = json!({"action": "generate_signed_url", "component_id": ID});
-    let answer = site
+    let response = site
         .files
         .generate_signed_url(&request, &site.base)
         .unwrap();
-    answer["signed_url"].as_str().unwrap().to_owned()
+    response["signed_url"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -410,13 +414,13 @@ fn credentials_are_asked_for() {
     let site = site();
     site.files.write(ID, b"data").unwrap();
     let fetch = |what: &str, query: &str| {
-        let answer = get(&format!("{}/component/{what}?{query}", site.base), &[]);
-        let exception = if answer.status >= 400 {
-            answer.exception()
+        let response = get(&format!("{}/component/{what}?{query}", site.base), &[]);
+        let exception = if response.status >= 400 {
+            response.exception()
         } else {
             String::new()
         };
-        (answer.status, exception)
+        (response.status, exception)
     };
     let denied = (401, "InvalidCredentialsError".to_owned());
     for query in [
@@ -468,18 +472,18 @@ fn thumbnails() {
         ("&size=100", (100, 50)),
         ("&size=2000", (1200, 600)),
     ] {
-        let answer = get(&format!("{}{size}", site.url("thumbnail")), &[]);
+        let response = get(&format!("{}{size}", site.url("thumbnail")), &[]);
         assert_eq!(
-            (answer.status, answer.header("content-type")),
+            (response.status, response.header("content-type")),
             (200, "image/jpeg")
         );
-        let image = image::load_from_memory(&answer.body).unwrap();
+        let image = image::load_from_memory(&response.body).unwrap();
         assert_eq!((image.width(), image.height()), sides);
     }
     for bad in ["0", "-1", "x", "99999999999999999999", "5000"] {
-        let answer = get(&format!("{}&size={bad}", site.url("thumbnail")), &[]);
+        let response = get(&format!("{}&size={bad}", site.url("thumbnail")), &[]);
         assert_eq!(
-            (answer.status, answer.exception().as_str()),
+            (response.status, response.exception().as_str()),
             (422, "ValidationError")
         );
     }
