@@ -135,9 +135,9 @@ fn a_file_becomes_a_component_of_a_version() {
 
 #[test]
 fn names_in_paths_are_those_of_python() {
-    // What `ftrack_api.structure.standard.StandardStructure` of ftrack-python-api 3.1.0 answers.
+    // What `ftrack_api.structure.standard.StandardStructure` of ftrack-python-api 3.1.0 returns.
     let check = |substitute, expected: &[(&str, &str)]| {
-        let structure = StandardStructure::new().illegal_character_substitute(Some(substitute));
+        let structure = StandardStructure::new().illegal_character_substitute(substitute);
         for (name, part) in expected {
             assert_eq!(structure.sanitise_for_filesystem(name), *part, "{name:?}");
         }
@@ -192,7 +192,7 @@ fn a_name_of_which_nothing_is_left_has_no_place() {
             assert_eq!(error.kind(), ErrorKind::Validation);
             let text = error.to_string();
             assert!(text.contains(&format!("{bad:?}")), "{text}");
-            assert!(text.contains("character_substitute(None)"), "{text}");
+            assert!(text.contains("keep_illegal_characters"), "{text}");
         }
     };
     let names = ["東京", ".", "..", "..."];
@@ -209,7 +209,7 @@ fn a_name_of_which_nothing_is_left_has_no_place() {
     let file = place(&strict, "FileComponent", &good, "東京.1").unwrap();
     assert_eq!(file, format!("{below}/.1"));
 
-    let kept = StandardStructure::new().illegal_character_substitute(None);
+    let kept = StandardStructure::new().keep_illegal_characters(true);
     let version = version("大阪/b");
     let file = place(&kept, "FileComponent", &version, "東京").unwrap();
     assert_eq!(file, "test/大阪_b/Plate/v001/東京");
@@ -707,7 +707,7 @@ impl Read for Breaks {
 
 impl Transport for Elsewhere {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
-        let answer = |status, headers: &[(&str, String)], body: Box<dyn Read + Send>| Response {
+        let response = |status, headers: &[(&str, String)], body: Box<dyn Read + Send>| Response {
             status,
             headers: headers
                 .iter()
@@ -719,12 +719,12 @@ impl Transport for Elsewhere {
         if request.url.path() == "/api" {
             let information = json!({"version": "dev", "schema_hash": null});
             let replies = json!([information, self.schemas]).to_string();
-            return Ok(answer(200, &[], Box::new(Cursor::new(replies))));
+            return Ok(response(200, &[], Box::new(Cursor::new(replies))));
         }
         self.seen.lock().unwrap().push(line);
         if request.url.host_str() == Some("studio.example") {
             let target = "https://storage.example/bucket/file?signature=1".to_owned();
-            return Ok(answer(
+            return Ok(response(
                 302,
                 &[("location", target)],
                 Box::new(std::io::empty()),
@@ -751,7 +751,7 @@ impl Transport for Elsewhere {
             0 => Box::new(Cursor::new(rest).take(1000).chain(Breaks)),
             _ => Box::new(Cursor::new(rest)),
         };
-        Ok(answer(206, &[("content-range", range)], body))
+        Ok(response(206, &[("content-range", range)], body))
     }
 }
 
@@ -817,9 +817,9 @@ fn a_storage_scenario_binds_the_studios_location() {
             "scenario": "ftrack.centralized-storage",
             "data": {"location_id": "abc", "location_name": "studio", "accessor": {"mount_points": points}},
         }});
-        let answer = json!([information, schemas[0]]).to_string();
+        let response = json!([information, schemas[0]]).to_string();
         let script = ftrack_api::transport::ScriptedTransport::new();
-        script.respond(200, answer);
+        script.respond(200, response);
         let session = builder(&emulator).transport(script).open().unwrap();
         let picked = session.pick_location(None).unwrap().unwrap();
         assert_eq!(picked.id() == "abc", is_bound);

@@ -20,7 +20,8 @@ use crate::value::{EntityKey, Value};
 #[derive(Clone, Debug)]
 pub struct StandardStructure {
     project_versions_prefix: Option<String>,
-    illegal_character_substitute: Option<String>,
+    illegal_character_substitute: String,
+    keep_illegal_characters: bool,
 }
 
 impl Default for StandardStructure {
@@ -34,7 +35,8 @@ impl StandardStructure {
     pub fn new() -> Self {
         Self {
             project_versions_prefix: None,
-            illegal_character_substitute: Some("_".to_owned()),
+            illegal_character_substitute: "_".to_owned(),
+            keep_illegal_characters: false,
         }
     }
 
@@ -45,11 +47,18 @@ impl StandardStructure {
         self
     }
 
-    /// Sets what replaces characters that are problematic in file names. `None` leaves names
-    /// unchanged except for `/` and `\\`, which would make folders and become `_`.
+    /// Sets what replaces characters that are problematic in file names; `_` unless set.
     #[must_use]
-    pub fn illegal_character_substitute(mut self, substitute: Option<&str>) -> Self {
-        self.illegal_character_substitute = substitute.map(str::to_owned);
+    pub fn illegal_character_substitute(mut self, substitute: impl Into<String>) -> Self {
+        self.illegal_character_substitute = substitute.into();
+        self
+    }
+
+    /// Whether names stay unchanged, except for `/` and `\\`, which would make folders and become `_`;
+    /// off unless set.
+    #[must_use]
+    pub fn keep_illegal_characters(mut self, keep: bool) -> Self {
+        self.keep_illegal_characters = keep;
         self
     }
 
@@ -58,8 +67,7 @@ impl StandardStructure {
     /// and all other characters are dropped.
     ///
     /// Different names can become equal: folders `Ä` and `a` are the same. Studios with names in
-    /// other scripts than Latin should use
-    /// [`illegal_character_substitute(None)`](Self::illegal_character_substitute).
+    /// other scripts than Latin should [keep](Self::keep_illegal_characters) them.
     ///
     /// ```
     /// use ftrack_api::structure::StandardStructure;
@@ -67,19 +75,19 @@ impl StandardStructure {
     /// let structure = StandardStructure::new();
     /// assert_eq!(structure.sanitise_for_filesystem("Épée 2/b"), "epee_2_b");
     /// assert_eq!(structure.sanitise_for_filesystem("東京"), "");
-    /// let structure = structure.illegal_character_substitute(None);
+    /// let structure = structure.keep_illegal_characters(true);
     /// assert_eq!(structure.sanitise_for_filesystem("東京/b"), "東京_b");
     /// ```
     pub fn sanitise_for_filesystem(&self, name: &str) -> String {
-        let Some(substitute) = &self.illegal_character_substitute else {
+        if self.keep_illegal_characters {
             return name.replace(['/', '\\'], "_");
-        };
+        }
         let mut clean = String::with_capacity(name.len());
         for letter in name.nfkd().filter(char::is_ascii) {
             match letter {
                 '_' | '.' | '-' => clean.push(letter),
                 _ if letter.is_ascii_alphanumeric() => clean.push(letter),
-                _ => clean.push_str(substitute),
+                _ => clean.push_str(&self.illegal_character_substitute),
             }
         }
         clean.trim().to_lowercase()
@@ -93,7 +101,7 @@ impl StandardStructure {
             let message = format!(
                 "{component} cannot be stored: the name {name:?} becomes {part:?}, which is not a \
                  valid name of a folder or file; choose another name, or leave names unchanged \
-                 with `StandardStructure::illegal_character_substitute(None)`"
+                 with `StandardStructure::keep_illegal_characters`"
             );
             return Err(Error::new(ErrorKind::Validation, message));
         }

@@ -1,19 +1,15 @@
-//! Accessors, structures and transformers: the crate's for Python, and Python's for the crate.
+//! Accessors: the crate's for Python, and Python's for the crate.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use ftrack_api::accessor::{self, Content, DiskAccessor, PendingWrite, Prepared};
-use ftrack_api::structure::{
-    self, EntityIdStructure, IdStructure, OriginStructure, StandardStructure, StructureContext,
-};
 use ftrack_api::{Error, ErrorKind};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyWeakrefReference};
+use pyo3::types::{PyBytes, PyWeakrefReference};
 
-use crate::entity::Entity;
 use crate::error::{About, from_callback, raise, raise_any};
 use crate::logging::released;
 use crate::session::{Session, lock};
@@ -37,7 +33,7 @@ impl Held {
     }
 
     /// Calls Python code; an exception becomes an error that holds it.
-    fn call<T>(
+    pub(crate) fn call<T>(
         &self,
         run: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<T>,
     ) -> anyhow::Result<T> {
@@ -50,7 +46,7 @@ impl Held {
         })
     }
 
-    fn wrap<'py>(
+    pub(crate) fn wrap<'py>(
         &self,
         py: Python<'py>,
         entity: &ftrack_api::Entity,
@@ -411,122 +407,5 @@ impl Drop for PythonFile {
                 raised.write_unraisable(py, None);
             }
         });
-    }
-}
-
-/// A structure of the crate.
-#[pyclass(frozen, module = "ftrack_api._core")]
-pub(crate) struct Structure {
-    pub(crate) core: Arc<dyn structure::Structure>,
-}
-
-#[pymethods]
-impl Structure {
-    #[staticmethod]
-    fn standard(prefix: Option<String>, substitute: Option<&str>) -> Self {
-        let mut core = StandardStructure::new().illegal_character_substitute(substitute);
-        if let Some(prefix) = prefix {
-            core = core.project_versions_prefix(prefix);
-        }
-        Self {
-            core: Arc::new(core),
-        }
-    }
-
-    #[staticmethod]
-    fn sanitise(name: &str, substitute: Option<&str>) -> String {
-        let structure = StandardStructure::new().illegal_character_substitute(substitute);
-        structure.sanitise_for_filesystem(name)
-    }
-
-    #[staticmethod]
-    fn by_id(prefix: &str) -> Self {
-        Self {
-            core: Arc::new(IdStructure::new(prefix)),
-        }
-    }
-
-    #[staticmethod]
-    fn entity_id() -> Self {
-        Self {
-            core: Arc::new(EntityIdStructure),
-        }
-    }
-
-    #[staticmethod]
-    fn origin() -> Self {
-        Self {
-            core: Arc::new(OriginStructure),
-        }
-    }
-
-    fn get_resource_identifier(
-        &self,
-        py: Python<'_>,
-        entity: &Bound<'_, Entity>,
-        source: Option<String>,
-    ) -> PyResult<String> {
-        let mut context = StructureContext::default();
-        context.source_resource_identifier = source;
-        let core = &entity.get().core;
-        released(py, || self.core.get_resource_identifier(core, &context))
-            .map_err(raise_any(About::Location))
-    }
-}
-
-pub(crate) struct SharedStructure(pub(crate) Arc<dyn structure::Structure>);
-
-impl structure::Structure for SharedStructure {
-    fn get_resource_identifier(
-        &self,
-        component: &ftrack_api::Entity,
-        context: &StructureContext,
-    ) -> anyhow::Result<String> {
-        self.0.get_resource_identifier(component, context)
-    }
-}
-
-/// A structure written in Python.
-pub(crate) struct PythonStructure(pub(crate) Held);
-
-impl structure::Structure for PythonStructure {
-    fn get_resource_identifier(
-        &self,
-        component: &ftrack_api::Entity,
-        context: &StructureContext,
-    ) -> anyhow::Result<String> {
-        self.0.call(|object| {
-            let py = object.py();
-            let given = PyDict::new(py);
-            if let Some(source) = &context.source_resource_identifier {
-                given.set_item("source_resource_identifier", source)?;
-            }
-            let entity = self.0.wrap(py, component)?;
-            let made = object.call_method1("get_resource_identifier", (entity, given))?;
-            made.extract()
-        })
-    }
-}
-
-/// A transformer written in Python.
-pub(crate) struct PythonTransformer(pub(crate) Held);
-
-impl PythonTransformer {
-    fn by(&self, method: &str, text: &str, entity: &ftrack_api::Entity) -> anyhow::Result<String> {
-        self.0.call(|object| {
-            let context = PyDict::new(object.py());
-            context.set_item("component", self.0.wrap(object.py(), entity)?)?;
-            object.call_method1(method, (text, context))?.extract()
-        })
-    }
-}
-
-impl structure::ResourceIdentifierTransformer for PythonTransformer {
-    fn encode(&self, identifier: &str, component: &ftrack_api::Entity) -> anyhow::Result<String> {
-        self.by("encode", identifier, component)
-    }
-
-    fn decode(&self, stored: &str, component: &ftrack_api::Entity) -> anyhow::Result<String> {
-        self.by("decode", stored, component)
     }
 }

@@ -9,15 +9,13 @@ use ftrack_api::{Location, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::access::{
-    Accessor, Held, PythonAccessor, PythonStructure, PythonTransformer, Shared, SharedStructure,
-    Structure,
-};
+use crate::access::{Accessor, Held, PythonAccessor, Shared};
 use crate::convert::{from_json, to_data, to_entities};
 use crate::entity::Entity;
 use crate::error::{About, raise};
 use crate::logging::released;
 use crate::session::Session;
+use crate::structure::{PythonStructure, PythonTransformer, SharedStructure, Structure};
 
 fn location(entity: &Bound<'_, PyAny>) -> PyResult<Location> {
     let entity = entity.cast::<Entity>()?;

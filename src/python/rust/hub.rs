@@ -166,8 +166,8 @@ impl Hub {
         event: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let event = read(event)?;
-        let answers = released(py, || self.core.publish_synchronous(event));
-        from_json(py, &Json::Array(answers))
+        let replies = released(py, || self.core.publish_synchronous(event));
+        from_json(py, &Json::Array(replies))
     }
 }
 
@@ -180,14 +180,14 @@ fn handle(
         return Ok(None);
     };
     let called = to_python(py, event).and_then(|given| {
-        let answer = handler.call_method1("_handle", (given,))?;
-        let (answer, stopped) = answer.extract::<(Bound<'_, PyAny>, bool)>()?;
+        let reply = handler.call_method1("_handle", (given,))?;
+        let (reply, stopped) = reply.extract::<(Bound<'_, PyAny>, bool)>()?;
         if stopped {
             event.stop();
         }
-        match answer.is_none() {
+        match reply.is_none() {
             true => Ok(None),
-            false => to_json(&answer).map(Some),
+            false => to_json(&reply).map(Some),
         }
     });
     called.map_err(|raised| from_callback(py, raised))

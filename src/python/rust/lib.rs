@@ -16,6 +16,7 @@ mod query;
 mod schema;
 mod session;
 mod signals;
+mod structure;
 mod transport;
 
 use std::sync::OnceLock;
@@ -55,7 +56,7 @@ fn _core(into: &Bound<'_, PyModule>) -> PyResult<()> {
     into.add_class::<containers::CustomAttributes>()?;
     into.add_class::<access::Accessor>()?;
     into.add_class::<access::Reader>()?;
-    into.add_class::<access::Structure>()?;
+    into.add_class::<structure::Structure>()?;
     into.add_class::<hub::Hub>()?;
     into.add_class::<hub::Filter>()?;
     into.add_class::<transport::Pending>()?;

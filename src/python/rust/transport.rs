@@ -53,9 +53,9 @@ impl CallHook {
             received: Mutex::default(),
         };
         let pending = Bound::new(py, pending).map_err(error_of)?;
-        let answer = session.call_method1("_call_for", (actions, &pending));
-        let answer =
-            answer.map_err(
+        let replies = session.call_method1("_call_for", (actions, &pending));
+        let replies =
+            replies.map_err(
                 |raised| match pending.get().is_sent.load(Ordering::Relaxed) {
                     // The server may have done it: the next commit asks.
                     true => {
@@ -70,9 +70,12 @@ impl CallHook {
                 "call() of the session's class did not call super().call()",
             )));
         };
-        let body = match answer.is(&given) {
+        let body = match replies.is(&given) {
             true => body,
-            false => to_json(&answer).map_err(error_of)?.to_string().into_bytes(),
+            false => to_json(&replies)
+                .map_err(error_of)?
+                .to_string()
+                .into_bytes(),
         };
         response.body = Box::new(Cursor::new(body));
         Ok(Some(response))
@@ -84,8 +87,8 @@ impl Transport for CallHook {
         if request.method != "POST" {
             return self.inner.send(request);
         }
-        let answer = Python::attach(|py| self.by_call(py, request));
-        match answer? {
+        let replies = Python::attach(|py| self.by_call(py, request));
+        match replies? {
             Some(response) => Ok(response),
             None => self.inner.send(request),
         }
@@ -133,8 +136,8 @@ impl Pending {
         });
         let (response, body) = received.map_err(raise(About::Session))?;
         let json = serde_json::from_slice(&body).unwrap_or_default();
-        let answer = from_json(py, &json)?.unbind();
-        *lock(&self.received) = Some((response, body, answer.clone_ref(py)));
-        Ok(answer)
+        let replies = from_json(py, &json)?.unbind();
+        *lock(&self.received) = Some((response, body, replies.clone_ref(py)));
+        Ok(replies)
     }
 }
