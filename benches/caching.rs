@@ -50,7 +50,7 @@ fn main() {
 }
 
 /// Opening with a warm schema and a warm file of a thousand tasks, beside the floor: reading,
-/// checking and parsing the schema. Answers come from memory.
+/// checking and parsing the schema. Responses come from memory.
 fn opening(folder: &Path) {
     println!("opening a session");
     let server = support::Server::new();
@@ -111,7 +111,7 @@ fn open(builder: SessionBuilder) -> Session {
 fn gets(session: &Session, ids: &[String]) -> Duration {
     let started = Instant::now();
     for id in ids {
-        let task = session.get("Task", id).expect("an answer");
+        let task = session.get("Task", id).expect("a response");
         black_box(task.expect("a task"));
     }
     started.elapsed()

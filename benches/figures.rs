@@ -1,7 +1,7 @@
 //! The figures of `docs/PERFORMANCE.md`: what the client costs, beside the floors, in one run.
 //!
 //! `cargo bench --bench figures` prints a table of CPU times: the median of several runs, with the
-//! ratio to the floor that the goal is about. Answers come from memory, so that neither a socket
+//! ratio to the floor that the goal is about. Responses come from memory, so that neither a socket
 //! nor a server is measured. A word after `--` runs only what has it in its name.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
@@ -60,7 +60,7 @@ fn query(server: &Server) {
     );
     let structs = median(
         || (),
-        |()| -> Vec<Vec<support::Answer>> {
+        |()| -> Vec<Vec<support::Reply>> {
             let parse = |page| serde_json::from_slice(&read(page)).expect("JSON");
             pages.iter().map(parse).collect()
         },
@@ -238,19 +238,19 @@ fn get(server: &Server) {
 /// A thousand new tasks.
 fn create(server: &Server) {
     println!("create {CHANGES} and commit");
-    let answer = created(0..CHANGES);
+    let response = created(0..CHANGES);
     let floor = median(
         || (),
         |()| -> (usize, Json) {
             let body = serde_json::to_vec(&support::create_request(0..CHANGES)).expect("prints");
-            let answer = serde_json::from_slice(&read(&answer)).expect("JSON");
-            (black_box(body).len(), answer)
+            let response = serde_json::from_slice(&read(&response)).expect("JSON");
+            (black_box(body).len(), response)
         },
     );
     let ours = median(
         || {
             let (session, replay) = server.open();
-            replay.then([answer.clone()]);
+            replay.then([response.clone()]);
             session
         },
         |session| {
@@ -258,28 +258,28 @@ fn create(server: &Server) {
                 let task = session.create("Task", support::new_task(number));
                 black_box(task.expect("a good task"));
             }
-            session.commit().expect("the answer is good");
+            session.commit().expect("the response is good");
             session
         },
     );
-    line("floor: JSON built, answer parsed", floor, floor);
+    line("floor: JSON built, response parsed", floor, floor);
     line("create and commit", ours, floor);
 }
 
 /// A thousand changed tasks, of few and of many that are loaded.
 fn update(server: &Server) {
     println!("update {CHANGES} and commit");
-    let answer = updated(0..CHANGES, 7);
+    let response = updated(0..CHANGES, 7);
     let floor = median(
         || (),
         |()| -> (usize, Json) {
             let request = support::update_request(0..CHANGES, 7);
             let body = serde_json::to_vec(&request).expect("prints");
-            let answer = serde_json::from_slice(&read(&answer)).expect("JSON");
-            (black_box(body).len(), answer)
+            let response = serde_json::from_slice(&read(&response)).expect("JSON");
+            (black_box(body).len(), response)
         },
     );
-    line("floor: JSON built, answer parsed", floor, floor);
+    line("floor: JSON built, response parsed", floor, floor);
     for loaded in [CHANGES, 10 * CHANGES, 100 * CHANGES] {
         let (session, replay, tasks) = server.loaded(loaded);
         let mut bid = 1;
@@ -293,7 +293,7 @@ fn update(server: &Server) {
                 for task in &tasks[..CHANGES] {
                     task.set("bid", bid as i64).expect("it can be set");
                 }
-                session.commit().expect("the answer is good");
+                session.commit().expect("the response is good");
             },
         );
         line(&format!("of {loaded} loaded"), ours, floor);

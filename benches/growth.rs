@@ -1,7 +1,7 @@
 //! How costs grow: with what is loaded, with attributes, with pages, and with what is pending.
 //!
 //! `cargo bench --bench growth` prints tables of CPU times. A word after `--` runs only the part
-//! with that name. Answers come from memory, as in `figures.rs`.
+//! with that name. Responses come from memory, as in `figures.rs`.
 
 #![allow(clippy::print_stdout, reason = "a program that prints tables")]
 
@@ -107,7 +107,7 @@ fn with_loaded(server: &Server) {
             },
             |bid| {
                 set(&tasks[..CHANGES], bid);
-                session.commit().expect("the answer is good");
+                session.commit().expect("the response is good");
             },
         );
         line(
@@ -178,7 +178,7 @@ fn update_once(server: &Server, loaded: usize, between: &str) {
     }
     let started = ProcessTime::now();
     set(&tasks[..CHANGES], 7);
-    session.commit().expect("the answer is good");
+    session.commit().expect("the response is good");
     println!("{}", started.elapsed().as_nanos());
 }
 
@@ -273,13 +273,13 @@ fn with_pages(server: &Server) {
     const TASKS: usize = 5_000;
     println!("with pages, {TASKS} tasks of 13 attributes");
     for size in [1, 10, 100, 500, 1_000, 5_000] {
-        let answers: Vec<Bytes> = (0..TASKS)
+        let responses: Vec<Bytes> = (0..TASKS)
             .step_by(size)
             .map(|first| support::page(first, size, first + size >= TASKS))
             .collect();
         let prepare = || {
             let (session, replay) = server.open();
-            replay.then(answers.iter().cloned());
+            replay.then(responses.iter().cloned());
             session
         };
         let run = |session: Session| {
@@ -317,7 +317,7 @@ fn with_pending(server: &Server) {
             (session, tasks)
         };
         let committed = median(prepared, |(session, tasks)| {
-            session.commit().expect("the answer is good");
+            session.commit().expect("the response is good");
             (session, tasks)
         });
         line(&format!("… commit {count}"), committed, count, "operation");

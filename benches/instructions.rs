@@ -258,7 +258,7 @@ fn commit_created(server: &Server) {
     let (session, replay) = server.open();
     replay.then([created(0..PAGE)]);
     let _tasks = support::make(&session, PAGE);
-    measured(|| session.commit().expect("the answer is good"));
+    measured(|| session.commit().expect("the response is good"));
 }
 
 fn update(server: &Server) {
@@ -268,7 +268,7 @@ fn update(server: &Server) {
         for task in &tasks {
             task.set("bid", 1).expect("it can be set");
         }
-        session.commit().expect("the answer is good");
+        session.commit().expect("the response is good");
     });
 }
 
@@ -279,7 +279,7 @@ fn delete(server: &Server) {
         for task in &tasks {
             session.delete(task).expect("it is there");
         }
-        session.commit().expect("the answer is good");
+        session.commit().expect("the response is good");
     });
 }
 

@@ -28,7 +28,7 @@ fn main() {
         pages.iter().map(tree).collect()
     };
     weigh("serde_json::Value", trees);
-    let structs = || -> Vec<Vec<support::Answer>> {
+    let structs = || -> Vec<Vec<support::Reply>> {
         let parse = |page| serde_json::from_slice(&read(page)).expect("JSON");
         pages.iter().map(parse).collect()
     };

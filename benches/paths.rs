@@ -106,17 +106,17 @@ fn create(bencher: Bencher<'_, '_>, count: usize) {
 
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn create_and_commit(bencher: Bencher<'_, '_>, count: usize) {
-    let answer = support::created(0..count);
+    let response = support::created(0..count);
     let counted = bencher.counter(ItemsCount::new(count));
     counted
         .with_inputs(|| {
             let (session, replay) = SERVER.open();
-            replay.then([answer.clone()]);
+            replay.then([response.clone()]);
             session
         })
         .bench_values(|session| {
             support::make(&session, count);
-            session.commit().expect("the answer is good");
+            session.commit().expect("the response is good");
             session
         });
 }
@@ -124,38 +124,38 @@ fn create_and_commit(bencher: Bencher<'_, '_>, count: usize) {
 /// Each session is used once, so that nothing is set to what it already is.
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn update_and_commit(bencher: Bencher<'_, '_>, count: usize) {
-    let answer = support::updated(0..count, 1);
+    let response = support::updated(0..count, 1);
     let counted = bencher.counter(ItemsCount::new(count));
     counted
         .with_inputs(|| {
             let (session, replay, tasks) = SERVER.loaded(count);
-            replay.then([answer.clone()]);
+            replay.then([response.clone()]);
             (session, tasks)
         })
         .bench_values(|(session, tasks)| {
             for task in &tasks {
                 task.set("bid", 1).expect("it can be set");
             }
-            session.commit().expect("the answer is good");
+            session.commit().expect("the response is good");
             (session, tasks)
         });
 }
 
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn delete_and_commit(bencher: Bencher<'_, '_>, count: usize) {
-    let answer = support::deleted(count);
+    let response = support::deleted(count);
     let counted = bencher.counter(ItemsCount::new(count));
     counted
         .with_inputs(|| {
             let (session, replay, tasks) = SERVER.loaded(count);
-            replay.then([answer.clone()]);
+            replay.then([response.clone()]);
             (session, tasks)
         })
         .bench_values(|(session, tasks)| {
             for task in &tasks {
                 session.delete(task).expect("it is there");
             }
-            session.commit().expect("the answer is good");
+            session.commit().expect("the response is good");
             (session, tasks)
         });
 }

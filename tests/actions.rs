@@ -1,4 +1,4 @@
-//! Actions: offered, launched and answered, as the web interface does it.
+//! Actions: offered, launched and completed, as the web interface does it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;

@@ -141,8 +141,8 @@ fn created_and_updated_entities() {
             "beedc0e5-95f1-4902-a43e-6df5cc0ccf48",
         ),
     ] {
-        let answer: serde_json::Value = serde_json::from_str(&captured(name).unwrap()).unwrap();
-        let entity = session.decode(&answer["data"]).unwrap().remove(0);
+        let response: serde_json::Value = serde_json::from_str(&captured(name).unwrap()).unwrap();
+        let entity = session.decode(&response["data"]).unwrap().remove(0);
         assert_eq!(entity.id(), id);
         assert_eq!(entity.get::<String>(attribute).unwrap(), value);
     }

@@ -77,7 +77,7 @@ fn port(server: &Emulator) -> u16 {
     server.url().rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// Three addresses with the same port: one that answers, one that refuses, one that does neither.
+/// Three addresses with the same port: one that accepts, one that refuses, one that does neither.
 fn addresses(server: &Emulator) -> (Hole, [IpAddr; 3]) {
     let silent = Hole::at(format!("127.0.0.2:{}", port(server)).parse().unwrap());
     let address = |text: &str| text.parse().unwrap();
@@ -90,19 +90,19 @@ fn addresses(server: &Emulator) -> (Hole, [IpAddr; 3]) {
 }
 
 #[test]
-fn whichever_order_the_addresses_come_in_the_one_that_answers_is_taken() {
+fn whichever_order_the_addresses_come_in_the_one_that_accepts_is_taken() {
     let server = emulator();
-    let (_silent, [answers, refuses, silent]) = addresses(&server);
+    let (_silent, [accepts, refuses, silent]) = addresses(&server);
     let localhost: IpAddr = "::1".parse().unwrap();
     for order in [
-        vec![answers, refuses, silent],
-        vec![answers, silent, refuses],
-        vec![refuses, answers, silent],
-        vec![refuses, silent, answers],
-        vec![silent, answers, refuses],
-        vec![silent, refuses, answers],
-        vec![localhost, silent, answers],
-        vec![silent, silent, silent, localhost, refuses, answers],
+        vec![accepts, refuses, silent],
+        vec![accepts, silent, refuses],
+        vec![refuses, accepts, silent],
+        vec![refuses, silent, accepts],
+        vec![silent, accepts, refuses],
+        vec![silent, refuses, accepts],
+        vec![localhost, silent, accepts],
+        vec![silent, silent, silent, localhost, refuses, accepts],
     ] {
         let network = Network::new().resolve_to("Studio.example", order.clone());
         // Who waited for the silent one would fail, or wait for ever.
@@ -136,7 +136,7 @@ fn addresses_of_a_proxy_are_tried_as_well() {
 }
 
 #[test]
-fn when_no_address_answers_the_error_says_so_in_time() {
+fn when_no_address_accepts_the_error_says_so_in_time() {
     let server = emulator();
     let (_silent, [_, refuses, silent]) = addresses(&server);
     let url = format!("http://studio.example:{}", port(&server));

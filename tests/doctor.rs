@@ -176,7 +176,7 @@ fn servers_that_are_not_there() {
 }
 
 #[test]
-fn servers_that_do_not_answer() {
+fn servers_that_do_not_respond() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let started = Instant::now();

@@ -27,24 +27,24 @@ const HEADER: &str = "h3ader-value-to-keep";
 /// Every request that came in, whole.
 type Requests = Arc<Mutex<Vec<String>>>;
 
-/// A server that answers each request by `answer`, on a connection of its own, and keeps what it
+/// A server that responds to each request by `respond`, on a connection of its own, and keeps what it
 /// was sent.
 fn serve(
-    answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+    respond: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> (SocketAddr, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (requests, answer) = (Requests::default(), Arc::new(answer));
+    let (requests, respond) = (Requests::default(), Arc::new(respond));
     let kept = Arc::clone(&requests);
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+            let (kept, respond) = (Arc::clone(&kept), Arc::clone(&respond));
             thread::spawn(move || {
                 let request = support::read_request(&mut stream);
                 let text = String::from_utf8_lossy(&request).into_owned();
                 kept.lock().unwrap().push(text.clone());
-                if let Some(answer) = answer(&text) {
-                    let _ = stream.write_all(&answer);
+                if let Some(response) = respond(&text) {
+                    let _ = stream.write_all(&response);
                 }
             });
         }
@@ -58,14 +58,14 @@ fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("{head}{headers}\r\n{body}").into_bytes()
 }
 
-/// Gives a request to the real server, and its answer back.
+/// Gives a request to the real server, and its response back.
 fn pass_on(target: SocketAddr, request: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(target).unwrap();
     let request = request.replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1);
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    response
 }
 
 /// A storage on another host, and a server in front of the emulator that sends its clients there

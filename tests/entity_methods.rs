@@ -629,7 +629,7 @@ fn a_new_key_replaces_the_one_before_and_is_shown_nowhere() {
 }
 
 #[test]
-fn widgets_have_addresses_that_answer() {
+fn widgets_have_urls_that_respond() {
     let studio = Studio::new();
     let session = &studio.session;
     let task = studio.first("Task");

@@ -89,7 +89,7 @@ fn expressions_of_the_event_hub() {
 
 #[test]
 fn answers_of_the_api() {
-    replay("answer", targets::answer);
+    replay("response", targets::response);
 }
 
 #[test]

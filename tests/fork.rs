@@ -20,7 +20,7 @@ mod unix {
     use ftrack_api::Session;
     use ftrack_emulator::Emulator;
 
-    /// Answers that one process would take from the other if they shared a socket.
+    /// Responses that one process would take from the other if they shared a socket.
     fn asks(session: &Session, who: &str) {
         for number in 0..40 {
             let name = format!("{who} {number}");

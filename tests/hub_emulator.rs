@@ -42,13 +42,13 @@ fn events_replies_and_refusals() {
     let waiting = two.clone();
     let thread = std::thread::spawn(move || waiting.wait(None));
     let question = |n: i64| Event::new("studio.x").with_data(json!({"n": n}));
-    let nobody_answers = |n| one.request_all(question(n), SHORT).unwrap().is_empty();
-    assert!(nobody_answers(1));
+    let nobody_replies = |n| one.request_all(question(n), SHORT).unwrap().is_empty();
+    assert!(nobody_replies(1));
     let reply = one.request(question(3), LONG).unwrap();
     assert_eq!(reply.data(), &json!({"got": 3}));
     two.close();
     thread.join().unwrap().unwrap();
-    assert!(nobody_answers(3));
+    assert!(nobody_replies(3));
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Peer {
         self.input.flush().unwrap();
     }
 
-    /// The next answer of this kind.
+    /// The next reply of this kind.
     #[track_caller]
     fn expect(&self, kind: &str) -> Value {
         loop {

@@ -796,7 +796,7 @@ fn a_timer_in_doubt_is_neither_lost_nor_created_twice() {
     }
 }
 
-/// Loses a batch of updates, or the response to it, by one fault and answers the reconciliation with
+/// Loses a batch of updates, or the response to it, by one fault and responds to the reconciliation with
 /// the other.
 fn reconciled_with(loss: Fault, fault: &Fault) -> (Result<()>, Lost, Entity) {
     let lost = Lost::over_http();

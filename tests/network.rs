@@ -210,7 +210,7 @@ fn a_socks_proxy_that_refuses_says_why() {
             "nothing listens",
         ),
     ] {
-        // Who answers may take its time.
+        // A server that responds may take its time.
         let limit = Duration::from_millis(match kind {
             ErrorKind::Timeout => 500,
             _ => 60_000,
@@ -271,20 +271,20 @@ fn cookies_that_a_server_sets_come_back_to_it() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
-        let answer = |body: &str, more: &str| {
+        let response = |body: &str, more: &str| {
             let (mut stream, _) = listener.accept().unwrap();
             let seen = support::read_request(&mut stream);
             let head = format!(
                 "Content-Length: {}\r\nConnection: close\r\n{more}",
                 body.len()
             );
-            let answer = format!("HTTP/1.1 503 Busy\r\n{head}\r\n{body}");
-            stream.write_all(answer.as_bytes()).unwrap();
+            let response = format!("HTTP/1.1 503 Busy\r\n{head}\r\n{body}");
+            stream.write_all(response.as_bytes()).unwrap();
             String::from_utf8(seen).unwrap()
         };
         let set = format!("Set-Cookie: {cookie}; Path=/; HttpOnly\r\n");
         let elsewhere = "Set-Cookie: a=b; Domain=elsewhere.example\r\n";
-        [answer("", &(set + elsewhere)), answer("", "")]
+        [response("", &(set + elsewhere)), response("", "")]
     });
     let retry = ftrack_api::config::Retry::new().first_wait(Duration::from_millis(1));
     let builder = Session::builder()
@@ -350,7 +350,7 @@ fn deep_rows_do_not_overflow_the_stack() {
     let server = emulator();
     let script = ftrack_api::transport::ScriptedTransport::new();
     let session = {
-        let schema = server_answers(&server);
+        let schema = bytes_of_opening(&server);
         script.respond(200, schema);
         builder(&server).transport(script.clone()).open().unwrap()
     };
@@ -388,8 +388,8 @@ fn deep_rows_do_not_overflow_the_stack() {
     }
 }
 
-/// The bytes that a server answers when a session opens.
-fn server_answers(server: &Emulator) -> Vec<u8> {
+/// The bytes that a server sends when a session opens.
+fn bytes_of_opening(server: &Emulator) -> Vec<u8> {
     let actions = r#"[{"action": "query_server_information"}, {"action": "query_schemas"}]"#;
     let headers = [
         ("ftrack-user", server.api_user()),
@@ -399,7 +399,7 @@ fn server_answers(server: &Emulator) -> Vec<u8> {
 }
 
 #[test]
-fn silence_within_an_answer_has_its_own_limit() {
+fn silence_within_a_response_has_its_own_limit() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let started = Instant::now();

@@ -82,7 +82,7 @@ fn a_server_that_is_not_there() {
 }
 
 #[test]
-fn a_server_that_never_answers() {
+fn a_server_that_never_responds() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let error = Session::builder()
         .server_url(format!("http://{}", silent.local_addr().unwrap()))
@@ -96,7 +96,7 @@ fn a_server_that_never_answers() {
 }
 
 #[test]
-fn answers_that_are_no_answers() {
+fn responses_that_are_no_responses() {
     let truncated = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{\"version\": \"dev\"";
     for (server, kind, says) in [
         (

@@ -140,9 +140,9 @@ fn a_plugin_does_not_keep_its_session_open() {
 #[test]
 fn what_fails_takes_nothing_with_it() {
     let server = emulator();
-    let good = |name, answer: &'static str| {
+    let good = |name, reply: &'static str| {
         plugin(name, move |registrar, _| {
-            registrar.subscribe("topic=x", move |_, _| Ok(Some(answer.into())))
+            registrar.subscribe("topic=x", move |_, _| Ok(Some(reply.into())))
         })
     };
     let session = builder(&server)
@@ -447,10 +447,10 @@ fn a_library_works_on_the_session_of_the_program() {
         .all()
         .unwrap();
     let before = session.entity_count();
-    let answers = ask(&session, "test.work", json!({"rounds": 1}));
+    let replies = ask(&session, "test.work", json!({"rounds": 1}));
     // The library's entities are the program's: one record for each key.
     assert_eq!(
-        answers[0]["known"].as_u64().unwrap(),
+        replies[0]["known"].as_u64().unwrap(),
         session.entity_count() as u64
     );
     assert!(session.entity_count() >= before);
@@ -479,8 +479,8 @@ fn a_library_and_the_program_wait_for_each_other() {
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let answers = ask(&session, "test.work", json!({"rounds": 30}));
-                assert_eq!(answers.len(), 1);
+                let replies = ask(&session, "test.work", json!({"rounds": 30}));
+                assert_eq!(replies.len(), 1);
             });
             scope.spawn(|| {
                 for round in 0..3000 {
@@ -648,8 +648,7 @@ fn an_executable_is_not_given_the_key() {
         return assert!(ended.unwrap().success());
     }
     let folder = Folder::new();
-    let script =
-        "while read -r x; do answer \"$x\" \"\\\"$FTRACK_API_KEY$FTRACK_APIKEY\\\"\"; done";
+    let script = "while read -r x; do reply \"$x\" \"\\\"$FTRACK_API_KEY$FTRACK_APIKEY\\\"\"; done";
     folder.shell("a.ftrack-plugin", "t.key", "topic=t.key", script);
     let session = opened_on(&emulator(), &folder);
     assert_eq!(ask(&session, "t.key", json!({})), [json!("")]);
@@ -671,7 +670,7 @@ fn paths_are_searched_in_order_and_in_depth() {
             file,
             name,
             "topic=test.who",
-            "while read -r x; do answer \"$x\" 1; done",
+            "while read -r x; do reply \"$x\" 1; done",
         );
     }
     one.write("plugin.py", b"def register(session): pass", 0o644);
@@ -726,7 +725,7 @@ fn what_others_can_write_is_refused() {
 
     let server = emulator();
     let (folder, outside) = (Folder::new(), Folder::new());
-    let script = "while read -r x; do answer \"$x\" 1; done";
+    let script = "while read -r x; do reply \"$x\" 1; done";
     folder.shell("1_group.ftrack-plugin", "t.group", "topic=x", script);
     folder.mode("1_group.ftrack-plugin", 0o775);
     folder.shell("2_all.ftrack-plugin", "t.all", "topic=x", script);
@@ -886,12 +885,12 @@ fn programs_run_on_every_platform() {
     assert!(ask(&session, "test.bad", json!({})).is_empty());
     let log = logged(&folder.path().display().to_string());
     for (name, expected) in [
-        ("t.exit", "it ended before it answered: exit "),
+        ("t.exit", "it ended before it replied: exit "),
         ("t.babble", "it wrote \"hello\""),
         ("t.twice", "ignored a second reply to event 1"),
         ("t.anonymous", "the number of the event is missing"),
         ("t.ahead", "no event has this number yet"),
-        ("t.silent", "did not answer test.bad within 0.2 s"),
+        ("t.silent", "did not reply to test.bad within 0.2 s"),
     ] {
         let warned = log.iter().any(|(level, text)| {
             *level <= log::Level::Warn && text.contains(name) && text.contains(expected)
@@ -902,7 +901,7 @@ fn programs_run_on_every_platform() {
 
 #[cfg(unix)]
 #[test]
-fn programs_answer_events() {
+fn programs_reply_to_events() {
     let server = emulator();
     let folder = Folder::new();
     folder.copy_example("render_hosts.ftrack-plugin");
@@ -923,7 +922,7 @@ fn programs_answer_events() {
 
 #[cfg(unix)]
 #[test]
-fn python_answers_events() {
+fn python_replies_to_events() {
     let Some(python) = folder::python() else {
         return;
     };
@@ -950,7 +949,7 @@ fn a_program_starts_with_its_first_event() {
     let folder = Folder::new();
     let started = folder.path().join("started");
     let script = format!(
-        "echo >> '{}'; while read -r x; do answer \"$x\" 1; done",
+        "echo >> '{}'; while read -r x; do reply \"$x\" 1; done",
         started.display()
     );
     folder.shell("late.ftrack-plugin", "t.late", "topic=x", &script);
@@ -971,7 +970,7 @@ fn a_program_starts_with_its_first_event() {
 fn programs_may_change_entity_types() {
     let server = emulator();
     let folder = Folder::new();
-    let script = r#"while read -r x; do answer "$x" '{"read_only": ["bid"]}'; done"#;
+    let script = r#"while read -r x; do reply "$x" '{"read_only": ["bid"]}'; done"#;
     let topic = "topic=ftrack.api.session.construct-entity-type and data.schema.id=Task";
     folder.shell("types.ftrack-plugin", "t.types", topic, script);
     let session = opened_on(&server, &folder);
@@ -987,19 +986,19 @@ fn programs_that_misbehave_are_logged_and_left() {
         ("echo hello; cat > /dev/null", "it wrote \"hello\""),
         (
             "read -r x; exit 3",
-            "it ended before it answered: exit status: 3",
+            "it ended before it replied: exit status: 3",
         ),
         (
             "read -r x; kill -9 $$",
-            "it ended before it answered: signal: 9",
+            "it ended before it replied: signal: 9",
         ),
-        ("exec sleep 100", "did not answer test.bad within 0.2 s"),
+        ("exec sleep 100", "did not reply to test.bad within 0.2 s"),
         (
             "read -r x; n=${x#*:}; echo \"{\\\"number\\\": ${n%%,*}, \\\"error\\\": \\\"no license\\\"}\"",
             "no license",
         ),
         (
-            "read -r x; echo '{\"answer\": 1, \"log\": \"x\"}'",
+            "read -r x; echo '{\"reply\": 1, \"log\": \"x\"}'",
             "it wrote",
         ),
         ("read -r x; echo '\u{fffd}'; cat > /dev/null", "it wrote"),
@@ -1048,7 +1047,7 @@ fn a_program_that_crashes_is_started_again_three_times() {
 
 #[cfg(unix)]
 #[test]
-fn programs_answer_several_threads() {
+fn programs_reply_to_several_threads() {
     let server = emulator();
     let folder = Folder::new();
     folder.copy_example("render_hosts.ftrack-plugin");

@@ -536,7 +536,7 @@ fn rows_by_other_types() {
                 .parse::<DateTime>()
                 .is_ok()
         );
-        // De-duplicated answers would leave the name out of the second occurrence.
+        // De-duplicated responses would leave the name out of the second occurrence.
         assert!(row["status"]["name"].is_string(), "{row}");
     }
     let error = query.rows::<TaskRow>().next().unwrap().unwrap_err();
@@ -878,7 +878,7 @@ fn bad_queries() {
 }
 
 #[test]
-fn a_closed_session_answers_no_query() {
+fn a_closed_session_runs_no_query() {
     let server = emulator();
     let session = open(&server);
     let query = session.query("Task").unwrap();
@@ -898,7 +898,7 @@ fn a_closed_session_answers_no_query() {
 }
 
 #[test]
-fn servers_that_answer_nonsense() {
+fn servers_that_respond_with_nonsense() {
     let server = emulator();
     let replies: Vec<Vec<u8>> = {
         let session = open(&server);
@@ -912,7 +912,7 @@ fn servers_that_answer_nonsense() {
     let session = builder(&server).transport(script.clone()).open().unwrap();
     let endless =
         r#"[{"data":[{"__entity_type__":"Task","id":"a"}],"metadata":{"next":{"offset":0}}}]"#;
-    for (answer, kind) in [
+    for (response, kind) in [
         ("[]", ErrorKind::BadResponse),
         ("[{}, {}]", ErrorKind::BadResponse),
         (r#"[{"data": [{"#, ErrorKind::BadResponse),
@@ -935,15 +935,15 @@ fn servers_that_answer_nonsense() {
         ),
         ("<html>", ErrorKind::BadResponse),
     ] {
-        script.respond(200, answer);
+        script.respond(200, response);
         let error = session.query("Task").unwrap().all().unwrap_err();
-        assert_eq!(error.kind(), kind, "{answer}: {error}");
-        script.respond(200, answer);
+        assert_eq!(error.kind(), kind, "{response}: {error}");
+        script.respond(200, response);
         let error = session.query_many(["Task"]).unwrap_err();
-        assert_eq!(error.kind(), kind, "{answer}: {error}");
-        script.respond(200, answer);
+        assert_eq!(error.kind(), kind, "{response}: {error}");
+        script.respond(200, response);
         let mut rows = session.query("Task").unwrap().rows::<serde_json::Value>();
-        assert!(rows.any(|row| row.is_err()), "{answer}");
+        assert!(rows.any(|row| row.is_err()), "{response}");
     }
     // A short page is not a reason to ask for ever.
     script.respond(200, r#"[{"data":[]}]"#);

@@ -77,7 +77,7 @@ fn a_script_runs_without_its_server() {
     assert_eq!(loaded.len(), recording.len());
     let session = gone.transport(loaded.replay()).open().unwrap();
     assert_eq!(script(&session), report);
-    // The same request again gets the same answer; another one gets none.
+    // The same request again gets the same response; another one gets none.
     let tasks = |query: &str| session.query(query).unwrap().all();
     assert_eq!(
         session

@@ -235,7 +235,7 @@ fn more_than_can_be_remembered_is_everything() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_costs_half_a_second_once() {
+fn a_server_that_does_not_reply_costs_half_a_second_once() {
     // It takes connections, and that is all.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}/", silent.local_addr().unwrap());

@@ -214,7 +214,7 @@ fn silent() -> (String, mpsc::Receiver<TcpStream>) {
     (url, taken)
 }
 
-/// A session that passes for open, on a server of which only `answers` come back.
+/// A session that passes for open, on a server of which only `responses` come back.
 fn session_on(url: &str) -> SessionBuilder {
     Session::builder()
         .server_url(url)
@@ -230,12 +230,12 @@ const PROMPT: Duration = Duration::from_secs(5);
 fn cancelling_ends_requests_bodies_and_waits_at_once() {
     let (url, taken) = silent();
     let (broken, _) = ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[", ());
-    for answer in ["", "HTTP/1.1 200 OK\r\n", broken] {
+    for response in ["", "HTTP/1.1 200 OK\r\n", broken] {
         let token = CancelToken::new();
         let (button, builder) = (token.clone(), session_on(&url));
         let asking = thread::spawn(move || token.run(|| builder.open().unwrap_err()));
         let mut stream = taken.recv().unwrap();
-        stream.write_all(answer.as_bytes()).unwrap();
+        stream.write_all(response.as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(50));
         let cancelled = Instant::now();
         button.cancel();
@@ -272,7 +272,7 @@ fn a_token_that_asks_does_so_in_the_thread_that_waits() {
         });
         (token, count)
     };
-    // An answer that does not come; a wait between two attempts; the hub.
+    // A response that does not come; a wait between two attempts; the hub.
     let (url, _taken) = silent();
     let parrot = Parrot::new("503 Service Unavailable", "Retry-After: 100\r\n", "");
     for builder in [session_on(&url), parrot.builder()] {
@@ -377,7 +377,7 @@ fn cancelling_and_closing_end_a_download_that_is_read() {
     }
 }
 
-/// Waits until the server has taken the requests that it answers late.
+/// Waits until the server has taken the requests to which it responds late.
 fn under_way(server: &Emulator) {
     eventually("the requests are taken", || {
         server.faults().pending().is_empty()

@@ -188,8 +188,8 @@ fn objects_are_written_read_listed_and_removed() {
             assert_eq!(rest, content[content.len() / 2..]);
             // Anybody with the URL can read it.
             let url = s3.get_url(key).unwrap();
-            let mut answer = ureq::get(url).call().unwrap();
-            assert_eq!(answer.body_mut().read_to_vec().unwrap(), content);
+            let mut response = ureq::get(url).call().unwrap();
+            assert_eq!(response.body_mut().read_to_vec().unwrap(), content);
         }
         assert_eq!(
             s3.list("a").unwrap(),
@@ -269,7 +269,11 @@ fn signatures_are_those_of_the_secret_key() {
     let right = stage.accessor();
     right.write_bytes("here", b"precious").unwrap();
     let url = right.get_url("here").unwrap();
-    let fetch = |url: &str| ureq::get(url).call().map(|answer| answer.status().as_u16());
+    let fetch = |url: &str| {
+        ureq::get(url)
+            .call()
+            .map(|response| response.status().as_u16())
+    };
     assert_eq!(fetch(&url).unwrap(), 200);
     for (from, to) in [
         ("/here?", "/there?"),

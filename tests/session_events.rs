@@ -94,11 +94,11 @@ fn own_changes_can_be_told_apart() {
 #[test]
 fn sessions_talk_to_each_other() {
     let server = emulator();
-    let answering = open(&server);
-    answering.event_hub().connect().unwrap();
+    let replying = open(&server);
+    replying.event_hub().connect().unwrap();
     let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(LONG);
     let double = |event: &Event| Ok(event.data()["n"].as_i64().map(|n| (n * 2).into()));
-    answering
+    replying
         .event_hub()
         .subscribe_with("topic=studio.double", options, double)
         .unwrap();
@@ -107,10 +107,10 @@ fn sessions_talk_to_each_other() {
         .open()
         .unwrap();
     let reply = std::thread::scope(|scope| {
-        scope.spawn(|| answering.event_hub().wait(None).unwrap());
+        scope.spawn(|| replying.event_hub().wait(None).unwrap());
         let event = Event::new("studio.double").with_data(serde_json::json!({"n": 21}));
         let reply = asking.event_hub().request(event, LONG);
-        answering.event_hub().disconnect();
+        replying.event_hub().disconnect();
         reply.unwrap()
     });
     assert_eq!(reply.data(), &serde_json::json!(42));

@@ -56,8 +56,8 @@ impl Settings {
     }
 }
 
-/// A session that answers for the storage scenario in a thread of its own until it is closed.
-fn answering(server: &Emulator) -> (Session, thread::JoinHandle<()>) {
+/// A session that handles the events of the storage scenario in a thread of its own until it is closed.
+fn handling(server: &Emulator) -> (Session, thread::JoinHandle<()>) {
     let session = open(server);
     let hub = session.event_hub().clone();
     hub.connect().unwrap();
@@ -77,7 +77,7 @@ fn mount_points(path: &str) -> Value {
 #[test]
 fn the_form_creates_a_location_and_sets_it_up() {
     let server = emulator();
-    let (session, waits) = answering(&server);
+    let (session, waits) = handling(&server);
     let mut web = Settings::of(&server);
     let offered = web.ask("ftrack.storage-scenario.discover", json!({}));
     assert_eq!(offered["id"], "ftrack.centralized-storage");
@@ -153,7 +153,7 @@ fn the_form_offers_what_is_set_up_already() {
         .macos("/Volumes/a");
     admin.set_centralized_storage(&storage).unwrap();
 
-    let (session, waits) = answering(&server);
+    let (session, waits) = handling(&server);
     let mut web = Settings::of(&server);
     let (_, _, texts) = web.submit(&json!({}));
     assert!(texts.contains("will not be found"), "{texts}");

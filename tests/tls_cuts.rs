@@ -1,4 +1,4 @@
-//! Encrypted connections that break anywhere: in the handshake, in a request, in an answer, and
+//! Encrypted connections that break anywhere: in the handshake, in a request, in a response, and
 //! ends without notice.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -59,7 +59,7 @@ impl Stage {
 
 const HARMS: [Harm; 3] = [Harm::Cut, Harm::Reset, Harm::HalfClose];
 
-/// From the first byte of a handshake to beyond the last one of an answer.
+/// From the first byte of a handshake to beyond the last one of a response.
 fn places(way: Way) -> impl Iterator<Item = usize> {
     let (last, step) = match way {
         Way::ToServer => (1500, 97),
@@ -139,9 +139,9 @@ struct Ends(Box<dyn Transport>);
 
 impl Transport for Ends {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
-        let mut answer = self.0.send(request)?;
+        let mut response = self.0.send(request)?;
         let mut text = String::new();
-        let read = answer.body.read_to_string(&mut text);
+        let read = response.body.read_to_string(&mut text);
         let (kind, message) = match read {
             Ok(_) => (ErrorKind::NotFound, format!("whole: {text}")),
             Err(error) => (ErrorKind::Validation, format!("broken: {error}")),
@@ -152,7 +152,7 @@ impl Transport for Ends {
 
 #[test]
 fn an_end_that_nobody_has_announced_is_no_end() {
-    // Without a length an answer ends with its connection, which anybody can cut.
+    // Without a length a response ends with its connection, which anybody can cut.
     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
     for (headers, cut, expected) in [
         ("", false, ErrorKind::NotFound),

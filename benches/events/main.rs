@@ -309,9 +309,9 @@ fn bare(url: &str, user: &str, key: &str) -> WebSocket<TcpStream> {
          ftrack-user: {user}\r\nftrack-api-key: {key}\r\n\r\n"
     )
     .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let body = answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let body = response
         .split("\r\n")
         .find(|line| line.contains(":websocket"))
         .unwrap();

@@ -200,26 +200,26 @@ pub fn update_request(numbers: std::ops::Range<usize>, bid: usize) -> Json {
 pub struct Replay(Arc<Mutex<VecDeque<Bytes>>>);
 
 impl Replay {
-    pub fn then(&self, answers: impl IntoIterator<Item = Bytes>) {
-        self.0.lock().expect("no panics").extend(answers);
+    pub fn then(&self, responses: impl IntoIterator<Item = Bytes>) {
+        self.0.lock().expect("no panics").extend(responses);
     }
 }
 
 impl Transport for Replay {
     fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
         const QUERY: &[u8] = br#""action":"query","#;
-        let mut answers = self.0.lock().expect("no panics");
+        let mut responses = self.0.lock().expect("no panics");
         let queries = memchr::memmem::find_iter(request.body, QUERY).count();
         let body: Box<dyn Read + Send> = if queries > 1 {
             // Pages beyond the last are empty.
             let empty = || Arc::new(br#"[{"action": "query", "data": []}]"#.to_vec());
-            let pages = (0..queries).map(|_| answers.pop_front().unwrap_or_else(empty));
+            let pages = (0..queries).map(|_| responses.pop_front().unwrap_or_else(empty));
             joined(pages.collect())
         } else {
             Box::new(body(
-                &answers
+                &responses
                     .pop_front()
-                    .expect("the benchmark handed an answer in"),
+                    .expect("the benchmark handed a response in"),
             ))
         };
         Ok(Response {
@@ -394,7 +394,7 @@ pub struct Row {
 
 /// A page as plain structs, with the texts that repeat kept once.
 #[derive(Deserialize)]
-pub struct Answer {
+pub struct Reply {
     pub data: Vec<Task>,
 }
 

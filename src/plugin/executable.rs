@@ -46,16 +46,16 @@ struct Request<'a> {
     event: &'a Event,
 }
 
-/// A line that a plugin writes: it has one of `answer`, `error` and `log`.
+/// A line that a plugin writes: it has one of `reply`, `error` and `log`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     /// The number of the event that it replies to.
     number: Option<u64>,
-    /// The answer to the event; null if there is none.
+    /// The reply to the event; null for none.
     #[serde(default, deserialize_with = "present")]
-    answer: Option<Value>,
-    /// Why there is no answer.
+    reply: Option<Value>,
+    /// Why there is no reply.
     error: Option<String>,
     /// A message for the program's log.
     log: Option<String>,
@@ -66,7 +66,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
-/// The answer of a plugin, or the error that it reports.
+/// The reply of a plugin, or the error that it reports.
 type Reply = Result<Value, String>;
 
 impl Executable {
@@ -121,11 +121,11 @@ impl Executable {
         expressions.into_iter().map(move |expression| {
             let options = SubscribeOptions::new().priority(this.declaration.priority);
             let plugin = this.clone();
-            hub.subscribe_with(expression, options, move |event| plugin.answer(event))
+            hub.subscribe_with(expression, options, move |event| plugin.handle(event))
         })
     }
 
-    fn answer(&self, event: &Event) -> anyhow::Result<Option<Value>> {
+    fn handle(&self, event: &Event) -> anyhow::Result<Option<Value>> {
         if self.failures.load(Ordering::Relaxed) >= MAX_FAILURES {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl Executable {
             Ok(line) => {
                 self.failures.store(0, Ordering::Relaxed);
                 match line {
-                    Ok(answer) => Ok(Some(answer).filter(|answer| !answer.is_null())),
+                    Ok(reply) => Ok(Some(reply).filter(|reply| !reply.is_null())),
                     Err(error) => anyhow::bail!("plugin {self}: {error}"),
                 }
             }
@@ -192,8 +192,8 @@ impl Executable {
     fn read(&self, number: u64, line: &[u8]) -> Result<Option<Reply>, String> {
         let parsed: Line =
             serde_json::from_slice(line).map_err(|error| unexpected(line, &error.to_string()))?;
-        let reply = match (parsed.answer, parsed.error, parsed.log) {
-            (Some(answer), None, None) => Ok(answer),
+        let reply = match (parsed.reply, parsed.error, parsed.log) {
+            (Some(reply), None, None) => Ok(reply),
             (None, Some(error), None) => Err(error),
             (None, None, Some(text)) => {
                 log::info!("plugin {}: {text}", self.name());
@@ -219,11 +219,11 @@ impl Executable {
             TimedOut => {
                 process.kill();
                 let timeout = self.declaration.timeout().as_secs_f64();
-                format!("it did not answer {} within {timeout} s", event.topic())
+                format!("it did not reply to {} within {timeout} s", event.topic())
             }
             BrokenPipe | ConnectionReset | UnexpectedEof => match process.ended() {
-                Some(status) => format!("it ended before it answered: {status}"),
-                None => "it closed its output before it answered".to_owned(),
+                Some(status) => format!("it ended before it replied: {status}"),
+                None => "it closed its output before it replied".to_owned(),
             },
             _ => format!("its output cannot be read: {error}"),
         }
@@ -267,7 +267,7 @@ fn unexpected(line: &[u8], why: &str) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(200)]);
     let text: String = text.chars().take(80).collect();
     format!(
-        "it wrote {text:?} where a line with \"number\" and \"answer\" or \"error\", or with \"log\" \
+        "it wrote {text:?} where a line with \"number\" and \"reply\" or \"error\", or with \"log\" \
          was expected ({why})"
     )
 }

@@ -513,7 +513,7 @@ mod tests {
         let id = process.child.id();
         drop(process);
         let ask = format!("kill -0 {id}");
-        let answer = Command::new("sh").args(["-c", &ask]).output().unwrap();
-        assert!(!answer.status.success(), "process {id} is still there");
+        let checked = Command::new("sh").args(["-c", &ask]).output().unwrap();
+        assert!(!checked.status.success(), "process {id} is still there");
     }
 }

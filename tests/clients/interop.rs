@@ -26,7 +26,7 @@ use serde_json::{Map, Value as Json, json};
 struct Python {
     child: Child,
     orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    replies: BufReader<ChildStdout>,
 }
 
 impl Python {
@@ -47,7 +47,7 @@ impl Python {
             .unwrap();
         Self {
             orders: child.stdin.take(),
-            answers: BufReader::new(child.stdout.take().unwrap()),
+            replies: BufReader::new(child.stdout.take().unwrap()),
             child,
         }
     }
@@ -57,7 +57,7 @@ impl Python {
         let orders = self.orders.as_mut().unwrap();
         writeln!(orders, "{}", json!({ order: subject })).unwrap();
         let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
+        self.replies.read_line(&mut line).unwrap();
         assert!(
             !line.is_empty(),
             "Python ended at {order}; its output says why"
@@ -691,7 +691,7 @@ impl Place {
     }
 }
 
-/// The files of a component by name, as [`Place::order`]'s `fetch` answers.
+/// The files of a component by name, as [`Place::order`]'s `fetch` returns.
 fn files(location: &Location, component: &Entity) -> Json {
     let members = match component.entity_type() {
         "FileComponent" => vec![component.clone()],

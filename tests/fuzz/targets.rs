@@ -94,8 +94,8 @@ const SCHEMAS: &str = include_str!("schemas.json");
 
 fn script(information: &str, schemas: &[u8]) -> (SessionBuilder, ScriptedTransport) {
     let script = ScriptedTransport::new();
-    let answer = [b"[", information.as_bytes(), b",", schemas, b"]"].concat();
-    script.respond(200, answer);
+    let response = [b"[", information.as_bytes(), b",", schemas, b"]"].concat();
+    script.respond(200, response);
     let builder = Session::builder()
         .server_url("https://studio.example")
         .api_key("key")
@@ -106,16 +106,16 @@ fn script(information: &str, schemas: &[u8]) -> (SessionBuilder, ScriptedTranspo
     (builder, script)
 }
 
-/// Any bytes in place of an answer are an error or data; nothing of the session breaks, and what
+/// Any bytes in place of a response are an error or data; nothing of the session breaks, and what
 /// is read afterwards is read twice as the same.
-pub(crate) fn answer(bytes: &[u8]) {
+pub(crate) fn response(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else {
         return;
     };
     let status = if choice & 0x80 == 0 { 200 } else { 500 };
     let (builder, script) = script(r#"{"version":"dev","schema_hash":"x"}"#, SCHEMAS.as_bytes());
     let session = builder.open().expect("the schema is good");
-    // Whatever is asked afterwards is answered by the same bytes.
+    // Whatever is asked afterwards gets the same bytes in response.
     for _ in 0..4 {
         script.respond(status, bytes);
     }

@@ -111,20 +111,28 @@ fn connecting_in_the_background_queues_what_is_published() {
 #[test]
 fn refused_connections_say_why() {
     let server = Server::start();
-    let answer = |status: &str, body: &str| {
+    let response = |status: &str, body: &str| {
         let length = body.len();
         Some(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes())
     };
     for (handshake, kind, expected) in [
         (
-            answer("401 Unauthorized", ""),
+            response("401 Unauthorized", ""),
             ErrorKind::Authentication,
             "status 401; check the API user and the API key",
         ),
-        (answer("500 Oops", ""), ErrorKind::Connection, "status 500"),
-        (answer("200 OK", "<html>"), ErrorKind::BadResponse, "<html>"),
         (
-            answer("200 OK", "a:1:2:xhr-polling"),
+            response("500 Oops", ""),
+            ErrorKind::Connection,
+            "status 500",
+        ),
+        (
+            response("200 OK", "<html>"),
+            ErrorKind::BadResponse,
+            "<html>",
+        ),
+        (
+            response("200 OK", "a:1:2:xhr-polling"),
             ErrorKind::Unsupported,
             "does not offer websockets",
         ),
@@ -140,7 +148,7 @@ fn refused_connections_say_why() {
             "closed",
         ),
         (
-            answer("302 Found\r\nLocation: https://other", ""),
+            response("302 Found\r\nLocation: https://other", ""),
             ErrorKind::Connection,
             "https://other",
         ),
@@ -159,7 +167,7 @@ fn refused_connections_say_why() {
     }
     server.faults(|faults| faults.handshake = None);
     for (upgrade, kind) in [
-        (answer("200 OK", "hello"), ErrorKind::Connection),
+        (response("200 OK", "hello"), ErrorKind::Connection),
         (
             Some(b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: wrong\r\n\r\n".to_vec()),
             ErrorKind::BadResponse,
@@ -206,7 +214,7 @@ fn a_refusing_server_is_tried_again_after_the_first_success() {
 }
 
 #[test]
-fn a_host_that_does_not_answer_times_out_or_is_given_up() {
+fn a_host_that_does_not_respond_times_out_or_is_given_up() {
     // A listener whose backlog is full drops what comes on Linux; elsewhere it may refuse.
     let config = config_for("http://192.0.2.1:9");
     let hub = EventHub::new(config.connect_timeout(SHORT));

@@ -191,9 +191,9 @@ fn the_receiver_of_a_burst_gets_everything_once() {
 fn local_events_stay_here() {
     let server = Server::start();
     let hub = hub(&server);
-    hub.subscribe("topic=t", |_| Ok(Some(json!("answer"))))
+    hub.subscribe("topic=t", |_| Ok(Some(json!("reply"))))
         .unwrap();
-    assert_eq!(hub.publish_synchronous(Event::new("t")), ["answer"]);
+    assert_eq!(hub.publish_synchronous(Event::new("t")), ["reply"]);
     hub.publish(Event::new("end")).unwrap();
     hub.flush(LONG).unwrap();
     let counts = hub.counts();

@@ -16,19 +16,19 @@ use crate::{LONG, SHORT, config, disconnects_promptly, handle_until, hub, listen
 #[test]
 fn handlers_reply_and_requests_get_the_replies() {
     let server = Server::start();
-    let (asking, answering) = (hub(&server), hub(&server));
+    let (asking, replying) = (hub(&server), hub(&server));
     for (priority, factor) in [(1, 2), (2, 3)] {
         let options = SubscribeOptions::new()
             .priority(priority)
             .acknowledged(LONG);
-        answering
+        replying
             .subscribe_with("topic=calc", options, move |event| {
                 let number = event.data()["number"].as_i64().unwrap();
                 Ok(Some(json!(number * factor)))
             })
             .unwrap();
     }
-    let waiting = answering.clone();
+    let waiting = replying.clone();
     let thread = thread::spawn(move || waiting.wait(None));
     let question = || Event::new("calc").with_data(json!({"number": 21}));
     let reply = asking.request(question(), LONG).unwrap();
@@ -37,15 +37,15 @@ fn handlers_reply_and_requests_get_the_replies() {
         ("ftrack.meta.reply", &json!(42))
     );
     let replies = thread::scope(|scope| {
-        eventually("the other answers too", || asking.counts().received == 2);
+        eventually("the other replies too", || asking.counts().received == 2);
         let replies = scope.spawn(|| asking.request_all(question(), LONG).unwrap());
-        eventually("both answer", || asking.counts().received == 4);
+        eventually("both reply", || asking.counts().received == 4);
         asking.disconnect();
         replies.join().unwrap()
     });
     asking.connect().unwrap();
-    let answers: Vec<&Value> = replies.iter().map(Event::data).collect();
-    assert_eq!(answers, [&json!(42), &json!(63)]);
+    let replies: Vec<&Value> = replies.iter().map(Event::data).collect();
+    assert_eq!(replies, [&json!(42), &json!(63)]);
     let got = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&got);
     let options = PublishOptions::new().on_reply(move |_| {
@@ -59,7 +59,7 @@ fn handlers_reply_and_requests_get_the_replies() {
     server.faults(|faults| faults.refuse_events = true);
     let refused = asking.request(question(), Duration::MAX).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Connection);
-    answering.disconnect();
+    replying.disconnect();
     thread.join().unwrap().unwrap();
 }
 

@@ -28,15 +28,15 @@ pub(crate) struct Faults {
     pub(crate) unread: bool,
     /// Events are neither acknowledged nor passed on.
     pub(crate) deaf: bool,
-    /// The answer to handshakes, as it stands on the wire.
+    /// The response to handshakes, as it stands on the wire.
     pub(crate) handshake: Option<Vec<u8>>,
-    /// The answer to upgrades, as it stands on the wire.
+    /// The response to upgrades, as it stands on the wire.
     pub(crate) upgrade: Option<Vec<u8>>,
     /// Sent instead of `1::`.
     pub(crate) greeting: Option<&'static str>,
-    /// Handshakes are not answered.
+    /// Handshakes get no response.
     pub(crate) stall_handshake: bool,
-    /// Upgrades are not answered.
+    /// Upgrades get no response.
     pub(crate) stall_upgrade: bool,
     /// Subscriptions are refused.
     pub(crate) refuse_subscriptions: bool,
@@ -121,7 +121,7 @@ impl Server {
         }
     }
 
-    /// Sends bytes to every connection, framed by the caller; answers whether all took them.
+    /// Sends bytes to every connection, framed by the caller; returns whether all took them.
     pub(crate) fn send_raw(&self, bytes: &[u8]) -> bool {
         let mut connections = self.connections().into_iter();
         connections.all(|connection| (&connection.socket).write_all(bytes).is_ok())
@@ -158,7 +158,7 @@ impl Server {
         self.state.packets.lock().unwrap().clone()
     }
 
-    /// How many pings and pongs came in: npm's server answers the one with an illegal frame and
+    /// How many pings and pongs came in: npm's server replies to the one with an illegal frame and
     /// closes on the other.
     pub(crate) fn controls(&self) -> u64 {
         self.state.controls.load(Ordering::SeqCst)
@@ -207,19 +207,19 @@ impl State {
                 return linger(&mut stream);
             }
             let body = format!("session:{}:60:websocket", faults.heartbeat.unwrap_or(15));
-            let answer = faults.handshake.unwrap_or_else(|| {
+            let response = faults.handshake.unwrap_or_else(|| {
                 let length = body.len();
                 let head = "HTTP/1.1 200 OK\r\nSet-Cookie: route=7; Path=/\r\n";
                 format!("{head}Content-Length: {length}\r\n\r\n{body}").into_bytes()
             });
-            let _ = stream.write_all(&answer);
+            let _ = stream.write_all(&response);
         } else if head.starts_with("GET /socket.io/1/websocket/session ") {
             self.upgrades.lock().unwrap().push(head.clone());
             if faults.stall_upgrade {
                 return linger(&mut stream);
             }
-            if let Some(answer) = faults.upgrade {
-                let _ = stream.write_all(&answer);
+            if let Some(response) = faults.upgrade {
+                let _ = stream.write_all(&response);
                 return linger(&mut stream);
             }
             let key = head
@@ -292,12 +292,12 @@ impl State {
         if faults.deaf && !topic.starts_with("ftrack.meta.") {
             return;
         }
-        let mut answer = json!([{"success": true}]);
+        let mut response = json!([{"success": true}]);
         let subscriber = &event["data"]["subscriber"];
         let id = subscriber["id"].as_str().unwrap_or_default().to_string();
         match topic {
             "ftrack.meta.subscribe" if faults.refuse_subscriptions => {
-                answer = json!([{"success": false, "message": "not today"}]);
+                response = json!([{"success": false, "message": "not today"}]);
             }
             "ftrack.meta.subscribe" => {
                 let text = event["data"]["subscription"].as_str().unwrap();
@@ -309,7 +309,7 @@ impl State {
                 connection.subscriptions.lock().unwrap().remove(&id);
             }
             _ if faults.refuse_events => {
-                answer = json!([{"success": false, "message": "not today"}]);
+                response = json!([{"success": false, "message": "not today"}]);
             }
             _ => self.route(&event),
         }
@@ -317,7 +317,7 @@ impl State {
             let _ = connection.socket.shutdown(Shutdown::Both);
             return;
         }
-        connection.send(&format!("6:::{number}+{answer}"));
+        connection.send(&format!("6:::{number}+{response}"));
         if cut {
             let _ = connection.socket.shutdown(Shutdown::Both);
         }

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use crate::support::trace;
 
 /// A shell function that replies to an event: its number comes first in its line.
-const ANSWER: &str = r#"answer() {
+const REPLY: &str = r#"reply() {
     number="${1#*:}"
-    echo "{\"number\": ${number%%,*}, \"answer\": $2}"
+    echo "{\"number\": ${number%%,*}, \"reply\": $2}"
 }"#;
 
 /// A folder that is removed when it is dropped.
@@ -53,7 +53,7 @@ impl Folder {
     }
 
     /// An executable in shell, which may take 0.2 seconds if its name begins with `t.bad`. In its
-    /// script, `answer "$event" JSON` replies to the line of an event.
+    /// script, `reply "$event" JSON` replies to the line of an event.
     pub(crate) fn shell(&self, file: &str, name: &str, subscribe: &str, script: &str) {
         let timeout = if name == "t.bad" && script.contains("sleep") {
             0.2
@@ -63,7 +63,7 @@ impl Folder {
         let declaration = serde_json::json!({
             "name": name, "version": "1.0", "subscribe": [subscribe], "timeout": timeout,
         });
-        let text = format!("#!/bin/sh\n# ftrack-plugin: {declaration}\n{ANSWER}\n{script}\n");
+        let text = format!("#!/bin/sh\n# ftrack-plugin: {declaration}\n{REPLY}\n{script}\n");
         self.write(file, text.as_bytes(), 0o755);
     }
 

@@ -36,8 +36,8 @@ impl Plugin for Misbehaving {
         registrar.subscribe("topic=test.panic-elsewhere", |session, _| {
             // The handler of the program panics while this library dispatches.
             let hub = session.event_hub();
-            let answers = hub.publish_synchronous(ftrack_api::Event::new("test.host-panics"));
-            Ok(Some(answers.len().into()))
+            let replies = hub.publish_synchronous(ftrack_api::Event::new("test.host-panics"));
+            Ok(Some(replies.len().into()))
         })?;
         registrar.subscribe("topic=test.work", |session, event| {
             work(session, event.data()["rounds"].as_u64().unwrap_or(1)).map(Some)

@@ -12,14 +12,14 @@ fn main() {
         let event: serde_json::Value = serde_json::from_str(&event).expect("events are JSON");
         let number = &event["number"];
         match how.as_deref() {
-            Some("count") => println!("{{\"number\": {number}, \"answer\": {count}}}"),
+            Some("count") => println!("{{\"number\": {number}, \"reply\": {count}}}"),
             Some("twice") => {
                 for _ in 0..2 {
-                    println!("{{\"number\": {number}, \"answer\": {count}}}");
+                    println!("{{\"number\": {number}, \"reply\": {count}}}");
                 }
             }
-            Some("anonymous") => println!("{{\"answer\": {count}}}"),
-            Some("ahead") => println!("{{\"number\": 7000, \"answer\": {count}}}"),
+            Some("anonymous") => println!("{{\"reply\": {count}}}"),
+            Some("ahead") => println!("{{\"number\": 7000, \"reply\": {count}}}"),
             Some("exit") => std::process::exit(3),
             Some("babble") => println!("hello"),
             _ => std::thread::sleep(Duration::from_secs(100)),

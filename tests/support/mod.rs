@@ -118,14 +118,14 @@ pub(crate) fn check_updates<C: ftrack_api::cache::Cache>(make: impl Fn() -> C + 
     );
 }
 
-/// A server that gives the same answer to every request, and counts them.
+/// A server that gives the same response to every request, and counts them.
 pub(crate) struct Parrot {
     address: String,
     count: Arc<AtomicUsize>,
 }
 
 impl Parrot {
-    /// Answers with `status`, `headers` (whole lines) and `body`.
+    /// Responds with `status`, `headers` (whole lines) and `body`.
     pub(crate) fn new(status: &str, headers: &str, body: &str) -> Self {
         Self::raw(format!(
             "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
@@ -133,19 +133,19 @@ impl Parrot {
         ))
     }
 
-    /// Answers with these very bytes and hangs up.
-    pub(crate) fn raw(answer: impl Into<Vec<u8>>) -> Self {
+    /// Responds with these very bytes and hangs up.
+    pub(crate) fn raw(response: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let count = Arc::new(AtomicUsize::new(0));
-        let (answer, counted) = (answer.into(), count.clone());
+        let (response, counted) = (response.into(), count.clone());
         // Ends with the test process; a blocked `accept` costs nothing until then.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 counted.fetch_add(1, Ordering::SeqCst);
                 read_request(&mut stream);
-                let _ = stream.write_all(&answer);
+                let _ = stream.write_all(&response);
             }
         });
         Self { address, count }
@@ -193,7 +193,7 @@ pub(crate) fn read(location: &Location, component: &Entity) -> Vec<u8> {
     bytes
 }
 
-/// Sends `body` to the API of the server at `url`, and answers with status and body: without
+/// Sends `body` to the API of the server at `url`, and returns status and body: without
 /// `ureq`, which would log the key.
 pub(crate) fn post<'a>(
     url: &str,
@@ -208,15 +208,15 @@ pub(crate) fn post<'a>(
     head += &format!("content-length: {}\r\n\r\n", body.len());
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let body = answer.split_off(end.unwrap() + 4);
-    let status = String::from_utf8_lossy(&answer[9..12]).parse().unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = response.split_off(end.unwrap() + 4);
+    let status = String::from_utf8_lossy(&response[9..12]).parse().unwrap();
     (status, body)
 }
 
-/// Reads the head and as much body as it announces, and answers with both.
+/// Reads the head and as much body as it announces, and returns both.
 pub(crate) fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];

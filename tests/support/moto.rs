@@ -55,14 +55,14 @@ impl Moto {
 
     /// The uploads in parts that were begun and not ended.
     pub(crate) fn unfinished(&self) -> usize {
-        let mut answer = ureq::get(self.address("?uploads")).call().unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
+        let mut response = ureq::get(self.address("?uploads")).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
         text.matches("<UploadId>").count()
     }
 
     pub(crate) fn objects(&self) -> usize {
-        let mut answer = ureq::get(self.address("?list-type=2")).call().unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
+        let mut response = ureq::get(self.address("?list-type=2")).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
         text.matches("<Key>").count()
     }
 }

@@ -59,7 +59,7 @@ impl Server {
         let child =
             child.expect("valkey-server or redis-server is needed: apt install redis-server");
         let started = Instant::now();
-        while !answers(port) {
+        while !replies(port) {
             assert!(
                 started.elapsed() < Duration::from_secs(20),
                 "it does not start"
@@ -100,13 +100,13 @@ impl Server {
         format!("redis://artist:s3cret@127.0.0.1:{}/", self.port)
     }
 
-    /// Sends a command as a line, and answers with what begins the answer.
+    /// Sends a command as a line, and returns the beginning of the reply.
     pub(crate) fn command(&self, line: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
-        let mut answer = [0; 200];
-        let count = stream.read(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer[..count]).into_owned()
+        let mut reply = [0; 200];
+        let count = stream.read(&mut reply).unwrap();
+        String::from_utf8_lossy(&reply[..count]).into_owned()
     }
 
     /// Ends at once, without a word to anybody, and says where it was.
@@ -136,11 +136,11 @@ impl Drop for Server {
     }
 }
 
-fn answers(port: u16) -> bool {
+fn replies(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return false;
     };
-    let mut answer = [0; 5];
+    let mut reply = [0; 5];
     let asked = stream.write_all(b"PING\r\n");
-    asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"+PONG"
+    asked.and_then(|()| stream.read_exact(&mut reply)).is_ok() && &reply == b"+PONG"
 }

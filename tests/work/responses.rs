@@ -29,7 +29,7 @@ struct Forgery {
 
 impl Transport for Forger {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
-        let answer = |body: Vec<u8>| {
+        let response = |body: Vec<u8>| {
             Ok(Response {
                 status: 200,
                 headers: Vec::new(),
@@ -37,7 +37,7 @@ impl Transport for Forger {
             })
         };
         if let Some(body) = self.0.response.lock().unwrap().take() {
-            return answer(body);
+            return response(body);
         }
         if self.0.is_offline.load(Ordering::SeqCst) > 0 {
             return Err(Error::new(ErrorKind::Connection, "the connection broke"));
@@ -47,7 +47,7 @@ impl Transport for Forger {
         let url = request.url.origin().ascii_serialization();
         let (_, body) = post(&url, headers, request.body);
         self.0.last.lock().unwrap().clone_from(&body);
-        answer(body)
+        response(body)
     }
 }
 

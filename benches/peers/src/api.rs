@@ -38,9 +38,9 @@ impl Api {
         if let Some(options) = options {
             request = request.header("ftrack-api-options", options);
         }
-        let answer = request.send(serde_json::to_vec(actions)?)?;
+        let response = request.send(serde_json::to_vec(actions)?)?;
         let mut bytes = Vec::new();
-        answer.into_body().into_reader().read_to_end(&mut bytes)?;
+        response.into_body().into_reader().read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

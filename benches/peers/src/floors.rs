@@ -92,7 +92,7 @@ const IN_FULL: Option<&str> = Some("strict:1;denormalize:1");
 /// Every page as structs that are dropped after it, as typed rows are.
 pub(crate) fn structs(count: usize) -> Result<()> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Reply {
         data: Vec<Task<Date>>,
     }
     #[derive(Deserialize)]
@@ -107,9 +107,8 @@ pub(crate) fn structs(count: usize) -> Result<()> {
     let sum = report.time("rows", || {
         let mut sum = 0.0;
         for offset in (0..count).step_by(PAGE) {
-            let [answer]: [Answer; 1] =
-                serde_json::from_slice(&api.page(&PATHS, offset, IN_FULL)?)?;
-            for task in answer.data {
+            let [reply]: [Reply; 1] = serde_json::from_slice(&api.page(&PATHS, offset, IN_FULL)?)?;
+            for task in reply.data {
                 let task = black_box(task);
                 sum += task.bid + task.sort;
             }

@@ -101,7 +101,7 @@ fn pip_install(python: &Path) -> Command {
 fn find_python() -> Result<&'static str> {
     const RECENT: &str = "import sys; print(sys.version_info >= (3, 11))";
     let is_recent = |name: &&str| {
-        output(Command::new(name).args(["-c", RECENT])).is_ok_and(|answer| answer == "True")
+        output(Command::new(name).args(["-c", RECENT])).is_ok_and(|response| response == "True")
     };
     let names = ["python3", "python3.11", "python"];
     names

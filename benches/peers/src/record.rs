@@ -152,21 +152,21 @@ impl Source {
 
     fn ask<T: for<'a> Deserialize<'a>>(&self, actions: &Value, options: Option<&str>) -> Result<T> {
         let text = self.text(actions, options)?;
-        serde_json::from_str(&text).context("an answer of another form")
+        serde_json::from_str(&text).context("a response of another form")
     }
 
     /// The rows of each page, as text.
     fn pages(&self, paths: &[&str], tasks: usize, options: Option<&str>) -> Result<Vec<String>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Reply {
             data: Box<RawValue>,
         }
         let page = |offset| {
             let page = self.0.page(paths, offset, options)?;
-            let [answer]: [Answer; 1] = serde_json::from_slice(&page)?;
-            let count = serde_json::from_str::<Vec<&RawValue>>(answer.data.get())?.len();
+            let [reply]: [Reply; 1] = serde_json::from_slice(&page)?;
+            let count = serde_json::from_str::<Vec<&RawValue>>(reply.data.get())?.len();
             ensure!(count == PAGE, "the page at {offset} has {count} tasks");
-            Ok(answer.data.get().to_owned())
+            Ok(reply.data.get().to_owned())
         };
         (0..tasks).step_by(PAGE).map(page).collect()
     }

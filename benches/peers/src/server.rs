@@ -35,7 +35,7 @@ pub(crate) struct Ready {
 pub(crate) const LATENCY: Duration = Duration::from_millis(50);
 
 /// Whole HTTP responses, but the bodies of pages, of which one response may have several.
-struct Answers {
+struct Responses {
     information: Vec<u8>,
     schemas: Vec<u8>,
     both: Vec<u8>,
@@ -62,15 +62,15 @@ pub(crate) fn serve(tasks: usize, changes: usize) -> Result<()> {
         users_bytes: size(&recording.users_pages),
         work: recording.work.clone(),
     };
-    let answers = Arc::new(Answers::new(&recording, changes));
+    let responses = Arc::new(Responses::new(&recording, changes));
     drop(recording);
     for (listener, latency) in [(listener, Duration::ZERO), (slow_listener, LATENCY)] {
-        let answers = answers.clone();
+        let responses = responses.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answers = answers.clone();
+                let responses = responses.clone();
                 thread::spawn(move || {
-                    if let Err(error) = answers.converse(&stream, latency) {
+                    if let Err(error) = responses.converse(&stream, latency) {
                         eprintln!("the replaying server: {error:#}");
                     }
                 });
@@ -83,21 +83,21 @@ pub(crate) fn serve(tasks: usize, changes: usize) -> Result<()> {
     Ok(())
 }
 
-impl Answers {
+impl Responses {
     fn new(recording: &Recording, changes: usize) -> Self {
         let (information, schemas) = (&recording.information, &recording.schemas);
         let bodies =
             |pages: &[String]| pages.iter().map(|page| page.clone().into_bytes()).collect();
         Self {
-            information: answer(200, &json!([information]).to_string()),
-            schemas: answer(200, &json!([schemas]).to_string()),
-            both: answer(200, &json!([information, schemas]).to_string()),
+            information: response(200, &json!([information]).to_string()),
+            schemas: response(200, &json!([schemas]).to_string()),
+            both: response(200, &json!([information, schemas]).to_string()),
             pages: bodies(&recording.pages),
             full_pages: bodies(&recording.full_pages),
             users_pages: bodies(&recording.users_pages),
             configurations: recording.configurations.clone().into_bytes(),
-            updated: answer(200, &recording.updated),
-            created: answer(200, &recording.created),
+            updated: response(200, &recording.updated),
+            created: response(200, &recording.created),
             changes,
         }
     }
@@ -114,7 +114,7 @@ impl Answers {
                 Err(error) => {
                     eprintln!("the replaying server: {error:#}");
                     let content = json!({"exception": "Unprepared", "content": error.to_string()});
-                    refused = answer(400, &content.to_string());
+                    refused = response(400, &content.to_string());
                     vec![Cow::from(refused.as_slice())]
                 }
             };
@@ -155,7 +155,7 @@ impl Answers {
                     page_of(expression)
                         .and_then(|number| pages.get(number))
                         .map(Vec::as_slice)
-                        .with_context(|| format!("no answer to {expression:?} was prepared"))
+                        .with_context(|| format!("no response to {expression:?} was prepared"))
                 };
                 Ok(joined(
                     &actions.iter().map(page).collect::<Result<Vec<_>>>()?,
@@ -167,11 +167,11 @@ impl Answers {
                 match first {
                     "create" => Ok(vec![Cow::from(&self.created)]),
                     "update" => Ok(vec![Cow::from(&self.updated)]),
-                    _ => bail!("no answer to {first} was prepared"),
+                    _ => bail!("no response to {first} was prepared"),
                 }
             }
             _ => bail!(
-                "no answer to {} actions was prepared: {:?} …",
+                "no response to {} actions was prepared: {:?} …",
                 names.len(),
                 names.first()
             ),
@@ -192,7 +192,7 @@ fn page_of(expression: &str) -> Option<usize> {
     (after("from")? == "Task" && is_page).then_some(offset / PAGE)
 }
 
-fn answer(status: u16, body: &str) -> Vec<u8> {
+fn response(status: u16, body: &str) -> Vec<u8> {
     [head(status, body.len()).as_bytes(), body.as_bytes()].concat()
 }
 

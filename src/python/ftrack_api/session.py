@@ -598,9 +598,9 @@ class _Types(Mapping):
                 topic="ftrack.api.session.construct-entity-type",
                 data=dict(schema=schema, schemas=schemas, session=session),
             )
-            answers = [one for one in hub.publish(asked, synchronous=True) if one is not None]
-            if answers:
-                return answers[-1]
+            replies = [one for one in hub.publish(asked, synchronous=True) if one is not None]
+            if replies:
+                return replies[-1]
         return factory.StandardFactory().create(schema)
 
     def _are_asked_for(self):

@@ -188,7 +188,7 @@ class Identity(unittest.TestCase):
         self.assertEqual(len(counts), 16)
 
 
-#: Opens a session on a server that never answers, and says how that ended and whether another thread ran meanwhile.
+#: Opens a session on a server that never responds, and says how that ended and whether another thread ran meanwhile.
 INTERRUPTED = """
 import os, signal, socket, threading, time
 import ftrack_api

@@ -30,16 +30,16 @@ class _Receiver(object):
             if session is not None and isinstance(event["data"], dict):
                 event["data"].setdefault("session", session)
         try:
-            answer = self._call(event)
+            reply = self._call(event)
         except Exception:
             EventHub.logger.exception("Error calling subscriber for event %s.", event)
-            answer = None
+            reply = None
         except BaseException as raised:
             # Ctrl-C and the like end the wait.
             self._state["_raised"] = raised
             event.stop()
-            answer = None
-        return answer, event.is_stopped()
+            reply = None
+        return reply, event.is_stopped()
 
 
 class EventHub(object):
@@ -204,20 +204,20 @@ class EventHub(object):
 
     def _publish_here(self, event):
         self._complete(event)
-        answers = []
+        replies = []
         for subscriber in sorted(self._subscribers, key=lambda one: one.priority):
             if event.is_stopped():
                 break
             if not subscriber.interested_in(event):
                 continue
             try:
-                answer = subscriber.callback(event)
+                reply = subscriber.callback(event)
             except Exception:
                 self.logger.exception("Error calling subscriber %s for event %s.", subscriber, event)
                 continue
-            if answer is not None:
-                answers.append(answer)
-        return answers
+            if reply is not None:
+                replies.append(reply)
+        return replies
 
     def publish_reply(self, source_event, data, source=None):
         """Publish a reply to an event."""

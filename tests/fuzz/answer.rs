@@ -1,6 +1,0 @@
-//! Answers of the API.
-#![no_main]
-
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::answer(bytes));

@@ -1,0 +1,6 @@
+//! Responses of the API.
+#![no_main]
+
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::response(bytes));
