@@ -194,7 +194,7 @@ impl Error {
 
     /// Whether the server may have processed the request although no response confirms it.
     pub(crate) fn leaves_doubt(&self) -> bool {
-        let unanswered = matches!(
+        let is_unconfirmed = matches!(
             self.0.kind,
             ErrorKind::Connection
                 | ErrorKind::Timeout
@@ -203,7 +203,7 @@ impl Error {
                 | ErrorKind::Cancelled
                 | ErrorKind::Closed
         );
-        unanswered && !self.0.never_sent
+        is_unconfirmed && !self.0.never_sent
     }
 
     /// Notes which recorded operation the server refused, and which of its attributes.

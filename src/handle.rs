@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::api::Api;
-use crate::cache::{BackingCache, MemoryCounters};
+use crate::cache::{BackingCache, Counters};
 use crate::calls::Calls;
 use crate::entity::CustomAttribute;
 use crate::hub::EventHub;
@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) store: Mutex<Store>,
     /// The cache that the user gave, set once the session is open.
     pub(crate) backing: OnceLock<BackingCache>,
-    pub(crate) memory_counters: MemoryCounters,
+    pub(crate) memory_counters: Counters,
     pub(crate) event_hub: EventHub,
     /// The user of the session, once it was asked for.
     pub(crate) user: OnceLock<EntityKey>,

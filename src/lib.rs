@@ -49,6 +49,24 @@
 //! - `s3`: S3-compatible storage as a [`location`]
 //! - `cli`: the program `ftrack`
 
+/// Implements `Debug` with some facts about a type: its other fields are large, secret or functions.
+macro_rules! debug_fields {
+    (
+        $(#[$doc:meta])* $(<$($parameter:ident),*>)? $name:ident $(<$($argument:tt),*>)?
+        $(, |$this:ident| $($field:ident: $value:expr),* $(,)?)?
+    ) => {
+        $(#[$doc])*
+        impl $(<$($parameter),*>)? std::fmt::Debug for $name $(<$($argument),*>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                $(let $this = self;)?
+                f.debug_struct(stringify!($name))
+                    $($(.field(stringify!($field), &$value))*)?
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 pub mod accessor;
 pub mod action;
 mod api;

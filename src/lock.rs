@@ -33,9 +33,39 @@ pub(crate) struct Mutex<T> {
 }
 
 /// A lock that is held. The vtable of a foreign one is that of its library, which releases it.
-pub(crate) enum MutexGuard<'a, T> {
-    Here(parking_lot::MutexGuard<'a, T>),
-    Elsewhere(Box<dyn Locked<T> + 'a>),
+pub(crate) enum Guard<H, E: ?Sized> {
+    Here(H),
+    Elsewhere(Box<E>),
+}
+
+pub(crate) type MutexGuard<'a, T> = Guard<parking_lot::MutexGuard<'a, T>, dyn Locked<T> + 'a>;
+
+/// A lock that is held for reading.
+pub(crate) type ReadGuard<'a, T> =
+    Guard<parking_lot::RwLockReadGuard<'a, T>, dyn Deref<Target = T> + 'a>;
+
+/// A lock that is held for writing.
+pub(crate) type WriteGuard<'a, T> =
+    Guard<parking_lot::RwLockWriteGuard<'a, T>, dyn DerefMut<Target = T> + 'a>;
+
+impl<H: Deref, E: Deref<Target = H::Target> + ?Sized> Deref for Guard<H, E> {
+    type Target = H::Target;
+
+    fn deref(&self) -> &H::Target {
+        match self {
+            Self::Here(guard) => guard,
+            Self::Elsewhere(guard) => guard,
+        }
+    }
+}
+
+impl<H: DerefMut, E: DerefMut<Target = H::Target> + ?Sized> DerefMut for Guard<H, E> {
+    fn deref_mut(&mut self) -> &mut H::Target {
+        match self {
+            Self::Here(guard) => guard,
+            Self::Elsewhere(guard) => guard,
+        }
+    }
 }
 
 /// A held lock of another library.
@@ -75,26 +105,6 @@ impl<T> Mutex<T> {
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {
         Self::new(T::default())
-    }
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        match self {
-            Self::Here(guard) => guard,
-            Self::Elsewhere(guard) => guard,
-        }
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        match self {
-            Self::Here(guard) => guard,
-            Self::Elsewhere(guard) => guard,
-        }
     }
 }
 
@@ -154,18 +164,6 @@ pub(crate) struct RwLock<T> {
     write: for<'a> fn(&'a parking_lot::RwLock<T>) -> Box<dyn DerefMut<Target = T> + 'a>,
 }
 
-/// A lock that is held for reading.
-pub(crate) enum ReadGuard<'a, T> {
-    Here(parking_lot::RwLockReadGuard<'a, T>),
-    Elsewhere(Box<dyn Deref<Target = T> + 'a>),
-}
-
-/// A lock that is held for writing.
-pub(crate) enum WriteGuard<'a, T> {
-    Here(parking_lot::RwLockWriteGuard<'a, T>),
-    Elsewhere(Box<dyn DerefMut<Target = T> + 'a>),
-}
-
 impl<T> RwLock<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
@@ -194,37 +192,6 @@ impl<T> RwLock<T> {
 impl<T: Default> Default for RwLock<T> {
     fn default() -> Self {
         Self::new(T::default())
-    }
-}
-
-impl<T> Deref for ReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        match self {
-            Self::Here(guard) => guard,
-            Self::Elsewhere(guard) => guard,
-        }
-    }
-}
-
-impl<T> Deref for WriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        match self {
-            Self::Here(guard) => guard,
-            Self::Elsewhere(guard) => guard,
-        }
-    }
-}
-
-impl<T> DerefMut for WriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        match self {
-            Self::Here(guard) => guard,
-            Self::Elsewhere(guard) => guard,
-        }
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{Paths, Value};
+use crate::value::{Members, Paths, Value};
 
 /// Attributes of entities, or rows of a query, as a table that prints aligned and as CSV.
 ///
@@ -179,34 +178,8 @@ impl Serialize for Table {
     }
 }
 
-/// The members of a JSON object in their order, which a `serde_json` map does not keep.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
 fn flatten(prefix: &str, text: &str, cells: &mut Vec<(String, Value)>) -> serde_json::Result<()> {
-    let Members(members) = serde_json::from_str(text)?;
+    let Members::<Box<RawValue>>(members) = serde_json::from_str(text)?;
     for (name, value) in members {
         let name = format!("{prefix}{name}");
         if value.get().starts_with('{') {

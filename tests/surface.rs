@@ -68,15 +68,20 @@ fn public_types_can_be_printed() {
     let mut silent = Vec::new();
     let sources = sources();
     let all: String = sources.iter().map(|(_, code)| code.as_str()).collect();
+    let by_hand = matches(&all, "Debug for ").map(|at| word_at(&all, at));
+    let by_macro = matches(&all, "debug_fields!(").map(|at| {
+        // After the parameters, as in `<T> Rows<T>`.
+        let parameters = all[at..].starts_with('<').then(|| all[at..].find("> "));
+        word_at(&all, at + parameters.flatten().map_or(0, |end| end + 2))
+    });
+    let written: BTreeSet<&str> = by_hand.chain(by_macro).collect();
     for (path, code) in &sources {
         for at in matches(code, "\npub struct ").chain(matches(code, "\npub enum ")) {
             let name = word_at(code, at);
             let before = &code[..at];
             let attributes = before.rsplit("\n\n").next().unwrap_or_default();
             let is_derived = attributes.contains("Debug") || attributes.contains("missing_debug");
-            let is_written = all
-                .match_indices("Debug for ")
-                .any(|(at, text)| word_at(&all, at + text.len()) == name);
+            let is_written = written.contains(name);
             if !is_derived && !is_written {
                 silent.push(format!("{}: {name}", path.display()));
             }
@@ -183,9 +188,9 @@ pub fn script(session: &Session, id: Uuid) -> anyhow::Result<()> {
     session.refresh(tasks[0].collection("notes")?)?;
     session.ensure("User", data! { "username": "ada" }, "username")?;
     let day: Option<Date> = task.get("end_date")?;
-    let answer: Json = json!({ "day": day.map(|day| day.to_string()) });
+    let response: Json = json!({ "day": day.map(|day| day.to_string()) });
     let url = Url::parse("http://example.com")?;
-    println!("{answer} {url}");
+    println!("{response} {url}");
     Ok(())
 }
 "#;

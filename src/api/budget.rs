@@ -1,6 +1,5 @@
 //! Request budgets: how many requests a thread may still send.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::Api;
@@ -61,14 +60,7 @@ impl RequestBudget {
     }
 }
 
-impl fmt::Debug for RequestBudget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBudget")
-            .field("allowed", &self.budget.allowed)
-            .field("spent", &self.spent())
-            .finish()
-    }
-}
+debug_fields!(RequestBudget, |this| allowed: this.budget.allowed, spent: this.spent());
 
 fn exceeded(allowed: u64, summary: &str) -> Error {
     Error::new(

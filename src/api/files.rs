@@ -54,15 +54,14 @@ impl Api {
             headers.extend(self.config.headers.iter().cloned());
             let mut url = self.file_url("get", id, None);
             for _ in 0..=MAX_REDIRECTS {
-                let request = FileRequest {
+                let request = StorageRequest {
                     method: "GET",
-                    url: &url,
                     headers: &headers,
                     body: &[],
                     bytes,
                     summary: &summary,
                 };
-                let response = self.exchange_file(&request, attempt)?;
+                let response = self.exchange_file(&url, &request, attempt)?;
                 match response.status {
                     416 => return Ok(None),
                     301 | 302 | 303 | 307 | 308 => {
@@ -86,16 +85,15 @@ impl Api {
     pub(crate) fn remove_file(&self, id: &str) -> Result<()> {
         self.check_writable()?;
         let (url, summary) = (self.file_url("remove", id, None), format!("remove {id}"));
-        let request = FileRequest {
+        let request = StorageRequest {
             method: "GET",
-            url: &url,
             headers: &self.config.headers,
             body: &[],
             bytes: 0,
             summary: &summary,
         };
         self.repeating(Repeat::IfUnsent, &summary, |attempt| {
-            let response = self.exchange_file(&request, attempt)?;
+            let response = self.exchange_file(&url, &request, attempt)?;
             self.accepted(response, &summary).map(drop)
         })
     }
@@ -139,25 +137,22 @@ impl Api {
     ) -> Result<Response> {
         let summary = request.summary;
         self.repeating(Repeat::Always, summary, |attempt| {
-            let request = FileRequest {
-                method: request.method,
-                url: &url(),
-                headers: request.headers,
-                body: request.body,
-                bytes: request.bytes,
-                summary,
-            };
-            let response = self.exchange_file(&request, attempt)?;
+            let response = self.exchange_file(&url(), request, attempt)?;
             self.accepted(response, summary)
         })
     }
 
-    fn exchange_file(&self, request: &FileRequest<'_>, attempt: &Attempt) -> Result<Response> {
+    fn exchange_file(
+        &self,
+        url: &Url,
+        request: &StorageRequest<'_>,
+        attempt: &Attempt,
+    ) -> Result<Response> {
         let started = Instant::now();
         let (bytes, summary) = (request.bytes, request.summary);
         let outcome = self.transport.send(&Request {
             method: request.method,
-            url: request.url,
+            url,
             headers: request.headers,
             body: request.body,
             timeout: attempt.timeout + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND),
@@ -234,7 +229,7 @@ pub(crate) fn range_headers(first: u64, last: u64) -> Vec<(String, String)> {
     ]
 }
 
-/// A request to a storage beside the server.
+/// A request that sends a file or receives one.
 pub(crate) struct StorageRequest<'a> {
     pub(crate) method: &'static str,
     pub(crate) headers: &'a [(String, String)],
@@ -242,17 +237,6 @@ pub(crate) struct StorageRequest<'a> {
     /// The most bytes that are sent or received.
     pub(crate) bytes: u64,
     pub(crate) summary: &'a str,
-}
-
-/// A request that sends a file or receives one.
-struct FileRequest<'a> {
-    method: &'static str,
-    url: &'a Url,
-    headers: &'a [(String, String)],
-    body: &'a [u8],
-    /// The most bytes that are sent or received.
-    bytes: u64,
-    summary: &'a str,
 }
 
 /// Where a redirect leads.

@@ -1,24 +1,11 @@
 //! Counters of what a session requests.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::Mutex;
 
 /// More loads on access of one attribute than this are logged as a warning.
 const MAX_LOADS: u64 = 20;
-
-#[derive(Default)]
-pub(crate) struct Counters {
-    requests: AtomicU64,
-    retries: AtomicU64,
-    bytes_sent: AtomicU64,
-    bytes_received: AtomicU64,
-    micros: AtomicU64,
-    entities: AtomicU64,
-    rows: AtomicU64,
-    loads: Mutex<BTreeMap<String, u64>>,
-}
 
 /// What a session has requested of its server so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,49 +32,42 @@ pub struct Statistics {
     pub loads_on_access: BTreeMap<String, u64>,
 }
 
+#[derive(Default)]
+pub(crate) struct Counters(Mutex<Statistics>);
+
 impl Counters {
     pub(crate) fn read(&self) -> Statistics {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Statistics {
-            requests: read(&self.requests),
-            retries: read(&self.retries),
-            bytes_sent: read(&self.bytes_sent),
-            bytes_received: read(&self.bytes_received),
-            microseconds: read(&self.micros),
-            entities: read(&self.entities),
-            rows: read(&self.rows),
-            loads_on_access: self.loads.lock().clone(),
-        }
+        self.0.lock().clone()
     }
 
     pub(super) fn exchanged(&self, sent: usize, received: usize, micros: u64) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.bytes_sent.fetch_add(sent as u64, Ordering::Relaxed);
-        self.bytes_received
-            .fetch_add(received as u64, Ordering::Relaxed);
-        self.micros.fetch_add(micros, Ordering::Relaxed);
+        let mut counts = self.0.lock();
+        counts.requests += 1;
+        counts.bytes_sent += sent as u64;
+        counts.bytes_received += received as u64;
+        counts.microseconds += micros;
     }
 
     pub(super) fn retried(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.0.lock().retries += 1;
     }
 
     pub(crate) fn decoded(&self, entities: usize) {
-        self.entities.fetch_add(entities as u64, Ordering::Relaxed);
+        self.0.lock().entities += entities as u64;
     }
 
     pub(crate) fn read_rows(&self, rows: usize) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.0.lock().rows += rows as u64;
     }
 
     /// Counts that `path` was loaded because it was read, and logs a warning once that is too often.
     pub(crate) fn loaded_on_access(&self, entity_type: &str, path: &str) {
         let name = format!("{entity_type}.{path}");
-        let mut loads = self.loads.lock();
-        let count = loads.entry(name).or_insert(0);
+        let mut counts = self.0.lock();
+        let count = counts.loads_on_access.entry(name).or_insert(0);
         *count += 1;
         let is_time_to_warn = *count == MAX_LOADS + 1;
-        drop(loads);
+        drop(counts);
         if is_time_to_warn {
             log::warn!(
                 "{path:?} of {entity_type} was loaded on access more than {MAX_LOADS} times; select \

@@ -201,10 +201,4 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> for MemoryCache<V> {
     }
 }
 
-impl<V> std::fmt::Debug for MemoryCache<V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryCache")
-            .field("max_entries", &self.limit)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(<V> MemoryCache<V>, |this| max_entries: this.limit);

@@ -30,7 +30,7 @@ pub use redis::RedisCache;
 #[cfg(feature = "redis")]
 pub(crate) use redis::connections::{Connections, is_interrupted};
 pub use statistics::CacheStatistics;
-pub(crate) use statistics::{Counters, MemoryCounters};
+pub(crate) use statistics::Counters;
 
 /// A key-value store.
 ///

@@ -371,12 +371,5 @@ fn text(found: Found) -> Option<String> {
     String::from_utf8(found?).ok()
 }
 
-/// The URL is left out: it may hold a password.
-impl std::fmt::Debug for RedisCache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisCache")
-            .field("prefix", &self.prefix)
-            .field("ttl", &self.ttl)
-            .finish_non_exhaustive()
-    }
-}
+// The URL is left out: it may hold a password.
+debug_fields!(RedisCache, |this| prefix: this.prefix, ttl: this.ttl);

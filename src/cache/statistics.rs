@@ -101,36 +101,6 @@ impl Counters {
     }
 }
 
-/// Counts what happens in the memory of a session.
-#[derive(Debug, Default)]
-pub(crate) struct MemoryCounters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    evictions: AtomicU64,
-}
-
-impl MemoryCounters {
-    pub(crate) fn looked_up(&self, found: bool) {
-        let counter = if found { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn evicted(&self, count: usize) {
-        self.evictions.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn read(&self) -> CacheStatistics {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CacheStatistics {
-            layer: "memory".to_owned(),
-            hits: read(&self.hits),
-            misses: read(&self.misses),
-            evictions: read(&self.evictions),
-            ..CacheStatistics::default()
-        }
-    }
-}
-
 /// The length of a value that is a text.
 pub(super) fn text_bytes<V: 'static>(value: &V) -> Option<usize> {
     (value as &dyn Any).downcast_ref().map(String::len)

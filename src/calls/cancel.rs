@@ -1,6 +1,5 @@
 //! Cancelling what a thread waits for, from another thread.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -107,10 +106,4 @@ impl CancelToken {
     }
 }
 
-impl fmt::Debug for CancelToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelToken")
-            .field("is_cancelled", &self.is_cancelled())
-            .finish()
-    }
-}
+debug_fields!(CancelToken, |this| is_cancelled: this.is_cancelled());

@@ -5,7 +5,6 @@
 //! reaches its own.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -166,11 +165,7 @@ impl Drop for ThreadScope {
     }
 }
 
-impl fmt::Debug for ThreadScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadScope").finish_non_exhaustive()
-    }
-}
+debug_fields!(ThreadScope);
 
 impl Call {
     /// The call that this thread is in.

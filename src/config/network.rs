@@ -2,7 +2,6 @@
 //! the event hub.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -184,16 +183,12 @@ impl Network {
     }
 }
 
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network")
-            .field("proxy", &self.proxy.is_some())
-            .field("no_proxy", &self.no_proxy)
-            .field("ca_file", &self.ca_file)
-            .field("client_cert", &self.client_cert.is_some())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Network, |this|
+    proxy: this.proxy.is_some(),
+    no_proxy: this.no_proxy,
+    ca_file: this.ca_file,
+    client_cert: this.client_cert.is_some(),
+);
 
 /// [`Network`], complete and checked.
 #[derive(Clone)]

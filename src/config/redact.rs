@@ -126,12 +126,8 @@ impl Redactor {
     }
 }
 
-/// The secrets are left out.
-impl fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redactor").finish_non_exhaustive()
-    }
-}
+// The secrets are left out.
+debug_fields!(Redactor);
 
 /// `text` without what grants access to anybody who has it: signatures, tokens and keys in URLs
 /// (where they are percent-encoded), and keys that a server hands out.

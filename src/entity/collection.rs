@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
-use crate::schema::AttributeKind;
 use crate::value::{EntityKey, Value};
 
 use super::Entities;
@@ -50,16 +49,14 @@ impl Entity {
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let schema = self.session.schema();
         let attribute = schema.attribute_of(self.type_info(), name)?;
-        match attribute.kind() {
-            AttributeKind::Collection(_) | AttributeKind::Mapped(_) => Ok(Collection {
-                entity: self.clone(),
-                name: name.to_owned(),
-            }),
-            _ => Err(Error::new(
-                ErrorKind::WrongType,
-                format!("{name:?} of {self} is not a collection; read it with `get`"),
-            )),
+        if attribute.members().is_none() {
+            let message = format!("{name:?} of {self} is not a collection; read it with `get`");
+            return Err(Error::new(ErrorKind::WrongType, message));
         }
+        Ok(Collection {
+            entity: self.clone(),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -85,7 +82,7 @@ impl Collection {
 
     /// The members, loaded when the first one is asked for. An error is the only item.
     pub fn iter(&self) -> CollectionIter {
-        CollectionIter(State::Unread(self.clone()))
+        self.clone().into_iter()
     }
 
     /// The number of members.
@@ -221,33 +218,22 @@ impl Collection {
 
 /// The members of a [`Collection`]. An error is the only item.
 #[derive(Debug)]
-pub struct CollectionIter(State);
-
-#[derive(Debug)]
-enum State {
-    Unread(Collection),
-    Read(std::vec::IntoIter<Entity>),
+pub struct CollectionIter {
+    unread: Option<Collection>,
+    members: std::vec::IntoIter<Entity>,
 }
 
 impl Iterator for CollectionIter {
     type Item = Result<Entity>;
 
     fn next(&mut self) -> Option<Result<Entity>> {
-        if let State::Unread(collection) = &self.0 {
-            let members = collection.all();
-            let (members, error) = match members {
-                Ok(members) => (members, None),
-                Err(error) => (Vec::new(), Some(Err(error))),
-            };
-            self.0 = State::Read(members.into_iter());
-            if error.is_some() {
-                return error;
+        if let Some(collection) = self.unread.take() {
+            match collection.all() {
+                Ok(members) => self.members = members.into_iter(),
+                Err(error) => return Some(Err(error)),
             }
         }
-        match &mut self.0 {
-            State::Read(members) => members.next().map(Ok),
-            State::Unread(_) => None,
-        }
+        self.members.next().map(Ok)
     }
 }
 
@@ -265,7 +251,10 @@ impl IntoIterator for Collection {
     type IntoIter = CollectionIter;
 
     fn into_iter(self) -> CollectionIter {
-        CollectionIter(State::Unread(self))
+        CollectionIter {
+            unread: Some(self),
+            members: Vec::new().into_iter(),
+        }
     }
 }
 

@@ -122,12 +122,6 @@ impl ToOperand for Entity {
     }
 }
 
-impl IntoKey for &Entity {
-    fn into_key(self, _: &str) -> EntityKey {
-        self.key()
-    }
-}
-
 impl IntoKey for Entity {
     fn into_key(self, _: &str) -> EntityKey {
         self.key()

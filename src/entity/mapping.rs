@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Entity;
 use crate::schema::AttributeKind;
-use crate::value::{Data, Value};
+use crate::value::{Data, EntityKey, Value};
 
 pub(crate) const METADATA: &str = "metadata";
 pub(crate) const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
@@ -23,6 +23,37 @@ pub(crate) fn take_mappings(data: &mut Data) -> Vec<(&'static str, Value)> {
 }
 
 impl Entity {
+    /// Changes what this session knows of the rows of a mapping: each row is sent by itself. Sent as
+    /// a whole, the list would delete the rows that others added in the meantime.
+    pub(super) fn extend_rows(
+        &self,
+        mapping: &str,
+        added: &[EntityKey],
+        removed: &[EntityKey],
+    ) -> Result<()> {
+        let (place, recording) = (self.handle.place, self.session.is_recording());
+        let mut store = self.session.shared.store.lock();
+        store.extend_along(place, mapping, added, removed, recording)
+    }
+
+    /// Cancels the deletion of a row that is not committed, and returns the row; `None` if there is
+    /// no such deletion.
+    pub(super) fn revive_row(&self, mapping: &str, row: &EntityKey) -> Result<Option<Entity>> {
+        let mut store = self.session.shared.store.lock();
+        if !store.revive(row)? {
+            return Ok(None);
+        }
+        store.cancel_removal(self.handle.place, mapping, row)?;
+        drop(store);
+        self.session.entity(row).map(Some)
+    }
+
+    pub(super) fn delete_row(&self, mapping: &str, row: &Entity) -> Result<()> {
+        self.session.check_writable()?;
+        self.extend_rows(mapping, &[], &[row.key()])?;
+        self.session.delete(row)
+    }
+
     /// Assigns a JSON object to `metadata` or `custom_attributes`. Returns false if that is not
     /// what is given.
     pub(super) fn set_mapping(&self, name: &str, value: &Value) -> Result<bool> {

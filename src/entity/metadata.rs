@@ -8,6 +8,8 @@ use crate::handle::Entity;
 use crate::schema::AttributeKind;
 use crate::value::{Data, EntityKey, Value};
 
+use super::METADATA;
+
 /// The metadata of one entity; made by [`Entity::metadata`].
 ///
 /// Each pair is an entity of type `Metadata` on the server. Setting and removing pairs does not
@@ -39,7 +41,7 @@ impl Entity {
     ///
     /// - [`ErrorKind::UnknownAttribute`] if entities of this type have no metadata.
     pub fn metadata(&self) -> Result<Metadata> {
-        let attribute = self.type_info().attribute(ATTRIBUTE)?;
+        let attribute = self.type_info().attribute(METADATA)?;
         match attribute.kind() {
             AttributeKind::Mapped(target) if target == ROW => Ok(Metadata {
                 entity: self.clone(),
@@ -52,7 +54,6 @@ impl Entity {
     }
 }
 
-const ATTRIBUTE: &str = "metadata";
 const ROW: &str = "Metadata";
 
 impl Metadata {
@@ -79,16 +80,10 @@ impl Metadata {
         if let Some(row) = self.row(key)? {
             return row.set("value", value);
         }
-        let session = &self.entity.session;
-        if session.shared.store.lock().revive(&self.row_key(key))? {
-            let (row, place) = (self.row_key(key), self.entity.handle.place);
-            session
-                .shared
-                .store
-                .lock()
-                .cancel_removal(place, ATTRIBUTE, &row)?;
-            return session.entity(&row)?.set("value", value);
+        if let Some(row) = self.entity.revive_row(METADATA, &self.row_key(key))? {
+            return row.set("value", value);
         }
+        let session = &self.entity.session;
         let row = session.create(
             ROW,
             crate::data! {
@@ -98,7 +93,7 @@ impl Metadata {
                 "value": value,
             },
         )?;
-        let listed = self.extend_rows(&[row.key()], &[]);
+        let listed = self.entity.extend_rows(METADATA, &[row.key()], &[]);
         if listed.is_err() {
             session.discard(&[row]);
         }
@@ -114,10 +109,7 @@ impl Metadata {
         let Some(row) = self.row(key)? else {
             return Ok(false);
         };
-        let session = &self.entity.session;
-        session.check_writable()?;
-        self.extend_rows(&[], &[row.key()])?;
-        session.delete(&row)?;
+        self.entity.delete_row(METADATA, &row)?;
         Ok(true)
     }
 
@@ -136,7 +128,7 @@ impl Metadata {
     ///
     /// - Any error of [`Entity::get`].
     pub fn to_map(&self) -> Result<BTreeMap<String, String>> {
-        let rows = self.entity.get::<Vec<Entity>>(ATTRIBUTE)?;
+        let rows = self.entity.get::<Vec<Entity>>(METADATA)?;
         let pairs = rows.iter().map(|row| {
             let value: Option<String> = row.get("value")?;
             Ok((row.get("key")?, value.unwrap_or_default()))
@@ -195,7 +187,7 @@ impl Metadata {
 
     fn row(&self, key: &str) -> Result<Option<Entity>> {
         let wanted = self.row_key(key);
-        let rows: Vec<EntityKey> = self.entity.get(ATTRIBUTE)?;
+        let rows: Vec<EntityKey> = self.entity.get(METADATA)?;
         if rows.contains(&wanted) {
             return self.entity.session.entity(&wanted).map(Some);
         }
@@ -205,15 +197,6 @@ impl Metadata {
     /// The key attributes are the parent's id and the key of the pair (`schemas`: Metadata).
     fn row_key(&self, key: &str) -> EntityKey {
         EntityKey::composite(ROW, [self.entity.id(), key.to_owned()])
-    }
-
-    /// Changes only this session's list of pairs: each pair is sent by itself. Sent as a whole, the
-    /// list would delete the pairs that others added in the meantime.
-    fn extend_rows(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
-        let session = &self.entity.session;
-        let (place, recording) = (self.entity.handle.place, session.is_recording());
-        let mut store = session.shared.store.lock();
-        store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }
 }
 

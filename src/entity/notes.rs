@@ -83,8 +83,12 @@ impl Entity {
         let notes = self.collection("notes")?;
         let schema = session.schema();
         let (recipients, labels) = (options.recipients?, options.labels?);
-        check_recipients(&recipients)?;
-        check_labels(&labels)?;
+        let is_recipient = |one: &Entity| schema.is_kind_of(one.entity_type(), "Resource");
+        let why = "cannot receive a note: recipients are users and groups";
+        check(&recipients, "recipient", is_recipient, why)?;
+        let is_label = |one: &Entity| matches!(one.entity_type(), "NoteLabel" | "NoteCategory");
+        let why = "cannot label a note: use a NoteLabel or a NoteCategory";
+        check(&labels, "label", is_label, why)?;
         let mut data = crate::data! { "content": content, "author": author };
         let has_labels = schema.entity_type("NoteLabelLink").is_ok();
         match labels.as_slice() {
@@ -131,34 +135,20 @@ impl Entity {
     }
 }
 
-fn check_recipients(recipients: &[Entity]) -> Result<()> {
-    for (index, one) in recipients.iter().enumerate() {
-        let schema = one.session().schema();
-        if !schema.is_kind_of(one.entity_type(), "Resource") {
-            let message = format!("{one} cannot receive a note: recipients are users and groups");
-            return Err(Error::new(ErrorKind::WrongType, message));
+/// Checks that each entity `fits` its role, and is given once. Compares ids: a `NoteLabel` and the
+/// `NoteCategory` with its id are one label.
+fn check(given: &[Entity], role: &str, fits: impl Fn(&Entity) -> bool, why: &str) -> Result<()> {
+    for (index, one) in given.iter().enumerate() {
+        if !fits(one) {
+            return Err(Error::new(ErrorKind::WrongType, format!("{one} {why}")));
         }
-        check_once(&recipients[..index], one, "recipient")?;
+        if given[..index]
+            .iter()
+            .any(|earlier| earlier.id() == one.id())
+        {
+            let message = format!("{one} is given twice as a {role} of the note");
+            return Err(Error::new(ErrorKind::Duplicate, message));
+        }
     }
     Ok(())
-}
-
-fn check_labels(labels: &[Entity]) -> Result<()> {
-    for (index, one) in labels.iter().enumerate() {
-        if !matches!(one.entity_type(), "NoteLabel" | "NoteCategory") {
-            let message = format!("{one} cannot label a note: use a NoteLabel or a NoteCategory");
-            return Err(Error::new(ErrorKind::WrongType, message));
-        }
-        check_once(&labels[..index], one, "label")?;
-    }
-    Ok(())
-}
-
-/// Compares ids: a `NoteLabel` and the `NoteCategory` with its id are one label.
-fn check_once(before: &[Entity], one: &Entity, role: &str) -> Result<()> {
-    if before.iter().all(|earlier| earlier.id() != one.id()) {
-        return Ok(());
-    }
-    let message = format!("{one} is given twice as a {role} of the note");
-    Err(Error::new(ErrorKind::Duplicate, message))
 }

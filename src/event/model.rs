@@ -1,9 +1,7 @@
 //! An event, in memory and on the wire.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -216,27 +214,21 @@ impl Event {
 
     /// The event as JSON, with what the sender left out of the source.
     pub(crate) fn to_json(&self, defaults: &Map<String, Value>) -> String {
-        let outgoing = Outgoing {
-            event: self,
-            defaults,
-        };
+        // Without a copy of the source.
+        let outgoing = self.written(Source(&self.source, defaults));
         serde_json::to_string(&outgoing).expect("an event is made of JSON values")
     }
 
-    fn write<S: Serializer>(
-        &self,
-        serializer: S,
-        source: &impl Serialize,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Event", 7)?;
-        out.serialize_field("id", &self.id)?;
-        out.serialize_field("topic", &self.topic)?;
-        out.serialize_field("data", &self.data)?;
-        out.serialize_field("source", source)?;
-        out.serialize_field("target", &self.target)?;
-        out.serialize_field("sent", &self.sent)?;
-        out.serialize_field("inReplyToEvent", &self.in_reply_to_event)?;
-        out.end()
+    fn written<S>(&self, source: S) -> Written<'_, S> {
+        Written {
+            id: &self.id,
+            topic: &self.topic,
+            data: &self.data,
+            source,
+            target: &self.target,
+            sent: &self.sent,
+            in_reply_to_event: self.in_reply_to_event(),
+        }
     }
 
     /// Adds what the sender left out of the source.
@@ -245,9 +237,7 @@ impl Event {
             return;
         };
         for (key, value) in defaults {
-            if !source.contains_key(key) {
-                source.insert(key.clone(), value.clone());
-            }
+            source.entry(key).or_insert_with(|| value.clone());
         }
     }
 }
@@ -277,37 +267,32 @@ impl Candidate for Event {
     }
 }
 
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
-            .field("id", &self.id)
-            .field("topic", &self.topic)
-            .field("data", &self.data)
-            .field("source", &self.source)
-            .field("target", &self.target)
-            .field("in_reply_to_event", &self.in_reply_to_event)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Event, |this|
+    id: this.id,
+    topic: this.topic,
+    data: this.data,
+    source: this.source,
+    target: this.target,
+    in_reply_to_event: this.in_reply_to_event,
+);
 
 impl Serialize for Event {
-    /// Exactly these seven keys: the Python client drops events with any other.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.write(serializer, &self.source)
+        self.written(&self.source).serialize(serializer)
     }
 }
 
-/// An outgoing event, whose source is completed without copying it.
-struct Outgoing<'a> {
-    event: &'a Event,
-    defaults: &'a Map<String, Value>,
-}
-
-impl Serialize for Outgoing<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.event
-            .write(serializer, &Source(&self.event.source, self.defaults))
-    }
+/// Exactly these seven keys: the Python client drops events with any other.
+#[derive(Serialize)]
+struct Written<'a, S> {
+    id: &'a str,
+    topic: &'a str,
+    data: &'a Value,
+    source: S,
+    target: &'a str,
+    sent: &'a Value,
+    #[serde(rename = "inReplyToEvent")]
+    in_reply_to_event: Option<&'a str>,
 }
 
 /// What the sender gave, completed with the defaults.

@@ -27,12 +27,6 @@ impl IntoFilter for &str {
     }
 }
 
-impl IntoFilter for &String {
-    fn into_filter(self) -> Result<Filter> {
-        parse(self)
-    }
-}
-
 impl IntoFilter for String {
     fn into_filter(self) -> Result<Filter> {
         parse(&self)
@@ -45,9 +39,9 @@ impl IntoFilter for Filter {
     }
 }
 
-impl IntoFilter for &Filter {
+impl<F: IntoFilter + Clone> IntoFilter for &F {
     fn into_filter(self) -> Result<Filter> {
-        self.clone().check()
+        self.clone().into_filter()
     }
 }
 
@@ -91,11 +85,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// `or` binds loosest.
     fn any(&mut self) -> Result<Filter> {
-        let first = self.all()?;
-        if !self.keyword("or") {
-            return Ok(first);
-        }
-        let mut parts = vec![first, self.all()?];
+        let mut parts = vec![self.all()?];
         while self.keyword("or") {
             parts.push(self.all()?);
         }
@@ -103,11 +93,7 @@ impl<'a> Parser<'a> {
     }
 
     fn all(&mut self) -> Result<Filter> {
-        let first = self.not()?;
-        if !self.keyword("and") {
-            return Ok(first);
-        }
-        let mut parts = vec![first, self.not()?];
+        let mut parts = vec![self.not()?];
         while self.keyword("and") {
             parts.push(self.not()?);
         }

@@ -155,7 +155,7 @@ impl EventHub {
         let shared = &self.inner.shared;
         let cancellation = self.cancellation_of_gate();
         let left = shared.gate.wait_empty(after(timeout), &cancellation)?;
-        let lost = shared.counters.take_undelivered();
+        let lost = shared.take_undelivered();
         match left + lost {
             0 => Ok(()),
             _ if lost == 0 && self.inner.line.running().is_some() => {

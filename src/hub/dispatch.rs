@@ -12,7 +12,6 @@ use crate::event::{Event, Subscriber};
 use crate::hub::cancel::Cancellation;
 use crate::hub::handle::{Callback, EventHub, Inner};
 use crate::hub::line::Command;
-use crate::hub::shared::Counters;
 use crate::hub::status::not_connected;
 
 impl EventHub {
@@ -267,7 +266,7 @@ impl Inner {
             Ok(value) => return Some(value),
             Err(error) => format!("{error:#}"),
         };
-        Counters::add(&self.shared.counters.failed_handlers);
+        self.shared.counts.lock().failed_handlers += 1;
         log::error!(
             "event hub: {name} failed for event {} ({}): {why}",
             event.id(),

@@ -11,13 +11,12 @@ use serde_json::{Map, Value, json};
 use crate::config::Redactor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::hub::arrivals::{CONNECTED, SUBSCRIBED};
 use crate::hub::config::Endpoint;
 use crate::hub::line::Command;
 use crate::hub::linger::Linger;
 use crate::hub::link::Link;
 use crate::hub::poller::Poller;
-use crate::hub::shared::{Counters, Shared};
+use crate::hub::shared::Shared;
 use crate::hub::status::{HubState, Status};
 use crate::socketio::{Arrival, Machine, Outgoing, Output};
 
@@ -26,6 +25,12 @@ const MAX_BATCH: usize = 256;
 
 /// The most characters of an error that may quote the server.
 const MAX_ERROR_CHARS: usize = 2000;
+
+/// The topic of the local event that says that the server has accepted a connection.
+pub(super) const CONNECTED: &str = "ftrack.meta.connected";
+
+/// The same for all subscriptions on it.
+pub(super) const SUBSCRIBED: &str = "ftrack.meta.subscribed";
 
 /// Everything that the thread owns.
 pub(super) struct Driver {
@@ -199,11 +204,9 @@ impl Driver {
             Output::Up => self.up(),
             Output::Down { error, retry_in } => self.down(&error, retry_in),
             Output::Deliver(event) => self.deliver(event),
-            Output::Duplicate => {
-                Counters::add(&self.shared.counters.duplicates);
-            }
+            Output::Duplicate => self.shared.counts.lock().duplicates += 1,
             Output::Acknowledged(event) => {
-                Counters::add(&self.shared.counters.acknowledged);
+                self.shared.counts.lock().acknowledged += 1;
                 self.shared.gate.leave(event.text.len());
             }
             Output::Undelivered { event, why } => self.hand_back(&event, &why),
@@ -337,7 +340,7 @@ impl Driver {
     fn up(&mut self) {
         self.status.set_state(HubState::Connected);
         if std::mem::replace(&mut self.was_up, true) {
-            Counters::add(&self.shared.counters.reconnects);
+            self.shared.counts.lock().reconnects += 1;
             log::info!("event hub: connected again");
         }
         for waiter in self.waiters.drain(..) {
@@ -366,7 +369,7 @@ impl Driver {
     }
 
     fn deliver(&mut self, arrival: Arrival) {
-        Counters::add(&self.shared.counters.received);
+        self.shared.counts.lock().received += 1;
         let requested = arrival.in_reply_to.and_then(|id| self.replies.get(&id));
         match requested {
             // A reply to a request goes to its caller only.
@@ -404,7 +407,7 @@ impl Driver {
             }
             // No caller waits: it was restored on a new connection, or needs no confirmation.
             (None, Err(reason)) => {
-                Counters::add(&self.shared.counters.rejected_subscriptions);
+                self.shared.counts.lock().rejected_subscriptions += 1;
                 let data = json!({"subscriber": id, "reason": reason});
                 self.announce("ftrack.meta.subscription-rejected", data);
             }

@@ -1,6 +1,5 @@
 //! The handle of a hub, and what its clones share.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -128,7 +127,7 @@ impl EventHub {
 
     /// The work of the hub so far.
     pub fn counts(&self) -> HubCounts {
-        self.inner.shared.counters.read()
+        *self.inner.shared.counts.lock()
     }
 
     /// How many published events the server has not acknowledged yet.
@@ -167,12 +166,4 @@ impl EventHub {
     }
 }
 
-impl fmt::Debug for EventHub {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventHub")
-            .field("id", &self.inner.id)
-            .field("server", &self.server_url())
-            .field("state", &self.state())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(EventHub, |this| id: this.inner.id, server: this.server_url(), state: this.state());

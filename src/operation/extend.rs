@@ -28,7 +28,11 @@ pub(crate) fn resolve(
     operations: &[Operation],
     mut members: impl FnMut(&EntityKey, &str) -> Vec<EntityKey>,
 ) -> Vec<Operation> {
-    let last = last_extends(operations);
+    // For each collection, the last operation that extends it.
+    let extends = operations.iter().enumerate();
+    let last: HashMap<_, usize> = extends
+        .filter_map(|(index, operation)| Some((operation.extended()?, index)))
+        .collect();
     let mut lists: HashMap<(&EntityKey, &str), Vec<EntityKey>> = HashMap::new();
     let mut created = std::collections::HashSet::new();
     let mut resolved = Vec::with_capacity(operations.len());
@@ -75,22 +79,6 @@ pub(crate) fn resolve(
         resolved.push(operation.clone());
     }
     resolved
-}
-
-/// For each collection, the last operation that extends it.
-fn last_extends(operations: &[Operation]) -> HashMap<(&EntityKey, &str), usize> {
-    let mut last = HashMap::new();
-    for (index, operation) in operations.iter().enumerate() {
-        if let Operation::Extend {
-            entity,
-            attribute_name,
-            ..
-        } = operation
-        {
-            last.insert((entity, attribute_name.as_str()), index);
-        }
-    }
-    last
 }
 
 #[cfg(test)]

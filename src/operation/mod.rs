@@ -73,6 +73,18 @@ impl Operation {
             | Self::Delete { entity } => entity,
         }
     }
+
+    /// The collection that it extends: the entity that has it, and its name.
+    pub(crate) fn extended(&self) -> Option<(&EntityKey, &str)> {
+        match self {
+            Self::Extend {
+                entity,
+                attribute_name,
+                ..
+            } => Some((entity, attribute_name)),
+            _ => None,
+        }
+    }
 }
 
 /// One line, for logs and error messages.

@@ -29,6 +29,17 @@ pub enum OperationKind {
     Delete,
 }
 
+impl OperationKind {
+    /// The name of its action.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// The payloads to send for `operations`, in which [`resolve`](super::resolve) has replaced the
 /// extensions of collections by updates.
 pub(crate) fn optimise(operations: &[Operation]) -> Vec<Payload<'_>> {

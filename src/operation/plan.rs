@@ -127,7 +127,7 @@ impl Plan {
             let values = values.flat_map(|(_, value)| match value {
                 PlannedValue::Set { before, after } => {
                     let both = before.iter().chain([after]);
-                    both.flat_map(references).collect::<Vec<_>>()
+                    both.flat_map(Value::references).collect::<Vec<_>>()
                 }
                 PlannedValue::Extend { added, removed } => added.iter().chain(removed).collect(),
             });
@@ -144,14 +144,6 @@ impl Plan {
             }
             value => value.quoted().to_string(),
         }
-    }
-}
-
-fn references(value: &Value) -> &[EntityKey] {
-    match value {
-        Value::Reference(entity) => std::slice::from_ref(entity),
-        Value::Collection(entities) => entities,
-        _ => &[],
     }
 }
 
@@ -207,12 +199,12 @@ fn values_before(operations: &[Operation]) -> HashMap<(&EntityKey, &str), Option
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
-            let verb = match change.kind {
-                OperationKind::Create => "create",
-                OperationKind::Update => "update",
-                OperationKind::Delete => "delete",
-            };
-            write!(f, "{verb} {}", self.describe(&change.entity))?;
+            write!(
+                f,
+                "{} {}",
+                change.kind.verb(),
+                self.describe(&change.entity)
+            )?;
             let mut separator = ":";
             for (name, value) in &change.values {
                 write!(f, "{separator} {name}:")?;

@@ -303,8 +303,8 @@ impl Plugins {
             }
             if is_heard {
                 let event = Event::new(CONSTRUCT_ENTITY_TYPE).with_data(one.describe());
-                for answer in hub.publish_synchronous(event) {
-                    if let Err(error) = one.apply(answer) {
+                for reply in hub.publish_synchronous(event) {
+                    if let Err(error) = one.apply(reply) {
                         let name = one.name();
                         log::warn!(
                             "ignored a reply to {CONSTRUCT_ENTITY_TYPE} for {name}: {error}"

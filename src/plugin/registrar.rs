@@ -1,6 +1,5 @@
 //! What a plugin registers.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -37,16 +36,12 @@ pub(super) struct Subscription {
     callback: Callback,
 }
 
-/// How much was collected.
-impl fmt::Debug for Registrar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registrar")
-            .field("api_user", &self.api_user)
-            .field("subscriptions", &self.subscriptions.len())
-            .field("changes", &self.changes.len())
-            .finish_non_exhaustive()
-    }
-}
+// How much was collected.
+debug_fields!(Registrar, |this|
+    api_user: this.api_user,
+    subscriptions: this.subscriptions.len(),
+    changes: this.changes.len(),
+);
 
 impl Registrar {
     pub(super) fn new(session: WeakSession, api_user: &str) -> Self {
@@ -233,8 +228,8 @@ impl Subscription {
                 );
                 return Ok(None);
             };
-            let answer = callback(&session, event);
-            answer.map_err(|error| error.context(format!("plugin {plugin}")))
+            let reply = callback(&session, event);
+            reply.map_err(|error| error.context(format!("plugin {plugin}")))
         })
     }
 }

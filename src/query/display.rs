@@ -5,12 +5,13 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use crate::query::literal::{Literal, Operator};
 use crate::query::path::{Path, Segment};
 use crate::query::tree::{Aggregate, Criterion, Kind, Order, Projection, Set, Statement};
+use crate::value::write_joined;
 
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if !self.projections.is_empty() {
             f.write_str("select ")?;
-            list(f, &self.projections)?;
+            write_joined(f, &self.projections, ", ")?;
             f.write_str(" from ")?;
         }
         f.write_str(&self.entity_type)?;
@@ -19,11 +20,11 @@ impl Display for Statement {
         }
         if !self.order.is_empty() {
             f.write_str(" order by ")?;
-            list(f, &self.order)?;
+            write_joined(f, &self.order, ", ")?;
         }
         if !self.group.is_empty() {
             f.write_str(" group by ")?;
-            list(f, &self.group)?;
+            write_joined(f, &self.group, ", ")?;
         }
         if let Some(offset) = self.offset {
             write!(f, " offset {offset}")?;
@@ -87,7 +88,7 @@ impl Criterion {
 impl Display for Set {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Values(values) => list(f, values),
+            Self::Values(values) => write_joined(f, values, ", "),
             Self::Select(statement) => statement.fmt(f),
         }
     }
@@ -167,13 +168,7 @@ impl Display for Operator {
 
 impl Display for Path {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (index, segment) in self.segments().iter().enumerate() {
-            if index > 0 {
-                f.write_char('.')?;
-            }
-            segment.fmt(f)?;
-        }
-        Ok(())
+        write_joined(f, self.segments(), ".")
     }
 }
 
@@ -182,16 +177,6 @@ impl Display for Segment {
         f.write_str(self.name())?;
         self.cast().map_or(Ok(()), |cast| write!(f, "[{cast}]"))
     }
-}
-
-fn list(f: &mut Formatter<'_>, items: &[impl Display]) -> fmt::Result {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            f.write_str(", ")?;
-        }
-        item.fmt(f)?;
-    }
-    Ok(())
 }
 
 fn joined(

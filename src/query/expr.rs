@@ -165,19 +165,7 @@ impl IntoStatement for Statement {
     }
 }
 
-impl IntoStatement for &Statement {
-    fn into_statement(self) -> Result<Statement> {
-        self.clone().into_statement()
-    }
-}
-
 impl IntoStatement for Expression {
-    fn into_statement(self) -> Result<Statement> {
-        self.statement()
-    }
-}
-
-impl IntoStatement for &Expression {
     fn into_statement(self) -> Result<Statement> {
         self.statement()
     }
@@ -195,8 +183,8 @@ impl IntoStatement for String {
     }
 }
 
-impl IntoStatement for &String {
+impl<S: IntoStatement + Clone> IntoStatement for &S {
     fn into_statement(self) -> Result<Statement> {
-        self.parse()
+        self.clone().into_statement()
     }
 }

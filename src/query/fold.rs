@@ -23,9 +23,9 @@ impl Statement {
             return None;
         }
         let filter = match self.filter.as_ref().map(Criterion::folded) {
-            None | Some(Folded::Always) => None,
-            Some(Folded::Never) => return None,
-            Some(Folded::Depends(criterion)) => Some(criterion),
+            None | Some(Err(true)) => None,
+            Some(Err(false)) => return None,
+            Some(Ok(criterion)) => Some(criterion),
         };
         Some(Self {
             filter,
@@ -34,109 +34,69 @@ impl Statement {
     }
 }
 
-enum Folded {
-    Always,
-    Never,
-    Depends(Criterion),
-}
+/// The condition that is left; if none is left, whether it always or never holds.
+type Folded = Result<Criterion, bool>;
 
 impl Criterion {
     fn folded(&self) -> Folded {
         let kind = match self.kind() {
-            Kind::And(parts) => return all(parts),
-            Kind::Or(parts) => return any(parts),
+            Kind::And(parts) => return joined(parts, true),
+            Kind::Or(parts) => return joined(parts, false),
             Kind::Not(inner) => {
-                return match inner.folded() {
-                    Folded::Always => Folded::Never,
-                    Folded::Never => Folded::Always,
-                    Folded::Depends(criterion) => Folded::Depends(criterion.not()),
-                };
+                let inner = inner.folded();
+                return inner.map(Self::not).map_err(|holds| !holds);
             }
             Kind::In {
                 set: Set::Values(values),
                 negated,
                 ..
-            } if values.is_empty() => {
-                return if *negated {
-                    Folded::Always
-                } else {
-                    Folded::Never
-                };
-            }
+            } if values.is_empty() => return Err(*negated),
             Kind::In {
                 path,
                 set: Set::Select(statement),
                 negated,
-            } => match statement.simplified() {
-                Some(statement) => {
-                    let set = Set::Select(Box::new(statement));
-                    Kind::In {
-                        path: path.clone(),
-                        set,
-                        negated: *negated,
-                    }
-                }
-                None if *negated => return Folded::Always,
-                None => return Folded::Never,
+            } => Kind::In {
+                path: path.clone(),
+                set: Set::Select(Box::new(statement.simplified().ok_or(*negated)?)),
+                negated: *negated,
             },
-            Kind::Has { path, inner } => match inside(inner) {
-                Some(inner) => Kind::Has {
-                    path: path.clone(),
-                    inner,
-                },
-                None => return Folded::Never,
+            Kind::Has { path, inner } => Kind::Has {
+                path: path.clone(),
+                inner: inside(inner)?,
             },
-            Kind::Any { path, inner } => match inside(inner) {
-                Some(inner) => Kind::Any {
-                    path: path.clone(),
-                    inner,
-                },
-                None => return Folded::Never,
+            Kind::Any { path, inner } => Kind::Any {
+                path: path.clone(),
+                inner: inside(inner)?,
             },
             kind @ (Kind::Compare { .. } | Kind::In { .. } | Kind::Invalid(_)) => kind.clone(),
         };
-        Folded::Depends(kind.into())
+        Ok(kind.into())
     }
 }
 
-fn all(parts: &[Criterion]) -> Folded {
+/// Joins conditions by `and`, in which those that always hold can be left out; or by `or`, in which
+/// those can that never hold.
+fn joined(parts: &[Criterion], is_and: bool) -> Folded {
     let mut kept = Vec::with_capacity(parts.len());
     for part in parts {
         match part.folded() {
-            Folded::Always => {}
-            Folded::Never => return Folded::Never,
-            Folded::Depends(criterion) => kept.push(criterion),
+            Ok(criterion) => kept.push(criterion),
+            Err(holds) if holds == is_and => {}
+            Err(holds) => return Err(holds),
         }
     }
-    if kept.is_empty() {
-        Folded::Always
-    } else {
-        Folded::Depends(Criterion::all_of(kept))
+    match is_and {
+        _ if kept.is_empty() => Err(is_and),
+        true => Ok(Criterion::all_of(kept)),
+        false => Ok(Criterion::any_of(kept)),
     }
 }
 
-fn any(parts: &[Criterion]) -> Folded {
-    let mut kept = Vec::with_capacity(parts.len());
-    for part in parts {
-        match part.folded() {
-            Folded::Always => return Folded::Always,
-            Folded::Never => {}
-            Folded::Depends(criterion) => kept.push(criterion),
-        }
-    }
-    if kept.is_empty() {
-        Folded::Never
-    } else {
-        Folded::Depends(Criterion::any_of(kept))
-    }
-}
-
-/// The condition within `has` or `any`, or [`None`] when nothing can satisfy it.
-fn inside(inner: &Criterion) -> Option<Box<Criterion>> {
+/// The condition within `has` or `any`, which never hold if it never does.
+fn inside(inner: &Criterion) -> Result<Box<Criterion>, bool> {
     match inner.folded() {
-        Folded::Always => Some(Box::new(Criterion::all_of([]))),
-        Folded::Never => None,
-        Folded::Depends(criterion) => Some(Box::new(criterion)),
+        Err(true) => Ok(Box::new(Criterion::all_of([]))),
+        inner => inner.map(Box::new),
     }
 }
 

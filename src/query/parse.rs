@@ -177,16 +177,16 @@ impl<'a> Parser<'a> {
     }
 
     fn open(&mut self) -> Result<()> {
-        if *self.peek() != Lexeme::Open {
-            return Err(self.expected("`(`"));
-        }
-        self.advance();
-        Ok(())
+        self.sign(&Lexeme::Open, "`(`")
     }
 
     fn close(&mut self) -> Result<()> {
-        if *self.peek() != Lexeme::Close {
-            return Err(self.expected("`)`"));
+        self.sign(&Lexeme::Close, "`)`")
+    }
+
+    fn sign(&mut self, sign: &Lexeme<'_>, shown: &str) -> Result<()> {
+        if self.peek() != sign {
+            return Err(self.expected(shown));
         }
         self.advance();
         Ok(())

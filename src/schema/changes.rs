@@ -1,7 +1,5 @@
 //! Changes that plugins make to an entity type before a session uses it.
 
-use std::fmt;
-
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
@@ -59,14 +57,8 @@ struct Reply {
     defaults: serde_json::Map<String, Json>,
 }
 
-/// Shows the name of the entity type.
-impl fmt::Debug for EntityTypeChanges<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntityTypeChanges")
-            .field("entity_type", &self.name())
-            .finish_non_exhaustive()
-    }
-}
+// Shows the name of the entity type.
+debug_fields!(EntityTypeChanges<'_>, |this| entity_type: this.name());
 
 impl<'a> EntityTypeChanges<'a> {
     pub(crate) fn new(schema: &'a mut Schema, place: usize) -> Self {

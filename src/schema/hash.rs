@@ -9,7 +9,8 @@ use std::io;
 use md5::{Digest, Md5};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use serde_json::ser::{CharEscape, Formatter};
+use serde_json::ser::Formatter;
+use uuid::Uuid;
 
 /// The hash, and the text that was hashed.
 ///
@@ -25,13 +26,9 @@ pub(crate) fn schema_hash(schemas: &Value) -> (String, Vec<u8>) {
 
 /// The MD5 of `bytes` in hexadecimal.
 pub(crate) fn md5_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    let mut hex = String::with_capacity(32);
-    for byte in Md5::digest(bytes) {
-        write!(hex, "{byte:02x}").expect("strings take what is written");
-    }
-    hex
+    Uuid::from_bytes(Md5::digest(bytes).into())
+        .simple()
+        .to_string()
 }
 
 /// A value whose objects print in the order of their keys.
@@ -88,24 +85,6 @@ impl Formatter for Python {
             }
         }
         Ok(())
-    }
-
-    fn write_char_escape<W: ?Sized + io::Write>(
-        &mut self,
-        out: &mut W,
-        escape: CharEscape,
-    ) -> io::Result<()> {
-        out.write_all(match escape {
-            CharEscape::Quote => b"\\\"",
-            CharEscape::ReverseSolidus => b"\\\\",
-            CharEscape::Solidus => b"/",
-            CharEscape::Backspace => b"\\b",
-            CharEscape::FormFeed => b"\\f",
-            CharEscape::LineFeed => b"\\n",
-            CharEscape::CarriageReturn => b"\\r",
-            CharEscape::Tab => b"\\t",
-            CharEscape::AsciiControl(byte) => return write!(out, "\\u{byte:04x}"),
-        })
     }
 
     /// Python prints the shortest digits too, but switches to an exponent at other magnitudes.

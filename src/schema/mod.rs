@@ -8,8 +8,6 @@ mod kinds;
 mod names;
 mod parse;
 
-use std::fmt;
-
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -248,30 +246,13 @@ impl Schema {
         self.names.get(id)
     }
 
-    /// The foreign key that belongs to the reference `name`, or the reference that belongs to the
-    /// foreign key: `status` and `status_id` have one value.
-    pub(crate) fn counterpart<'a>(
-        &self,
-        entity_type: &'a EntityType,
-        attribute: &Attribute,
-    ) -> Option<&'a Attribute> {
-        entity_type.by_id(attribute.counterpart?)
-    }
-
     pub(crate) fn is_free_form(&self, id: NameId) -> bool {
         self.free_form[usize::from(id.0)]
     }
 }
 
-/// Shows the hash and the number of types, not the types.
-impl fmt::Debug for Schema {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Schema")
-            .field("hash", &self.hash)
-            .field("entity_types", &self.types.len())
-            .finish()
-    }
-}
+// Shows the hash and the number of types, not the types.
+debug_fields!(Schema, |this| hash: this.hash, entity_types: this.types.len());
 
 impl EntityType {
     /// The name, such as `Task`.
@@ -328,6 +309,12 @@ impl EntityType {
         self.attributes.get(self.index.get(id)?)
     }
 
+    /// The foreign key that belongs to a reference, or the reference that belongs to a foreign key:
+    /// `status` and `status_id`.
+    pub(crate) fn counterpart(&self, attribute: &Attribute) -> Option<&Attribute> {
+        self.by_id(attribute.counterpart?)
+    }
+
     pub(crate) fn primary_key_ids(&self) -> &[NameId] {
         &self.primary_key
     }
@@ -349,15 +336,11 @@ impl EntityType {
     }
 }
 
-impl fmt::Debug for EntityType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntityType")
-            .field("name", &self.name)
-            .field("primary_key", &self.primary_key_names)
-            .field("attributes", &self.attributes.len())
-            .finish()
-    }
-}
+debug_fields!(EntityType, |this|
+    name: this.name,
+    primary_key: this.primary_key_names,
+    attributes: this.attributes.len(),
+);
 
 impl Attribute {
     /// The name, such as `status`.
@@ -416,6 +399,14 @@ impl Attribute {
     /// The column; `ftrack.update` events use its name.
     pub fn alias(&self) -> Option<&str> {
         self.alias.as_deref()
+    }
+
+    /// The entity type of the members, for collections.
+    pub(crate) fn members(&self) -> Option<&str> {
+        match &self.kind {
+            AttributeKind::Collection(target) | AttributeKind::Mapped(target) => Some(target),
+            _ => None,
+        }
     }
 
     /// The entity type that it refers to, for references and collections.

@@ -1,9 +1,8 @@
 //! Builds a [`Schema`] from its description on the wire.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
 
 use super::index::AttributeIndex;
@@ -13,10 +12,10 @@ use super::{
     Attribute, AttributeDefault, AttributeKind, EntityType, Flags, NameId, Schema, TypeId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{HashMap, Value, scalar};
+use crate::value::{HashMap, Members, Value, scalar};
 
 /// One element of the reply to `query_schemas`; other members are ignored.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct WireSchema {
     id: SmolStr,
     primary_key: Vec<SmolStr>,
@@ -33,44 +32,28 @@ pub(crate) struct WireSchema {
     /// The type that it extends, on newer servers.
     #[serde(default, rename = "$mixin")]
     mixin: Option<WireItems>,
+    #[serde(deserialize_with = "sorted")]
     properties: Properties,
 }
 
 /// The maximum length of a chain of bases. Servers have chains of three.
 const MAX_BASES: usize = 32;
 
+type Properties = Vec<(SmolStr, WireProperty)>;
+
 /// Sorted by name, so that the server's order does not matter.
-struct Properties(Vec<(SmolStr, WireProperty)>);
-
-impl<'de> Deserialize<'de> for Properties {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Properties;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
-                let mut all: Vec<(SmolStr, WireProperty)> = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    all.push(member);
-                }
-                // The cache is sorted already. Of members with one name the last one counts.
-                if !all.is_sorted_by(|one, next| one.0 < next.0) {
-                    all.reverse();
-                    all.sort_by(|one, other| one.0.cmp(&other.0));
-                    all.dedup_by(|one, before| one.0 == before.0);
-                }
-                Ok(Properties(all))
-            }
-        }
-        json.deserialize_map(Members)
+fn sorted<'de, D: Deserializer<'de>>(json: D) -> Result<Properties, D::Error> {
+    let Members(mut all) = Members::deserialize(json)?;
+    // The cache is sorted already. Of members with one name the last one counts.
+    if !all.is_sorted_by(|one, next| one.0 < next.0) {
+        all.reverse();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all.dedup_by(|one, before| one.0 == before.0);
     }
+    Ok(all)
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct WireProperty {
     #[serde(rename = "type")]
     data_type: Option<SmolStr>,
@@ -85,14 +68,14 @@ struct WireProperty {
     alias_for: Option<WireAlias>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct WireItems {
     #[serde(rename = "$ref")]
     reference: Option<SmolStr>,
 }
 
 /// The name of a table or column, or the part of a table that a type covers.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum WireAlias {
     Name(SmolStr),
@@ -149,10 +132,10 @@ impl Schema {
         if wire.primary_key.is_empty() {
             return Err(bad(&format!("{} has no primary key", wire.id)));
         }
-        let mut attributes = Vec::with_capacity(wire.properties.0.len());
+        let mut attributes = Vec::with_capacity(wire.properties.len());
         let [immutable, computed, required] =
             [&wire.immutable, &wire.computed, &wire.required].map(|names| Listed::new(names));
-        for (name, property) in &wire.properties.0 {
+        for (name, property) in &wire.properties {
             let Some(kind) = kind_of(property) else {
                 log::debug!("schema: {}.{name} is of an unknown kind", wire.id);
                 continue;

@@ -162,14 +162,10 @@ pub(crate) fn read_ack(data: &str) -> Result<(), String> {
         message: Option<String>,
     }
     match serde_json::from_str::<[Acknowledgement; 1]>(data) {
-        Ok(
-            [
-                Acknowledgement {
-                    success: Some(false),
-                    message,
-                },
-            ],
-        ) => Err(message.unwrap_or_else(|| "the server gave no reason".to_string())),
+        Ok([reply]) if reply.success == Some(false) => {
+            let message = reply.message;
+            Err(message.unwrap_or_else(|| "the server gave no reason".to_string()))
+        }
         _ => Ok(()),
     }
 }

@@ -61,7 +61,7 @@ impl Store {
         let mut contradicted = HashSet::default();
         for name in arrived {
             let attribute = entity_type.by_id(*name);
-            let other = attribute.and_then(|one| schema.counterpart(entity_type, one));
+            let other = attribute.and_then(|one| entity_type.counterpart(one));
             let Some(other) = other.filter(|other| !arrived.contains(&other.id())) else {
                 continue;
             };

@@ -153,7 +153,7 @@ impl Store {
             let is_lacking = |name: NameId| {
                 // `status` and `status_id` are one fact, and the loaded one is newer.
                 let counterpart = entity_type.by_id(name);
-                let counterpart = counterpart.and_then(|one| schema.counterpart(entity_type, one));
+                let counterpart = counterpart.and_then(|one| entity_type.counterpart(one));
                 lacks(name) && counterpart.is_none_or(|other| lacks(other.id()))
             };
             let lacking: Vec<(NameId, Slot)> = names
@@ -223,22 +223,20 @@ impl Store {
                 continue;
             };
             let member = self.record(place).entity_type;
-            let owners = self.owners(Some(place), operation);
+            let owners = self.owners(place, operation);
             effects
                 .owners
                 .extend(owners.into_iter().map(|owner| (owner, member)));
             let effect = match operation {
                 Operation::Create { .. } => Effect::Created,
-                Operation::Update { attribute_name, .. } => {
-                    match self.schema.name_id(attribute_name) {
-                        Some(name) => Effect::Set(name),
-                        None => continue,
-                    }
-                }
-                Operation::Extend { attribute_name, .. } => {
-                    match self.schema.name_id(attribute_name) {
-                        Some(name) => Effect::Extended(name),
-                        None => continue,
+                Operation::Update { attribute_name, .. }
+                | Operation::Extend { attribute_name, .. } => {
+                    let Some(name) = self.schema.name_id(attribute_name) else {
+                        continue;
+                    };
+                    match operation {
+                        Operation::Update { .. } => Effect::Set(name),
+                        _ => Effect::Extended(name),
                     }
                 }
                 Operation::Delete { .. } => {
@@ -327,20 +325,15 @@ impl Store {
 
     /// The entities whose collections an operation on the entity at `place` may change, such as its
     /// old and new parent. To be called while the old one is known.
-    pub(super) fn owners(&mut self, place: Option<u32>, operation: &Operation) -> Vec<u32> {
-        match (place, operation) {
-            (
-                Some(place),
-                Operation::Update {
-                    attribute_name,
-                    new_value,
-                    ..
-                },
-            ) => self.referred(place, attribute_name, new_value),
-            (Some(place), Operation::Create { .. } | Operation::Delete { .. }) => {
-                self.linked(place)
-            }
-            (Some(_), Operation::Extend { .. }) | (None, _) => Vec::new(),
+    fn owners(&mut self, place: u32, operation: &Operation) -> Vec<u32> {
+        match operation {
+            Operation::Update {
+                attribute_name,
+                new_value,
+                ..
+            } => self.referred(place, attribute_name, new_value),
+            Operation::Create { .. } | Operation::Delete { .. } => self.linked(place),
+            Operation::Extend { .. } => Vec::new(),
         }
     }
 
@@ -350,7 +343,7 @@ impl Store {
         let schema = self.schema.clone();
         let entity_type = schema.by_id(self.type_of(place));
         let attribute = schema.name_id(name).and_then(|id| entity_type.by_id(id));
-        let counterpart = attribute.and_then(|one| schema.counterpart(entity_type, one));
+        let counterpart = attribute.and_then(|one| entity_type.counterpart(one));
         let both = || attribute.into_iter().chain(counterpart);
         let is_reference = |one: &&Attribute| matches!(one.kind(), AttributeKind::Reference(_));
         let Some(target) = both().find(is_reference).and_then(Attribute::target) else {

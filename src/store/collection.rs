@@ -123,31 +123,22 @@ impl Store {
         &self,
         operations: &'a [Operation],
     ) -> Vec<(EntityKey, &'a str)> {
-        let extended = operations.iter().filter_map(|operation| match operation {
-            Operation::Extend {
-                entity,
-                attribute_name,
-                ..
-            } => {
-                let place = self.find_key(entity)?;
-                let is_persisted = self.record(place).state != Life::Created;
-                is_persisted.then(|| (self.key(place), attribute_name.as_str()))
-            }
-            _ => None,
+        let extended = operations.iter().filter_map(Operation::extended);
+        let persisted = extended.filter_map(|(entity, name)| {
+            let place = self.find_key(entity)?;
+            let is_persisted = self.record(place).state != Life::Created;
+            is_persisted.then(|| (self.key(place), name))
         });
-        extended.collect()
+        persisted.collect()
     }
 
     /// The members that a collection has on the server, if it is loaded.
     pub(crate) fn remote_members(&self, entity: &EntityKey, name: &str) -> Vec<EntityKey> {
         let place = self.find_key(entity);
-        let slot = place
-            .zip(self.schema.name_id(name))
-            .and_then(|(place, id)| self.record(place).remote.get(&self.shapes, id));
-        match slot {
-            Some(Slot::Links(members)) => members.iter().map(|&member| self.key(member)).collect(),
-            _ => Vec::new(),
-        }
+        let found = place.zip(self.schema.name_id(name));
+        let members = found.map(|(place, id)| self.remote_links(place, id));
+        let members = members.into_iter().flatten();
+        members.map(|member| self.key(member)).collect()
     }
 
     fn check_collection(&self, place: u32, name: &str, added: &[EntityKey]) -> Result<NameId> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::operation::{Operation, apply};
-use crate::schema::AttributeKind;
+use crate::schema::Attribute;
 use crate::value::Slot;
 use crate::wire::Rows;
 
@@ -248,11 +248,8 @@ impl Store {
 
     /// The places that single references of this entity lead to.
     pub(super) fn linked(&self, place: u32) -> Vec<u32> {
-        let record = self.record(place);
-        let local = record.local.iter().flat_map(|local| local.iter());
-        let local = local.map(|setting| &setting.value);
-        let remote = record.remote.iter(&self.shapes).map(|(_, slot)| slot);
-        let links = local.chain(remote).filter_map(|slot| match slot {
+        let slots = self.record(place).slots(&self.shapes);
+        let links = slots.filter_map(|(_, slot)| match slot {
             Slot::Link(place) => Some(*place),
             _ => None,
         });
@@ -266,13 +263,8 @@ impl Store {
         let entity_type = schema.by_id(record.entity_type);
         let mut remote: Attributes = std::mem::take(&mut record.remote);
         remote.retain(&mut self.shapes, |name, _| {
-            let kind = entity_type.by_id(name).map(crate::schema::Attribute::kind);
-            match kind {
-                Some(AttributeKind::Collection(target) | AttributeKind::Mapped(target)) => {
-                    !schema.is_kind_of(member, target)
-                }
-                _ => true,
-            }
+            let target = entity_type.by_id(name).and_then(Attribute::members);
+            target.is_none_or(|target| !schema.is_kind_of(member, target))
         });
         self.records[owner as usize].remote = remote;
     }

@@ -3,11 +3,11 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Operation;
 use crate::schema::{Attribute, AttributeKind, EntityType, Schema};
-use crate::value::{Data, EntityKey, HashSet, Key, Slot, Text, Value};
+use crate::value::{Data, EntityKey, Key, Slot, Text, Value};
 
 use super::attributes::Setting;
 use super::check::{Given, check, key_from, with_defaults};
-use super::commit::{InFlight, Note};
+use super::commit::Note;
 use super::{Life, Store};
 
 impl Store {
@@ -67,7 +67,7 @@ impl Store {
         let number = record.then_some(self.recorded);
         let mirrors = slots.iter().map(|(one, _)| {
             let is_given = |other: &&Attribute| slots.iter().any(|(one, _)| one.id() == other.id());
-            let counterpart = schema.counterpart(entity_type, one);
+            let counterpart = entity_type.counterpart(one);
             counterpart.filter(|other| !is_given(other))
         });
         let mirrors: Vec<Option<&Attribute>> = mirrors.collect();
@@ -109,7 +109,7 @@ impl Store {
         let number = record.then_some(self.recorded);
         let old_value = self.slot(place, attribute.id());
         let old_value = old_value.map(|old| self.value(&old));
-        let counterpart = schema.counterpart(schema.by_id(self.type_of(place)), attribute);
+        let counterpart = schema.by_id(self.type_of(place)).counterpart(attribute);
         self.set_local(place, attribute, slot, number, counterpart)?;
         self.changed.insert(place);
         if record {
@@ -180,7 +180,7 @@ impl Store {
         let entity_type = schema.by_id(self.type_of(place));
         let counterpart = entity_type
             .by_id(id)
-            .and_then(|attribute| schema.counterpart(entity_type, attribute));
+            .and_then(|attribute| entity_type.counterpart(attribute));
         let sent_before = self.in_flight.as_ref().map_or(0, |_| self.sent_before);
         let Some(local) = &mut self.records[place as usize].local else {
             return Ok(());
@@ -226,105 +226,6 @@ impl Store {
         Ok(())
     }
 
-    /// Marks the entity for deletion. An entity that was never committed is discarded at once.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::NotFound`] if it does not exist any more.
-    pub(crate) fn delete(&mut self, place: u32) -> Result<()> {
-        match self.record(place).state {
-            Life::Missing => return Err(self.missing_error(place)),
-            Life::Deleted => return Ok(()),
-            Life::Created if !self.may_be_created(place) => {
-                self.discard(&[place]);
-                return Ok(());
-            }
-            Life::Created => {
-                self.records[place as usize].state = Life::Missing;
-                self.unindex(place);
-            }
-            Life::Persisted => {
-                self.records[place as usize].state = Life::Deleted;
-                self.marked_deleted += 1;
-            }
-        }
-        self.changed.insert(place);
-        let entity = self.key(place);
-        self.push(place, Operation::Delete { entity });
-        Ok(())
-    }
-
-    /// Discards entities that are not committed, with everything recorded about them, so that the
-    /// queue is as if they had never been created. Others are not touched.
-    pub(crate) fn discard(&mut self, places: &[u32]) {
-        let is_discardable = |place: &u32| {
-            self.record(*place).state == Life::Created && !self.may_be_created(*place)
-        };
-        let discarded: HashSet<u32> = places.iter().copied().filter(is_discardable).collect();
-        if discarded.is_empty() {
-            return;
-        }
-        let keys: HashSet<EntityKey> = discarded.iter().map(|&place| self.key(place)).collect();
-        self.retain_queued(|operation, note| {
-            if let Operation::Extend { added, removed, .. } = operation {
-                added.retain(|member| !keys.contains(member));
-                removed.retain(|member| !keys.contains(member));
-                if added.is_empty() && removed.is_empty() {
-                    return false;
-                }
-            }
-            !discarded.contains(&note.place)
-        });
-        for &place in &discarded {
-            self.records[place as usize].local = None;
-            self.mark_missing(place);
-            if let Some(replaced) = self.deleted_under_key_of(place) {
-                self.index_again(replaced);
-            }
-        }
-        for place in self.changed.iter().copied().collect::<Vec<_>>() {
-            if let Some(local) = &mut self.records[place as usize].local {
-                local.remove_members(&discarded);
-            }
-            self.tidy(place);
-        }
-    }
-
-    /// Whether the creation of an entity has been sent, so that the server may have it.
-    fn may_be_created(&self, place: u32) -> bool {
-        let is_it = |(operation, note): (&Operation, &Note)| {
-            note.place == place && matches!(operation, Operation::Create { .. })
-        };
-        let doubtful: usize = self.in_doubt.iter().sum();
-        let mut doubtful = self.queued.iter().zip(&self.queued_notes).take(doubtful);
-        let mut in_flight = self.in_flight.iter().flat_map(InFlight::operations);
-        doubtful.any(is_it) || in_flight.any(is_it)
-    }
-
-    /// Cancels a deletion that is not committed. Returns whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// - Any error of [`place`](Self::place).
-    pub(crate) fn revive(&mut self, entity: &EntityKey) -> Result<bool> {
-        let Some(place) = self.find_key(entity) else {
-            return Ok(false);
-        };
-        let record = &mut self.records[place as usize];
-        if record.state != Life::Deleted {
-            return Ok(false);
-        }
-        record.state = Life::Persisted;
-        let was_in_doubt = self.retain_queued(
-            |one, _| !matches!(one, Operation::Delete { entity: deleted } if deleted == entity),
-        );
-        if was_in_doubt {
-            self.invalidate(entity);
-        }
-        self.tidy(place);
-        Ok(true)
-    }
-
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`] if the entity is deleted.
@@ -349,7 +250,7 @@ impl Store {
         attribute: &Attribute,
     ) -> Result<()> {
         let is_new = self.record(place).state == Life::Created;
-        let counterpart = self.schema.counterpart(entity_type, attribute);
+        let counterpart = entity_type.counterpart(attribute);
         let is_in_key = |one: &Attribute| entity_type.primary_key_ids().contains(&one.id());
         let in_key = is_in_key(attribute) || counterpart.is_some_and(is_in_key);
         if in_key || (!attribute.is_mutable() && !is_new) {
@@ -440,24 +341,6 @@ impl Store {
         self.queued_notes.push(Note { number, place });
         self.recorded += 1;
         self.queued.push(operation);
-    }
-
-    /// Removes operations from the queue. Returns whether one of them was in doubt, so that the server
-    /// may have applied it.
-    fn retain_queued(&mut self, mut keep: impl FnMut(&mut Operation, &Note) -> bool) -> bool {
-        let queued = self.queued.iter_mut().zip(&self.queued_notes);
-        let kept: Vec<bool> = queued.map(|(one, note)| keep(one, note)).collect();
-        let mut rest = kept.iter();
-        let doubtful: usize = self.in_doubt.iter().sum();
-        for count in &mut self.in_doubt {
-            *count = rest.by_ref().take(*count).filter(|kept| **kept).count();
-        }
-        self.in_doubt.retain(|count| *count > 0);
-        let mut keeps = kept.iter();
-        self.queued.retain(|_| keeps.next() == Some(&true));
-        let mut keeps = kept.iter();
-        self.queued_notes.retain(|_| keeps.next() == Some(&true));
-        self.in_doubt.iter().sum::<usize>() < doubtful
     }
 
     /// Removes an empty set of local values, and the record from `changed` if no change is left.

@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod collection;
 mod commit;
+mod delete;
 mod describe;
 mod edit;
 mod paths;
@@ -29,7 +30,7 @@ use slab::Slab;
 
 use crate::error::Result;
 use crate::operation::Operation;
-use crate::schema::{EntityType, Schema, TypeId};
+use crate::schema::{EntityType, NameId, Schema, TypeId};
 use crate::value::{EntityKey, HashMap, HashSet, Hasher, Key, Slot, Value};
 use crate::wire::check_key;
 use attributes::{Attributes, Local};
@@ -88,6 +89,15 @@ struct Record {
     remote: Attributes,
     local: Option<Box<Local>>,
     handle: Weak<Handle>,
+}
+
+impl Record {
+    /// The local values, then the remote ones.
+    fn slots<'a>(&'a self, shapes: &'a Shapes) -> impl Iterator<Item = (NameId, &'a Slot)> {
+        let local = self.local.iter().flat_map(|local| local.iter());
+        let local = local.map(|setting| (setting.name, &setting.value));
+        local.chain(self.remote.iter(shapes))
+    }
 }
 
 /// Where an entity stands between its creation and its deletion.
@@ -220,15 +230,11 @@ impl Store {
         match record.state {
             Life::Created => Some(EntityState::Created),
             Life::Deleted => Some(EntityState::Deleted),
-            Life::Persisted
-                if record
-                    .local
-                    .as_ref()
-                    .is_some_and(|local| local.is_recorded()) =>
-            {
-                Some(EntityState::Modified)
+            Life::Persisted | Life::Missing => {
+                let local = record.local.as_ref();
+                let is_recorded = local.is_some_and(|local| local.is_recorded());
+                is_recorded.then_some(EntityState::Modified)
             }
-            Life::Persisted | Life::Missing => None,
         }
     }
 

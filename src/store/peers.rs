@@ -6,7 +6,7 @@ use crate::schema::{NameId, TypeId};
 use crate::value::{EntityKey, HashMap, Slot};
 use crate::wire::Rows;
 
-use super::{Life, Store};
+use super::{Life, Record, Store};
 
 /// The group of a record that no response contained.
 pub(super) const NO_GROUP: u32 = u32::MAX;
@@ -40,14 +40,12 @@ fn roles(rows: &Rows) -> Vec<u32> {
     for (number, row) in rows.rows.iter().enumerate().rev() {
         let names = &rows.shapes[row.shape as usize];
         for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {
-            let below: &[u32] = match slot {
-                Slot::Link(below) => std::slice::from_ref(below),
-                Slot::Links(below) => below,
-                _ => continue,
+            let (Slot::Link(_) | Slot::Links(_)) = slot else {
+                continue;
             };
             let next = u32::try_from(numbers.len() + 1).expect("fewer roles than rows");
             let role = *numbers.entry((roles[number], *name)).or_insert(next);
-            for &row in below {
+            for &row in slot.links() {
                 roles[row as usize] = role;
             }
         }
@@ -59,8 +57,21 @@ impl Store {
     /// Makes entities that arrive in one response and in one role peers; they leave their earlier
     /// groups.
     pub(super) fn join_groups(&mut self, rows: &Rows, places: &[u32]) {
+        self.join_by_role(rows, places, |_| true);
+    }
+
+    /// Like [`join_groups`](Self::join_groups), but only for entities without a group: rows from a
+    /// cache do not separate entities that arrived from the server together.
+    pub(super) fn join_lone_groups(&mut self, rows: &Rows, places: &[u32]) {
+        self.join_by_role(rows, places, |record| record.group == NO_GROUP);
+    }
+
+    fn join_by_role(&mut self, rows: &Rows, places: &[u32], joins: impl Fn(&Record) -> bool) {
         let mut members: Vec<Vec<u32>> = Vec::new();
         for (role, &place) in roles(rows).into_iter().zip(places) {
+            if !joins(self.record(place)) {
+                continue;
+            }
             let role = role as usize;
             if members.len() <= role {
                 members.resize_with(role + 1, Vec::new);
@@ -68,22 +79,6 @@ impl Store {
             members[role].push(place);
         }
         for mut members in members {
-            members.sort_unstable();
-            members.dedup();
-            self.join_group(members.into());
-        }
-    }
-
-    /// Like [`join_groups`](Self::join_groups), but only for entities without a group: rows from a
-    /// cache do not separate entities that arrived from the server together.
-    pub(super) fn join_lone_groups(&mut self, rows: &Rows, places: &[u32]) {
-        let mut members: HashMap<u32, Vec<u32>> = HashMap::default();
-        for (role, &place) in roles(rows).into_iter().zip(places) {
-            if self.record(place).group == NO_GROUP {
-                members.entry(role).or_default().push(place);
-            }
-        }
-        for (_, mut members) in members {
             members.sort_unstable();
             members.dedup();
             self.join_group(members.into());
@@ -116,51 +111,36 @@ impl Store {
         }
     }
 
+    /// The other entities that arrived with the one at `place`.
+    fn peers_of(&self, place: u32) -> impl Iterator<Item = u32> {
+        let number = self.record(place).group;
+        let group = self.groups.0.get(number as usize).into_iter();
+        let members = group.flat_map(|group| group.members.iter().copied());
+        members.filter(move |&peer| {
+            let record = self.records.get(peer as usize);
+            peer != place && record.is_some_and(|record| record.group == number)
+        })
+    }
+
     /// The keys of up to `limit` peers of the entity at `place`.
     pub(crate) fn peers(&self, place: u32, limit: usize) -> Vec<EntityKey> {
-        let number = self.record(place).group;
-        let group = self.groups.0.get(number as usize);
-        let members = group
-            .into_iter()
-            .flat_map(|group| group.members.iter().copied());
-        let is_peer = |peer: &u32| {
-            *peer != place
-                && self
-                    .records
-                    .get(*peer as usize)
-                    .is_some_and(|r| r.group == number)
-        };
-        members
-            .filter(is_peer)
-            .take(limit)
-            .map(|peer| self.key(peer))
-            .collect()
+        let peers = self.peers_of(place).take(limit);
+        peers.map(|peer| self.key(peer)).collect()
     }
 
     /// The entity at `place` and, with `peers`, those peers for which the attribute is not loaded either.
     pub(crate) fn lacking(&self, place: u32, name: &str, peers: bool) -> Fetch {
         let mut places = vec![place];
         let id = self.schema.name_id(name);
-        let group = self.groups.0.get(self.record(place).group as usize);
-        if let (true, Some(id), Some(group)) = (peers, id, group) {
-            let number = self.record(place).group;
-            places.extend(group.members.iter().copied().filter(|&peer| {
-                peer != place
-                    && self
-                        .records
-                        .get(peer as usize)
-                        .is_some_and(|r| r.group == number)
-                    && self.lacks(peer, id)
-            }));
+        if let Some(id) = id.filter(|_| peers) {
+            places.extend(self.peers_of(place).filter(|&peer| self.lacks(peer, id)));
         }
-        let own = self.record(place).entity_type;
-        let same = places
-            .iter()
-            .all(|&peer| self.record(peer).entity_type == own);
-        let asked = if same {
-            own
-        } else {
-            id.map_or(own, |id| self.shared_base(own, id))
+        let own = self.type_of(place);
+        let asked = match id {
+            Some(id) if places.iter().any(|&peer| self.type_of(peer) != own) => {
+                self.shared_base(own, id)
+            }
+            _ => own,
         };
         let asked = self.schema.by_id(asked).name();
         places.retain(|&peer| self.schema.is_kind_of(self.entity_type(peer).name(), asked));

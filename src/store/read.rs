@@ -1,10 +1,12 @@
 //! Reads: a value, or what to fetch first.
 
+use std::borrow::Cow;
+
 use slab::Slab;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::apply;
-use crate::schema::{Attribute, AttributeKind, NameId};
+use crate::schema::{Attribute, NameId};
 use crate::value::{Lent, Slot, Text, Value};
 
 use super::attributes::Local;
@@ -133,10 +135,8 @@ impl Store {
         if let Some(part) = self.key_part(place, id) {
             return Some(self.value(&Slot::Text(part)));
         }
-        record
-            .remote
-            .get(&self.shapes, id)
-            .map(|slot| self.value(slot))
+        let slot = record.remote.get(&self.shapes, id);
+        slot.map(|slot| self.value(slot))
     }
 
     /// The local value.
@@ -151,7 +151,7 @@ impl Store {
         let attributes = self.entity_type(place).attributes().iter();
         attributes
             .filter(|attribute| self.slot(place, attribute.id()).is_some())
-            .map(crate::schema::Attribute::name)
+            .map(Attribute::name)
             .collect()
     }
 
@@ -178,9 +178,7 @@ impl Store {
     }
 
     /// The local value of an attribute, else the remote one as far as it is loaded.
-    pub(super) fn slot(&self, place: u32, id: NameId) -> Option<std::borrow::Cow<'_, Slot>> {
-        use std::borrow::Cow;
-
+    pub(super) fn slot(&self, place: u32, id: NameId) -> Option<Cow<'_, Slot>> {
         let record = self.record(place);
         let local = record.local.as_deref();
         if let Some(slot) = local.and_then(|local| local.get(id)) {
@@ -213,18 +211,14 @@ impl Store {
     fn not_loaded(&self, place: u32, id: NameId, path: &str) -> Result<Read> {
         match self.record(place).state {
             // There is nothing to fetch of a new entity: its collections have new members only.
-            Life::Created => Ok(
-                match self
-                    .entity_type(place)
-                    .by_id(id)
-                    .map(crate::schema::Attribute::kind)
-                {
-                    Some(AttributeKind::Collection(_) | AttributeKind::Mapped(_)) => {
-                        Read::Known(Value::Collection(Vec::new()))
-                    }
-                    _ => Read::NotSet,
-                },
-            ),
+            Life::Created => {
+                let attribute = self.entity_type(place).by_id(id);
+                let is_collection = attribute.is_some_and(|one| one.members().is_some());
+                Ok(match is_collection {
+                    true => Read::Known(Value::Collection(Vec::new())),
+                    false => Read::NotSet,
+                })
+            }
             Life::Missing => Err(self.missing_error(place)),
             Life::Persisted | Life::Deleted => Ok(Read::NotLoaded {
                 place,

@@ -1,6 +1,6 @@
 //! Eviction of all entities of a scope, so that the memory of a long-lived process is bounded.
 
-use crate::value::{HashSet, Slot};
+use crate::value::HashSet;
 
 use super::Store;
 
@@ -39,15 +39,10 @@ impl Store {
             self.unindex(place);
             self.records.remove(place as usize);
         }
-        let refers_to_evicted = |slot: &Slot| match slot {
-            Slot::Link(place) => evicted.contains(place),
-            Slot::Links(places) => places.iter().any(|place| evicted.contains(place)),
-            _ => false,
-        };
         for (_, record) in &mut self.records {
-            record
-                .remote
-                .retain(&mut self.shapes, |_, slot| !refers_to_evicted(slot));
+            record.remote.retain(&mut self.shapes, |_, slot| {
+                slot.links().iter().all(|place| !evicted.contains(place))
+            });
         }
     }
 
@@ -74,25 +69,14 @@ impl Store {
     pub(super) fn needed_by_changes(&self) -> HashSet<u32> {
         let mut needed = self.changed.clone();
         for &place in &self.changed {
-            let extensions = self
-                .record(place)
-                .local
-                .iter()
-                .flat_map(|local| local.extensions());
-            for extension in extensions {
+            let Some(local) = &self.record(place).local else {
+                continue;
+            };
+            for extension in local.extensions() {
                 needed.extend(extension.added.iter().chain(&extension.removed));
             }
-            let settings = self
-                .record(place)
-                .local
-                .iter()
-                .flat_map(|local| local.iter());
-            for setting in settings {
-                match &setting.value {
-                    Slot::Link(place) => drop(needed.insert(*place)),
-                    Slot::Links(places) => needed.extend(places),
-                    _ => {}
-                }
+            for setting in local.iter() {
+                needed.extend(setting.value.links());
             }
         }
         needed

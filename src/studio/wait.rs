@@ -1,6 +1,5 @@
 //! Waiting for what happens elsewhere: jobs and encodings of the server, transfers by others.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,14 +58,7 @@ impl From<Duration> for WaitOptions {
     }
 }
 
-impl fmt::Debug for WaitOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitOptions")
-            .field("timeout", &self.timeout)
-            .field("on_progress", &self.observer.is_some())
-            .finish()
-    }
-}
+debug_fields!(WaitOptions, |this| timeout: this.timeout, on_progress: this.observer.is_some());
 
 /// The result of asking once.
 enum Polled<T> {

@@ -1,7 +1,6 @@
 //! The result of a query, kept up to date.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -242,14 +241,7 @@ impl Drop for Watch {
     }
 }
 
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
-            .field("entities", &self.seen.rows.len())
-            .field("hub", &self.hub.state())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Watch, |this| entities: this.seen.rows.len(), hub: this.hub.state());
 
 impl Snapshot {
     /// Runs the query, and merges what it gives into the session.

@@ -1,6 +1,5 @@
 //! A connection that blocks, until a deadline or until another thread interrupts it.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -139,10 +138,4 @@ impl Write for Connection {
     }
 }
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("is_tls", &self.is_tls())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Connection, |this| is_tls: this.is_tls());

@@ -1,6 +1,5 @@
 //! Opening connections, for requests and for the event hub alike: name look-up, proxy, TLS.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -174,8 +173,4 @@ fn port_of(url: &Url) -> u16 {
     url.port_or_known_default().unwrap_or(443)
 }
 
-impl fmt::Debug for Dialer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialer").finish_non_exhaustive()
-    }
-}
+debug_fields!(Dialer);

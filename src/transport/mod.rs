@@ -14,7 +14,6 @@ mod socks;
 mod stream;
 mod tls;
 
-use std::fmt;
 use std::io::Read;
 use std::time::Duration;
 
@@ -96,17 +95,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Headers and body stay out of logs: they hold the API key and other people's data.
-impl fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method)
-            .field("host", &self.url.host_str())
-            .field("path", &self.url.path())
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
+// Headers and body stay out of logs: they hold the API key and other people's data.
+debug_fields!(Request<'_>, |this|
+    method: this.method,
+    host: this.url.host_str(),
+    path: this.url.path(),
+    bytes: this.body.len(),
+);
 
 /// One HTTP response.
 pub struct Response {
@@ -126,10 +121,4 @@ impl Response {
     }
 }
 
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Response, |this| status: this.status);

@@ -2,7 +2,6 @@
 
 mod replay;
 
-use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -167,13 +166,7 @@ impl Recording {
     }
 }
 
-impl fmt::Debug for Recording {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recording")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Recording, |this| len: this.len());
 
 fn unusable(path: &Path, error: io::Error) -> Error {
     let message = format!("the recording {} cannot be used: {error}", path.display());
@@ -304,10 +297,4 @@ fn described(headers: &[(String, String)], from: &Url) -> Vec<(String, String)> 
     described.collect()
 }
 
-impl fmt::Debug for RecordingTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingTransport")
-            .field("recording", &self.recording)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(RecordingTransport, |this| recording: this.recording);

@@ -1,11 +1,13 @@
 //! Free-form data, kept as text.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Tree;
+use smol_str::SmolStr;
 
 use super::{FromValue, Mismatch, Value};
 
@@ -149,6 +151,32 @@ impl<T: DeserializeOwned> FromValue for Json<T> {
             wanted: std::any::type_name::<T>(),
             found: format!("JSON data of another shape: {error}"),
         })
+    }
+}
+
+/// The members of a JSON object in their order, which a `serde_json` map does not keep.
+pub(crate) struct Members<V>(pub(crate) Vec<(SmolStr, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Object<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+            type Value = Members<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<V>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        json.deserialize_map(Object(PhantomData))
     }
 }
 

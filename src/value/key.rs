@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-use super::Text;
+use super::{Text, write_joined};
 
 /// Names one entity: its type and the values of its primary key.
 ///
@@ -106,12 +106,6 @@ impl IntoKey for &str {
     }
 }
 
-impl IntoKey for &String {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        EntityKey::new(entity_type, self)
-    }
-}
-
 impl IntoKey for String {
     fn into_key(self, entity_type: &str) -> EntityKey {
         EntityKey::new(entity_type, self)
@@ -125,21 +119,15 @@ impl IntoKey for Uuid {
     }
 }
 
-impl IntoKey for &Uuid {
-    fn into_key(self, entity_type: &str) -> EntityKey {
-        (*self).into_key(entity_type)
-    }
-}
-
 impl IntoKey for EntityKey {
     fn into_key(self, _: &str) -> EntityKey {
         self
     }
 }
 
-impl IntoKey for &EntityKey {
-    fn into_key(self, _: &str) -> EntityKey {
-        self.clone()
+impl<K: IntoKey + Clone> IntoKey for &K {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        self.clone().into_key(entity_type)
     }
 }
 
@@ -219,13 +207,7 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, part) in self.parts().iter().enumerate() {
-            if index > 0 {
-                f.write_str(", ")?;
-            }
-            part.fmt(f)?;
-        }
-        Ok(())
+        write_joined(f, self.parts(), ", ")
     }
 }
 

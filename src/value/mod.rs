@@ -19,6 +19,7 @@ pub(crate) use convert::{scalar, whole};
 pub use data::{Data, DataIter};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
 pub(crate) use derived::derived_id;
+pub(crate) use json::Members;
 pub use json::{Json, JsonText};
 pub(crate) use key::Key;
 pub use key::{EntityKey, IntoKey};
@@ -186,6 +187,15 @@ impl Value {
         }
     }
 
+    /// The entities that it refers to.
+    pub(crate) fn references(&self) -> &[EntityKey] {
+        match self {
+            Self::Reference(key) => std::slice::from_ref(key),
+            Self::Collection(keys) => keys,
+            _ => &[],
+        }
+    }
+
     /// For messages: texts in quotes and lists in brackets, so that their ends can be seen.
     pub(crate) fn quoted(&self) -> Quoted<'_> {
         Quoted(self)
@@ -217,17 +227,24 @@ impl fmt::Display for Value {
             Self::DateTime(value) => value.fmt(f),
             Self::Date(value) => value.fmt(f),
             Self::Reference(key) => key.fmt(f),
-            Self::Collection(keys) => write_list(f, keys),
-            Self::List(values) => write_list(f, values),
+            Self::Collection(keys) => write_joined(f, keys, ", "),
+            Self::List(values) => write_joined(f, values, ", "),
             Self::Json(value) => value.fmt(f),
         }
     }
 }
 
-fn write_list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, list: &[T]) -> fmt::Result {
-    for (index, one) in list.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        write!(f, "{comma}{one}")?;
+/// Writes items with a separator between them.
+pub(crate) fn write_joined(
+    f: &mut fmt::Formatter<'_>,
+    items: &[impl fmt::Display],
+    separator: &str,
+) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            f.write_str(separator)?;
+        }
+        item.fmt(f)?;
     }
     Ok(())
 }

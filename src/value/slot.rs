@@ -23,6 +23,15 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
+    /// The numbers of all links.
+    pub(crate) fn links(&self) -> &[u32] {
+        match self {
+            Self::Link(place) => std::slice::from_ref(place),
+            Self::Links(places) => places,
+            _ => &[],
+        }
+    }
+
     /// Replaces the number of every link.
     pub(crate) fn relink(&mut self, place_of: impl Fn(u32) -> u32) {
         match self {

@@ -6,7 +6,7 @@ use crate::operation::{OperationKind, Payload};
 use crate::schema::Schema;
 use crate::value::EntityKey;
 
-use super::decode::{Batch, Reply, ReplyData, Row};
+use super::batch::{Batch, Reply, ReplyData, Row};
 use super::entry::root_type;
 
 /// # Errors
@@ -20,7 +20,7 @@ pub(crate) fn check_commit(schema: &Schema, payloads: &[Payload<'_>], batch: &Ba
     }
     for (payload, reply) in payloads.iter().zip(&batch.replies) {
         check(schema, payload, reply, &batch.rows.rows).map_err(|why| {
-            let verb = verb(payload.kind);
+            let verb = payload.kind.verb();
             let message = format!(
                 "the server did not confirm the {verb} of {}: {why}",
                 payload.entity
@@ -37,7 +37,7 @@ fn check(
     reply: &Reply,
     rows: &[Row],
 ) -> Result<(), String> {
-    let expected = verb(payload.kind);
+    let expected = payload.kind.verb();
     if let Some(action) = reply.action.as_ref().filter(|action| *action != expected) {
         return Err(format!("its reply is that to a {action:?}"));
     }
@@ -70,14 +70,6 @@ fn is_about(schema: &Schema, row: &Row, entity: &EntityKey) -> bool {
         && found_key.iter().zip(sent_key).all(|(found, sent)| {
             found == sent || found.to_text().eq_ignore_ascii_case(&sent.to_text())
         })
-}
-
-fn verb(kind: OperationKind) -> &'static str {
-    match kind {
-        OperationKind::Create => "create",
-        OperationKind::Update => "update",
-        OperationKind::Delete => "delete",
-    }
 }
 
 #[cfg(test)]

@@ -9,137 +9,19 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::schema::{EntityType, NameId, Schema, TypeId};
-use crate::value::{HashMap, JsonText, Key, Slot, Text, date_from_wire, datetime_from_wire};
+use crate::value::{HashMap, Key, Slot, Text};
 
+use super::batch::{Batch, Reply, ReplyData, Row, Rows};
 use super::body::Body;
+use super::plain::{TypedValue, json_text, print, typed_value};
 use super::repeats::Repeats;
 use super::text_buf::TextBuf;
 use super::transcode::Transcode;
-
-/// The replies to the actions of one request, and the rows of all of them.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) replies: Vec<Reply>,
-    pub(crate) rows: Rows,
-}
-
-/// The reply to one action.
-#[derive(Debug, Default)]
-pub(crate) struct Reply {
-    /// The action to which this is the reply, if the server names it.
-    pub(crate) action: Option<SmolStr>,
-    /// What the reply has under `data`.
-    pub(crate) data: ReplyData,
-    /// The rows of the entities that `data` consists of, in order.
-    pub(crate) roots: Vec<u32>,
-    /// The offset of the next page, if there is one.
-    pub(crate) next_offset: Option<u64>,
-    /// How many rows the response has up to the end of this reply.
-    end: u32,
-}
-
-/// The kind of value that a reply has under `data`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ReplyData {
-    /// The reply has no `data`.
-    #[default]
-    Missing,
-    Null,
-    /// What a deletion returns is `true`.
-    Bool(bool),
-    /// What a creation or an update returns.
-    Entity,
-    /// What a query or a search returns.
-    Entities,
-}
-
-impl fmt::Display for ReplyData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("no data"),
-            Self::Null => f.write_str("null"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Entity => f.write_str("an entity"),
-            Self::Entities => f.write_str("a list of entities"),
-        }
-    }
-}
-
-impl Batch {
-    /// Each reply with its own rows: those of one reply are not peers of another's.
-    pub(crate) fn into_single_replies(mut self) -> Vec<Self> {
-        if self.replies.len() == 1 {
-            return vec![self];
-        }
-        let mut batches = Vec::with_capacity(self.replies.len());
-        while let Some(mut reply) = self.replies.pop() {
-            let first_row = self.replies.last().map_or(0, |before| before.end);
-            let mut rows = self.rows.rows.split_off(first_row as usize);
-            let first_slot = rows
-                .first()
-                .map_or(self.rows.slots.len() as u32, |row| row.start);
-            let mut slots = self.rows.slots.split_off(first_slot as usize);
-            rows.iter_mut().for_each(|row| row.start -= first_slot);
-            slots
-                .iter_mut()
-                .for_each(|slot| slot.relink(|row| row - first_row));
-            reply.roots.iter_mut().for_each(|row| *row -= first_row);
-            reply.end -= first_row;
-            let shapes = self.rows.shapes.clone();
-            batches.push(Self {
-                replies: vec![reply],
-                rows: Rows {
-                    rows,
-                    slots,
-                    shapes,
-                },
-            });
-        }
-        batches.reverse();
-        batches
-    }
-
-    /// Checks that there is a list of entities in every reply, as for queries.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::BadResponse`] if a reply has no list of entities.
-    pub(crate) fn with_entities(self) -> Result<Self> {
-        let is_list = |reply: &Reply| reply.data == ReplyData::Entities;
-        match self.replies.iter().position(|reply| !is_list(reply)) {
-            None => Ok(self),
-            Some(number) => {
-                let message = format!("reply {} has no list of entities", number + 1);
-                Err(Error::new(ErrorKind::BadResponse, message))
-            }
-        }
-    }
-}
-
-/// Entities as they arrived.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) shapes: Vec<Arc<[NameId]>>,
-}
-
-/// One occurrence of an entity: which one, and where its attributes lie.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) entity_type: TypeId,
-    pub(crate) key: Key,
-    /// The names of its attributes, as an index into `Rows::shapes`.
-    pub(crate) shape: u32,
-    /// The index of its first value in `Rows::slots`; it has as many values as names.
-    pub(crate) start: u32,
-}
 
 /// Decodes the response to queries, creations, updates and deletions.
 ///
@@ -600,71 +482,6 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
         }
         others.push(b']');
         Ok(Slot::Json(json_text(&others)))
-    }
-}
-
-fn json_text(text: &[u8]) -> JsonText {
-    JsonText::from_valid(std::str::from_utf8(text).expect("JSON is UTF-8"))
-}
-
-/// The members of a typed value among those of an object, which may have any others.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct TypedValue<'a> {
-    #[serde(borrow, rename = "__type__")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-}
-
-impl<'a> TypedValue<'a> {
-    fn in_object(object: &'a JsonText) -> Self {
-        serde_json::from_str(object.as_str()).unwrap_or_default()
-    }
-
-    /// Its type, if that is a text.
-    fn name_text(&self) -> Option<String> {
-        serde_json::from_str(self.name?.get()).ok()
-    }
-
-    /// Its value; empty if it has none, or one that is no text.
-    fn value_text(&self) -> String {
-        let text = self
-            .value
-            .and_then(|text| serde_json::from_str(text.get()).ok());
-        text.unwrap_or_default()
-    }
-}
-
-/// `{"__type__": name, "value": text}`.
-fn typed_value(name: &str, text: &str) -> Result<Slot, String> {
-    let slot = match name {
-        "datetime" => datetime_from_wire(text).map(Slot::DateTime),
-        "date" => date_from_wire(text).map(Slot::Date),
-        _ => return Err(format!("a value has the unknown type {name:?}")),
-    };
-    slot.ok_or_else(|| format!("{text:?} is not a {name}"))
-}
-
-/// Appends a value that turned out to be part of plain JSON.
-fn print(slot: &Slot, out: &mut Vec<u8>) {
-    match slot {
-        Slot::Json(text) => out.extend_from_slice(text.as_str().as_bytes()),
-        other => serde_json::to_writer(out, &plain(other.clone())).expect("JSON values print"),
-    }
-}
-
-fn plain(slot: Slot) -> Json {
-    match slot {
-        Slot::Null | Slot::Link(_) => Json::Null,
-        Slot::Links(_) => Json::Array(Vec::new()),
-        Slot::Bool(value) => value.into(),
-        Slot::Integer(value) => value.into(),
-        Slot::Number(value) => value.into(),
-        Slot::Text(text) => text.to_string().into(),
-        Slot::DateTime(value) => value.to_string().into(),
-        Slot::Date(value) => value.to_string().into(),
-        Slot::Json(text) => text.to_json(),
     }
 }
 

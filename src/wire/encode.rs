@@ -31,17 +31,13 @@ pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result
 fn action(schema: &Schema, payload: &Payload<'_>, body: &mut Vec<u8>) -> Result<()> {
     let entity = payload.entity;
     let entity_type = schema.entity_type(entity.entity_type())?;
-    let name = match payload.kind {
-        OperationKind::Create => "create",
-        OperationKind::Update => "update",
-        OperationKind::Delete => {
-            write(body, &super::delete_action(entity));
-            return Ok(());
-        }
-    };
+    if payload.kind == OperationKind::Delete {
+        write(body, &super::delete_action(entity));
+        return Ok(());
+    }
     let parts = entity.key().parts();
     body.extend_from_slice(b"{\"action\":");
-    write(body, name);
+    write(body, payload.kind.verb());
     body.extend_from_slice(b",\"entity_type\":");
     write(body, entity_type.name());
     body.extend_from_slice(b",\"entity_key\":[");

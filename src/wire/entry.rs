@@ -1,15 +1,13 @@
 //! Entities as caches store them: text in the form of the wire.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
 
-use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Batch, Rows, decode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Attribute, AttributeKind, EntityType, NameId, Schema, TypeId};
+use crate::schema::{Attribute, EntityType, NameId, Schema, TypeId};
 use crate::value::{HashMap, Key, Slot};
 
 /// What a response, a commit or an event says about one entity.
@@ -83,13 +81,11 @@ pub(crate) fn deltas_in(
         if names.is_empty() && !is_root {
             continue;
         }
-        let place = match places.entry((row.entity_type, &row.key)) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                found.push(EntityDelta::new(row.entity_type, row.key.clone()));
-                *entry.insert(found.len() - 1)
-            }
-        };
+        let place = places.entry((row.entity_type, &row.key));
+        let place = *place.or_insert_with(|| {
+            found.push(EntityDelta::new(row.entity_type, row.key.clone()));
+            found.len() - 1
+        });
         for (name, slot) in names.iter().zip(&rows.slots[row.start as usize..]) {
             found[place].record(schema, *name, slot, target);
         }
@@ -239,17 +235,14 @@ fn stays(schema: &Schema, delta: &EntityDelta, entity_type: &EntityType, old: &A
     let is_replaced =
         |name: NameId| delta.attributes.contains_key(&name) || delta.stale.contains(&name);
     // `status` and `status_id` are two faces of one fact.
-    let counterpart = schema.counterpart(entity_type, old);
-    let may_differ = match old.kind() {
-        AttributeKind::Collection(target) | AttributeKind::Mapped(target) => {
-            let mut changed = delta.changed_types.iter();
-            changed.any(|&changed| {
-                let changed = schema.by_id(changed).name();
-                schema.is_kind_of(changed, target) || schema.is_kind_of(target, changed)
-            })
-        }
-        _ => false,
-    };
+    let counterpart = entity_type.counterpart(old);
+    let may_differ = old.members().is_some_and(|target| {
+        let mut changed = delta.changed_types.iter();
+        changed.any(|&changed| {
+            let changed = schema.by_id(changed).name();
+            schema.is_kind_of(changed, target) || schema.is_kind_of(target, changed)
+        })
+    });
     let is_key = entity_type.primary_key_ids().contains(&old.id());
     !is_key
         && !may_differ
@@ -301,13 +294,11 @@ pub(crate) fn join_rows(all: Vec<Rows>) -> Rows {
         let numbers: Vec<u32> = rows
             .shapes
             .into_iter()
-            .map(|shape| match shapes.entry(shape) {
-                Place::Occupied(place) => *place.get(),
-                Place::Vacant(place) => {
-                    let number = count(joined.shapes.len());
-                    joined.shapes.push(place.key().clone());
-                    *place.insert(number)
-                }
+            .map(|shape| {
+                *shapes.entry(shape.clone()).or_insert_with(|| {
+                    joined.shapes.push(shape);
+                    count(joined.shapes.len() - 1)
+                })
             })
             .collect();
         joined.rows.extend(rows.rows.into_iter().map(|mut row| {

@@ -3,12 +3,8 @@
 //! A struct that derives `Deserialize` passes the list of its fields to the deserializer, so the
 //! type is deserialised from a probe that has no data and records the list.
 
-use std::fmt;
-
-use serde::de::value::StrDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::value::{self, MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -52,7 +48,7 @@ fn below<T: DeserializeOwned>(path: &mut Vec<&'static str>) -> Result<Vec<Struct
         path,
         found: &mut names,
     };
-    // It always ends with `Done`.
+    // It always ends with an error.
     let _ = T::deserialize(probe);
     let mut fields = Vec::with_capacity(names.len());
     for &name in names {
@@ -95,32 +91,27 @@ struct Probe<'a> {
     found: &'a mut &'static [&'static str],
 }
 
-/// The probe is finished.
-#[derive(Debug)]
-struct Done;
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("done")
-    }
+/// Ends the probe.
+fn done() -> value::Error {
+    de::Error::custom("done")
 }
 
-impl std::error::Error for Done {}
+impl<'de> IntoDeserializer<'de, value::Error> for Probe<'_> {
+    type Deserializer = Self;
 
-impl de::Error for Done {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
 impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = Done;
+    type Error = value::Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Done> {
-        Err(Done)
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
+        Err(done())
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Done> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         visitor.visit_some(self)
     }
 
@@ -128,12 +119,12 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Done> {
+    ) -> Result<V::Value, value::Error> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Done> {
-        visitor.visit_seq(Only(Some(self)))
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+        visitor.visit_seq(SeqDeserializer::new(std::iter::once(self)))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -141,51 +132,19 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Done> {
-        if self.path.is_empty() {
+    ) -> Result<V::Value, value::Error> {
+        let Some((&name, path)) = self.path.split_first() else {
             *self.found = fields;
-            return Err(Done);
-        }
-        visitor.visit_map(Only(Some(self)))
+            return Err(done());
+        };
+        let found = self.found;
+        let below = Probe { path, found };
+        visitor.visit_map(MapDeserializer::new(std::iter::once((name, below))))
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit unit_struct tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
-/// A list of one, or a struct with the one field that leads on.
-struct Only<'a>(Option<Probe<'a>>);
-
-impl<'de> SeqAccess<'de> for Only<'_> {
-    type Error = Done;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Done> {
-        let probe = self.0.take().ok_or(Done)?;
-        seed.deserialize(probe).map(Some)
-    }
-}
-
-impl<'de> MapAccess<'de> for Only<'_> {
-    type Error = Done;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Done> {
-        let probe = self.0.as_ref().ok_or(Done)?;
-        let (&name, _) = probe.path.split_first().ok_or(Done)?;
-        seed.deserialize(StrDeserializer::new(name)).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Done> {
-        let Probe { path, found } = self.0.take().ok_or(Done)?;
-        let path = path.get(1..).unwrap_or_default();
-        seed.deserialize(Probe { path, found })
     }
 }
 

@@ -1,9 +1,6 @@
 //! The last row of a response, without decoding the others.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
@@ -20,7 +17,7 @@ use crate::error::Result;
 pub(crate) fn last_row(body: &Body<'_>) -> Result<Map<String, Json>> {
     let mut json = serde_json::Deserializer::from_slice(body.bytes());
     let read = <[LastRow<'_>; 1]>::deserialize(Typed(&mut json, body));
-    let read = read.and_then(|[LastRow { data: Last(last) }]| match last {
+    let read = read.and_then(|[LastRow { data }]| match data.last() {
         Some(last) => serde_json::from_str(last.get()),
         None => Ok(Map::new()),
     });
@@ -30,34 +27,7 @@ pub(crate) fn last_row(body: &Body<'_>) -> Result<Map<String, Json>> {
 #[derive(Deserialize)]
 struct LastRow<'a> {
     #[serde(borrow)]
-    data: Last<'a>,
-}
-
-/// The last element of a list, unread.
-struct Last<'a>(Option<&'a RawValue>);
-
-impl<'a, 'de: 'a> Deserialize<'de> for Last<'a> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Elements;
-
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Last<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of rows")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Last<'de>, A::Error> {
-                let mut last = None;
-                while let Some(row) = list.next_element()? {
-                    last = Some(row);
-                }
-                Ok(Last(last))
-            }
-        }
-
-        json.deserialize_seq(Elements)
-    }
+    data: Vec<&'a RawValue>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! References that occur again in a response: they are found by their text instead of being decoded.
 
-use hashbrown::hash_map::Entry;
 use serde::de::IgnoredAny;
 
 use crate::schema::NameId;
@@ -68,10 +67,8 @@ impl<'a> Repeats<'a> {
 
     /// Remembers the row of a reference, unless the text is only its beginning.
     pub(super) fn add(&mut self, name: NameId, text: &'a str, row: u32) {
-        if serde_json::from_str::<IgnoredAny>(text).is_ok()
-            && let Entry::Vacant(place) = self.rows.entry((name, text))
-        {
-            place.insert(row);
+        if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+            self.rows.entry((name, text)).or_insert(row);
         }
     }
 }

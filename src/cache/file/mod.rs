@@ -287,12 +287,4 @@ impl Cache for FileCache {
     }
 }
 
-impl std::fmt::Debug for FileCache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileCache")
-            .field("path", &self.path)
-            .field("ttl", &self.ttl)
-            .field("max_bytes", &self.max_bytes)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(FileCache, |this| path: this.path, ttl: this.ttl, max_bytes: this.max_bytes);

@@ -192,10 +192,4 @@ fn set_or_remove<V: Clone + Send + Sync + 'static>(
     })
 }
 
-impl<V> std::fmt::Debug for LayeredCache<V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LayeredCache")
-            .field("layers", &self.layers.len())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(<V> LayeredCache<V>, |this| layers: this.layers.len());

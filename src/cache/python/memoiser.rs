@@ -84,8 +84,4 @@ impl<V: Clone + Send + Sync + 'static> Default for Memoiser<V> {
     }
 }
 
-impl<V> std::fmt::Debug for Memoiser<V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memoiser").finish_non_exhaustive()
-    }
-}
+debug_fields!(<V> Memoiser<V>);

@@ -116,8 +116,4 @@ impl<V: Clone + Send + Sync + 'static, C: Cache> Cache<V> for SerialisedCache<V,
     }
 }
 
-impl<V, C> std::fmt::Debug for SerialisedCache<V, C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SerialisedCache").finish_non_exhaustive()
-    }
-}
+debug_fields!(<V, C> SerialisedCache<V, C>);

@@ -11,7 +11,7 @@ use crate::handle::Entity;
 use crate::schema::AttributeKind;
 use crate::value::{Data, EntityKey, Value};
 
-use super::FromAttribute;
+use super::{CUSTOM_ATTRIBUTES, FromAttribute};
 use configurations::MAX_ANCESTORS;
 
 pub(crate) use definition::choices;
@@ -53,8 +53,6 @@ pub enum ValueOrigin {
     Default,
 }
 
-const ATTRIBUTE: &str = "custom_attributes";
-
 impl Entity {
     /// The custom attributes of this entity. Their values are loaded when they are read, for all
     /// peers of the entity at once.
@@ -77,7 +75,7 @@ impl Entity {
     ///
     /// - [`ErrorKind::UnknownAttribute`] if entities of this type have none.
     pub fn custom_attributes(&self) -> Result<CustomAttributes> {
-        self.type_info().attribute(ATTRIBUTE)?;
+        self.type_info().attribute(CUSTOM_ATTRIBUTES)?;
         Ok(CustomAttributes {
             entity: self.clone(),
         })
@@ -143,7 +141,7 @@ impl CustomAttributes {
             let Some(entity) = ancestor else {
                 break;
             };
-            if entity.type_info().attribute(ATTRIBUTE).is_ok() {
+            if entity.type_info().attribute(CUSTOM_ATTRIBUTES).is_ok() {
                 let row = entity.custom_attributes()?.row(definition)?;
                 let value = row.map(|row| row.value("value")).transpose()?;
                 let value = value.flatten().unwrap_or_default();
@@ -335,7 +333,7 @@ impl CustomAttributes {
     /// The entity that holds the value. The server has one for each attribute of an entity, except
     /// for hierarchical ones that are not set.
     fn row(&self, definition: &CustomAttribute) -> Result<Option<Entity>> {
-        let rows: Vec<EntityKey> = self.entity.get(ATTRIBUTE)?;
+        let rows: Vec<EntityKey> = self.entity.get(CUSTOM_ATTRIBUTES)?;
         let is_wanted = |row: &EntityKey| row.parts().next().as_ref() == Some(&definition.id);
         let row = rows.into_iter().find(is_wanted);
         row.map(|row| self.entity.session.entity(&row)).transpose()
@@ -353,39 +351,24 @@ impl CustomAttributes {
         let Some(row) = self.row(definition)? else {
             return Ok(());
         };
-        let session = &self.entity.session;
-        session.check_writable()?;
-        self.extend_rows(&[], &[row.key()])?;
-        session.delete(&row)
+        self.entity.delete_row(CUSTOM_ATTRIBUTES, &row)
     }
 
     /// The row of an entity that is not committed yet. The server makes it with the entity, before
     /// the change arrives, so that it is updated and never created.
     fn new_row(&self, definition: &CustomAttribute) -> Result<Entity> {
-        let attribute = self.entity.type_info().attribute(ATTRIBUTE)?;
+        let attribute = self.entity.type_info().attribute(CUSTOM_ATTRIBUTES)?;
         let AttributeKind::Mapped(target) = attribute.kind() else {
             return Err(self.unknown(&definition.key));
         };
-        let session = &self.entity.session;
         let key = EntityKey::composite(target, [definition.id.clone(), self.entity.id()]);
-        let mut store = session.shared.store.lock();
-        if store.revive(&key)? {
-            store.cancel_removal(self.entity.handle.place, ATTRIBUTE, &key)?;
-            drop(store);
-            return session.entity(&key);
+        if let Some(row) = self.entity.revive_row(CUSTOM_ATTRIBUTES, &key)? {
+            return Ok(row);
         }
-        drop(store);
-        let row = session.entity(&key)?;
-        self.extend_rows(&[row.key()], &[])?;
+        let row = self.entity.session.entity(&key)?;
+        self.entity
+            .extend_rows(CUSTOM_ATTRIBUTES, &[row.key()], &[])?;
         Ok(row)
-    }
-
-    /// Changes only what this session knows of the rows: each of them is sent by itself.
-    fn extend_rows(&self, added: &[EntityKey], removed: &[EntityKey]) -> Result<()> {
-        let session = &self.entity.session;
-        let (place, recording) = (self.entity.handle.place, session.is_recording());
-        let mut store = session.shared.store.lock();
-        store.extend_along(place, ATTRIBUTE, added, removed, recording)
     }
 
     fn definition(&self, key: &str) -> Result<CustomAttribute> {

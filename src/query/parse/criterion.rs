@@ -50,7 +50,7 @@ impl Parser<'_> {
 
     /// `( … )`; empty parentheses stand for a condition that always holds.
     fn group(&mut self) -> Result<Criterion> {
-        self.advance();
+        self.open()?;
         if *self.peek() == Lexeme::Close {
             self.advance();
             return Ok(Kind::And(Vec::new()).into());
@@ -146,9 +146,6 @@ impl Parser<'_> {
 
     /// The parentheses after `has` and `any`.
     fn inner(&mut self) -> Result<Box<Criterion>> {
-        if *self.peek() != Lexeme::Open {
-            return Err(self.expected("`(`"));
-        }
         self.group().map(Box::new)
     }
 

@@ -47,10 +47,7 @@ impl Session {
         let mut store = self.shared.store.lock();
         let mut new_id = || Uuid::new_v4().to_string();
         let place = store.create(entity_type, data, recording, &mut new_id)?;
-        let entity = Entity {
-            session: self.clone(),
-            handle: store.handle(place),
-        };
+        let entity = self.entity_at(&mut store, place);
         drop(store);
         for (name, value) in &mappings {
             let assigned = match value {

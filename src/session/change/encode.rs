@@ -89,10 +89,7 @@ impl Session {
         let roots = replies.into_iter().flat_map(|reply| reply.roots);
         let mut store = self.shared.store.lock();
         let places = store.absorb(rows);
-        let entities = roots.map(|row| Entity {
-            session: self.clone(),
-            handle: store.handle(places[row as usize]),
-        });
+        let entities = roots.map(|row| self.entity_at(&mut store, places[row as usize]));
         Ok(entities.collect())
     }
 

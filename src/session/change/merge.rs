@@ -49,13 +49,11 @@ impl Session {
             for attribute in next.type_info().attributes() {
                 let name = attribute.name();
                 let change = LocalChange::of(&next, name);
-                let remote = next.remote_value(name)?.into_iter();
-                for key in remote
-                    .flat_map(references)
-                    .chain(change.iter().flat_map(LocalChange::keys))
-                {
+                let remote = next.remote_value(name)?.unwrap_or_default();
+                let [local, left] = change.as_ref().map_or([&[][..]; 2], LocalChange::keys);
+                for key in remote.references().iter().chain(local).chain(left) {
                     if seen.insert(key.clone()) {
-                        waiting.push(next.session.entity(&key)?);
+                        waiting.push(next.session.entity(key)?);
                     }
                 }
                 changes.extend(change.map(|change| (next.key(), name.to_owned(), change)));
@@ -85,10 +83,10 @@ impl LocalChange {
         extended.or_else(|| store.local(place, name).map(Self::Set))
     }
 
-    fn keys(&self) -> Vec<EntityKey> {
+    fn keys(&self) -> [&[EntityKey]; 2] {
         match self {
-            Self::Set(value) => references(value.clone()),
-            Self::Extended(added, removed) => [added.as_slice(), removed].concat(),
+            Self::Set(value) => [value.references(), &[]],
+            Self::Extended(added, removed) => [added, removed],
         }
     }
 
@@ -110,13 +108,5 @@ impl LocalChange {
             collection.remove(&entity.session.entity(key)?)?;
         }
         Ok(())
-    }
-}
-
-fn references(value: Value) -> Vec<EntityKey> {
-    match value {
-        Value::Reference(key) => vec![key],
-        Value::Collection(keys) => keys,
-        _ => Vec::new(),
     }
 }

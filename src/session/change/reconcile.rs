@@ -83,7 +83,8 @@ impl Session {
 
     fn have_values(&self, entity_type: &EntityType, payloads: &[&Payload<'_>]) -> Result<bool> {
         let keys: Vec<EntityKey> = payloads.iter().map(|one| one.entity.clone()).collect();
-        let mut names: Vec<&str> = payloads.iter().flat_map(|one| names_of(one)).collect();
+        let data = payloads.iter().flat_map(|one| &one.data);
+        let mut names: Vec<&str> = data.map(|(name, ..)| *name).collect();
         names.sort_unstable();
         names.dedup();
         let rows = self.rows_of(entity_type, &keys, &names)?;
@@ -161,10 +162,6 @@ impl Session {
         });
         Ok(rows.collect())
     }
-}
-
-fn names_of<'a>(payload: &Payload<'a>) -> Vec<&'a str> {
-    payload.data.iter().map(|(name, _, _)| *name).collect()
 }
 
 /// By entity type and name of a collection: for each entity, the members that were changed last, and

@@ -64,10 +64,7 @@ impl Session {
         let mut store = self.shared.store.lock();
         let places = places(&store).into_iter();
         places
-            .map(|place| Entity {
-                session: self.clone(),
-                handle: store.handle(place),
-            })
+            .map(|place| self.entity_at(&mut store, place))
             .collect()
     }
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, Statement, all_of, field, select};
 use crate::schema::EntityType;
+use crate::store::Store;
 use crate::value::{EntityKey, IntoKey};
 use crate::wire::check_key;
 
@@ -89,10 +90,7 @@ impl Session {
     pub(crate) fn entity_of(&self, key: &EntityKey) -> Result<Entity> {
         let mut store = self.shared.store.lock();
         let place = store.place(key)?;
-        Ok(Entity {
-            session: self.clone(),
-            handle: store.handle(place),
-        })
+        Ok(self.entity_at(&mut store, place))
     }
 
     /// The entity, if it is in memory or in the backing cache.
@@ -112,11 +110,16 @@ impl Session {
             let is_named = || store.has_arrived(place) && is_key_enough(self.schema(), entity_type);
             store.is_loaded(place) || is_named()
         });
-        self.shared.memory_counters.looked_up(place.is_some());
-        place.map(|place| Entity {
+        self.shared.memory_counters.looked_up(&[place]);
+        place.map(|place| self.entity_at(&mut store, place))
+    }
+
+    /// The entity at a place of the session's store.
+    pub(crate) fn entity_at(&self, store: &mut Store, place: u32) -> Entity {
+        Entity {
             session: self.clone(),
             handle: store.handle(place),
-        })
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Queries: lazy, paged, restartable.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 use crate::api::Intent;
@@ -92,10 +91,7 @@ impl Session {
              }| Page {
                 entities: roots
                     .iter()
-                    .map(|&row| Entity {
-                        session: self.clone(),
-                        handle: store.handle(places[row as usize]),
-                    })
+                    .map(|&row| self.entity_at(&mut store, places[row as usize]))
                     .collect(),
                 next_offset,
             },
@@ -396,12 +392,6 @@ impl IntoStatement for Query {
     }
 }
 
-impl IntoStatement for &Query {
-    fn into_statement(self) -> Result<Statement> {
-        self.clone().into_statement()
-    }
-}
-
 impl IntoIterator for &Query {
     type Item = Result<Entity>;
     type IntoIter = QueryIter;
@@ -420,16 +410,12 @@ impl IntoIterator for Query {
     }
 }
 
-impl fmt::Debug for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Query")
-            .field("statement", &self.text())
-            .field("page_size", &self.page_size)
-            .field("pages_per_request", &self.pages_per_request)
-            .field("stable", &self.is_stable)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Query, |this|
+    statement: this.text(),
+    page_size: this.page_size,
+    pages_per_request: this.pages_per_request,
+    stable: this.is_stable,
+);
 
 /// Iterator over the pages of a [`Query`]; it ends after an error.
 pub struct QueryPages {
@@ -469,11 +455,7 @@ impl Iterator for QueryPages {
     }
 }
 
-impl fmt::Debug for QueryPages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryPages").finish_non_exhaustive()
-    }
-}
+debug_fields!(QueryPages);
 
 /// Iterator over the entities of a [`Query`]; it ends after an error.
 #[derive(Debug)]

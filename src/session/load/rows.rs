@@ -1,7 +1,5 @@
 //! Rows of a query deserialised into any type, straight from the response.
 
-use std::fmt;
-
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -217,10 +215,4 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
     }
 }
 
-impl<T> fmt::Debug for Rows<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows")
-            .field("buffered", &self.buffer.len())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(<T> Rows<T>, |this| buffered: this.buffer.len());

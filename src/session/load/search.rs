@@ -104,11 +104,4 @@ impl Search {
     }
 }
 
-impl std::fmt::Debug for Search {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Search")
-            .field("statement", &self.statement.to_string())
-            .field("terms", &self.terms)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Search, |this| statement: this.statement.to_string(), terms: this.terms);

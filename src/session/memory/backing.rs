@@ -39,12 +39,9 @@ impl Session {
         let mut store = self.shared.store.lock();
         let places = store.fill_in(rows);
         let place = store.find(real, key.key())?;
-        let handle = store.handle(place);
+        let entity = self.entity_at(&mut store, place);
         self.shared.evict(store, &places);
-        Some(Entity {
-            session: self.clone(),
-            handle,
-        })
+        Some(entity)
     }
 
     /// Fills in what the backing cache has of these entities; returns whether it had any.

@@ -115,11 +115,10 @@ impl SessionCache<'_> {
     pub fn values(&self) -> Vec<Entity> {
         let mut store = self.session.shared.store.lock();
         let places: Vec<u32> = store.loaded().collect();
-        let handles = places.into_iter().map(|place| Entity {
-            session: self.session.clone(),
-            handle: store.handle(place),
-        });
-        handles.collect()
+        let places = places.into_iter();
+        places
+            .map(|place| self.session.entity_at(&mut store, place))
+            .collect()
     }
 
     /// Removes the remote values of an entity from memory and from the backing cache, so that the
@@ -181,7 +180,7 @@ impl SessionCache<'_> {
             writes: store.records_made(),
             entries: Some(store.len() as u64),
             bytes: Some(store.memory_estimate() as u64),
-            ..self.session.shared.memory_counters.read()
+            ..self.session.shared.memory_counters.read("memory")
         };
         drop(store);
         let mut all = vec![memory];
@@ -192,13 +191,7 @@ impl SessionCache<'_> {
     }
 }
 
-impl std::fmt::Debug for SessionCache<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionCache")
-            .field("statistics", &self.statistics())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(SessionCache<'_>, |this| statistics: this.statistics());
 
 impl<C: Cache> SerialisedCache<Entity, C> {
     /// Caches entities of a session as texts, encoded and decoded by the session.

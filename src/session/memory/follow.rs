@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::event::{ChangedEntity, Event, UpdateAction};
 use crate::handle::{Session, Shared};
-use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
-use crate::schema::{Attribute, AttributeKind, EntityType, Schema, TypeId};
+use crate::hub::{ScopedSubscription, SubscribeOptions};
+use crate::schema::{Attribute, EntityType, Schema, TypeId};
 use crate::value::{EntityKey, Value};
 use crate::wire::{EntityDelta, root_type};
 
@@ -19,10 +19,7 @@ const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Follows the updates of the server until it is dropped. Made by [`Session::follow_updates`].
 #[must_use = "bind it: `let _following = …`; `let _ = …` would drop it at once"]
 #[derive(Debug)]
-pub struct FollowUpdates {
-    hub: EventHub,
-    subscribers: Vec<SubscriberId>,
-}
+pub struct FollowUpdates(Vec<ScopedSubscription>);
 
 impl Session {
     /// Invalidates entities that change on the server, in every cache of the session, so that the next
@@ -70,10 +67,7 @@ impl Session {
             is_cut_off: AtomicBool::new(!connected),
             dropped: AtomicU64::new(hub.counts().dropped),
         });
-        let mut following = FollowUpdates {
-            hub: hub.clone(),
-            subscribers: Vec::new(),
-        };
+        let mut following = FollowUpdates(Vec::new());
         for topic in [DISCONNECTED, CONNECTED, UPDATE] {
             // Before other handlers of the event, so that they read new values.
             let mut options = SubscribeOptions::new().priority(i32::MIN);
@@ -95,7 +89,7 @@ impl Session {
                     }
                     Ok(None)
                 })?;
-            following.subscribers.push(id);
+            following.0.push(hub.scoped(id));
         }
         Ok(following)
     }
@@ -121,15 +115,6 @@ impl Gaps {
         }
         let is_back = topic == CONNECTED && self.is_cut_off.swap(false, Ordering::Relaxed);
         is_back || self.dropped.swap(dropped, Ordering::Relaxed) != dropped
-    }
-}
-
-impl Drop for FollowUpdates {
-    fn drop(&mut self) {
-        for id in &self.subscribers {
-            // It may have been unsubscribed by hand.
-            let _ = self.hub.unsubscribe(id);
-        }
     }
 }
 
@@ -164,7 +149,7 @@ impl Shared {
                 let Ok(attribute) = entity_type.attribute(&change.attribute) else {
                     return true;
                 };
-                let counterpart = self.schema.counterpart(entity_type, attribute);
+                let counterpart = entity_type.counterpart(attribute);
                 let names = [Some(attribute.name()), counterpart.map(Attribute::name)];
                 let mut known = names.into_iter().flatten();
                 known.any(|name| {
@@ -267,11 +252,9 @@ fn owners_of(schema: &Schema, member: &EntityType, changed: &ChangedEntity) -> V
 fn root_types_with(schema: &Schema, member: &EntityType) -> BTreeSet<TypeId> {
     let holds = |entity_type: &&EntityType| {
         let mut attributes = entity_type.attributes().iter();
-        attributes.any(|attribute| match attribute.kind() {
-            AttributeKind::Collection(target) | AttributeKind::Mapped(target) => {
-                schema.is_kind_of(member.name(), target)
-            }
-            _ => false,
+        attributes.any(|attribute| {
+            let target = attribute.members();
+            target.is_some_and(|target| schema.is_kind_of(member.name(), target))
         })
     };
     let holding = schema.entity_types().iter().filter(holds);

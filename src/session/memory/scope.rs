@@ -1,7 +1,5 @@
 //! Evicting entities: scopes for long-lived processes, and the reset of a session.
 
-use std::fmt;
-
 use crate::handle::Session;
 use crate::plugin;
 use crate::store::Mark;
@@ -73,8 +71,4 @@ impl Drop for MemoryScope {
     }
 }
 
-impl fmt::Debug for MemoryScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryScope").finish_non_exhaustive()
-    }
-}
+debug_fields!(MemoryScope);

@@ -1,6 +1,5 @@
 //! Opening a session: everything that can be set, and what is done with it.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api::Api;
 use crate::cache::python::KeyMaker;
-use crate::cache::{Cache, MemoryCounters};
+use crate::cache::{Cache, Counters};
 use crate::calls::Calls;
 use crate::config::{self, ApiKey, Config, Network, Populate, Retry, SchemaCache, Settings};
 use crate::error::Result;
@@ -409,7 +408,7 @@ impl SessionBuilder {
         let shared = Shared {
             store: Mutex::new(Store::new(schema.clone())),
             backing: std::sync::OnceLock::new(),
-            memory_counters: MemoryCounters::default(),
+            memory_counters: Counters::default(),
             event_hub,
             user: std::sync::OnceLock::new(),
             custom_attributes: Mutex::new(None),
@@ -440,12 +439,8 @@ impl SessionBuilder {
     }
 }
 
-/// The API key is left out.
-impl fmt::Debug for SessionBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionBuilder")
-            .field("server_url", &self.settings.server_url.is_some())
-            .field("api_user", &self.settings.api_user)
-            .finish_non_exhaustive()
-    }
-}
+// The API key is left out.
+debug_fields!(SessionBuilder, |this|
+    server_url: this.settings.server_url.is_some(),
+    api_user: this.settings.api_user,
+);

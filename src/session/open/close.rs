@@ -1,7 +1,5 @@
 //! Closing, and what stays readable afterwards.
 
-use std::fmt;
-
 use crate::handle::{Session, Shared};
 use crate::schema::Schema;
 
@@ -55,13 +53,9 @@ impl Drop for Shared {
     }
 }
 
-/// The API key is left out.
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("server_url", &self.server_url())
-            .field("api_user", &self.api_user())
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
-    }
-}
+// The API key is left out.
+debug_fields!(Session, |this|
+    server_url: this.server_url(),
+    api_user: this.api_user(),
+    closed: this.is_closed(),
+);

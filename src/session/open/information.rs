@@ -1,7 +1,5 @@
 //! The information that a server gives about itself.
 
-use std::fmt;
-
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -95,15 +93,8 @@ fn numbers(version: &str) -> Option<(u64, u64, u64)> {
     Some((next()?, next()?, next()?))
 }
 
-/// Only what is useful in a log; the rest may be long.
-impl fmt::Debug for ServerInformation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerInformation")
-            .field("version", &self.version())
-            .field("schema_hash", &self.schema_hash())
-            .finish_non_exhaustive()
-    }
-}
+// Only what is useful in a log; the rest may be long.
+debug_fields!(ServerInformation, |this| version: this.version(), schema_hash: this.schema_hash());
 
 #[cfg(test)]
 mod tests {

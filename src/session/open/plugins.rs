@@ -1,6 +1,5 @@
 //! The plugins of a session.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
@@ -92,13 +91,7 @@ impl Default for WeakSession {
     }
 }
 
-impl fmt::Debug for WeakSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSession")
-            .field("session", &self.upgrade())
-            .finish()
-    }
-}
+debug_fields!(WeakSession, |this| session: this.upgrade());
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The consequences of single operations.
 
-use crate::schema::{AttributeKind, TypeId};
+use crate::schema::TypeId;
 use crate::value::{EntityKey, Value};
 
 use super::super::Store;
@@ -68,7 +68,7 @@ impl Store {
         let Ok(attribute) = entity_type.attribute(name) else {
             return;
         };
-        if let AttributeKind::Collection(_) | AttributeKind::Mapped(_) = attribute.kind() {
+        if attribute.members().is_some() {
             let before = self.remote_links(place, attribute.id());
             let keys: &[EntityKey] = match value {
                 Value::Collection(keys) => keys,

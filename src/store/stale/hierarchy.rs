@@ -72,11 +72,8 @@ impl Store {
     /// The places of known entities to which an entity refers, by references and foreign keys.
     pub(in crate::store) fn references(&self, place: u32) -> Vec<u32> {
         let record = self.record(place);
-        let local = record.local.iter().flat_map(|local| local.iter());
-        let local = local.map(|setting| (setting.name, &setting.value));
-        let remote = record.remote.iter(&self.shapes);
         let mut places: Vec<u32> = Vec::new();
-        for (name, slot) in local.chain(remote) {
+        for (name, slot) in record.slots(&self.shapes) {
             let found = match slot {
                 Slot::Link(target) => Some(*target),
                 Slot::Text(id) if self.schema.name(name).ends_with("_id") => self.find_by_id(id),
@@ -91,7 +88,7 @@ impl Store {
         places
     }
 
-    pub(super) fn remote_links(&self, place: u32, name: NameId) -> Vec<u32> {
+    pub(in crate::store) fn remote_links(&self, place: u32, name: NameId) -> Vec<u32> {
         match self.record(place).remote.get(&self.shapes, name) {
             Some(Slot::Links(members)) => members.to_vec(),
             _ => Vec::new(),

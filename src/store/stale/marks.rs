@@ -23,13 +23,12 @@ impl Store {
 
     /// Marks the references of an entity that may refer to an entity of this type.
     pub(super) fn mark_references(&self, scan: &mut Scan, place: u32, target: TypeId) {
-        let schema = scan.schema.clone();
-        let target = schema.by_id(target).name();
-        let entity_type = schema.by_id(self.type_of(place));
+        let target = self.schema.by_id(target).name();
+        let entity_type = self.entity_type(place);
         for attribute in entity_type.attributes() {
             let refers = match attribute.kind() {
-                AttributeKind::Reference(declared) => schema.are_related(declared, target),
-                _ => is_lone_key(&schema, entity_type, attribute),
+                AttributeKind::Reference(declared) => self.schema.are_related(declared, target),
+                _ => is_lone_key(entity_type, attribute),
             };
             if refers {
                 self.mark_with_counterpart(scan, place, attribute.id());
@@ -40,10 +39,9 @@ impl Store {
 
     /// Marks the collections of an entity whose members link it to others.
     pub(super) fn mark_links(&self, scan: &mut Scan, place: u32) {
-        let schema = scan.schema.clone();
-        for attribute in schema.by_id(self.type_of(place)).attributes() {
+        for attribute in self.entity_type(place).attributes() {
             if let AttributeKind::Collection(target) = attribute.kind()
-                && schema.find(target).is_some_and(is_link)
+                && self.schema.find(target).is_some_and(is_link)
             {
                 self.mark_id(scan, place, attribute.id());
             }
@@ -78,12 +76,9 @@ impl Store {
 
     pub(super) fn mark_with_counterpart(&self, scan: &mut Scan, place: u32, name: NameId) {
         self.mark_id(scan, place, name);
-        let entity_type = scan.schema.clone();
-        let entity_type = entity_type.by_id(self.type_of(place));
-        let counterpart = entity_type
-            .by_id(name)
-            .and_then(|one| self.schema.counterpart(entity_type, one));
-        if let Some(counterpart) = counterpart {
+        let entity_type = self.entity_type(place);
+        let attribute = entity_type.by_id(name);
+        if let Some(counterpart) = attribute.and_then(|one| entity_type.counterpart(one)) {
             self.mark_id(scan, place, counterpart.id());
         }
     }

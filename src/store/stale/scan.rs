@@ -84,11 +84,9 @@ impl Scan {
         let found = self.collections.entry((owner, member)).or_insert_with(|| {
             let member = schema.by_id(member).name();
             let attributes = schema.by_id(owner).attributes().iter();
-            let holding = attributes.filter(|one| match one.kind() {
-                AttributeKind::Collection(target) | AttributeKind::Mapped(target) => {
-                    schema.are_related(member, target)
-                }
-                _ => false,
+            let holding = attributes.filter(|one| {
+                let target = one.members();
+                target.is_some_and(|target| schema.are_related(member, target))
             });
             holding.map(Attribute::id).collect()
         });
@@ -144,8 +142,8 @@ impl Scan {
 
 /// The other attributes of a type that show the same fact as a changed one.
 fn faces(schema: &Schema, entity_type: &EntityType, changed: &Attribute) -> Vec<NameId> {
-    let counterpart = |one: &Attribute| schema.counterpart(entity_type, one).map(Attribute::id);
-    let own = schema.counterpart(entity_type, changed);
+    let counterpart = |one: &Attribute| entity_type.counterpart(one).map(Attribute::id);
+    let own = entity_type.counterpart(changed);
     let target = changed.target().or_else(|| own?.target());
     if target.is_none() && !changed.name().ends_with("_id") {
         return Vec::new();
@@ -159,7 +157,7 @@ fn faces(schema: &Schema, entity_type: &EntityType, changed: &Attribute) -> Vec<
             AttributeKind::Reference(declared) => {
                 target.is_none_or(|target| schema.are_related(declared, target))
             }
-            _ => is_lone_key(schema, entity_type, one),
+            _ => is_lone_key(entity_type, one),
         }
     });
     let faces = others.flat_map(|one| [Some(one.id()), counterpart(one)]);
@@ -167,12 +165,8 @@ fn faces(schema: &Schema, entity_type: &EntityType, changed: &Attribute) -> Vec<
 }
 
 /// Whether this is a foreign key without a reference of its name.
-pub(super) fn is_lone_key(
-    schema: &Schema,
-    entity_type: &EntityType,
-    attribute: &Attribute,
-) -> bool {
-    attribute.name().ends_with("_id") && schema.counterpart(entity_type, attribute).is_none()
+pub(super) fn is_lone_key(entity_type: &EntityType, attribute: &Attribute) -> bool {
+    attribute.name().ends_with("_id") && entity_type.counterpart(attribute).is_none()
 }
 
 /// Whether the rows of a type do nothing but link two entities: they have references and no values
@@ -180,11 +174,10 @@ pub(super) fn is_lone_key(
 pub(super) fn is_link(entity_type: &EntityType) -> bool {
     let own = |one: &&Attribute| {
         let name = one.name();
-        let is_value = !matches!(
-            one.kind(),
-            AttributeKind::Reference(_) | AttributeKind::Collection(_) | AttributeKind::Mapped(_)
-        );
-        is_value && name != "id" && !name.ends_with("_id") && !matches!(name, "sort" | "type")
+        one.target().is_none()
+            && name != "id"
+            && !name.ends_with("_id")
+            && !matches!(name, "sort" | "type")
     };
     let attributes = || entity_type.attributes().iter();
     let references = attributes().filter(|one| {

@@ -137,8 +137,8 @@ impl Deleted {
         while !level.is_empty() {
             let (questions, statements) = ask(schema, &relations, &level)?;
             level = Vec::new();
-            let answers = rows_of(session, &statements)?;
-            for (question, rows) in questions.iter().zip(answers) {
+            let responses = rows_of(session, &statements)?;
+            for (question, rows) in questions.iter().zip(responses) {
                 for row in rows {
                     let Some(key) = values::key_of(schema, &row) else {
                         continue;

@@ -281,7 +281,7 @@ fn one_name(schema: &Schema, entity: &EntityKey, name: &str) -> String {
     let twin = schema
         .entity_type(entity.entity_type())
         .ok()
-        .and_then(|one| schema.counterpart(one, one.attribute(name).ok()?));
+        .and_then(|one| one.counterpart(one.attribute(name).ok()?));
     twin.map_or(name, |twin| name.min(twin.name())).to_owned()
 }
 

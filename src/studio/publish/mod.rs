@@ -216,16 +216,12 @@ impl Publish {
 
 type Observer = Arc<dyn Fn(&PublishStep) + Send + Sync>;
 
-impl fmt::Debug for Publish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish")
-            .field("parent", &self.parent)
-            .field("asset", &self.asset)
-            .field("files", &self.files)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Publish, |this|
+    parent: this.parent,
+    asset: this.asset,
+    files: this.files,
+    key: this.key,
+);
 
 /// A file or a sequence of a [`Publish`].
 #[derive(Clone)]

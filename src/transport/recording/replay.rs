@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 use std::io::Cursor;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
@@ -33,13 +32,7 @@ impl ReplayTransport {
     }
 }
 
-impl fmt::Debug for ReplayTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplayTransport")
-            .field("len", &self.0.lock().exchanges.len())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(ReplayTransport, |this| len: this.0.lock().exchanges.len());
 
 impl Transport for ReplayTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
@@ -96,7 +89,7 @@ impl Replay {
         if self.keys.is_empty() {
             return Cow::Borrowed(text);
         }
-        key_pattern().replace_all(text, |found: &regex_lite::Captures<'_>| {
+        KEY_PATTERN.replace_all(text, |found: &regex_lite::Captures<'_>| {
             let key = &found[0];
             self.keys.get(key).map_or(key, String::as_str).to_owned()
         })
@@ -108,15 +101,13 @@ fn new_keys(recorded: &Body, asked: &Body) -> Option<HashMap<String, String>> {
     let (Body::Text(recorded), Body::Text(asked)) = (recorded, asked) else {
         return None;
     };
-    let pattern = key_pattern();
-    let without = |text| pattern.replace_all(text, "").into_owned();
+    let without = |text| KEY_PATTERN.replace_all(text, "").into_owned();
     if recorded.contains("\"action\":\"query") || without(recorded) != without(asked) {
         return None;
     }
     let keys = |text| {
-        pattern
-            .find_iter(text)
-            .map(|found| found.as_str().to_owned())
+        let found = KEY_PATTERN.find_iter(text);
+        found.map(|found| found.as_str().to_owned())
     };
     let pairs = keys(recorded).zip(keys(asked));
     Some(
@@ -127,10 +118,7 @@ fn new_keys(recorded: &Body, asked: &Body) -> Option<HashMap<String, String>> {
 }
 
 /// Clients make keys that are UUIDs.
-fn key_pattern() -> &'static Regex {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    PATTERN.get_or_init(|| {
-        let pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-        Regex::new(pattern).expect("the pattern is valid")
-    })
-}
+static KEY_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+    Regex::new(pattern).expect("the pattern is valid")
+});

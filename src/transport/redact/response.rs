@@ -1,7 +1,6 @@
 //! The content of a response.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -267,11 +266,7 @@ fn body_of(headers: &[(String, String)], version: u8) -> Expected {
     }
 }
 
-impl fmt::Debug for RedactedResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedactedResponse").finish_non_exhaustive()
-    }
-}
+debug_fields!(RedactedResponse);
 
 fn hexadecimal(digits: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(digits).ok()?;

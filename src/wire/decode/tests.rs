@@ -1,7 +1,14 @@
 //! Responses of a server, and what becomes of them.
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::schema::tests::schema;
+
+fn printed(slot: &Slot) -> String {
+    let mut text = Vec::new();
+    print(slot, &mut text);
+    String::from_utf8(text).unwrap()
+}
 
 /// Rows as text: `Type(key) name=value …`, links by row number.
 fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
@@ -12,7 +19,7 @@ fn shown(rows: &Rows, schema: &Schema) -> Vec<String> {
             let value = match slot {
                 Slot::Link(row) => format!("#{row}"),
                 Slot::Links(rows) => format!("{rows:?}"),
-                other => plain(other.clone()).to_string(),
+                other => printed(other),
             };
             line.push_str(&format!(" {}={value}", schema.name(*name)));
         }
@@ -152,7 +159,7 @@ fn in_full(rows: &Rows, schema: &Schema, number: u32) -> String {
                 let links = links.iter().map(|row| in_full(rows, schema, *row));
                 format!("{:?}", links.collect::<Vec<_>>())
             }
-            other => plain(other.clone()).to_string(),
+            other => printed(other),
         };
         format!("{}={value}", schema.name(*name))
     });
