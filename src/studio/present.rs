@@ -5,14 +5,35 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::rows::{MAX_KEYS, Row, rows_of};
 use super::values;
 use crate::query::{Criterion, all_of, any_of, field, select};
-use crate::{EntityKey, Result, Session, SmolStr};
+use crate::schema::Schema;
+use crate::{EntityKey, Result, Session, SmolStr, Value};
 
-/// The rows of those of these entities that exist, with these attributes. One request, unless there are
-/// more than 5,000 of a type.
-pub(super) fn present<'a>(
-    session: &Session,
+/// What the server has of some entities.
+pub(super) struct Present<'s> {
+    schema: &'s Schema,
+    rows: HashMap<EntityKey, Row>,
+}
+
+impl Present<'_> {
+    pub(super) fn has(&self, entity: &EntityKey) -> bool {
+        self.rows.contains_key(entity)
+    }
+
+    /// The value of an attribute; `None` if the entity does not exist.
+    pub(super) fn value(&self, entity: &EntityKey, attribute: &str) -> Result<Option<Value>> {
+        let found = self.rows.get(entity).and_then(|row| row.get(attribute));
+        let value = found.map(|json| values::from_wire(self.schema, entity, attribute, json));
+        value.transpose()
+    }
+}
+
+/// Those of these entities that exist, with these attributes. One request, unless there are more than
+/// 5,000 of a type.
+pub(super) fn present<'s, 'a>(
+    session: &'s Session,
     wanted: impl IntoIterator<Item = (&'a EntityKey, Option<&'a str>)>,
-) -> Result<HashMap<EntityKey, Row>> {
+) -> Result<Present<'s>> {
+    let schema = session.schema();
     let mut by_type: BTreeMap<&str, (BTreeSet<&EntityKey>, BTreeSet<&str>)> = BTreeMap::new();
     for (key, name) in wanted {
         let (keys, names) = by_type.entry(key.entity_type()).or_default();
@@ -21,7 +42,7 @@ pub(super) fn present<'a>(
     }
     let mut statements = Vec::new();
     for (entity_type, (keys, mut names)) in by_type {
-        let primary_key = session.schema().entity_type(entity_type)?.primary_key();
+        let primary_key = schema.entity_type(entity_type)?.primary_key();
         names.extend(primary_key.iter().map(SmolStr::as_str));
         let names: Vec<&str> = names.into_iter().collect();
         let keys: Vec<&EntityKey> = keys.into_iter().collect();
@@ -38,6 +59,9 @@ pub(super) fn present<'a>(
         }
     }
     let rows = rows_of(session, &statements)?.into_iter().flatten();
-    let keyed = rows.filter_map(|row| Some((values::key_of(session.schema(), &row)?, row)));
-    Ok(keyed.collect())
+    let keyed = rows.filter_map(|row| Some((values::key_of(schema, &row)?, row)));
+    Ok(Present {
+        schema,
+        rows: keyed.collect(),
+    })
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::values::wire_of;
 use crate::entity::take_mappings;
+use crate::wire::value_to_json;
 use crate::{Data, Entity, EntityState, Error, ErrorKind, Result, Session, Value};
 
 /// Something that a user may be allowed to do; for [`Session::can`].
@@ -96,7 +96,7 @@ impl Session {
                 }
                 let mut values = json!({ "__entity_type__": entity_type, "id": id });
                 for (name, value) in &data {
-                    values[name] = wire_of(value);
+                    values[name] = value_to_json(self.schema(), value)?;
                 }
                 json!({
                     "action": "create",
@@ -115,7 +115,7 @@ impl Session {
                 // The value that it has: even if this were applied, nothing would change.
                 let value = entity.value(attribute)?.unwrap_or(Value::Null);
                 let mut values = json!({ "__entity_type__": entity.entity_type() });
-                values[attribute] = wire_of(&value);
+                values[attribute] = value_to_json(self.schema(), &value)?;
                 json!({
                     "action": "update",
                     "entity_type": entity.entity_type(),

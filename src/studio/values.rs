@@ -82,19 +82,6 @@ pub(super) fn from_json(json: &Json) -> Option<Value> {
     })
 }
 
-/// A value as requests have it.
-pub(super) fn wire_of(value: &Value) -> Json {
-    let reference =
-        |key: &EntityKey| json!({ "__entity_type__": key.entity_type(), "id": key.id() });
-    match value {
-        Value::DateTime(one) => json!({ "__type__": "datetime", "value": one.to_string() }),
-        Value::Date(one) => json!({ "__type__": "date", "value": one.to_string() }),
-        Value::Reference(key) => reference(key),
-        Value::Collection(keys) => keys.iter().map(reference).collect(),
-        other => serde_json::to_value(other).unwrap_or(Json::Null),
-    }
-}
-
 /// A value as the server sent it, in the type of its attribute.
 pub(super) fn from_wire(
     schema: &Schema,

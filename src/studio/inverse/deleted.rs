@@ -256,6 +256,12 @@ impl Deleted {
         let keys = self.entities.iter().map(|(key, _)| key);
         let places: HashMap<String, usize> = keys.map(EntityKey::id).zip(0..).collect();
         let (mut steps, mut later) = (Vec::new(), Vec::new());
+        let set_again = |entity, attribute, before| InverseStep::Set {
+            entity,
+            attribute,
+            expected: Value::Null,
+            before,
+        };
         for (place, (entity, row)) in self.entities.iter().enumerate() {
             let mut given = Vec::new();
             for (name, value) in row.iter().filter(|(name, _)| !name.starts_with("__")) {
@@ -267,12 +273,7 @@ impl Deleted {
                     .iter()
                     .any(|key| key == name);
                 if !is_own_key && target.is_some_and(|target| *target >= place) {
-                    later.push(InverseStep::Set {
-                        entity: entity.clone(),
-                        attribute: name.clone(),
-                        expected: Value::Null,
-                        before: value,
-                    });
+                    later.push(set_again(entity.clone(), name.clone(), value));
                 } else {
                     given.push((name.clone(), value));
                 }
@@ -291,21 +292,11 @@ impl Deleted {
             if let Ok(AttributeKind::Mapped(target)) = attribute.map(Attribute::kind) {
                 let entity = EntityKey::composite(target, [configuration, id]);
                 let before = values::from_wire(schema, &entity, "value", value)?;
-                later.push(InverseStep::Set {
-                    entity,
-                    attribute: "value".to_owned(),
-                    expected: Value::Null,
-                    before,
-                });
+                later.push(set_again(entity, "value".to_owned(), before));
             }
         }
         for (entity, attribute, id) in self.references {
-            later.push(InverseStep::Set {
-                entity,
-                attribute,
-                expected: Value::Null,
-                before: Value::from(id),
-            });
+            later.push(set_again(entity, attribute, Value::from(id)));
         }
         steps.extend(later);
         Ok(steps)

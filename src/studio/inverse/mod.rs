@@ -73,12 +73,8 @@ impl Plan {
                 OperationKind::Delete => {}
                 OperationKind::Update => {
                     for (attribute, value) in change.values.iter().rev() {
-                        let row = current.get(entity);
-                        let read = row.and_then(|row| row.get(attribute));
-                        let read = read.map(|read| {
-                            super::values::from_wire(session.schema(), entity, attribute, read)
-                        });
-                        steps.push(self.undoing(entity, attribute, value, read.transpose()?)?);
+                        let read = current.value(entity, attribute)?;
+                        steps.push(self.undoing(entity, attribute, value, read)?);
                     }
                 }
             }

@@ -24,7 +24,7 @@ impl Session {
     ///   one again, or added something to a new one: the message names all of them.
     /// - Any error of [`Entity::set`](crate::Entity::set) and of the requests.
     pub fn undo(&self, inverse: &Inverse) -> Result<()> {
-        // What is created anew has no values that somebody could have changed.
+        // What is created again has no values that somebody could have changed.
         let created = inverse.steps.iter().filter_map(|step| match step {
             InverseStep::Create { entity, .. } => Some(entity),
             _ => None,
@@ -50,14 +50,11 @@ impl Session {
             _ => None,
         });
         let mut changed = added_below(self, &deleted.collect())?;
-        for entity in created.iter().filter(|one| current.contains_key(**one)) {
+        for entity in created.iter().filter(|one| current.has(one)) {
             changed.push(format!("{entity} exists again"));
         }
         for (entity, attribute, expected) in set {
-            let found = current.get(entity).and_then(|row| row.get(attribute));
-            let found =
-                found.map(|found| values::from_wire(self.schema(), entity, attribute, found));
-            match found.transpose()? {
+            match current.value(entity, attribute)? {
                 Some(found) if values::are_same(&found, expected) => {}
                 Some(found) => changed.push(format!(
                     "{attribute} of {entity} is {found}, not {expected}"

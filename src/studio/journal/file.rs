@@ -1,9 +1,9 @@
 //! The format of files with operations.
 
-use md5::{Digest, Md5};
 use serde_json::{Map, Value as Json, json};
 
 use crate::operation::Operation;
+use crate::schema::md5_hex;
 use crate::studio::values;
 use crate::{Data, Error, ErrorKind, Result};
 
@@ -15,7 +15,7 @@ const VERSION: u64 = 1;
 pub(super) fn to_text(operations: &[Operation], server: &str) -> String {
     let operations: Vec<Json> = operations.iter().map(operation_to_json).collect();
     let body = json!({ "server": server, "operations": operations }).to_string();
-    let head = json!({ "format": FORMAT, "version": VERSION, "md5": md5_of(&body) });
+    let head = json!({ "format": FORMAT, "version": VERSION, "md5": md5_hex(body.as_bytes()) });
     format!("{head}\n{body}")
 }
 
@@ -123,7 +123,7 @@ pub(super) fn parse(text: &[u8], server: &str) -> Result<Vec<Operation>> {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }
-    if head["md5"] != md5_of(body) {
+    if head["md5"] != md5_hex(body.as_bytes()) {
         return Err(damaged());
     }
     let body: Json = serde_json::from_str(body).map_err(|_| damaged())?;
@@ -138,11 +138,4 @@ pub(super) fn parse(text: &[u8], server: &str) -> Result<Vec<Operation>> {
         .iter()
         .map(|one| one.as_object().and_then(operation_from_json));
     operations.collect::<Option<Vec<_>>>().ok_or_else(damaged)
-}
-
-fn md5_of(text: &str) -> String {
-    Md5::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -7,9 +7,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::present::present;
+use super::present::{Present, present};
 use super::recording::Recording;
-use super::rows::Row;
 use super::values;
 use crate::files::read_regular;
 use crate::operation::Operation;
@@ -164,22 +163,24 @@ impl Session {
     fn replay(
         &self,
         operation: &Operation,
-        current: &Current,
+        current: &Current<'_>,
         loaded: &mut PendingLoaded,
         recording: &mut Recording<'_>,
     ) -> Result<()> {
         let key = operation.entity();
-        let row = current.rows.get(key);
+        let exists = current.present.has(key);
+        let is_applied = match operation {
+            Operation::Create { .. } => exists,
+            Operation::Delete { .. } => !exists,
+            _ => false,
+        };
+        if is_applied {
+            loaded.applied += 1;
+            return Ok(());
+        }
         match operation {
-            Operation::Create {
-                entity,
-                entity_data,
-            } => {
-                if row.is_some() {
-                    loaded.applied += 1;
-                    return Ok(());
-                }
-                recording.create(entity.entity_type(), entity_data.clone())?;
+            Operation::Create { entity_data, .. } => {
+                recording.create(key.entity_type(), entity_data.clone())?;
             }
             Operation::Update {
                 attribute_name,
@@ -188,30 +189,27 @@ impl Session {
                 ..
             } => {
                 if !current.created.contains(key) {
-                    let found = row.and_then(|row| row.get(attribute_name));
-                    let found = found
-                        .map(|found| values::from_wire(self.schema(), key, attribute_name, found));
-                    let found = found.transpose()?;
-                    if found
-                        .as_ref()
-                        .is_some_and(|found| values::are_same(found, new_value))
-                    {
+                    let found = current.present.value(key, attribute_name)?;
+                    let is_found = |value| {
+                        let found = found.as_ref();
+                        found.is_some_and(|found| values::are_same(found, value))
+                    };
+                    if is_found(new_value) {
                         loaded.applied += 1;
                         return Ok(());
                     }
-                    let before = old_value.as_ref();
-                    let is_kept = match (&found, before) {
-                        (Some(found), Some(before)) => values::are_same(found, before),
+                    let is_kept = match (&found, old_value) {
+                        (Some(_), Some(before)) => is_found(before),
                         // Nobody knows what it was: there is nothing to compare.
                         (Some(_), None) => true,
                         // Custom values exist as soon as they are set.
-                        (None, _) => row.is_some() || key.parts().len() > 1,
+                        (None, _) => exists || key.parts().len() > 1,
                     };
                     if !is_kept {
                         loaded.conflicts.push(PendingConflict {
                             entity: self.entity(key)?,
                             attribute: attribute_name.clone(),
-                            before: before.cloned().unwrap_or_default(),
+                            before: old_value.clone().unwrap_or_default(),
                             wanted: new_value.clone(),
                             current: found,
                         });
@@ -226,13 +224,7 @@ impl Session {
                 removed,
                 ..
             } => recording.extend(key, attribute_name, added, removed)?,
-            Operation::Delete { entity } => {
-                if row.is_none() {
-                    loaded.applied += 1;
-                    return Ok(());
-                }
-                recording.delete(entity)?;
-            }
+            Operation::Delete { .. } => recording.delete(key)?,
         }
         loaded.recorded += 1;
         Ok(())
@@ -286,28 +278,28 @@ fn one_name(schema: &Schema, entity: &EntityKey, name: &str) -> String {
 }
 
 /// What the server has of the entities that are changed.
-struct Current {
-    rows: HashMap<EntityKey, Row>,
+struct Current<'s> {
+    present: Present<'s>,
     /// Those that are created by the operations.
     created: HashSet<EntityKey>,
 }
 
-impl Current {
-    fn look(session: &Session, operations: &[Operation]) -> Result<Self> {
+impl<'s> Current<'s> {
+    fn look(session: &'s Session, operations: &[Operation]) -> Result<Self> {
         let wanted = operations.iter().map(|operation| match operation {
             Operation::Update { attribute_name, .. } => {
                 (operation.entity(), Some(attribute_name.as_str()))
             }
             _ => (operation.entity(), None),
         });
-        let rows = present(session, wanted)?;
+        let present = present(session, wanted)?;
         // What exists already is not created again: changes of it are compared.
         let created = operations.iter().filter(|one| is_creation(one));
         let created = created.map(Operation::entity);
-        let created = created.filter(|key| !rows.contains_key(*key)).cloned();
+        let created = created.filter(|key| !present.has(key)).cloned();
         Ok(Self {
             created: created.collect(),
-            rows,
+            present,
         })
     }
 }
