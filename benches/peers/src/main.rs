@@ -21,6 +21,7 @@ mod chart;
 mod contender;
 mod figures;
 mod floors;
+mod goals;
 mod install;
 mod jobs;
 mod ours;

@@ -12,6 +12,8 @@ mod entity;
 mod error;
 mod hub;
 mod logging;
+mod open;
+mod operation;
 mod query;
 mod schema;
 mod session;

@@ -7,8 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ftrack_api::EntityKey;
-use ftrack_api::config::{Populate, SchemaCache};
-use ftrack_api::operation::Operation;
+use ftrack_api::config::Populate;
 use ftrack_api::serde_json::Value as Json;
 use ftrack_api::session::{AttributeStrategy, ThreadScope};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -17,14 +16,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyWeakrefReference};
 
-use crate::cache;
-use crate::convert::{from_json, from_value, to_data, to_entities, to_json};
-use crate::entity::{Entity, not_set};
+use crate::convert::{from_json, to_data, to_entities, to_json};
+use crate::entity::Entity;
 use crate::error::{About, raise};
 use crate::hub::Hub;
 use crate::logging::released;
 use crate::query::Query;
-use crate::transport::CallHook;
+use crate::{open, operation};
 
 /// The rows of a page, as in the official client.
 const DEFAULT_PAGE: u64 = 500;
@@ -172,79 +170,10 @@ impl Session {
         }
     }
 
-    /// Opens it; every setting has its name in `options`, or its default.
+    /// Opens it with the settings of [`open::builder`].
     fn _open(slf: &Bound<'_, Self>, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = slf.py();
-        let text = |name: &str| -> PyResult<Option<String>> {
-            let given = options.get_item(name)?.filter(|value| !value.is_none());
-            given.map(|value| value.extract()).transpose()
-        };
-        let pairs = |name: &str| -> PyResult<Vec<(String, String)>> {
-            let given = options.get_item(name)?.filter(|value| !value.is_none());
-            let Some(given) = given else {
-                return Ok(Vec::new());
-            };
-            let given = py.get_type::<PyDict>().call1((given,))?;
-            let pairs = given.cast::<PyDict>()?.iter();
-            pairs
-                .map(|(name, value)| Ok((name.str()?.to_string(), value.str()?.to_string())))
-                .collect()
-        };
-        let truth = |name: &str| -> PyResult<bool> {
-            let given = options.get_item(name)?;
-            given.map_or(Ok(false), |value| value.is_truthy())
-        };
-        let mut builder = ftrack_api::Session::builder()
-            .plugin_paths(Vec::<String>::new())
-            .strict_api(truth("strict_api")?);
-        if !truth("auto_populate")? {
-            builder = builder.populate(Populate::Off);
-        }
-        if let Some(url) = text("server_url")? {
-            builder = builder.server_url(url);
-        }
-        if let Some(key) = text("api_key")? {
-            builder = builder.api_key(key);
-        }
-        if let Some(user) = text("api_user")? {
-            builder = builder.api_user(user);
-        }
-        for (name, value) in pairs("headers")? {
-            builder = builder.header(name, value);
-        }
-        for (name, value) in pairs("cookies")? {
-            builder = builder.cookie(name, value);
-        }
-        if let Some(seconds) = options
-            .get_item("timeout")?
-            .filter(|value| !value.is_none())
-        {
-            builder = builder.timeout(seconds_of(seconds.extract()?)?);
-        }
-        if let Some(cache) = options.get_item("schema_cache_path")? {
-            builder = match cache.extract::<Option<String>>() {
-                Ok(Some(path)) => builder.schema_cache(SchemaCache::Dir(path.into())),
-                Ok(None) => builder,
-                Err(_) if cache.is_truthy()? => {
-                    let path = py.import("os")?.call_method1("fspath", (cache,))?;
-                    builder.schema_cache(SchemaCache::Dir(path.extract::<String>()?.into()))
-                }
-                Err(_) => builder.schema_cache(SchemaCache::Off),
-            };
-        }
-        if let Some(made) = options.get_item("cache")?.filter(|value| !value.is_none()) {
-            builder = builder.cache(cache::PythonCache::new(&made)?);
-        }
-        if let Some(maker) = options
-            .get_item("cache_key_maker")?
-            .filter(|value| !value.is_none())
-        {
-            builder = builder.cache_key_maker(cache::PythonKeyMaker::new(&maker)?);
-        }
-        if truth("call")? {
-            let weak = PyWeakrefReference::new(slf.as_any())?.unbind();
-            builder = builder.wrap_transport(|inner| CallHook::new(inner, weak));
-        }
+        let builder = open::builder(slf, options)?;
         let core = released(py, || builder.open()).map_err(raise(About::Session))?;
         let _ = slf.get().core.set(core);
         Ok(())
@@ -398,7 +327,7 @@ impl Session {
         let py = slf.py();
         let list = PyList::empty(py);
         for operation in slf.get().core()?.recorded_operations() {
-            list.append(Self::operation(slf, operation)?)?;
+            list.append(operation::to_dict(slf, operation)?)?;
         }
         Ok(list)
     }
@@ -535,59 +464,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-}
-
-impl Session {
-    fn operation<'py>(
-        session: &Bound<'py, Self>,
-        operation: Operation,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let py = session.py();
-        let dict = PyDict::new(py);
-        let entity = operation.entity();
-        dict.set_item("entity_type", entity.entity_type())?;
-        dict.set_item("entity_key", entity.parts().collect::<Vec<_>>())?;
-        match operation {
-            Operation::Create { entity_data, .. } => {
-                let values = PyDict::new(py);
-                for (name, value) in entity_data {
-                    values.set_item(name, from_value(session, value)?)?;
-                }
-                dict.set_item("action", "create")?;
-                dict.set_item("entity_data", values)?;
-            }
-            Operation::Update {
-                attribute_name,
-                old_value,
-                new_value,
-                ..
-            } => {
-                dict.set_item("action", "update")?;
-                dict.set_item("attribute_name", attribute_name)?;
-                let old = match old_value {
-                    Some(value) => from_value(session, value)?,
-                    None => not_set(py)?,
-                };
-                dict.set_item("old_value", old)?;
-                dict.set_item("new_value", from_value(session, new_value)?)?;
-            }
-            Operation::Extend {
-                attribute_name,
-                added,
-                removed,
-                ..
-            } => {
-                dict.set_item("action", "extend")?;
-                dict.set_item("attribute_name", attribute_name)?;
-                let added = ftrack_api::Value::Collection(added);
-                let removed = ftrack_api::Value::Collection(removed);
-                dict.set_item("added", from_value(session, added)?)?;
-                dict.set_item("removed", from_value(session, removed)?)?;
-            }
-            _ => dict.set_item("action", "delete")?,
-        }
-        Ok(dict)
     }
 }
 

@@ -204,7 +204,7 @@ fn session(server: &Server) -> String {
     text.split(':').next().unwrap().to_owned()
 }
 
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}");

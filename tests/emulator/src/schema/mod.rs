@@ -1,5 +1,6 @@
 //! The entity types that the server offers, as `query_schemas` returns them and parsed for use.
 
+mod attribute;
 pub mod compact;
 pub mod hash;
 
