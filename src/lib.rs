@@ -52,10 +52,9 @@
 /// Implements `Debug` with some facts about a type: its other fields are large, secret or functions.
 macro_rules! debug_fields {
     (
-        $(#[$doc:meta])* $(<$($parameter:ident),*>)? $name:ident $(<$($argument:tt),*>)?
+        $(<$($parameter:ident),*>)? $name:ident $(<$($argument:tt),*>)?
         $(, |$this:ident| $($field:ident: $value:expr),* $(,)?)?
     ) => {
-        $(#[$doc])*
         impl $(<$($parameter),*>)? std::fmt::Debug for $name $(<$($argument),*>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 $(let $this = self;)?

@@ -14,7 +14,7 @@ use support::proxy::{Break, Harm, Proxy, Way};
 use support::{builder, emulator, open};
 
 /// Far less than the time limit of a request, and enough for a busy machine.
-const PROMPT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What a thread does over and over until an error ends it.
 type Work = fn(&Session, &Entity) -> Result<()>;
@@ -100,7 +100,7 @@ fn promptly<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let done = work();
     let took = started.elapsed();
-    assert!(took < PROMPT, "{what} took {took:?}");
+    assert!(took < MAX_WAIT, "{what} took {took:?}");
     done
 }
 
@@ -169,7 +169,7 @@ fn closing_ends_what_other_threads_do() {
 
 #[track_caller]
 fn no_connection_is_left(server: &Emulator) {
-    let end = Instant::now() + PROMPT;
+    let end = Instant::now() + MAX_WAIT;
     while server.events().connections() > 0 {
         assert!(Instant::now() < end, "an event connection is left");
         thread::sleep(Duration::from_millis(5));

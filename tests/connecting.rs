@@ -24,7 +24,7 @@ use support::proxy::Proxy;
 use support::{builder, emulator, open};
 
 /// Far less than a connection may take, which is 15 seconds, and enough for a busy machine.
-const PROMPT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// A port at which connections are neither accepted nor refused.
 struct Hole {
@@ -171,7 +171,7 @@ fn when_no_address_accepts_the_error_says_so_in_time() {
         let config = config.network(network()).connect_timeout(limit);
         let error = EventHub::new(config).connect().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(started.elapsed() < PROMPT, "{addresses:?}");
+        assert!(started.elapsed() < MAX_WAIT, "{addresses:?}");
     }
     let error = session_on("http://no-such-host.invalid")
         .open()
@@ -199,7 +199,7 @@ fn cancelling_ends_a_connection_under_way() {
         button.cancel();
         let error = asking.join().unwrap();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-        assert!(cancelled.elapsed() < PROMPT);
+        assert!(cancelled.elapsed() < MAX_WAIT);
     }
 }
 
@@ -230,7 +230,7 @@ fn closing_ends_connections_under_way() {
         let error = thread.join().unwrap();
         assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     }
-    assert!(closing.elapsed() < PROMPT);
+    assert!(closing.elapsed() < MAX_WAIT);
     drop(hole);
 }
 

@@ -68,7 +68,7 @@ fn pass_on(target: SocketAddr, request: &str) -> Vec<u8> {
     response
 }
 
-/// A storage on another host, and a server in front of the emulator that sends its clients there
+/// A storage on another host, and a server in front of the emulator that redirects there
 /// for files.
 struct Stage {
     server: ftrack_emulator::Emulator,

@@ -58,7 +58,7 @@ fn single_values(cache: &impl Cache) -> anyhow::Result<()> {
     cache.set("a", text("two"))?;
     ensure!(
         cache.get("a")? == Some(text("two")),
-        "what was set anew is not there"
+        "what was set again is not there"
     );
     ensure!(cache.remove("a")?, "a value was not removed");
     ensure!(cache.get("a")?.is_none(), "a removed value is there");

@@ -9,7 +9,7 @@ use crate::schema::{Ends, NameId, Schema};
 const MAX_PATHS: u16 = 1000;
 
 /// The number of slots in the guess table; a power of two.
-const GUESSES: usize = 512;
+const GUESS_COUNT: usize = 512;
 
 /// Paths of more names are not cached.
 const MAX_NAMES: usize = 6;
@@ -20,7 +20,7 @@ pub(super) struct Paths {
     /// By some bits of the hash, the place in `known` of the path that was read last. Mostly right,
     /// and cheaper than the index: without guesses, reading a loaded value takes 6 to 8 % longer
     /// (`value` and `texts` of `benches/paths.rs`).
-    guesses: [u16; GUESSES],
+    guesses: [u16; GUESS_COUNT],
     /// Places in `known` by the hash of the path.
     index: HashTable<u16>,
 }
@@ -36,7 +36,7 @@ impl Default for Paths {
     fn default() -> Self {
         Self {
             known: Vec::new(),
-            guesses: [0; GUESSES],
+            guesses: [0; GUESS_COUNT],
             index: HashTable::new(),
         }
     }
@@ -89,7 +89,7 @@ impl Paths {
 /// Where the guess for a hash stands. The index uses its first and last bits.
 #[inline]
 fn guess_of(hash: u64) -> usize {
-    (hash >> 32) as usize % GUESSES
+    (hash >> 32) as usize % GUESS_COUNT
 }
 
 impl Steps {

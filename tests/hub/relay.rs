@@ -158,7 +158,7 @@ pub(crate) fn socks(login: bool, studio: SocketAddr) -> (SocketAddr, Arc<Mutex<V
     (address, asked)
 }
 
-/// Who is asked for, once it is known who asks.
+/// The target of the request, once the client has identified itself.
 fn greet(stream: &mut TcpStream, login: bool) -> Option<(String, u16)> {
     let methods = take(stream, 2).filter(|head| head[0] == 5)?[1];
     let wanted = if login { 2 } else { 0 };

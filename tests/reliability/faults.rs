@@ -38,10 +38,10 @@ impl Fault {
 }
 
 /// More than any operation tries.
-const ALWAYS: usize = 40;
+const MAX_ATTEMPTS: usize = 40;
 
 /// Far enough into a request or a response to be past the first words, and short of its end.
-const WITHIN: usize = 60;
+const BYTES_BEFORE: usize = 60;
 
 fn to_server(stage: &mut Stage<'_>, after: usize, harm: Harm) {
     stage.push(Break::new(Way::ToServer, after, harm));
@@ -62,13 +62,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         to_server(stage, 0, Harm::Reset);
     }),
     fault("cut within the request", |stage| {
-        to_server(stage, WITHIN, Harm::Cut);
+        to_server(stage, BYTES_BEFORE, Harm::Cut);
     }),
     fault("half-closed within the request", |stage| {
-        to_server(stage, WITHIN, Harm::HalfClose);
+        to_server(stage, BYTES_BEFORE, Harm::HalfClose);
     }),
     fault("request never arrives", |stage| {
-        to_server(stage, WITHIN, Harm::Stall);
+        to_server(stage, BYTES_BEFORE, Harm::Stall);
     })
     .waited_out(),
     fault("cut instead of the response", |stage| {
@@ -80,11 +80,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     })
     .reaching(),
     fault("cut within the response", |stage| {
-        to_client(stage, WITHIN, Harm::Cut);
+        to_client(stage, BYTES_BEFORE, Harm::Cut);
     })
     .reaching(),
     fault("half-closed within the response", |stage| {
-        to_client(stage, WITHIN, Harm::HalfClose);
+        to_client(stage, BYTES_BEFORE, Harm::HalfClose);
     })
     .reaching(),
     fault("response never arrives", |stage| {
@@ -101,7 +101,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     })
     .reaching(),
     fault("no response, again and again", |stage| {
-        for _ in 0..ALWAYS {
+        for _ in 0..MAX_ATTEMPTS {
             to_client(stage, 0, Harm::Cut);
         }
     })

@@ -17,7 +17,7 @@ use crate::support::proxy::{Break, Harm, Proxy, Way};
 use crate::support::{builder, open};
 
 /// How long the server may take where it responds: no machine is so slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+const MAX_WAIT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
@@ -174,7 +174,7 @@ pub(crate) struct Stage<'a> {
 /// Large enough to go in parts of 8 MiB.
 const LARGE: usize = 17 << 20;
 /// So much of it has gone when the fault of a part's request is due.
-const AMID: usize = 2 << 20;
+const AMID_BYTES: usize = 2 << 20;
 
 impl<'a> Stage<'a> {
     /// `useless_wait` is how long the session waits where the fault makes it wait for nothing.
@@ -197,7 +197,7 @@ impl<'a> Stage<'a> {
             name: format!("state {}", server.requests()),
             patience: match fault.is_waited_out {
                 true => useless_wait,
-                false => PATIENCE,
+                false => MAX_WAIT,
             },
         };
         stage.session = Some(stage.builder().open().unwrap());
@@ -268,7 +268,7 @@ impl<'a> Stage<'a> {
         held: fn(&mut Self) -> &'static str,
         reaches_server: bool,
     ) -> &'static str {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + MAX_WAIT;
         loop {
             let found = held(self);
             if !reaches_server
@@ -290,13 +290,16 @@ impl<'a> Stage<'a> {
         }
         match one.way {
             Way::ToServer => {
-                let after = one.after + AMID;
+                let after = one.after + AMID_BYTES;
                 self.proxy.push(Break { after, ..one });
             }
             // The next response is that to the part, once so much of it has been sent.
             Way::ToClient => {
-                self.proxy
-                    .push(Break::new(Way::ToServer, AMID, Harm::Delay(Duration::ZERO)));
+                self.proxy.push(Break::new(
+                    Way::ToServer,
+                    AMID_BYTES,
+                    Harm::Delay(Duration::ZERO),
+                ));
                 self.proxy.push(one);
             }
         }
@@ -353,7 +356,7 @@ impl<'a> Stage<'a> {
     fn connect_hubs(&mut self) {
         let listener = self.witness.event_hub().clone();
         listener.connect().unwrap();
-        let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(PATIENCE);
+        let options = ftrack_api::hub::SubscribeOptions::new().acknowledged(MAX_WAIT);
         let subscribed = listener.subscribe_with("topic=reliability.test", options, |_| Ok(None));
         subscribed.unwrap();
         self.session().event_hub().connect().unwrap();
@@ -363,7 +366,7 @@ impl<'a> Stage<'a> {
     /// Waits for the event, and a little longer for a second one.
     fn heard(&mut self) -> &'static str {
         let listener = self.listener.as_ref().unwrap();
-        let first = listener.next(PATIENCE).unwrap();
+        let first = listener.next(MAX_WAIT).unwrap();
         let second = listener.next(Duration::from_millis(50)).unwrap();
         match (first, second) {
             (None, _) => "nothing",

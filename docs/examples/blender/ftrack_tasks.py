@@ -129,7 +129,7 @@ class Connection:
     # --- events ---
 
     def on_update(self, event):
-        """Somebody changed something: load what is shown anew if it is about that."""
+        """Somebody changed something: load again what is shown if it is about that."""
         changed = {entity.get("entityId") for entity in event["data"].get("entities", [])}
         if changed & {task["id"] for task in self.tasks}:
             self.refresh()

@@ -15,7 +15,7 @@ use crate::logging::released;
 use crate::session::{Session, lock};
 
 /// How much is read at once from a file that Python code opened.
-const CHUNK: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// An object of Python that the crate calls. The session on the Python side keeps it alive: if the
 /// crate did, the garbage collector could not see that the two hold each other.
@@ -362,7 +362,7 @@ fn make_container(object: &Bound<'_, PyAny>, identifier: &str) -> PyResult<()> {
 }
 
 fn copy(content: &mut Content<'_>, file: &Py<PyAny>) -> anyhow::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let count = content.read(&mut chunk)?;
         if count == 0 {
@@ -384,7 +384,7 @@ struct PythonFile(Py<PyAny>);
 impl Read for PythonFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Python::attach(|py| {
-            let limit = buffer.len().min(CHUNK);
+            let limit = buffer.len().min(CHUNK_BYTES);
             let read = self.0.bind(py).call_method1("read", (limit,));
             let read = read.and_then(|bytes| {
                 let bytes = bytes.extract::<Vec<u8>>()?;

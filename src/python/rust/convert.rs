@@ -110,10 +110,10 @@ pub(crate) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<Json> {
     to_json_at(value, 0)
 }
 
-const DEEPEST: usize = 200;
+const MAX_DEPTH: usize = 200;
 
 fn to_json_at(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Json> {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(PyValueError::new_err("the data is nested too deeply"));
     }
     if value.is_none() {

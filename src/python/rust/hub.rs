@@ -15,7 +15,7 @@ use crate::logging::released;
 use crate::session::seconds_of;
 
 /// How long a wait goes without looking for Ctrl-C.
-const SLICE: Duration = Duration::from_millis(100);
+const WAIT_STEP: Duration = Duration::from_millis(100);
 
 #[pyclass(frozen, module = "ftrack_api._core")]
 pub(crate) struct Hub {
@@ -100,7 +100,7 @@ impl Hub {
         let end = end.transpose()?.map(|length| Instant::now() + length);
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let slice = left.map_or(SLICE, |left| left.min(SLICE));
+            let slice = left.map_or(WAIT_STEP, |left| left.min(WAIT_STEP));
             let begun = Instant::now();
             released(py, || self.core.wait(slice)).map_err(raise(About::Hub))?;
             py.check_signals()?;

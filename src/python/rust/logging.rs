@@ -21,7 +21,7 @@ use crate::signals;
 const CAPACITY: usize = 10_000;
 
 /// How long a change of Python's levels may go unseen.
-const REFRESH: Duration = Duration::from_millis(100);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Loggers of the official client.
 const SESSION: &str = "ftrack_api.session.Session";
@@ -116,7 +116,7 @@ fn look(py: Python<'_>) {
     // Another thread holds it, and looks.
     match queue().looked.try_lock() {
         Ok(mut looked) => {
-            if looked.is_some_and(|at| now.duration_since(at) < REFRESH) {
+            if looked.is_some_and(|at| now.duration_since(at) < REFRESH_INTERVAL) {
                 return;
             }
             *looked = Some(now);

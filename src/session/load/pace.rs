@@ -14,9 +14,9 @@ const MAX_DURATION: Duration = Duration::from_secs(1);
 /// A response that is larger than this is too large.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// Round trips that are shorter than this cost less than the memory of large responses.
-const QUICK: Duration = Duration::from_millis(20);
-/// How large responses shall be then.
-const QUICK_RESPONSE_BYTES: usize = 2 << 20;
+const SHORT_ROUND_TRIP: Duration = Duration::from_millis(20);
+/// How large responses may be then.
+const SMALL_RESPONSE_BYTES: usize = 2 << 20;
 
 /// Doubles the pages of each request, so that a consumer that stops early has fetched less than
 /// twice the pages that it has begun.
@@ -49,8 +49,8 @@ impl Pace {
             true => self.next / 2,
             false => self.next * 2,
         };
-        let most = match waited < QUICK {
-            true => QUICK_RESPONSE_BYTES * pages / response_bytes.max(1),
+        let most = match waited < SHORT_ROUND_TRIP {
+            true => SMALL_RESPONSE_BYTES * pages / response_bytes.max(1),
             false => self.max,
         };
         self.next = next.min(most).clamp(1, self.max);
@@ -110,7 +110,10 @@ mod tests {
     #[test]
     fn responses_stay_small_where_round_trips_are_short() {
         let page = 600_000;
-        for (round_trip, expected) in [(QUICK / 2, [1, 2, 3, 3, 3]), (2 * QUICK, [1, 2, 4, 8, 8])] {
+        for (round_trip, expected) in [
+            (SHORT_ROUND_TRIP / 2, [1, 2, 3, 3, 3]),
+            (2 * SHORT_ROUND_TRIP, [1, 2, 4, 8, 8]),
+        ] {
             let mut pace = Pace::new(8);
             let pages = expected.map(|_| {
                 let pages = pace.pages();
@@ -120,7 +123,7 @@ mod tests {
             assert_eq!(pages, expected);
         }
         let mut large = Pace::new(8);
-        large.record(1, Duration::ZERO, 3 * QUICK_RESPONSE_BYTES);
+        large.record(1, Duration::ZERO, 3 * SMALL_RESPONSE_BYTES);
         assert_eq!(large.pages(), 1);
     }
 

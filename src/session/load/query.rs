@@ -146,7 +146,7 @@ impl Query {
     /// The first request asks for one page, and each further one for twice as many as the one before,
     /// so that a long result takes few round trips. A request that took more than a second, or whose
     /// response was larger than 16 MiB, halves the next one. If a response came within 20 milliseconds,
-    /// there is little to gain, and the next one shall have no more than 2 MiB. Stable paging asks for
+    /// there is little to gain, and the next one has no more than 2 MiB. Stable paging asks for
     /// single pages, and so does the rest of an iteration once a request for several pages failed.
     ///
     /// ```

@@ -55,7 +55,7 @@ struct Timed {
 const MAX_IDLE_READERS: usize = 16;
 
 /// No batch works longer: a query that multiplies rows must not keep the others waiting.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_BATCH_TIME: Duration = Duration::from_secs(60);
 
 impl Database {
     /// Opens the database at `place`, and fills it with `rows` if it is new.
@@ -166,7 +166,7 @@ impl Timed {
     }
 
     fn transaction<T>(&mut self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        *self.deadline.lock() = Instant::now() + LONGEST;
+        *self.deadline.lock() = Instant::now() + MAX_BATCH_TIME;
         let transaction = self.connection.transaction()?;
         let result = job(&transaction)?;
         transaction.commit()?;

@@ -16,8 +16,8 @@ use crate::line::Connection;
 
 /// How many packets are written between two flushes.
 const BATCH: usize = 64;
-/// How long a client may take to end its side after the server has said goodbye.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client may take to end its side after the server has ended its own.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// How often a publisher that has to wait looks whether it still has to.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -31,7 +31,7 @@ pub(super) async fn refuse(mut socket: WebSocket) {
             return;
         }
     }
-    let _ = timeout(FAREWELL, async {
+    let _ = timeout(CLOSE_WAIT, async {
         while let Some(Ok(_)) = socket.recv().await {}
     })
     .await;
@@ -61,7 +61,7 @@ pub(super) async fn serve(hub: Hub, user: String, socket: WebSocket, client: Con
         let _ = timeout(hub.settings().patience, wire.drain()).await;
     }
     if end == End::Goodbye {
-        let _ = timeout(FAREWELL, wire.close(&client)).await;
+        let _ = timeout(CLOSE_WAIT, wire.close(&client)).await;
     }
 }
 
