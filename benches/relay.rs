@@ -1,8 +1,9 @@
 //! Events through a stream in Redis, beside the bare hub, in one run: latency, throughput and memory.
 //!
 //! `cargo bench --bench relay`, with the number of events of the long part behind `--`, 200,000 unless given, and how
-//! many come in a second, 5,000 unless given. In the long part the relay and the workers are processes of their
-//! own. Needs `redis-server`.
+//! many come in a second, 5,000 unless given. In the long part the relay and the four workers are processes of their
+//! own; Redis, and this process with the event server and the publisher, share the machine's cores with them. It takes
+//! two minutes at most. Needs `redis-server`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -30,6 +31,15 @@ use serde_json::json;
 /// The events of a measurement of latency, and how many a second.
 const TIMED: usize = 2000;
 const TIMED_RATE: usize = 250;
+
+/// The stream of the long part: the relay waits for none of another part.
+const LONG_STREAM: &str = "long";
+
+/// The long part ends here, whatever it has done.
+const LONGEST: Duration = Duration::from_secs(100);
+
+/// What may come behind the last event at a rate that is sustained: this process looks ten times a second.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// What a process of the long part is, in its environment.
 const ROLE: &str = "BENCH_ROLE";
@@ -70,6 +80,13 @@ fn publish(hub: &EventHub, began: Instant, count: usize, rate: usize) {
             thread::sleep(left);
         }
         hub.publish(event(began, number)).unwrap();
+    }
+}
+
+fn verdict(is_reached: bool) -> &'static str {
+    match is_reached {
+        true => "reached",
+        false => "missed",
     }
 }
 
@@ -118,7 +135,7 @@ fn busy(process: u32) -> f64 {
 }
 
 fn used_by_redis(server: &Server) -> u64 {
-    let keys = ["ftrack:events", "{ftrack:events}:ids"];
+    let keys = [LONG_STREAM.to_owned(), format!("{{{LONG_STREAM}}}:ids")];
     let usage = keys.map(|key| server.command(&format!("MEMORY USAGE {key} SAMPLES 0")));
     usage
         .iter()
@@ -149,7 +166,7 @@ impl Drop for Process {
 
 fn play(role: &str) -> ! {
     let variable = |name: &str| std::env::var(name).unwrap();
-    let stream = Stream::redis(variable("BENCH_STREAM"));
+    let stream = Stream::redis(variable("BENCH_STREAM")).name(LONG_STREAM);
     let error = if role == "relay" {
         let [server, user, key] =
             ["FTRACK_SERVER", "FTRACK_API_USER", "FTRACK_API_KEY"].map(variable);
@@ -199,7 +216,6 @@ fn main() {
             while !end.load(Ordering::Relaxed) {
                 relay.poll(Duration::from_millis(100)).unwrap();
             }
-            println!("{:?}", relay.status());
         });
         while stream
             .status()
@@ -223,15 +239,44 @@ fn main() {
         publishing.join().unwrap();
         let goal = 2 * hub_p50 + trip;
         println!(
-            "the goal is {goal:?}: {}",
-            if p50 <= goal { "reached" } else { "missed" }
+            "the goal is twice the hub and a round trip, {goal:?}: {}",
+            verdict(p50 <= goal)
         );
-
         end.store(true, Ordering::Relaxed);
     });
 
-    let relay = start("relay", &emulator, &redis);
-    let workers = ["one", "two", "three", "four"].map(|name| start(name, &emulator, &redis));
+    long_part(&emulator, &redis, &sender, (began, long, rate));
+}
+
+/// How far the long part is.
+struct Progress {
+    handled: usize,
+    /// Events that are in the stream, or wait in the relay, and were not handled.
+    waiting: usize,
+    missing: u64,
+}
+
+fn progress(stream: &Stream) -> Progress {
+    let (status, group) = (stream.status().unwrap(), stream.group("long").unwrap());
+    let (group, relays) = (group.unwrap(), status.relays.iter());
+    let relay = relays.clone().find(|relay| relay.name == "long").unwrap();
+    Progress {
+        handled: usize::try_from(group.handled).unwrap(),
+        waiting: usize::try_from(group.lag + relay.waiting).unwrap(),
+        missing: relay.dropped,
+    }
+}
+
+/// Many events at a steady rate: whether they are handled as fast as they come, in how much memory, and at what cost.
+fn long_part(
+    emulator: &Emulator,
+    redis: &Server,
+    sender: &EventHub,
+    (began, long, rate): (Instant, usize, usize),
+) {
+    let stream = Stream::redis(redis.url()).name(LONG_STREAM);
+    let relay = start("relay", emulator, redis);
+    let workers = ["one", "two", "three", "four"].map(|name| start(name, emulator, redis));
     let is_ready = || {
         let relays = stream.status().unwrap().relays;
         let relay = relays.iter().find(|relay| relay.name == "long");
@@ -240,7 +285,7 @@ fn main() {
     while !is_ready() || stream.group("long").unwrap().is_none() {
         thread::sleep(Duration::from_millis(10));
     }
-    let before = (stream.status().unwrap().length, used_by_redis(&redis));
+    let before = (stream.status().unwrap().length, used_by_redis(redis));
     let times = || {
         let workers = workers.iter().map(|worker| busy(worker.0.id())).sum();
         let others = [relay.0.id(), redis.process(), std::process::id()].map(busy);
@@ -249,33 +294,76 @@ fn main() {
     let busy_before = times();
     let started = Instant::now();
     let publisher = sender.clone();
-    let publishing = thread::spawn(move || publish(&publisher, began, long, rate));
-    for part in 1..=10 {
-        let handled = || stream.group("long").unwrap().unwrap().handled as usize;
-        while handled() < long * part / 10 {
-            thread::sleep(Duration::from_millis(50));
+    let publishing = thread::spawn(move || {
+        publish(&publisher, began, long, rate);
+        publisher.flush(Duration::from_secs(60)).unwrap();
+        started.elapsed()
+    });
+    let memory = || {
+        let workers = workers.iter().map(|worker| resident(worker.0.id()));
+        (resident(relay.0.id()), workers.max().unwrap_or(0))
+    };
+    let (mut memories, mut most_waiting) = (Vec::new(), 0);
+    let took = loop {
+        thread::sleep(Duration::from_millis(100));
+        let now = progress(&stream);
+        most_waiting = most_waiting.max(now.waiting);
+        if now.handled * 10 / long > memories.len() {
+            memories.push(memory());
+            println!(
+                "{} handled after {:.1?}, {} waiting, {} missing; KiB resident: relay {}, largest worker {}",
+                now.handled,
+                started.elapsed(),
+                now.waiting,
+                now.missing,
+                memories[memories.len() - 1].0,
+                memories[memories.len() - 1].1,
+            );
         }
-        let (count, time) = (handled(), started.elapsed().as_secs_f64());
+        if now.handled >= long || started.elapsed() > LONGEST {
+            break started.elapsed();
+        }
+    };
+    let handled = progress(&stream).handled;
+    let published = match publishing.is_finished() {
+        true => publishing.join().unwrap(),
+        false => took,
+    };
+    let used = times();
+    let (sent, done) = (
+        long as f64 / published.as_secs_f64(),
+        handled as f64 / took.as_secs_f64(),
+    );
+    println!(
+        "{handled} of {long} handled: published {sent:.0} a second, handled {done:.0} a second, at most {most_waiting} waiting"
+    );
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let is_reached =
+        handled == long && took < Duration::from_secs_f64(long as f64 / rate as f64) + SLACK;
+    println!(
+        "the goal is {rate} a second, on {cores} cores: {}",
+        verdict(is_reached)
+    );
+    // What is there after a fifth is what a process needs.
+    if let [_, (relay, worker), .., (relay_end, worker_end)] = memories[..] {
+        let is_flat = relay_end <= relay + relay / 10 && worker_end <= worker + worker / 10;
         println!(
-            "{count} handled, {:.0} a second; KiB resident: relay {}, workers {:?}, server and publisher {}",
-            count as f64 / time,
-            resident(relay.0.id()),
-            workers.each_ref().map(|worker| resident(worker.0.id())),
-            resident(std::process::id())
+            "the goal is flat memory: relay {relay} to {relay_end} KiB, largest worker {worker} to {worker_end} KiB: {}",
+            verdict(is_flat)
         );
     }
-    publishing.join().unwrap();
-    println!("{:?}", stream.status().unwrap().relays);
     // Unlike the rate, it says the same on a busy machine.
-    let used = times();
+    let mut sum = 0.0;
     for (index, who) in ["relay", "workers", "Redis", "server and publisher"]
         .iter()
         .enumerate()
     {
-        let micros = (used[index] - busy_before[index]) * 1e6 / long as f64;
+        let micros = (used[index] - busy_before[index]) * 1e6 / handled as f64;
+        sum += micros;
         println!("{who}: {micros:.0} µs of processor time for an event");
     }
-    let after = (stream.status().unwrap().length, used_by_redis(&redis));
+    println!("all: {sum:.0} µs, {:.2} cores", sum * done / 1e6);
+    let after = (stream.status().unwrap().length, used_by_redis(redis));
     let entry = (after.1 - before.1) as f64 / (after.0 - before.0) as f64;
     let size = serde_json::to_string(&event(began, 1)).unwrap().len();
     println!("an event of {size} bytes takes {entry:.0} bytes in Redis");

@@ -28,7 +28,7 @@ pub(crate) use pool::Pool;
 #[cfg(feature = "redis")]
 pub use redis::RedisCache;
 #[cfg(feature = "redis")]
-pub(crate) use redis::connections::{Connections, is_interrupted};
+pub(crate) use redis::connections::{Connections, is_broken, is_interrupted};
 pub use statistics::CacheStatistics;
 pub(crate) use statistics::Counters;
 

@@ -113,6 +113,11 @@ impl Backlog {
         }
     }
 
+    /// The number of the next entry.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
     /// The number of the oldest entry.
     pub(super) fn first_number(&self) -> u64 {
         self.next - self.len()
@@ -166,9 +171,14 @@ impl Backlog {
         on_disk.or_else(|| self.oldest_in_memory())
     }
 
-    /// The time of the oldest entry that is lost if this process dies.
-    pub(super) fn oldest_in_memory(&self) -> Option<i64> {
+    fn oldest_in_memory(&self) -> Option<i64> {
         self.memory.front().map(|(entry, _)| entry.at)
+    }
+
+    /// Since when entries are missing if this process dies: those in memory, and those whose loss was not reported yet.
+    pub(super) fn unsafe_since(&self) -> Option<i64> {
+        let dropped = self.dropped.map(|dropped| dropped.from);
+        self.oldest_in_memory().into_iter().chain(dropped).min()
     }
 
     pub(super) fn total_dropped(&self) -> u64 {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 
-use super::engine::{Create, Token, Turn, Turned, Verdict};
+use super::engine::{Create, Token, Turn, Verdict};
 use super::entry::{Content, Entry};
 use super::gap::{Gap, timestamp};
 use super::stream::Stream;
@@ -31,11 +31,10 @@ impl Setup {
             worker: &self.name,
             finish: None,
             route: None,
-            take: 0,
+            take: false,
             lease: self.lease,
             attempts: self.attempts,
-            // Takes nothing in.
-            ordered: true,
+            ordered: false,
             create: Create::No,
         }
     }
@@ -143,8 +142,8 @@ impl Delivery {
             ..self.setup.turn()
         };
         match self.setup.stream.engine()?.turn(&self.setup.group, &turn)? {
-            Turned::Done { finished: true, .. } => Ok(()),
-            Turned::Done { .. } | Turned::Missing => Err(self.lost()),
+            Some(turned) if turned.finished => Ok(()),
+            _ => Err(self.lost()),
         }
     }
 

@@ -125,8 +125,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) worker: &'a str,
     pub(crate) finish: Option<(&'a Token, Verdict)>,
     pub(crate) route: Option<Route>,
-    /// How many entries to hand out.
-    pub(crate) take: usize,
+    /// Whether to hand an entry out.
+    pub(crate) take: bool,
     pub(crate) lease: Duration,
     pub(crate) attempts: u32,
     /// Whether entries have keys.
@@ -179,20 +179,16 @@ pub(crate) struct Taken {
 
 /// The result of a turn.
 #[derive(Debug)]
-pub(crate) enum Turned {
-    /// There is no such group.
-    Missing,
-    Done {
-        /// Whether the delivery that was to be finished was still this worker's.
-        finished: bool,
-        taken: Vec<Taken>,
-        unread: Vec<Unread>,
-        cursor: String,
-        /// When the next lease or pause ends.
-        due: Option<Duration>,
-        /// Whether too many entries wait to be handled for more to be taken in.
-        is_full: bool,
-    },
+pub(crate) struct Turned {
+    /// Whether the delivery that was to be finished was still this worker's.
+    pub(crate) finished: bool,
+    pub(crate) taken: Option<Taken>,
+    /// The last entry that the group has taken in.
+    pub(crate) cursor: String,
+    /// When the next lease or pause ends, if nothing was taken.
+    pub(crate) due: Option<Duration>,
+    /// Whether too many entries wait to be handled for more to be taken in.
+    pub(crate) is_full: bool,
 }
 
 /// A dead letter as it is stored.
@@ -241,10 +237,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Whether an event was appended, as long as its id is known.
     fn knows(&self, id: &str) -> Result<bool>;
 
-    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned>;
+    /// `None` if there is no such group.
+    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Option<Turned>>;
 
-    /// Waits until there is an entry after the cursor, and returns the entries after it.
-    fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>>;
+    /// Waits until there is an entry after the cursor, and returns the first entries after it.
+    fn wait(&self, after: &str, count: usize, timeout: Duration) -> Result<Vec<Unread>>;
 
     /// Dead letters after an id, which may be empty.
     fn dead_letters(&self, group: &str, after: &str, count: usize) -> Result<Vec<Dead>>;

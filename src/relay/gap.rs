@@ -66,14 +66,6 @@ impl Gap {
             relay: None,
         }
     }
-
-    /// The id under which it enters a stream once. `at` is when it is reported: one absence may have several gaps, between
-    /// which other relays were connected, and the same time may lack events twice.
-    pub(super) fn id(&self, relay: &str, at: i64) -> String {
-        let from = self.from.map_or(0, Timestamp::as_millisecond);
-        let to = self.to.as_millisecond();
-        format!("gap:{relay}:{at}:{from}:{to}:{}", self.reason)
-    }
 }
 
 /// Milliseconds since 1970 as a time; the nearest that there is.
@@ -113,15 +105,6 @@ pub(super) fn uncovered(time: (i64, i64), others: &[(i64, i64)]) -> Vec<(i64, i6
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_gaps_of_one_absence_have_ids_of_their_own() {
-        let left = uncovered((10, 20), &[(12, 14)]).into_iter();
-        let ids =
-            left.map(|(from, to)| Gap::new(Some(from), to, GapReason::NotConnected).id("one", 30));
-        let ids: std::collections::BTreeSet<String> = ids.collect();
-        assert_eq!(ids.len(), 2, "{ids:?}");
-    }
 
     #[test]
     fn what_others_cover_is_no_gap() {

@@ -223,7 +223,8 @@ impl Running {
         let body = serde_json::to_string(&gap).expect("a gap is made of JSON values");
         let at = self.clock.latest();
         self.backlog.push_anyway(NewEntry {
-            id: gap.id(name, at),
+            // The same time may have several gaps.
+            id: format!("gap:{name}:{at}:{}", self.backlog.next_number()),
             at,
             kind: Kind::Gap,
             body,
@@ -395,7 +396,10 @@ impl Running {
         if self.away_until.is_some() {
             return;
         }
-        if let Some(dropped) = self.backlog.take_dropped() {
+        // While entries are held, there is no more room than before.
+        if self.order.held().is_none()
+            && let Some(dropped) = self.backlog.take_dropped()
+        {
             let mut gap = Gap::new(Some(dropped.from), dropped.to, GapReason::JournalFull);
             gap.lost = Some(dropped.count);
             self.push_gap(gap, name, session);
@@ -446,7 +450,7 @@ impl Running {
             (self.received - before) as f64 / seconds
         });
         // What is in memory, or still in the hub, is lost if this process dies: then the gap begins with it.
-        let in_memory = self.backlog.oldest_in_memory().unwrap_or(i64::MAX);
+        let in_memory = self.backlog.unsafe_since().unwrap_or(i64::MAX);
         let last = self
             .record
             .last
@@ -488,6 +492,7 @@ fn records(reply: &Appended) -> BTreeMap<String, RelayRecord> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -498,6 +503,57 @@ mod tests {
             reported: Some(last),
             ..RelayRecord::default()
         }
+    }
+
+    #[test]
+    fn what_is_dropped_while_entries_are_held_is_one_gap() {
+        let mut running = Running::new(Vec::new(), Backlog::new(1000, None), HubCounts::default());
+        for number in 0..100 {
+            running.push_event(&Event::new(format!("studio.{number}")));
+            running.decide("one", None);
+        }
+        let (kept, dropped) = (running.backlog.len(), running.backlog.total_dropped());
+        assert!(kept > 0 && kept + dropped == 100, "{kept} and {dropped}");
+        running
+            .order
+            .release("one", &BTreeMap::new(), 0, |_| Ok::<_, Error>(false))
+            .unwrap();
+        running.decide("one", None);
+        let entries = running.backlog.batch(100, u64::MAX).unwrap();
+        let gaps: Vec<Gap> = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Gap)
+            .map(|entry| serde_json::from_str(&entry.body).unwrap())
+            .collect();
+        assert_eq!(gaps.len(), 1);
+        assert_eq!(gaps[0].lost, Some(dropped));
+    }
+
+    #[test]
+    fn the_loss_of_what_was_dropped_is_known_if_the_process_dies_before_it_says_so() {
+        let mut running = Running::new(Vec::new(), Backlog::new(1000, None), HubCounts::default());
+        running.record = connected(0, i64::MAX);
+        running.drained_at = i64::MAX;
+        running.floor = 7;
+        while running.backlog.total_dropped() == 0 {
+            running.push_event(&Event::new("studio.test"));
+        }
+        // What was received before is appended.
+        let kept = usize::try_from(running.backlog.len()).unwrap();
+        running.backlog.done(kept).unwrap();
+        assert_eq!(running.current_record().last, Some(7));
+    }
+
+    #[test]
+    fn gaps_at_the_same_time_are_told_apart() {
+        let mut running = Running::new(Vec::new(), Backlog::new(1000, None), HubCounts::default());
+        for _ in 0..100 {
+            running.push_gap(Gap::new(Some(1), 2, GapReason::TooSlow), "one", None);
+        }
+        let entries = running.backlog.batch(100, u64::MAX).unwrap();
+        let ids: std::collections::BTreeSet<&str> =
+            entries.iter().map(|entry| entry.id.as_str()).collect();
+        assert_eq!(ids.len(), 100);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::value::derived_id;
 
 use super::clock;
 use super::delivery::{Delivery, Setup};
-use super::engine::{Create, Route, Start, Taken, Turn, Turned, Unread, Verdict};
+use super::engine::{Create, LOOK_AHEAD, Route, Start, Taken, Turn, Turned, Unread, Verdict};
 use super::entry::{self, Content, Entry};
 use super::stream::Stream;
 
@@ -23,6 +23,11 @@ const MAX_WAIT: Duration = Duration::from_millis(500);
 
 /// How long a worker waits while the stream is away, or full of what waits to be handled.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a worker that was woken in vain leaves what comes to others: longer each time. Redis wakes all that wait for
+/// each entry, and if the others are quick, this one would only cost time.
+const MIN_YIELD: Duration = Duration::from_millis(1);
+const MAX_YIELD: Duration = Duration::from_millis(10);
 
 /// The longest time between two attempts of [`Worker::run`].
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -203,77 +208,78 @@ impl Worker {
         deadline: Option<Instant>,
     ) -> Result<Option<Delivery>> {
         let mut route = None;
+        let (mut is_woken, mut pause) = (false, MIN_YIELD);
         loop {
-            let is_cancelled = is_cancelled();
-            let turn = Turn {
-                finish: finish
-                    .as_ref()
-                    .map(|(delivery, verdict)| (&delivery.token, verdict.clone())),
-                route: route.take(),
-                take: usize::from(!is_cancelled),
-                ordered: self.order.is_some() || is_cancelled,
-                create: match (
-                    self.is_known.load(Ordering::Relaxed),
-                    self.is_vanished.load(Ordering::Relaxed),
-                ) {
-                    (_, true) => Create::Again,
-                    (true, false) => Create::No,
-                    (false, false) => Create::At(self.start),
-                },
-                ..self.setup.turn()
-            };
-            let engine = self.setup.stream.engine()?;
-            let turned = engine.turn(&self.setup.group, &turn)?;
-            let Turned::Done {
-                finished,
-                taken,
-                unread,
-                cursor,
-                due,
-                is_full,
-            } = turned
-            else {
-                self.is_vanished.store(true, Ordering::Relaxed);
-                return Err(self.vanished());
-            };
-            self.is_known.store(true, Ordering::Relaxed);
-            self.is_vanished.store(false, Ordering::Relaxed);
-            if let Some((delivery, _)) = finish.take()
-                && !finished
-            {
-                log::warn!("worker {}: {}", self.setup.name, delivery.lost());
-            }
-            if is_cancelled {
-                let message = format!(
-                    "waiting for events of group {} was cancelled",
-                    self.setup.group
-                );
-                return Err(Error::new(ErrorKind::Cancelled, message));
-            }
-            if let Some(taken) = taken.into_iter().next() {
+            let turned = self.turn(finish, route.take())?;
+            if let Some(taken) = turned.taken {
                 match self.delivery(&taken)? {
                     Some(delivery) => return Ok(Some(delivery)),
                     None => continue,
                 }
             }
-            if !unread.is_empty() {
-                route = Some(self.route(cursor, &unread)?);
+            let left = deadline.map_or(MAX_WAIT, |at| at.saturating_duration_since(Instant::now()));
+            let wait = left.min(turned.due.unwrap_or(MAX_WAIT)).min(MAX_WAIT);
+            if turned.is_full || (is_woken && !left.is_zero()) {
+                if left.is_zero() {
+                    return Ok(None);
+                }
+                thread::sleep(wait.min(if turned.is_full { PAUSE } else { pause }));
+                (is_woken, pause) = (false, MAX_YIELD.min(2 * pause));
                 continue;
             }
-            let left = deadline.map_or(MAX_WAIT, |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
+            let count = if self.order.is_some() { LOOK_AHEAD } else { 1 };
+            let engine = self.setup.stream.engine()?;
+            let unread = engine.wait(&turned.cursor, count, wait)?;
+            is_woken = !unread.is_empty();
+            if !is_woken && left.is_zero() {
                 return Ok(None);
             }
-            let wait = left.min(MAX_WAIT).min(due.unwrap_or(MAX_WAIT));
-            if is_full {
-                thread::sleep(wait.min(PAUSE));
-                continue;
-            }
-            let unread = engine.wait(&cursor, wait)?;
-            if self.order.is_some() && !unread.is_empty() {
-                route = Some(self.route(cursor, &unread)?);
+            if is_woken && self.order.is_some() {
+                route = Some(self.route(turned.cursor, &unread)?);
             }
         }
+    }
+
+    /// One turn, which takes nothing if this thread is cancelled: then it fails afterwards.
+    fn turn(
+        &self,
+        finish: &mut Option<(Delivery, Verdict)>,
+        route: Option<Route>,
+    ) -> Result<Turned> {
+        let is_cancelled = is_cancelled();
+        let turn = Turn {
+            finish: finish
+                .as_ref()
+                .map(|(delivery, verdict)| (&delivery.token, verdict.clone())),
+            route,
+            take: !is_cancelled,
+            ordered: self.order.is_some(),
+            create: match (
+                self.is_known.load(Ordering::Relaxed),
+                self.is_vanished.load(Ordering::Relaxed),
+            ) {
+                (_, true) => Create::Again,
+                (true, false) => Create::No,
+                (false, false) => Create::At(self.start),
+            },
+            ..self.setup.turn()
+        };
+        let engine = self.setup.stream.engine()?;
+        let turned = engine.turn(&self.setup.group, &turn)?;
+        self.is_known.store(true, Ordering::Relaxed);
+        self.is_vanished.store(turned.is_none(), Ordering::Relaxed);
+        let turned = turned.ok_or_else(|| self.vanished())?;
+        if let Some((delivery, _)) = finish.take()
+            && !turned.finished
+        {
+            log::warn!("worker {}: {}", self.setup.name, delivery.lost());
+        }
+        if is_cancelled {
+            let group = &self.setup.group;
+            let message = format!("waiting for events of group {group} was cancelled");
+            return Err(Error::new(ErrorKind::Cancelled, message));
+        }
+        Ok(turned)
     }
 
     /// The delivery, unless the entry is not one of ours.

@@ -1,47 +1,55 @@
-//! Redis has done what it was asked, and the connection is lost before its reply comes.
+//! Redis has done what it was asked, and the connection is lost before its reply comes, or has garbage instead.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ftrack_api::ErrorKind;
 use ftrack_api::relay::{Stream, Worker};
 
 use crate::redis::Server;
 use crate::{events, next, nothing, number};
 
-/// Passes everything on to a server, but for the next reply if it is told so.
+/// What a client gets for a reply, before its connection ends.
+type Instead = &'static [u8];
+
+const NOTHING: Instead = b"";
+const GARBAGE: Instead = b"\x16\x03\x01 this is not Redis\r\n\r\n";
+
+/// Passes everything on to a server, but for the next replies if it is told so.
 pub(crate) struct Proxy {
     port: u16,
     /// Where new connections lead.
     server: Arc<AtomicU16>,
-    loses_reply: Arc<AtomicBool>,
+    instead: Arc<Mutex<Vec<Instead>>>,
 }
 
 impl Proxy {
     pub(crate) fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let loses_reply = Arc::new(AtomicBool::new(false));
+        let instead = Arc::<Mutex<Vec<Instead>>>::default();
         let server = Arc::new(AtomicU16::new(server));
-        let (loses, target) = (Arc::clone(&loses_reply), Arc::clone(&server));
+        let (replies, target) = (Arc::clone(&instead), Arc::clone(&server));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
                 let server = target.load(Ordering::SeqCst);
                 let redis = TcpStream::connect(("127.0.0.1", server)).unwrap();
                 let (from, to) = (client.try_clone().unwrap(), redis.try_clone().unwrap());
-                thread::spawn(move || pass(from, to, &AtomicBool::new(false)));
-                let loses = Arc::clone(&loses);
-                thread::spawn(move || pass(redis, client, &loses));
+                thread::spawn(move || pass(from, to, &Mutex::default()));
+                let replies = Arc::clone(&replies);
+                thread::spawn(move || pass(redis, client, &replies));
             }
         });
         Self {
             port,
             server,
-            loses_reply,
+            instead,
         }
     }
 
@@ -54,19 +62,24 @@ impl Proxy {
         self.server.store(server, Ordering::SeqCst);
     }
 
-    fn lose_the_next_reply(&self) {
-        self.loses_reply.store(true, Ordering::SeqCst);
+    /// Instead of the next replies come these, and the connection ends.
+    fn replace(&self, replies: &[Instead]) {
+        self.instead.lock().unwrap().extend(replies);
     }
 
-    fn has_lost_it(&self) -> bool {
-        !self.loses_reply.load(Ordering::SeqCst)
+    fn has_replaced_all(&self) -> bool {
+        self.instead.lock().unwrap().is_empty()
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, loses: &AtomicBool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, instead: &Mutex<Vec<Instead>>) {
     let mut bytes = [0; 65536];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if loses.swap(false, Ordering::SeqCst) || to.write_all(&bytes[..count]).is_err() {
+        if let Some(reply) = instead.lock().unwrap().pop() {
+            let _ = to.write_all(reply);
+            break;
+        }
+        if to.write_all(&bytes[..count]).is_err() {
             break;
         }
     }
@@ -76,31 +89,75 @@ fn pass(mut from: TcpStream, mut to: TcpStream, loses: &AtomicBool) {
 
 #[test]
 fn a_repeated_call_says_what_the_first_one_has_done() {
+    for instead in [NOTHING, GARBAGE] {
+        let server = Server::start();
+        let proxy = Proxy::start(server.port());
+        let stream = Stream::redis(proxy.url());
+        let sent = events(4);
+        assert_eq!(stream.append(&sent[..1]).unwrap(), 1);
+        proxy.replace(&[instead]);
+        assert_eq!(stream.append(&sent).unwrap(), 3);
+        assert!(proxy.has_replaced_all());
+        assert_eq!(stream.status().unwrap().appended, 4);
+        assert_eq!(stream.append(&sent).unwrap(), 0);
+
+        // A delivery is not held up until its lease ends.
+        let worker = Worker::new(&stream, "g", "one").lease(Duration::from_secs(600));
+        next(&worker).ack().unwrap();
+        proxy.replace(&[instead]);
+        let started = Instant::now();
+        let delivery = next(&worker);
+        assert!(proxy.has_replaced_all() && started.elapsed() < Duration::from_secs(60));
+        assert_eq!((number(&delivery), delivery.attempt()), (1, 1));
+        proxy.replace(&[instead]);
+        delivery.ack().unwrap();
+        assert!(proxy.has_replaced_all());
+        next(&worker).ack().unwrap();
+        next(&worker).ack().unwrap();
+        assert!(nothing(&worker));
+        let group = stream.group("g").unwrap().unwrap();
+        assert_eq!((group.handled, group.in_flight, group.lag), (4, 0, 0));
+    }
+}
+
+#[test]
+fn garbage_again_and_again_is_a_lost_connection() {
     let server = Server::start();
     let proxy = Proxy::start(server.port());
     let stream = Stream::redis(proxy.url());
-    let sent = events(4);
+    let sent = events(2);
     assert_eq!(stream.append(&sent[..1]).unwrap(), 1);
-    proxy.lose_the_next_reply();
-    assert_eq!(stream.append(&sent).unwrap(), 3);
-    assert!(proxy.has_lost_it());
-    assert_eq!(stream.status().unwrap().appended, 4);
+    proxy.replace(&[GARBAGE; 2]);
+    let error = stream.append(&sent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    assert!(proxy.has_replaced_all());
+    // What the call has done is known to the next one.
     assert_eq!(stream.append(&sent).unwrap(), 0);
+    assert_eq!(stream.status().unwrap().appended, 2);
+}
 
-    // A delivery is not held up until its lease ends.
-    let worker = Worker::new(&stream, "g", "one").lease(Duration::from_secs(600));
-    next(&worker).ack().unwrap();
-    proxy.lose_the_next_reply();
-    let started = Instant::now();
-    let delivery = next(&worker);
-    assert!(proxy.has_lost_it() && started.elapsed() < Duration::from_secs(60));
-    assert_eq!((number(&delivery), delivery.attempt()), (1, 1));
-    proxy.lose_the_next_reply();
-    delivery.ack().unwrap();
-    assert!(proxy.has_lost_it());
-    next(&worker).ack().unwrap();
-    next(&worker).ack().unwrap();
-    assert!(nothing(&worker));
-    let group = stream.group("g").unwrap().unwrap();
-    assert_eq!((group.handled, group.in_flight, group.lag), (4, 0, 0));
+#[test]
+fn run_goes_on_after_garbage() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port());
+    let stream = Stream::redis(proxy.url());
+    stream.append(&events(3)).unwrap();
+    let worker = Worker::new(&stream, "g", "one").lease(Duration::from_secs(1));
+    let token = ftrack_api::CancelToken::new();
+    let mut seen = BTreeSet::new();
+    let handler = |delivery: &ftrack_api::relay::Delivery| {
+        // The reply to the turn that acknowledges it, and the attempt to repeat that.
+        if seen.is_empty() {
+            proxy.replace(&[GARBAGE; 2]);
+        }
+        seen.insert(number(delivery));
+        if seen.len() == 3 {
+            token.cancel();
+        }
+        Ok(())
+    };
+    let error = token.run(|| worker.run(handler)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(proxy.has_replaced_all());
+    assert_eq!(stream.group("g").unwrap().unwrap().lag, 0);
 }

@@ -13,7 +13,7 @@ use crate::{LONG, event, events, next, number, support};
 /// What the documentation says that it needs.
 const ENOUGH: &str = "~ftrack:events ~{ftrack:events}:* +evalsha +script|load +time +get +set +del +xadd +xtrim +xrange \
     +xrevrange +xread +xlen +xdel +zadd +zrem +zscore +zcard +zrange +zrangebyscore +zremrangebyrank \
-    +zremrangebyscore +hget +hmget +hset +hgetall +hdel +hincrby +rpush +lpush +lpop +llen +lindex";
+    +zremrangebyscore +hget +hmget +hset +hgetall +hdel +hincrby +rpush +lpush +lpop +lindex";
 
 #[test]
 fn few_rights_are_enough_and_each_that_is_missing_is_an_error_with_the_list() {

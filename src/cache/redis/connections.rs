@@ -66,7 +66,7 @@ impl Connections {
                     return Ok(done);
                 }
                 Err(error) if error.is_timeout() || is_interrupted(&error) => return Err(error),
-                Err(error) if error.is_io_error() || is_read_only(&error) => self.idle.drain(),
+                Err(error) if is_broken(&error) || is_read_only(&error) => self.idle.drain(),
                 Err(error) => return Err(error),
             }
         }
@@ -77,6 +77,12 @@ impl Connections {
         self.idle.give(connection);
         Ok(done)
     }
+}
+
+/// Whether the connection was lost. If a reply ends in the middle, or is none, as when Redis is killed, it does not
+/// parse.
+pub(crate) fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_connection_dropped() || error.kind() == redis::ErrorKind::Parse
 }
 
 /// Whether the server is a replica, which nothing can be written to.

@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::relay::clock;
 use crate::relay::engine::{
-    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
-    NewEntry, Turn, Turned, Unread,
+    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, MARKER_AGE, NewEntry, Turn,
+    Turned, Unread,
 };
 use open::{create, prepare};
 
@@ -173,17 +173,17 @@ impl Engine for LocalEngine {
         })
     }
 
-    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {
+    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Option<Turned>> {
         self.change(|writing| turn::turn(writing, &self.name, group, turn, clock::now()))
     }
 
-    fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>> {
+    fn wait(&self, after: &str, count: usize, timeout: Duration) -> Result<Vec<Unread>> {
         let cursor: i64 = after.parse().unwrap_or(0);
         let end = Instant::now() + timeout;
         loop {
             let before = *self.appended.lock();
             let found =
-                self.with(|connection| turn::unread(connection, &self.name, cursor, LOOK_AHEAD))?;
+                self.with(|connection| turn::unread(connection, &self.name, cursor, count))?;
             let now = Instant::now();
             if !found.is_empty() || now >= end {
                 return Ok(found);

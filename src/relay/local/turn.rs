@@ -55,7 +55,7 @@ pub(super) fn turn(
     group: &str,
     turn: &Turn<'_>,
     now: i64,
-) -> rusqlite::Result<Turned> {
+) -> rusqlite::Result<Option<Turned>> {
     let select = "SELECT cursor, seen, open FROM worker_group WHERE stream = ?1 AND name = ?2";
     let found = writing
         .prepare_cached(select)?
@@ -65,7 +65,7 @@ pub(super) fn turn(
     let found: Option<(i64, i64, i64)> = found.optional()?;
     let (cursor, seen, open) = match (found, turn.create) {
         (Some(found), _) => found,
-        (None, Create::No) => return Ok(Turned::Missing),
+        (None, Create::No) => return Ok(None),
         (None, create) => begin(writing, stream, group, create)?,
     };
     let mut work = Work {
@@ -86,25 +86,26 @@ pub(super) fn turn(
         Some(route) if route.after == work.cursor.to_string() => work.take_in(true)?,
         _ => {}
     }
-    work.give_up()?;
-    if !turn.ordered && turn.take > 0 && work.due_count(turn.take)? < turn.take {
-        work.take_in(false)?;
+    let mut taken = None;
+    if turn.take {
+        work.give_up()?;
+        taken = work.take()?;
+        if taken.is_none() && !turn.ordered {
+            work.take_in(false)?;
+            taken = work.take()?;
+        }
     }
-    let taken = work.take()?;
-    let is_short = taken.len() < turn.take;
-    let is_full = work.open >= MAX_OPEN as i64;
-    let unread = match is_short && turn.ordered && !is_full {
-        true => unread(writing, stream, work.cursor, LOOK_AHEAD)?,
-        false => Vec::new(),
+    let due = match taken.is_none() && turn.take {
+        true => work.next_due()?,
+        false => None,
     };
-    Ok(Turned::Done {
+    Ok(Some(Turned {
         finished,
         taken,
-        unread,
         cursor: work.cursor.to_string(),
-        due: if is_short { work.next_due()? } else { None },
-        is_full,
-    })
+        due,
+        is_full: work.open >= MAX_OPEN as i64,
+    }))
 }
 
 fn begin(
@@ -398,29 +399,24 @@ impl Work<'_> {
         rows.collect()
     }
 
-    fn due_count(&self, max: usize) -> rusqlite::Result<usize> {
-        Ok(self.due(max, "in_flight = 0")?.len())
-    }
-
-    fn take(&mut self) -> rusqlite::Result<Vec<Taken>> {
-        let mut taken = Vec::new();
-        for item in self.due(self.turn.take, "in_flight = 0")? {
-            let update =
-                "UPDATE item SET in_flight = 1, due = ?2, attempt = ?3, worker = ?4 WHERE id = ?1";
-            let attempt = item.attempt + 1;
-            let lease = self.later(self.turn.lease);
-            let mut update = self.writing.prepare_cached(update)?;
-            update.execute(params![item.id, lease, attempt, self.turn.worker])?;
-            let text = self.text_of(&item)?;
-            taken.push(Taken {
-                token: Token {
-                    member: item.id.to_string(),
-                    attempt,
-                },
-                fields: text.as_deref().map(fields).unwrap_or_default(),
-            });
-        }
-        Ok(taken)
+    fn take(&mut self) -> rusqlite::Result<Option<Taken>> {
+        let Some(item) = self.due(1, "in_flight = 0")?.pop() else {
+            return Ok(None);
+        };
+        let update =
+            "UPDATE item SET in_flight = 1, due = ?2, attempt = ?3, worker = ?4 WHERE id = ?1";
+        let attempt = item.attempt + 1;
+        let lease = self.later(self.turn.lease);
+        let mut update = self.writing.prepare_cached(update)?;
+        update.execute(params![item.id, lease, attempt, self.turn.worker])?;
+        let text = self.text_of(&item)?;
+        Ok(Some(Taken {
+            token: Token {
+                member: item.id.to_string(),
+                attempt,
+            },
+            fields: text.as_deref().map(fields).unwrap_or_default(),
+        }))
     }
 
     /// When the next lease or pause ends.

@@ -6,13 +6,14 @@
 mod reply;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::{Connection, RedisError, RedisResult, Script};
+use redis::{Connection, FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
 use serde_json::json;
 
-use crate::cache::{Connections, is_interrupted};
+use crate::cache::{Connections, Pool, is_broken, is_interrupted};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::Mutex;
 use crate::relay::engine::{
     Appended, Bounds, Create, Dead, Engine, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
     MAX_DEAD, MAX_OPEN, NewEntry, Start, Turn, Turned, Unread, Verdict,
@@ -25,19 +26,45 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long Redis remembers what a call has done.
 const KEPT_REPLY: Duration = Duration::from_secs(20);
 
+/// How often the scripts check that the user may do all that they do: it takes a third of their time.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The entries of one call of `append`.
 const MAX_APPENDED: usize = 500;
 
 /// The commands that the user in a URL needs.
 const COMMANDS: &str = "EVALSHA, SCRIPT LOAD, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
     ZREM, ZSCORE, ZCARD, ZRANGE, ZRANGEBYSCORE, ZREMRANGEBYRANK, ZREMRANGEBYSCORE, HGET, HMGET, HSET, \
-    HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP, LLEN and LINDEX";
+    HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP and LINDEX";
+
+/// A call of a script, told from others by its number. If its reply is lost, as with a connection, it is repeated, and
+/// replied to with what it has done, which the script has left under the key.
+struct Call {
+    key: String,
+    number: u64,
+}
+
+/// A script, and when the rights of the user were last checked for it.
+struct Checked {
+    script: Script,
+    at: Mutex<Option<Instant>>,
+}
+
+impl Checked {
+    fn new(script: &str) -> Self {
+        Self {
+            script: Script::new(script),
+            at: Mutex::new(None),
+        }
+    }
+}
 
 pub(crate) struct RedisEngine {
     connections: Connections,
+    calls: Pool<Call>,
     name: String,
-    append: Script,
-    turn: Script,
+    append: Checked,
+    turn: Checked,
     revive: Script,
 }
 
@@ -45,9 +72,10 @@ impl RedisEngine {
     pub(crate) fn new(url: &str, name: &str) -> Result<Self> {
         Ok(Self {
             connections: Connections::new(url, REPLY_TIMEOUT)?,
+            calls: Pool::new(),
             name: name.to_owned(),
-            append: Script::new(include_str!("append.lua")),
-            turn: Script::new(include_str!("turn.lua")),
+            append: Checked::new(include_str!("append.lua")),
+            turn: Checked::new(include_str!("turn.lua")),
             revive: Script::new(include_str!("revive.lua")),
         })
     }
@@ -60,10 +88,39 @@ impl RedisEngine {
         format!("{{{}}}:group:{group}:{end}", self.name)
     }
 
-    /// The key of a call. If its reply is lost, as with a connection, it is repeated, and replied to with what it has
-    /// done.
-    fn call_key(&self) -> String {
-        self.key(&format!("call:{:032x}", fastrand::u128(..)))
+    /// Calls a script. The call may be repeated.
+    fn invoke<T: FromRedisValue>(
+        &self,
+        doing: &str,
+        checked: &Checked,
+        keys: impl IntoIterator<Item = String>,
+        arguments: impl FnOnce(&mut ScriptInvocation<'_>),
+    ) -> Result<T> {
+        let is_due = checked
+            .at
+            .lock()
+            .is_none_or(|at| at.elapsed() >= CHECK_INTERVAL);
+        let mut call = self.calls.take().unwrap_or_else(|| Call {
+            key: self.key(&format!("call:{:032x}", fastrand::u128(..))),
+            number: 0,
+        });
+        call.number += 1;
+        let mut invocation = checked.script.key(&self.name);
+        for key in keys {
+            invocation.key(key);
+        }
+        invocation
+            .key(&call.key)
+            .arg(call.number)
+            .arg(u8::from(is_due));
+        arguments(&mut invocation);
+        let done = self.with(doing, |connection| invocation.invoke(connection))?;
+        // One that failed may still be under way, and its key is not used again.
+        self.calls.give(call);
+        if is_due {
+            *checked.at.lock() = Some(Instant::now());
+        }
+        Ok(done)
     }
 
     /// Does `work` with a connection, twice if need be, which has the same effect as once.
@@ -102,11 +159,7 @@ impl RedisEngine {
             (ErrorKind::Unsupported, hint.to_owned())
         } else if error.is_timeout() {
             (ErrorKind::Timeout, "try again later".to_owned())
-        } else if error.is_io_error()
-            || error.is_connection_dropped()
-            // A reply that was cut off, as when Redis is killed.
-            || error.kind() == redis::ErrorKind::Parse
-        {
+        } else if is_broken(error) {
             (ErrorKind::Connection, "try again later".to_owned())
         } else {
             let busy = [
@@ -152,21 +205,19 @@ impl Engine for RedisEngine {
                 "record": record.filter(|_| is_last),
                 "keep": millis(KEPT_REPLY),
             });
-            let mut call = self.append.key(&self.name);
-            for end in ["ids", "number", "relays"] {
-                call.key(self.key(end));
-            }
-            call.key(self.call_key());
-            call.arg(without_nulls(options));
-            for entry in *entries {
-                call.arg(&entry.id)
-                    .arg(entry.at)
-                    .arg(entry.kind.as_str())
-                    .arg(&entry.body);
-            }
             type Reply = (u64, u64, i64, Vec<(String, String)>);
+            let keys = ["ids", "number", "relays"].map(|end| self.key(end));
+            let arguments = |call: &mut ScriptInvocation<'_>| {
+                call.arg(without_nulls(options));
+                for entry in *entries {
+                    call.arg(&entry.id)
+                        .arg(entry.at)
+                        .arg(entry.kind.as_str())
+                        .arg(&entry.body);
+                }
+            };
             let (added, repeated, now, relays): Reply =
-                self.with("appending to", |connection| call.invoke(connection))?;
+                self.invoke("appending to", &self.append, keys, arguments)?;
             let one = Appended {
                 added,
                 repeated,
@@ -193,7 +244,7 @@ impl Engine for RedisEngine {
         Ok(score.is_some())
     }
 
-    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Turned> {
+    fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Option<Turned>> {
         let finish = turn.finish.as_ref().map(|(token, verdict)| {
             let (verdict, delay, why) = match verdict {
                 Verdict::Ack => ("ack", Duration::ZERO, ""),
@@ -206,7 +257,7 @@ impl Engine for RedisEngine {
         });
         let options = json!({
             "worker": turn.worker,
-            "finish": finish.into_iter().collect::<Vec<_>>(),
+            "finish": finish,
             "route": turn.route,
             "take": turn.take,
             "lease": millis(turn.lease),
@@ -220,18 +271,17 @@ impl Engine for RedisEngine {
             "max_dead": MAX_DEAD,
             "keep": millis(KEPT_REPLY),
         });
-        let mut call = self.turn.key(&self.name);
-        call.key(self.key("number"));
-        for end in [
+        let ends = [
             "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
-        ] {
-            call.key(self.group_key(group, end));
-        }
-        call.key(self.call_key())
-            .arg(self.group_key(group, "key:"))
-            .arg(without_nulls(options));
-        let reply: redis::Value =
-            self.with("taking events from", |connection| call.invoke(connection))?;
+        ];
+        let keys = [self.key("number")]
+            .into_iter()
+            .chain(ends.map(|end| self.group_key(group, end)));
+        let arguments = |call: &mut ScriptInvocation<'_>| {
+            call.arg(self.group_key(group, "key:"))
+                .arg(without_nulls(options));
+        };
+        let reply: redis::Value = self.invoke("taking events from", &self.turn, keys, arguments)?;
         turned(reply).ok_or_else(|| {
             let message = format!(
                 "taking events from the stream {:?}: Redis sent an unexpected reply",
@@ -241,10 +291,12 @@ impl Engine for RedisEngine {
         })
     }
 
-    fn wait(&self, after: &str, timeout: Duration) -> Result<Vec<Unread>> {
-        let millis = millis(timeout).max(1);
+    fn wait(&self, after: &str, count: usize, timeout: Duration) -> Result<Vec<Unread>> {
         let mut call = redis::cmd("XREAD");
-        call.arg("COUNT").arg(LOOK_AHEAD).arg("BLOCK").arg(millis);
+        call.arg("COUNT").arg(count);
+        if !timeout.is_zero() {
+            call.arg("BLOCK").arg(millis(timeout).max(1));
+        }
         call.arg("STREAMS").arg(&self.name).arg(after);
         let reply = self.connections.with(|connection| {
             connection.set_read_timeout(Some(timeout + REPLY_TIMEOUT))?;

@@ -41,37 +41,34 @@ pub(super) fn unread(value: redis::Value) -> Vec<Unread> {
     entries.collect()
 }
 
-pub(super) fn turned(reply: redis::Value) -> Option<Turned> {
+/// `None` if it is no reply to a turn; a turn of a group that does not exist has no result.
+pub(super) fn turned(reply: redis::Value) -> Option<Option<Turned>> {
     let mut parts = list(reply).into_iter();
     if text(parts.next()?) == "missing" {
-        return Some(Turned::Missing);
+        return Some(None);
     }
-    let finished = list(parts.next()?)
-        .into_iter()
-        .map(text)
-        .all(|one| one == "1");
-    let taken = list(parts.next()?).into_iter().filter_map(|taken| {
-        let mut parts = list(taken).into_iter();
-        Some(Taken {
-            token: Token {
-                member: text(parts.next()?),
-                attempt: text(parts.next()?).parse().ok()?,
-            },
-            fields: fields(parts.next()?),
-        })
-    });
-    let taken = taken.collect();
-    let unread = unread(parts.next()?);
+    let finished = text(parts.next()?) == "1";
+    let taken = taken(parts.next()?);
     let cursor = text(parts.next()?);
     let due: i64 = text(parts.next()?).parse().ok()?;
     let open: usize = text(parts.next()?).parse().ok()?;
-    Some(Turned::Done {
-        is_full: open >= MAX_OPEN,
+    Some(Some(Turned {
         finished,
         taken,
-        unread,
         cursor,
         due: u64::try_from(due).ok().map(Duration::from_millis),
+        is_full: open >= MAX_OPEN,
+    }))
+}
+
+fn taken(reply: redis::Value) -> Option<Taken> {
+    let mut parts = list(reply).into_iter();
+    Some(Taken {
+        token: Token {
+            member: text(parts.next()?),
+            attempt: text(parts.next()?).parse().ok()?,
+        },
+        fields: fields(parts.next()?),
     })
 }
 
