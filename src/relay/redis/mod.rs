@@ -112,7 +112,8 @@ impl RedisEngine {
         invocation
             .key(&call.key)
             .arg(call.number)
-            .arg(u8::from(is_due));
+            .arg(u8::from(is_due))
+            .arg(millis(KEPT_REPLY));
         arguments(&mut invocation);
         let done = self.with(doing, |connection| invocation.invoke(connection))?;
         // One that failed may still be under way, and its key is not used again.
@@ -198,17 +199,14 @@ impl Engine for RedisEngine {
         }
         for (index, entries) in chunks.iter().enumerate() {
             let is_last = index + 1 == chunks.len();
-            let options = json!({
-                "relay": relay,
-                "max_length": bounds.max_length,
-                "max_age": bounds.max_age.map(millis),
-                "record": record.filter(|_| is_last),
-                "keep": millis(KEPT_REPLY),
-            });
-            type Reply = (u64, u64, i64, Vec<(String, String)>);
+            let number =
+                |bound: Option<u64>| bound.map_or_else(String::new, |bound| bound.to_string());
             let keys = ["ids", "number", "relays"].map(|end| self.key(end));
             let arguments = |call: &mut ScriptInvocation<'_>| {
-                call.arg(without_nulls(options));
+                call.arg(relay)
+                    .arg(record.filter(|_| is_last).unwrap_or_default())
+                    .arg(number(bounds.max_length))
+                    .arg(number(bounds.max_age.map(millis)));
                 for entry in *entries {
                     call.arg(&entry.id)
                         .arg(entry.at)
@@ -216,6 +214,7 @@ impl Engine for RedisEngine {
                         .arg(&entry.body);
                 }
             };
+            type Reply = (u64, u64, i64, Vec<(String, String)>);
             let (added, repeated, now, relays): Reply =
                 self.invoke("appending to", &self.append, keys, arguments)?;
             let one = Appended {
@@ -269,7 +268,6 @@ impl Engine for RedisEngine {
             "look_ahead": LOOK_AHEAD,
             "max_open": MAX_OPEN,
             "max_dead": MAX_DEAD,
-            "keep": millis(KEPT_REPLY),
         });
         let ends = [
             "state", "ready", "flight", "delayed", "tries", "bodies", "dead",

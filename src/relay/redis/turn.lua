@@ -2,14 +2,14 @@
 -- One turn of a worker: ends a delivery, takes in new entries, returns what is overdue, and hands out. It may
 -- also run while Redis is full: a group needs little, and only workers that go on can let the stream shrink.
 -- KEYS: stream, counter, group, ready, flight, delayed, tries, bodies, dead, call. ARGV: the number of the call,
--- whether to check rights, the prefix of the lists of waiting entries, the turn as JSON.
+-- whether to check rights, for how long to keep the reply, the prefix of the lists of waiting entries, the turn as JSON.
 --
 -- A member is 'id|key'. `ready` has those to be handed out. Of each key only the first of its list is in
 -- `ready`, `flight` or `delayed`; the next one follows when it has ended. `flight` is ordered by the end of
 -- the lease, `delayed` by the time of the next attempt. `bodies` has what is not in the stream: gaps, whose
 -- ids begin with g, and dead letters that were returned, with d.
 local stream, counter, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
-local turn = cjson.decode(ARGV[4])
+local turn = cjson.decode(ARGV[5])
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
 -- that are withdrawn between two checks may stop it anywhere: so nothing is removed from one place before it is in the next,
 -- and an entry is handed out twice rather than not at all.
@@ -44,7 +44,7 @@ if is_new then
   redis.call('DEL', ready, flight, delayed, tries, bodies)
 end
 -- An earlier group of this name may have left lists, which must not hold these keys up.
-local lists = ARGV[3] .. created .. ':'
+local lists = ARGV[4] .. created .. ':'
 local is_changed = is_new
 local function add(name, number)
   count[name] = count[name] + number
@@ -68,7 +68,11 @@ if is_new and turn.vanished then lose('g' .. created, -1) end
 
 local function has_body(id) return string.find(id, '^[gd]') end
 
+-- What was read in this turn.
+local read = {}
+
 local function fields_of(id)
+  if read[id] then return read[id] end
   if has_body(id) then
     local body = redis.call('HGET', bodies, id)
     return body and cjson.decode(body) or {}
@@ -141,6 +145,7 @@ end
 local function take_in(keys)
   for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. cursor, '+', 'COUNT', turn.look_ahead)) do
     local id, fields = entry[1], entry[2]
+    read[id] = fields
     local key = ''
     if keys then
       key = keys[id]
@@ -211,6 +216,6 @@ if is_changed then
   redis.call('HSET', group, 'cursor', cursor, 'created', created, unpack(saved))
 end
 if finish or taken[1] then
-  redis.call('SET', call, ARGV[1] .. ' ' .. ended .. ' ' .. (taken[2] or 0) .. ' ' .. (taken[1] or ''), 'PX', turn.keep)
+  redis.call('SET', call, ARGV[1] .. ' ' .. ended .. ' ' .. (taken[2] or 0) .. ' ' .. (taken[1] or ''), 'PX', ARGV[3])
 end
 return {'ok', ended, taken, cursor, whole(due), count.open}
