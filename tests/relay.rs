@@ -29,6 +29,8 @@ mod refused;
 mod relaying;
 #[path = "relay/sharing.rs"]
 mod sharing;
+#[path = "relay/withdrawn.rs"]
+mod withdrawn;
 
 use std::time::Duration;
 

@@ -31,6 +31,7 @@ impl Setup {
             worker: &self.name,
             finish: None,
             route: None,
+            wait: None,
             take: false,
             lease: self.lease,
             attempts: self.attempts,

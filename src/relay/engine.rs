@@ -125,6 +125,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) worker: &'a str,
     pub(crate) finish: Option<(&'a Token, Verdict)>,
     pub(crate) route: Option<Route>,
+    /// First of all waits until there is an entry after this one, up to this long.
+    pub(crate) wait: Option<(String, Duration)>,
     /// Whether to hand an entry out.
     pub(crate) take: bool,
     pub(crate) lease: Duration,
@@ -187,6 +189,8 @@ pub(crate) struct Turned {
     pub(crate) cursor: String,
     /// When the next lease or pause ends, if nothing was taken.
     pub(crate) due: Option<Duration>,
+    /// Whether it has waited, and not in vain.
+    pub(crate) is_woken: bool,
     /// Whether too many entries wait to be handled for more to be taken in.
     pub(crate) is_full: bool,
 }

@@ -207,10 +207,11 @@ impl Worker {
         finish: &mut Option<(Delivery, Verdict)>,
         deadline: Option<Instant>,
     ) -> Result<Option<Delivery>> {
-        let mut route = None;
-        let (mut is_woken, mut pause) = (false, MIN_YIELD);
+        let (mut wait, mut route) = (None, None);
+        let mut pause = MIN_YIELD;
         loop {
-            let turned = self.turn(finish, route.take())?;
+            let is_routed = route.is_some();
+            let turned = self.turn(finish, wait.take(), route.take())?;
             if let Some(taken) = turned.taken {
                 match self.delivery(&taken)? {
                     Some(delivery) => return Ok(Some(delivery)),
@@ -218,24 +219,25 @@ impl Worker {
                 }
             }
             let left = deadline.map_or(MAX_WAIT, |at| at.saturating_duration_since(Instant::now()));
-            let wait = left.min(turned.due.unwrap_or(MAX_WAIT)).min(MAX_WAIT);
-            if turned.is_full || (is_woken && !left.is_zero()) {
-                if left.is_zero() {
-                    return Ok(None);
-                }
-                thread::sleep(wait.min(if turned.is_full { PAUSE } else { pause }));
-                (is_woken, pause) = (false, MAX_YIELD.min(2 * pause));
+            let most = left.min(turned.due.unwrap_or(MAX_WAIT)).min(MAX_WAIT);
+            let is_in_vain = turned.is_woken || is_routed;
+            if !left.is_zero() && (turned.is_full || is_in_vain) {
+                thread::sleep(most.min(if turned.is_full { PAUSE } else { pause }));
+                pause = MAX_YIELD.min(2 * pause);
                 continue;
             }
-            let count = if self.order.is_some() { LOOK_AHEAD } else { 1 };
-            let engine = self.setup.stream.engine()?;
-            let unread = engine.wait(&turned.cursor, count, wait)?;
-            is_woken = !unread.is_empty();
-            if !is_woken && left.is_zero() {
-                return Ok(None);
+            if self.order.is_some() && !turned.is_full {
+                let engine = self.setup.stream.engine()?;
+                let unread = engine.wait(&turned.cursor, LOOK_AHEAD, most)?;
+                if !unread.is_empty() {
+                    route = Some(self.route(turned.cursor, &unread)?);
+                    continue;
+                }
+            } else {
+                wait = Some((turned.cursor, most));
             }
-            if is_woken && self.order.is_some() {
-                route = Some(self.route(turned.cursor, &unread)?);
+            if left.is_zero() {
+                return Ok(None);
             }
         }
     }
@@ -244,6 +246,7 @@ impl Worker {
     fn turn(
         &self,
         finish: &mut Option<(Delivery, Verdict)>,
+        wait: Option<(String, Duration)>,
         route: Option<Route>,
     ) -> Result<Turned> {
         let is_cancelled = is_cancelled();
@@ -251,6 +254,7 @@ impl Worker {
             finish: finish
                 .as_ref()
                 .map(|(delivery, verdict)| (&delivery.token, verdict.clone())),
+            wait: wait.filter(|_| !is_cancelled),
             route,
             take: !is_cancelled,
             ordered: self.order.is_some(),

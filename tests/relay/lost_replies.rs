@@ -12,6 +12,7 @@ use ftrack_api::ErrorKind;
 use ftrack_api::relay::{Stream, Worker};
 
 use crate::redis::Server;
+use crate::support::eventually;
 use crate::{events, next, nothing, number};
 
 /// What a client gets for a reply, before its connection ends.
@@ -118,6 +119,50 @@ fn a_repeated_call_says_what_the_first_one_has_done() {
         let group = stream.group("g").unwrap().unwrap();
         assert_eq!((group.handled, group.in_flight, group.lag), (4, 0, 0));
     }
+}
+
+/// What a worker waits for is handed out by the turn that waits.
+#[test]
+fn an_event_whose_reply_is_lost_while_a_worker_waits_is_handed_out_once() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port());
+    let stream = Stream::redis(server.url());
+    let worker = Worker::new(&Stream::redis(proxy.url()), "g", "one");
+    assert!(nothing(&worker));
+    for event in events(20) {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| next(&worker));
+            eventually("it waits", || {
+                server.command("INFO clients").contains("blocked_clients:1")
+            });
+            proxy.replace(&[NOTHING]);
+            stream.append([&event]).unwrap();
+            let delivery = waiting.join().unwrap();
+            assert_eq!(delivery.attempt(), 1);
+            assert_eq!(delivery.event().unwrap().id(), event.id());
+            delivery.ack().unwrap();
+        });
+        assert!(proxy.has_replaced_all());
+    }
+    let group = stream.group("g").unwrap().unwrap();
+    assert_eq!((group.handled, group.in_flight, group.lag), (20, 0, 0));
+}
+
+#[test]
+fn a_worker_that_waits_goes_on_when_redis_has_forgotten_its_script() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    let worker = Worker::new(&stream, "g", "one");
+    assert!(nothing(&worker));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| next(&worker));
+        eventually("it waits", || {
+            server.command("INFO clients").contains("blocked_clients:1")
+        });
+        server.command("SCRIPT FLUSH");
+        stream.append(&events(1)).unwrap();
+        waiting.join().unwrap().ack().unwrap();
+    });
 }
 
 #[test]

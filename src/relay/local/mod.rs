@@ -174,7 +174,13 @@ impl Engine for LocalEngine {
     }
 
     fn turn(&self, group: &str, turn: &Turn<'_>) -> Result<Option<Turned>> {
-        self.change(|writing| turn::turn(writing, &self.name, group, turn, clock::now()))
+        let is_woken = match &turn.wait {
+            Some((after, timeout)) => !self.wait(after, 1, *timeout)?.is_empty(),
+            None => false,
+        };
+        let turned =
+            self.change(|writing| turn::turn(writing, &self.name, group, turn, clock::now()))?;
+        Ok(turned.map(|turned| Turned { is_woken, ..turned }))
     }
 
     fn wait(&self, after: &str, count: usize, timeout: Duration) -> Result<Vec<Unread>> {

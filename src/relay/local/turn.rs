@@ -104,6 +104,7 @@ pub(super) fn turn(
         taken,
         cursor: work.cursor.to_string(),
         due,
+        is_woken: false,
         is_full: work.open >= MAX_OPEN as i64,
     }))
 }

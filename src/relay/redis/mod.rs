@@ -8,7 +8,7 @@ mod reply;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use redis::{Connection, FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
+use redis::{Cmd, Connection, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind};
 use serde_json::json;
 
 use crate::cache::{Connections, Pool, is_broken, is_interrupted};
@@ -89,12 +89,13 @@ impl RedisEngine {
     }
 
     /// Calls a script. The call may be repeated.
-    fn invoke<T: FromRedisValue>(
+    fn invoke<T>(
         &self,
         doing: &str,
         checked: &Checked,
         keys: impl IntoIterator<Item = String>,
         arguments: impl FnOnce(&mut ScriptInvocation<'_>),
+        mut send: impl FnMut(&ScriptInvocation<'_>, &mut Connection) -> RedisResult<T>,
     ) -> Result<T> {
         let is_due = checked
             .at
@@ -115,13 +116,49 @@ impl RedisEngine {
             .arg(u8::from(is_due))
             .arg(millis(KEPT_REPLY));
         arguments(&mut invocation);
-        let done = self.with(doing, |connection| invocation.invoke(connection))?;
+        let done = self.with(doing, |connection| send(&invocation, connection))?;
         // One that failed may still be under way, and its key is not used again.
         self.calls.give(call);
         if is_due {
             *checked.at.lock() = Some(Instant::now());
         }
         Ok(done)
+    }
+
+    /// Reads the first entries after one, and waits for them unless the timeout is zero.
+    fn read(&self, after: &str, count: usize, timeout: Duration) -> Cmd {
+        let mut call = redis::cmd("XREAD");
+        call.arg("COUNT").arg(count);
+        if !timeout.is_zero() {
+            call.arg("BLOCK").arg(millis(timeout).max(1));
+        }
+        call.arg("STREAMS").arg(&self.name).arg(after);
+        call
+    }
+
+    /// Calls a script once there is an entry after this one, or the time is over: in one round trip, because the server
+    /// goes on with what it was sent behind a call that waits. Returns whether there is such an entry.
+    fn wait_and_invoke(
+        &self,
+        after: &str,
+        timeout: Duration,
+        call: &ScriptInvocation<'_>,
+        connection: &mut Connection,
+    ) -> RedisResult<(bool, redis::Value)> {
+        let mut both = redis::pipe();
+        both.add_command(self.read(after, 1, timeout))
+            .invoke_script(call)
+            .ignore_errors();
+        let replies = patiently(connection, timeout, |connection| both.query(connection))?;
+        let (waited, called): (RedisResult<redis::Value>, RedisResult<redis::Value>) = replies;
+        let is_woken = waited? != redis::Value::Nil;
+        let called = match called {
+            Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
+                call.invoke(connection)
+            }
+            called => called,
+        };
+        Ok((is_woken, called?))
     }
 
     /// Does `work` with a connection, twice if need be, which has the same effect as once.
@@ -215,8 +252,13 @@ impl Engine for RedisEngine {
                 }
             };
             type Reply = (u64, u64, i64, Vec<(String, String)>);
-            let (added, repeated, now, relays): Reply =
-                self.invoke("appending to", &self.append, keys, arguments)?;
+            let (added, repeated, now, relays): Reply = self.invoke(
+                "appending to",
+                &self.append,
+                keys,
+                arguments,
+                |call, connection| call.invoke(connection),
+            )?;
             let one = Appended {
                 added,
                 repeated,
@@ -279,8 +321,15 @@ impl Engine for RedisEngine {
             call.arg(self.group_key(group, "key:"))
                 .arg(without_nulls(options));
         };
-        let reply: redis::Value = self.invoke("taking events from", &self.turn, keys, arguments)?;
-        turned(reply).ok_or_else(|| {
+        let mut wait = turn.wait.as_ref();
+        // If it is repeated, it has waited before.
+        let send = |call: &ScriptInvocation<'_>, connection: &mut Connection| match wait.take() {
+            Some((after, timeout)) => self.wait_and_invoke(after, *timeout, call, connection),
+            None => Ok((false, call.invoke(connection)?)),
+        };
+        let (is_woken, reply) =
+            self.invoke("taking events from", &self.turn, keys, arguments, send)?;
+        turned(is_woken, reply).ok_or_else(|| {
             let message = format!(
                 "taking events from the stream {:?}: Redis sent an unexpected reply",
                 self.name
@@ -290,18 +339,10 @@ impl Engine for RedisEngine {
     }
 
     fn wait(&self, after: &str, count: usize, timeout: Duration) -> Result<Vec<Unread>> {
-        let mut call = redis::cmd("XREAD");
-        call.arg("COUNT").arg(count);
-        if !timeout.is_zero() {
-            call.arg("BLOCK").arg(millis(timeout).max(1));
-        }
-        call.arg("STREAMS").arg(&self.name).arg(after);
-        let reply = self.connections.with(|connection| {
-            connection.set_read_timeout(Some(timeout + REPLY_TIMEOUT))?;
-            let reply: RedisResult<redis::Value> = call.query(connection);
-            connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
-            reply
-        });
+        let call = self.read(after, count, timeout);
+        let reply = self
+            .connections
+            .with(|connection| patiently(connection, timeout, |connection| call.query(connection)));
         let reply = match reply {
             // Again and again, as by a profiler: the caller waits on.
             Err(error) if is_interrupted(&error) => redis::Value::Nil,
@@ -420,6 +461,18 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
         .min(1 << 52)
+}
+
+/// Does what waits on the server, up to this long.
+fn patiently<T>(
+    connection: &mut Connection,
+    timeout: Duration,
+    work: impl FnOnce(&mut Connection) -> RedisResult<T>,
+) -> RedisResult<T> {
+    connection.set_read_timeout(Some(timeout + REPLY_TIMEOUT))?;
+    let done = work(connection);
+    connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+    done
 }
 
 /// Lua takes a null for a value.

@@ -42,7 +42,7 @@ pub(super) fn unread(value: redis::Value) -> Vec<Unread> {
 }
 
 /// `None` if it is no reply to a turn; a turn of a group that does not exist has no result.
-pub(super) fn turned(reply: redis::Value) -> Option<Option<Turned>> {
+pub(super) fn turned(is_woken: bool, reply: redis::Value) -> Option<Option<Turned>> {
     let mut parts = list(reply).into_iter();
     if text(parts.next()?) == "missing" {
         return Some(None);
@@ -57,6 +57,7 @@ pub(super) fn turned(reply: redis::Value) -> Option<Option<Turned>> {
         taken,
         cursor,
         due: u64::try_from(due).ok().map(Duration::from_millis),
+        is_woken,
         is_full: open >= MAX_OPEN,
     }))
 }
