@@ -51,8 +51,21 @@ local function add(name, number)
   is_changed = true
 end
 
+local taken = {}
+local function hand_out(member, attempt)
+  redis.call('HSET', tries, member, attempt .. ' ' .. turn.worker)
+  redis.call('ZADD', flight, whole(now + turn.lease), member)
+  taken = {member, attempt}
+end
+
+-- If nothing is ready, what is taken in first is handed out.
+local is_hungry = false
 local function push(member, id, key)
-  if key == '' or redis.call('RPUSH', lists .. key, id) == 1 then
+  if is_hungry and (key == '' or not redis.call('LINDEX', lists .. key, 0)) then
+    is_hungry = false
+    hand_out(member, 1)
+    if key ~= '' then redis.call('RPUSH', lists .. key, id) end
+  elseif key == '' or redis.call('RPUSH', lists .. key, id) == 1 then
     redis.call('RPUSH', ready, member)
   end
   add('open', 1)
@@ -110,7 +123,6 @@ local earlier = string.match(redis.call('GET', call) or '', '^' .. ARGV[1] .. ' 
 if earlier then
   -- The reply to this turn was lost: what it has handed out is this worker's.
   local ended, attempt, member = string.match(earlier, '^(%d) (%d+) (.*)$')
-  local taken = {}
   if tried(member) == tonumber(attempt) and redis.call('ZSCORE', flight, member) then
     taken = {member, attempt, fields_of(split(member))}
   end
@@ -162,11 +174,6 @@ local function take_in(keys)
   end
 end
 
--- The workers find out the keys; whoever comes first with those of the next entries has them taken in.
-local route = turn.route
-if route and route.after == cursor and count.open < turn.max_open then take_in(route.keys) end
-
-local taken, due = {}, -1
 if turn.take then
   -- The last one first, because each goes to the front.
   local overdue = redis.call('ZRANGEBYSCORE', flight, '-inf', whole(now), 'LIMIT', 0, 100)
@@ -188,23 +195,26 @@ if turn.take then
     redis.call('LPUSH', ready, member)
     redis.call('ZREM', delayed, member)
   end
-
   local member = redis.call('LINDEX', ready, 0)
-  if not member and not turn.ordered and count.open < turn.max_open then
-    take_in()
-    member = redis.call('LINDEX', ready, 0)
-  end
   if member then
-    local attempt = tried(member) + 1
-    redis.call('HSET', tries, member, attempt .. ' ' .. turn.worker)
-    redis.call('ZADD', flight, whole(now + turn.lease), member)
+    hand_out(member, tried(member) + 1)
     redis.call('LPOP', ready)
-    taken = {member, attempt, fields_of(split(member))}
-  else
-    for _, set in ipairs({flight, delayed}) do
-      local score = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
-      if score and (due < 0 or score - now < due) then due = math.max(0, score - now) end
-    end
+  end
+  is_hungry = not member
+end
+-- The workers find out the keys; whoever comes first with those of the next entries has them taken in.
+local route = turn.route
+if count.open < turn.max_open then
+  if route and route.after == cursor then take_in(route.keys) end
+  if is_hungry and not turn.ordered then take_in() end
+end
+local due = -1
+if taken[1] then
+  taken[3] = fields_of(split(taken[1]))
+elseif turn.take then
+  for _, set in ipairs({flight, delayed}) do
+    local score = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
+    if score and (due < 0 or score - now < due) then due = math.max(0, score - now) end
   end
 end
 if is_changed then
