@@ -38,6 +38,9 @@ const LONG_STREAM: &str = "long";
 /// The long part ends here, whatever it has done.
 const LONGEST: Duration = Duration::from_secs(100);
 
+/// How many KiB a process may need more at one moment than at another.
+const NOISE: u64 = 1024;
+
 /// What may come behind the last event at a rate that is sustained: this process looks ten times a second.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -346,7 +349,8 @@ fn long_part(
     );
     // What is there after a fifth is what a process needs.
     if let [_, (relay, worker), .., (relay_end, worker_end)] = memories[..] {
-        let is_flat = relay_end <= relay + relay / 10 && worker_end <= worker + worker / 10;
+        let is_flat = |from: u64, to: u64| to <= from + from / 10 + NOISE;
+        let is_flat = is_flat(relay, relay_end) && is_flat(worker, worker_end);
         println!(
             "the goal is flat memory: relay {relay} to {relay_end} KiB, largest worker {worker} to {worker_end} KiB: {}",
             verdict(is_flat)

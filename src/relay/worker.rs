@@ -165,7 +165,8 @@ impl Worker {
     /// # Errors
     ///
     /// - Any error of [`next`](Self::next); it returns only with one. Before
-    ///   [`Cancelled`](ErrorKind::Cancelled), an event that was handled has been acknowledged.
+    ///   [`Cancelled`](ErrorKind::Cancelled), an event that was handled has been acknowledged, unless the stream
+    ///   is away.
     pub fn run(
         &self,
         mut handler: impl FnMut(&Delivery) -> anyhow::Result<()>,
@@ -186,6 +187,11 @@ impl Worker {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     log::error!("worker {}: {error}", self.setup.name);
                     finished = None;
+                }
+                // What was handled last is handed out again.
+                Err(error) if is_passing(error.kind()) && is_cancelled() => {
+                    let message = format!("waiting for the stream was cancelled: {error}");
+                    return Err(Error::new(ErrorKind::Cancelled, message));
                 }
                 Err(error) if is_passing(error.kind()) => {
                     let level = match std::mem::replace(&mut is_away, true) {
@@ -397,10 +403,12 @@ fn handled(
     match caught(|| handler(delivery)) {
         Ok(()) => Verdict::Ack,
         Err(error) => {
-            log::warn!(
-                "{delivery} failed at attempt {}: {error:#}",
-                delivery.attempt()
-            );
+            let attempt = delivery.attempt();
+            let end = match attempt < delivery.setup.attempts {
+                true => "",
+                false => ", the last, and becomes a dead letter",
+            };
+            log::warn!("{delivery} failed at attempt {attempt}{end}: {error:#}");
             Verdict::Retry(backoff(delivery.attempt()), format!("{error:#}"))
         }
     }

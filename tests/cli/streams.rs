@@ -111,6 +111,8 @@ fn events_are_relayed_worked_on_and_returned() {
     );
     let with = |more: &[&'static str]| [&place[..], more].concat();
     cli.fails(&with(&["--return", "99"]), 4, &["no dead letter 99"]);
+    let unknown = [&place[..4], &["--group", "h"]].concat();
+    cli.fails(&unknown, 4, &["no group h", "events work --group"]);
     cli.run(&with(&["--return", "all"]))
         .check(0, &["1 are handed out again"]);
     assert_eq!(cli.ok(&place), "");

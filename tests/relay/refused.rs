@@ -64,6 +64,11 @@ fn a_server_that_is_away_or_refuses_the_password_is_an_error() {
     let stream = Stream::redis("redis://127.0.0.1:1/");
     let error = stream.append(&events(1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    // A worker waits for it until it is told to end.
+    let token = ftrack_api::CancelToken::new();
+    token.cancel();
+    let waited = token.run(|| Worker::new(&stream, "g", "one").run(|_| Ok(())));
+    assert_eq!(waited.unwrap_err().kind(), ErrorKind::Cancelled);
     let server = Server::start();
     server.command("CONFIG SET requirepass s3cret");
     for url in [server.url(), server.url().replace("127", ":wr0ng@127")] {

@@ -74,6 +74,9 @@ fn local(_: &str) -> Result<Stream> {
 
 /// What a relay does.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack events relay topic=ftrack.update --name relay-1 --stream redis://events.studio
+  ftrack events relay topic=ftrack.update --name relay-1 --stream /var/lib/ftrack/events.db")]
 pub(super) struct RelayOptions {
     /// Which events
     #[arg(default_value = "topic=*")]
@@ -125,6 +128,9 @@ pub(super) fn relay(app: &App, options: &RelayOptions) -> Result<()> {
 
 /// What a worker does.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ftrack events work --group thumbnails --stream redis://events.studio --exec make-thumbnail
+  ftrack events work --group log --stream /var/lib/ftrack/events.db --exec sh -c 'cat >> events.ndjson'")]
 pub(super) struct WorkOptions {
     #[command(flatten)]
     place: Place,
@@ -245,7 +251,12 @@ pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()>
         (None, Some(id)) if !stream.remove_dead_letter(group, id)? => return Err(missing(id)),
         (Some(_), _) | (None, Some(_)) => {}
         (None, None) => {
-            for letter in stream.dead_letters(group)? {
+            let letters = stream.dead_letters(group)?;
+            if letters.is_empty() && stream.group(group)?.is_none() {
+                let failure = Failure::not_found(format!("the stream has no group {group}"));
+                return Err(failure.with_remedy("the name is that of `ftrack events work --group`"));
+            }
+            for letter in letters {
                 let line = json!({
                     "id": letter.id,
                     "at": letter.at,
