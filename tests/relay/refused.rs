@@ -174,7 +174,22 @@ fn a_server_that_lost_its_data_is_noticed() {
     stream.append([&event(7)]).unwrap();
     assert_eq!(worker.next(LONG).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(next(&worker).gap().unwrap().reason, GapReason::StreamLost);
-    assert_eq!(number(&next(&worker)), 7);
+    let delivery = next(&worker);
+    assert_eq!(number(&delivery), 7);
+    delivery.ack().unwrap();
+    // While it waits, too.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| worker.next(LONG));
+        support::eventually("it waits", || {
+            server.command("INFO clients").contains("blocked_clients:1")
+        });
+        server.command("FLUSHALL");
+        stream.append([&event(6)]).unwrap();
+        let error = waiting.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    });
+    next(&worker).ack().unwrap();
+    assert_eq!(number(&next(&worker)), 6);
     // `run` goes on by itself.
     let token = ftrack_api::CancelToken::new();
     server.command("FLUSHALL");

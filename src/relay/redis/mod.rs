@@ -3,6 +3,7 @@
 //! All keys of a stream are in one slot of a cluster: `NAME`, and `{NAME}:…`. Each change is one Lua
 //! script, so that a process may die at any moment.
 
+mod cause;
 mod reply;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Connection, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind};
 use serde_json::json;
 
-use crate::cache::{Connections, Pool, is_broken, is_interrupted};
+use crate::cache::{Connections, Pool, is_interrupted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 use crate::relay::engine::{
     Appended, Bounds, Create, Dead, Engine, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
     MAX_DEAD, MAX_OPEN, NewEntry, Start, Turn, Turned, Unread, Verdict,
 };
+use cause::cause;
 use reply::{dead, turned, unread};
 
 /// The time limit for connecting and for each reply.
@@ -26,16 +28,11 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long Redis remembers what a call has done.
 const KEPT_REPLY: Duration = Duration::from_secs(20);
 
-/// How often the scripts check that the user may do all that they do: it takes a third of their time.
+/// How often the scripts check that the user may do all that they do: twenty checks take 5 µs at best.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The entries of one call of `append`.
 const MAX_APPENDED: usize = 500;
-
-/// The commands that the user in a URL needs.
-const COMMANDS: &str = "EVALSHA, SCRIPT LOAD, TIME, GET, SET, DEL, XADD, XTRIM, XRANGE, XREVRANGE, XREAD, XLEN, XDEL, ZADD, \
-    ZREM, ZSCORE, ZCARD, ZRANGE, ZRANGEBYSCORE, ZREMRANGEBYRANK, ZREMRANGEBYSCORE, HGET, HMGET, HSET, \
-    HGETALL, HDEL, HINCRBY, RPUSH, LPUSH, LPOP and LINDEX";
 
 /// A call of a script, told from others by its number. If its reply is lost, as with a connection, it is repeated, and
 /// replied to with what it has done, which the script has left under the key.
@@ -172,51 +169,10 @@ impl RedisEngine {
     }
 
     fn error(&self, doing: &str, error: &RedisError) -> Error {
-        let text = error.to_string();
-        let says = |part: &str| error.code() == Some(part) || text.contains(part);
-        let (kind, hint) = if says("NOAUTH")
-            || says("unauthenticated")
-            || says("WRONGPASS")
-            || says("AuthenticationFailed")
-        {
-            (
-                ErrorKind::Authentication,
-                "set user and password in the URL".to_owned(),
-            )
-        } else if says("NOPERM") || says("ermission") || says("can't run this command") {
-            let hint = format!("its user needs {COMMANDS}, on keys with the name of the stream");
-            (ErrorKind::Permission, hint)
-        } else if says("OOM") || says("maxmemory") {
-            let hint = "Redis is full: raise its `maxmemory`, or lower the bounds of the stream";
-            (ErrorKind::Unavailable, hint.to_owned())
-        } else if says("WRONGTYPE") || says("wrong kind of value") {
-            let hint = "a key of that name is something else: give the stream another name";
-            (ErrorKind::Configuration, hint.to_owned())
-        } else if says("Unknown Redis command") || says("nknown command") {
-            let hint = "Redis 7, Valkey 7 or newer is needed";
-            (ErrorKind::Unsupported, hint.to_owned())
-        } else if error.is_timeout() {
-            (ErrorKind::Timeout, "try again later".to_owned())
-        } else if is_broken(error) {
-            (ErrorKind::Connection, "try again later".to_owned())
-        } else {
-            let busy = [
-                "LOADING",
-                "BUSY",
-                "READONLY",
-                "MISCONF",
-                "MASTERDOWN",
-                "TRYAGAIN",
-                "NOREPLICAS",
-            ];
-            match busy.iter().any(|code| says(code)) || says("busy") || says("loading") {
-                true => (ErrorKind::Unavailable, "try again later".to_owned()),
-                false => (ErrorKind::Server, "look into the log of Redis".to_owned()),
-            }
-        };
+        let (kind, hint) = cause(error);
         Error::new(
             kind,
-            format!("{doing} the stream {:?}: {text}; {hint}", self.name),
+            format!("{doing} the stream {:?}: {error}; {hint}", self.name),
         )
     }
 }
