@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use ftrack_api::{
 use ftrack_emulator::Emulator;
 use jiff::civil::DateTime;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _};
 use support::{builder, emulator, open, requests, trace};
 
 fn studio(tasks: usize) -> (Emulator, Session) {
@@ -517,6 +519,71 @@ fn rows_are_what_entities_say() {
     }
     assert!(rows.iter().any(|row| row.end_date.is_some()));
     assert!(rows.iter().any(|row| !row.assignments.is_empty()));
+}
+
+/// Reads what is at these paths, which are known at run time only, and counts the rows.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    names: &'a [String],
+    rows: &'a Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, row: D) -> Result<Vec<String>, D::Error> {
+        self.rows.set(self.rows.get() + 1);
+        let row = serde_json::Map::deserialize(row)?;
+        let texts = self.names.iter().map(|name| {
+            let value = row
+                .get(name)
+                .ok_or_else(|| D::Error::custom(format!("no {name}")))?;
+            Ok(value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned))
+        });
+        texts.collect()
+    }
+}
+
+#[test]
+fn rows_by_what_is_known_at_run_time() {
+    let (_server, session) = studio(60);
+    let rows = Cell::new(0);
+    let names = ["name", "end_date"].map(String::from);
+    let texts = Texts {
+        names: &names,
+        rows: &rows,
+    };
+    let query = session.select("Task").fields(&names).order_by("id");
+    let all = query.all().unwrap();
+    // A few pages, several of them in one request.
+    let found: Result<Vec<_>, _> = query.page_size(7).rows_with(texts).collect();
+    let found = found.unwrap();
+    assert_eq!((found.len(), rows.get()), (all.len(), all.len()));
+    for (row, task) in found.iter().zip(&all) {
+        let end: Option<DateTime> = task.get("end_date").unwrap();
+        let end = end.map_or_else(|| "null".to_owned(), |end| end.to_string());
+        assert_eq!(row, &[task.get::<String>("name").unwrap(), end]);
+    }
+    // The default projections, among which is the id.
+    let query = session.select("Status").limit(1);
+    let names = ["id".to_owned()];
+    let id = query
+        .rows_with(Texts {
+            names: &names,
+            ..texts
+        })
+        .next();
+    assert_eq!(
+        id.unwrap().unwrap()[0],
+        query.first().unwrap().unwrap().id()
+    );
+    let mut wrong = query.rows_with(texts);
+    let error = wrong.next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType);
+    assert!(error.to_string().contains("no name"), "{error}");
+    assert!(wrong.next().is_none(), "an error ends it");
 }
 
 #[test]

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::value::CowStrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess,
-    SeqAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 
 use super::body::Body;
@@ -21,10 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
 
 /// The rows of the reply to one query.
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
 pub(crate) struct TypedReply<T> {
-    #[serde(rename = "data")]
     pub(crate) rows: Vec<T>,
     metadata: Option<Metadata>,
 }
@@ -36,21 +33,26 @@ impl<T> TypedReply<T> {
     }
 }
 
-/// Decodes the response to `count` queries into rows of type `T`.
+/// Decodes the response to `count` queries into rows of type `T`, each of which `seed` reads.
 ///
 /// # Errors
 ///
 /// - [`ErrorKind::WrongType`] if a row does not deserialise into `T`, and
 ///   [`ErrorKind::BadResponse`] if the response is not that of `count` queries; that of the body's
 ///   check.
-pub(crate) fn decode_rows<T: DeserializeOwned>(
+pub(crate) fn decode_rows<T, S>(
     body: &Body<'_>,
     count: usize,
-) -> Result<Vec<TypedReply<T>>> {
+    seed: S,
+) -> Result<Vec<TypedReply<T>>>
+where
+    S: Clone + for<'de> DeserializeSeed<'de, Value = T>,
+{
     // One check of the whole is cheaper than one for each text.
     let text = std::str::from_utf8(body.bytes()).map_err(|error| body.unreadable(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let replies = <Vec<TypedReply<T>>>::deserialize(Typed(&mut json, body))
+    let replies = ListOf(ReplyOf(seed))
+        .deserialize(Typed(&mut json, body))
         .and_then(|replies| json.end().map(|()| replies));
     match replies {
         Ok(replies) if replies.len() == count => Ok(replies),
@@ -74,7 +76,70 @@ pub(crate) fn decode_rows<T: DeserializeOwned>(
 
 /// Whether the response is that of queries, so that an error is about its rows.
 fn has_rows(text: &str) -> bool {
-    serde_json::from_str::<Vec<TypedReply<IgnoredAny>>>(text).is_ok()
+    let replies = ListOf(ReplyOf(PhantomData::<IgnoredAny>));
+    let mut json = serde_json::Deserializer::from_str(text);
+    replies.deserialize(&mut json).is_ok() && json.end().is_ok()
+}
+
+/// Reads a list whose members a seed reads.
+#[derive(Clone)]
+struct ListOf<S>(S);
+
+impl<'de, S: DeserializeSeed<'de> + Clone> DeserializeSeed<'de> for ListOf<S> {
+    type Value = Vec<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de> + Clone> Visitor<'de> for ListOf<S> {
+    type Value = Vec<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = list.next_element_seed(self.0.clone())? {
+            members.push(member);
+        }
+        Ok(members)
+    }
+}
+
+/// Reads a reply whose rows a seed reads.
+#[derive(Clone)]
+struct ReplyOf<S>(S);
+
+impl<'de, S: DeserializeSeed<'de> + Clone> DeserializeSeed<'de> for ReplyOf<S> {
+    type Value = TypedReply<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de> + Clone> Visitor<'de> for ReplyOf<S> {
+    type Value = TypedReply<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a reply, which is an object with `data`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut rows, mut metadata) = (None, None);
+        while let Some(name) = map.next_key::<TextBuf<'de>>()? {
+            match name.as_str() {
+                "data" => rows = Some(map.next_value_seed(ListOf(self.0.clone()))?),
+                "metadata" => metadata = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let rows = rows.ok_or_else(|| A::Error::missing_field("data"))?;
+        Ok(TypedReply { rows, metadata })
+    }
 }
 
 /// A deserializer that unwraps typed values.
@@ -315,6 +380,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use jiff::civil::{Date, DateTime};
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -322,7 +389,7 @@ mod tests {
     #[track_caller]
     fn rows<T: DeserializeOwned>(data: &str) -> Vec<T> {
         let body = format!(r#"[{{"action":"query","data":{data},"metadata":null}}]"#);
-        decode_rows(&body.as_bytes().into(), 1)
+        decode_rows(&body.as_bytes().into(), 1, PhantomData::<T>)
             .unwrap()
             .remove(0)
             .rows
@@ -413,7 +480,7 @@ mod tests {
             (r#"[{}]"#, "missing field `name`"),
         ] {
             let body = format!(r#"[{{"data":{data}}}]"#);
-            let error = decode_rows::<Wrong>(&body.as_bytes().into(), 1)
+            let error = decode_rows(&body.as_bytes().into(), 1, PhantomData::<Wrong>)
                 .err()
                 .unwrap();
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
@@ -434,11 +501,11 @@ mod tests {
             "[true]",
             &deep,
         ] {
-            let error = decode_rows::<Wrong>(&body.as_bytes().into(), 1)
+            let error = decode_rows(&body.as_bytes().into(), 1, PhantomData::<Wrong>)
                 .err()
                 .unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");
-            let error = decode_rows::<Json>(&body.as_bytes().into(), 1)
+            let error = decode_rows(&body.as_bytes().into(), 1, PhantomData::<Json>)
                 .err()
                 .unwrap();
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{body}: {error}");

@@ -1,6 +1,8 @@
-//! Rows of a query deserialised into any type, straight from the response.
+//! Rows of a query deserialised into any type, or by any seed, straight from the response.
 
-use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value as Json;
 
 use crate::api::Intent;
@@ -76,10 +78,84 @@ impl Query {
     /// - [`ErrorKind::Validation`](crate::ErrorKind::Validation) if `T` contains itself and the query has no projections.
     /// - Any error of [`all`](Self::all).
     pub fn rows<T: DeserializeOwned>(&self) -> Rows<T> {
+        self.rows_from(self.row_cursor::<T>(), PhantomData)
+    }
+
+    /// Like [`rows`](Self::rows) for columns that are known at run time only: each row is read by a
+    /// clone of `seed`, which says what to keep of it and in which form. What it skips takes neither
+    /// memory nor time to build. Without projections, the default ones of the entity type are fetched.
+    ///
+    /// ```
+    /// # let server = ftrack_emulator::Emulator::start()?;
+    /// # let session = ftrack_api::Session::builder()
+    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// use std::fmt;
+    /// use ftrack_api::serde_json::Value;
+    /// use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+    ///
+    /// /// Reads the values of these attributes, in their order.
+    /// #[derive(Clone, Copy)]
+    /// struct Columns<'a>(&'a [String]);
+    ///
+    /// impl<'de> DeserializeSeed<'de> for Columns<'_> {
+    ///     type Value = Vec<Value>;
+    ///
+    ///     fn deserialize<D: Deserializer<'de>>(self, row: D) -> Result<Vec<Value>, D::Error> {
+    ///         row.deserialize_map(self)
+    ///     }
+    /// }
+    ///
+    /// impl<'de> Visitor<'de> for Columns<'_> {
+    ///     type Value = Vec<Value>;
+    ///
+    ///     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         f.write_str("a row")
+    ///     }
+    ///
+    ///     fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<Vec<Value>, A::Error> {
+    ///         let mut values = vec![Value::Null; self.0.len()];
+    ///         while let Some(name) = row.next_key::<String>()? {
+    ///             match self.0.iter().position(|column| *column == name) {
+    ///                 Some(index) => values[index] = row.next_value()?,
+    ///                 None => drop(row.next_value::<IgnoredAny>()?),
+    ///             }
+    ///         }
+    ///         Ok(values)
+    ///     }
+    /// }
+    ///
+    /// let names = ["name".to_owned(), "bid".to_owned()];
+    /// let query = session.select("Task").fields(&names);
+    /// for values in query.rows_with(Columns(&names)) {
+    ///     println!("{:?}", values?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The iteration ends with the first error:
+    ///
+    /// - [`ErrorKind::WrongType`](crate::ErrorKind::WrongType) if `seed` cannot read a row.
+    /// - Any error of [`all`](Self::all).
+    pub fn rows_with<T, S>(&self, seed: S) -> Rows<T, S>
+    where
+        S: Clone + for<'de> DeserializeSeed<'de, Value = T>,
+    {
+        let statement = &self.statement;
+        let cursor = match statement.projections.is_empty() && statement.group.is_empty() {
+            true => self.entity_cursor(),
+            false => self.cursor(statement),
+        };
+        self.rows_from(cursor, seed)
+    }
+
+    fn rows_from<T, S>(&self, cursor: Result<Pages>, seed: S) -> Rows<T, S> {
         Rows {
             query: self.clone(),
-            paging: Paging::new(self.row_cursor::<T>(), self.pace()),
+            paging: Paging::new(cursor, self.pace()),
             buffer: Vec::new().into_iter(),
+            seed,
         }
     }
 
@@ -93,19 +169,23 @@ impl Query {
             &actions,
             &summary(&expression),
             |response| {
-                let replies = decode_rows::<T>(response, 1)?;
+                let replies = decode_rows(response, 1, PhantomData::<T>)?;
                 Ok(replies.into_iter().flat_map(|reply| reply.rows).collect())
             },
         )
     }
 
     /// Decodes pages: the rows of each, and where the next one begins.
-    fn decode_pages<T: DeserializeOwned>(
+    fn decode_pages<T, S>(
         &self,
         response: &Body<'_>,
         statements: &[Statement],
-    ) -> Result<Vec<(Vec<T>, After)>> {
-        let replies = decode_rows::<T>(response, statements.len())?;
+        seed: S,
+    ) -> Result<Vec<(Vec<T>, After)>>
+    where
+        S: Clone + for<'de> DeserializeSeed<'de, Value = T>,
+    {
+        let replies = decode_rows(response, statements.len(), seed)?;
         let pages = replies
             .into_iter()
             .zip(statements)
@@ -161,21 +241,22 @@ fn last_key(
     Ok(parts.collect())
 }
 
-/// Iterator over the rows of a [`Query`] as values of `T`; it ends after an error.
-pub struct Rows<T> {
+/// Iterator over the rows of a [`Query`] as values of `T`, read by `S`; it ends after an error.
+pub struct Rows<T, S = PhantomData<T>> {
     query: Query,
     paging: Paging<T>,
     buffer: std::vec::IntoIter<T>,
+    seed: S,
 }
 
-impl<T: DeserializeOwned> Rows<T> {
+impl<T, S: Clone + for<'de> DeserializeSeed<'de, Value = T>> Rows<T, S> {
     /// Goes on to the next page; whether there is one.
     fn next_page(&mut self) -> Result<bool> {
-        let query = &self.query;
+        let (query, seed) = (&self.query, &self.seed);
         let session = &query.session;
         let intent = Intent::ReadAsSelected;
         let decode = |response: &Body<'_>, statements: &[Statement]| {
-            query.decode_pages::<T>(response, statements)
+            query.decode_pages(response, statements, seed.clone())
         };
         let page = self.paging.next(
             |cursor, pace| session.fetch_pages(intent, cursor, pace, decode),
@@ -192,7 +273,7 @@ impl<T: DeserializeOwned> Rows<T> {
     }
 }
 
-impl<T: DeserializeOwned> Iterator for Rows<T> {
+impl<T, S: Clone + for<'de> DeserializeSeed<'de, Value = T>> Iterator for Rows<T, S> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Result<T>> {
@@ -215,4 +296,4 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
     }
 }
 
-debug_fields!(<T> Rows<T>, |this| buffered: this.buffer.len());
+debug_fields!(<T, S> Rows<T, S>, |this| buffered: this.buffer.len());
