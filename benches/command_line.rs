@@ -2,6 +2,11 @@
 //!
 //! Programs run as processes of their own against an emulator in this one, so that each is measured
 //! alone: CPU time and peak memory as Linux counts them.
+//!
+//! `ftrack` is compared with the library's `rows`, which read the same columns of the same rows and do
+//! nothing with them: into structs that know the columns, with as many pages in a request as `rows` takes
+//! by itself and with one as `ftrack` takes, and into JSON values, which like `ftrack` learn of the
+//! columns when they run.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
@@ -21,7 +26,15 @@ const TASKS: usize = 100_000;
 const IMPORTED: usize = 10_000;
 const QUERY: &str =
     "select name, bid, start_date, status.name, type.name, parent.name from Task order by id";
+const ROUNDS: usize = 3;
 const CHILD: &str = "FTRACK_BENCH_ROWS";
+/// What the child does, as in the arguments of [`rows`], and how that is called. What `ftrack` is compared with is
+/// the first.
+const CHILDREN: [(&str, &str); 3] = [
+    ("structs 1", "`rows` into structs, a page in a request"),
+    ("structs 8", "`rows` into structs, pages as they come"),
+    ("values 1", "`rows` into JSON values, a page in a request"),
+];
 
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "it is only read into")]
@@ -49,8 +62,8 @@ struct Cost {
 }
 
 fn main() {
-    if let Ok(limit) = std::env::var(CHILD) {
-        return rows(&limit);
+    if let Ok(arguments) = std::env::var(CHILD) {
+        return rows(&arguments);
     }
     let started = Instant::now();
     let server = Emulator::builder()
@@ -68,21 +81,46 @@ fn main() {
     println!("|---|---:|---:|---:|---:|---:|");
     // The schema is cached from here on.
     run(&server, ftrack, &["whoami"], &[], folder.path());
-    for _ in 0..3 {
+    let mut totals: Vec<(String, f64)> = Vec::new();
+    for _ in 0..ROUNDS {
         for limit in [1000, TASKS] {
             let text = limit.to_string();
-            let cost = run(&server, &own, &[], &[(CHILD, &text)], folder.path());
-            show(&format!("`rows` of {limit} tasks, alone"), &cost);
+            let mut measure = |what: &str, program: &Path, arguments: &[&str], child: &str| {
+                let cost = run(
+                    &server,
+                    program,
+                    arguments,
+                    &[(CHILD, child)],
+                    folder.path(),
+                );
+                show(&format!("{what}, {limit} tasks"), &cost);
+                match totals.iter_mut().find(|(known, _)| known == what) {
+                    _ if limit < TASKS => {}
+                    Some((_, total)) => *total += cost.cpu,
+                    None => totals.push((what.to_owned(), cost.cpu)),
+                }
+            };
+            for (child, what) in CHILDREN {
+                measure(what, &own, &[], &format!("{child} {limit}"));
+            }
             for format in ["csv", "ndjson"] {
                 let arguments = ["query", QUERY, "--limit", &text, "--format", format];
-                let cost = run(&server, ftrack, &arguments, &[], folder.path());
-                show(
-                    &format!("`ftrack query` of {limit} tasks as {format}"),
-                    &cost,
+                measure(
+                    &format!("`ftrack query` as {format}"),
+                    ftrack,
+                    &arguments,
+                    "",
                 );
             }
         }
     }
+    // CPU time is counted in hundredths of a second: the sums say more than the rounds.
+    println!("\nCPU of {ROUNDS} rounds of {TASKS} tasks:");
+    for (what, total) in &totals {
+        let ratio = total / totals[0].1;
+        println!("- {what}: {total:.2} s, {ratio:.2} of the first");
+    }
+    println!();
     let mut rows = String::from("username,first_name,email\n");
     for number in 0..IMPORTED {
         writeln!(rows, "user{number},First,user{number}@example.com").expect("memory");
@@ -109,17 +147,25 @@ fn main() {
 }
 
 /// The child: reads all rows, and does nothing with them.
-fn rows(limit: &str) {
+fn rows(arguments: &str) {
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let [kind, pages, limit] = arguments[..] else {
+        unreachable!("{arguments:?}")
+    };
     let session = Session::from_env().expect("a session");
     let query = session
         .query(format!("{QUERY} limit {limit}"))
-        .expect("a query");
-    let mut count = 0;
-    for row in query.rows::<Task>() {
-        row.expect("a row");
-        count += 1;
-    }
+        .expect("a query")
+        .pages_per_request(pages.parse().expect("a number"));
+    let count = match kind {
+        "structs" => count(query.rows::<Task>()),
+        _ => count(query.rows::<serde_json::Value>()),
+    };
     println!("{count}");
+}
+
+fn count<T>(rows: impl Iterator<Item = ftrack_api::Result<T>>) -> usize {
+    rows.map(|row| row.expect("a row")).count()
 }
 
 fn run(

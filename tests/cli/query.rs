@@ -122,10 +122,10 @@ fn explain_says_what_is_asked_for_and_what_it_took() {
         &[
             "parsed:   Status where name is \"In progress\"",
             "asks for: select",
-            "1 requests",
+            "1 request, ",
         ],
     );
-    assert!(run.err.contains("1 rows"), "{}", run.err);
+    assert!(run.err.contains("1 row, "), "{}", run.err);
 }
 
 #[test]

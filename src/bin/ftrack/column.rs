@@ -3,22 +3,21 @@
 use ftrack_api::SmolStr;
 use ftrack_api::query::{Projection, Statement};
 use ftrack_api::schema::{EntityType, Schema};
-use ftrack_api::studio::ContextPath;
 
 use crate::failure::Result;
-use crate::row::{Cell, Found, Row};
+use crate::row::{Cell, Row};
 
 /// One path of a query, which is one column of its output.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    steps: Vec<SmolStr>,
-    kind: ColumnKind,
+    pub(crate) steps: Vec<SmolStr>,
+    pub(crate) kind: ColumnKind,
 }
 
 /// What is shown of what the steps of a column lead to.
 #[derive(Clone, Debug, PartialEq)]
-enum ColumnKind {
+pub(crate) enum ColumnKind {
     Value,
     /// Of key-value pairs the value of this key.
     Pair(SmolStr),
@@ -53,15 +52,6 @@ impl Column {
         }
     }
 
-    /// A member of rows that were made here, whatever its name.
-    pub(crate) fn member(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            steps: vec![SmolStr::new(name)],
-            kind: ColumnKind::Value,
-        }
-    }
-
     /// What a query has to select for it.
     fn paths(&self) -> Vec<String> {
         match self.kind {
@@ -80,6 +70,11 @@ impl Column {
             name => Self::new(name),
         });
         columns.collect()
+    }
+
+    /// The names of columns.
+    pub(crate) fn names_of(columns: &[Self]) -> Vec<&str> {
+        columns.iter().map(|column| column.name.as_str()).collect()
     }
 
     /// What a query has to select for these columns.
@@ -140,100 +135,12 @@ impl Row {
             }
         }
     }
-
-    /// What the column says of this row. `place` is where the column stood in the row before, which
-    /// is where it usually stands.
-    pub(crate) fn cell<'a>(&'a self, column: &Column, place: usize) -> Found<'a> {
-        let Some((first, rest)) = column.steps.split_first() else {
-            return Found::One(&Cell::Null);
-        };
-        let at_place = self.0.get(place).filter(|(name, _)| name == first);
-        let cell = at_place.map(|(_, cell)| cell).or_else(|| self.get(first));
-        let found = cell.map_or(Found::One(&Cell::Null), |cell| cell.follow(rest));
-        match &column.kind {
-            ColumnKind::Value => found,
-            ColumnKind::Pair(key) => found.value_of(key),
-            ColumnKind::Path => self.context_path(&found),
-        }
-    }
-
-    fn context_path<'a>(&'a self, link: &Found<'a>) -> Found<'a> {
-        let name = |row: &Row| match row.get("name") {
-            Some(Cell::Text(name)) => Some(name.to_string()),
-            _ => None,
-        };
-        let project = match self.get("project") {
-            Some(Cell::Object(project)) => name(project),
-            _ => None,
-        };
-        let Found::One(Cell::List(steps)) = link else {
-            return Found::One(&Cell::Null);
-        };
-        let below = steps.iter().skip(1).filter_map(|step| match step {
-            Cell::Object(step) => name(step),
-            _ => None,
-        });
-        let names: Vec<String> = project.into_iter().chain(below).collect();
-        Found::Text(ContextPath::from(names).to_string())
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(row: &str, path: &str, text: &str, json: &str) {
-        let row: Row = serde_json::from_str(row).unwrap();
-        let found = row.cell(&Column::new(path), 0);
-        let mut written = Vec::new();
-        found.write_text(&mut written).unwrap();
-        assert_eq!(String::from_utf8(written).unwrap(), text, "{path}");
-        assert_eq!(serde_json::to_string(&found).unwrap(), json, "{path}");
-    }
-
-    #[test]
-    fn cells_are_found_by_path() {
-        let row = r#"{"__entity_type__":"Task","id":"t","bid":3600.0,"n":7,"done":true,"no":null,
-            "status":{"__entity_type__":"Status","id":"s","name":"Done"},
-            "link":[{"id":"p","name":"x","type":"Project"}],
-            "notes":[{"__entity_type__":"Note","id":"n1","author":{"name":"ada"}},
-                     {"__entity_type__":"Note","id":"n2","author":{"name":"bob"}}],
-            "metadata":[{"__entity_type__":"Metadata","key":"a","value":"1"}]}"#;
-        check(row, "bid", "3600", "3600.0");
-        check(row, "n", "7", "7");
-        check(row, "done", "true", "true");
-        check(row, "no", "", "null");
-        check(row, "no.name", "", "null");
-        check(row, "missing", "", "null");
-        check(row, "status", "s", "\"s\"");
-        check(row, "status.name", "Done", "\"Done\"");
-        check(row, "notes", r#"["n1","n2"]"#, r#"["n1","n2"]"#);
-        check(
-            row,
-            "notes.author.name",
-            r#"["ada","bob"]"#,
-            r#"["ada","bob"]"#,
-        );
-        check(row, "metadata", r#"{"a":"1"}"#, r#"{"a":"1"}"#);
-        let link = r#"[{"id":"p","name":"x","type":"Project"}]"#;
-        check(row, "metadata.a", "1", "\"1\"");
-        check(row, "metadata.b", "", "null");
-        check(row, "link", link, link);
-    }
-
-    #[test]
-    fn paths_begin_with_the_name_of_the_project() {
-        let row = r#"{"__entity_type__":"Shot","id":"s","project":{"name":"test"},"link":[
-            {"id":"p","name":"The full name"},{"id":"q","name":"sq010"},{"id":"s","name":"day/night"}]}"#;
-        let row: Row = serde_json::from_str(row).unwrap();
-        let mut text = Vec::new();
-        row.cell(&Column::context_path(), 0)
-            .write_text(&mut text)
-            .unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), r"test/sq010/day\/night");
-    }
 
     #[test]
     fn rows_of_groups_tell_their_columns() {

@@ -6,6 +6,7 @@
 mod app;
 mod arguments;
 mod bar;
+mod cells;
 mod change;
 mod column;
 mod commands;

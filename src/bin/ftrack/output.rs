@@ -7,10 +7,10 @@ use comfy_table::{
     Cell as TableCell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
 use console::style;
+use serde_json::Value as Json;
 
-use crate::column::Column;
 use crate::failure::{Failure, Result};
-use crate::row::{Found, Row};
+use crate::row::Cell;
 use crate::terminal;
 
 /// How many rows of a table are laid out together: those after them get the same widths.
@@ -41,42 +41,46 @@ impl Format {
 /// Writes rows in a format; memory holds a block of a table at most.
 pub(crate) struct Rows<W: Write> {
     out: W,
-    columns: Vec<Column>,
     layout: Layout,
-    /// The text of one row or cell, kept for its memory.
+    /// The text of one row, kept for its memory.
     buffer: Vec<u8>,
     written: u64,
 }
 
 enum Layout {
-    Table { block: Vec<Row>, widths: Vec<u16> },
-    Json,
-    Ndjson,
+    Table {
+        names: Vec<String>,
+        block: Vec<Vec<Cell>>,
+        widths: Vec<u16>,
+    },
+    /// What stands before the cell of each column.
+    Json(Vec<String>),
+    Ndjson(Vec<String>),
     Csv,
 }
 
 impl<W: Write> Rows<W> {
-    pub(crate) fn new(out: W, format: Format, columns: Vec<Column>) -> Result<Self> {
+    pub(crate) fn new(out: W, format: Format, names: &[&str]) -> Result<Self> {
         let mut rows = Self {
             out,
-            columns,
             layout: match format {
                 Format::Table => Layout::Table {
+                    names: names.iter().map(|name| terminal::printable(name)).collect(),
                     block: Vec::new(),
                     widths: Vec::new(),
                 },
-                Format::Json => Layout::Json,
-                Format::Ndjson => Layout::Ndjson,
+                Format::Json => Layout::Json(members(names)),
+                Format::Ndjson => Layout::Ndjson(members(names)),
                 Format::Csv => Layout::Csv,
             },
             buffer: Vec::new(),
             written: 0,
         };
         match rows.layout {
-            Layout::Json => rows.out.write_all(b"[")?,
+            Layout::Json(_) => rows.out.write_all(b"[")?,
             Layout::Csv => {
-                for (index, column) in rows.columns.iter().enumerate() {
-                    write_csv(&mut rows.buffer, index, column.name.as_bytes());
+                for (index, name) in names.iter().enumerate() {
+                    write_csv(&mut rows.buffer, index, name.as_bytes());
                 }
                 rows.buffer.push(b'\n');
                 rows.out.write_all(&rows.buffer)?;
@@ -86,7 +90,8 @@ impl<W: Write> Rows<W> {
         Ok(rows)
     }
 
-    pub(crate) fn write(&mut self, row: Row) -> Result<()> {
+    /// Writes a row, which has a cell for each column.
+    pub(crate) fn write(&mut self, row: Vec<Cell>) -> Result<()> {
         self.written += 1;
         self.buffer.clear();
         match &mut self.layout {
@@ -98,27 +103,20 @@ impl<W: Write> Rows<W> {
                 return Ok(());
             }
             Layout::Csv => {
-                let mut text = Vec::new();
-                for (index, column) in self.columns.iter().enumerate() {
-                    text.clear();
-                    // The first member is the entity's type.
-                    row.cell(column, index + 1).write_text(&mut text)?;
-                    write_csv(&mut self.buffer, index, &text);
+                for (index, cell) in row.iter().enumerate() {
+                    write_csv_cell(&mut self.buffer, index, cell)?;
                 }
+                self.buffer.push(b'\n');
             }
-            Layout::Json | Layout::Ndjson => {
-                if matches!(self.layout, Layout::Json) {
-                    self.buffer.extend_from_slice(if self.written == 1 {
-                        b"\n  "
-                    } else {
-                        b",\n  "
-                    });
-                }
-                write_object(&mut self.buffer, &self.columns, &row)?;
+            Layout::Json(names) => {
+                let separator: &[u8] = if self.written == 1 { b"\n  " } else { b",\n  " };
+                self.buffer.extend_from_slice(separator);
+                write_object(&mut self.buffer, names, &row)?;
             }
-        }
-        if !matches!(self.layout, Layout::Json) {
-            self.buffer.push(b'\n');
+            Layout::Ndjson(names) => {
+                write_object(&mut self.buffer, names, &row)?;
+                self.buffer.push(b'\n');
+            }
         }
         Ok(self.out.write_all(&self.buffer)?)
     }
@@ -127,11 +125,11 @@ impl<W: Write> Rows<W> {
     pub(crate) fn finish(mut self) -> Result<u64> {
         match self.layout {
             Layout::Table { .. } => self.write_block()?,
-            Layout::Json => {
+            Layout::Json(_) => {
                 let end: &[u8] = if self.written == 0 { b"]\n" } else { b"\n]\n" };
                 self.out.write_all(end)?;
             }
-            Layout::Ndjson | Layout::Csv => {}
+            Layout::Ndjson(_) | Layout::Csv => {}
         }
         self.out.flush()?;
         Ok(self.written)
@@ -143,7 +141,12 @@ impl<W: Write> Rows<W> {
     }
 
     fn write_block(&mut self) -> Result<()> {
-        let Layout::Table { block, widths } = &mut self.layout else {
+        let Layout::Table {
+            names,
+            block,
+            widths,
+        } = &mut self.layout
+        else {
             return Ok(());
         };
         let is_first = widths.is_empty();
@@ -152,16 +155,10 @@ impl<W: Write> Rows<W> {
         }
         let mut table = table();
         if is_first {
-            let names = self
-                .columns
-                .iter()
-                .map(|column| terminal::printable(&column.name));
-            table.set_header(names.collect::<Vec<_>>());
+            table.set_header(names.iter());
         }
         for row in block.drain(..) {
-            let cells = self.columns.iter().enumerate();
-            let cells = cells.map(|(index, column)| table_cell(&row.cell(column, index + 1)));
-            table.add_row(cells.collect::<Vec<_>>());
+            table.add_row(row.iter().map(table_cell));
         }
         if is_first {
             for (index, line) in table.lines().enumerate() {
@@ -197,31 +194,52 @@ pub(crate) fn table() -> Table {
 }
 
 /// A cell of a table: numbers are flush right.
-pub(crate) fn table_cell(found: &Found<'_>) -> TableCell {
+pub(crate) fn table_cell(cell: &Cell) -> TableCell {
     let mut text = Vec::new();
     // Writing to memory cannot fail.
-    let _ = found.write_text(&mut text);
+    let _ = cell.write_text(&mut text);
     let text = terminal::printable(&String::from_utf8_lossy(&text));
-    let alignment = match found.is_number() {
+    let alignment = match cell.is_number() {
         true => CellAlignment::Right,
         false => CellAlignment::Left,
     };
     TableCell::new(text).set_alignment(alignment)
 }
 
-fn write_object(buffer: &mut Vec<u8>, columns: &[Column], row: &Row) -> Result<()> {
-    let written =
-        |error: serde_json::Error| Failure::invalid(format!("a row is not JSON: {error}"));
+/// The names of members as they stand in an object, with what is before and after them.
+fn members(names: &[&str]) -> Vec<String> {
+    let separators = std::iter::once("").chain(std::iter::repeat(","));
+    let names = names.iter().zip(separators);
+    names
+        .map(|(name, separator)| format!("{separator}{}:", Json::from(*name)))
+        .collect()
+}
+
+fn write_object(buffer: &mut Vec<u8>, names: &[String], row: &[Cell]) -> Result<()> {
     buffer.push(b'{');
-    for (index, column) in columns.iter().enumerate() {
-        if index > 0 {
-            buffer.push(b',');
-        }
-        serde_json::to_writer(&mut *buffer, &column.name).map_err(written)?;
-        buffer.push(b':');
-        serde_json::to_writer(&mut *buffer, &row.cell(column, index + 1)).map_err(written)?;
+    for (name, cell) in names.iter().zip(row) {
+        buffer.extend_from_slice(name.as_bytes());
+        serde_json::to_writer(&mut *buffer, cell)
+            .map_err(|error| Failure::invalid(format!("a row is not JSON: {error}")))?;
     }
     buffer.push(b'}');
+    Ok(())
+}
+
+fn write_csv_cell(line: &mut Vec<u8>, index: usize, cell: &Cell) -> Result<()> {
+    match cell {
+        Cell::Text(text) => write_csv(line, index, text.as_bytes()),
+        Cell::Object(_) | Cell::List(_) => {
+            let mut text = Vec::new();
+            cell.write_text(&mut text)?;
+            write_csv(line, index, &text);
+        }
+        // Nothing in them needs quotes.
+        plain => {
+            write_csv(line, index, b"");
+            plain.write_text(line)?;
+        }
+    }
     Ok(())
 }
 
@@ -251,9 +269,9 @@ mod tests {
     use super::*;
 
     fn written(format: Format, rows: &[&str]) -> String {
-        let columns = ["name", "bid", "status.name"].map(Column::new).to_vec();
         let mut out = Vec::new();
-        let mut writer = Rows::new(&mut out, format, columns).unwrap();
+        let names = ["name", "bid", "status.name"];
+        let mut writer = Rows::new(&mut out, format, &names).unwrap();
         for row in rows {
             writer.write(serde_json::from_str(row).unwrap()).unwrap();
         }
@@ -262,8 +280,8 @@ mod tests {
     }
 
     const ROWS: [&str; 2] = [
-        r#"{"__entity_type__":"Task","name":"a, \"b\"\n\u001b[31m","bid":3.5,"status":{"name":"Öpen"}}"#,
-        r#"{"__entity_type__":"Task","bid":1200.0,"status":null,"name":"two"}"#,
+        r#"["a, \"b\"\n\u001b[31m",3.5,"Öpen"]"#,
+        r#"["two",1200.0,null]"#,
     ];
 
     #[test]
@@ -277,7 +295,7 @@ mod tests {
             "{\"name\":\"a, \\\"b\\\"\\n\\u001b[31m\",\"bid\":3.5,\"status.name\":\"Öpen\"}\n\
              {\"name\":\"two\",\"bid\":1200.0,\"status.name\":null}\n"
         );
-        let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &ROWS)).unwrap();
+        let json: Json = serde_json::from_str(&written(Format::Json, &ROWS)).unwrap();
         assert_eq!(json[1]["bid"], 1200.0);
         let table = written(Format::Table, &ROWS);
         assert!(table.contains("a, \"b\"  [31m"), "{table}");
@@ -294,7 +312,7 @@ mod tests {
 
     #[test]
     fn later_blocks_of_a_table_have_the_widths_of_the_first() {
-        let rows = vec![r#"{"__entity_type__":"Task","name":"abc","bid":1}"#; BLOCK_ROWS + 2];
+        let rows = vec![r#"["abc",1,null]"#; BLOCK_ROWS + 2];
         let table = written(Format::Table, &rows);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), BLOCK_ROWS + 4);

@@ -7,6 +7,9 @@ use ftrack_api::SmolStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+/// Below this every whole number is an `f64`.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// The attributes of one entity, or the values of one group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row(pub(crate) Vec<(SmolStr, Cell)>);
@@ -50,67 +53,46 @@ impl Row {
     }
 }
 
-/// One cell, or those that a path through a collection leads to.
-pub(crate) enum Found<'a> {
-    One(&'a Cell),
-    Text(String),
-    Several(Vec<Found<'a>>),
-}
-
 impl Cell {
-    pub(crate) fn follow<'a>(&'a self, steps: &[SmolStr]) -> Found<'a> {
-        let Some((first, rest)) = steps.split_first() else {
-            return Found::One(self);
-        };
+    /// The member of an object, or of each object in a list.
+    pub(crate) fn step(&self, name: &str) -> Self {
         match self {
-            Self::Object(row) => match row.get(first) {
-                Some(cell) => cell.follow(rest),
-                None => Found::One(&Self::Null),
-            },
-            Self::List(cells) => {
-                Found::Several(cells.iter().map(|cell| cell.follow(steps)).collect())
-            }
-            _ => Found::One(&Self::Null),
+            Self::Object(row) => row.get(name).cloned().unwrap_or_default(),
+            Self::List(cells) => Self::List(cells.iter().map(|cell| cell.step(name)).collect()),
+            _ => Self::Null,
         }
     }
-}
 
-impl<'a> Found<'a> {
     /// Of key-value pairs the value of this key.
-    pub(crate) fn value_of(self, key: &str) -> Self {
-        let Self::One(Cell::List(cells)) = self else {
-            return Found::One(&Cell::Null);
+    pub(crate) fn value_of(&self, key: &str) -> Self {
+        let Self::List(cells) = self else {
+            return Self::Null;
         };
-        let pairs = cells.iter().filter_map(|cell| match cell {
-            Cell::Object(row) => row.pair(),
-            _ => None,
-        });
-        let is_it = |name: &Cell| matches!(name, Cell::Text(name) if name == key);
-        let mut values = pairs
-            .filter(|(name, _)| is_it(name))
-            .map(|(_, value)| value);
-        Found::One(values.next().unwrap_or(&Cell::Null))
+        let mut pairs = cells.iter().filter_map(Self::pair);
+        let is_it = |name: &Self| matches!(name, Self::Text(name) if name == key);
+        let found = pairs.find(|(name, _)| is_it(name));
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
-}
 
-impl Found<'_> {
+    fn pair(&self) -> Option<(&Self, &Self)> {
+        match self {
+            Self::Object(row) => row.pair(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_number(&self) -> bool {
-        matches!(self, Self::One(Cell::Integer(_) | Cell::Number(_)))
+        matches!(self, Self::Integer(_) | Self::Number(_))
     }
 
     /// The key-value pairs, if it holds some.
-    pub(crate) fn pairs(&self) -> Option<Vec<(String, Found<'_>)>> {
-        let Self::One(Cell::List(cells)) = self else {
+    pub(crate) fn pairs(&self) -> Option<Vec<(&str, &Self)>> {
+        let Self::List(cells) = self else {
             return None;
         };
-        let pairs = cells.iter().map(|cell| match cell {
-            Cell::Object(row) => row.pair(),
+        let pairs = cells.iter().map(|cell| match cell.pair()? {
+            (Self::Text(key), value) => Some((key.as_str(), value)),
             _ => None,
-        });
-        let pairs = pairs.map(|pair| {
-            let (key, value) = pair?;
-            let Cell::Text(key) = key else { return None };
-            Some((key.to_string(), Found::One(value)))
         });
         pairs.collect()
     }
@@ -118,27 +100,19 @@ impl Found<'_> {
     /// As plain text: null is empty, an entity is its key, lists and objects are JSON.
     pub(crate) fn write_text(&self, out: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::One(Cell::Null) => Ok(()),
-            Self::One(Cell::Bool(value)) => write!(out, "{value}"),
-            Self::One(Cell::Integer(value)) => write!(out, "{value}"),
-            Self::One(Cell::Number(value)) => write!(out, "{value}"),
-            Self::One(Cell::Text(text)) => out.write_all(text.as_bytes()),
+            Self::Null => Ok(()),
+            Self::Bool(value) => write!(out, "{value}"),
+            Self::Integer(value) => write!(out, "{value}"),
+            // Most numbers are whole, which is quicker to write.
+            Self::Number(value) if value.fract() == 0.0 && value.abs() < MAX_WHOLE => {
+                write!(out, "{}", *value as i64)
+            }
+            Self::Number(value) => write!(out, "{value}"),
             Self::Text(text) => out.write_all(text.as_bytes()),
-            Self::One(Cell::Object(row)) if row.key().is_some() => {
-                let key = row.key().unwrap_or(&Cell::Null);
-                Found::One(key).write_text(out)
+            Self::Object(row) if row.key().is_some() => {
+                row.key().unwrap_or(&Self::Null).write_text(out)
             }
             other => Ok(serde_json::to_writer(out, other)?),
-        }
-    }
-}
-
-impl Serialize for Found<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            Self::One(cell) => cell.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Several(found) => serializer.collect_seq(found),
         }
     }
 }
@@ -159,11 +133,7 @@ impl Serialize for Cell {
                 }
             },
             Self::List(cells) => {
-                let pairs = cells.iter().map(|cell| match cell {
-                    Self::Object(row) => row.pair(),
-                    _ => None,
-                });
-                let pairs: Option<Vec<_>> = pairs.collect();
+                let pairs: Option<Vec<_>> = cells.iter().map(Self::pair).collect();
                 match pairs.filter(|pairs| !pairs.is_empty()) {
                     None => serializer.collect_seq(cells),
                     Some(pairs) => {

@@ -52,6 +52,11 @@ pub(crate) fn width() -> Option<u16> {
         .filter(|&columns| columns > 0)
 }
 
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A message for people, on stderr.
 pub(crate) fn say(text: &str) {
     // Nobody is left to tell if stderr is closed.

@@ -4,11 +4,10 @@ use ftrack_api::query::{field, select};
 use ftrack_api::{Entity, Session};
 
 use crate::app::App;
-use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::locate;
 use crate::output::{Format, Rows};
-use crate::row::{Cell, Row};
+use crate::row::Cell;
 
 /// List the components of a version, or of the latest version of an asset
 #[derive(Debug, clap::Args)]
@@ -33,7 +32,7 @@ impl Components {
         let format = Format::or_fitting(self.format);
         let columns = ["id", "name", "file_type", "size", "locations"];
         let mut out = app.out();
-        let mut rows = Rows::new(&mut *out, format, columns.map(Column::member).to_vec())?;
+        let mut rows = Rows::new(&mut *out, format, &columns)?;
         for (component, shares) in components.iter().zip(&availability) {
             let mut places = Vec::new();
             for (id, share) in shares.iter().filter(|(_, share)| **share > 0.0) {
@@ -48,7 +47,7 @@ impl Components {
             let text = |text: String| Cell::Text(text.into());
             let file_type: Option<String> = component.get("file_type")?;
             let size: Option<f64> = component.get("size")?;
-            let cells = [
+            rows.write(vec![
                 text(component.id()),
                 text(component.get("name")?),
                 file_type.map_or(Cell::Null, text),
@@ -63,8 +62,7 @@ impl Components {
                     Format::Table | Format::Csv => text(places.join(", ")),
                     _ => Cell::List(places.into_iter().map(text).collect()),
                 },
-            ];
-            rows.write(Row::of(columns.into_iter().zip(cells)))?;
+            ])?;
         }
         rows.finish().map(drop)
     }

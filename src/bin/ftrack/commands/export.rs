@@ -9,10 +9,10 @@ use ftrack_api::schema::{AttributeKind, EntityType};
 
 use crate::app::App;
 use crate::bar;
+use crate::cells::Cells;
 use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::output::{Format, Rows};
-use crate::row::Row;
 use crate::terminal;
 
 /// Write entities to a CSV or NDJSON file, which `ftrack import` reads
@@ -73,7 +73,7 @@ impl Export {
         let made = tempfile::NamedTempFile::new_in(folder.unwrap_or(".".as_ref()));
         let mut file = made.map_err(|error| failed(&error))?;
         let bar = bar::count();
-        let written = write(&query, format, columns, file.as_file_mut(), &bar);
+        let written = write(&query, format, &columns, file.as_file_mut(), &bar);
         bar.finish_and_clear();
         let written = written?;
         allow_others(file.as_file());
@@ -88,7 +88,8 @@ impl Export {
                 .map_err(|error| error.error),
         };
         kept.map_err(|error| failed(&error))?;
-        terminal::say(&format!("wrote {written} rows to {}", self.file.display()));
+        let rows = terminal::counted(written, "row");
+        terminal::say(&format!("wrote {rows} to {}", self.file.display()));
         Ok(())
     }
 
@@ -144,12 +145,13 @@ impl Export {
 fn write(
     query: &ftrack_api::Query,
     format: Format,
-    columns: Vec<Column>,
+    columns: &[Column],
     file: &mut File,
     bar: &indicatif::ProgressBar,
 ) -> Result<u64> {
-    let mut rows = Rows::new(BufWriter::new(file), format, columns)?;
-    for row in query.rows::<Row>() {
+    let names = Column::names_of(columns);
+    let mut rows = Rows::new(BufWriter::new(file), format, &names)?;
+    for row in query.rows_with(&Cells::of(columns)) {
         rows.write(row?)?;
         bar.inc(1);
     }

@@ -4,11 +4,12 @@ use ftrack_api::query::select;
 use ftrack_api::schema::{Attribute, AttributeKind, EntityType, Schema};
 
 use crate::app::App;
+use crate::cells::Cells;
 use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::locate;
 use crate::output::{self, Format, Rows};
-use crate::row::{Found, Row};
+use crate::row::Cell;
 use crate::terminal;
 
 /// Print the attributes of one entity
@@ -43,13 +44,17 @@ impl Get {
         let paths = Column::paths_of(&columns);
         let statement = select(entity_type.name()).fields(paths);
         let statement = statement.filter(locate::is_entity(&entity));
-        let row = session.query(statement)?.rows::<Row>().next().transpose()?;
-        let row = row.ok_or_else(|| Failure::not_found(format!("there is no {entity}")))?;
+        let cells = Cells::of(&columns);
+        let row = session.query(statement)?.rows_with(&cells).next();
+        let row = row
+            .transpose()?
+            .ok_or_else(|| Failure::not_found(format!("there is no {entity}")))?;
+        let names = Column::names_of(&columns);
         match Format::or_fitting(self.format) {
-            Format::Table => print_lines(app, &columns, &row),
+            Format::Table => print_lines(app, &names, &row),
             format => {
                 let mut out = app.out();
-                let mut rows = Rows::new(&mut *out, format, columns)?;
+                let mut rows = Rows::new(&mut *out, format, &names)?;
                 rows.write(row)?;
                 rows.finish().map(drop)
             }
@@ -91,26 +96,25 @@ fn default_columns(schema: &Schema, entity_type: &EntityType) -> Vec<String> {
     columns.collect()
 }
 
-fn print_lines(app: &App, columns: &[Column], row: &Row) -> Result<()> {
+fn print_lines(app: &App, names: &[&str], row: &[Cell]) -> Result<()> {
     let mut table = output::table();
-    let mut add = |name: &str, found: &Found<'_>| -> Result<()> {
+    let mut add = |name: &str, cell: &Cell| -> Result<()> {
         let mut text = Vec::new();
-        found.write_text(&mut text)?;
+        cell.write_text(&mut text)?;
         let text = terminal::printable(&String::from_utf8_lossy(&text));
         table.add_row([name, &text]);
         Ok(())
     };
-    for (index, column) in columns.iter().enumerate() {
-        let found = row.cell(column, index + 1);
-        let group = match column.name.as_str() {
+    for (name, cell) in names.iter().zip(row) {
+        let group = match *name {
             "custom_attributes" => "custom",
             other => other,
         };
-        match found.pairs() {
-            None => add(&column.name, &found)?,
+        match cell.pairs() {
+            None => add(name, cell)?,
             Some(pairs) => {
                 for (key, value) in pairs {
-                    add(&format!("{group}.{key}"), &value)?;
+                    add(&format!("{group}.{key}"), value)?;
                 }
             }
         }

@@ -1,16 +1,18 @@
 //! `ftrack query`: rows of a query, as they come.
 
 use std::io::Read as _;
+use std::iter::Peekable;
 use std::time::Instant;
 
 use ftrack_api::query::Statement;
 
 use crate::app::App;
+use crate::cells::Cells;
 use crate::column::Column;
 use crate::failure::{Code, Failure, Result};
 use crate::output::{Format, Rows};
-use crate::row::Row;
-use crate::terminal;
+use crate::row::{Cell, Row};
+use crate::terminal::{self, counted};
 
 /// How many pages come in one response: with more of them memory would grow with the rows.
 pub(super) const PAGES: usize = 1;
@@ -101,11 +103,12 @@ impl Query {
         };
         if self.explain {
             let now = session.statistics();
-            let rows = printed.map_or_else(String::new, |rows| format!("{rows} rows, "));
+            let rows = printed.map(|rows| format!("{}, ", counted(rows, "row")));
             terminal::say(&format!(
-                "took:     {rows}{} requests, {} bytes received, {:.0} ms",
-                now.requests - before.requests,
-                now.bytes_received - before.bytes_received,
+                "took:     {}{}, {} received, {:.0} ms",
+                rows.unwrap_or_default(),
+                counted(now.requests - before.requests, "request"),
+                counted(now.bytes_received - before.bytes_received, "byte"),
                 started.elapsed().as_secs_f64() * 1000.0,
             ));
         } else if printed == Some(0) && terminal::is_output() {
@@ -121,14 +124,33 @@ fn print(
     format: Format,
     columns: Option<Vec<Column>>,
 ) -> Result<u64> {
+    if let Some(columns) = columns {
+        let cells = Cells::of(&columns);
+        let names = Column::names_of(&columns);
+        return print_all(app, format, &names, query.rows_with(&cells).peekable());
+    }
     let mut found = query.rows::<Row>().peekable();
-    let columns = match (columns, found.peek()) {
-        (Some(columns), _) => columns,
-        (None, Some(Ok(first))) => first.columns(),
-        (None, _) => Vec::new(),
+    let columns = match found.peek() {
+        Some(Ok(first)) => first.columns(),
+        _ => Vec::new(),
     };
+    let cells = Cells::of(&columns);
+    let found = found.map(|row| Ok(cells.in_row(row?)));
+    print_all(app, format, &Column::names_of(&columns), found.peekable())
+}
+
+fn print_all(
+    app: &App,
+    format: Format,
+    names: &[&str],
+    mut found: Peekable<impl Iterator<Item = ftrack_api::Result<Vec<Cell>>>>,
+) -> Result<u64> {
+    // What fails at once prints no names.
+    if let Some(Err(error)) = found.next_if(ftrack_api::Result::is_err) {
+        return Err(error.into());
+    }
     let mut out = app.out();
-    let mut rows = Rows::new(&mut *out, format, columns)?;
+    let mut rows = Rows::new(&mut *out, format, names)?;
     loop {
         // What was printed must not wait for a page that is still to come.
         if found.size_hint().0 == 0 {
@@ -145,8 +167,7 @@ fn explain(query: &ftrack_api::Query, columns: Option<&[Column]>) {
     let statement = query.statement();
     let sent = match columns {
         Some(columns) if statement.projections.is_empty() => {
-            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            statement.clone().fields(names)
+            statement.clone().fields(Column::names_of(columns))
         }
         _ => statement.clone(),
     };

@@ -120,16 +120,13 @@ trait View {
 }
 
 /// The cells of an entity.
-fn cells(entity: &Entity, columns: &[Column]) -> Result<Row> {
-    let mut members = Vec::with_capacity(columns.len());
-    for column in columns {
+fn cells(entity: &Entity, columns: &[Column]) -> Result<Vec<Cell>> {
+    let cells = columns.iter().map(|column| {
         let value = entity.value(&column.name)?.unwrap_or_default();
         let cell = serde_json::to_value(&value).and_then(serde_json::from_value::<Cell>);
-        let cell =
-            cell.map_err(|error| Failure::invalid(format!("a value is not JSON: {error}")))?;
-        members.push((column.name.as_str(), cell));
-    }
-    Ok(Row::of(members))
+        cell.map_err(|error| Failure::invalid(format!("a value is not JSON: {error}")))
+    });
+    cells.collect()
 }
 
 /// A JSON object for each row and change.
@@ -140,25 +137,21 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn write(&self, change: &str, key: &EntityKey, row: Cell) -> Result<()> {
-        let names = ["change", "key", "row"];
-        let cells = [
+        let cells = vec![
             Cell::Text(change.into()),
             Cell::Text(format!("{}:{}", key.entity_type(), key.id()).into()),
             row,
         ];
         let mut out = self.app.out();
-        let mut rows = Rows::new(
-            &mut *out,
-            Format::Ndjson,
-            names.map(Column::member).to_vec(),
-        )?;
-        rows.write(Row::of(names.into_iter().zip(cells)))?;
+        let mut rows = Rows::new(&mut *out, Format::Ndjson, &["change", "key", "row"])?;
+        rows.write(cells)?;
         rows.finish().map(drop)
     }
 
     fn write_all(&self, change: &str, entities: &[Entity]) -> Result<()> {
         entities.iter().try_for_each(|entity| {
-            let row = cells(entity, &self.columns)?;
+            let names = Column::names_of(&self.columns).into_iter();
+            let row = Row::of(names.zip(cells(entity, &self.columns)?));
             self.write(change, &entity.key(), Cell::Object(row))
         })
     }
@@ -227,11 +220,8 @@ impl Screen {
                 _ => "",
             };
             let row = cells(entity, &self.columns)?;
-            let mut line = vec![TableCell::new(mark)];
-            for column in &self.columns {
-                line.push(output::table_cell(&row.cell(column, usize::MAX)));
-            }
-            table.add_row(line);
+            let line = std::iter::once(TableCell::new(mark));
+            table.add_row(line.chain(row.iter().map(output::table_cell)));
         }
         let lines: Vec<String> = table
             .lines()
