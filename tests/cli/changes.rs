@@ -258,6 +258,39 @@ fn notes_assignments_and_statuses() {
 }
 
 #[test]
+fn plans_have_names_instead_of_ids() {
+    let studio = Fixture::new();
+    let user = &studio.cli.user;
+    let note = ["note", TASK, "x", "--to", user, "--dry-run"];
+    let plan = studio.cli.ok(&note);
+    let author = format!("author: User {user:?}");
+    let recipient = format!("resource_id: User {user:?}");
+    for line in ["create Note", &author, "note_id: the new Note", &recipient] {
+        assert!(plan.lines().any(|one| one.trim() == line), "{line}: {plan}");
+    }
+    let create = ["create", "Task", "name=x", "parent=test", "type=Generic"];
+    let plan = studio
+        .cli
+        .ok(&[&create[..], &["metadata.a=b", "--dry-run"]].concat());
+    for line in [
+        "create Task \"x\"",
+        "parent: Project \"test\"",
+        "type: Type \"Generic\"",
+        "object_type_id: ObjectType \"Task\"",
+        "priority_id: Priority \"None\"",
+        "create metadata \"a\" of Task \"x\"",
+    ] {
+        assert!(plan.lines().any(|one| one.trim() == line), "{line}: {plan}");
+    }
+    // Which of several of one name is changed is said.
+    let plan = studio.cli.ok(&["set", TASK, "bid=1", "--dry-run"]);
+    assert!(
+        plan.contains(&format!("update Task \"Import camera\" ({TASK})")),
+        "{plan}"
+    );
+}
+
+#[test]
 fn timers() {
     let studio = Fixture::new();
     studio.cli.fails(&["timer", "show"], 4, &["no timer"]);

@@ -1,6 +1,7 @@
 //! The program `ftrack`, run as its users run it, against an emulator.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod bad_input;
 mod changes;
 mod examples;
 mod imports;

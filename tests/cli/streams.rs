@@ -128,6 +128,11 @@ fn a_stream_that_cannot_be_used_is_an_error() {
             "events", "work", "--stream", stream, "--group", "g", "--exec", "true",
         ]
     };
+    // With a program that is not there every event would become a dead letter.
+    let typo = [
+        "events", "work", "--stream", "s.db", "--group", "g", "--exec", "nonesuch",
+    ];
+    cli.fails(&typo, 4, &["no program \"nonesuch\""]);
     cli.write("other", "precious");
     cli.run(&work("other")).check(2, &["path of its own"]);
     assert_eq!(

@@ -209,6 +209,8 @@ fn ctrl_c_ends_a_query_that_waits() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 130, "{shown}");
     assert!(shown.contains("cancelled"), "{shown}");
+    // What is said begins a line, after the ^C that the terminal shows.
+    assert!(shown.contains("^C\r\n"), "{shown:?}");
 }
 
 #[test]
@@ -267,6 +269,7 @@ fn transfers_and_imports_show_bars() {
         shown.contains("/s") && shown.contains("MiB") && shown.contains("large"),
         "{shown}"
     );
+    assert!(!shown.contains("0 B/0 B"), "{shown}");
     let piped = cli.run(&arguments);
     assert!(!piped.err.contains("MiB"), "{}", piped.err);
 }
@@ -324,4 +327,10 @@ fn a_publish_shows_its_plan_asks_and_has_a_bar() {
     let (code, shown) = terminal.end();
     assert_eq!((code, versions.count().unwrap()), (0, 1), "{shown}");
     assert!(shown.contains("/s") && shown.contains("MiB"), "{shown}");
+    // There is none before there is something to count.
+    let question = shown.find("[y/N]").unwrap();
+    assert!(
+        shown.find("MiB").unwrap() > question && !shown.contains("0 B/0 B"),
+        "{shown}"
+    );
 }

@@ -69,6 +69,8 @@ fn files_and_sequences_go_up_and_come_down() {
     assert_eq!(members.len(), 3, "{members:?}");
     cli.fails(&arguments, 6, &[" exists already", "--overwrite"]);
     cli.ok(&[&arguments[..], &["--overwrite"]].concat());
+    cli.ok(&["upload", "still.png", "--to", &version]);
+    cli.fails(&arguments, 6, &["would both become", "FileComponent:ID"]);
 }
 
 #[test]
@@ -195,6 +197,25 @@ fn events_are_published_followed_recorded_and_replayed() {
     cli.run(&["events", "replay", "one.ndjson", "--topic", "x"])
         .check(0, &["published 0 events"]);
 
+    // What the hub says of itself is no event of others, and must not be published again.
+    cli.run(&["events", "record", "all.ndjson", "--for", "0.5"])
+        .check(0, &["0 events"]);
+    let mut lines = std::fs::read_to_string(cli.folder().join("one.ndjson")).unwrap();
+    let own = lines
+        .lines()
+        .next()
+        .unwrap()
+        .replace("studio.one", "ftrack.meta.connected");
+    lines.push_str(&own);
+    lines.push_str("\nno event\n");
+    cli.write("broken.ndjson", lines);
+    let broken = ["events", "replay", "broken.ndjson", "--speed", "0"];
+    cli.fails(
+        &broken,
+        6,
+        &["published 2 events, and not the rest", "line 4"],
+    );
+
     cli.fails(
         &["events", "publish", "studio.one", "{frames"],
         6,
@@ -212,6 +233,6 @@ fn events_are_published_followed_recorded_and_replayed() {
     cli.fails(
         &["events", "publish", "studio.nobody", "--reply", "0.2"],
         7,
-        &["error:"],
+        &["error:", "--reply waits longer"],
     );
 }

@@ -21,10 +21,15 @@ pub(crate) fn count() -> ProgressBar {
 /// Options of a transfer that shows a bar with its rate and the time left.
 pub(crate) fn transfer(name: &str, connections: Option<usize>) -> (TransferOptions, ProgressBar) {
     let bar = bar(0, "{msg} {bar:30} {bytes}/{total_bytes}");
+    // A question may come first, and a bar over nothing would be full.
+    bar.set_draw_target(ProgressDrawTarget::hidden());
     bar.set_message(name.to_owned());
     let shown = Arc::new(bar.clone());
     let name = name.to_owned();
     let mut options = TransferOptions::new().on_progress(move |progress| {
+        if progress.total_bytes() > 0 && shown.length() == Some(0) {
+            shown.set_draw_target(target());
+        }
         shown.set_length(progress.total_bytes());
         shown.set_position(progress.bytes());
         let left = progress
@@ -47,13 +52,16 @@ pub(crate) fn transfer(name: &str, connections: Option<usize>) -> (TransferOptio
 }
 
 fn bar(length: u64, template: &str) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
+    let bar = ProgressBar::with_draw_target(Some(length), target());
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
     }
 }

@@ -1,9 +1,12 @@
 //! What all commands that change something have in common: the plan, the question, the commit.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use console::style;
 use ftrack_api::operation::{OperationKind, Plan, PlannedChange, PlannedValue};
+use ftrack_api::query::{field, select};
+use ftrack_api::schema::EntityType;
 use ftrack_api::{EntityKey, Session, Value};
 
 use crate::app::App;
@@ -31,12 +34,13 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
         terminal::say("nothing to change");
         return Ok(false);
     }
+    let names = Names::look_up(session, &plan);
     if consent.dry_run {
         session.rollback();
-        app.print(show(&plan, usize::MAX).trim_end())?;
+        app.print(show(&plan, &names, usize::MAX).trim_end())?;
         return Ok(false);
     }
-    terminal::say_plan(&show(&plan, SHOWN_CHANGES));
+    terminal::say_plan(&show(&plan, &names, SHOWN_CHANGES));
     let agreed = match consent.yes {
         true => Ok(()),
         false => terminal::confirm("Make these changes?"),
@@ -54,18 +58,101 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
     Ok(true)
 }
 
+/// What entities are called whose names a plan does not know, by their ids.
+#[derive(Default)]
+pub(crate) struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Looks the names up in one request. Where that fails, people see ids.
+    fn look_up(session: &Session, plan: &Plan) -> Self {
+        let schema = session.schema();
+        let mut names = HashMap::new();
+        let mut unknown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for change in &plan.changes {
+            names.insert(change.entity.id(), in_short(plan, &change.entity));
+            let Ok(entity_type) = schema.entity_type(change.entity.entity_type()) else {
+                continue;
+            };
+            for (name, value) in &change.values {
+                for (target, id) in references(plan, entity_type, name, value) {
+                    unknown.entry(target).or_default().insert(id);
+                }
+            }
+        }
+        let mut attributes = Vec::new();
+        let mut statements = Vec::new();
+        for (target, ids) in unknown {
+            let has = |name: &str| {
+                let found = schema.entity_type(&target);
+                found.is_ok_and(|found| found.attribute(name).is_ok())
+            };
+            let ids = ids.into_iter().filter(|id| !names.contains_key(id));
+            let ids: Vec<String> = ids.collect();
+            let name = ["name", "username"].into_iter().find(|name| has(name));
+            if let (Some(name), false) = (name, ids.is_empty()) {
+                attributes.push(name);
+                let statement = select(target).fields([name]);
+                statements.push(statement.filter(field("id").is_in(ids)));
+            }
+        }
+        let found = match statements.as_slice() {
+            [] => Vec::new(),
+            _ => session.query_many(statements).unwrap_or_default(),
+        };
+        for (entities, attribute) in found.into_iter().zip(attributes) {
+            for entity in entities {
+                if let Ok(name) = entity.get::<String>(attribute) {
+                    names.insert(entity.id(), format!("{} {name:?}", entity.entity_type()));
+                }
+            }
+        }
+        Self(names)
+    }
+
+    fn name(&self, plan: &Plan, key: &EntityKey) -> String {
+        let known = self.0.get(&key.id()).cloned();
+        known.unwrap_or_else(|| in_short(plan, key))
+    }
+}
+
+/// The types and ids that a value refers to, of which the plan does not know the names.
+fn references(
+    plan: &Plan,
+    entity_type: &EntityType,
+    name: &str,
+    value: &PlannedValue,
+) -> Vec<(String, String)> {
+    let PlannedValue::Set { before, after, .. } = value else {
+        return Vec::new();
+    };
+    let target = name.strip_suffix("_id").and_then(|name| match name {
+        // A resource is a user or a group, and has no name itself.
+        "resource" | "user" => Some("User"),
+        name => entity_type.attribute(name).ok()?.target(),
+    });
+    let values = before.iter().chain([after]);
+    let keys = values.filter_map(|value| match value {
+        Value::Text(id) => Some((target?.to_owned(), id.clone())),
+        Value::Reference(key) if plan.describe(key) == key.to_string() => {
+            Some((key.entity_type().to_owned(), key.id()))
+        }
+        _ => None,
+    });
+    keys.collect()
+}
+
 /// The first changes of a plan; of the rest nothing is said.
-pub(crate) fn show_first(plan: &Plan, most: usize) -> String {
+pub(crate) fn show_first(plan: &Plan, names: &Names, most: usize) -> String {
     let mut text = String::new();
     for change in plan.changes.iter().take(most) {
-        show_change(&mut text, plan, change);
+        show_change(&mut text, plan, names, change);
     }
     text
 }
 
 /// The plan for people: a line for each entity, and one for each of its values.
-pub(crate) fn show(plan: &Plan, most: usize) -> String {
-    let mut text = show_first(plan, most);
+pub(crate) fn show(plan: &Plan, names: &Names, most: usize) -> String {
+    let mut text = show_first(plan, names, most);
     let rest = plan.changes.len().saturating_sub(most);
     if rest > 0 {
         let _ = writeln!(text, "… and {rest} more; --dry-run shows all of them");
@@ -73,19 +160,21 @@ pub(crate) fn show(plan: &Plan, most: usize) -> String {
     text
 }
 
-fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
+fn show_change(text: &mut String, plan: &Plan, names: &Names, change: &PlannedChange) {
     let verb = match change.kind {
         OperationKind::Create => style("create").green(),
         OperationKind::Update => style("update").yellow(),
         OperationKind::Delete => style("delete").red(),
         _ => style("change").yellow(),
     };
+    let entity = plan.describe(&change.entity);
+    // The id of something new says nothing yet.
+    let entity = match change.kind {
+        OperationKind::Create => without_id(&entity),
+        _ => &entity,
+    };
     // Writing to memory cannot fail.
-    let _ = writeln!(
-        text,
-        "{verb} {}",
-        terminal::printable(&plan.describe(&change.entity))
-    );
+    let _ = writeln!(text, "{verb} {}", terminal::printable(entity));
     for (name, value) in &change.values {
         // It stands in the first line.
         if name == "id" && change.kind == OperationKind::Create {
@@ -93,18 +182,20 @@ fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
         }
         let shown = match value {
             PlannedValue::Set { before, after, .. } => {
-                let after = in_words(plan, after);
+                let after = in_words(plan, names, after);
                 match (before, change.kind) {
-                    (Some(before), _) => format!("{} -> {after}", in_words(plan, before)),
+                    (Some(before), _) => format!("{} -> {after}", in_words(plan, names, before)),
                     (None, OperationKind::Update) => format!("(not loaded) -> {after}"),
                     (None, _) => after,
                 }
             }
             PlannedValue::Extend { added, removed, .. } => {
-                let added = added.iter().map(|one| format!("+ {}", in_short(plan, one)));
+                let added = added
+                    .iter()
+                    .map(|one| format!("+ {}", names.name(plan, one)));
                 let removed = removed
                     .iter()
-                    .map(|one| format!("- {}", in_short(plan, one)));
+                    .map(|one| format!("- {}", names.name(plan, one)));
                 added.chain(removed).collect::<Vec<_>>().join(" ")
             }
             _ => String::new(),
@@ -113,17 +204,33 @@ fn show_change(text: &mut String, plan: &Plan, change: &PlannedChange) {
     }
 }
 
-fn in_words(plan: &Plan, value: &Value) -> String {
+fn in_words(plan: &Plan, names: &Names, value: &Value) -> String {
     match value {
-        Value::Text(text) => format!("{text:?}"),
-        Value::Reference(key) => in_short(plan, key),
+        Value::Text(text) => match names.0.get(text) {
+            Some(name) => name.clone(),
+            None => format!("{text:?}"),
+        },
+        Value::Reference(key) => names.name(plan, key),
         other => other.to_string(),
     }
 }
 
-/// `Status "Approved"`: the id is left out where there is a name.
+/// `Status "Approved"`: the id is left out where there is a name, and of what is new.
 fn in_short(plan: &Plan, key: &EntityKey) -> String {
     let text = plan.describe(key);
-    let named = text.strip_suffix(&format!(" ({})", key.id()));
-    named.map(str::to_owned).unwrap_or(text)
+    let is_new = plan
+        .changes
+        .iter()
+        .any(|change| change.kind == OperationKind::Create && change.entity == *key);
+    match without_id(&text) {
+        short if short.contains('"') => short.to_owned(),
+        short if is_new => format!("the new {short}"),
+        _ => text,
+    }
+}
+
+/// `Task "comp" (6f3a…)` becomes `Task "comp"`, and `Note(6f3a…)` becomes `Note`.
+fn without_id(text: &str) -> &str {
+    let start = text.ends_with(')').then(|| text.rfind('(')).flatten();
+    start.map_or(text, |start| text[..start].trim_end())
 }

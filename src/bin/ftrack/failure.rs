@@ -122,8 +122,12 @@ impl fmt::Display for Failure {
             Self::Ftrack(error) if error.kind() == ErrorKind::Cancelled => {
                 write!(f, "cancelled: {}", error.message())
             }
-            // Its remedy is for programs that go on.
-            Self::Ftrack(error) => f.write_str(error.message()),
+            // Its remedy is for programs that go on. Of a query that cannot be parsed, the second line shows
+            // where; anything else is one line.
+            Self::Ftrack(error) if error.kind() == ErrorKind::Syntax => {
+                f.write_str(error.message())
+            }
+            Self::Ftrack(error) => f.write_str(&error.message().replace('\n', " ")),
             Self::Message { message, .. } => f.write_str(message),
             Self::ClosedPipe | Self::Said(_) => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! Ctrl-C: cancels what is under way, and ends a prompt at once.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +24,10 @@ pub(crate) fn watch() -> CancelToken {
         }
         if cancelled.is_cancelled() {
             std::process::exit(Code::Cancelled as i32);
+        }
+        // The terminal shows ^C where the cursor is: what is said next begins a line.
+        if std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr());
         }
         cancelled.cancel();
     });

@@ -131,7 +131,8 @@ impl Profiles {
                 [] => format!("there is no profile {name:?}, nor any other"),
                 _ => format!("there is no profile {name:?}, only {}", known.join(", ")),
             });
-            failure.with_remedy("`ftrack profile add NAME` makes one")
+            failure
+                .with_remedy("`ftrack profile list` shows them, `ftrack profile add NAME` adds one")
         })
     }
 

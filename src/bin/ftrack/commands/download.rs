@@ -57,6 +57,7 @@ impl Download {
                 "{entity} has no such components"
             )));
         }
+        self.check_paths(&found)?;
         let locations = upload::source(&session, self.location.as_deref(), &found)?;
         let mut by_location: BTreeMap<String, (Location, Vec<Entity>)> = BTreeMap::new();
         for (component, location) in found.into_iter().zip(locations) {
@@ -79,6 +80,22 @@ impl Download {
             })?;
             for one in &components {
                 app.print(&path_of(&self.dir, one)?.display().to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Components may have one name, and files may not.
+    fn check_paths(&self, components: &[Entity]) -> Result<()> {
+        let mut paths: BTreeMap<PathBuf, &Entity> = BTreeMap::new();
+        for component in components {
+            let path = path_of(&self.dir, component)?;
+            let file = path.display().to_string();
+            if let Some(other) = paths.insert(path, component) {
+                return Err(Failure::invalid(format!(
+                    "{other} and {component} would both become {file}"
+                ))
+                .with_remedy("download one of them, as FileComponent:ID"));
             }
         }
         Ok(())

@@ -18,6 +18,8 @@ use crate::terminal;
 
 /// How long a command waits for the server to confirm what it has published.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
+/// How the topics of events begin with which a hub speaks of itself.
+const OF_THE_HUB: &str = "ftrack.meta.";
 /// How often a pause looks whether Ctrl-C was pressed.
 const PAUSE_STEP: Duration = Duration::from_millis(50);
 
@@ -186,6 +188,8 @@ fn follow(app: &App, which: &Which, mut each: impl FnMut(&Event) -> Result<()>) 
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         match hub.next(left) {
+            // Of this hub only, and no news to others.
+            Ok(Some(event)) if event.topic().starts_with(OF_THE_HUB) => {}
             Ok(Some(event)) => {
                 each(&event)?;
                 count += 1;
@@ -196,7 +200,7 @@ fn follow(app: &App, which: &Which, mut each: impl FnMut(&Event) -> Result<()>) 
             Err(error) => break Err(error.into()),
         }
     };
-    terminal::say(&format!("{count} events"));
+    terminal::say(&terminal::counted(count, "event"));
     ended
 }
 
@@ -247,7 +251,14 @@ fn publish(app: &App, event: Event, reply: Option<f64>) -> Result<()> {
         hub.flush(FLUSH_WAIT)?;
         return app.print(&id);
     };
-    let answer = hub.request(event, wait)?;
+    let answer = hub
+        .request(event, wait)
+        .map_err(|error| match error.kind() {
+            ErrorKind::Timeout => Failure::from(error).with_remedy(
+                "a subscriber whose handler returns a value replies; --reply waits longer",
+            ),
+            _ => error.into(),
+        })?;
     app.print(&answer.data().to_string())
 }
 
@@ -256,10 +267,10 @@ fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()>
     let file = BufReader::new(File::open(path).map_err(failed)?);
     let (_session, hub) = connected(app)?;
     let mut count: u64 = 0;
-    for (index, line) in file.lines().enumerate() {
+    let ended = file.lines().enumerate().try_for_each(|(index, line)| {
         let line = line.map_err(failed)?;
         if line.trim().is_empty() {
-            continue;
+            return Ok(());
         }
         let recorded: Recorded = serde_json::from_str(&line).map_err(|error| {
             let place = format!("{}, line {}", path.display(), index + 1);
@@ -269,21 +280,28 @@ fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()>
             pause(duration(recorded.after / speed)?);
         }
         if interrupt::is_cancelled() {
-            let message = format!("cancelled: {count} events were published, the rest was not");
-            return Err(Failure::new(Code::Cancelled, message));
+            return Err(Failure::new(Code::Cancelled, "cancelled"));
         }
-        if topic.is_some_and(|start| !recorded.event.topic().starts_with(start)) {
-            continue;
+        let wanted = topic.is_none_or(|start| recorded.event.topic().starts_with(start));
+        if wanted && !recorded.event.topic().starts_with(OF_THE_HUB) {
+            // A new id: hubs deliver an id once.
+            let event = Event::new(recorded.event.topic())
+                .with_data(recorded.event.data().clone())
+                .with_target(recorded.event.target());
+            hub.publish(event)?;
+            count += 1;
         }
-        // A new id: hubs deliver an id once.
-        let event = Event::new(recorded.event.topic())
-            .with_data(recorded.event.data().clone())
-            .with_target(recorded.event.target());
-        hub.publish(event)?;
-        count += 1;
+        Ok(())
+    });
+    let flushed = hub.flush(FLUSH_WAIT).map_err(Failure::from);
+    let events = terminal::counted(count, "event");
+    match ended.and(flushed) {
+        Ok(()) => terminal::say(&format!("published {events}")),
+        Err(failure) => {
+            terminal::say(&format!("published {events}, and not the rest"));
+            return Err(failure);
+        }
     }
-    hub.flush(FLUSH_WAIT)?;
-    terminal::say(&format!("published {count} events"));
     Ok(())
 }
 

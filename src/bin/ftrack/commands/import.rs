@@ -8,7 +8,7 @@ use ftrack_api::Session;
 
 use crate::app::App;
 use crate::bar;
-use crate::change::{self, Consent, SHOWN_CHANGES};
+use crate::change::{self, Consent, Names, SHOWN_CHANGES};
 use crate::failure::{Code, Failure, Result};
 use crate::import::{Counts, Layout};
 use crate::interrupt;
@@ -118,11 +118,15 @@ impl Import {
             }
             let plan = session.plan();
             if self.consent.dry_run {
-                write!(app.out(), "{}", change::show(&plan, usize::MAX))?;
+                write!(
+                    app.out(),
+                    "{}",
+                    change::show(&plan, &Names::default(), usize::MAX)
+                )?;
             } else if shown < SHOWN_CHANGES {
                 let some = SHOWN_CHANGES - shown;
                 shown += plan.changes.len().min(some);
-                terminal::say_plan(&change::show_first(&plan, some));
+                terminal::say_plan(&change::show_first(&plan, &Names::default(), some));
             }
             session.rollback();
         }

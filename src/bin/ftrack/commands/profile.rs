@@ -4,7 +4,7 @@ use clap::Subcommand;
 use ftrack_api::{ApiKey, Session};
 
 use crate::app::App;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::output;
 use crate::profiles::{Profile as Saved, Profiles, Secret};
 use crate::terminal;
@@ -65,6 +65,7 @@ impl Profile {
             }
             Action::Use { name } => {
                 profiles.get(&name)?;
+                terminal::say(&format!("the default is now the profile {name:?}"));
                 profiles.default = Some(name);
                 profiles.save(&path)?;
             }
@@ -105,30 +106,30 @@ fn list(app: &App, profiles: &Profiles) -> Result<()> {
 
 /// Asks for what the arguments do not say, and tries to connect with it.
 fn asked_for(app: &App, is_checked: bool) -> Result<Saved> {
-    let ask = |given: Option<&str>, option: &str, question: &str| match given {
-        Some(given) => Ok(given.to_owned()),
-        None if terminal::can_ask() => terminal::ask(question),
-        None => Err(
-            Failure::usage(format!("there is no terminal to ask for the {option}")).with_remedy(
-                format!("give it with --{option}; the key is read from standard input"),
-            ),
-        ),
+    let given = |what: &str, value: String| match value.is_empty() {
+        true => Err(Failure::usage(format!(
+            "the {what} is empty; nothing was saved"
+        ))),
+        false => Ok(value),
     };
-    let server = ask(app.server(), "server", "Server URL: ")?;
-    let user = ask(app.user(), "user", "User name: ")?;
-    let key = terminal::ask_secret("API key (not shown): ")?;
-    for (value, what) in [
-        (&server, "server URL"),
-        (&user, "user name"),
-        (&key, "API key"),
-    ] {
-        if value.is_empty() {
-            return Err(Failure::new(
-                Code::Usage,
-                format!("the {what} is empty; nothing was saved"),
-            ));
-        }
-    }
+    let ask = |known: Option<&str>, option: &str, what: &str, question: &str| {
+        let value = match known {
+            Some(known) => known.to_owned(),
+            None if terminal::can_ask() => terminal::ask(question)?,
+            None => {
+                return Err(
+                    Failure::usage(format!("there is no terminal to ask for the {what}"))
+                        .with_remedy(format!(
+                            "give it with --{option}; the key is read from standard input"
+                        )),
+                );
+            }
+        };
+        given(what, value)
+    };
+    let server = ask(app.server(), "server", "server URL", "Server URL: ")?;
+    let user = ask(app.user(), "user", "user name", "User name: ")?;
+    let key = given("API key", terminal::ask_secret("API key (not shown): ")?)?;
     let key = ApiKey::new(key);
     if is_checked {
         let builder = Session::builder().server_url(&server).api_user(&user);

@@ -170,8 +170,44 @@ pub(super) fn work(options: &WorkOptions) -> Result<()> {
     if options.ordered {
         worker = worker.ordered_by(entity_of);
     }
+    let program = &options.exec[0];
+    if !is_program(program) {
+        // Otherwise every event of the stream would become a dead letter.
+        return Err(Failure::not_found(format!(
+            "there is no program {program:?}"
+        )));
+    }
     terminal::say(&format!("working for group {}; Ctrl-C ends", options.group));
-    until_cancelled(worker.run(|delivery| handle(options, delivery)))
+    let (mut handled, mut failed) = (0, 0);
+    let ended = until_cancelled(worker.run(|delivery| {
+        let outcome = handle(options, delivery);
+        match &outcome {
+            Ok(()) => handled += 1,
+            Err(_) => failed += 1,
+        }
+        outcome
+    }));
+    terminal::say(&format!(
+        "handled {}; {failed} attempts failed",
+        terminal::counted(handled, "event")
+    ));
+    ended
+}
+
+/// Whether the system finds a program of this name, or at this path.
+fn is_program(name: &str) -> bool {
+    let ending = std::env::consts::EXE_SUFFIX;
+    let is_there = |path: PathBuf| {
+        let mut with_ending = path.clone().into_os_string();
+        with_ending.push(ending);
+        path.is_file() || PathBuf::from(with_ending).is_file()
+    };
+    let path = PathBuf::from(name);
+    if path.components().count() > 1 {
+        return is_there(path);
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| is_there(folder.join(name)))
 }
 
 /// The first entity of an `ftrack.update`.
@@ -255,6 +291,9 @@ pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()>
             if letters.is_empty() && stream.group(group)?.is_none() {
                 let failure = Failure::not_found(format!("the stream has no group {group}"));
                 return Err(failure.with_remedy("the name is that of `ftrack events work --group`"));
+            }
+            if letters.is_empty() && terminal::is_output() {
+                terminal::say("no dead letters");
             }
             for letter in letters {
                 let line = json!({

@@ -8,8 +8,9 @@ use ftrack_api::codegen::{CustomAttributeRow, rust_module};
 use ftrack_api::schema::{Attribute, AttributeDefault, AttributeKind, Schema as Types};
 
 use crate::app::App;
-use crate::failure::{Failure, Result};
+use crate::failure::{Code, Failure, Result};
 use crate::output;
+use crate::terminal;
 
 /// Print the entity types, the attributes of one, or how two servers differ
 #[derive(Debug, clap::Args)]
@@ -138,7 +139,17 @@ fn read(app: &App, source: &str) -> Result<Types> {
     if !path.is_file() {
         let session = match source {
             "server" => app.session()?,
-            profile => app.session_of(profile)?,
+            profile => app
+                .session_of(profile)
+                .map_err(|failure| match failure.code() {
+                    Code::Usage => Failure::usage(format!(
+                        "{source:?} is no file, and cannot be used as a profile: {failure}"
+                    ))
+                    .with_remedy(
+                        "`ftrack schema save FILE` writes the schema of a server to a file",
+                    ),
+                    _ => failure,
+                })?,
         };
         let replies = session.call(&[serde_json::json!({ "action": "query_schemas" })])?;
         return Ok(Types::from_json(
@@ -170,9 +181,10 @@ fn diff(app: &App, first: &str, second: &str) -> Result<()> {
         app.print(&line.to_string())?;
     }
     match differing.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Said(crate::failure::Code::Failed)),
+        true => terminal::say("they do not differ"),
+        false => return Err(Failure::Said(Code::Failed)),
     }
+    Ok(())
 }
 
 fn lines_of(schema: &Types) -> BTreeSet<String> {
@@ -202,7 +214,10 @@ fn lines_of(schema: &Types) -> BTreeSet<String> {
                 }
             }
             if let AttributeDefault::Value(value) = attribute.default() {
-                line.push_str(&format!(", default {value}"));
+                match value.as_str() {
+                    Some(text) => line.push_str(&format!(", default {text:?}")),
+                    None => line.push_str(&format!(", default {value}")),
+                }
             }
             lines.insert(line);
         }
