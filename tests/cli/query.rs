@@ -292,4 +292,13 @@ fn colours_are_for_terminals_unless_they_are_forced() {
         &[("CLICOLOR_FORCE", "1")],
         &["--color", "never"]
     ));
+    // Errors in the arguments come before these are known.
+    for (color, expected) in [("--color=always", true), ("--color=never", false)] {
+        let mut command = cli.command(&["nonesuch", color]);
+        let run = Run::of(command.env("CLICOLOR_FORCE", "1").output().unwrap());
+        assert_eq!((run.code, run.err.contains('\u{1b}')), (2, expected));
+        let words: Vec<&str> = color.split('=').chain(["nonesuch"]).collect();
+        let run = Run::of(cli.command(&words).output().unwrap());
+        assert_eq!((run.code, run.err.contains('\u{1b}')), (2, expected));
+    }
 }
