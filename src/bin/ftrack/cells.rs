@@ -22,7 +22,7 @@ pub(crate) struct Cells {
 /// An attribute on the way to columns.
 #[derive(Default)]
 struct Node {
-    name: SmolStr,
+    name: Box<str>,
     /// The cells that have the value of this attribute.
     cells: Vec<usize>,
     below: Vec<Node>,
@@ -97,10 +97,10 @@ impl Node {
         let Some((first, rest)) = steps.split_first() else {
             return self.cells.push(cell);
         };
-        let known = self.below.iter().position(|node| node.name == *first);
+        let known = self.below.iter().position(|node| *node.name == **first);
         let index = known.unwrap_or_else(|| {
             self.below.push(Self {
-                name: first.clone(),
+                name: first.as_str().into(),
                 ..Self::default()
             });
             self.below.len() - 1
@@ -126,7 +126,8 @@ impl<'de> DeserializeSeed<'de> for &Cells {
     type Value = Vec<Cell>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Vec<Cell>, D::Error> {
-        let mut cells = vec![Cell::Null; self.all];
+        let mut cells = Vec::new();
+        cells.resize_with(self.all, Cell::default);
         json.deserialize_map(Members {
             node: &self.root,
             cells: &mut cells,
@@ -170,11 +171,13 @@ impl<'de> Visitor<'de> for Members<'_> {
             };
             likely = index + 1;
             let node = &nodes[index];
-            if node.cells.is_empty() {
-                let cells = &mut *self.cells;
-                map.next_value_seed(Members { node, cells })?;
-            } else {
-                node.fill(map.next_value()?, self.cells);
+            match node.cells.as_slice() {
+                [] => {
+                    let cells = &mut *self.cells;
+                    map.next_value_seed(Members { node, cells })?;
+                }
+                [cell] if node.below.is_empty() => self.cells[*cell] = map.next_value()?,
+                _ => node.fill(map.next_value()?, self.cells),
             }
         }
         Ok(())
@@ -227,7 +230,7 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        let is_it = |node: &Node| node.name == name;
+        let is_it = |node: &Node| *node.name == *name;
         if self.nodes.get(self.likely).is_some_and(is_it) {
             return Ok(Some(self.likely));
         }

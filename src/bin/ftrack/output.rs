@@ -243,13 +243,22 @@ fn write_csv_cell(line: &mut Vec<u8>, index: usize, cell: &Cell) -> Result<()> {
     Ok(())
 }
 
+/// Which bytes a cell needs quotes for.
+const IS_SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    special[b'"' as usize] = true;
+    special[b',' as usize] = true;
+    special[b'\n' as usize] = true;
+    special[b'\r' as usize] = true;
+    special
+};
+
 /// Adds a cell in the form of RFC 4180.
 pub(crate) fn write_csv(line: &mut Vec<u8>, index: usize, cell: &[u8]) {
     if index > 0 {
         line.push(b',');
     }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
-    if !cell.iter().any(is_special) {
+    if !cell.iter().any(|byte| IS_SPECIAL[usize::from(*byte)]) {
         line.extend_from_slice(cell);
         return;
     }
