@@ -47,6 +47,28 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     folder.recursive(true).create(path)
 }
 
+/// Makes the names in a folder survive a power cut.
+#[cfg(unix)]
+pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+
+    let flushed = File::open(folder).and_then(|folder| folder.sync_all());
+    match flushed {
+        // Not every file system can, and a folder may be writable and not readable.
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
+            log::debug!("cannot flush {}: {error}", folder.display());
+            Ok(())
+        }
+        flushed => flushed,
+    }
+}
+
+/// Windows cannot flush a folder; its file systems note names in a journal.
+#[cfg(windows)]
+pub(crate) fn flush_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// The content of a regular file of at most `limit` bytes.
 ///
 /// # Errors

@@ -2,10 +2,14 @@
 //! the subject of `transfers/interrupted.rs`, storages that fail that of `transfer_faults.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "transfers/downloads.rs"]
+mod downloads;
 #[path = "transfers/interrupted.rs"]
 mod interrupted;
 #[path = "support/stage.rs"]
 mod stage;
+#[path = "transfers/storage.rs"]
+mod storage;
 mod support;
 #[path = "transfers/together.rs"]
 mod together;
@@ -54,9 +58,9 @@ fn connections_are_threads_within_the_call_if_the_accessor_allows_them() {
     let pattern = stage.frames(40, 100);
     for (connections, allows, panics, expected) in [
         (1, true, false, 1),
-        (4, true, false, 4),
-        (4, false, false, 1),
-        (4, true, true, 4),
+        (8, true, false, 8),
+        (8, false, false, 1),
+        (8, true, true, 8),
     ] {
         // How many threads are in the accessor now, and were at most.
         let inside = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
@@ -218,7 +222,7 @@ fn a_transfer_can_be_cancelled_and_repeated() {
     let pattern = stage.frames(40, 1000);
     let server = stage.at_server();
     let before = stage.registered();
-    for connections in [1, 4] {
+    for connections in [1, 8] {
         let options = TransferOptions::new().connections(connections);
         let observed = options.clone().on_progress(|progress| {
             if progress.files() > 3 {
@@ -263,7 +267,7 @@ fn closing_the_session_ends_a_transfer() {
             thread::sleep(Duration::from_millis(300));
             closing.close();
         });
-        stage.create(&pattern, &server, TransferOptions::new().connections(4))
+        stage.create(&pattern, &server, TransferOptions::new().connections(8))
     });
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
     no_thread_is_left();
@@ -294,7 +298,7 @@ fn an_unreadable_frame_in_the_middle_leaves_nothing() {
     fs::remove_file(&missing).unwrap();
     let before = stage.registered();
     for target in [&disk, &stage.at_server()] {
-        for connections in [1, 4] {
+        for connections in [1, 8] {
             let plan = target.plan_transfer(&made, &origin, true).unwrap();
             let error = plan.connections(connections).run().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
@@ -341,6 +345,40 @@ fn files_are_linked_if_that_is_asked_for() {
             assert_eq!(found(&stored).mode(), expected);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         }
+    }
+}
+
+/// The bytes do not pass through this process: the system is asked a few times, not for each buffer,
+/// of which even those of 1 MiB would be read and written 128 times.
+#[test]
+#[cfg(target_os = "linux")]
+fn disks_copy_by_themselves() {
+    /// The calls of this thread to read and to write, so far.
+    fn calls() -> u64 {
+        let text = fs::read_to_string("/proc/thread-self/io").unwrap();
+        let counts = text.lines().filter_map(|line| line.split_once(": "));
+        let calls = counts.filter(|(name, _)| name.starts_with("sysc"));
+        calls.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
+    }
+
+    let stage = Stage::new();
+    let path = stage.file("plate.mov", 64 * MIB);
+    let made = stage.unsent(&path);
+    let disk = stage.disk(stage.disk_accessor());
+    let plan = disk.plan_transfer(&made, stage.origin(), true).unwrap();
+    let before = calls();
+    plan.run().unwrap();
+    let asked = calls() - before;
+    assert!(asked < 128, "{asked}");
+    let target = stage.folder.path().join("copy.mov");
+    let before = calls();
+    let options = TransferOptions::new();
+    disk.download(&made, |_| Ok(target.clone()), options)
+        .unwrap();
+    let asked = calls() - before;
+    assert!(asked < 128, "{asked}");
+    for copy in [disk.get_filesystem_path(&made).unwrap(), target] {
+        assert!(fs::read(copy).unwrap() == bytes(64 * MIB));
     }
 }
 

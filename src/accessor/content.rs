@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Pieces;
 use super::work::Work;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Opens the bytes from an offset on.
 type Open<'a> = Box<dyn FnMut(u64) -> io::Result<Box<dyn Read + Send + 'a>> + Send + 'a>;
@@ -23,6 +23,9 @@ pub struct Content<'a> {
     skipped: u64,
     file_name: String,
     size: Option<u64>,
+    expected: Expected,
+    /// The number of bytes that were read.
+    read: u64,
     path: Option<PathBuf>,
     /// Identifies the source of the bytes, if there is no path.
     origin: Option<String>,
@@ -30,6 +33,64 @@ pub struct Content<'a> {
     notes: Option<&'a dyn Notes>,
     work: Option<&'a Work>,
     link: bool,
+}
+
+/// How many bytes a component has, as the server says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// It does not say.
+    #[default]
+    Unknown,
+    Exactly(u64),
+    AtMost(u64),
+}
+
+impl Expected {
+    /// The bytes of one that says `size`, in a sequence or a container of `whole` bytes. 0 is the
+    /// size of what nobody has measured. Clients that are told the size of a sequence give each
+    /// member an equal share of it.
+    pub(crate) fn new(size: Option<u64>, whole: Option<u64>) -> Self {
+        match (size.unwrap_or(0), whole.unwrap_or(0)) {
+            (0, 0) => Self::Unknown,
+            (size, 0) => Self::Exactly(size),
+            (size, whole) => Self::AtMost(size.max(whole)),
+        }
+    }
+
+    /// The number of bytes, if it is known.
+    pub(crate) fn exact(self) -> Option<u64> {
+        match self {
+            Self::Exactly(size) => Some(size),
+            Self::Unknown | Self::AtMost(_) => None,
+        }
+    }
+
+    fn most(self) -> u64 {
+        match self {
+            Self::Unknown => u64::MAX,
+            Self::Exactly(size) | Self::AtMost(size) => size,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadResponse`] if it may not have so many.
+    pub(crate) fn check(self, found: u64) -> Result<()> {
+        let expected = match self {
+            Self::Unknown => return Ok(()),
+            Self::Exactly(size) if found == size => return Ok(()),
+            Self::AtMost(size) if found <= size => return Ok(()),
+            Self::Exactly(size) => format!("{size}"),
+            Self::AtMost(size) => format!("{size} in its whole sequence"),
+        };
+        let message = format!(
+            "the data has {found} bytes, and the component has {expected} according to its size"
+        );
+        let error = Error::new(ErrorKind::BadResponse, message);
+        Err(error.with_remedy(
+            "If the data is right, correct the component's `size`, or read it with `Location::open`.",
+        ))
+    }
 }
 
 /// What an interrupted write left for the next attempt.
@@ -65,6 +126,8 @@ impl<'a> Content<'a> {
             skipped: 0,
             file_name: "data".to_owned(),
             size: None,
+            expected: Expected::Unknown,
+            read: 0,
             path: None,
             origin: None,
             prepared: None,
@@ -104,6 +167,11 @@ impl<'a> Content<'a> {
         self
     }
 
+    pub(crate) fn with_expected(mut self, expected: Expected) -> Self {
+        self.expected = expected;
+        self
+    }
+
     pub(crate) fn with_origin(mut self, origin: String) -> Self {
         self.origin = Some(origin);
         self
@@ -136,7 +204,11 @@ impl<'a> Content<'a> {
 
     /// The number of bytes, if it is known.
     pub fn size(&self) -> Option<u64> {
-        self.size
+        self.size.or(self.expected.exact())
+    }
+
+    pub(crate) fn expected(&self) -> Expected {
+        self.expected
     }
 
     /// The path of a file on this machine with the same bytes, if there is one: it can be read
@@ -176,13 +248,11 @@ impl<'a> Content<'a> {
         self.work.map_or(Ok(()), |work| work.advance(bytes))
     }
 
-    /// The bytes that are not skipped in pieces, if the transfer has connections for them and the
-    /// source has pieces. Only before anything is read.
+    /// The bytes that are not skipped in pieces, if the source has pieces. Only before anything is
+    /// read.
     pub(crate) fn pieces(&self) -> Result<Option<(Box<dyn Pieces>, &'a Work)>> {
         match (&self.open_pieces, self.work) {
-            (Some(open), Some(work)) if work.has_connections() => {
-                Ok(open(self.skipped)?.map(|pieces| (pieces, work)))
-            }
+            (Some(open), Some(work)) => Ok(open(self.skipped)?.map(|pieces| (pieces, work))),
             _ => Ok(None),
         }
     }
@@ -197,6 +267,16 @@ impl<'a> Content<'a> {
     }
 }
 
+impl Content<'_> {
+    /// Begins anew after so many bytes were counted.
+    pub(crate) fn restart(&mut self, counted: u64) {
+        (self.skipped, self.read, self.reader) = (0, 0, None);
+        if let Some(work) = self.work {
+            work.take_back(counted);
+        }
+    }
+}
+
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let (None, Some(open)) = (&self.reader, &mut self.open) {
@@ -206,6 +286,12 @@ impl Read for Content<'_> {
             return Ok(0);
         };
         let count = reader.read(buffer)?;
+        self.read += count as u64;
+        let found = self.skipped + self.read;
+        // Whatever it is stored in must not be filled.
+        if found > self.expected.most() || (count == 0 && !buffer.is_empty()) {
+            self.expected.check(found).map_err(io::Error::other)?;
+        }
         self.advance(count as u64).map_err(io::Error::other)?;
         Ok(count)
     }

@@ -1,5 +1,6 @@
 //! Data in files on a disk.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::part::{io_error, store};
 use super::{Accessor, Content};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular;
+use crate::files::{flush_folder, open_regular};
 
 /// Files below a folder.
 ///
@@ -122,6 +123,27 @@ impl Accessor for DiskAccessor {
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
         let path = self.path_below(resource_identifier)?;
         store(&path, content, false)?;
+        Ok(())
+    }
+
+    /// Flushes the folders: the files themselves are flushed when they are written.
+    fn flush(&self, resource_identifiers: &[&str]) -> anyhow::Result<()> {
+        let mut folders = BTreeSet::new();
+        for identifier in resource_identifiers {
+            let path = self.path_below(identifier)?;
+            // Folders may be new as well.
+            let parents = path
+                .ancestors()
+                .skip(1)
+                .take_while(|folder| match &self.prefix {
+                    Some(prefix) => folder.starts_with(prefix),
+                    None => Some(*folder) == path.parent(),
+                });
+            folders.extend(parents.map(Path::to_owned));
+        }
+        for folder in folders {
+            flush_folder(&folder).map_err(io_error("flush", &folder))?;
+        }
         Ok(())
     }
 

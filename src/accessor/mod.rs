@@ -1,5 +1,6 @@
 //! Access to the data of a location: the trait, and the accessors that come with the crate.
 
+mod checksum;
 mod content;
 mod disk;
 mod part;
@@ -7,6 +8,7 @@ mod ranges;
 #[cfg(feature = "s3")]
 mod s3;
 mod server;
+mod turns;
 mod upload;
 mod work;
 
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, ErrorKind};
 
 pub use content::Content;
-pub(crate) use content::Notes;
+pub(crate) use content::{Expected, Notes};
 pub use disk::DiskAccessor;
 pub(crate) use part::{same_bytes, store};
 #[cfg(feature = "s3")]
@@ -99,8 +101,7 @@ pub trait Accessor: Send + Sync + 'static {
 
     /// Opens data from a byte offset on as pieces, which the connections of a transfer read at the
     /// same time. `None`, the default, if it cannot: it is read with
-    /// [`open_at`](Self::open_at) then. Only called if
-    /// [`allows_connections`](Self::allows_connections).
+    /// [`open_at`](Self::open_at) then.
     ///
     /// # Errors
     ///
@@ -118,6 +119,13 @@ pub trait Accessor: Send + Sync + 'static {
     /// see [`TransferOptions::connections`](crate::location::TransferOptions::connections). By
     /// default it may not, and calls them from the caller's thread.
     fn allows_connections(&self) -> bool {
+        false
+    }
+
+    /// Whether data is as many bytes here as its component says. A transfer from here is an error
+    /// then if it is not; see [`Location::download`](crate::Location::download). By default it need
+    /// not be: an accessor may store data in a form of its own.
+    fn keeps_size(&self) -> bool {
         false
     }
 
@@ -141,6 +149,17 @@ pub trait Accessor: Send + Sync + 'static {
     ///
     /// - If it cannot be stored, or if there is data already and this accessor can tell.
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()>;
+
+    /// Makes durable what was written, as far as `write` has not done that. A transfer calls it once
+    /// for all its files, before it registers them. The default has no effect.
+    ///
+    /// # Errors
+    ///
+    /// - If the files may be lost: nothing is registered then.
+    fn flush(&self, resource_identifiers: &[&str]) -> anyhow::Result<()> {
+        let _ = resource_identifiers;
+        Ok(())
+    }
 
     /// Whether there is data or a container. A store that cannot tell returns `false` and
     /// replaces existing data.
@@ -245,15 +264,20 @@ pub trait Pieces: Send + Sync {
     /// The number of bytes from the start of all data to its end, whatever the offset.
     fn size(&self) -> u64;
 
+    /// The MD5 of all data from its start, if the storage gives one. The default is `None`.
+    fn md5(&self) -> Option<[u8; 16]> {
+        None
+    }
+
     /// The number of pieces.
     fn count(&self) -> usize;
 
-    /// Reads a piece. Each is read once, and all of them are in memory only one for each connection.
+    /// Opens a piece. Each is opened once. Of several connections, each has a piece in memory.
     ///
     /// # Errors
     ///
     /// - If it cannot be read, or the data changed since it was opened.
-    fn read(&self, index: usize) -> anyhow::Result<Vec<u8>>;
+    fn open(&self, index: usize) -> anyhow::Result<Box<dyn Read + Send>>;
 }
 
 /// What an accessor prepared for writing a file.

@@ -1,6 +1,5 @@
 //! Files that are written beside their target and renamed when they are complete.
 
-use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +9,13 @@ use md5::{Digest, Md5};
 use same_file::Handle;
 use tempfile::{NamedTempFile, TempPath};
 
+use super::checksum::{self, Md5Sum, hex};
+use super::ranges::PIECE_BYTES;
+use super::turns::Turns;
 use super::work::{Work, may_resume};
 use super::{Content, Pieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{open_regular, open_regular_with};
-use crate::lock::{Condvar, Mutex};
 
 /// The bytes that are copied at once, between two checks whether the transfer was cancelled.
 const COPY_BYTES: u64 = 32 << 20;
@@ -90,10 +91,7 @@ impl Part {
         hash.update(name.len().to_le_bytes());
         hash.update(name);
         hash.update(source);
-        let hash: String = hash.finalize()[..8]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hash = hex(&hash.finalize()[..8]);
         let path = folder.join(format!(".ftrack-{hash}.part"));
         match Self::lock(&path) {
             Ok(Some(file)) => {
@@ -151,17 +149,37 @@ impl Part {
 
     fn fill(&mut self, target: &Path, content: &mut Content<'_>) -> Result<()> {
         let resumed = self.resume(content)?;
+        match self.fill_from(resumed, target, content) {
+            // What an earlier attempt left is of other data.
+            Err(error) if resumed > 0 && error.kind() == ErrorKind::BadResponse => {
+                log::info!("cannot resume, starting anew: {error}");
+                let written = self.file.metadata().map_or(0, |found| found.len());
+                content.restart(written);
+                self.cut(0).map_err(io_error("write", target))?;
+                self.fill_from(0, target, content)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn fill_from(&mut self, resumed: u64, target: &Path, content: &mut Content<'_>) -> Result<()> {
         let failed = io_error("write", target);
         let source = content.path().map(open_regular);
         let pieces = match &source {
             Some(Ok(_)) => None,
             _ => content.pieces()?,
         };
-        let mut size = content.size();
+        let (mut size, mut md5) = (content.size(), None);
         let written = match (source, pieces) {
             (Some(Ok(source)), _) => self.copy(source, resumed, content)?,
             (_, Some((pieces, work))) => {
-                size = size.or(Some(pieces.size()));
+                // Before anything of it is read.
+                content.expected().check(pieces.size())?;
+                if pieces.size() <= resumed && resumed > 0 {
+                    let message = format!("there are only {} bytes", pieces.size());
+                    return Err(Error::new(ErrorKind::BadResponse, message));
+                }
+                (size, md5) = (size.or(Some(pieces.size())), pieces.md5());
                 self.write_pieces(&*pieces, work, &failed)?
             }
             _ => {
@@ -172,6 +190,7 @@ impl Part {
             }
         };
         let written = resumed + written;
+        content.expected().check(written)?;
         if let Some(size) = size
             && written != size
         {
@@ -181,6 +200,9 @@ impl Part {
                 target.display()
             );
             return Err(Error::new(ErrorKind::Io, message));
+        }
+        if let Some(md5) = md5 {
+            self.check_sum(target, &md5, content)?;
         }
         // Full and remote disks may report errors only now; the file must not be registered then.
         self.file.sync_data().map_err(failed)
@@ -194,11 +216,27 @@ impl Part {
         work: &Work,
         failed: &(impl Fn(io::Error) -> Error + Sync),
     ) -> Result<u64> {
-        let turns = Turns::new();
+        let open = |index| pieces.open(index).map_err(Error::from_callback);
         let written = AtomicU64::new(0);
+        if pieces.count() == 1 || !work.has_connections() {
+            for index in 0..pieces.count() {
+                let mut piece = Counted {
+                    reader: open(index)?.take(pieces.size()),
+                    work,
+                };
+                let copied = io::copy(&mut piece, &mut &self.file);
+                let copied = copied.map_err(|error| own_error(error, failed))?;
+                written.fetch_add(copied, Ordering::Relaxed);
+            }
+            return Ok(written.into_inner());
+        }
+        let turns = Turns::new();
         work.run(pieces.count(), |index| {
             let turn = turns.enter(index);
-            let data = pieces.read(index).map_err(Error::from_callback)?;
+            let capacity = pieces.size().min(PIECE_BYTES);
+            let mut data = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
+            let read = open(index)?.take(pieces.size()).read_to_end(&mut data);
+            read.map_err(|error| own_error(error, failed))?;
             // Another piece has failed, and says why.
             if !turn.wait() {
                 return Ok::<(), Error>(());
@@ -212,26 +250,53 @@ impl Part {
         Ok(written.into_inner())
     }
 
+    /// Compares what was written, by earlier attempts too, with the sum that the storage gives.
+    fn check_sum(&mut self, target: &Path, md5: &Md5Sum, content: &Content<'_>) -> Result<()> {
+        let failed = io_error("read", target);
+        self.file.rewind().map_err(&failed)?;
+        let (mut hash, mut buffer) = (Md5::new(), vec![0; BUFFER_BYTES]);
+        loop {
+            content.advance(0)?;
+            match fill(&mut self.file, &mut buffer).map_err(&failed)? {
+                0 => break,
+                count => hash.update(&buffer[..count]),
+            }
+        }
+        let what = target.display().to_string();
+        checksum::check(&what, &hash.finalize(), md5)
+    }
+
     /// Continues an earlier attempt: the number of bytes that stay.
     fn resume(&mut self, content: &mut Content<'_>) -> Result<u64> {
-        let failed = |error| io_error("read", &self.path)(error);
-        let length = self.file.metadata().map_err(failed)?.len();
+        let path = self.path.clone();
+        let failed = io_error("read", &path);
+        let length = self.file.metadata().map_err(&failed)?.len();
         if length == 0 {
             return Ok(0);
         }
         let fits = content.size().is_none_or(|size| length <= size);
         let is_same = fits
             && match content.path() {
-                Some(path) => begins_with(path, &mut self.file, length).map_err(failed)?,
+                Some(path) => begins_with(path, &mut self.file, length).map_err(&failed)?,
                 None => true,
             };
-        let resumed = if is_same { length } else { 0 };
-        self.file.set_len(resumed).map_err(failed)?;
-        self.file.seek(SeekFrom::Start(resumed)).map_err(failed)?;
+        let resumed = match (is_same, content.path()) {
+            (false, _) => 0,
+            (true, Some(_)) => length,
+            // At least one byte is read, so that the source says how many there are.
+            (true, None) => length - 1,
+        };
+        self.cut(resumed).map_err(failed)?;
         if resumed > 0 {
             content.skip(resumed);
         }
         Ok(resumed)
+    }
+
+    /// Keeps the start only.
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length)).map(drop)
     }
 
     /// Copies the rest of a file. The operating system does it, where possible without moving
@@ -278,60 +343,17 @@ impl Part {
     }
 }
 
-/// Lets jobs that run at the same time do something in the order of their numbers.
-struct Turns {
-    /// The next job; `None` when one has failed.
-    next: Mutex<Option<usize>>,
-    changed: Condvar,
+/// Counts what is read as stored, unless the transfer was cancelled.
+struct Counted<'a, R> {
+    reader: R,
+    work: &'a Work,
 }
 
-/// The turn of one job. All after it are refused if it is dropped without its end.
-struct Turn<'a> {
-    turns: &'a Turns,
-    index: usize,
-    is_over: Cell<bool>,
-}
-
-impl Turns {
-    fn new() -> Self {
-        Self {
-            next: Mutex::new(Some(0)),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn enter(&self, index: usize) -> Turn<'_> {
-        Turn {
-            turns: self,
-            index,
-            is_over: Cell::new(false),
-        }
-    }
-}
-
-impl Turn<'_> {
-    /// Waits for the ends of those before; false if one has failed.
-    fn wait(&self) -> bool {
-        let mut next = self.turns.next.lock();
-        while next.is_some_and(|next| next < self.index) {
-            self.turns.changed.wait(&mut next);
-        }
-        next.is_some()
-    }
-
-    fn end(&self) {
-        self.is_over.set(true);
-        *self.turns.next.lock() = Some(self.index + 1);
-        self.turns.changed.notify_all();
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if !self.is_over.get() {
-            *self.turns.next.lock() = None;
-            self.turns.changed.notify_all();
-        }
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.work.advance(count as u64).map_err(io::Error::other)?;
+        Ok(count)
     }
 }
 

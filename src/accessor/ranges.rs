@@ -3,7 +3,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use md5::{Digest, Md5};
+
 use super::Pieces;
+use super::checksum::{self, Md5Sum, md5_in};
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
@@ -23,6 +26,8 @@ pub(super) struct Ranged {
     api: Arc<Api>,
     /// Its name in errors.
     id: String,
+    /// Whether the storage is of the kind of S3.
+    is_s3: bool,
     fetch: Fetch,
 }
 
@@ -35,17 +40,23 @@ struct Piece {
     size: u64,
     /// The ETag of the data.
     tag: Option<String>,
+    /// The MD5 of all data.
+    md5: Option<Md5Sum>,
+    /// Whether the server says where the body ends.
+    is_delimited: bool,
 }
 
 impl Ranged {
     pub(super) fn new(
         api: Arc<Api>,
         id: &str,
+        is_s3: bool,
         fetch: impl Fn(u64, u64) -> Result<Option<Response>> + Send + Sync + 'static,
     ) -> Self {
         Self {
             api,
             id: id.to_owned(),
+            is_s3,
             fetch: Box::new(fetch),
         }
     }
@@ -57,34 +68,39 @@ impl Ranged {
     /// - Any error of the first request.
     pub(super) fn read_from(self, offset: u64) -> Result<impl Read + Send + 'static> {
         let first = self.request(offset)?;
+        let md5 = first.md5.filter(|_| offset == 0);
         Ok(Reader {
             summary: format!("download {}", self.id),
             position: offset,
             size: first.size,
             tag: first.tag.clone(),
+            sum: md5.map(|md5| (Md5::new(), md5)),
             piece: Some(first),
             failures: 0,
             source: Arc::new(self),
         })
     }
 
-    /// The pieces from an offset to the end; `None` if the server has no ranges.
+    /// The pieces from an offset to the end; a single one if the server has no ranges.
     ///
     /// # Errors
     ///
     /// - Any error of the first request.
-    pub(super) fn pieces_from(self, offset: u64) -> Result<Option<impl Pieces + 'static>> {
+    pub(super) fn pieces_from(self, offset: u64) -> Result<impl Pieces + 'static> {
         let first = self.request(offset)?;
-        if first.end > offset + PIECE_BYTES {
-            return Ok(None);
-        }
-        Ok(Some(RangedPieces {
+        let left = first.size - offset;
+        Ok(RangedPieces {
             start: offset,
             size: first.size,
+            piece_bytes: match first.end > offset + PIECE_BYTES {
+                true => left,
+                false => PIECE_BYTES,
+            },
             tag: first.tag.clone(),
+            md5: first.md5,
             first: Mutex::new(Some(first)),
             source: Arc::new(self),
-        }))
+        })
     }
 
     /// Requests the piece that begins at an offset.
@@ -97,14 +113,16 @@ impl Ranged {
                 end: position,
                 size: position,
                 tag: None,
+                md5: None,
+                is_delimited: false,
             });
         };
+        let length = response.header("content-length");
+        let length = length.and_then(|length| length.parse::<u64>().ok());
         let size = match response.status {
             206 => self.total_size(&response, position)?,
             // The whole file, from a server without support for ranges.
             200 if position == 0 => {
-                let length = response.header("content-length");
-                let length = length.and_then(|length| length.parse().ok());
                 let why = "the server does not announce its size";
                 length.ok_or_else(|| self.failed(position, why))?
             }
@@ -116,6 +134,8 @@ impl Ranged {
         };
         Ok(Piece {
             tag: response.header("etag").map(str::to_owned),
+            md5: md5_in(&response, self.is_s3),
+            is_delimited: length == Some(end - position),
             body: response.body,
             end,
             size,
@@ -145,10 +165,19 @@ impl Ranged {
         }
     }
 
+    /// The same call can resume it.
+    fn interrupted(&self, position: u64, why: &str) -> Error {
+        Error::new(ErrorKind::Connection, self.message(position, why))
+    }
+
+    /// What was received is of no use.
     fn failed(&self, position: u64, why: &str) -> Error {
+        Error::new(ErrorKind::BadResponse, self.message(position, why))
+    }
+
+    fn message(&self, position: u64, why: &str) -> String {
         let id = &self.id;
-        let message = format!("the download of {id} failed after {position} bytes: {why}");
-        Error::new(ErrorKind::Connection, message)
+        format!("the download of {id} failed after {position} bytes: {why}")
     }
 }
 
@@ -160,6 +189,8 @@ struct Reader {
     position: u64,
     size: u64,
     tag: Option<String>,
+    /// Of what was read so far, and of all data, if the storage gives that and all is read.
+    sum: Option<(Md5, Md5Sum)>,
     piece: Option<Piece>,
     /// The attempts since the last byte was received.
     failures: u32,
@@ -191,13 +222,21 @@ impl Read for Reader {
                 continue;
             }
             let (buffer, end) = (&mut buffer[..limit], piece.end);
-            let read = || piece.body.read(buffer);
+            let read = || {
+                let count = piece.body.read(buffer)?;
+                if self.position + count as u64 == end && piece.is_delimited {
+                    // The connection can be used again when the end was read.
+                    let _ = piece.body.read(&mut [0]);
+                }
+                Ok(count)
+            };
             let outcome = self.source.api.reading(&self.summary, read);
             let why = match outcome.map_err(io::Error::other)? {
                 Ok(0) => "the connection was closed".to_owned(),
                 Ok(count) => {
                     self.position += count as u64;
                     self.failures = 0;
+                    self.check_sum(&buffer[..count]).map_err(io::Error::other)?;
                     return Ok(count);
                 }
                 Err(error) => error.to_string(),
@@ -207,10 +246,23 @@ impl Read for Reader {
                 self.failures += 1;
             }
             if self.failures >= MAX_ATTEMPTS {
-                let error = self.source.failed(self.position, &why);
+                let error = self.source.interrupted(self.position, &why);
                 return Err(io::Error::other(error));
             }
         }
+    }
+}
+
+impl Reader {
+    fn check_sum(&mut self, read: &[u8]) -> Result<()> {
+        let Some((hash, md5)) = &mut self.sum else {
+            return Ok(());
+        };
+        hash.update(read);
+        if self.position < self.size {
+            return Ok(());
+        }
+        checksum::check(&self.source.id, &hash.finalize_reset(), md5)
     }
 }
 
@@ -218,7 +270,9 @@ struct RangedPieces {
     source: Arc<Ranged>,
     start: u64,
     size: u64,
+    piece_bytes: u64,
     tag: Option<String>,
+    md5: Option<Md5Sum>,
     /// The piece that told the size.
     first: Mutex<Option<Piece>>,
 }
@@ -226,31 +280,34 @@ struct RangedPieces {
 impl Pieces for RangedPieces {
     fn count(&self) -> usize {
         let left = self.size - self.start;
-        usize::try_from(left.div_ceil(PIECE_BYTES)).unwrap_or(usize::MAX)
+        usize::try_from(left.div_ceil(self.piece_bytes)).unwrap_or(usize::MAX)
     }
 
     fn size(&self) -> u64 {
         self.size
     }
 
-    fn read(&self, index: usize) -> anyhow::Result<Vec<u8>> {
-        let start = self.start + index as u64 * PIECE_BYTES;
-        let end = self.size.min(start + PIECE_BYTES);
-        let mut data = Vec::with_capacity(usize::try_from(end - start)?);
+    fn md5(&self) -> Option<[u8; 16]> {
+        self.md5
+    }
+
+    fn open(&self, index: usize) -> anyhow::Result<Box<dyn Read + Send>> {
+        let start = self.start + index as u64 * self.piece_bytes;
+        let end = self.size.min(start + self.piece_bytes);
         let first = match index {
             0 => self.first.lock().take(),
             _ => None,
         };
-        let mut reader = Reader {
+        let reader = Reader {
             summary: format!("download {}", self.source.id),
             position: start,
             size: self.size,
             tag: self.tag.clone(),
+            sum: None,
             piece: first,
             failures: 0,
             source: self.source.clone(),
         };
-        (&mut reader).take(end - start).read_to_end(&mut data)?;
-        Ok(data)
+        Ok(Box::new(reader.take(end - start)))
     }
 }

@@ -194,7 +194,7 @@ impl S3Accessor {
             }
         };
         let api = self.place.api.clone();
-        Ok(Ranged::new(api, resource_identifier, fetch))
+        Ok(Ranged::new(api, resource_identifier, true, fetch))
     }
 
     /// Visits the keys and the folders below a prefix until `visit` returns false. Folders have `/`
@@ -266,10 +266,14 @@ impl Accessor for S3Accessor {
         offset: u64,
     ) -> anyhow::Result<Option<Box<dyn Pieces>>> {
         let pieces = self.ranged(resource_identifier)?.pieces_from(offset)?;
-        Ok(pieces.map(|pieces| Box::new(pieces) as Box<dyn Pieces>))
+        Ok(Some(Box::new(pieces)))
     }
 
     fn allows_connections(&self) -> bool {
+        true
+    }
+
+    fn keeps_size(&self) -> bool {
         true
     }
 

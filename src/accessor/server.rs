@@ -27,7 +27,7 @@ impl ServerAccessor {
     fn ranged(&self, id: &str) -> Ranged {
         let (api, name) = (self.api.clone(), id.to_owned());
         let fetch = move |first, last| api.get_file(&name, first, last);
-        Ranged::new(self.api.clone(), id, fetch)
+        Ranged::new(self.api.clone(), id, false, fetch)
     }
 }
 
@@ -51,7 +51,7 @@ impl Accessor for ServerAccessor {
         offset: u64,
     ) -> anyhow::Result<Option<Box<dyn Pieces>>> {
         let pieces = self.ranged(resource_identifier).pieces_from(offset)?;
-        Ok(pieces.map(|pieces| Box::new(pieces) as Box<dyn Pieces>))
+        Ok(Some(Box::new(pieces)))
     }
 
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
@@ -66,6 +66,10 @@ impl Accessor for ServerAccessor {
     }
 
     fn allows_connections(&self) -> bool {
+        true
+    }
+
+    fn keeps_size(&self) -> bool {
         true
     }
 

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::checksum::{Md5Sum, hex};
 use super::{Content, Notes, Work, may_resume};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
@@ -23,7 +24,7 @@ const MAX_WHOLE_BYTES: u64 = GIB;
 /// The requests that store one file.
 pub(super) trait Storage: Sync {
     /// Stores a file in one piece.
-    fn send_whole(&self, body: &[u8], md5: &[u8; 16]) -> Result<()>;
+    fn send_whole(&self, body: &[u8], md5: &Md5Sum) -> Result<()>;
 
     /// Begins an upload in parts: its id, and the URLs of the parts if the storage gives them.
     /// `None` if it does not support parts.
@@ -338,10 +339,6 @@ impl Upload<'_> {
         let message = format!("the server replied to the upload of {name} {how}");
         Error::new(ErrorKind::BadResponse, message)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads at an offset; several threads may do so at once.

@@ -160,6 +160,14 @@ impl Work {
         self.resumed.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Takes back bytes that are of no use.
+    pub(crate) fn take_back(&self, bytes: u64) {
+        let less = |counter: u64| Some(counter.saturating_sub(bytes));
+        for counter in [&self.bytes, &self.resumed] {
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+
     pub(crate) fn finish_file(&self) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.report_if_due();

@@ -6,6 +6,15 @@ use std::sync::Arc;
 use super::binding::Binding;
 use crate::lock::{Mutex, RwLock};
 
+/// Where a component is, and its size: the server's answer to one question.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    pub(super) resource_identifier: String,
+    pub(super) size: Option<u64>,
+    /// The size of the container that it is a member of.
+    pub(super) whole: Option<u64>,
+}
+
 /// The bindings of a session by location id, in the order in which they were made.
 #[derive(Default)]
 pub(crate) struct Bindings {
@@ -14,11 +23,11 @@ pub(crate) struct Bindings {
     /// Resource identifiers in locations that the server does not know about, by location and
     /// component.
     in_memory: Mutex<HashMap<(String, String), String>>,
-    /// Resource identifiers that the server has returned, by location and component.
-    loaded: Mutex<HashMap<(String, String), String>>,
+    /// Where components are as the server has said, by location and component.
+    loaded: Mutex<HashMap<(String, String), Located>>,
 }
 
-/// The most resource identifiers that are cached.
+/// The most of these that are cached.
 const MAX_LOADED: usize = 100_000;
 
 impl Bindings {
@@ -63,16 +72,16 @@ impl Bindings {
     }
 
     /// Caches what the server has stored.
-    pub(super) fn cache(&self, location: &str, component: &str, resource_identifier: &str) {
+    pub(super) fn cache(&self, location: &str, component: &str, located: &Located) {
         let key = (location.to_owned(), component.to_owned());
         let mut loaded = self.loaded.lock();
         if loaded.len() >= MAX_LOADED {
             loaded.clear();
         }
-        loaded.insert(key, resource_identifier.to_owned());
+        loaded.insert(key, located.clone());
     }
 
-    pub(super) fn cached(&self, location: &str, component: &str) -> Option<String> {
+    pub(super) fn cached(&self, location: &str, component: &str) -> Option<Located> {
         let key = (location.to_owned(), component.to_owned());
         self.loaded.lock().get(&key).cloned()
     }

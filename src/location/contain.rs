@@ -40,12 +40,20 @@ impl<T: Accessor> Accessor for Contained<T> {
         caught(|| Ok(self.0.allows_connections())).unwrap_or(false)
     }
 
+    fn keeps_size(&self) -> bool {
+        caught(|| Ok(self.0.keeps_size())).unwrap_or(false)
+    }
+
     fn prepare(&self, files: &[PendingWrite<'_>]) -> Result<Vec<Option<Prepared>>> {
         caught(|| self.0.prepare(files))
     }
 
     fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> Result<()> {
         caught(|| self.0.write(resource_identifier, content))
+    }
+
+    fn flush(&self, resource_identifiers: &[&str]) -> Result<()> {
+        caught(|| self.0.flush(resource_identifiers))
     }
 
     fn exists(&self, resource_identifier: &str) -> Result<bool> {
@@ -95,17 +103,24 @@ impl Read for Contained<Box<dyn Read + Send>> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Pieces for Contained<Box<dyn Pieces>> {
     fn size(&self) -> u64 {
-        caught(|| Ok(self.0.size())).unwrap_or(0)
+        // Nothing has so many, so that it is not taken for complete.
+        caught(|| Ok(self.0.size())).unwrap_or(u64::MAX)
+    }
+
+    fn md5(&self) -> Option<[u8; 16]> {
+        caught(|| Ok(self.0.md5())).unwrap_or(None)
     }
 
     fn count(&self) -> usize {
         caught(|| Ok(self.0.count())).unwrap_or(0)
     }
 
-    fn read(&self, index: usize) -> Result<Vec<u8>> {
-        caught(|| self.0.read(index))
+    fn open(&self, index: usize) -> Result<Box<dyn Read + Send>> {
+        let opened = caught(|| self.0.open(index))?;
+        Ok(Box::new(Contained(opened)))
     }
 }
 

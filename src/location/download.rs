@@ -20,6 +20,11 @@ impl Location {
     ///
     /// A file that an interrupted call left incomplete is continued.
     ///
+    /// Data in `ftrack.server`, in S3-compatible storage, and wherever else an accessor
+    /// [keeps its size](crate::accessor::Accessor::keeps_size), must be as large as the component
+    /// says, unless that says 0: what is larger or smaller is not downloaded. A member of a sequence may
+    /// be as large as the whole sequence. Where a storage gives an MD5, the file must have it.
+    ///
     /// ```
     /// # let server = ftrack_emulator::Emulator::start()?;
     /// # let session = ftrack_api::Session::builder()
@@ -47,6 +52,8 @@ impl Location {
     /// - [`ErrorKind::Duplicate`] if a file exists and `replace` is not set, or two components have
     ///   the same path. Nothing is copied then.
     /// - [`ErrorKind::Configuration`] if no accessor is bound.
+    /// - [`ErrorKind::BadResponse`] if the data has another size than the component, or another MD5
+    ///   than the storage gives. A file that was to be replaced stays.
     /// - Errors of `path` and of the accessor, and those of writing files.
     #[allow(clippy::needless_pass_by_value, reason = "as for every other transfer")]
     pub fn download(
@@ -58,7 +65,7 @@ impl Location {
         let accessor = self.require_accessor()?;
         let mut all = with_members(&components.to_entities()?, true)?;
         all.retain(is_file);
-        let identifiers = self.get_resource_identifiers(&all)?;
+        let located = self.locate(&all)?;
         let paths = all.iter().map(path).collect::<Result<Vec<PathBuf>>>()?;
         check_paths(&all, &paths, options.replace)?;
         let api = &self.session().shared.api;
@@ -69,11 +76,15 @@ impl Location {
             false => 1,
         };
         let work = Work::new(api, connections, options.observer.clone());
-        work.expect(all.len() as u64, expected_bytes(&all));
+        let bytes = all
+            .iter()
+            .zip(&located)
+            .map(|(one, found)| found.bytes(one));
+        work.expect(all.len() as u64, bytes.sum());
         let _scope = work.enter();
         work.run(all.len(), |index| {
             work.check()?;
-            let (identifier, path) = (&identifiers[index], &paths[index]);
+            let (identifier, path) = (&located[index].resource_identifier, &paths[index]);
             let open = |offset| {
                 let opened = accessor.open_at(identifier, offset);
                 opened.map_err(|error| io::Error::other(Error::from_callback(error)))
@@ -85,6 +96,7 @@ impl Location {
             let mut content = Content::opened_by(open)
                 .with_pieces(pieces)
                 .with_origin(format!("{} {identifier}", self.id()))
+                .with_expected(located[index].expected(&*accessor, &all[index]))
                 .with_work(&work);
             if let Ok(source) = accessor.get_filesystem_path(identifier) {
                 if let Ok(found) = source.metadata() {
@@ -93,7 +105,9 @@ impl Location {
                 content = content.with_path(source);
             }
             let stored = store(path, &mut content, options.replace);
-            stored.map_err(|error| error.context(format!("downloading {}", all[index])))?;
+            stored.map_err(|error| {
+                error.context(format!("downloading {} to {}", all[index], path.display()))
+            })?;
             work.finish_file();
             Ok(())
         })
@@ -121,13 +135,4 @@ fn check_paths(components: &[Entity], paths: &[PathBuf], replace: bool) -> Resul
         }
     }
     Ok(())
-}
-
-/// The sizes that are loaded; the others are counted when they arrive.
-fn expected_bytes(components: &[Entity]) -> u64 {
-    let sizes = components.iter().filter_map(|component| {
-        let size = component.get::<Option<f64>>("size").ok()??;
-        Some(size.max(0.0) as u64)
-    });
-    sizes.sum()
 }

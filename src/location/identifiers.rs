@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::bindings::Located;
+use crate::accessor::{Accessor, Expected};
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
@@ -14,10 +16,37 @@ use crate::store::EntityState;
 /// The number of ids in the filter of one query.
 pub(crate) const IDS_PER_REQUEST: usize = 500;
 
+impl Located {
+    /// The number of bytes, as far as it is known.
+    pub(super) fn bytes(&self, component: &Entity) -> u64 {
+        component.loaded_size().or(self.size).unwrap_or(0)
+    }
+
+    /// The bytes that `accessor` must have of the component.
+    pub(super) fn expected(&self, accessor: &dyn Accessor, component: &Entity) -> Expected {
+        match accessor.keeps_size() {
+            true => Expected::new(component.loaded_size().or(self.size), self.whole),
+            false => Expected::Unknown,
+        }
+    }
+}
+
 #[derive(Deserialize)]
-struct IdentifierRow {
+struct Row {
     component_id: String,
     resource_identifier: Option<String>,
+    component: Option<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    size: Option<f64>,
+    container: Option<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    size: Option<f64>,
 }
 
 impl Location {
@@ -44,10 +73,20 @@ impl Location {
     ///   [`ErrorKind::NotFound`] names the components that are not here.
     pub fn get_resource_identifiers(&self, components: impl Entities) -> Result<Vec<String>> {
         let components = &*components.to_entities()?;
+        let found = self.locate(components)?.into_iter();
+        Ok(found.map(|one| one.resource_identifier).collect())
+    }
+
+    /// Where components are, in their order. One request for every 500 components.
+    ///
+    /// # Errors
+    ///
+    /// - Any error of [`get_resource_identifiers`](Self::get_resource_identifiers).
+    pub(super) fn locate(&self, components: &[Entity]) -> Result<Vec<Located>> {
         let found = self.cached_or_loaded(components)?;
         let missing = components.iter().zip(&found);
         let missing: Vec<String> = missing
-            .filter(|(_, identifier)| identifier.is_none())
+            .filter(|(_, located)| located.is_none())
             .map(|(component, _)| component.to_string())
             .collect();
         if !missing.is_empty() {
@@ -67,48 +106,55 @@ impl Location {
         &self,
         components: impl Entities,
     ) -> Result<Vec<Option<String>>> {
-        let components = &*components.to_entities()?;
+        let found = self.find_located(&components.to_entities()?)?.into_iter();
+        let identifier = |one: Option<Located>| Some(one?.resource_identifier);
+        Ok(found.map(identifier).collect())
+    }
+
+    /// Where components are, in their order. Always asks the server.
+    pub(super) fn find_located(&self, components: &[Entity]) -> Result<Vec<Option<Located>>> {
         let binding = self.binding();
         let mut found = HashMap::new();
         if !binding.is_in_memory {
             for chunk in components.chunks(IDS_PER_REQUEST) {
-                self.load_identifiers(chunk, &mut found)?;
+                self.load_located(chunk, &mut found)?;
             }
         }
         let locations = &self.entity.session.shared.locations;
         let own = self.entity.id();
-        let mut identifiers = Vec::with_capacity(components.len());
+        let mut all = Vec::with_capacity(components.len());
         for component in components {
             let id = component.id();
-            let stored = match binding.is_in_memory {
-                true => locations.find(&own, &id),
+            let mut located = match binding.is_in_memory {
+                true => locations.find(&own, &id).map(|stored| Located {
+                    resource_identifier: stored,
+                    size: None,
+                    whole: None,
+                }),
                 false => found.get(&id).cloned(),
             };
-            let identifier = match (stored, &binding.transformer) {
-                (Some(stored), Some(transformer)) => {
-                    let decoded = transformer.decode(&stored, component);
-                    Some(decoded.map_err(self.failure(component))?)
-                }
-                (stored, _) => stored,
-            };
-            match &identifier {
-                Some(identifier) => locations.cache(&own, &id, identifier),
+            if let (Some(located), Some(transformer)) = (&mut located, &binding.transformer) {
+                let decoded = transformer.decode(&located.resource_identifier, component);
+                located.resource_identifier = decoded.map_err(self.failure(component))?;
+            }
+            match &located {
+                Some(located) => locations.cache(&own, &id, located),
                 None => locations.invalidate(&own, &id),
             }
-            identifiers.push(identifier);
+            all.push(located);
         }
-        Ok(identifiers)
+        Ok(all)
     }
 
-    /// Resource identifiers from the cache, and from the server those that it lacks. Those of the
-    /// peers of a single component are loaded as well.
-    fn cached_or_loaded(&self, components: &[Entity]) -> Result<Vec<Option<String>>> {
+    /// From the cache, and from the server what it lacks. The peers of a single component are loaded
+    /// as well.
+    fn cached_or_loaded(&self, components: &[Entity]) -> Result<Vec<Option<Located>>> {
         if self.binding().is_in_memory {
-            return self.find_resource_identifiers(components);
+            return self.find_located(components);
         }
         let (locations, own) = (&self.entity.session.shared.locations, self.entity.id());
         let cached = |component: &Entity| locations.cached(&own, &component.id());
-        let mut found: Vec<Option<String>> = components.iter().map(cached).collect();
+        let mut found: Vec<Option<Located>> = components.iter().map(cached).collect();
         let lacking = components
             .iter()
             .zip(&found)
@@ -118,11 +164,11 @@ impl Location {
             asked = component.peers(IDS_PER_REQUEST - 1);
         }
         if !asked.is_empty() {
-            let loaded = self.find_resource_identifiers(&asked)?;
-            let mut loaded: HashMap<String, String> = asked
+            let loaded = self.find_located(&asked)?;
+            let mut loaded: HashMap<String, Located> = asked
                 .iter()
                 .zip(loaded)
-                .filter_map(|(component, identifier)| Some((component.id(), identifier?)))
+                .filter_map(|(component, located)| Some((component.id(), located?)))
                 .collect();
             for (component, found) in components.iter().zip(&mut found) {
                 if found.is_none() {
@@ -133,10 +179,10 @@ impl Location {
         Ok(found)
     }
 
-    fn load_identifiers(
+    fn load_located(
         &self,
         components: &[Entity],
-        found: &mut HashMap<String, String>,
+        found: &mut HashMap<String, Located>,
     ) -> Result<()> {
         // The server does not know uncommitted components.
         let committed = components
@@ -149,12 +195,24 @@ impl Location {
         let here = field("location_id").eq(self.entity.id());
         let these = field("component_id").is_in(ids);
         let query = select("ComponentLocation")
-            .fields(["component_id", "resource_identifier"])
+            .fields([
+                "component_id",
+                "resource_identifier",
+                "component.size",
+                "component.container.size",
+            ])
             .filter(here.and(these));
-        for row in self.entity.session.query(query)?.rows::<IdentifierRow>() {
+        let bytes = |size: Option<f64>| size.map(|size| size.max(0.0) as u64);
+        for row in self.entity.session.query(query)?.rows::<Row>() {
             let row = row?;
-            let identifier = row.resource_identifier.unwrap_or_default();
-            found.insert(row.component_id, identifier);
+            let member = row.component;
+            let container = member.as_ref().and_then(|member| member.container.as_ref());
+            let located = Located {
+                resource_identifier: row.resource_identifier.unwrap_or_default(),
+                whole: bytes(container.and_then(|container| container.size)),
+                size: bytes(member.and_then(|member| member.size)),
+            };
+            found.insert(row.component_id, located);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::handle::Entity;
+use crate::store::Read;
 use crate::value::EntityKey;
 
 /// Components, with their members if `recursive` is set, each once.
@@ -42,6 +43,20 @@ pub(super) fn is_file(component: &Entity) -> bool {
 }
 
 impl Entity {
+    /// The number of bytes of a component, if it is loaded.
+    pub(super) fn loaded_size(&self) -> Option<u64> {
+        let read = self
+            .session
+            .shared
+            .store
+            .lock()
+            .read(self.handle.place, "size");
+        match read {
+            Ok(Read::Known(size)) => Some(size.as_f64()?.max(0.0) as u64),
+            _ => None,
+        }
+    }
+
     /// This entity and up to `limit` others that were loaded together with it.
     pub(super) fn peers(&self, limit: usize) -> Vec<Self> {
         let keys = self

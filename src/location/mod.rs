@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod register;
 mod remove;
+mod restore;
 #[cfg(feature = "s3")]
 mod s3;
 mod stored;

@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::bindings::Located;
 use super::journal::Journal;
 use super::members::{is_file, with_members};
 use super::options::TransferOptions;
-use crate::accessor::{Accessor, same_bytes};
+use crate::accessor::{Accessor, Expected, same_bytes};
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location};
@@ -40,6 +41,8 @@ pub struct TransferStep {
     pub resource_identifier: String,
     /// The path of the data on this machine, if there is one.
     pub(super) path: Option<PathBuf>,
+    /// The bytes that the source must have.
+    pub(super) expected: Expected,
     /// Whether the target has the same data there, left by an interrupted transfer.
     pub(super) is_stored: bool,
 }
@@ -87,7 +90,12 @@ impl Location {
         let is_managed = self.binding().is_managed;
         let pairs = self.absent(pairs)?;
         let mut steps = Vec::with_capacity(pairs.len());
-        for ((component, source), found) in pairs.iter().zip(source_identifiers(&pairs)?) {
+        for ((component, source), located) in pairs.iter().zip(in_sources(&pairs)?) {
+            let expected = match (&located, source.accessor()) {
+                (Some(located), Some(accessor)) => located.expected(&*accessor, component),
+                _ => Expected::Unknown,
+            };
+            let found = located.map(|located| located.resource_identifier);
             if is_managed && is_file(component) && found.is_none() {
                 let message = format!("{component} is not in {source}, so it cannot be copied");
                 return Err(Error::new(ErrorKind::NotFound, message));
@@ -102,6 +110,7 @@ impl Location {
                 source: source.clone(),
                 resource_identifier: identifier,
                 path: found.as_deref().and_then(|found| path_in(source, found)),
+                expected,
                 is_stored: false,
                 source_resource_identifier: found,
             });
@@ -190,8 +199,8 @@ fn path_in(source: &Location, identifier: &str) -> Option<PathBuf> {
     source.accessor()?.get_filesystem_path(identifier).ok()
 }
 
-/// The resource identifier of each component in its source, with few requests.
-fn source_identifiers(pairs: &[(Entity, Location)]) -> Result<Vec<Option<String>>> {
+/// Where each component is in its source, with few requests.
+fn in_sources(pairs: &[(Entity, Location)]) -> Result<Vec<Option<Located>>> {
     let mut by_source: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, (_, source)) in pairs.iter().enumerate() {
         by_source.entry(source.id()).or_default().push(index);
@@ -201,9 +210,9 @@ fn source_identifiers(pairs: &[(Entity, Location)]) -> Result<Vec<Option<String>
         let source = &pairs[indexes[0]].1;
         let components = indexes.iter().map(|index| pairs[*index].0.clone());
         let components: Vec<Entity> = components.collect();
-        let identifiers = source.find_resource_identifiers(&components)?;
-        for (index, identifier) in indexes.into_iter().zip(identifiers) {
-            found[index] = identifier;
+        let all = source.find_located(&components)?;
+        for (index, located) in indexes.into_iter().zip(all) {
+            found[index] = located;
         }
     }
     Ok(found)

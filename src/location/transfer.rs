@@ -182,12 +182,13 @@ impl Transfer {
         let is_copied = copied.is_ok();
         let outcome = copied.and_then(|()| {
             work.report();
+            self.flush(stored.accessor())?;
             self.check_left_over(stored.accessor())?;
             self.register()
         });
         let Err(error) = outcome else {
             self.end_journal();
-            return Ok(());
+            return self.restore_left_over(&work);
         };
         // A repeated call resumes what the journal knows.
         if session.is_in_doubt() || (self.journal.is_some() && may_resume(&error)) {
@@ -211,35 +212,28 @@ impl Transfer {
             }
             _ => error,
         };
-        Err(stored.remove(error))
+        let error = stored.remove(error);
+        Err(match is_copied && registered.is_empty() {
+            true => self.restore_registered(&work, error),
+            false => error,
+        })
     }
 
-    fn components(&self) -> Vec<Entity> {
+    pub(super) fn components(&self) -> Vec<Entity> {
         self.steps.iter().map(|one| one.component.clone()).collect()
     }
 
     /// The resource identifiers of those that are in the target now.
-    fn registered(&self) -> Result<Vec<String>> {
+    pub(super) fn registered(&self) -> Result<Vec<String>> {
         let found = self.target.find_resource_identifiers(self.components())?;
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Duplicate`] if what an interrupted transfer had left, and was used, is gone:
-    ///   it was not interrupted, and has failed and cleaned up.
-    fn check_left_over(&self, accessor: &dyn Accessor) -> Result<()> {
-        for step in self.files().filter(|step| step.is_stored) {
-            let exists = accessor.exists(&step.resource_identifier);
-            if !exists.map_err(|error| step.failure(&self.target, error))? {
-                let message = format!(
-                    "{} has vanished from {}: another transfer of {} has failed; repeat this one",
-                    step.resource_identifier, self.target, step.component
-                );
-                return Err(Error::new(ErrorKind::Duplicate, message));
-            }
-        }
-        Ok(())
+    fn flush(&self, accessor: &dyn Accessor) -> Result<()> {
+        let identifiers = self.files().map(|step| step.resource_identifier.as_str());
+        let flushed = accessor.flush(&identifiers.collect::<Vec<_>>());
+        let target = &self.target;
+        flushed.map_err(|error| Error::from_callback(error).context(format!("flushing {target}")))
     }
 
     fn end_journal(&self) {
@@ -276,14 +270,16 @@ impl Transfer {
         }
     }
 
-    fn files(&self) -> impl Iterator<Item = &TransferStep> {
+    pub(super) fn files(&self) -> impl Iterator<Item = &TransferStep> {
         self.steps.iter().filter(|step| is_file(&step.component))
     }
 
     fn total_bytes(&self) -> u64 {
-        let paths = self.files().filter_map(|step| step.path.as_ref());
-        let sizes = paths.filter_map(|path| path.metadata().ok());
-        sizes.map(|found| found.len()).sum()
+        let size = |step: &TransferStep| {
+            let found = step.path.as_ref().and_then(|path| path.metadata().ok());
+            found.map_or(step.expected.exact(), |found| Some(found.len()))
+        };
+        self.files().filter_map(size).sum()
     }
 
     /// The connections of this transfer.
@@ -308,7 +304,7 @@ impl Transfer {
         Ok(work)
     }
 
-    fn copy(&self, stored: &mut Stored, work: &Work) -> Result<()> {
+    pub(super) fn copy(&self, stored: &mut Stored, work: &Work) -> Result<()> {
         let _scope = work.enter();
         let mut jobs = Vec::new();
         for step in self.files().filter(|step| !step.is_stored) {
@@ -399,7 +395,9 @@ impl<'a> Job<'a> {
                 .unwrap_or_default(),
             file_name: step.file_name()?,
             path: step.path.clone(),
-            size: found.as_ref().map(std::fs::Metadata::len),
+            size: found
+                .as_ref()
+                .map_or(step.expected.exact(), |found| Some(found.len())),
             modified: found.as_ref().map_or(0, modified),
             journal,
             is_done: false,
@@ -465,6 +463,7 @@ impl<'a> Job<'a> {
             .with_pieces(pieces)
             .with_file_name(&self.file_name)
             .with_prepared(self.prepared.lock().take())
+            .with_expected(self.step.expected)
             .with_link(self.target.binding().may_link)
             .with_work(work);
         match &self.path {

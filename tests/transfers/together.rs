@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 
 use ftrack_api::Session;
+use ftrack_api::transport::{Request, Response, Transport};
 
 use super::*;
 
@@ -133,5 +134,98 @@ fn sessions_that_send_the_same_component_do_no_harm() {
             }
             assert_eq!(stage.journals(), 0, "{what}");
         }
+    }
+}
+
+type Hook = Box<dyn Fn(&Request<'_>) -> Option<&'static str> + Send>;
+
+/// Lets a test act between two requests of a session, and respond itself.
+struct Between(Box<dyn Transport>, Arc<Mutex<Option<Hook>>>);
+
+impl Transport for Between {
+    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
+        let hook = self.1.lock().unwrap().take();
+        let Some(hook) = hook else {
+            return self.0.send(request);
+        };
+        let answer = hook(request);
+        // It stays until it has acted.
+        *self.1.lock().unwrap() = Some(hook);
+        match answer {
+            None => self.0.send(request),
+            Some(answer) => Ok(Response {
+                status: 200,
+                headers: Vec::new(),
+                body: Box::new(answer.as_bytes()),
+            }),
+        }
+    }
+}
+
+fn between() -> (Stage, Arc<Mutex<Option<Hook>>>) {
+    let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
+    let ours = hook.clone();
+    let stage = Stage::with(0, move |builder| {
+        builder.wrap_transport(move |inner| Between(inner, ours))
+    });
+    (stage, hook)
+}
+
+/// Whether it registers components.
+fn registers(request: &Request<'_>) -> bool {
+    let body = String::from_utf8_lossy(request.body);
+    body.contains("ComponentLocation") && body.contains("\"create\"")
+}
+
+/// The other session fails, and removes what it has stored, while this one registers it.
+#[test]
+fn a_file_that_vanishes_while_it_is_registered_is_stored_again() {
+    let (stage, hook) = between();
+    let path = stage.file("plate.mov", 1000);
+    let made = stage.unsent(&path);
+    let disk = stage.disk(stage.disk_accessor());
+    let file = stage.store().join(made.id());
+    fs::create_dir_all(stage.store()).unwrap();
+    fs::copy(&path, &file).unwrap();
+    let plan = disk.plan_transfer(&made, stage.origin(), true).unwrap();
+    *hook.lock().unwrap() = Some(Box::new(move |request| {
+        if registers(request) {
+            fs::remove_file(&file).unwrap();
+        }
+        None
+    }));
+    plan.run().unwrap();
+    assert!(read(&disk, &made) == bytes(1000));
+}
+
+/// This session fails and removes what it has stored, while the other registers it.
+#[test]
+fn a_file_that_is_registered_while_it_is_removed_is_stored_again() {
+    for target in ["disk", "server"] {
+        let (stage, hook) = between();
+        let path = stage.file("plate.mov", 1000);
+        let made = stage.unsent(&path);
+        stage.session.commit().unwrap();
+        let location = place(&stage.session, target, &stage);
+        let plan = location.plan_transfer(&made, stage.origin(), true).unwrap();
+        let other = open(&stage.server);
+        let theirs = other.get("FileComponent", &made).unwrap().unwrap();
+        let (there, identifier) = (place(&other, target, &stage), made.id());
+        let refused = AtomicUsize::new(0);
+        *hook.lock().unwrap() = Some(Box::new(move |request| {
+            if registers(request) {
+                refused.store(1, Ordering::SeqCst);
+                return Some(r#"{"exception": "ServerError", "content": "not today"}"#);
+            }
+            // The first request after the question whether it is registered.
+            if refused.load(Ordering::SeqCst) > 0 && refused.fetch_add(1, Ordering::SeqCst) == 2 {
+                there.register_component(&theirs, &identifier).unwrap();
+            }
+            None
+        }));
+        let error = plan.run().unwrap_err();
+        *hook.lock().unwrap() = None;
+        assert_eq!(error.kind(), ErrorKind::Duplicate, "{target}: {error}");
+        assert!(read(&location, &made) == bytes(1000), "{target}");
     }
 }

@@ -10,6 +10,7 @@ use rusty_s3::actions::{
 use rusty_s3::{S3Action, actions::PutObject};
 
 use super::place::{Place, VALIDITY, read_xml, unreadable};
+use crate::accessor::checksum::{Md5Sum, check_sent, hex};
 use crate::accessor::upload::{Multipart, Part, PartUrl, Storage};
 use crate::api::StorageRequest;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +25,7 @@ pub(super) struct S3Storage<'a> {
 }
 
 impl Storage for S3Storage<'_> {
-    fn send_whole(&self, body: &[u8], md5: &[u8; 16]) -> Result<()> {
+    fn send_whole(&self, body: &[u8], md5: &Md5Sum) -> Result<()> {
         let place = self.place;
         let checksum = STANDARD.encode(md5);
         let summary = format!("upload of {}", self.id);
@@ -37,7 +38,7 @@ impl Storage for S3Storage<'_> {
             Err(error) if error.status() == Some(PRECONDITION_FAILED) => {
                 self.check_stored(error, body.len() as u64, &hex(md5))
             }
-            outcome => outcome.map(drop),
+            outcome => check_sent(&summary, md5, &outcome?, true),
         }
     }
 
@@ -184,8 +185,4 @@ fn joined_tag(parts: &[Part]) -> String {
         }
     }
     format!("{}-{}", hex(&hash.finalize()), parts.len())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

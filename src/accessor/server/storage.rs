@@ -11,11 +11,13 @@ use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use crate::accessor::PendingWrite;
+use crate::accessor::checksum::{Md5Sum, check_sent};
 use crate::accessor::upload::{Multipart, Part, PartUrl, Storage, is_whole};
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
 use crate::lock::Mutex;
+use crate::transport::Response;
 
 /// The reply to `get_upload_metadata`.
 #[derive(Deserialize)]
@@ -93,13 +95,13 @@ pub(super) struct ServerStorage<'a> {
 }
 
 impl Storage for ServerStorage<'_> {
-    fn send_whole(&self, body: &[u8], md5: &[u8; 16]) -> Result<()> {
+    fn send_whole(&self, body: &[u8], md5: &Md5Sum) -> Result<()> {
         let checksum = STANDARD.encode(md5);
         // One for other bytes is useless: the file has changed.
         let prepared = self.prepared.lock().take();
         let prepared = prepared.filter(|prepared| prepared.checksum == checksum);
         if let Some(prepared) = prepared {
-            match self.put_whole(prepared.metadata, body) {
+            match self.put_whole(prepared.metadata, body, md5) {
                 // The URL may have expired before its turn.
                 Err(error) if error.kind() == ErrorKind::Permission => {
                     log::debug!("{error}; requesting another URL");
@@ -108,7 +110,7 @@ impl Storage for ServerStorage<'_> {
             }
         }
         let metadata = self.metadata(body.len() as u64, "checksum", json!(checksum))?;
-        self.put_whole(metadata, body)
+        self.put_whole(metadata, body, md5)
     }
 
     fn begin(&self, size: u64, parts: u64) -> Result<Option<(String, Vec<PartUrl>)>> {
@@ -133,7 +135,8 @@ impl Storage for ServerStorage<'_> {
     ) -> Result<Option<String>> {
         let url = multipart.urls.get(index);
         let url = url.ok_or_else(|| self.unexpected_reply("with a different number of parts"))?;
-        self.put(&url.signed_url, &[], body, summary)
+        let response = self.put(&url.signed_url, &[], body, summary)?;
+        Ok(response.header("etag").map(str::to_owned))
     }
 
     fn complete(&self, multipart: &Multipart, parts: &[Part]) -> Result<()> {
@@ -151,7 +154,7 @@ impl Storage for ServerStorage<'_> {
 }
 
 impl ServerStorage<'_> {
-    fn put_whole(&self, metadata: UploadMetadata, body: &[u8]) -> Result<()> {
+    fn put_whole(&self, metadata: UploadMetadata, body: &[u8], md5: &Md5Sum) -> Result<()> {
         let url = metadata.url;
         let url = url.ok_or_else(|| self.unexpected_reply("without a URL"))?;
         let headers: Vec<(String, String)> = metadata
@@ -163,7 +166,8 @@ impl ServerStorage<'_> {
             .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
             .collect();
         let summary = format!("upload of {} ({})", self.file_name, self.id);
-        self.put(&url, &headers, body, &summary).map(drop)
+        let response = self.put(&url, &headers, body, &summary)?;
+        check_sent(&summary, md5, &response, false)
     }
 
     fn metadata(&self, size: u64, name: &str, value: Json) -> Result<UploadMetadata> {
@@ -174,17 +178,15 @@ impl ServerStorage<'_> {
             .map_err(|error| self.unexpected_reply(&format!("unexpectedly: {error}")))
     }
 
-    /// Sends bytes and returns their ETag.
     fn put(
         &self,
         url: &str,
         headers: &[(String, String)],
         body: &[u8],
         summary: &str,
-    ) -> Result<Option<String>> {
+    ) -> Result<Response> {
         let url = Url::parse(url).map_err(|_| self.unexpected_reply("with an invalid URL"))?;
-        let response = self.api.put_file(&url, headers, body, summary)?;
-        Ok(response.header("etag").map(str::to_owned))
+        self.api.put_file(&url, headers, body, summary)
     }
 
     fn unexpected_reply(&self, how: &str) -> Error {
