@@ -1,7 +1,7 @@
 //! Files that are written beside their target and renamed when they are complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +20,8 @@ use crate::files::{open_regular, open_regular_with};
 /// The bytes that are copied at once, between two checks whether the transfer was cancelled.
 const COPY_BYTES: u64 = 32 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
+/// As many bytes as a connection receives at once.
+const STREAM_BYTES: usize = 128 << 10;
 
 /// Stores `content` as `path`: all of it or nothing. An existing file is an error unless `replace`
 /// is set.
@@ -224,7 +226,9 @@ impl Part {
                     reader: open(index)?.take(pieces.size()),
                     work,
                 };
-                let copied = io::copy(&mut piece, &mut &self.file);
+                let mut file = BufWriter::with_capacity(STREAM_BYTES, &self.file);
+                let copied = io::copy(&mut piece, &mut file);
+                let copied = copied.and_then(|copied| file.flush().map(|()| copied));
                 let copied = copied.map_err(|error| own_error(error, failed))?;
                 written.fetch_add(copied, Ordering::Relaxed);
             }

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::accessor::PendingWrite;
 use crate::accessor::checksum::{Md5Sum, check_sent};
-use crate::accessor::upload::{Multipart, Part, PartUrl, Storage, is_whole};
+use crate::accessor::upload::{Multipart, Part, PartUrl, Storage, is_whole, modified};
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open_regular;
@@ -30,42 +30,53 @@ struct UploadMetadata {
 
 /// A signed URL for a file of up to two parts, requested before it is its turn.
 pub(super) struct Prepared {
-    checksum: String,
+    md5: Md5Sum,
+    /// Of the file that has this MD5.
+    size: u64,
+    modified: u64,
     metadata: UploadMetadata,
 }
 
 /// Requests signed URLs for the small files among `pending`, all in one request.
 pub(super) fn prepare(api: &Api, pending: &[PendingWrite<'_>]) -> Result<Vec<Option<Prepared>>> {
     let mut actions = Vec::new();
-    let mut checksums: Vec<Option<String>> = Vec::with_capacity(pending.len());
+    let mut read = Vec::with_capacity(pending.len());
     for file in pending {
-        let checksum = match (file.size, file.path) {
-            (Some(size), Some(path)) if is_whole(size) => checksum_of(path, size),
+        let found = match (file.size, file.path) {
+            (Some(size), Some(path)) if is_whole(size) => read_file(path, size),
             _ => None,
         };
-        if let (Some(checksum), Some(size)) = (&checksum, file.size) {
-            let mut action = metadata_action(file.resource_identifier, file.file_name, size);
-            action["checksum"] = checksum.as_str().into();
+        if let Some((md5, size, _)) = &found {
+            let mut action = metadata_action(file.resource_identifier, file.file_name, *size);
+            action["checksum"] = STANDARD.encode(md5).into();
             actions.push(action);
         }
-        checksums.push(checksum);
+        read.push(found);
     }
     if actions.is_empty() {
         return Ok(Vec::new());
     }
     let mut replies = api.call(&actions)?.into_iter();
-    let prepared = checksums.into_iter().map(|checksum| {
-        let checksum = checksum?;
+    let prepared = read.into_iter().map(|found| {
+        let (md5, size, modified) = found?;
         let metadata = serde_json::from_value(replies.next()?).ok()?;
-        Some(Prepared { checksum, metadata })
+        Some(Prepared {
+            md5,
+            size,
+            modified,
+            metadata,
+        })
     });
     Ok(prepared.collect())
 }
 
-/// The checksum of a file; `None` if it cannot be read, which the upload itself reports.
-fn checksum_of(path: &Path, size: u64) -> Option<String> {
+/// The MD5 of a file of this size, the size, and when the file changed last; `None` if it cannot be
+/// read, which the upload itself reports.
+fn read_file(path: &Path, size: u64) -> Option<(Md5Sum, u64, u64)> {
     let mut hash = Md5::new();
-    let mut file = open_regular(path).ok()?.take(size);
+    let file = open_regular(path).ok()?;
+    let modified = modified(&file);
+    let mut file = file.take(size);
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer).ok()? {
@@ -73,7 +84,7 @@ fn checksum_of(path: &Path, size: u64) -> Option<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-    Some(STANDARD.encode(hash.finalize()))
+    Some((hash.finalize().into(), size, modified))
 }
 
 fn metadata_action(id: &str, name: &str, size: u64) -> Json {
@@ -95,11 +106,18 @@ pub(super) struct ServerStorage<'a> {
 }
 
 impl Storage for ServerStorage<'_> {
+    fn known_md5(&self, size: u64, modified: u64) -> Option<Md5Sum> {
+        let prepared = self.prepared.lock();
+        let prepared = prepared.as_ref().filter(|prepared| {
+            prepared.size == size && prepared.modified == modified && modified > 0
+        });
+        prepared.map(|prepared| prepared.md5)
+    }
+
     fn send_whole(&self, body: &[u8], md5: &Md5Sum) -> Result<()> {
-        let checksum = STANDARD.encode(md5);
         // One for other bytes is useless: the file has changed.
         let prepared = self.prepared.lock().take();
-        let prepared = prepared.filter(|prepared| prepared.checksum == checksum);
+        let prepared = prepared.filter(|prepared| prepared.md5 == *md5);
         if let Some(prepared) = prepared {
             match self.put_whole(prepared.metadata, body, md5) {
                 // The URL may have expired before its turn.
@@ -109,7 +127,7 @@ impl Storage for ServerStorage<'_> {
                 outcome => return outcome,
             }
         }
-        let metadata = self.metadata(body.len() as u64, "checksum", json!(checksum))?;
+        let metadata = self.metadata(body.len() as u64, "checksum", json!(STANDARD.encode(md5)))?;
         self.put_whole(metadata, body, md5)
     }
 
