@@ -29,6 +29,8 @@ enum Fate {
     Passes,
     /// It is carried out, and the response is lost.
     Lost,
+    /// A byte of what it returns is another one.
+    Spoilt,
     Refused(u16),
 }
 
@@ -66,6 +68,16 @@ impl Transport for Meddling {
                     .read_to_end(&mut Vec::new())
                     .unwrap();
                 Err(ftrack_api::Error::new(ErrorKind::Connection, "it was lost"))
+            }
+            Fate::Spoilt => {
+                let mut response = self.0.send(request)?;
+                let mut bytes = Vec::new();
+                response.body.read_to_end(&mut bytes).unwrap();
+                if let Some(byte) = bytes.last_mut() {
+                    *byte ^= 1;
+                }
+                response.body = Box::new(Cursor::new(bytes));
+                Ok(response)
             }
             Fate::Refused(status) => {
                 let body = "<Error><Code>Refused</Code><Message>not now</Message>\
@@ -375,6 +387,43 @@ fn connections_share_frames_parts_and_ranges() {
         assert_eq!((stage.moto.objects(), stage.registered()), (0, 0));
     }
     assert_eq!(stage.moto.unfinished(), 0);
+}
+
+#[test]
+fn a_byte_that_changes_on_its_way_is_noticed_where_the_storage_has_a_checksum() {
+    let stage = Stage::new();
+    let location = stage.location();
+    let target = stage.folder.path().join("copy.mov");
+    // Several parts have no checksum of the whole.
+    for (size, is_noticed) in [(1000, true), (16 * MIB, true), (20 * MIB, false)] {
+        let path = stage.file("plate.mov", size);
+        let session = &stage.session;
+        let made = session
+            .create_component(&path, data! {}, &location)
+            .unwrap();
+        for connections in [1, 4] {
+            let download = || {
+                let options = TransferOptions::new()
+                    .connections(connections)
+                    .replace(true);
+                location.download(&made, |_| Ok(target.clone()), options)
+            };
+            stage.meddler.set(|_| Fate::Spoilt);
+            let spoilt = download();
+            stage.meddler.stop();
+            match spoilt {
+                Err(error) => {
+                    assert!(is_noticed, "{error}");
+                    assert_eq!(error.kind(), ErrorKind::BadResponse, "{error}");
+                    let text = error.to_string();
+                    assert!(text.contains("copy.mov has the MD5"), "{text}");
+                }
+                Ok(()) => assert!(!is_noticed, "{size}"),
+            }
+            download().unwrap();
+            assert!(fs::read(&target).unwrap() == bytes(size));
+        }
+    }
 }
 
 #[test]

@@ -278,7 +278,8 @@ fn a_part_of_other_data_is_downloaded_anew() {
     let other: Vec<u8> = bytes(size).iter().map(|byte| byte ^ 0xff).collect();
     let spoil = |part: &Path| fs::write(part, vec![7; 10 * MIB]).unwrap();
     let keep = |_: &Path| ();
-    let changes: [(&str, Vec<u8>, &dyn Fn(&Path)); 4] = [
+    type Change<'a> = &'a dyn Fn(&Path);
+    let changes: [(&str, Vec<u8>, Change<'_>); 4] = [
         ("a byte of the part", bytes(size), &spoil),
         ("all bytes", other, &keep),
         ("fewer bytes", bytes(MIB), &keep),
