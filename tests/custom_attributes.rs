@@ -125,7 +125,7 @@ fn values_of_another_kind_are_refused_when_they_are_set() {
     let project = studio.first("Project where name is test");
     let list = studio.first("TypedContextList");
     let user = studio.first("User where username is jenkins");
-    let cases: [(&Entity, &str, Value, &str); 8] = [
+    let cases: [(&Entity, &str, Value, &str); 9] = [
         (&shot, "fstart", "ten".into(), "takes a number, not a text"),
         (&shot, "fstart", f64::NAN.into(), "takes a number"),
         (&shot, "fstart", json!("ten").into(), "takes a number"),
@@ -136,6 +136,13 @@ fn values_of_another_kind_are_refused_when_they_are_set() {
             "takes a choice or a list of choices, not an integer (3)",
         ),
         (&project, "delivery_date", "soon".into(), "takes a date"),
+        // No client could read the project any more.
+        (
+            &project,
+            "delivery_date",
+            jiff::civil::date(-1, 1, 1).into(),
+            "takes a date",
+        ),
         (&list, "listbool", 1.into(), "takes a boolean"),
         (&user, "teststring", 1.into(), "takes a text"),
         (

@@ -109,7 +109,7 @@ impl Collection {
     ///
     /// - Any error of [`Entity::get`].
     pub fn contains(&self, member: &Entity) -> Result<bool> {
-        Ok(self.keys()?.contains(&member.key()))
+        Ok(has(&self.keys()?, member))
     }
 
     /// Adds a member at the end, without loading the others; `append` in Python.
@@ -143,7 +143,7 @@ impl Collection {
     /// - Any error of [`Entity::set`].
     pub fn insert(&self, index: usize, member: &Entity) -> Result<()> {
         let mut members = self.keys()?;
-        if members.contains(&member.key()) {
+        if has(&members, member) {
             return Err(Error::new(
                 ErrorKind::Duplicate,
                 format!("{member} is already in {self}"),
@@ -169,7 +169,7 @@ impl Collection {
     /// - Any error of [`Entity::set`].
     pub fn remove(&self, member: &Entity) -> Result<bool> {
         if let Some(Value::Collection(members)) = self.entity.known_value(&self.name)?
-            && !members.contains(&member.key())
+            && !has(&members, member)
         {
             return Ok(false);
         }
@@ -186,7 +186,7 @@ impl Collection {
     pub fn replace(&self, members: impl Entities) -> Result<()> {
         let mut keys: Vec<EntityKey> = Vec::new();
         for member in members.to_entities()?.iter() {
-            if keys.contains(&member.key()) {
+            if has(&keys, member) {
                 return Err(Error::new(
                     ErrorKind::Duplicate,
                     format!("{member} is given twice for {self}"),
@@ -214,6 +214,12 @@ impl Collection {
     fn keys(&self) -> Result<Vec<EntityKey>> {
         self.entity.get(&self.name)
     }
+}
+
+/// Whether `member` is among `members`. Its type may have another name there: that of a base, or one
+/// that another session knows.
+fn has(members: &[EntityKey], member: &Entity) -> bool {
+    members.iter().any(|one| *one.key() == member.handle.key)
 }
 
 /// The members of a [`Collection`]. An error is the only item.

@@ -6,12 +6,19 @@ use super::Operation;
 use crate::value::{EntityKey, Value};
 
 /// The members of a collection without `removed` and with `added`, in order and without
-/// duplicates.
-pub(crate) fn apply<T: Clone + PartialEq>(members: &[T], added: &[T], removed: &[T]) -> Vec<T> {
-    let remaining = members.iter().filter(|member| !removed.contains(member));
+/// duplicates. `identity` says which are the same: of an [`EntityKey`] its key alone, because one
+/// entity may be named by several types.
+pub(crate) fn apply<T: Clone, I: PartialEq>(
+    members: &[T],
+    added: &[T],
+    removed: &[T],
+    identity: impl Fn(&T) -> &I,
+) -> Vec<T> {
+    let has = |some: &[T], one: &T| some.iter().any(|other| identity(other) == identity(one));
+    let remaining = members.iter().filter(|member| !has(removed, member));
     let mut result: Vec<T> = remaining.cloned().collect();
     for member in added {
-        if !result.contains(member) {
+        if !has(&result, member) {
             result.push(member.clone());
         }
     }
@@ -63,7 +70,7 @@ pub(crate) fn resolve(
                         members(entity, name)
                     }
                 });
-                *list = apply(list, added, removed);
+                *list = apply(list, added, removed, EntityKey::key);
                 if last.get(&(entity, name)) == Some(&index) {
                     resolved.push(Operation::Update {
                         entity: entity.clone(),

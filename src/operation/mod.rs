@@ -85,6 +85,15 @@ impl Operation {
             _ => None,
         }
     }
+
+    /// Names the entity by another type.
+    pub(crate) fn rename(&mut self, to: EntityKey) {
+        let (Self::Create { entity, .. }
+        | Self::Update { entity, .. }
+        | Self::Extend { entity, .. }
+        | Self::Delete { entity }) = self;
+        *entity = to;
+    }
 }
 
 /// One line, for logs and error messages.

@@ -164,8 +164,8 @@ fn extensions(operations: &[Operation]) -> Extensions<'_> {
                 let collection = (entity, attribute_name.as_str());
                 match all.iter_mut().find(|(known, _)| *known == collection) {
                     Some((_, (joining, leaving))) => {
-                        *joining = apply(joining, added, removed);
-                        *leaving = apply(leaving, removed, added);
+                        *joining = apply(joining, added, removed, EntityKey::key);
+                        *leaving = apply(leaving, removed, added, EntityKey::key);
                     }
                     None => all.push((collection, (added.clone(), removed.clone()))),
                 }

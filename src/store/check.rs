@@ -119,12 +119,14 @@ pub(super) fn check(
     let is_kind = |key: &EntityKey, target: &str| schema.are_related(key.entity_type(), target);
     let fits = match (attribute.kind(), &value) {
         (Kind::Number | Kind::Variable, Value::Number(number)) => number.is_finite(),
+        // Years before 1 are none to the server and to other clients, which could not read the entity.
+        (Kind::DateTime | Kind::Variable, Value::DateTime(time)) => time.year() > 0,
+        (Kind::Variable, Value::Date(date)) => date.year() > 0,
         (_, Value::Null)
         | (Kind::Variable, _)
         | (Kind::Text, Value::Text(_))
         | (Kind::Bool, Value::Bool(_))
-        | (Kind::Integer | Kind::Number, Value::Integer(_))
-        | (Kind::DateTime, Value::DateTime(_)) => true,
+        | (Kind::Integer | Kind::Number, Value::Integer(_)) => true,
         (Kind::Reference(target), Value::Reference(key)) => is_kind(key, target),
         (Kind::Collection(target) | Kind::Mapped(target), Value::Collection(keys)) => {
             keys.iter().all(|key| is_kind(key, target))
@@ -139,6 +141,9 @@ pub(super) fn check(
         Kind::Bool => "a boolean".to_owned(),
         Kind::Integer => "an integer".to_owned(),
         Kind::Number if !matches!(value, Value::Number(_)) => "a number".to_owned(),
+        Kind::DateTime | Kind::Variable if matches!(value, Value::DateTime(_) | Value::Date(_)) => {
+            "years from 1 on".to_owned()
+        }
         Kind::Number | Kind::Variable => "a finite number".to_owned(),
         Kind::DateTime => "a date-time such as `jiff::Timestamp`".to_owned(),
         Kind::Reference(target) => format!("a reference to {target}"),

@@ -80,7 +80,7 @@ impl Store {
         match local.get(id) {
             // The whole list was set here: it stays a whole list.
             Some(Slot::Links(members)) => {
-                let members = crate::operation::apply(members, &joining, &leaving);
+                let members = crate::operation::apply(members, &joining, &leaving, |one| one);
                 local.replace(id, Slot::Links(members.into()), number);
             }
             _ => local.extend(id, &joining, &leaving, number),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::operation::{Operation, apply};
 use crate::schema::Attribute;
-use crate::value::Slot;
+use crate::value::{EntityKey, Slot};
 use crate::wire::Rows;
 
 use super::attributes::Attributes;
@@ -98,6 +98,23 @@ impl Store {
             self.queued.extend(later);
             let later = std::mem::replace(&mut self.queued_notes, sent.notes);
             self.queued_notes.extend(later);
+            self.rename_recorded(|_| true);
+        }
+    }
+
+    /// Names entities in what is recorded by the type that is known by now. Whoever compares operations
+    /// would take an entity under two names for two.
+    pub(super) fn rename_recorded(&mut self, is_meant: impl Fn(&Note) -> bool) {
+        let recorded = self.queued.iter_mut().zip(&self.queued_notes);
+        for (operation, note) in recorded.filter(|(_, note)| is_meant(note)) {
+            let Some(record) = self.records.get(note.place as usize) else {
+                continue;
+            };
+            let name = self.schema.by_id(record.entity_type).name();
+            let entity = operation.entity();
+            if record.key == *entity.key() && name != entity.entity_type() {
+                operation.rename(EntityKey::from_key(name, record.key.clone()));
+            }
         }
     }
 
@@ -108,9 +125,10 @@ impl Store {
         sent.or_else(|| self.in_doubt.front().copied()).unwrap_or(0)
     }
 
-    /// The first commit in doubt was not applied, and the lost request cannot arrive any more.
+    /// The commit in doubt was not applied, and the lost request cannot arrive any more. If it is sent
+    /// again in chunks, that holds for all of them: they were one request.
     pub(crate) fn clear_doubt(&mut self) {
-        self.in_doubt.pop_front();
+        self.in_doubt.clear();
     }
 
     /// Ends a commit that was applied; `rows` are those of the response.
@@ -237,7 +255,7 @@ impl Store {
         // The other members of a collection are known only if it is loaded.
         for extension in extended {
             if let Some(Slot::Links(members)) = record.remote.get(&self.shapes, extension.name) {
-                let members = apply(members, &extension.added, &extension.removed);
+                let members = apply(members, &extension.added, &extension.removed, |one| one);
                 let value = (extension.name, Slot::Links(members.into()));
                 record
                     .remote

@@ -324,6 +324,9 @@ impl Store {
         if let Some(handle) = record.handle.upgrade() {
             handle.entity_type.store(entity_type.0, Ordering::Relaxed);
         }
+        if self.changed.contains(&place) {
+            self.rename_recorded(|note| note.place == place);
+        }
     }
 
     fn same_family(&self, one: TypeId, other: TypeId) -> bool {

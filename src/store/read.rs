@@ -191,7 +191,7 @@ impl Store {
                 _ if record.state == Life::Created => &[],
                 _ => return None,
             };
-            let members = apply(members, &extension.added, &extension.removed);
+            let members = apply(members, &extension.added, &extension.removed, |one| one);
             return Some(Cow::Owned(Slot::Links(members.into())));
         }
         if let Some(slot) = remote {

@@ -320,6 +320,7 @@ impl Entity {
 
     /// Adds the names from a committed context upwards, as its `link` has them.
     fn linked_names(&self, names: &mut Vec<String>) -> Result<()> {
+        self.session().learn_type(self)?;
         if self.entity_type() == "Project" {
             names.push(self.get("name")?);
             return Ok(());

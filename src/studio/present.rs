@@ -27,8 +27,8 @@ impl Present<'_> {
     }
 }
 
-/// Those of these entities that exist, with these attributes. One request, unless there are more than
-/// 5,000 of a type.
+/// Those of these entities that exist, with these attributes, under the types that they are asked for by:
+/// rows may name more concrete ones. One request, unless there are more than 5,000 of a type.
 pub(super) fn present<'s, 'a>(
     session: &'s Session,
     wanted: impl IntoIterator<Item = (&'a EntityKey, Option<&'a str>)>,
@@ -40,7 +40,7 @@ pub(super) fn present<'s, 'a>(
         keys.insert(key);
         names.extend(name);
     }
-    let mut statements = Vec::new();
+    let (mut types, mut statements) = (Vec::new(), Vec::new());
     for (entity_type, (keys, mut names)) in by_type {
         let primary_key = schema.entity_type(entity_type)?.primary_key();
         names.extend(primary_key.iter().map(SmolStr::as_str));
@@ -55,11 +55,16 @@ pub(super) fn present<'s, 'a>(
                 })),
             };
             let these = select(entity_type).fields(names.as_slice());
+            types.push(entity_type);
             statements.push(these.filter(criterion));
         }
     }
-    let rows = rows_of(session, &statements)?.into_iter().flatten();
-    let keyed = rows.filter_map(|row| Some((values::key_of(schema, &row)?, row)));
+    let pages = types.into_iter().zip(rows_of(session, &statements)?);
+    let rows = pages.flat_map(|(asked, rows)| rows.into_iter().map(move |row| (asked, row)));
+    let keyed = rows.filter_map(|(asked, row)| {
+        let found = values::key_of(schema, &row)?;
+        Some((EntityKey::from_key(asked, found.key().clone()), row))
+    });
     Ok(Present {
         schema,
         rows: keyed.collect(),

@@ -358,3 +358,19 @@ fn what_cannot_come_back_is_named() {
         .unwrap();
     assert_eq!(available[&server.id()], 0.0);
 }
+
+#[test]
+fn an_entity_may_be_named_by_a_more_general_type() {
+    let studio = Studio::new();
+    let task = studio.first("select description from Task");
+    let before: Option<String> = task.get("description").unwrap();
+    let session = studio.other();
+    let data = data! { "description": "changed" };
+    session.update("TypedContext", task.id(), data).unwrap();
+    let inverse = session.plan().inverse(&session).unwrap();
+    session.commit().unwrap();
+    session.undo(&inverse).unwrap();
+    session.commit().unwrap();
+    studio.session.refresh(&task).unwrap();
+    assert_eq!(task.get::<Option<String>>("description").unwrap(), before);
+}

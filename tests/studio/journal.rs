@@ -331,3 +331,33 @@ fn the_first_version_is_read() {
     assert_eq!(task.get::<f64>("bid").unwrap(), 12.5);
     assert!(studio.other().at("test/old file").is_ok());
 }
+
+/// Events, actions and foreign keys name entities by more general types than the server does.
+#[test]
+fn entities_may_be_named_by_a_more_general_type() {
+    let studio = Studio::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pending.json");
+    let task = studio.first("select id from Task");
+    let shot = studio.create(
+        "Shot",
+        data! { "name": "general", "parent": studio.project() },
+    );
+    let session = studio.other();
+    let bid = data! { "bid": 7.0 };
+    session.update("TypedContext", task.id(), bid).unwrap();
+    session.delete_by_key("TypedContext", shot.id()).unwrap();
+    session.save_pending(&path).unwrap();
+
+    let other = studio.other();
+    let loaded = other.load_pending(&path).unwrap();
+    assert_eq!((loaded.recorded, loaded.applied), (2, 0), "{loaded:?}");
+    assert_eq!(loaded.conflicts, []);
+    other.commit().unwrap();
+    let seen = studio.other();
+    assert!(seen.get("Shot", shot.key()).unwrap().is_none());
+    let task = seen.get("Task", task.key()).unwrap().unwrap();
+    assert_eq!(task.get::<f64>("bid").unwrap(), 7.0);
+    let again = studio.other().load_pending(&path).unwrap();
+    assert_eq!((again.recorded, again.applied), (0, 2), "{again:?}");
+}

@@ -8,6 +8,7 @@ mod custom_attributes;
 mod deletions;
 mod ensure;
 mod freshness;
+mod names;
 mod pending;
 mod reading;
 mod responses;

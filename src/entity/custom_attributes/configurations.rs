@@ -22,6 +22,7 @@ impl Session {
     /// - Any error of a request.
     pub(crate) fn custom_attributes_of(&self, entity: &Entity) -> Result<Vec<CustomAttribute>> {
         let all = self.custom_attribute_configurations()?;
+        self.learn_type(entity)?;
         let Some(kind) = kind_of(entity) else {
             return Ok(Vec::new());
         };

@@ -156,10 +156,12 @@ impl CustomAttributeKind {
             | (Self::Text | Self::Url | Self::Expression, Value::Text(_))
             | (Self::Enumerator | Self::DynamicEnumerator, Value::Text(_))
             | (Self::Number, Value::Integer(_))
-            | (Self::Boolean, Value::Bool(_))
-            | (Self::Date, Value::DateTime(_)) => true,
+            | (Self::Boolean, Value::Bool(_)) => true,
             (Self::Number, Value::Number(number)) => number.is_finite(),
-            (Self::Date, _) => return as_datetime(&value).ok_or(value),
+            (Self::Date, _) => {
+                let is_year = |time: &Value| matches!(time, Value::DateTime(one) if one.year() > 0);
+                return as_datetime(&value).filter(is_year).ok_or(value);
+            }
             (Self::Enumerator | Self::DynamicEnumerator, _) => choices(&value).is_some(),
             _ => false,
         };

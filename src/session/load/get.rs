@@ -86,6 +86,20 @@ impl Session {
         self.entity_of(&key.into())
     }
 
+    /// Asks for the entity's own type if no more is known than that it is a context.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotFound`] if it does not exist.
+    /// - Any error of a request.
+    pub(crate) fn learn_type(&self, entity: &Entity) -> Result<()> {
+        if entity.entity_type() == "Context" && self.get("Context", entity.key())?.is_none() {
+            let message = format!("{entity} does not exist");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        Ok(())
+    }
+
     /// [`entity`](Self::entity) without a copy of the key.
     pub(crate) fn entity_of(&self, key: &EntityKey) -> Result<Entity> {
         let mut store = self.shared.store.lock();
