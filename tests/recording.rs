@@ -146,3 +146,24 @@ fn answers_that_did_not_arrive_are_not_kept_and_files_that_are_none_are_named() 
         assert!(error.to_string().contains(path), "{error}");
     }
 }
+
+#[test]
+fn whether_there_is_a_row_is_asked_for_with_its_key_alone() {
+    let server = emulator();
+    let recording = Recording::new();
+    let session = builder(&server).wrap_transport(recording.recorder());
+    let session = session.open().unwrap();
+    let query = session.query("select name, status.name from Task offset 2");
+    assert!(query.unwrap().exists().unwrap());
+    let groups = session.query("select count(id) from Task group by status_id");
+    assert!(groups.unwrap().exists().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recording.json");
+    recording.save(&path).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(
+        text.contains("select id from Task offset 2 limit 1"),
+        "{text}"
+    );
+    assert!(text.contains("select count(id) from Task group by status_id"));
+}

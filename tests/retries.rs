@@ -76,6 +76,13 @@ fn an_outage_ends_with_the_last_error_and_its_history() {
     assert_eq!(statistics.requests, 1 + 21 + 20);
     server.faults().clear();
     assert!(session.query("Task").unwrap().first().unwrap().is_some());
+    // Ten responses pay for one more.
+    for _ in 0..9 {
+        session.query("Task limit 1").unwrap().all().unwrap();
+    }
+    server.faults().push(Fault::unavailable(0).times(1000));
+    session.query("Task").unwrap().all().unwrap_err();
+    assert_eq!(session.statistics().retries, 21);
 }
 
 #[test]
@@ -438,6 +445,26 @@ fn a_commit_that_waits_for_another_one_can_be_cancelled() {
     assert!(session.recorded_operations().is_empty());
     assert_eq!(first.join().unwrap().kind(), ErrorKind::Closed);
     assert!(begun.elapsed() < PROMPT);
+}
+
+#[test]
+fn what_is_cancelled_beforehand_is_not_sent_and_leaves_no_doubt() {
+    let server = emulator();
+    let session = quick(&server);
+    let data = data! { "username": "cancelled" };
+    session.create("User", data).unwrap();
+    let token = CancelToken::new();
+    token.cancel();
+    let sent = session.statistics().requests;
+    let error = token.run(|| session.query("Task").unwrap().all());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+    let error = token.run(|| session.commit()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(!error.is_in_doubt(), "{error}");
+    assert_eq!(session.statistics().requests, sent);
+    // Nothing has to be found out first.
+    session.commit().unwrap();
+    assert_eq!(session.statistics().requests, sent + 1);
 }
 
 #[test]

@@ -420,6 +420,7 @@ mod tests {
     #[test]
     fn refusals() {
         assert!(Pages::new(&select("T"), 0).is_err());
+        assert!(Pages::new(&select("no name"), 2).is_err());
         for text in ["T order by a", "select count(id) from T group by a"] {
             assert!(
                 Pages::new(&text.parse().unwrap(), 2)
@@ -433,6 +434,71 @@ mod tests {
         assert!(begun.clone().stable(&["id"]).is_ok());
         begun.received(2, Some(3), None).unwrap();
         assert!(begun.stable(&["id"]).is_err());
+    }
+
+    #[test]
+    fn a_list_is_split_into_single_values_at_most() {
+        for at_most in [0, 1] {
+            let pages = Pages::new(&"T where a in (x, y)".parse().unwrap(), 2).unwrap();
+            let sent = pages.split(at_most, |_| true).request().unwrap();
+            let expected = "T where a in (\"x\") offset 0 limit 2";
+            assert_eq!(sent.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_list_begins_with_its_first_page() {
+        let part = |name: &str| format!("T where a in (\"{name}\")");
+        let split = || {
+            let pages = Pages::new(&"T where a in (x, y)".parse().unwrap(), 2).unwrap();
+            pages.split(1, |_| true)
+        };
+        let sent = |pages: &Pages| pages.request().unwrap().to_string();
+        let mut pages = split();
+        pages.received(2, Some(2), None).unwrap();
+        assert_eq!(sent(&pages), part("x") + " offset 2 limit 2");
+        pages.received(1, None, None).unwrap();
+        assert_eq!(sent(&pages), part("y") + " offset 0 limit 2");
+        pages.received(1, None, None).unwrap();
+        assert_eq!(pages.request(), None);
+
+        let mut pages = split().stable(&["id"]).unwrap();
+        let last = [Literal::Text("k".into())];
+        pages.received(2, Some(2), Some(&last)).unwrap();
+        let rest = " and id > \"k\" order by id offset 0 limit 2";
+        assert_eq!(sent(&pages), part("x") + rest);
+        pages.received(1, None, Some(&last)).unwrap();
+        assert_eq!(sent(&pages), part("y") + " order by id offset 0 limit 2");
+    }
+
+    #[test]
+    fn stable_paging_needs_the_whole_key_of_the_last_row() {
+        for last in [None, Some(&[Literal::Text("x".into())][..])] {
+            let pages = Pages::new(&select("T"), 2).unwrap();
+            let mut pages = pages.stable(&["p", "q"]).unwrap();
+            let error = pages.received(2, Some(2), last).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadResponse);
+            assert_eq!(pages.request(), None);
+        }
+    }
+
+    #[test]
+    fn stable_paging_fetches_the_key_once() {
+        for (text, sent) in [
+            ("T", "T order by id offset 0 limit 2"),
+            (
+                "select a from T",
+                "select a, id from T order by id offset 0 limit 2",
+            ),
+            (
+                "select id, a from T",
+                "select id, a from T order by id offset 0 limit 2",
+            ),
+        ] {
+            let pages = Pages::new(&text.parse().unwrap(), 2).unwrap();
+            let pages = pages.stable(&["id"]).unwrap();
+            assert_eq!(pages.request().unwrap().to_string(), sent);
+        }
     }
 
     #[test]

@@ -125,6 +125,42 @@ mod tests {
         }
     }
 
+    /// Whether `reply` confirms the update of an entity of this type and key.
+    fn confirms_update(entity: EntityKey, reply: &str) -> bool {
+        let operation = Operation::Update {
+            entity,
+            attribute_name: "value".into(),
+            old_value: None,
+            new_value: "v".into(),
+        };
+        let schema = schema();
+        let body = format!(r#"[{{"action":"update","data":{reply}}}]"#);
+        let batch = decode(&schema, &body.as_bytes().into()).unwrap();
+        check_commit(&schema, &optimise(&[operation]), &batch).is_ok()
+    }
+
+    #[test]
+    fn all_parts_of_a_key_must_agree() {
+        for (parts, is_confirmed) in [
+            (["a", "b"], true),
+            (["A", "b"], true),
+            (["a", "c"], false),
+            (["c", "b"], false),
+        ] {
+            let reply = r#"{"__entity_type__":"Metadata","parent_id":"a","key":"b"}"#;
+            let sent = EntityKey::composite("Metadata", parts);
+            assert_eq!(confirms_update(sent, reply), is_confirmed, "{parts:?}");
+        }
+        let task = r#"{"__entity_type__":"Task","id":"a"}"#;
+        for (sent, is_confirmed) in [
+            (EntityKey::new("Task", "a"), true),
+            (EntityKey::composite("Task", ["a", "b"]), false),
+            (EntityKey::new("Nonesuch", "a"), false),
+        ] {
+            assert_eq!(confirms_update(sent.clone(), task), is_confirmed, "{sent}");
+        }
+    }
+
     #[test]
     fn what_a_reply_must_contain() {
         for (create, is_confirmed) in [

@@ -1,5 +1,6 @@
 //! Responses to commits that do not confirm what was sent.
 
+use std::collections::VecDeque;
 use std::io::Cursor;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,16 +13,17 @@ use ftrack_api::{
 };
 use serde_json::{Value as Json, json};
 
+use crate::same;
 use crate::support::{Studio, builder, post};
 
-/// Forwards requests until it is told a response to the next commit; from then on it delivers that
-/// one only, and everything else is lost.
+/// Delivers the responses that it is told to the next requests, and forwards all others, unless it is
+/// offline: then they are lost.
 #[derive(Clone, Default)]
 struct Forger(Arc<Forgery>);
 
 #[derive(Default)]
 struct Forgery {
-    response: Mutex<Option<Vec<u8>>>,
+    responses: Mutex<VecDeque<Vec<u8>>>,
     /// The response to the last request that was forwarded.
     last: Mutex<Vec<u8>>,
     is_offline: AtomicU32,
@@ -36,7 +38,7 @@ impl Transport for Forger {
                 body: Box::new(Cursor::new(body)),
             })
         };
-        if let Some(body) = self.0.response.lock().unwrap().take() {
+        if let Some(body) = self.0.responses.lock().unwrap().pop_front() {
             return response(body);
         }
         if self.0.is_offline.load(Ordering::SeqCst) > 0 {
@@ -48,6 +50,13 @@ impl Transport for Forger {
         let (_, body) = post(&url, headers, request.body);
         self.0.last.lock().unwrap().clone_from(&body);
         response(body)
+    }
+}
+
+impl Forger {
+    fn forge(&self, response: &[u8]) {
+        let mut responses = self.0.responses.lock().unwrap();
+        responses.push_back(response.to_vec());
     }
 }
 
@@ -97,7 +106,7 @@ impl Stage {
     fn commit(&mut self, body: &[u8]) -> Result<()> {
         self.session.reset();
         self.record();
-        *self.forger.0.response.lock().unwrap() = Some(body.to_vec());
+        self.forger.forge(body);
         let outcome = self.session.commit();
         let left = self.session.recorded_operations().len();
         match &outcome {
@@ -215,6 +224,24 @@ fn is_confirmation(body: &[u8], genuine: &[Json]) -> bool {
                     _ => false,
                 }
         })
+}
+
+#[test]
+fn a_reconciliation_that_does_not_show_a_value_confirms_nothing() {
+    let studio = Studio::new();
+    let stage = Stage::new(&studio);
+    let task = &stage.keys[1];
+    task.set("description", "in doubt").unwrap();
+    stage.forger.forge(b"[]");
+    let row = json!({"__entity_type__": "Task", "id": task.key().id()});
+    let rows = json!([{"action": "query", "data": [row]}]);
+    stage.forger.forge(rows.to_string().as_bytes());
+    let error = stage.session.commit().unwrap_err();
+    assert!(error.to_string().contains("was not applied"), "{error}");
+    assert_eq!(stage.session.recorded_operations().len(), 1);
+    stage.session.commit().unwrap();
+    let seen = same(&studio.other(), task);
+    assert_eq!(seen.get::<String>("description").unwrap(), "in doubt");
 }
 
 #[test]

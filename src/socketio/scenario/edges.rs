@@ -174,6 +174,17 @@ fn a_new_connection_knows_nothing_of_the_one_before() {
 }
 
 #[test]
+fn a_suspect_is_the_only_event_in_flight_beside_subscriptions() {
+    let mut s = Scenario::connected();
+    s.machine.subscribe(s.now, "s1".into(), "\"sub1\"".into());
+    s.publish("a").publish("b").done();
+    s.cut().pass(1.0).done();
+    s.connect().expect(&["up", "5:4 sub1", "5:5 a"]);
+    s.receive("6:::4").expect(&["subscribed s1 Ok(())"]);
+    s.receive("6:::5").expect(&["acked a", "5:6 b"]);
+}
+
+#[test]
 fn unknown_packets_accept_nothing_and_the_server_may_end_a_connection() {
     let mut s = Scenario::new();
     s.expect(&["open"]);
