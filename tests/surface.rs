@@ -235,6 +235,21 @@ fn wrong_arguments_are_explained() {
             "session.query(ftrack_api::expr!(\"Task where bid is {}\", ())).map(drop)",
             "cannot stand in a query",
         ),
+        (
+            "quoted",
+            "session.query(ftrack_api::expr!(\"Task where name is \\\"{}\\\"\", \"a\")).map(drop)",
+            "the placeholder `{}` is between quotes: remove the quotes",
+        ),
+        (
+            "inline",
+            "session.query(ftrack_api::expr!(\"Task where name is {nmae}\")).map(drop)",
+            "cannot find value `nmae`",
+        ),
+        (
+            "count",
+            "session.query(ftrack_api::expr!(\"Task where name is {}\")).map(drop)",
+            "the template has 1 placeholder `{}`, but 0 values follow",
+        ),
     ] {
         let code = format!(
             "pub fn script(session: &ftrack_api::Session, entity: &ftrack_api::Entity)\n    \

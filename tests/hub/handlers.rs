@@ -67,9 +67,12 @@ fn handlers_reply_and_requests_get_the_replies() {
 fn a_failing_handler_does_not_stop_the_others() {
     let server = Server::start();
     let hub = hub(&server);
+    crate::support::trace::listen();
     let reached = Arc::new(AtomicUsize::new(0));
-    hub.subscribe("topic=t", |_| anyhow::bail!("broken"))
-        .unwrap();
+    hub.subscribe("topic=t and data.fails=always", |_| {
+        anyhow::bail!("no reason")
+    })
+    .unwrap();
     hub.subscribe("topic=t", |_| panic!("very broken")).unwrap();
     let count = Arc::clone(&reached);
     let options = SubscribeOptions::new().acknowledged(LONG);
@@ -81,13 +84,19 @@ fn a_failing_handler_does_not_stop_the_others() {
     .unwrap();
     hub.subscribe("topic=t", |_| panic!("stopped before"))
         .unwrap();
-    hub.publish(Event::new("t")).unwrap();
-    hub.publish(Event::new("t")).unwrap();
+    for _ in 0..2 {
+        let event = Event::new("t").with_data(json!({"fails": "always"}));
+        hub.publish(event).unwrap();
+    }
     handle_until(&hub, || reached.load(Ordering::SeqCst) >= 2);
     assert_eq!(
         (reached.load(Ordering::SeqCst), hub.counts().failed_handlers),
         (2, 4)
     );
+    // Which of many handlers it was is in the log.
+    let told = crate::support::trace::logged("data.fails");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(_, line)| line.ends_with("no reason")));
 }
 
 #[test]
