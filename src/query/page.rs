@@ -441,14 +441,14 @@ mod tests {
         for at_most in [0, 1] {
             let pages = Pages::new(&"T where a in (x, y)".parse().unwrap(), 2).unwrap();
             let sent = pages.split(at_most, |_| true).request().unwrap();
-            let expected = "T where a in (\"x\") offset 0 limit 2";
+            let expected = "T where a in (x) offset 0 limit 2";
             assert_eq!(sent.to_string(), expected);
         }
     }
 
     #[test]
     fn each_part_of_a_list_begins_with_its_first_page() {
-        let part = |name: &str| format!("T where a in (\"{name}\")");
+        let part = |name: &str| format!("T where a in ({name})");
         let split = || {
             let pages = Pages::new(&"T where a in (x, y)".parse().unwrap(), 2).unwrap();
             pages.split(1, |_| true)
