@@ -16,7 +16,7 @@ mod together;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -234,16 +234,22 @@ fn a_transfer_can_be_cancelled_and_repeated() {
         assert!(stage.session.created().is_empty());
         assert_eq!(stage.registered(), before);
         no_thread_is_left();
-        // By a token of the caller.
+        // By a token of the caller, while frames are sent.
         let token = CancelToken::new();
         let button = token.clone();
         let started = Instant::now();
+        let (is_sending, sending) = mpsc::channel();
+        let observed = options.on_progress(move |progress| {
+            if progress.files() > 3 {
+                let _ = is_sending.send(());
+            }
+        });
         let error = thread::scope(|threads| {
             threads.spawn(move || {
-                thread::sleep(Duration::from_millis(100));
+                sending.recv().unwrap();
                 button.cancel();
             });
-            token.run(|| stage.create(&pattern, &server, options))
+            token.run(|| stage.create(&pattern, &server, observed))
         });
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
         assert!(started.elapsed() < Duration::from_secs(20));
