@@ -87,8 +87,8 @@ mod tests {
         let mut pages = Vec::new();
         for (duration, bytes) in [
             (quick, 0),
-            (quick, 0),
-            (quick, 0),
+            (MAX_DURATION, 0),
+            (quick, MAX_RESPONSE_BYTES),
             (quick, 0),
             (2 * MAX_DURATION, 0),
             (quick, 0),
@@ -112,7 +112,7 @@ mod tests {
         let page = 600_000;
         for (round_trip, expected) in [
             (SHORT_ROUND_TRIP / 2, [1, 2, 3, 3, 3]),
-            (2 * SHORT_ROUND_TRIP, [1, 2, 4, 8, 8]),
+            (SHORT_ROUND_TRIP, [1, 2, 4, 8, 8]),
         ] {
             let mut pace = Pace::new(8);
             let pages = expected.map(|_| {
@@ -134,6 +134,7 @@ mod tests {
         pace.record(1, Duration::ZERO, 0);
         assert!(!pace.retries_singly(ErrorKind::Closed));
         assert!(pace.retries_singly(ErrorKind::Server));
+        assert_eq!(pace.pages(), 1);
         pace.record(1, Duration::ZERO, 0);
         assert_eq!(pace.pages(), 1);
     }

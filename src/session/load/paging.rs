@@ -73,3 +73,30 @@ impl<T> Paging<T> {
         self.ready.iter().map(Vec::len).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::select;
+
+    #[test]
+    fn an_error_in_a_later_page_waits_until_those_before_it_are_returned() {
+        let cursor = Pages::new(&select("Task"), 1);
+        let mut paging = Paging::new(cursor, Pace::new(3));
+        let mut next = || {
+            paging.next(
+                |cursor, _| Ok(cursor.requests(3).into_iter().zip([1, 1, 0]).collect()),
+                |rows, cursor| {
+                    let offset = cursor.request().and_then(|one| one.offset).unwrap_or(0);
+                    cursor.received(rows, Some(offset + 1), None)?;
+                    Ok(vec![offset])
+                },
+            )
+        };
+        assert_eq!(next().expect("the first page"), Some(vec![0]));
+        assert_eq!(next().expect("the second page"), Some(vec![1]));
+        let error = next().expect_err("no rows, but more to come");
+        assert_eq!(error.kind(), crate::error::ErrorKind::BadResponse);
+        assert_eq!(next().expect("the end"), None);
+    }
+}
