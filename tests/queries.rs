@@ -6,6 +6,7 @@ mod support;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -205,10 +206,14 @@ fn slices_fetch_what_they_show() {
     let total = all.len() as u64;
     assert_eq!(query.slice(10..15).all().unwrap(), all[10..15]);
     assert_eq!(query.slice(..=2).all().unwrap(), all[..=2]);
+    let after_first = query.slice((Bound::Excluded(1), Bound::Included(4)));
+    assert_eq!(after_first.all().unwrap(), all[2..=4]);
     assert_eq!(
         query.slice(total - 2..).all().unwrap(),
         all[all.len() - 2..]
     );
+    // A list is split only where there is no limit.
+    assert_eq!(query.slice(3..).statement().limit, None);
     assert_eq!(query.slice(5..20).slice(3..6).all().unwrap(), all[8..11]);
     assert_eq!(query.nth(7).unwrap().as_ref(), Some(&all[7]));
     assert_eq!(query.nth(total).unwrap(), None);
@@ -217,12 +222,14 @@ fn slices_fetch_what_they_show() {
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is tested")]
     let backwards = query.slice(9..3);
     assert!(backwards.all().unwrap().is_empty());
-    let before = session.statistics().entities;
-    assert_eq!(
-        requests(&session, || drop(query.slice(3..6).all().unwrap())),
-        1
-    );
-    assert_eq!(session.statistics().entities - before, 3);
+    let fetched = |ask: &dyn Fn()| {
+        let before = session.statistics().entities;
+        assert_eq!(requests(&session, ask), 1);
+        session.statistics().entities - before
+    };
+    assert_eq!(fetched(&|| drop(query.slice(3..6).all().unwrap())), 3);
+    assert_eq!(fetched(&|| drop(query.nth(7).unwrap())), 1);
+    assert_eq!(fetched(&|| drop(query.one().unwrap_err())), 2);
 }
 
 #[test]
@@ -315,6 +322,18 @@ fn long_lists_are_split() {
     assert_eq!(query.clone().limit(3).count().unwrap(), 3);
     assert_eq!(query.clone().stable(true).all().unwrap().len(), all.len());
     assert_eq!(query.rows::<serde::de::IgnoredAny>().count(), all.len());
+
+    // A row with several values could be in several parts.
+    for (path, parts) in [
+        ("id", 2),
+        ("status.color", 2),
+        ("assignments.resource_id", 1),
+    ] {
+        let names = (0..600).map(|number| format!("n{number}"));
+        let many = session.select("Task").filter(field(path).is_in(names));
+        let sent = requests(&session, || assert_eq!(many.count().unwrap(), 0));
+        assert_eq!(sent, parts, "{path}");
+    }
 
     // A group must see all values at once.
     let grouped = query.aggregate(Aggregate::Count, "id");
@@ -566,24 +585,40 @@ fn rows_by_what_is_known_at_run_time() {
         let end = end.map_or_else(|| "null".to_owned(), |end| end.to_string());
         assert_eq!(row, &[task.get::<String>("name").unwrap(), end]);
     }
-    // The default projections, among which is the id.
-    let query = session.select("Status").limit(1);
-    let names = ["id".to_owned()];
-    let id = query
+    // The default projections, among which is the name.
+    let query = session.select("Task").limit(1);
+    let names = ["name".to_owned()];
+    let name = query
         .rows_with(Texts {
             names: &names,
             ..texts
         })
         .next();
+    let first = query.first().unwrap().unwrap();
     assert_eq!(
-        id.unwrap().unwrap()[0],
-        query.first().unwrap().unwrap().id()
+        name.unwrap().unwrap()[0],
+        first.get::<String>("name").unwrap()
     );
     let mut wrong = query.rows_with(texts);
     let error = wrong.next().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType);
-    assert!(error.to_string().contains("no name"), "{error}");
+    assert!(error.to_string().contains("no end_date"), "{error}");
     assert!(wrong.next().is_none(), "an error ends it");
+}
+
+#[test]
+fn rows_say_how_many_need_no_request() {
+    let (_server, session) = studio(60);
+    let query = session.query("Task limit 30").unwrap().page_size(10);
+    let mut rows = query.rows::<serde::de::IgnoredAny>();
+    let mut after = |read: usize| {
+        assert_eq!(rows.by_ref().take(read).count(), read);
+        rows.size_hint()
+    };
+    assert_eq!(after(0), (0, None));
+    assert_eq!(after(1), (9, None));
+    assert_eq!(after(9), (0, None));
+    assert_eq!(after(1), (19, None));
 }
 
 #[test]
@@ -882,6 +917,9 @@ fn search_finds_words() {
         find(&["100%", "BLUE"]).below(&project).all().unwrap(),
         std::slice::from_ref(&task)
     );
+    let other = session.query("Task where name is_not anim").unwrap();
+    let other = other.first().unwrap().unwrap();
+    assert!(find(&["giraffe"]).below(&other).all().unwrap().is_empty());
     assert!(find(&["giraffe", "elephant"]).all().unwrap().is_empty());
     let milestone = "01decdd1-51cb-11e3-9d5b-20c9d0831e59";
     assert!(
@@ -961,6 +999,7 @@ fn a_closed_session_runs_no_query() {
     ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        assert!(error.to_string().contains("open another one"), "{error}");
     }
 }
 

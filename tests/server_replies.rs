@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::config::{Network, Retry, SchemaCache};
+use ftrack_api::query::field;
 use ftrack_api::session::WidgetOptions;
 use ftrack_api::transport::{Request, Response, ScriptedTransport, Transport};
 use ftrack_api::{CancelToken, Error, ErrorKind, Result, Session, SessionBuilder, data};
@@ -347,6 +348,10 @@ fn pages_that_bring_nothing_new_end_a_query() {
         for pages in [1, 8] {
             let query = session.query("select id from Task").unwrap();
             let query = query.page_size(2).pages_per_request(pages);
+            let before = session.statistics().requests;
+            query.all().unwrap_err();
+            let sent = session.statistics().requests - before;
+            assert_eq!(sent, if is_empty { 1 } else { 32 });
             let rows = query.rows::<serde_json::Value>();
             let watched = "select id from Task";
             let errors = [
@@ -363,25 +368,77 @@ fn pages_that_bring_nothing_new_end_a_query() {
     }
 }
 
-/// Passes queries on with a limit of at most two rows, as a server with a maximum of its own does.
-struct Capped(Box<dyn Transport>);
+/// Responds to queries for tasks by name with parts of sixteen responses each. All parts have the same
+/// entities.
+struct Alike {
+    inner: Box<dyn Transport>,
+    responses: AtomicUsize,
+}
 
-impl Transport for Capped {
+impl Transport for Alike {
+    fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let actions: Vec<serde_json::Value> = serde_json::from_slice(request.body).unwrap();
+        let is_page =
+            |action: &serde_json::Value| action["expression"].to_string().contains(" in (");
+        if !actions.iter().all(is_page) {
+            return self.inner.send(request);
+        }
+        let number = self.responses.fetch_add(1, Ordering::SeqCst) % 16;
+        let replies = actions.iter().enumerate().map(|(index, action)| {
+            let text = action["expression"].as_str().unwrap();
+            let (_, paging) = text.split_once(" offset ").unwrap();
+            let offset: u64 = paging.split(' ').next().unwrap().parse().unwrap();
+            let task = json!({ "__entity_type__": "Task", "id": format!("{number}-{index}") });
+            let next = (number < 15).then(|| json!({ "offset": offset + 1 }));
+            json!({ "action": "query", "data": [task], "metadata": { "next": next } })
+        });
+        Ok(Response {
+            status: 200,
+            headers: Vec::new(),
+            body: Box::new(Cursor::new(json!(replies.collect::<Vec<_>>()).to_string())),
+        })
+    }
+}
+
+#[test]
+fn parts_of_a_long_list_may_have_the_same_entities() {
+    let server = support::emulator();
+    for (pages, count) in [(1, 2 * 16), (2, 2 * 30 + 1)] {
+        let session = support::builder(&server).wrap_transport(|inner| Alike {
+            inner,
+            responses: AtomicUsize::new(0),
+        });
+        let session = session.open().unwrap();
+        let names = (0..600).map(|number| format!("n{number}"));
+        let query = session.select("Task").fields(["id"]);
+        let query = query.filter(field("name").is_in(names));
+        let query = query.page_size(1).pages_per_request(pages);
+        assert_eq!(query.all().unwrap().len(), count);
+    }
+}
+
+/// Passes queries on with other limits.
+struct Relimited {
+    inner: Box<dyn Transport>,
+    limit: fn(u64) -> u64,
+}
+
+impl Transport for Relimited {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
         let text = String::from_utf8(request.body.to_vec()).unwrap();
-        let mut capped = String::new();
+        let mut passed = String::new();
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once(" limit ") {
             let end = after.find(|c: char| !c.is_ascii_digit());
             let (limit, after) = after.split_at(end.unwrap());
-            let limit = limit.parse::<u64>().unwrap().min(2);
-            capped.push_str(&format!("{before} limit {limit}"));
+            let limit = (self.limit)(limit.parse().unwrap());
+            passed.push_str(&format!("{before} limit {limit}"));
             rest = after;
         }
-        capped.push_str(rest);
+        passed.push_str(rest);
         let (method, url, headers) = (request.method, request.url, request.headers);
-        let request = Request::new(method, url, headers, capped.as_bytes(), request.timeout);
-        self.0.send(&request)
+        let request = Request::new(method, url, headers, passed.as_bytes(), request.timeout);
+        self.inner.send(&request)
     }
 }
 
@@ -391,7 +448,11 @@ fn pages_that_a_server_cuts_short_are_followed() {
     let whole = support::open(&server);
     let count = whole.select("Task").count().unwrap() as usize;
     assert!(count > 4, "{count} tasks");
-    let session = support::builder(&server).wrap_transport(Capped);
+    // As a server with a maximum of its own does.
+    let session = support::builder(&server).wrap_transport(|inner| Relimited {
+        inner,
+        limit: |rows| rows.min(2),
+    });
     let session = session.open().unwrap();
     let text = "select id from Task";
     let query = session.query(text).unwrap();
@@ -404,6 +465,22 @@ fn pages_that_a_server_cuts_short_are_followed() {
         .watch("select id from Task offset 1 limit 3")
         .unwrap();
     assert_eq!(some.entities().unwrap().len(), 3);
+}
+
+#[test]
+fn rows_beyond_the_limit_are_dropped() {
+    let server = support::emulator();
+    let session = support::builder(&server).wrap_transport(|inner| Relimited {
+        inner,
+        limit: |rows| rows + 2,
+    });
+    let session = session.open().unwrap();
+    let text = "select id from Task limit 3";
+    let query = session.query(text).unwrap();
+    assert_eq!(query.all().unwrap().len(), 3);
+    assert_eq!(query.rows::<serde_json::Value>().count(), 3);
+    assert_eq!(session.statistics().rows, 3);
+    assert_eq!(session.query_many([text]).unwrap()[0].len(), 3);
 }
 
 /// Responds with a text that is at hand.
