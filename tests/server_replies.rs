@@ -389,7 +389,7 @@ impl Transport for Alike {
             let (_, paging) = text.split_once(" offset ").unwrap();
             let offset: u64 = paging.split(' ').next().unwrap().parse().unwrap();
             let task = json!({ "__entity_type__": "Task", "id": format!("{number}-{index}") });
-            let next = (number < 15).then(|| json!({ "offset": offset + 1 }));
+            let next = (number < 15).then(|| json!({ "offset": offset + 2 }));
             json!({ "action": "query", "data": [task], "metadata": { "next": next } })
         });
         Ok(Response {
@@ -412,7 +412,7 @@ fn parts_of_a_long_list_may_have_the_same_entities() {
         let names = (0..600).map(|number| format!("n{number}"));
         let query = session.select("Task").fields(["id"]);
         let query = query.filter(field("name").is_in(names));
-        let query = query.page_size(1).pages_per_request(pages);
+        let query = query.page_size(2).pages_per_request(pages);
         assert_eq!(query.all().unwrap().len(), count);
     }
 }
