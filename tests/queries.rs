@@ -206,8 +206,8 @@ fn slices_fetch_what_they_show() {
     let total = all.len() as u64;
     assert_eq!(query.slice(10..15).all().unwrap(), all[10..15]);
     assert_eq!(query.slice(..=2).all().unwrap(), all[..=2]);
-    let after_first = query.slice((Bound::Excluded(1), Bound::Included(4)));
-    assert_eq!(after_first.all().unwrap(), all[2..=4]);
+    let after_first = query.slice((Bound::Excluded(0), Bound::Included(3)));
+    assert_eq!(after_first.all().unwrap(), all[1..=3]);
     assert_eq!(
         query.slice(total - 2..).all().unwrap(),
         all[all.len() - 2..]
@@ -930,6 +930,9 @@ fn search_finds_words() {
             .is_empty()
     );
     assert!(find(&["say \"hi\" \\"]).all().unwrap().is_empty());
+    // Before it is run.
+    let error = session.query("Taks").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownType);
     let error = session.search("Taks", ["x"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownType);
 }
