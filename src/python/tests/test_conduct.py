@@ -199,8 +199,8 @@ def handler(number, frame):
         raise KeyboardInterrupt
 
 seen, ticks = [], []
-if {own_handler}:
-    signal.signal(signal.SIGINT, handler)
+# Python ignores it in what a shell has started in the background.
+signal.signal(signal.SIGINT, handler if {own_handler} else signal.default_int_handler)
 server = socket.create_server(("127.0.0.1", 0))
 
 def interrupt():
