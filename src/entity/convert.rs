@@ -122,6 +122,12 @@ impl ToOperand for Entity {
     }
 }
 
+impl IntoKey for &Entity {
+    fn into_key(self, _: &str) -> EntityKey {
+        self.key()
+    }
+}
+
 impl IntoKey for Entity {
     fn into_key(self, _: &str) -> EntityKey {
         self.key()

@@ -106,6 +106,13 @@ impl IntoKey for &str {
     }
 }
 
+// Not for all `&K` by a copy: a text is copied into the key anyway.
+impl IntoKey for &String {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self)
+    }
+}
+
 impl IntoKey for String {
     fn into_key(self, entity_type: &str) -> EntityKey {
         EntityKey::new(entity_type, self)
@@ -125,9 +132,15 @@ impl IntoKey for EntityKey {
     }
 }
 
-impl<K: IntoKey + Clone> IntoKey for &K {
+impl IntoKey for &Uuid {
     fn into_key(self, entity_type: &str) -> EntityKey {
-        self.clone().into_key(entity_type)
+        (*self).into_key(entity_type)
+    }
+}
+
+impl IntoKey for &EntityKey {
+    fn into_key(self, _: &str) -> EntityKey {
+        self.clone()
     }
 }
 
