@@ -347,7 +347,7 @@ fn long_part(
         "the goal is {rate} a second, on {cores} cores: {}",
         verdict(is_reached)
     );
-    // What is there after a fifth is what a process needs.
+    // By then every process has its connections and buffers.
     if let [_, (relay, worker), .., (relay_end, worker_end)] = memories[..] {
         let is_flat = |from: u64, to: u64| to <= from + from / 10 + NOISE;
         let is_flat = is_flat(relay, relay_end) && is_flat(worker, worker_end);

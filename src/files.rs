@@ -47,6 +47,13 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     folder.recursive(true).create(path)
 }
 
+/// When a file changed last, in nanoseconds since 1970; 0 if that is not known.
+pub(crate) fn modified(found: &Metadata) -> u64 {
+    let time = found.modified().ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0))
+}
+
 /// Makes the names in a folder survive a power cut.
 #[cfg(unix)]
 pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {

@@ -59,7 +59,7 @@ fn from_hex(text: &str) -> Option<Md5Sum> {
     Some(sum)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
+pub(crate) use checksum::hex;
 pub use content::Content;
 pub(crate) use content::{Expected, Notes};
 pub use disk::DiskAccessor;

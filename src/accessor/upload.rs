@@ -10,7 +10,7 @@ use serde_json::json;
 use super::checksum::{Md5Sum, hex};
 use super::{Content, Notes, Work, may_resume};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular;
+use crate::files::{modified, open_regular};
 use crate::lock::Mutex;
 
 const MIB: u64 = 1 << 20;
@@ -228,7 +228,7 @@ impl Upload<'_> {
     }
 
     fn modified(&self) -> u64 {
-        modified(&self.file)
+        self.file.metadata().map_or(0, |found| modified(&found))
     }
 
     fn send_parts(&self, multipart: &Multipart) -> Result<()> {
@@ -344,13 +344,6 @@ impl Upload<'_> {
         let message = format!("the server replied to the upload of {name} {how}");
         Error::new(ErrorKind::BadResponse, message)
     }
-}
-
-/// When a file changed last, in nanoseconds; 0 if that is not known.
-pub(super) fn modified(file: &File) -> u64 {
-    let time = file.metadata().and_then(|found| found.modified()).ok();
-    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0))
 }
 
 /// Reads at an offset; several threads may do so at once.

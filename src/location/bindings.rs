@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::binding::Binding;
 use crate::lock::{Mutex, RwLock};
 
-/// Where a component is, and its size: the server's answer to one question.
+/// Where a component is, and its size, as the server replies to one query.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     pub(super) resource_identifier: String,

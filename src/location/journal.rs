@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use md5::{Digest, Md5};
 use serde_json::{Value as Json, json};
 
-use crate::accessor::Notes;
+use crate::accessor::{Notes, hex};
 use crate::files::{create_private_folder, open_private_with};
 use crate::lock::Mutex;
 
@@ -51,7 +51,7 @@ impl Journal {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        let name: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let name = hex(&hash.finalize());
         let folder = folder.join("ftrack_api_transfers");
         let path = folder.join(format!("{name}.jsonl"));
         match open(&folder, &path) {

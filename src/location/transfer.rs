@@ -14,6 +14,7 @@ use super::stored::Stored;
 use crate::accessor::{Accessor, Content, PendingWrite, Progress, Work, may_resume};
 use crate::entity::Entities;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::modified;
 use crate::handle::{Entity, Location};
 use crate::lock::Mutex;
 
@@ -371,7 +372,7 @@ struct Job<'a> {
     file_name: String,
     path: Option<PathBuf>,
     size: Option<u64>,
-    modified: u128,
+    modified: u64,
     journal: Option<&'a Journal>,
     /// Whether an earlier attempt stored it.
     is_done: bool,
@@ -500,11 +501,4 @@ impl<'a> Job<'a> {
         );
         Err(Error::new(ErrorKind::Io, message))
     }
-}
-
-/// The time of the last change, in nanoseconds.
-fn modified(found: &std::fs::Metadata) -> u128 {
-    let time = found.modified().ok();
-    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or(0, |since| since.as_nanos())
 }

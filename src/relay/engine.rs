@@ -189,7 +189,7 @@ pub(crate) struct Turned {
     pub(crate) cursor: String,
     /// When the next lease or pause ends, if nothing was taken.
     pub(crate) due: Option<Duration>,
-    /// Whether it has waited, and not in vain.
+    /// Whether it has waited until there was an entry.
     pub(crate) is_woken: bool,
     /// Whether too many entries wait to be handled for more to be taken in.
     pub(crate) is_full: bool,

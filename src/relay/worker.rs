@@ -24,8 +24,8 @@ const MAX_WAIT: Duration = Duration::from_millis(500);
 /// How long a worker waits while the stream is away, or full of what waits to be handled.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a worker that was woken in vain leaves what comes to others: longer each time. Redis wakes all that wait for
-/// each entry, and if the others are quick, this one would only cost time.
+/// How long a worker pauses that was woken and found that another had taken the entry: longer each time. Redis wakes
+/// all waiting workers for each entry, and while the others keep up, another one only costs time.
 const MIN_YIELD: Duration = Duration::from_millis(1);
 const MAX_YIELD: Duration = Duration::from_millis(10);
 
@@ -226,8 +226,8 @@ impl Worker {
             }
             let left = deadline.map_or(MAX_WAIT, |at| at.saturating_duration_since(Instant::now()));
             let most = left.min(turned.due.unwrap_or(MAX_WAIT)).min(MAX_WAIT);
-            let is_in_vain = turned.is_woken || is_routed;
-            if !left.is_zero() && (turned.is_full || is_in_vain) {
+            let was_too_late = turned.is_woken || is_routed;
+            if !left.is_zero() && (turned.is_full || was_too_late) {
                 thread::sleep(most.min(if turned.is_full { PAUSE } else { pause }));
                 pause = MAX_YIELD.min(2 * pause);
                 continue;

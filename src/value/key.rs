@@ -106,7 +106,7 @@ impl IntoKey for &str {
     }
 }
 
-// Not for all `&K` by a copy: a text is copied into the key anyway.
+// Not one implementation for all `&K`, which would clone the `String` and then copy it into the key.
 impl IntoKey for &String {
     fn into_key(self, entity_type: &str) -> EntityKey {
         EntityKey::new(entity_type, self)

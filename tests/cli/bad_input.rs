@@ -6,10 +6,9 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use ftrack_api::Entity;
 use ftrack_emulator::faults::Fault;
 
-use crate::{Cli, Run, support};
+use crate::{Cli, Run, create_twins, support};
 
 /// Every command that takes an entity, which stands where `PATH` does.
 const ON_AN_ENTITY: [&[&str]; 13] = [
@@ -116,16 +115,7 @@ fn a_path_that_names_several() {
     let server = support::emulator();
     let cli = Cli::on(&server);
     prepare(&cli);
-    let session = support::open(&server);
-    // Two projects may have one full name, by which paths may begin.
-    let schema: Entity = session.at("test").unwrap().get("project_schema").unwrap();
-    for name in ["one", "two"] {
-        let data = ftrack_api::data! {
-            "name": name, "full_name": "Twins", "project_schema": &schema
-        };
-        session.create("Project", data).unwrap();
-    }
-    session.commit().unwrap();
+    create_twins(&support::open(&server));
     for arguments in ON_AN_ENTITY {
         let twins = with(arguments, "PATH", "Twins");
         cli.fails(&twins, 5, &["error:", "one", "two"]);

@@ -4,7 +4,7 @@ use ftrack_api::{Entity, Session};
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 
-use crate::{Cli, support};
+use crate::{Cli, create_twins, support};
 
 const TASK: &str = "adb4ad6c-7679-11e2-8df2-f23c91df25eb";
 
@@ -343,16 +343,7 @@ fn contexts_are_named_by_paths() {
         .fails(&["get", "tset"], 4, &["did you mean \"test\""]);
     studio.cli.fails(&["get", "test//x"], 6, &["is empty"]);
 
-    // Two projects may have one full name, by which paths may begin.
-    let session = studio.session();
-    let schema: Entity = session.at("test").unwrap().get("project_schema").unwrap();
-    for name in ["one", "two"] {
-        let data = ftrack_api::data! {
-            "name": name, "full_name": "Twins", "project_schema": &schema
-        };
-        session.create("Project", data).unwrap();
-    }
-    session.commit().unwrap();
+    create_twins(&studio.session());
     studio
         .cli
         .fails(&["get", "Twins"], 5, &["one", "two", "id"]);

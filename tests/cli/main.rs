@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
+use ftrack_api::{Entity, Session};
 use ftrack_emulator::Emulator;
 use support::secret;
 
@@ -137,4 +138,16 @@ impl Run {
         }
         assert!(!self.err.contains("panicked"), "{}", self.err);
     }
+}
+
+/// Two projects with one full name, by which paths may begin.
+fn create_twins(session: &Session) {
+    let schema: Entity = session.at("test").unwrap().get("project_schema").unwrap();
+    for name in ["one", "two"] {
+        let data = ftrack_api::data! {
+            "name": name, "full_name": "Twins", "project_schema": &schema
+        };
+        session.create("Project", data).unwrap();
+    }
+    session.commit().unwrap();
 }

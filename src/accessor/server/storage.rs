@@ -12,10 +12,10 @@ use url::Url;
 
 use crate::accessor::PendingWrite;
 use crate::accessor::checksum::{Md5Sum, check_sent};
-use crate::accessor::upload::{Multipart, Part, PartUrl, Storage, is_whole, modified};
+use crate::accessor::upload::{Multipart, Part, PartUrl, Storage, is_whole};
 use crate::api::Api;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open_regular;
+use crate::files::{modified, open_regular};
 use crate::lock::Mutex;
 use crate::transport::Response;
 
@@ -75,7 +75,7 @@ pub(super) fn prepare(api: &Api, pending: &[PendingWrite<'_>]) -> Result<Vec<Opt
 fn read_file(path: &Path, size: u64) -> Option<(Md5Sum, u64, u64)> {
     let mut hash = Md5::new();
     let file = open_regular(path).ok()?;
-    let modified = modified(&file);
+    let modified = modified(&file.metadata().ok()?);
     let mut file = file.take(size);
     let mut buffer = vec![0; 64 << 10];
     loop {

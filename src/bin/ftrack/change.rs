@@ -34,13 +34,18 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
         terminal::say("nothing to change");
         return Ok(false);
     }
-    let names = Names::look_up(session, &plan);
+    let most = match consent.dry_run {
+        true => usize::MAX,
+        false => SHOWN_CHANGES,
+    };
+    let names = Names::look_up(session, &plan, most);
+    let shown = show(&plan, &names, most);
     if consent.dry_run {
         session.rollback();
-        app.print(show(&plan, &names, usize::MAX).trim_end())?;
+        app.print(shown.trim_end())?;
         return Ok(false);
     }
-    terminal::say_plan(&show(&plan, &names, SHOWN_CHANGES));
+    terminal::say_plan(&shown);
     let agreed = match consent.yes {
         true => Ok(()),
         false => terminal::confirm("Make these changes?"),
@@ -63,13 +68,14 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
 pub(crate) struct Names(HashMap<String, String>);
 
 impl Names {
-    /// Looks the names up in one request. Where that fails, people see ids.
-    fn look_up(session: &Session, plan: &Plan) -> Self {
+    /// Looks up the names that the first changes need, in one request. Where that fails, people see ids.
+    fn look_up(session: &Session, plan: &Plan, most: usize) -> Self {
         let schema = session.schema();
-        let mut names = HashMap::new();
+        let ours = plan.changes.iter().map(|change| &change.entity);
+        let mut names: HashMap<String, String> =
+            ours.map(|key| (key.id(), in_short(plan, key))).collect();
         let mut unknown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for change in &plan.changes {
-            names.insert(change.entity.id(), in_short(plan, &change.entity));
+        for change in plan.changes.iter().take(most) {
             let Ok(entity_type) = schema.entity_type(change.entity.entity_type()) else {
                 continue;
             };

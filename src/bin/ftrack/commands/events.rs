@@ -251,7 +251,7 @@ fn publish(app: &App, event: Event, reply: Option<f64>) -> Result<()> {
         hub.flush(FLUSH_WAIT)?;
         return app.print(&id);
     };
-    let answer = hub
+    let reply = hub
         .request(event, wait)
         .map_err(|error| match error.kind() {
             ErrorKind::Timeout => Failure::from(error).with_remedy(
@@ -259,7 +259,7 @@ fn publish(app: &App, event: Event, reply: Option<f64>) -> Result<()> {
             ),
             _ => error.into(),
         })?;
-    app.print(&answer.data().to_string())
+    app.print(&reply.data().to_string())
 }
 
 fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()> {
