@@ -218,8 +218,10 @@ fn every_kind_of_transfer_reports_progress_and_can_be_cancelled() {
 #[test]
 fn a_transfer_can_be_cancelled_and_repeated() {
     let _alone = COUNTING.lock();
-    let stage = Stage::late(20);
-    let pattern = stage.frames(40, 1000);
+    // Progress is reported ten times a second: even eight connections take a second, which is far from the
+    // first report.
+    let stage = Stage::late(50);
+    let pattern = stage.frames(160, 1000);
     let server = stage.at_server();
     let before = stage.registered();
     for connections in [1, 8] {
@@ -255,9 +257,10 @@ fn a_transfer_can_be_cancelled_and_repeated() {
         assert!(started.elapsed() < Duration::from_secs(20));
         no_thread_is_left();
     }
-    let made = stage.create(&pattern, &server, TransferOptions::new());
-    stage.check_frames(&server, &made.unwrap(), 40);
-    assert_eq!(stage.registered(), before + 41);
+    let options = TransferOptions::new().connections(8);
+    let made = stage.create(&pattern, &server, options);
+    stage.check_frames(&server, &made.unwrap(), 160);
+    assert_eq!(stage.registered(), before + 161);
     assert_eq!(stage.journals(), 0);
 }
 
