@@ -198,10 +198,11 @@ fn custom_for(entity_type: &EntityType, all: &[CustomAttributeRow]) -> Vec<Membe
         let docs = custom
             .label
             .as_deref()
-            .filter(|label| !label.trim().is_empty());
+            .filter(|label| !label.trim().is_empty())
+            .unwrap_or(&custom.key);
         let member = by_key.entry(&custom.key).or_insert_with(|| Member {
             name: custom.key.clone(),
-            docs: docs.unwrap_or(&custom.key).to_owned(),
+            docs: docs.to_owned(),
             data_type: data_type.to_owned(),
             is_optional: true,
             serde: None,
@@ -209,8 +210,8 @@ fn custom_for(entity_type: &EntityType, all: &[CustomAttributeRow]) -> Vec<Membe
         if member.data_type != data_type {
             "serde_json::Value".clone_into(&mut member.data_type);
         }
-        if docs.is_some_and(|docs| *docs < *member.docs) {
-            member.docs = docs.unwrap_or_default().to_owned();
+        if *docs < *member.docs {
+            docs.clone_into(&mut member.docs);
         }
     }
     by_key.into_values().collect()
@@ -268,7 +269,7 @@ fn structure(module: &mut String, name: &str, about: &str, members: &[Member]) {
 
 /// The text as documentation: a line for each line, and no code that `rustdoc` would run.
 fn docs(module: &mut String, indent: &str, text: &str) {
-    let text = text.replace("```", "'''");
+    let text = text.replace("```", "'''").replace("~~~", "'''");
     let lines = text.split(['\n', '\r']).map(str::trim);
     for line in lines.filter(|line| !line.is_empty()) {
         let _ = writeln!(module, "{indent}/// {line}");
@@ -285,17 +286,20 @@ impl Names {
 
     /// A name like this that is free, as Rust writes it.
     fn take(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
+        let wanted = match wanted {
+            // These four cannot be written even with `r#`.
+            "self" | "Self" | "super" | "crate" => format!("{wanted}_"),
+            _ => wanted.to_owned(),
+        };
+        let mut name = wanted.clone();
         let mut number = 2;
         while !self.0.insert(name.clone()) {
             name = format!("{wanted}_{number}");
             number += 1;
         }
-        match name.as_str() {
-            // These four cannot be written even with `r#`.
-            "self" | "Self" | "super" | "crate" => format!("{name}_"),
-            _ if KEYWORDS.contains(&name.as_str()) => format!("r#{name}"),
-            _ => name,
+        match KEYWORDS.contains(&name.as_str()) {
+            true => format!("r#{name}"),
+            false => name,
         }
     }
 }
@@ -385,7 +389,8 @@ mod tests {
         }
         let mut names = Names::new(["Option"]);
         assert_eq!(names.take("type"), "r#type");
-        assert_eq!(names.take("self"), "self_");
+        assert_eq!(names.take("self_"), "self_");
+        assert_eq!(names.take("self"), "self__2");
         assert_eq!(names.take("Option"), "Option_2");
         assert_eq!(names.take("a"), "a");
         assert_eq!(names.take("a"), "a_2");
@@ -394,8 +399,11 @@ mod tests {
     #[test]
     fn descriptions_cannot_run_code_or_end_the_comment() {
         let mut out = String::new();
-        docs(&mut out, "  ", "one\n\n    ```\r\npanic!()\n*/ two");
-        assert_eq!(out, "  /// one\n  /// '''\n  /// panic!()\n  /// */ two\n");
+        docs(&mut out, "  ", "one\n\n    ```\r\npanic!()\n~~~\n*/ two");
+        assert_eq!(
+            out,
+            "  /// one\n  /// '''\n  /// panic!()\n  /// '''\n  /// */ two\n"
+        );
     }
 
     #[test]
@@ -406,6 +414,7 @@ mod tests {
             custom("a", "date"),
             custom("b", "number"),
         ];
+        all[2].label = Some("zed".to_owned());
         let one = rust_module(&schema, &all);
         all.reverse();
         assert_eq!(rust_module(&schema, &all), one);

@@ -99,7 +99,9 @@ impl Settings {
                 .find_map(environment)
                 .map(ApiKey::new)
         })
-        .filter(|key| !key.reveal().trim().is_empty())
+        // A key that was copied may have white space around it.
+        .map(|key| ApiKey::new(key.reveal().trim()))
+        .filter(|key| !key.reveal().is_empty())
     }
 }
 
@@ -157,13 +159,7 @@ impl Config {
             .filter(|user| !user.is_empty());
         let server_url = settings.server_url.or_else(|| environment("FTRACK_SERVER"));
         let server_url = match (server_url, &api_key) {
-            (_, Some(key)) if looks_like_url(key.reveal()) => {
-                problems.add(
-                    "the API key looks like a URL, and is not shown; check whether the server URL and \
-                     the API key are swapped",
-                );
-                None
-            }
+            (_, Some(key)) if problems.note_swapped(key) => None,
             (Some(url), _) => problems.note(parse_server_url(&url)),
             (None, _) => problems.note(Err(missing("server URL", "server_url", "FTRACK_SERVER"))),
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::value::EntityKey;
 
-/// The result of every fallible function of this crate.
+/// The result of the fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error; one machine word.
@@ -93,7 +93,7 @@ pub enum ErrorKind {
     Cancelled,
     /// A file could not be read or written.
     Io,
-    /// A plugin, an accessor or a subscriber failed.
+    /// A plugin, an accessor or a handler failed.
     Callback,
 }
 
@@ -336,7 +336,10 @@ impl fmt::Debug for Error {
         write!(f, "{self} ({:?})", self.0.kind)?;
         let mut cause = self.source();
         while let Some(error) = cause {
-            write!(f, "\nCaused by: {error}")?;
+            // Many messages end with their cause.
+            if !self.0.message.contains(&error.to_string()) {
+                write!(f, "\nCaused by: {error}")?;
+            }
             cause = error.source();
         }
         Ok(())
@@ -471,7 +474,10 @@ mod tests {
             assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         }
         let error = Error::from_callback(own().context("reading"));
-        assert_eq!(format!("{error:?}").lines().count(), 3);
+        assert_eq!(
+            format!("{error:?}"),
+            "reading (NotFound)\nCaused by: no such file"
+        );
     }
 
     #[test]
@@ -486,6 +492,10 @@ mod tests {
             "schema cache: cannot read (Io)\nCaused by: gone"
         );
         assert!(format!("{error:#?}").contains("kind: Io"));
+        // A message that ends with its cause says it once.
+        let error = Error::new(ErrorKind::Io, "cannot read: gone");
+        let error = error.with_source(std::io::Error::other("gone"));
+        assert_eq!(format!("{error:?}"), "cannot read: gone (Io)");
         let error = error.with_remedy("Mend it.").with_note("Twice.");
         assert_eq!(error.message(), "schema cache: cannot read\nTwice.");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Results for people and for other programs: aligned text and CSV.
+//! Results for people and for other programs: aligned text, CSV and JSON.
 
 use std::fmt;
 

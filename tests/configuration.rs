@@ -14,7 +14,7 @@ const KEY: &str = "s3cret-key-of-ada";
 fn open_reports_all_problems_at_once() {
     let error = Session::builder()
         .server_url(format!("https://ada:{KEY}@studio.example"))
-        .api_key(format!("{KEY}\n"))
+        .api_key(format!("{KEY}\n2"))
         .header("x y", "1")
         .cookie("a", format!("{KEY}\r"))
         .network(Network::new().proxy(format!("gopher://{KEY}@proxy")))

@@ -407,3 +407,46 @@ fn a_plan_tells_and_does_nothing() {
     transfer.run().unwrap();
     assert_eq!(stage.registered(&disk), 1);
 }
+
+#[test]
+fn a_component_that_is_given_twice_is_found_twice() {
+    let stage = Stage::new();
+    let component = stage.component("twice", b"bytes");
+    let server = stage.session.location("ftrack.server").unwrap();
+    server.add_component(&component, &stage.origin()).unwrap();
+    let other = open(&stage._server);
+    let server = other.location("ftrack.server").unwrap();
+    let component = other.entity(component.key()).unwrap();
+    let found = server.get_resource_identifiers([&component, &component]);
+    assert_eq!(found.unwrap(), [component.id(), component.id()]);
+}
+
+/// A structure that looks at its location when it goes.
+#[derive(Debug)]
+struct Curious(Location);
+
+impl ftrack_api::structure::Structure for Curious {
+    fn get_resource_identifier(
+        &self,
+        _: &Entity,
+        _: &ftrack_api::structure::StructureContext,
+    ) -> anyhow::Result<String> {
+        Ok(String::new())
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let _ = self.0.priority();
+    }
+}
+
+#[test]
+fn what_a_new_binding_replaces_may_look_at_locations_when_it_goes() {
+    let stage = Stage::new();
+    let location = stage.location("curious", Binding::new());
+    location.bind(Binding::new().structure(Curious(location.clone())));
+    location.bind(Binding::new());
+    location.bind(Binding::new().priority(7));
+    assert_eq!(location.priority(), 7);
+}

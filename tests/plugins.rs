@@ -1047,6 +1047,23 @@ fn a_program_that_crashes_is_started_again_three_times() {
 
 #[cfg(unix)]
 #[test]
+fn an_event_that_is_too_large_is_no_failure_of_the_program() {
+    let server = emulator();
+    let folder = Folder::new();
+    let script = r#"while read -r x; do reply "$x" 1; done"#;
+    folder.shell("small.ftrack-plugin", "t.small", "topic=x", script);
+    let session = opened_on(&server, &folder);
+    let large = json!({ "text": "x".repeat(17 << 20) });
+    for _ in 0..4 {
+        assert!(ask(&session, "x", large.clone()).is_empty());
+    }
+    assert_eq!(ask(&session, "x", json!({})), [1]);
+    let log = logged(&folder.path().display().to_string());
+    assert!(log.iter().any(|(_, text)| text.contains("is too large")));
+}
+
+#[cfg(unix)]
+#[test]
 fn programs_reply_to_several_threads() {
     let server = emulator();
     let folder = Folder::new();

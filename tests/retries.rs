@@ -295,6 +295,25 @@ fn a_token_that_asks_does_so_in_the_thread_that_waits() {
     let error = token.run(|| hub.connect().unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(count.load(Ordering::SeqCst) >= 2);
+    // Waits for events, for room in the queue of a hub that is not connected yet, and for an empty one.
+    let hub = ftrack_api::EventHub::new(
+        ftrack_api::hub::HubConfig::new(&url, "user", "key").outgoing_limit(1),
+    );
+    hub.connect_in_background().unwrap();
+    hub.publish(ftrack_api::Event::new("first")).unwrap();
+    let long = Duration::from_secs(100);
+    let waits: [&dyn Fn() -> ftrack_api::Result<()>; 3] = [
+        &|| hub.wait(Some(long)).map(drop),
+        &|| hub.publish(ftrack_api::Event::new("second")).map(drop),
+        &|| hub.flush(long).map(drop),
+    ];
+    for wait in waits {
+        let (token, count) = asking();
+        let error = token.run(|| wait().unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        assert!(count.load(Ordering::SeqCst) >= 2);
+    }
+    hub.close();
     // A commit that waits for another thread's.
     let server = emulator();
     let session = builder(&server).open().unwrap();

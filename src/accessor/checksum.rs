@@ -48,7 +48,7 @@ fn google(response: &Response) -> Option<Md5Sum> {
     STANDARD.decode(sum).ok()?.try_into().ok()
 }
 
-fn from_hex(text: &str) -> Option<Md5Sum> {
+pub(super) fn from_hex(text: &str) -> Option<Md5Sum> {
     let mut sum = [0; 16];
     if text.len() != 2 * sum.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

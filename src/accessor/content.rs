@@ -297,12 +297,4 @@ impl Read for Content<'_> {
     }
 }
 
-impl std::fmt::Debug for Content<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Content")
-            .field("file_name", &self.file_name)
-            .field("size", &self.size)
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(Content<'_>, |this| file_name: this.file_name, size: this.size, path: this.path);

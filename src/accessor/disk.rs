@@ -114,7 +114,7 @@ impl DiskAccessor {
 impl Accessor for DiskAccessor {
     fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
         let path = self.path_below(resource_identifier)?;
-        let file = open_regular(&path).map_err(io_error("read", &path))?;
+        let file = open_regular(&path).map_err(io_error("read", path.display()))?;
         Ok(Box::new(file))
     }
 
@@ -142,7 +142,7 @@ impl Accessor for DiskAccessor {
             folders.extend(parents.map(Path::to_owned));
         }
         for folder in folders {
-            flush_folder(&folder).map_err(io_error("flush", &folder))?;
+            flush_folder(&folder).map_err(io_error("flush", folder.display()))?;
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Accessor for DiskAccessor {
         offset: u64,
     ) -> anyhow::Result<Box<dyn Read + Send>> {
         let path = self.path_below(resource_identifier)?;
-        let failed = io_error("read", &path);
+        let failed = io_error("read", path.display());
         let mut file = open_regular(&path).map_err(&failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(&failed)?;
         Ok(Box::new(file))
@@ -165,7 +165,9 @@ impl Accessor for DiskAccessor {
 
     fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
         let path = self.path(resource_identifier)?;
-        Ok(path.try_exists().map_err(io_error("look for", &path))?)
+        Ok(path
+            .try_exists()
+            .map_err(io_error("look for", path.display()))?)
     }
 
     fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool> {
@@ -177,15 +179,17 @@ impl Accessor for DiskAccessor {
         };
         match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => Ok(removed.map(|()| true).map_err(io_error("remove", &path))?),
+            removed => Ok(removed
+                .map(|()| true)
+                .map_err(io_error("remove", path.display()))?),
         }
     }
 
     fn list(&self, resource_identifier: &str) -> anyhow::Result<Vec<String>> {
         let path = self.path(resource_identifier)?;
         let mut listing = Vec::new();
-        for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
-            let entry = entry.map_err(io_error("list", &path))?;
+        for entry in fs::read_dir(&path).map_err(io_error("list", path.display()))? {
+            let entry = entry.map_err(io_error("list", path.display()))?;
             listing.push(self.identifier(&entry.path())?);
         }
         listing.sort();
@@ -202,7 +206,7 @@ impl Accessor for DiskAccessor {
 
     fn make_container(&self, resource_identifier: &str) -> anyhow::Result<()> {
         let path = self.path(resource_identifier)?;
-        Ok(fs::create_dir_all(&path).map_err(io_error("create", &path))?)
+        Ok(fs::create_dir_all(&path).map_err(io_error("create", path.display()))?)
     }
 
     fn get_container(&self, resource_identifier: &str) -> anyhow::Result<Option<String>> {
@@ -314,7 +318,7 @@ mod tests {
             (System::StorageFull, ErrorKind::Io),
             (System::DirectoryNotEmpty, ErrorKind::Io),
         ] {
-            let error = io_error("write", Path::new("/a/b"))(system.into());
+            let error = io_error("write", "/a/b")(system.into());
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.to_string().contains("cannot write /a/b"), "{error}");
         }

@@ -1,5 +1,6 @@
 //! Files that are written beside their target and renamed when they are complete.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub(crate) fn store(path: &Path, content: &mut Content<'_>, replace: bool) -> Re
         true => Path::new("."),
         false => folder,
     };
-    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    fs::create_dir_all(folder).map_err(io_error("create", folder.display()))?;
     if !replace && path.symlink_metadata().is_ok() {
         return Err(already_exists(path));
     }
@@ -60,9 +61,11 @@ fn link(path: &Path, content: &Content<'_>) -> Result<bool> {
     let Ok(source) = source.canonicalize() else {
         return Ok(false);
     };
+    content.advance(0)?;
     match fs::hard_link(&source, path) {
         Ok(()) => {
-            content.advance(content.size().unwrap_or(0))?;
+            // It is stored: the next job finds out that the transfer was cancelled.
+            let _ = content.advance(content.size().unwrap_or(0));
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(already_exists(path)),
@@ -113,7 +116,7 @@ impl Part {
                 Err(Error::new(ErrorKind::Duplicate, message))
             }
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Self::temporary(folder),
-            Err(error) => Err(io_error("write into", folder)(error)),
+            Err(error) => Err(io_error("write into", folder.display())(error)),
         }
     }
 
@@ -141,7 +144,7 @@ impl Part {
 
     fn temporary(folder: &Path) -> Result<Self> {
         let part = temporary(folder).and_then(|part| Ok(part.keep()?));
-        let (file, path) = part.map_err(io_error("write into", folder))?;
+        let (file, path) = part.map_err(io_error("write into", folder.display()))?;
         Ok(Self {
             file,
             path,
@@ -157,7 +160,7 @@ impl Part {
                 log::info!("cannot resume, starting anew: {error}");
                 let written = self.file.metadata().map_or(0, |found| found.len());
                 content.restart(written);
-                self.cut(0).map_err(io_error("write", target))?;
+                self.cut(0).map_err(io_error("write", target.display()))?;
                 self.fill_from(0, target, content)
             }
             outcome => outcome,
@@ -165,7 +168,7 @@ impl Part {
     }
 
     fn fill_from(&mut self, resumed: u64, target: &Path, content: &mut Content<'_>) -> Result<()> {
-        let failed = io_error("write", target);
+        let failed = io_error("write", target.display());
         let source = content.path().map(open_regular);
         let pieces = match &source {
             Some(Ok(_)) => None,
@@ -256,7 +259,7 @@ impl Part {
 
     /// Compares what was written, by earlier attempts too, with the sum that the storage gives.
     fn check_sum(&mut self, target: &Path, md5: &Md5Sum, content: &Content<'_>) -> Result<()> {
-        let failed = io_error("read", target);
+        let failed = io_error("read", target.display());
         self.file.rewind().map_err(&failed)?;
         let (mut hash, mut buffer) = (Md5::new(), vec![0; BUFFER_BYTES]);
         loop {
@@ -273,7 +276,7 @@ impl Part {
     /// Continues an earlier attempt: the number of bytes that stay.
     fn resume(&mut self, content: &mut Content<'_>) -> Result<u64> {
         let path = self.path.clone();
-        let failed = io_error("read", &path);
+        let failed = io_error("read", path.display());
         let length = self.file.metadata().map_err(&failed)?.len();
         if length == 0 {
             return Ok(0);
@@ -307,7 +310,7 @@ impl Part {
     /// bytes.
     fn copy(&mut self, mut source: File, from: u64, content: &Content<'_>) -> Result<u64> {
         let name = content.path().unwrap_or(Path::new("")).to_owned();
-        let failed = io_error("copy", &name);
+        let failed = io_error("copy", name.display());
         source.seek(SeekFrom::Start(from)).map_err(&failed)?;
         let mut copied = 0;
         loop {
@@ -322,7 +325,8 @@ impl Part {
     }
 
     fn persist(self, target: &Path, replace: bool) -> Result<()> {
-        let path = TempPath::try_from_path(self.path).map_err(io_error("write", target))?;
+        let path =
+            TempPath::try_from_path(self.path).map_err(io_error("write", target.display()))?;
         let failed = match replace {
             true => path.persist(target).err(),
             false => path.persist_noclobber(target).err(),
@@ -336,7 +340,7 @@ impl Part {
             return Err(already_exists(target));
         }
         let renamed = failed.path.persist(target);
-        renamed.map_err(|failed| io_error("write", target)(failed.error))
+        renamed.map_err(|failed| io_error("write", target.display())(failed.error))
     }
 
     /// Leaves the file for the next attempt if that can succeed, else removes it.
@@ -423,7 +427,7 @@ fn already_exists(path: &Path) -> Error {
 }
 
 /// Converts an error of the operating system about `path`.
-pub(super) fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+pub(super) fn io_error(doing: &str, path: impl Display) -> impl Fn(io::Error) -> Error {
     move |error| {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -433,7 +437,7 @@ pub(super) fn io_error(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error 
             | io::ErrorKind::InvalidInput => ErrorKind::Validation,
             _ => ErrorKind::Io,
         };
-        let message = format!("cannot {doing} {}: {error}", path.display());
+        let message = format!("cannot {doing} {path}: {error}");
         Error::new(kind, message).with_source(error)
     }
 }

@@ -1,6 +1,5 @@
 //! Data in an S3-compatible storage.
 
-use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -100,18 +99,11 @@ impl S3Bucket {
     }
 }
 
-/// Without credentials.
-impl fmt::Debug for S3Bucket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Bucket")
-            .field("endpoint", &self.endpoint)
-            .field("name", &self.name)
-            .field("region", &self.region)
-            .field("prefix", &self.prefix)
-            .field("credentials", &self.credentials.is_some())
-            .finish_non_exhaustive()
-    }
-}
+// The credentials are left out.
+debug_fields!(
+    S3Bucket, |this| endpoint: this.endpoint, name: this.name, region: this.region, prefix: this.prefix,
+    credentials: this.credentials.is_some(),
+);
 
 /// Objects in a bucket of an S3-compatible storage: Amazon S3, MinIO, Ceph. A resource identifier is
 /// the key of an object below the bucket's prefix.
@@ -354,12 +346,7 @@ impl Accessor for S3Accessor {
     }
 }
 
-/// Without credentials.
-impl fmt::Debug for S3Accessor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Accessor")
-            .field("bucket", &self.place.bucket.base_url().as_str())
-            .field("prefix", &self.place.prefix)
-            .finish_non_exhaustive()
-    }
-}
+// The credentials are left out.
+debug_fields!(
+    S3Accessor, |this| bucket: this.place.bucket.base_url().as_str(), prefix: this.place.prefix,
+);

@@ -47,7 +47,10 @@ impl Turn<'_> {
 
     pub(super) fn end(&self) {
         self.is_over.set(true);
-        *self.turns.next.lock() = Some(self.index + 1);
+        let mut next = self.turns.next.lock();
+        // A later job may have failed meanwhile.
+        *next = next.map(|_| self.index + 1);
+        drop(next);
         self.turns.changed.notify_all();
     }
 }
@@ -58,5 +61,20 @@ impl Drop for Turn<'_> {
             *self.turns.next.lock() = None;
             self.turns.changed.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_after_a_failed_job_are_refused_though_an_earlier_one_ends() {
+        let turns = Turns::new();
+        let (first, second, third) = (turns.enter(0), turns.enter(1), turns.enter(2));
+        assert!(first.wait());
+        drop(second);
+        first.end();
+        assert!(!third.wait());
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::checksum::{Md5Sum, hex};
+use super::part::io_error;
 use super::{Content, Notes, Work, may_resume};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{modified, open_regular};
@@ -96,9 +97,9 @@ pub(super) fn send(storage: &dyn Storage, id: &str, content: &mut Content<'_>) -
         Some(path) => path.display().to_string(),
         None => format!("the data for {id}"),
     };
-    let mut file = open(content).map_err(|error| unreadable(&name, error))?;
+    let mut file = open(content).map_err(io_error("read", &name))?;
     let size = file.seek(SeekFrom::End(0));
-    let size = size.map_err(|error| unreadable(&name, error))?;
+    let size = size.map_err(io_error("read", &name))?;
     let upload = Upload {
         storage,
         id,
@@ -185,7 +186,9 @@ impl Upload<'_> {
         let known = self.storage.known_md5(self.size, self.modified());
         let md5 = known.unwrap_or_else(|| Md5::digest(&body).into());
         self.storage.send_whole(&body, &md5)?;
-        self.advance(body.len())
+        // It is stored: the next job finds out that the transfer was cancelled.
+        let _ = self.advance(body.len());
+        Ok(())
     }
 
     /// Begins an upload in parts; `None` if the storage does not support it.
@@ -323,7 +326,7 @@ impl Upload<'_> {
                 );
                 Error::new(ErrorKind::Io, message)
             }
-            _ => unreadable(&self.source, error),
+            _ => io_error("read", &self.source)(error),
         })?;
         Ok(body)
     }
@@ -367,16 +370,6 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Res
     Ok(())
 }
 
-fn unreadable(source: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => ErrorKind::Validation,
-        _ => ErrorKind::Io,
-    };
-    let message = format!("cannot read {source}: {error}");
-    Error::new(kind, message).with_source(error)
-}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -253,6 +253,8 @@ impl Work {
             if thread::current().id() == self.caller {
                 self.staff(threads, &queue, &job);
                 while !queue.wait(REPORT_INTERVAL) {
+                    // A token may be told of an interruption in the caller's thread only.
+                    self.tokens.iter().for_each(CancelToken::ask);
                     self.report_if_due();
                     self.staff(threads, &queue, &job);
                     if queue.is_stuck() {

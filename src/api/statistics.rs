@@ -27,8 +27,8 @@ pub struct Statistics {
     /// Typed rows in the responses; see [`Query::rows`](crate::Query::rows).
     pub rows: u64,
     /// How often an attribute that was not loaded was read, and had to be fetched: by entity type and
-    /// path, such as `Task.status.name`. An attribute with a large number belongs into the
-    /// projections of a query, or into [`Session::populate`](crate::Session::populate).
+    /// path, such as `Task.status.name`. An attribute with a large number belongs in the
+    /// projections of a query, or in [`Session::populate`](crate::Session::populate).
     pub loads_on_access: BTreeMap<String, u64>,
 }
 

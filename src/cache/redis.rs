@@ -252,10 +252,11 @@ impl RedisCache {
                 .arg("COUNT")
                 .arg(1000);
             let (next, keys): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
-            // The cache has no keys that are not text.
+            // The cache has no keys that are not text. A proxy may ignore the pattern.
             let keys: Vec<String> = keys
                 .into_iter()
                 .filter_map(|key| String::from_utf8(key).ok())
+                .filter(|key| key.starts_with(&self.prefix))
                 .collect();
             visit(connection, &keys)?;
             cursor = next;

@@ -28,8 +28,7 @@ pub struct CacheStatistics {
     pub misses: u64,
     /// Values written.
     pub writes: u64,
-    /// Values evicted for their age or for lack of space; a Redis server's own evictions are not
-    /// counted.
+    /// Values evicted for lack of space; a Redis server's own evictions are not counted.
     pub evictions: u64,
     /// Calls that failed.
     pub errors: u64,

@@ -64,8 +64,8 @@ impl CancelToken {
         }))
     }
 
-    /// Asks whether to cancel.
-    fn ask(&self) {
+    /// Asks whether to cancel. To be called without a lock: what asks is the user's.
+    pub(crate) fn ask(&self) {
         if self.0.ask.as_ref().is_some_and(|ask| ask()) {
             self.cancel();
         }

@@ -14,7 +14,7 @@ use super::direct::{Direct, is_this_machine};
 use super::problems::Problems;
 use super::proxy::{Proxies, parse_proxy};
 
-/// How a session, or an [`EventHub`](crate::EventHub) of its own, reaches its server. Give it to
+/// How a session, or an [`EventHub`](crate::EventHub) without a session, reaches its server. Give it to
 /// [`SessionBuilder::network`](crate::SessionBuilder::network) or
 /// [`HubConfig::network`](crate::hub::HubConfig::network).
 ///
@@ -272,6 +272,9 @@ mod tests {
         );
         let config = resolve(Network::new(), &[("ALL_PROXY", "any:5")]).unwrap();
         assert_eq!(proxy_of(&config, "https://a").as_deref(), Some("any:5"));
+        let error = resolve(Network::new(), &[("ALL_PROXY", "gopher://any")]);
+        let error = error.err().unwrap().to_string();
+        assert_eq!(error.matches("ALL_PROXY").count(), 1, "{error}");
         let cgi = [("HTTP_PROXY", "http://evil:1"), ("REQUEST_METHOD", "GET")];
         assert_eq!(
             proxy_of(&resolve(Network::new(), &cgi).unwrap(), "http://a"),

@@ -1,5 +1,7 @@
 //! What is wrong with a configuration, all of it.
 
+use super::redact::ApiKey;
+use super::server_url::looks_like_url;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Collects what is missing or unusable, so that one error reports all of it.
@@ -14,6 +16,18 @@ impl Problems {
     /// The value; if there is none, the problem is noted.
     pub(crate) fn note<T>(&mut self, result: std::result::Result<T, String>) -> Option<T> {
         result.map_err(|problem| self.add(problem)).ok()
+    }
+
+    /// Notes an API key that is a URL; whether it is one.
+    pub(crate) fn note_swapped(&mut self, key: &ApiKey) -> bool {
+        let is_url = looks_like_url(key.reveal());
+        if is_url {
+            self.add(
+                "the API key looks like a URL, and is not shown; check whether the server URL and the \
+                 API key are swapped",
+            );
+        }
+        is_url
     }
 
     /// # Errors

@@ -28,22 +28,30 @@ impl Proxies {
     ) -> Self {
         // In a CGI program the upper-case variable holds a header that the client chose.
         let is_cgi = environment("REQUEST_METHOD").is_some();
+        // On Windows the names of variables have no case.
+        let is_header = |name: &str| {
+            name == "HTTP_PROXY" || (cfg!(windows) && name.eq_ignore_ascii_case("http_proxy"))
+        };
         let find = |name: &str| {
             let upper = name.to_uppercase();
             let names = [name, &upper];
             let mut names = names
                 .into_iter()
-                .filter(|name| !(is_cgi && *name == "HTTP_PROXY"));
+                .filter(|name| !(is_cgi && is_header(name)));
             let found = names.find_map(|name| Some((name.to_owned(), environment(name)?)));
             found.map(|(name, url)| parse_proxy(&url, &name))
         };
-        let mut either = |first: &str| {
-            let found = find(first).or_else(|| find("all_proxy"))?;
-            problems.note(found)
-        };
+        let own = ["https_proxy", "http_proxy"].map(find);
+        let needs_other = own.iter().any(Option::is_none);
+        let other = needs_other.then(|| find("all_proxy")).flatten();
+        let other = other.and_then(|found| problems.note(found));
+        let [https, http] = own.map(|found| match found {
+            Some(found) => problems.note(found),
+            None => other.clone(),
+        });
         Self {
-            https: either("https_proxy"),
-            http: either("http_proxy"),
+            https,
+            http,
             from_environment: true,
         }
     }

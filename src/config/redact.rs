@@ -34,6 +34,12 @@ impl From<String> for ApiKey {
     }
 }
 
+impl From<&String> for ApiKey {
+    fn from(key: &String) -> Self {
+        Self(key.to_owned())
+    }
+}
+
 impl From<&str> for ApiKey {
     fn from(key: &str) -> Self {
         Self(key.to_owned())
@@ -133,9 +139,10 @@ debug_fields!(Redactor);
 /// (where they are percent-encoded), and keys that a server hands out.
 fn redact_bearer_secrets(text: &str) -> String {
     static SECRETS: OnceLock<Regex> = OnceLock::new();
-    if !["ignature=", "oken=", "api_key", "apiKey=", "api-key"]
+    let lower = text.to_ascii_lowercase();
+    if !["signature=", "token=", "api_key", "apikey=", "api-key"]
         .iter()
-        .any(|sign| text.contains(sign))
+        .any(|sign| lower.contains(sign))
     {
         return text.to_owned();
     }
@@ -214,6 +221,9 @@ mod tests {
                 "<p>GET /component/get?id=1&apiKey=(secret) HTTP/1.1",
             ),
             ("ftrack-api-key: an0ther", "ftrack-api-key: (secret)"),
+            ("FTRACK-API-KEY: an0ther", "FTRACK-API-KEY: (secret)"),
+            ("/get?apikey=an0ther", "/get?apikey=(secret)"),
+            ("/get?SIGNATURE=an0ther", "/get?SIGNATURE=(secret)"),
             (
                 r#"{"broken=": "api_key_set"}"#,
                 r#"{"broken=": "api_key_set"}"#,

@@ -44,13 +44,17 @@ fn without_secrets(text: &str) -> String {
         Some(end) => text.split_at(end + 3),
         None => ("", text),
     };
-    let (address, query) = match rest.find(['?', '#']) {
-        Some(start) => (&rest[..start], "?(query)"),
-        None => (rest, ""),
+    // A password may hold `?`, `#` and, outside the path, `@`.
+    let before = |signs: &[char]| &rest[..rest.find(signs).unwrap_or(rest.len())];
+    let at = before(&['/']).rfind('@');
+    let at = at.or_else(|| before(&['?', '#']).rfind('@'));
+    let (user, address) = match at {
+        Some(at) => ("(user)@", &rest[at + 1..]),
+        None => ("", rest),
     };
-    let (user, host) = match address.rfind('@') {
-        Some(at) => ("(user)@", &address[at + 1..]),
-        None => ("", address),
+    let (host, query) = match address.find(['?', '#']) {
+        Some(start) => (&address[..start], "?(query)"),
+        None => (address, ""),
     };
     format!("{scheme}{user}{host}{query}")
 }
@@ -106,6 +110,18 @@ mod tests {
                 "https://(user)@studio.example/x",
             ),
             ("ada:s3cret@studio.example", "(user)@studio.example"),
+            (
+                "https://ada:s3#cret@studio.example",
+                "https://(user)@studio.example",
+            ),
+            (
+                "https://ada:s3?cr@et@studio.example/x?s3=1",
+                "https://(user)@studio.example/x?(query)",
+            ),
+            (
+                "https://ada:s3/cret@studio.example",
+                "https://(user)@studio.example",
+            ),
             ("studio.example?apiKey=s3cret", "studio.example?(query)"),
             (
                 "http://studio.example/#s3cret",

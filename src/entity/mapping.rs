@@ -14,7 +14,7 @@ pub(crate) const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
 /// refer to the one that has them.
 pub(crate) fn take_mappings(data: &mut Data) -> Vec<(&'static str, Value)> {
     let is_json = |name: &&str| matches!(data.get(name), Some(Value::Json(_)));
-    let names = [METADATA, CUSTOM_ATTRIBUTES].into_iter().filter(is_json);
+    let names = [CUSTOM_ATTRIBUTES, METADATA].into_iter().filter(is_json);
     let names: Vec<&str> = names.collect();
     let taken = names.into_iter().map(|name| (name, data.remove(name)));
     taken

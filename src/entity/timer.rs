@@ -3,7 +3,6 @@
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ZonedDateTime};
-use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
@@ -151,9 +150,8 @@ impl Entity {
 /// Now, as the server writes it: UTC, or without support of time zones its local time, which is
 /// taken to be that of this machine.
 fn now_of_server(session: &Session) -> DateTime {
-    let information = session.server_information();
-    match information.get("is_timezone_support_enabled") {
-        Some(Json::Bool(false)) => ZonedDateTime::now().datetime(),
-        _ => Offset::UTC.to_datetime(Timestamp::now()),
+    match session.server_information().is_timezone_support_enabled() {
+        true => Offset::UTC.to_datetime(Timestamp::now()),
+        false => ZonedDateTime::now().datetime(),
     }
 }

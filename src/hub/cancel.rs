@@ -1,7 +1,7 @@
 //! Waits that the calling thread's cancel tokens end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, after, never, select};
 
@@ -35,10 +35,17 @@ impl Cancellation {
         }
     }
 
-    fn ask(&self) {
+    /// Lets the tokens find out whether they are cancelled. To be called without a lock: what asks is
+    /// the user's.
+    pub(super) fn ask(&self) {
         if let Some(call) = &self.call {
             call.ask();
         }
+    }
+
+    /// How long a wait may last until [`ask`](Self::ask) is due; `None` if no token asks.
+    pub(super) fn before_asking(&self) -> Option<Duration> {
+        self.call.as_ref()?.before_asking(None)
     }
 
     /// Calls this when a token is cancelled; at once if one was.
@@ -71,7 +78,7 @@ impl Cancellation {
         let token = self.channel();
         loop {
             self.check()?;
-            let slice = self.call.as_ref().and_then(|call| call.before_asking(None));
+            let slice = self.before_asking();
             select! {
                 recv(receiver) -> value => return Ok(value.map_err(|_| RecvTimeoutError::Disconnected)),
                 recv(token) -> _ => return Err(cancelled(ErrorKind::Cancelled)),

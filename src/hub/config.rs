@@ -66,12 +66,12 @@ impl HubConfig {
     pub fn new(
         server_url: impl Into<String>,
         api_user: impl Into<String>,
-        api_key: impl Into<String>,
+        api_key: impl Into<ApiKey>,
     ) -> Self {
         Self {
             server_url: server_url.into(),
             api_user: api_user.into(),
-            api_key: ApiKey::new(api_key),
+            api_key: api_key.into(),
             headers: Vec::new(),
             cookies: Vec::new(),
             reached_by: ReachedBy::Network(Network::new()),
@@ -180,14 +180,8 @@ impl HubConfig {
     pub(super) fn resolve(&self) -> Result<Endpoint> {
         let mut problems = Problems::default();
         let key = self.api_key.reveal();
-        let url = match config::looks_like_url(key) {
-            true => {
-                problems.add(
-                    "the API key looks like a URL, and is not shown; check whether the server URL \
-                     and the API key are swapped",
-                );
-                None
-            }
+        let url = match problems.note_swapped(&self.api_key) {
+            true => None,
             false => problems.note(config::parse_server_url(&self.server_url)),
         };
         let dialer = match &self.reached_by {

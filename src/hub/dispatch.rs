@@ -184,6 +184,7 @@ impl EventHub {
                 return self.ended(*was_running);
             };
             let timer = deadline.map_or_else(never, crossbeam_channel::at);
+            let slice = cancellation.before_asking();
             select! {
                 recv(shared.incoming()) -> text => {
                     if let Some(event) = text.ok().and_then(|text| shared.read(&text)) {
@@ -196,6 +197,7 @@ impl EventHub {
                     }
                 }
                 recv(cancellation.channel()) -> _ => {}
+                recv(slice.map_or_else(never, crossbeam_channel::after)) -> _ => cancellation.ask(),
                 // Its last events may have arrived since.
                 recv(remote.status.ended) -> _ => {}
                 recv(timer) -> _ => {

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::cancel::Cancellation;
 use crate::hub::config::{MAX_EVENT_BYTES, MAX_OUTGOING_BYTES};
 use crate::hub::status::not_connected;
-use crate::lock::{Condvar, Mutex};
+use crate::lock::{Condvar, Mutex, MutexGuard};
 
 /// Counts the events in the queue; publishers wait here for room.
 pub(super) struct Gate {
@@ -51,7 +51,9 @@ impl Gate {
                 return Err(not_connected());
             }
             cancellation.check()?;
-            if self.changed.wait_until(&mut queued, deadline) {
+            let is_late;
+            (queued, is_late) = self.wait(queued, deadline, cancellation);
+            if is_late {
                 let message = format!(
                     "the queue is full: {} events wait to be acknowledged by the event server; publish again \
                      later",
@@ -92,11 +94,34 @@ impl Gate {
         let closings = queued.closings;
         while queued.events > 0 && queued.closings == closings {
             cancellation.check()?;
-            if self.changed.wait_until(&mut queued, deadline) {
+            let is_late;
+            (queued, is_late) = self.wait(queued, deadline, cancellation);
+            if is_late {
                 break;
             }
         }
         Ok(queued.events)
+    }
+
+    /// Waits for a change, or until tokens were asked; whether the deadline has passed.
+    fn wait<'a>(
+        &'a self,
+        mut queued: MutexGuard<'a, Queued>,
+        deadline: Instant,
+        cancellation: &Cancellation,
+    ) -> (MutexGuard<'a, Queued>, bool) {
+        let Some(slice) = cancellation.before_asking() else {
+            let is_late = self.changed.wait_until(&mut queued, deadline);
+            return (queued, is_late);
+        };
+        let is_due = self
+            .changed
+            .wait_until(&mut queued, deadline.min(after(slice)));
+        drop(queued);
+        if is_due {
+            cancellation.ask();
+        }
+        (self.queued.lock(), Instant::now() >= deadline)
     }
 
     /// Makes waiting callers check whether they were cancelled.

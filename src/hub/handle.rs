@@ -15,7 +15,7 @@ use super::line::Line;
 use super::replies::Replies;
 use super::shared::{HubCounts, Shared};
 
-/// The callback of a subscriber; `Some` is sent as the reply.
+/// The handler of a subscriber; `Some` is sent as the reply.
 pub(crate) type Callback =
     Arc<dyn Fn(&Event) -> anyhow::Result<Option<Value>> + Send + Sync + 'static>;
 

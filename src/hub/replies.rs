@@ -35,10 +35,28 @@ impl Replies {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<OnReply> {
+        self.order.retain(|one| one != id);
         self.callbacks.remove(id)
     }
 
     pub(super) fn get(&self, id: &str) -> Option<OnReply> {
         self.callbacks.get(id).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_publishes_displace_nothing() {
+        let mut replies = Replies::default();
+        replies.add("waits", Arc::new(|_| Ok(())));
+        for number in 0..2 * MAX_REPLY_CALLBACKS {
+            let id = number.to_string();
+            assert!(replies.add(&id, Arc::new(|_| Ok(()))).is_empty());
+            assert!(replies.remove(&id).is_some());
+        }
+        assert!(replies.get("waits").is_some());
     }
 }

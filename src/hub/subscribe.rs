@@ -150,12 +150,12 @@ impl Drop for ScopedSubscription {
 }
 
 impl EventHub {
-    /// Calls the callback for every event that the filter matches; see [`Filter`] for the
+    /// Calls the handler for every event that the filter matches; see [`Filter`] for the
     /// language.
     ///
-    /// What the callback returns is sent as the reply, unless it is `None`. If it fails or panics,
+    /// What the handler returns is sent as the reply, unless it is `None`. If it fails or panics,
     /// that is logged and the next subscriber is called. It runs on whichever thread waits for
-    /// events, while other events wait: give long work to a thread of your own. A callback that
+    /// events, while other events wait: give long work to a thread of your own. A handler that
     /// needs the session is better subscribed with [`Session::subscribe`](crate::Session::subscribe).
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl EventHub {
         }
     }
 
-    /// Subscribes without a callback, for [`next`](Self::next).
+    /// Subscribes without a handler, for [`next`](Self::next).
     ///
     /// # Errors
     ///
@@ -241,7 +241,7 @@ impl EventHub {
         self.subscribe(filter, |_| Ok(None))
     }
 
-    /// Ends a subscription; returns whether there was one. The callback is not called afterwards,
+    /// Ends a subscription; returns whether there was one. The handler is not called afterwards,
     /// although another thread may be running it at this moment.
     pub fn unsubscribe(&self, id: impl AsRef<str>) -> bool {
         let Some(subscriber) = self.inner.registry.write().remove(id.as_ref()) else {

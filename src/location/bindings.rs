@@ -32,10 +32,12 @@ const MAX_LOADED: usize = 100_000;
 
 impl Bindings {
     pub(crate) fn bind(&self, id: &str, binding: Binding) {
+        let mut binding = Arc::new(binding);
         let mut bound = self.bound.write();
         match bound.iter_mut().find(|(known, _)| known == id) {
-            Some((_, old)) => *old = Arc::new(binding),
-            None => bound.push((id.to_owned(), Arc::new(binding))),
+            // The old one is dropped after the lock: an accessor may look at locations when it goes.
+            Some((_, old)) => std::mem::swap(old, &mut binding),
+            None => bound.push((id.to_owned(), binding)),
         }
     }
 
@@ -66,7 +68,7 @@ impl Bindings {
         self.in_memory.lock().get(&key).cloned()
     }
 
-    pub(super) fn remove(&self, location: &str, component: &str) {
+    pub(crate) fn remove(&self, location: &str, component: &str) {
         let key = (location.to_owned(), component.to_owned());
         self.in_memory.lock().remove(&key);
     }
@@ -92,8 +94,9 @@ impl Bindings {
         self.loaded.lock().remove(&key);
     }
 
-    /// Drops what is cached about all components.
-    pub(crate) fn invalidate_all(&self) {
+    /// Drops what is known about all components.
+    pub(crate) fn clear(&self) {
+        self.in_memory.lock().clear();
         self.loaded.lock().clear();
     }
 }

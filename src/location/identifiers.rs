@@ -165,14 +165,14 @@ impl Location {
         }
         if !asked.is_empty() {
             let loaded = self.find_located(&asked)?;
-            let mut loaded: HashMap<String, Located> = asked
+            let loaded: HashMap<String, Located> = asked
                 .iter()
                 .zip(loaded)
                 .filter_map(|(component, located)| Some((component.id(), located?)))
                 .collect();
             for (component, found) in components.iter().zip(&mut found) {
                 if found.is_none() {
-                    *found = loaded.remove(&component.id());
+                    *found = loaded.get(&component.id()).cloned();
                 }
             }
         }
@@ -287,6 +287,7 @@ pub(crate) fn join_names(names: &[String]) -> String {
         [] => "nothing is".to_owned(),
         [one] => format!("{one} is"),
         [one, two] => format!("{one} and {two} are"),
+        [one, two, three] => format!("{one}, {two} and {three} are"),
         [one, two, rest @ ..] => format!("{one}, {two} and {} others are", rest.len()),
     }
 }

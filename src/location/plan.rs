@@ -1,6 +1,6 @@
 //! What adding components to a location will do: planned and checked before anything is copied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,10 +72,11 @@ impl Location {
             return Err(Error::new(ErrorKind::Validation, message));
         }
         let mut pairs: Vec<(Entity, Location)> = Vec::new();
+        let mut known = HashSet::new();
         for (component, source) in components.iter().zip(sources.iter().cycle()) {
             let all = with_members(std::slice::from_ref(component), recursive)?;
             for each in all {
-                if !pairs.iter().any(|(known, _)| *known == each) {
+                if known.insert(each.id()) {
                     pairs.push((each, source.clone()));
                 }
             }

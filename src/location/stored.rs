@@ -1,5 +1,6 @@
 //! What a transfer has stored so far, so that it can be removed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::accessor::Accessor;
@@ -40,7 +41,7 @@ impl Stored {
     }
 
     /// Leaves files alone that are no longer the transfer's own.
-    pub(super) fn forget(&self, identifiers: &[String]) {
+    pub(super) fn forget(&self, identifiers: &HashSet<String>) {
         self.files.lock().retain(|one| !identifiers.contains(one));
     }
 

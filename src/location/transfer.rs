@@ -1,6 +1,7 @@
 //! Moving data between locations: copy, register, roll back.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -183,6 +184,7 @@ impl Transfer {
         let is_copied = copied.is_ok();
         let outcome = copied.and_then(|()| {
             work.report();
+            work.check()?;
             self.flush(stored.accessor())?;
             self.check_left_over(stored.accessor())?;
             self.register()
@@ -204,7 +206,7 @@ impl Transfer {
         let registered = match self.registered() {
             Ok(registered) => registered,
             Err(_) if error.kind() == ErrorKind::Duplicate => return Err(error),
-            Err(_) => Vec::new(),
+            Err(_) => HashSet::new(),
         };
         stored.forget(&registered);
         let error = match error.kind() {
@@ -225,7 +227,7 @@ impl Transfer {
     }
 
     /// The resource identifiers of those that are in the target now.
-    pub(super) fn registered(&self) -> Result<Vec<String>> {
+    pub(super) fn registered(&self) -> Result<HashSet<String>> {
         let found = self.target.find_resource_identifiers(self.components())?;
         Ok(found.into_iter().flatten().collect())
     }

@@ -171,7 +171,13 @@ fn extensions(operations: &[Operation]) -> Extensions<'_> {
                 }
             }
             Operation::Delete { entity } => all.retain(|((known, _), _)| *known != entity),
-            Operation::Create { .. } | Operation::Update { .. } => {}
+            // The whole list is sent then.
+            Operation::Update {
+                entity,
+                attribute_name,
+                ..
+            } => all.retain(|(known, _)| *known != (entity, attribute_name.as_str())),
+            Operation::Create { .. } => {}
         }
     }
     all
@@ -282,6 +288,15 @@ mod tests {
         );
         assert!(!plan.is_empty());
         assert!(Plan::default().is_empty());
+        // The whole list replaces what was added to it.
+        let whole = Operation::Update {
+            entity: shot.clone(),
+            attribute_name: "notes".into(),
+            old_value: None,
+            new_value: Value::Collection(vec![note("c")]),
+        };
+        let plan = Plan::new(&[extend("a", None), whole], describe).to_string();
+        assert_eq!(plan.matches("notes").count(), 1, "{plan}");
     }
 
     #[test]

@@ -129,7 +129,16 @@ impl Executable {
         if self.failures.load(Ordering::Relaxed) >= MAX_FAILURES {
             return Ok(None);
         }
-        match self.converse(event) {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let mut line = serde_json::to_vec(&Request { number, event })?;
+        line.push(b'\n');
+        // Not a failure of the plugin, so it is not counted as one.
+        anyhow::ensure!(
+            line.len() <= MAX_LINE_BYTES,
+            "an event of {} bytes is too large for plugin {self}: at most {MAX_LINE_BYTES} are sent",
+            line.len()
+        );
+        match self.converse(number, event, &line) {
             Ok(line) => {
                 self.failures.store(0, Ordering::Relaxed);
                 match line {
@@ -151,25 +160,15 @@ impl Executable {
 
     /// Sends the event and waits for the reply. A process that misbehaves is ended; the next event
     /// starts another one.
-    fn converse(&self, event: &Event) -> Result<Reply, String> {
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+    fn converse(&self, number: u64, event: &Event, line: &[u8]) -> Result<Reply, String> {
         let deadline = Instant::now() + self.declaration.timeout();
-        let request = Request { number, event };
-        let mut line = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
-        line.push(b'\n');
-        if line.len() > MAX_LINE_BYTES {
-            return Err(format!(
-                "an event of {} bytes is too large for a plugin; at most {MAX_LINE_BYTES} are sent",
-                line.len()
-            ));
-        }
         // A statement of its own, so that the lock is released before anything is waited for.
         let idle = self.idle.lock().take();
         let mut process = match idle {
             Some(process) => process,
             None => self.start()?,
         };
-        let sent = process.send(&line, deadline);
+        let sent = process.send(line, deadline);
         sent.map_err(|error| self.failure(event, &mut process, &error))?;
         let reply = loop {
             let line = process.receive(deadline);

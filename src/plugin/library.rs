@@ -235,8 +235,11 @@ static HOST_TABLE: Host = Host {
     alloc_zeroed: std::alloc::alloc_zeroed,
     realloc: std::alloc::realloc,
     dealloc: std::alloc::dealloc,
-    enabled: |metadata| metadata.level() <= log::max_level() && log::logger().enabled(metadata),
     // A panic of the logger must not reach the library.
+    enabled: |metadata| {
+        metadata.level() <= log::max_level()
+            && caught(|| Ok(log::logger().enabled(metadata))).unwrap_or(false)
+    },
     log: |record| {
         let _ = caught(|| {
             log::logger().log(record);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -173,6 +174,12 @@ impl ToOperand for str {
 impl ToOperand for String {
     fn to_operand(&self) -> Result<Operand> {
         Ok(text(self))
+    }
+}
+
+impl ToOperand for SmolStr {
+    fn to_operand(&self) -> Result<Operand> {
+        Ok(text(self.as_str()))
     }
 }
 

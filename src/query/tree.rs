@@ -213,7 +213,8 @@ impl Statement {
         Ok(self.to_string())
     }
 
-    /// Checks that the printed statement parses back into the same statement.
+    /// Checks that the statement can be sent: it was built without a mistake, and the entity type is a
+    /// name.
     pub(super) fn verify(&self) -> Result<()> {
         if let Some(error) = &self.invalid {
             return Err(error.clone().into());

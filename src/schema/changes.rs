@@ -41,7 +41,7 @@ pub struct EntityTypeChanges<'a> {
     place: usize,
 }
 
-/// A response to `ftrack.api.session.construct-entity-type`.
+/// A reply to `ftrack.api.session.construct-entity-type`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reply {
@@ -123,7 +123,8 @@ impl<'a> EntityTypeChanges<'a> {
         Ok(())
     }
 
-    /// Sets the value of new entities that are not given one.
+    /// Sets the value of new entities that are not given one. Its type is checked when an entity is
+    /// created.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl<'a> EntityTypeChanges<'a> {
         }})
     }
 
-    /// Applies a response to that event.
+    /// Applies a reply to that event.
     ///
     /// # Errors
     ///
@@ -187,7 +188,7 @@ impl<'a> EntityTypeChanges<'a> {
             self.set_writable(&name)?;
         }
         for (name, value) in reply.defaults {
-            self.set_default(&name, super::parse::value_of(&value))?;
+            self.set_default(&name, crate::value::from_json(&value))?;
         }
         Ok(())
     }

@@ -23,8 +23,8 @@ impl Schema {
         entity_type.unknown(name).append(&self.elsewhere(name))
     }
 
-    /// The types that have an attribute, if they are few; abstract types only if no concrete type has
-    /// it.
+    /// Which types have an attribute, or how many if they are many; links of custom attributes only if
+    /// no other type has it.
     pub(crate) fn elsewhere(&self, name: &str) -> String {
         let has = |one: &&EntityType| one.attribute(name).is_ok();
         let owners = self.entity_types().iter().filter(has).map(EntityType::name);

@@ -200,7 +200,10 @@ impl Schema {
             let found = types.iter().filter_map(|one| one.attribute(name).ok());
             let targets: Vec<&str> = found.clone().filter_map(Attribute::target).collect();
             if found.clone().count() == 0 {
-                let first = types.first().copied().unwrap_or(entity_type);
+                let Some(first) = types.first() else {
+                    let message = format!("{path:?} looks up {name:?} in a plain value");
+                    return Err(Error::new(ErrorKind::UnknownAttribute, message).append(hint));
+                };
                 return Err(self.unknown_attribute(first, name).append(hint));
             }
             let hints = found.map(Attribute::pairs_hint);

@@ -12,7 +12,7 @@ use super::{
     Attribute, AttributeDefault, AttributeKind, EntityType, Flags, NameId, Schema, TypeId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{HashMap, Members, Value, scalar};
+use crate::value::{HashMap, Members, from_json};
 
 /// One element of the reply to `query_schemas`; other members are ignored.
 #[derive(Deserialize)]
@@ -278,12 +278,8 @@ fn default_of(property: &WireProperty) -> AttributeDefault {
     match &property.default {
         None | Some(serde_json::Value::Null) => AttributeDefault::None,
         Some(serde_json::Value::String(text)) if text == "{uid}" => AttributeDefault::Uuid,
-        Some(value) => AttributeDefault::Value(value_of(value)),
+        Some(value) => AttributeDefault::Value(from_json(value)),
     }
-}
-
-pub(super) fn value_of(json: &serde_json::Value) -> Value {
-    scalar(json).unwrap_or_else(|| json.clone().into())
 }
 
 /// Ids have 16 bits to keep records small.

@@ -294,7 +294,7 @@ impl Machine {
                 return self.retry(now, silent("the event server does not acknowledge events"));
             }
             // A connection is not given up for these: events may still pass.
-            if let Some(Wanted::Subscription(id)) = self.queue.acknowledge(now, number) {
+            if let Some(Wanted::Subscription(id)) = self.queue.give_up(number) {
                 let result = Err("the event server did not respond".to_string());
                 self.outputs.push_back(Output::Subscribed { id, result });
             }

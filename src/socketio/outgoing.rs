@@ -100,12 +100,22 @@ impl Queue {
 
     /// Takes what the server has acknowledged; nothing if the number is unknown.
     pub(crate) fn acknowledge(&mut self, now: Duration, number: u64) -> Option<Wanted> {
-        let flying = self.flight.remove(&number)?;
-        self.flying_bytes -= flying.bytes;
+        let flying = self.take(number)?;
         let took = now.saturating_sub(flying.since);
         self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
         self.progress |= flying.wanted.is_event();
         Some(flying.wanted)
+    }
+
+    /// Takes what the server has not acknowledged in time.
+    pub(crate) fn give_up(&mut self, number: u64) -> Option<Wanted> {
+        Some(self.take(number)?.wanted)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Flying> {
+        let flying = self.flight.remove(&number)?;
+        self.flying_bytes -= flying.bytes;
+        Some(flying)
     }
 
     /// The number of the packet that waits longest, when it was sent, and what it is.

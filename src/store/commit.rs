@@ -1,4 +1,4 @@
-//! The begin and end of commits, and rollback: their effect on records and the queue.
+//! The beginning and the end of commits, and rollback: their effect on records and the queue.
 
 use std::sync::Arc;
 

@@ -130,12 +130,22 @@ impl Store {
     ///
     /// - Any error of [`set`](Self::set).
     pub(crate) fn update(&mut self, place: u32, data: Data, record: bool) -> Result<()> {
-        let schema = self.schema.clone();
-        for (name, value) in &data {
-            self.check_value(&schema, place, name, value.clone(), record)?;
-        }
+        self.check_update(place, &data, record)?;
         for (name, value) in data {
             self.set(place, &name, value, record)?;
+        }
+        Ok(())
+    }
+
+    /// Whether [`update`](Self::update) would set all of these.
+    ///
+    /// # Errors
+    ///
+    /// - Any error of [`set`](Self::set).
+    pub(crate) fn check_update(&mut self, place: u32, data: &Data, record: bool) -> Result<()> {
+        let schema = self.schema.clone();
+        for (name, value) in data {
+            self.check_value(&schema, place, name, value.clone(), record)?;
         }
         Ok(())
     }

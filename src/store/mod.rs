@@ -230,12 +230,21 @@ impl Store {
         match record.state {
             Life::Created => Some(EntityState::Created),
             Life::Deleted => Some(EntityState::Deleted),
+            Life::Missing if self.is_deletion_queued(place) => Some(EntityState::Deleted),
             Life::Persisted | Life::Missing => {
                 let local = record.local.as_ref();
                 let is_recorded = local.is_some_and(|local| local.is_recorded());
                 is_recorded.then_some(EntityState::Modified)
             }
         }
+    }
+
+    /// Whether the next commit deletes a new entity that an earlier commit may have created.
+    fn is_deletion_queued(&self, place: u32) -> bool {
+        let mut queued = self.queued.iter().zip(&self.queued_notes);
+        queued.any(|(operation, note)| {
+            note.place == place && matches!(operation, Operation::Delete { .. })
+        })
     }
 
     /// The entities in this state, in no particular order.

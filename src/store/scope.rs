@@ -4,7 +4,7 @@ use crate::value::HashSet;
 
 use super::Store;
 
-/// The begin of a scope.
+/// The beginning of a scope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(u64);
 
@@ -15,8 +15,8 @@ impl Store {
 
     /// Evicts entities that were added since `mark`, except those with live handles, those with
     /// pending changes, and those to which pending changes refer. Attributes of others that refer to
-    /// them are invalidated.
-    pub(crate) fn evict_since(&mut self, mark: Mark) {
+    /// them are invalidated. Returns how many it has evicted.
+    pub(crate) fn evict_since(&mut self, mark: Mark) -> usize {
         let needed = self.needed_by_changes();
         let evicted: HashSet<u32> = self
             .records
@@ -26,6 +26,7 @@ impl Store {
             .filter(|place| !needed.contains(place))
             .collect();
         self.evict_records(&evicted);
+        evicted.len()
     }
 
     /// Evicts these entities, and invalidates attributes of others that refer to them.

@@ -15,7 +15,12 @@ const PAUSE_WITH_EVENTS: Duration = Duration::from_secs(60);
 /// How often handlers are given time to notice an event.
 const EVENT_SLICE: Duration = Duration::from_millis(100);
 /// Names of what the server encodes for the web player.
-const REVIEW_NAMES: [&str; 3] = ["ftrackreview-mp4", "ftrackreview-image", "ftrackreview-pdf"];
+const ENCODED_NAMES: [&str; 4] = [
+    "ftrackreview-mp4",
+    "ftrackreview-webm",
+    "ftrackreview-image",
+    "ftrackreview-pdf",
+];
 
 type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -136,7 +141,7 @@ impl Entity {
     pub fn wait_for_review(&self, options: impl Into<WaitOptions>) -> Result<Entity> {
         self.check_is("AssetVersion")?;
         let media = field("component.version_id").eq(self.id());
-        let names = field("component.name").is_in(REVIEW_NAMES);
+        let names = field("component.name").is_in(ENCODED_NAMES);
         let query = select("ComponentLocation")
             .fields("component.name")
             .filter(media.and(names))

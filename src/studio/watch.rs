@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use serde_json::Value as Json;
 
 use super::rows::{Row, rows_of, text};
@@ -162,7 +162,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Closed`] if the session is closed.
+    /// - Any error of [`Session::entity`].
     pub fn entities(&self) -> Result<Vec<Entity>> {
         let keys = self.seen.rows.iter().map(|(key, _)| key);
         keys.map(|key| self.session.entity(key)).collect()
@@ -172,13 +172,15 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Closed`] if the session is closed.
+    /// - [`ErrorKind::Closed`] if the session is closed, after what was received before.
+    /// - [`ErrorKind::Callback`] if a transport or cache of your own panicked in the watch's thread.
     /// - Any error of running the query; the watch goes on, and reports each error once.
     pub fn poll(&mut self) -> Result<WatchChanges> {
         match self.latest.try_recv() {
             Ok(latest) => self.advance(latest?),
-            Err(_) if self.session.is_closed() => Err(closed()),
-            Err(_) => Ok(WatchChanges::default()),
+            Err(TryRecvError::Disconnected) => Err(self.ended()),
+            Err(TryRecvError::Empty) if self.session.is_closed() => Err(closed()),
+            Err(TryRecvError::Empty) => Ok(WatchChanges::default()),
         }
     }
 
@@ -201,10 +203,24 @@ impl Watch {
                         return Ok(Some(changes));
                     }
                 }
-                Err(_) if left.is_some_and(|left| left.is_zero()) => return Ok(None),
-                Err(_) if self.session.is_closed() => return Err(closed()),
-                Err(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+                Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left.is_zero()) => {
+                    return Ok(None);
+                }
+                Err(RecvTimeoutError::Timeout) if self.session.is_closed() => return Err(closed()),
+                Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// Why the thread has ended.
+    fn ended(&self) -> Error {
+        match self.session.is_closed() {
+            true => closed(),
+            false => Error::new(
+                ErrorKind::Callback,
+                "the thread of the watch has ended by a panic in a transport or cache; watch again",
+            ),
         }
     }
 

@@ -288,6 +288,9 @@ fn described(headers: &[(String, String)], from: &Url) -> Vec<(String, String)> 
             let (path, query) = public.split_once('?').unwrap_or((&public, ""));
             url.set_path(path);
             url.set_query(Some(query).filter(|query| !query.is_empty()));
+            url.set_fragment(None);
+            // It cannot fail: the URL has a host.
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
             return Some((name.clone(), url.into()));
         }
         NAMES

@@ -367,7 +367,7 @@ pub(crate) fn scalar(json: &serde_json::Value) -> Option<Value> {
 }
 
 /// A JSON value as the scalar that it is, if it is one.
-fn from_json(json: &serde_json::Value) -> Value {
+pub(crate) fn from_json(json: &serde_json::Value) -> Value {
     scalar(json).unwrap_or_else(|| json.clone().into())
 }
 

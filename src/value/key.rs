@@ -92,8 +92,8 @@ impl EntityKey {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the key of an entity",
     label = "expected a key",
-    note = "give an id (`&str`, `String`, `uuid::Uuid`), an `EntityKey`, an entity (`&task`), or a \
-            list of texts for a key with several parts"
+    note = "give an id (`&str`, `String`, `uuid::Uuid`), an `EntityKey`, an entity (`&task`), or an \
+            array of texts for a key with several parts"
 )]
 pub trait IntoKey {
     /// The key, of type `entity_type` unless it names another.
@@ -116,6 +116,18 @@ impl IntoKey for &String {
 impl IntoKey for String {
     fn into_key(self, entity_type: &str) -> EntityKey {
         EntityKey::new(entity_type, self)
+    }
+}
+
+impl IntoKey for SmolStr {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self.as_str())
+    }
+}
+
+impl IntoKey for &SmolStr {
+    fn into_key(self, entity_type: &str) -> EntityKey {
+        EntityKey::new(entity_type, self.as_str())
     }
 }
 

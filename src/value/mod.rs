@@ -15,7 +15,7 @@ use std::fmt;
 use jiff::civil::{Date, DateTime};
 
 pub use convert::{FromValue, Mismatch};
-pub(crate) use convert::{scalar, whole};
+pub(crate) use convert::{from_json, scalar, whole};
 pub use data::{Data, DataIter};
 pub(crate) use date::{date_from_wire, datetime_from_wire};
 pub(crate) use derived::derived_id;
@@ -37,7 +37,7 @@ pub(crate) type HashSet<T> = hashbrown::HashSet<T, Hasher>;
 ///
 /// A `Value` owns its data and knows no session: references are [`EntityKey`]s. It is made from
 /// Rust's own types with `From`, and converted back with [`FromValue`], or looked at with `as_str`
-/// and the like. It prints plainly, and serializes as JSON would have it: dates as ISO texts,
+/// and the like. It prints plainly, and serialises as JSON would have it: dates as ISO texts,
 /// references as ids.
 ///
 /// ```

@@ -51,7 +51,7 @@ impl Text {
     }
 }
 
-/// UUIDs are random already: eight of their bytes hash better than any mixing of sixteen.
+/// A UUID is hashed as one number: sixteen bytes would be hashed with their length.
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {

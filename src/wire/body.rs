@@ -13,7 +13,7 @@ const VALUES_BETWEEN_CHECKS: u32 = 1024;
 /// The body of a response while it is decoded.
 pub(crate) struct Body<'a> {
     bytes: &'a [u8],
-    /// Fails once the response is wanted no more.
+    /// Fails once the response is no longer wanted.
     check: Option<&'a dyn Fn() -> Result<()>>,
     values: Cell<u32>,
     /// Why decoding was stopped; `serde` carries texts only.
@@ -21,7 +21,7 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// A body that is decoded until `check` fails, whose error that of the decoder then is.
+    /// A body that is decoded until `check` fails; the error of `check` is then that of the decoder.
     pub(crate) fn checked(bytes: &'a [u8], check: &'a dyn Fn() -> Result<()>) -> Self {
         Self {
             check: Some(check),

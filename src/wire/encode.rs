@@ -11,7 +11,8 @@ use crate::value::{EntityKey, Value};
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Validation`] if a key has fewer or more parts than its type's primary key.
+/// - [`ErrorKind::Validation`] if the key of a new entity, or of a reference, has fewer or more parts
+///   than its type's primary key.
 pub(crate) fn encode_commit(schema: &Schema, payloads: &[Payload<'_>]) -> Result<Vec<u8>> {
     // Most actions are longer than this, but few of them twice as long.
     let mut body = Vec::with_capacity(payloads.len() * 256 + 2);

@@ -74,6 +74,12 @@ fn review_media_is_found_when_it_is_stored() {
             .unwrap()
             .starts_with("ftrackreview")
     );
+    // Media that somebody else has encoded.
+    let version = studio.create("AssetVersion", data! { "asset": &asset });
+    let data = data! { "name": "ftrackreview-webm" };
+    let server = studio.session.location("ftrack.server").unwrap();
+    let made = version.create_component(&path, data, &server).unwrap();
+    assert_eq!(version.wait_for_review(LONG).unwrap(), made);
 }
 
 #[test]

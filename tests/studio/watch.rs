@@ -193,6 +193,33 @@ fn wait_until_true(studio: &Studio, watch: &mut ftrack_api::studio::Watch) {
     }
 }
 
+#[test]
+fn a_watch_whose_thread_has_panicked_says_so() {
+    let studio = Studio::new();
+    let does_panic = Arc::new(AtomicBool::new(false));
+    let panics = does_panic.clone();
+    let session = builder(&studio.server)
+        .wrap_transport(|inner| Meddling {
+            inner,
+            meddle: move |body: &str| {
+                assert!(!panics.load(Ordering::SeqCst), "on purpose");
+                Ok(body.to_owned())
+            },
+        })
+        .open()
+        .unwrap();
+    let mut watch = session.watch(QUERY).unwrap();
+    does_panic.store(true, Ordering::SeqCst);
+    let error = loop {
+        match watch.changes(LONG) {
+            Ok(changes) => assert!(changes.is_some(), "the watch goes on"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Callback, "{error}");
+    assert_eq!(watch.poll().unwrap_err().kind(), ErrorKind::Callback);
+}
+
 /// Changes what is sent, or fails.
 struct Meddling<F> {
     inner: Box<dyn Transport>,

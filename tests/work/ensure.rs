@@ -100,6 +100,36 @@ fn a_failed_update_is_tried_again_by_the_next_call() {
 }
 
 #[test]
+fn a_failed_update_leaves_nothing_recorded() {
+    let studio = Studio::new();
+    let (session, shot) = (&studio.session, studio.first("Shot"));
+    let bad = json!({"fstart": 1, "nonsense": 2});
+    let data =
+        data! { "description": "x", "metadata": json!({"a": "1"}), "custom_attributes": bad };
+    let error = session.update("Shot", &shot, data).unwrap_err();
+    assert!(error.to_string().contains("; it has: fstart"), "{error}");
+    assert_eq!(session.recorded_operations(), []);
+    // Metadata that is not loaded, and cannot be.
+    let session = studio.other();
+    let shot = same(&session, &shot);
+    shot.custom_attributes().unwrap().to_map().unwrap();
+    let good = json!({"fstart": 1});
+    let data =
+        data! { "description": "x", "metadata": json!({"a": "1"}), "custom_attributes": good };
+    let budget = session.request_budget(0);
+    let error = session.update("Shot", &shot, data.clone()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OverBudget, "{error}");
+    assert_eq!(session.recorded_operations(), []);
+    drop(budget);
+    session.update("Shot", &shot, data).unwrap();
+    session.commit().unwrap();
+    let stored = same(&studio.other(), &shot);
+    assert_eq!(stored.get::<String>("description").unwrap(), "x");
+    let metadata = stored.metadata().unwrap();
+    assert_eq!(metadata.get("a").unwrap().as_deref(), Some("1"));
+}
+
+#[test]
 fn a_failed_creation_leaves_nothing_recorded() {
     let studio = Studio::new();
     let session = &studio.session;

@@ -102,6 +102,7 @@ fn scopes_and_resets_forget() {
             .unwrap()
     };
     assert_eq!(session.entity_count(), before + 1);
+    assert!(session.cache().statistics()[0].evictions > 0);
     assert!(!kept.get::<String>("parent.name").unwrap().is_empty());
     kept.set("name", "forgotten").unwrap();
     session.reset();

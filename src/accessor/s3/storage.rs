@@ -10,7 +10,7 @@ use rusty_s3::actions::{
 use rusty_s3::{S3Action, actions::PutObject};
 
 use super::place::{Place, VALIDITY, read_xml, unreadable};
-use crate::accessor::checksum::{Md5Sum, check_sent, hex};
+use crate::accessor::checksum::{Md5Sum, check_sent, from_hex, hex};
 use crate::accessor::upload::{Multipart, Part, PartUrl, Storage};
 use crate::api::StorageRequest;
 use crate::error::{Error, ErrorKind, Result};
@@ -179,10 +179,7 @@ fn sign_with<'a>(action: &mut impl S3Action<'a>, headers: &[(&'a str, &'a str)])
 fn joined_tag(parts: &[Part]) -> String {
     let mut hash = Md5::new();
     for part in parts {
-        for digits in part.md5.as_bytes().chunks(2) {
-            let digits = std::str::from_utf8(digits).unwrap_or("0");
-            hash.update([u8::from_str_radix(digits, 16).unwrap_or(0)]);
-        }
+        hash.update(from_hex(&part.md5).unwrap_or_default());
     }
     format!("{}-{}", hex(&hash.finalize()), parts.len())
 }

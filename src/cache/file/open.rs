@@ -179,9 +179,14 @@ fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Whether the lock file beside it is ours.
 fn is_locked_by_us(path: &Path) -> bool {
-    let text = files::read_regular(&beside(path, ".lock"), LOCK_TEXT.len() as u64);
-    text.is_ok_and(|text| text == LOCK_TEXT)
+    // What a process has locked cannot be read on Windows, not even by that process.
+    const ERROR_LOCK_VIOLATION: i32 = 33;
+    match files::read_regular(&beside(path, ".lock"), LOCK_TEXT.len() as u64) {
+        Ok(text) => text == LOCK_TEXT,
+        Err(error) => cfg!(windows) && error.raw_os_error() == Some(ERROR_LOCK_VIOLATION),
+    }
 }
 
 /// Opens and locks the lock file, which is locked for as long as the result lives.

@@ -39,7 +39,7 @@ impl Connections {
     /// same effect as once.
     ///
     /// An idle connection may have broken since it was last used, or, after a failover, still lead to the
-    /// server that is no longer the primary; then a new one is opened. So it is when a process was stopped
+    /// server that is no longer the primary; then a new one is opened. The same is done when a process was stopped
     /// and continued, or a host program's signal arrived, while it waited for a reply: the system then ends a
     /// read that has a time limit.
     pub(crate) fn with<T>(

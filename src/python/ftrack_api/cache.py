@@ -188,8 +188,9 @@ class _Memory(Cache):
         return self._session().get(name, rest[:-1].split(", "))
 
     def clear(self, pattern=None):
-        """Forget all of it; values that are still held are loaded again when they are read."""
-        self._session()._cache_clear(pattern)
+        """Forget all of it, or what *pattern* finds; values that are still held are loaded again when they are read."""
+        keys = None if pattern is None else [key for key in self.keys() if re.search(pattern, key)]
+        self._session()._cache_clear(keys)
 
 
 class KeyMaker(object):

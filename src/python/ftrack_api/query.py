@@ -21,7 +21,16 @@ class QueryResult(Sequence):
     def _fetch_more(self):
         if self._pages is None:
             self._pages = self._query.pages()
-        page = self._pages.next()
+        try:
+            page = self._pages.next()
+        except RuntimeError:
+            # Another thread is fetching it.
+            raise
+        except BaseException:
+            # The next attempt begins anew.
+            self._pages = None
+            del self._rows[:]
+            raise
         if page is None:
             self._is_complete = True
         else:

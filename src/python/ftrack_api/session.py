@@ -397,7 +397,7 @@ class Session(_core.Session):
                 return {"__type__": "datetime", "value": value.isoformat()}
             if isinstance(value, MutableMapping):
                 return dict(value)
-            if isinstance(value, (OperationPayload, query.QueryResult)) or hasattr(value, "__iter__"):
+            if hasattr(value, "__iter__"):
                 return list(value)
             raise TypeError("{0!r} cannot be encoded".format(value))
 

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use ftrack_api::accessor::{self, Content, DiskAccessor, PendingWrite, Prepared};
+use ftrack_api::accessor::{self, Content, DiskAccessor, PendingWrite, Pieces, Prepared};
 use ftrack_api::{Error, ErrorKind};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyWeakrefReference};
 
@@ -81,7 +81,7 @@ impl Accessor {
     fn open(&self, py: Python<'_>, resource_identifier: &str) -> PyResult<Reader> {
         let opened = released(py, || self.core.open(resource_identifier));
         Ok(Reader {
-            core: Mutex::new(opened.map_err(raise_any(About::Location))?),
+            core: Mutex::new(Some(opened.map_err(raise_any(About::Location))?)),
         })
     }
 
@@ -145,15 +145,20 @@ impl Accessor {
 /// Data that is being read.
 #[pyclass(frozen, module = "ftrack_api._core")]
 pub(crate) struct Reader {
-    core: Mutex<Box<dyn Read + Send>>,
+    core: Mutex<Option<Box<dyn Read + Send>>>,
 }
 
 #[pymethods]
 impl Reader {
     /// At most this many bytes, or all that are left.
     fn read<'py>(&self, py: Python<'py>, limit: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
+        // Taken out: the file may be one of Python's.
+        let Some(mut reader) = lock(&self.core).take() else {
+            return Err(PyRuntimeError::new_err(
+                "another thread is reading this data",
+            ));
+        };
         let read = released(py, || {
-            let mut reader = lock(&self.core);
             let mut bytes = Vec::new();
             match limit {
                 Some(limit) => reader.by_ref().take(limit).read_to_end(&mut bytes)?,
@@ -161,6 +166,7 @@ impl Reader {
             };
             Ok(bytes)
         });
+        *lock(&self.core) = Some(reader);
         let bytes = read.map_err(|error: io::Error| raise_any(About::Location)(error.into()))?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -169,6 +175,7 @@ impl Reader {
 /// An object that was bound elsewhere, shared.
 pub(crate) struct Shared(pub(crate) Arc<dyn accessor::Accessor>);
 
+#[deny(clippy::missing_trait_methods)]
 impl accessor::Accessor for Shared {
     fn open(&self, identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
         self.0.open(identifier)
@@ -178,12 +185,28 @@ impl accessor::Accessor for Shared {
         self.0.open_at(identifier, offset)
     }
 
+    fn open_pieces(
+        &self,
+        identifier: &str,
+        offset: u64,
+    ) -> anyhow::Result<Option<Box<dyn Pieces>>> {
+        self.0.open_pieces(identifier, offset)
+    }
+
     fn allows_connections(&self) -> bool {
         self.0.allows_connections()
     }
 
+    fn keeps_size(&self) -> bool {
+        self.0.keeps_size()
+    }
+
     fn prepare(&self, files: &[PendingWrite<'_>]) -> anyhow::Result<Vec<Option<Prepared>>> {
         self.0.prepare(files)
+    }
+
+    fn flush(&self, identifiers: &[&str]) -> anyhow::Result<()> {
+        self.0.flush(identifiers)
     }
 
     fn write(&self, identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! A session: the base of the class that Python sees, with its entities' identities.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -435,22 +435,22 @@ impl Session {
         Ok(keys.iter().map(ToString::to_string).collect())
     }
 
-    /// Forgets what is loaded of the entities whose type and key contain `pattern`, or of all.
-    fn _cache_clear(&self, py: Python<'_>, pattern: Option<String>) -> PyResult<()> {
+    /// Forgets what is loaded of the entities with these keys, or of all.
+    fn _cache_clear(&self, py: Python<'_>, keys: Option<HashSet<String>>) -> PyResult<()> {
         let core = self.core()?;
-        let Some(pattern) = pattern else {
+        let Some(keys) = keys else {
             released(py, || core.cache().clear());
             return Ok(());
         };
         for key in core.cache().keys() {
-            if key.to_string().contains(&pattern) {
+            if keys.contains(&key.to_string()) {
                 core.cache().remove(key).map_err(raise(About::Session))?;
             }
         }
         Ok(())
     }
 
-    /// Drops the classes of entities, which are made again on next use.
+    /// Drops the class of a type, which is made again on next use.
     fn _forget_class(&self, name: &str) {
         let old = lock(&self.classes).remove(name);
         drop(old);

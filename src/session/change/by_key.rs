@@ -1,6 +1,6 @@
 //! Changing entities by key, without loading them.
 
-use crate::entity::take_mappings;
+use crate::entity::{METADATA, take_mappings};
 use crate::error::Result;
 use crate::handle::Session;
 use crate::value::{Data, IntoKey};
@@ -32,13 +32,19 @@ impl Session {
         let recording = self.is_recording();
         let mut data = data;
         let mappings = take_mappings(&mut data);
-        let mut store = self.shared.store.lock();
-        store.update(entity.handle.place, data, recording)?;
-        drop(store);
+        let place = entity.handle.place;
+        // What may fail comes before anything is recorded: checking all values, loading metadata.
+        self.shared
+            .store
+            .lock()
+            .check_update(place, &data, recording)?;
+        if mappings.iter().any(|(name, _)| *name == METADATA) {
+            entity.metadata()?.to_map()?;
+        }
         for (name, value) in mappings {
             entity.set(name, value)?;
         }
-        Ok(())
+        self.shared.store.lock().update(place, data, recording)
     }
 
     /// Marks an entity that need not be loaded for deletion.

@@ -307,10 +307,8 @@ impl Shared {
         };
         let mut store = self.store.lock();
         let operations = store.operations_in_flight();
-        if rows.is_some() && operations.iter().any(configures) {
-            *self.custom_attributes.lock() = None;
-        }
-        match rows {
+        let is_configured = rows.is_some() && operations.iter().any(configures);
+        let news = match rows {
             Some(rows) if has_cache => {
                 let effects = store.effects(&operations);
                 drop(operations);
@@ -333,7 +331,12 @@ impl Shared {
                 store.commit_failed(in_doubt);
                 CommitNews::Nothing
             }
+        };
+        drop(store);
+        if is_configured {
+            *self.custom_attributes.lock() = None;
         }
+        news
     }
 
     /// Updates the cache after a commit. Called without the store's lock.

@@ -272,13 +272,10 @@ impl Entity {
     pub fn create_component(
         &self,
         path: impl AsRef<Path>,
-        mut data: Data,
+        data: Data,
         location: impl Into<Target>,
     ) -> Result<Entity> {
-        self.check_type("AssetVersion")?;
-        data.remove("version_id");
-        data.set("version", self);
-        self.session().create_component(path, data, location)
+        self.create_component_with(path, data, location, TransferOptions::new())
     }
 
     /// [`create_component`](Self::create_component) with options for the transfer; see
@@ -427,6 +424,10 @@ impl NewComponents<'_> {
 impl Drop for NewComponents<'_> {
     fn drop(&mut self) {
         if !self.is_complete {
+            let locations = &self.session.shared.locations;
+            for component in &self.components {
+                locations.remove(ORIGIN_LOCATION_ID, &component.id());
+            }
             self.session.discard(&self.components);
         }
     }

@@ -106,7 +106,7 @@ impl Session {
 
     /// Binds the built-in locations and lets subscribers bind others.
     pub(crate) fn configure_locations(&self) -> Result<()> {
-        self.shared.locations.invalidate_all();
+        self.shared.locations.clear();
         // Servers without locations have nothing to configure.
         if self.schema().entity_type("Location").is_err() {
             return Ok(());

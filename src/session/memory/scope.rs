@@ -67,7 +67,9 @@ impl Session {
 
 impl Drop for MemoryScope {
     fn drop(&mut self) {
-        self.session.shared.store.lock().evict_since(self.mark);
+        let shared = &self.session.shared;
+        let evicted = shared.store.lock().evict_since(self.mark);
+        shared.memory_counters.evicted(evicted);
     }
 }
 

@@ -40,9 +40,10 @@ impl ServerInformation {
         self.0.get("schema_hash").and_then(Json::as_str)
     }
 
-    /// Whether the server's date-times are in UTC; else they are in the server's local time.
+    /// Whether the server's date-times are in UTC, as they are unless it says otherwise; else they are
+    /// in the server's local time.
     pub fn is_timezone_support_enabled(&self) -> bool {
-        self.0.get("is_timezone_support_enabled") == Some(&Json::Bool(true))
+        self.0.get("is_timezone_support_enabled") != Some(&Json::Bool(false))
     }
 
     /// The name of the user, as the server spells it.

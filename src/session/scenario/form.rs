@@ -79,7 +79,8 @@ impl Form<'_> {
     }
 
     fn select_location(&self, warning: Option<&str>) -> Result<Page> {
-        let current = self.session.centralized_storage()?["location_id"].take();
+        let storage = self.session.centralized_storage()?;
+        let current = storage.get("location_id").cloned().unwrap_or_default();
         let mut options = vec![("Create new location".to_owned(), NEW_LOCATION.to_owned())];
         let query = select("Location").fields(["name", "label"]);
         for location in self.session.query(query)?.all()? {

@@ -119,7 +119,8 @@ impl Publish {
         ] = found;
         let mut pairs = HashMap::new();
         for row in &metadata {
-            pairs.insert(row.get::<String>("key")?, row.get::<String>("value")?);
+            let value: Option<String> = row.get("value")?;
+            pairs.insert(row.get::<String>("key")?, value.unwrap_or_default());
         }
         let asset_type = one_named(types, "AssetType", asset_type)?;
         let version = versions.into_iter().next();

@@ -189,6 +189,9 @@ class EventHub(object):
             if on_reply is not None:
                 receiver = _Receiver(self, on_reply)
                 self._replies[event["id"]] = receiver
+                # As many as the SDK passes replies to.
+                while len(self._replies) > 4096:
+                    self._replies.pop(next(iter(self._replies)))
             self._complete(event)
             self._core.publish(dict(event), receiver)
         except Exception:
