@@ -51,9 +51,7 @@ impl ChangedEntity {
     /// Its key, to load it with `session.get`.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::Event;
     ///
     /// let event = Event::new("ftrack.update").with_data(serde_json::json!({ "entities": [{
@@ -123,9 +121,7 @@ impl Event {
     /// - [`ErrorKind::BadResponse`] if the data has an unexpected shape.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::{Event, Value};
     /// use serde_json::json;
     ///

@@ -17,9 +17,7 @@ const DEFAULT_PRIORITY: i32 = 95;
 /// priority.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// use ftrack_api::accessor::DiskAccessor;
 /// use ftrack_api::data;
 /// use ftrack_api::location::Binding;

@@ -77,9 +77,7 @@ impl Session {
     /// what is committed counts.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::time::Duration;
     /// use ftrack_api::data;
     ///

@@ -28,9 +28,7 @@ impl Session {
     /// are encoded as type and key.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::session::AttributeStrategy;
     ///
     /// let task = session.query("select name, status from Task")?.first()?.expect("a task");

@@ -43,9 +43,7 @@ impl Session {
     /// because the server does not know its contents.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let component = session.query("FileComponent")?.first()?;
     /// if let Some(component) = component {
     ///     let availability = session.get_component_availability(&component, None)?;

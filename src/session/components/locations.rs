@@ -19,9 +19,7 @@ impl Session {
     /// The location with this name. Built-in locations, such as `ftrack.server`, need no request.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let server_location = session.location("ftrack.server")?;
     /// assert_eq!(server_location.id(), ftrack_api::location::SERVER_LOCATION_ID);
     /// assert!(session.location("nowhere").is_err());

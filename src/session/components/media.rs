@@ -112,9 +112,7 @@ impl Session {
     /// a file.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -249,9 +247,7 @@ impl Entity {
     /// `data` has a name, and commits. Returns the component.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("still.png");
     /// # std::fs::write(&path, "not really an image")?;

@@ -24,9 +24,7 @@ impl Session {
     /// several types; for each type, those of `paths` that it has are fetched.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let tasks = session.query("Task limit 20")?.all()?;
     /// session.populate(&tasks, "bid, status.name")?;
     /// let before = session.statistics().requests;

@@ -13,9 +13,7 @@ impl Session {
     /// the memory of [`Network::max_response`](crate::config::Network::max_response).
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let action = serde_json::json!({
     ///     "action": "query", "expression": "select name from Project limit 1",
     /// });

@@ -53,9 +53,7 @@ impl Session {
     /// `name` is `info`, `tasks` or `tasks_browser`; `info` needs an entity.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// use ftrack_api::session::WidgetOptions;
     ///
@@ -103,9 +101,7 @@ impl Session {
     /// [`JOB_SYNC_USERS_LDAP`], or another type that the server knows.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let job = session.delayed_job(ftrack_api::session::JOB_SYNC_USERS_LDAP)?;
     /// println!("{}", job.get::<String>("status")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
