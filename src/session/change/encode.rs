@@ -1,4 +1,4 @@
-//! Entities as JSON in the form of the wire, and back.
+//! Entities as JSON in the wire format, and back.
 
 use serde_json::Value as Json;
 
@@ -73,7 +73,7 @@ impl Session {
         Ok(Json::Object(object))
     }
 
-    /// Merges entities in the form of the wire, one object or a list of them, into the session, as a
+    /// Merges entities in the wire format, one object or a list of them, into the session, as a
     /// response of the server would be.
     ///
     /// # Errors
