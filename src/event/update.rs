@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::model::Event;
+use crate::event::model::{Event, UPDATE_TOPIC};
 use crate::event::names::{attribute_named, entity_type_named};
 use crate::schema::{Attribute, AttributeKind, Schema};
 use crate::value::{EntityKey, Value, datetime_from_wire, scalar, whole};
@@ -139,7 +139,7 @@ impl Event {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update(&self, schema: &Schema) -> Result<UpdateEvent> {
-        if self.topic() != "ftrack.update" {
+        if self.topic() != UPDATE_TOPIC {
             let message = format!("expected an ftrack.update event, got {}", self.topic());
             return Err(Error::new(ErrorKind::WrongType, message));
         }
