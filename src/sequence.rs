@@ -37,15 +37,6 @@ pub struct Sequence {
     ranges: Vec<RangeInclusive<u64>>,
 }
 
-/// Parses a pattern; see [`Sequence::parse`].
-///
-/// # Errors
-///
-/// - Any error of [`Sequence::parse`].
-pub fn parse(text: &str) -> Result<Sequence> {
-    Sequence::parse(text)
-}
-
 /// File sequences among paths, and the rest; [`collect`] finds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -443,7 +434,7 @@ mod tests {
             ("100% %d %x [0-0]", "100% ", 0, " %x", "100% %d %x [0]", 1),
             ("é%02d漢 [9-11]", "é", 2, "漢", "é%02d漢 [9-11]", 3),
         ] {
-            let found = parse(text).unwrap();
+            let found = Sequence::parse(text).unwrap();
             assert_eq!(
                 (found.head(), found.padding(), found.tail()),
                 (head, padding, tail),
@@ -539,18 +530,22 @@ mod tests {
             ("f.%065d.exr [1]", true),
             ("f.%099999999999999999999d.exr [1]", true),
         ] {
-            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Syntax, "{text}");
+            assert_eq!(
+                Sequence::parse(text).unwrap_err().kind(),
+                ErrorKind::Syntax,
+                "{text}"
+            );
             assert_eq!(Sequence::is_pattern(text), is_pattern, "{text}");
         }
     }
 
     #[test]
     fn huge_patterns_need_no_memory() {
-        let huge = parse("f.%064d.exr [0-18446744073709551614]").unwrap();
+        let huge = Sequence::parse("f.%064d.exr [0-18446744073709551614]").unwrap();
         assert_eq!(huge.len(), u64::MAX);
         assert_eq!(huge.members().nth(3).unwrap().len(), 64 + 6);
         let many = format!("f.%d [{}]", vec!["0-9999999999999"; 10_000].join(","));
-        assert_eq!(parse(&many).unwrap().ranges().len(), 1);
+        assert_eq!(Sequence::parse(&many).unwrap().ranges().len(), 1);
     }
 
     proptest! {
@@ -560,7 +555,7 @@ mod tests {
             let mut back: Vec<String> = found.rest.clone();
             for sequence in &found.sequences {
                 prop_assert!(sequence.len() > 1);
-                prop_assert_eq!(&parse(&sequence.to_string()).unwrap(), sequence);
+                prop_assert_eq!(&Sequence::parse(&sequence.to_string()).unwrap(), sequence);
                 back.extend(sequence.members());
             }
             back.sort();
@@ -571,8 +566,8 @@ mod tests {
 
         #[test]
         fn any_text_parses_or_is_an_error(text in r"[a%0-9d \[\],\-é]{0,40}") {
-            if let Ok(read) = parse(&text) {
-                prop_assert_eq!(&parse(&read.to_string()).unwrap(), &read);
+            if let Ok(read) = Sequence::parse(&text) {
+                prop_assert_eq!(&Sequence::parse(&read.to_string()).unwrap(), &read);
                 prop_assert!(read.members().take(5).all(|path| path.starts_with(read.head())));
             }
         }
@@ -580,7 +575,7 @@ mod tests {
         #[test]
         fn numbers_are_sorted(numbers in proptest::collection::vec(0u64..50, 1..20)) {
             let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-            let read = parse(&format!("f.%02d.x [{}]", list.join(", "))).unwrap();
+            let read = Sequence::parse(&format!("f.%02d.x [{}]", list.join(", "))).unwrap();
             let expected: Vec<u64> = std::collections::BTreeSet::from_iter(numbers).into_iter().collect();
             prop_assert_eq!(read.indexes().collect::<Vec<_>>(), expected);
         }

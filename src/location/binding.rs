@@ -32,7 +32,7 @@ const DEFAULT_PRIORITY: i32 = 95;
 ///         .structure(StandardStructure::new())
 ///         .priority(10),
 /// );
-/// assert_eq!(session.pick_location(None)?, Some(location));
+/// assert_eq!(session.pick_location()?, Some(location));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -164,8 +164,8 @@ impl Entity {
         self.check_is("Component")?;
         let own = select("Component").filter(field("id").eq(self.id()));
         let ask = || {
-            let share = self.get_availability(Some(std::slice::from_ref(location)))?;
-            let share = share.get(&location.id()).copied().unwrap_or(0.0);
+            let shares = self.session().availabilities_in(self, &[location.id()])?;
+            let share = shares[0][&location.id()];
             if share == 0.0 && !self.session().query(&own)?.exists()? {
                 return Err(self.gone());
             }

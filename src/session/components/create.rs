@@ -183,7 +183,7 @@ impl Session {
             Target::Auto if REVIEW_NAMES.contains(&name) => {
                 Some(self.location_by_id(REVIEW_LOCATION_ID)?)
             }
-            Target::Auto => self.pick_location(None)?,
+            Target::Auto => self.pick_location()?,
         })
     }
 
@@ -304,11 +304,8 @@ impl Entity {
     /// # Errors
     ///
     /// - Any error of [`Session::get_component_availability`].
-    pub fn get_availability(
-        &self,
-        locations: Option<&[Location]>,
-    ) -> Result<std::collections::BTreeMap<String, f64>> {
-        self.session().get_component_availability(self, locations)
+    pub fn get_availability(&self) -> Result<std::collections::BTreeMap<String, f64>> {
+        self.session().get_component_availability(self)
     }
 }
 

@@ -340,7 +340,7 @@ impl Query {
         let schema = self.session.schema();
         let entity_type = schema.entity_type(&self.statement.entity_type)?;
         let defaults = entity_type.default_projections();
-        Ok(self.statement.clone().with_projections(defaults))
+        Ok(self.statement.clone().default_fields(defaults))
     }
 
     pub(super) fn pace(&self) -> Pace {

@@ -208,7 +208,7 @@ impl Query {
         if self.statement.group.is_empty() && paths.is_empty() {
             return self.cursor(&self.with_default_projections()?);
         }
-        self.cursor(&self.statement.clone().with_projections(paths))
+        self.cursor(&self.statement.clone().default_fields(paths))
     }
 }
 

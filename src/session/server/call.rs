@@ -79,18 +79,9 @@ impl Reply {
         }
     }
 
-    pub(crate) fn into_json(self) -> Json {
-        Json::Object(self.members)
-    }
-
     /// The member of this name; null if there is none.
     pub(crate) fn get(&self, name: &str) -> &Json {
         self.members.get(name).unwrap_or(&Json::Null)
-    }
-
-    /// The member of this name, removed; null if there is none.
-    pub(crate) fn take(&mut self, name: &str) -> Json {
-        self.members.remove(name).unwrap_or_default()
     }
 
     /// # Errors
