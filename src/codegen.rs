@@ -5,9 +5,7 @@
 //! then the compiler rejects names that the server does not have.
 //!
 //! ```
-//! # let server = ftrack_emulator::Emulator::start()?;
-//! # let session = ftrack_api::Session::builder()
-//! #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+//! # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 //! use ftrack_api::codegen::{CustomAttributeRow, rust_module};
 //!
 //! let configurations = session.select("CustomAttributeConfiguration");

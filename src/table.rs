@@ -13,9 +13,7 @@ use crate::value::{Members, Paths, Value};
 /// Attributes of entities, or rows of a query, as a table that prints aligned and as CSV.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// use ftrack_api::table::Table;
 ///
 /// let tasks = session.query("Task where project.name is test limit 3")?.all()?;
@@ -57,9 +55,7 @@ impl Table {
     /// nested objects have a dot in their names: `status.name`.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::serde_json::{Map, Value};
     /// use ftrack_api::table::Table;
     ///

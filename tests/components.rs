@@ -125,7 +125,7 @@ fn a_file_becomes_a_component_of_a_version() {
     let location = other.location("ftrack.server").unwrap();
     assert_eq!(location.get_resource_identifier(&seen).unwrap(), made.id());
     assert_eq!(read(&location, &seen), b"12345");
-    let availability = seen.get_availability(None).unwrap();
+    let availability = seen.get_availability().unwrap();
     assert_eq!(availability[SERVER_LOCATION_ID], 100.0);
     assert_eq!(availability.values().sum::<f64>(), 100.0);
     let task = other.query("Task").unwrap().first().unwrap().unwrap();
@@ -267,7 +267,7 @@ fn without_a_location_nothing_is_sent_and_by_itself_it_is_the_first() {
     );
     let data = data! { "name": "ftrackreview-mp4" };
     let review = session.create_component(&path, data, Target::Auto).unwrap();
-    let picked = session.pick_location(Some(&review)).unwrap().unwrap();
+    let picked = session.pick_location_of(&review).unwrap().unwrap();
     assert_eq!(picked.name().unwrap(), "ftrack.review");
 }
 
@@ -295,7 +295,7 @@ fn a_sequence_that_is_not_committed_has_its_members() {
     let other = open(&stage.server);
     let seen = other.get("SequenceComponent", made.id()).unwrap().unwrap();
     assert_eq!(seen.collection("members").unwrap().len().unwrap(), 4);
-    let availability = seen.get_availability(None).unwrap();
+    let availability = seen.get_availability().unwrap();
     assert_eq!(availability[SERVER_LOCATION_ID], 100.0);
     assert_eq!(made.collection("members").unwrap().len().unwrap(), 4);
     let both = [made.clone(), members[0].clone()];
@@ -346,14 +346,11 @@ fn a_sequence_goes_in_and_comes_back() {
     for (member, frame) in members.iter().zip(&frames) {
         assert_eq!(&read(&location, member), frame);
     }
-    let share = |component: &Entity| {
-        let here = std::slice::from_ref(&location);
-        component.get_availability(Some(here)).unwrap()[SERVER_LOCATION_ID]
-    };
+    let share = |component| location.get_component_availability(component).unwrap();
     assert_eq!(share(&seen), 100.0);
     location.remove_component(&members[0]).unwrap();
     assert_eq!(share(&seen), 75.0);
-    let picked = other.pick_location(Some(&seen)).unwrap().unwrap();
+    let picked = other.pick_location_of(&seen).unwrap().unwrap();
     assert_eq!(picked, location);
 }
 
@@ -610,11 +607,6 @@ fn thumbnails_and_media() {
         .session
         .encode_media(&stage.version, EncodeOptions::new());
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
-    let metadata = stage
-        .session
-        .get_upload_metadata("an-id", "a.txt", 3, None)
-        .unwrap();
-    assert!(metadata["url"].is_string(), "{metadata}");
     assert_eq!(stage.on_server(&thumbnail), 1);
 }
 
@@ -821,7 +813,7 @@ fn a_storage_scenario_binds_the_studios_location() {
         let script = ftrack_api::transport::ScriptedTransport::new();
         script.respond(200, response);
         let session = builder(&emulator).transport(script).open().unwrap();
-        let picked = session.pick_location(None).unwrap().unwrap();
+        let picked = session.pick_location().unwrap().unwrap();
         assert_eq!(picked.id() == "abc", is_bound);
         if is_bound {
             assert_eq!(picked.name().unwrap(), "studio");

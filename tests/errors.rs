@@ -331,6 +331,6 @@ fn habits_of_python_lead_to_the_right_call() {
     let error = session.get("Metadata", task.id()).unwrap_err();
     let hint = "has 1 key value, but Metadata is identified by 2: parent_id, key";
     assert!(error.to_string().ends_with(hint), "{error}");
-    let error = task.get_availability(None).unwrap_err();
+    let error = task.get_availability().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
 }

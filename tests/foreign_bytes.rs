@@ -88,7 +88,7 @@ fn expressions_of_the_event_hub() {
 }
 
 #[test]
-fn answers_of_the_api() {
+fn responses_of_the_api() {
     replay("response", targets::response);
 }
 

@@ -110,7 +110,7 @@ fn built_in_locations_are_bound_and_cost_no_request() {
             assert_eq!(location.is_accessible(), accessible, "{name}");
         }
         // As in Python: nothing with a lower number is bound.
-        let picked = session.pick_location(None).unwrap().unwrap();
+        let picked = session.pick_location().unwrap().unwrap();
         assert_eq!(picked.id(), UNMANAGED_LOCATION_ID);
     });
     assert_eq!(asked, 0);
@@ -135,10 +135,7 @@ fn all_handles_of_a_location_see_what_is_bound() {
     let found = stage.session.query("Location where name is test.disk");
     let other = found.unwrap().one().unwrap().as_location().unwrap();
     assert!(other.is_accessible() && other.structure().is_some());
-    assert_eq!(
-        stage.session.pick_location(None).unwrap().unwrap(),
-        location
-    );
+    assert_eq!(stage.session.pick_location().unwrap().unwrap(), location);
     other.bind(Binding::new().priority(3));
     assert!(!location.is_accessible());
     assert_eq!(location.priority(), 3);
@@ -162,7 +159,7 @@ fn a_file_goes_from_disk_to_disk_and_away_again() {
     let both = format!("{component} in {disk}: cannot read");
     assert!(missing.starts_with(&both), "{missing}");
     fs::rename(path.with_extension("away"), &path).unwrap();
-    let picked = stage.session.pick_location(Some(&component)).unwrap();
+    let picked = stage.session.pick_location_of(&component).unwrap();
     assert_eq!(picked.as_ref(), Some(&disk));
     let twice = disk.add_component(&component, &stage.origin());
     assert_eq!(twice.unwrap_err().kind(), ErrorKind::Duplicate);
@@ -170,7 +167,7 @@ fn a_file_goes_from_disk_to_disk_and_away_again() {
     assert!(disk.remove_component(&component).unwrap());
     assert!(!accessor.exists(&place).unwrap());
     assert_eq!(stage.registered(&disk), 0);
-    assert_eq!(stage.session.pick_location(Some(&component)).unwrap(), None);
+    assert_eq!(stage.session.pick_location_of(&component).unwrap(), None);
     let gone = disk.get_resource_identifier(&component).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(gone.to_string().contains("test.disk"), "{gone}");
@@ -216,7 +213,7 @@ fn signed_and_plain_addresses_carry_what_they_must() {
     server.add_component(&component, &stage.origin()).unwrap();
     let url = server.get_url(&component).unwrap();
     assert!(url.contains("/component/get?id="), "{url}");
-    let thumbnail = server.get_thumbnail_url(&component, Some(50)).unwrap();
+    let thumbnail = server.get_thumbnail_url(&component, 50).unwrap();
     assert!(thumbnail.ends_with("&size=50"), "{thumbnail}");
     let (disk, _) = stage.disk();
     disk.add_component(&component, &server).unwrap();

@@ -32,7 +32,7 @@ struct Plan {
     /// How many of the next requests do not reach the server.
     swallowed: AtomicU32,
     /// How many of the next requests reach the server and lose their response.
-    unanswered: AtomicU32,
+    no_response: AtomicU32,
     /// How many of the next requests with changes reach the server only when another one is sent.
     late: AtomicU32,
     under_way: Mutex<Vec<Vec<u8>>>,
@@ -65,7 +65,7 @@ impl Transport for Lossy {
             && let Some((arrives, count)) = self.plan.from_change.lock().unwrap().take()
         {
             let lost = match arrives {
-                true => &self.plan.unanswered,
+                true => &self.plan.no_response,
                 false => &self.plan.swallowed,
             };
             lost.store(count, Ordering::SeqCst);
@@ -89,7 +89,7 @@ impl Transport for Lossy {
         }
         let (status, body) = self.deliver(request, request.body);
         assert!(!is_change(request) || !take(&self.plan.panics), "a fault");
-        if take(&self.plan.unanswered) {
+        if take(&self.plan.no_response) {
             return Err(Self::lost());
         }
         Ok(Response {
@@ -170,7 +170,7 @@ impl Lost {
 
     /// Loses the responses to the next requests.
     fn lose_responses(&self, requests: u32) {
-        self.plan.unanswered.store(requests, Ordering::SeqCst);
+        self.plan.no_response.store(requests, Ordering::SeqCst);
     }
 
     fn lose_response_to_change(&self) {
@@ -563,10 +563,10 @@ fn an_extended_collection_is_reconciled_by_its_members() {
     };
     // Three requests: the present members, the change, the reconciliation.
     notes.push(&one).unwrap();
-    assert_eq!(requests_of_commit(Fault::unanswered()), 3);
+    assert_eq!(requests_of_commit(Fault::no_response()), 3);
     notes.push(&two).unwrap();
     notes.remove(&one).unwrap();
-    assert_eq!(requests_of_commit(Fault::unanswered()), 3);
+    assert_eq!(requests_of_commit(Fault::no_response()), 3);
     // Five requests: the first two are sent again after the reconciliation.
     notes.push(&one).unwrap();
     assert_eq!(requests_of_commit(Fault::bad_gateway()), 5);
@@ -815,8 +815,8 @@ fn reconciled_with(loss: Fault, fault: &Fault) -> (Result<()>, Lost, Entity) {
 
 #[test]
 fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
-    for fault in [Fault::bad_gateway(), Fault::unanswered()] {
-        let (outcome, lost, folder) = reconciled_with(Fault::unanswered(), &fault);
+    for fault in [Fault::bad_gateway(), Fault::no_response()] {
+        let (outcome, lost, folder) = reconciled_with(Fault::no_response(), &fault);
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("finds out first"), "{error}");
         // Another session changes the value. The lost batch was applied before that, and must not
@@ -831,7 +831,7 @@ fn a_passing_failure_of_the_reconciliation_leaves_the_commit_in_doubt() {
 
 #[test]
 fn a_reconciliation_that_the_server_refuses_sends_the_batch_again() {
-    for loss in [Fault::unanswered(), Fault::bad_gateway()] {
+    for loss in [Fault::no_response(), Fault::bad_gateway()] {
         let (outcome, lost, folder) = reconciled_with(loss, &Fault::server_error());
         outcome.unwrap();
         assert!(lost.nothing_recorded());

@@ -306,7 +306,7 @@ fn limited(parrot: &Parrot, network: Network) -> SessionBuilder {
 }
 
 #[test]
-fn answers_are_limited_in_size_even_when_they_unpack() {
+fn responses_are_limited_in_size_even_when_compressed() {
     let plain = format!("[\"{}\"]", "x".repeat(5_000_000));
     let parrot = Parrot::new("200 OK", "", &plain);
     let small = || Network::new().max_response(1_000_000);
@@ -332,7 +332,7 @@ fn answers_are_limited_in_size_even_when_they_unpack() {
 }
 
 #[test]
-fn answers_are_limited_in_depth() {
+fn responses_are_limited_in_depth() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"data\":", "}]")] {
         let (open, close) = (open.repeat(100_000), close.repeat(100_000));
         for body in [format!("{open}1{close}"), format!("[{open}1{close}]"), open] {

@@ -391,10 +391,7 @@ fn a_library_configures_a_location() {
     let session = open(json!({"studio_mount": mount.path()}));
     let location = session.location("studio.main").unwrap();
     assert_eq!((location.is_accessible(), location.priority()), (true, 10));
-    assert_eq!(
-        session.pick_location(None).unwrap().as_ref(),
-        Some(&location)
-    );
+    assert_eq!(session.pick_location().unwrap().as_ref(), Some(&location));
 
     // The accessor is the library's: the program moves a file with it.
     let file = mount.path().join("source.txt");

@@ -123,7 +123,7 @@ fn keys_of_a_new_run_stand_for_those_of_the_old_one_only() {
 }
 
 #[test]
-fn answers_that_did_not_arrive_are_not_kept_and_files_that_are_none_are_named() {
+fn responses_that_did_not_arrive_are_not_kept_and_files_that_are_none_are_named() {
     let server = emulator();
     let recording = Recording::new();
     let session = plain(&server).wrap_transport(recording.recorder());

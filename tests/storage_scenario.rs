@@ -123,7 +123,7 @@ fn the_form_creates_a_location_and_sets_it_up() {
 
     // Whoever opens a session now stores files there.
     let artist = open(&server);
-    let location = artist.pick_location(None).unwrap().unwrap();
+    let location = artist.pick_location().unwrap().unwrap();
     assert_eq!(location.name().unwrap(), "central");
     let file = folder.path().join("source.txt");
     std::fs::write(&file, "x").unwrap();

@@ -90,6 +90,19 @@ fn public_types_can_be_printed() {
     assert!(silent.is_empty(), "without Debug: {silent:#?}");
 }
 
+/// `None` at a call says nothing: alternatives have names of their own, or are options with defaults.
+#[test]
+fn no_argument_is_optional() {
+    for (path, code) in sources() {
+        for at in matches(&code, "pub fn ") {
+            let signature = code[at..].split('{').next().unwrap();
+            let name = word_at(&code, at);
+            let is_optional = signature.contains(": Option<");
+            assert!(!is_optional, "{}: {name}", path.display());
+        }
+    }
+}
+
 /// A message names a type without its module, and a file may use two of them.
 #[test]
 fn no_two_public_types_share_a_name() {

@@ -210,6 +210,31 @@ fn pure_modules_touch_nothing() {
 }
 
 #[test]
+fn tests_at_the_end_of_a_file_are_not_its_code() {
+    let tests = "\n#[cfg(test)]\n#[allow(clippy::unwrap_used)]\nmod tests {}\n";
+    assert_eq!(
+        code_of(&format!("// Why.\nfn a() {{}}{tests}")),
+        "fn a() {}"
+    );
+}
+
+/// A reader takes a function that is named as a question for one that changes nothing.
+#[test]
+fn questions_change_nothing() {
+    // A method of `ureq`'s trait, one that peeks at a socket, one that remembers what it found.
+    let exempt = ["open", "reusable", "link"];
+    for path in source_files() {
+        let code = code_of(&fs::read_to_string(&path).unwrap());
+        for after in code.split("fn is_").skip(1) {
+            let (name, arguments) = after.split_once('(').unwrap();
+            let changes = arguments.trim_start().starts_with("&mut self");
+            let changes = changes && !exempt.contains(&name);
+            assert!(!changes, "{}: is_{name}", path.display());
+        }
+    }
+}
+
+#[test]
 fn only_the_configuration_reads_the_environment() {
     for path in source_files() {
         let code = code_of(&fs::read_to_string(&path).unwrap());

@@ -271,12 +271,17 @@ fn closing_the_session_ends_a_transfer() {
     let pattern = stage.frames(200, 1000);
     let server = stage.at_server();
     let closing = stage.session.clone();
+    let (begun, first) = mpsc::sync_channel(1);
+    let options = TransferOptions::new().connections(8);
+    let options = options.on_progress(move |_| {
+        let _ = begun.try_send(());
+    });
     let error = thread::scope(|threads| {
         threads.spawn(move || {
-            thread::sleep(Duration::from_millis(300));
+            first.recv().unwrap();
             closing.close();
         });
-        stage.create(&pattern, &server, TransferOptions::new().connections(8))
+        stage.create(&pattern, &server, options)
     });
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
     no_thread_is_left();

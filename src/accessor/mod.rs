@@ -250,11 +250,7 @@ pub trait Accessor: Send + Sync + 'static {
     /// # Errors
     ///
     /// - If the resource identifier is invalid. The default always fails: few stores make images.
-    fn get_thumbnail_url(
-        &self,
-        resource_identifier: &str,
-        size: Option<u32>,
-    ) -> anyhow::Result<String> {
+    fn get_thumbnail_url(&self, resource_identifier: &str, size: u32) -> anyhow::Result<String> {
         let _ = size;
         unsupported("get_thumbnail_url", resource_identifier)
     }

@@ -92,16 +92,13 @@ impl Accessor for ServerAccessor {
     }
 
     fn get_url(&self, resource_identifier: &str) -> anyhow::Result<String> {
-        let url = self.api.file_url("get", resource_identifier, None);
+        let url = self.api.file_url("get", resource_identifier);
         Ok(url.into())
     }
 
-    fn get_thumbnail_url(
-        &self,
-        resource_identifier: &str,
-        size: Option<u32>,
-    ) -> anyhow::Result<String> {
-        let url = self.api.file_url("thumbnail", resource_identifier, size);
+    fn get_thumbnail_url(&self, resource_identifier: &str, size: u32) -> anyhow::Result<String> {
+        let mut url = self.api.file_url("thumbnail", resource_identifier);
+        url.query_pairs_mut().append_pair("size", &size.to_string());
         Ok(url.into())
     }
 }

@@ -43,9 +43,7 @@ impl Session {
     /// #         Ok(Outcome::success("hello"))
     /// #     }
     /// # }
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::time::Duration;
     ///
     /// session.event_hub().connect()?;

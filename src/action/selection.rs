@@ -32,9 +32,7 @@ impl Selected {
     ///
     /// ```
     /// use ftrack_api::Event;
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let event = Event::new("ftrack.action.launch").with_data(serde_json::json!({
     ///     "actionIdentifier": "studio.rename",
     ///     "selection": [{ "entityId": "7a", "entityType": "review_session" }]
@@ -62,9 +60,7 @@ impl Selection {
     ///
     /// ```
     /// use ftrack_api::Event;
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let shot = session.query("Shot")?.first()?.expect("a shot");
     /// let event = Event::new("ftrack.action.discover").with_data(serde_json::json!({
     ///     "selection": [{ "entityId": shot.id(), "entityType": "task" }]

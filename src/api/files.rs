@@ -21,7 +21,7 @@ const MIN_BYTES_PER_SECOND: u64 = 64 << 10;
 impl Api {
     /// The URL of a component's data. It contains the API key: these endpoints accept it
     /// in no other place.
-    pub(crate) fn file_url(&self, endpoint: &str, id: &str, size: Option<u32>) -> Url {
+    pub(crate) fn file_url(&self, endpoint: &str, id: &str) -> Url {
         let mut url = self.config.server_url.clone();
         let folder = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{folder}/component/{endpoint}"));
@@ -30,9 +30,6 @@ impl Api {
             query.append_pair("id", id);
             query.append_pair("username", &self.config.api_user);
             query.append_pair("apiKey", self.config.api_key.reveal());
-            if let Some(size) = size {
-                query.append_pair("size", &size.to_string());
-            }
         }
         url
     }
@@ -52,7 +49,7 @@ impl Api {
         self.repeating(Repeat::Always, &summary, |attempt| {
             let mut headers = range.clone();
             headers.extend(self.config.headers.iter().cloned());
-            let mut url = self.file_url("get", id, None);
+            let mut url = self.file_url("get", id);
             for _ in 0..=MAX_REDIRECTS {
                 let request = StorageRequest {
                     method: "GET",
@@ -84,7 +81,7 @@ impl Api {
     /// - Any error of [`get_file`](Self::get_file).
     pub(crate) fn remove_file(&self, id: &str) -> Result<()> {
         self.check_writable()?;
-        let (url, summary) = (self.file_url("remove", id, None), format!("remove {id}"));
+        let (url, summary) = (self.file_url("remove", id), format!("remove {id}"));
         let request = StorageRequest {
             method: "GET",
             headers: &self.config.headers,

@@ -9,9 +9,7 @@ use crate::error::ErrorKind;
 /// Cancels the requests of a thread, from any other thread.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// use ftrack_api::{CancelToken, ErrorKind};
 ///
 /// let token = CancelToken::new();
@@ -49,9 +47,7 @@ impl CancelToken {
     /// they look, such as interpreters of Ctrl-C.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # fn interpreter_was_interrupted() -> bool { false }
     /// let token = ftrack_api::CancelToken::asking(interpreter_was_interrupted);
     /// token.run(|| session.query("Task")?.all())?;

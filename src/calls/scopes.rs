@@ -199,9 +199,7 @@ impl CancelToken {
     /// dropped. Tokens nest: each of them cancels.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::{CancelToken, ErrorKind};
     ///
     /// let token = CancelToken::new();

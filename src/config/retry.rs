@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// When a session sends a failed request again; see
 /// [`SessionBuilder::retry`](crate::SessionBuilder::retry).
 ///
-/// A request that only reads is sent again after a broken connection, a time-out, and the statuses
+/// A request that only reads is sent again after a broken connection, a timeout, and the statuses
 /// 429, 502, 503 and 504. One that changes something is sent again only if nothing of it can have
 /// reached the server, or the server refused to look at it (429).
 ///

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_do_not_answer_are_named() {
+    fn addresses_that_do_not_respond_are_named() {
         let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = open.local_addr().unwrap();
         // A port that was just closed may be another test's by now; nobody listens at this one.

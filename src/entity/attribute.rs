@@ -17,9 +17,7 @@ impl Entity {
     /// a `Vec<Entity>` to read a collection.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::Entity;
     ///
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
@@ -101,9 +99,7 @@ impl Entity {
     /// object as their new content, with a request if they are not loaded.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::ErrorKind;
     ///
     /// let task = session.query("Task")?.first()?.expect("there are tasks");

@@ -12,9 +12,7 @@ use super::Collection;
 /// Every function that works on entities in bulk takes them as `impl Entities`.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// let tasks = session.query("Task limit 3")?.all()?;
 /// session.populate(&tasks, "bid")?;
 /// session.populate(&tasks[0], "bid")?;

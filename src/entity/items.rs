@@ -14,9 +14,7 @@ impl Entity {
     /// [`read`](Self::read) and [`get`](Self::get), which fetch only what is needed.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let status = session.query("Status")?.first()?.expect("there are statuses");
     /// for (name, value) in status.items()? {
     ///     println!("{name}: {}", value.unwrap_or_default());
@@ -49,9 +47,7 @@ impl Entity {
     /// only its key. [`rollback`](crate::Session::rollback) does it for the whole session.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// task.set("bid", 7200)?;
     /// task.set("name", "animation")?;

@@ -24,9 +24,7 @@ impl Entity {
     /// all peers of the entity at once.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// let metadata = task.metadata()?;
     /// metadata.set("camera", "crane")?;
@@ -155,9 +153,7 @@ impl Metadata {
     /// Makes these the only pairs.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     ///
     /// let task = session.query("Task")?.first()?.expect("there are tasks");

@@ -13,9 +13,7 @@ impl Entity {
     /// time of single calls, and less with texts as [`SmolStr`](crate::SmolStr).
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("select id from Task")?.first()?.expect("there are tasks");
     /// let before = session.statistics().requests;
     /// let (name, bid, status): (String, f64, Option<String>) =

@@ -56,9 +56,7 @@ impl Entity {
     /// Commits, with everything else that is recorded.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let own = ftrack_api::expr!("User where username is {}", session.api_user());
     /// use ftrack_api::entity::TimerOptions;
     ///

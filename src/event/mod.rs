@@ -14,6 +14,7 @@ mod update;
 pub use filter::Filter;
 pub use matching::Comparison;
 pub use model::Event;
+pub(crate) use model::{CONNECTED_TOPIC, DISCONNECTED_TOPIC, UPDATE_TOPIC};
 pub(crate) use names::entity_type_named;
 pub use parse::IntoFilter;
 pub(crate) use registry::{Registry, Subscriber};

@@ -10,6 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::lexical::quote_for;
 use crate::event::matching::{Candidate, Field, Found, Root};
 
+/// What the server publishes for every change.
+pub(crate) const UPDATE_TOPIC: &str = "ftrack.update";
+/// What a hub publishes to its own subscribers when it is connected.
+pub(crate) const CONNECTED_TOPIC: &str = "ftrack.meta.connected";
+/// The same for when it has lost its connection.
+pub(crate) const DISCONNECTED_TOPIC: &str = "ftrack.meta.disconnected";
+
 /// A message under a topic: something that happened, or a request.
 ///
 /// ```

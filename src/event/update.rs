@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::model::Event;
+use crate::event::model::{Event, UPDATE_TOPIC};
 use crate::event::names::{attribute_named, entity_type_named};
 use crate::schema::{Attribute, AttributeKind, Schema};
 use crate::value::{EntityKey, Value, datetime_from_wire, scalar, whole};
@@ -51,9 +51,7 @@ impl ChangedEntity {
     /// Its key, to load it with `session.get`.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::Event;
     ///
     /// let event = Event::new("ftrack.update").with_data(serde_json::json!({ "entities": [{
@@ -123,9 +121,7 @@ impl Event {
     /// - [`ErrorKind::BadResponse`] if the data has an unexpected shape.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::{Event, Value};
     /// use serde_json::json;
     ///
@@ -143,7 +139,7 @@ impl Event {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update(&self, schema: &Schema) -> Result<UpdateEvent> {
-        if self.topic() != "ftrack.update" {
+        if self.topic() != UPDATE_TOPIC {
             let message = format!("expected an ftrack.update event, got {}", self.topic());
             return Err(Error::new(ErrorKind::WrongType, message));
         }

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::event::Event;
+use crate::event::{CONNECTED_TOPIC, Event};
 use crate::hub::EventHub;
 use crate::hub::dispatch::{Received, deadline};
-use crate::hub::driver::{CONNECTED, SUBSCRIBED};
+use crate::hub::driver::SUBSCRIBED;
 
 /// What has arrived, in its order.
 #[allow(clippy::large_enum_variant, reason = "nearly all are events")]
@@ -34,7 +34,7 @@ impl EventHub {
                 return Ok(None);
             };
             match event.topic() {
-                CONNECTED if self.is_own(&event) => return Ok(Some(Arrival::Connected)),
+                CONNECTED_TOPIC if self.is_own(&event) => return Ok(Some(Arrival::Connected)),
                 SUBSCRIBED if self.is_own(&event) => return Ok(Some(Arrival::Subscribed)),
                 _ if self.is_own(&event) && event.topic().starts_with("ftrack.meta.") => {}
                 _ if self.select(&event).is_empty() => {}

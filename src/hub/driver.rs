@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Redactor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Event;
+use crate::event::{CONNECTED_TOPIC, DISCONNECTED_TOPIC, Event};
 use crate::hub::config::Endpoint;
 use crate::hub::line::Command;
 use crate::hub::linger::Linger;
@@ -26,10 +26,7 @@ const MAX_BATCH: usize = 256;
 /// The most characters of an error that may quote the server.
 const MAX_ERROR_CHARS: usize = 2000;
 
-/// The topic of the local event that says that the server has accepted a connection.
-pub(super) const CONNECTED: &str = "ftrack.meta.connected";
-
-/// The same for all subscriptions on it.
+/// The topic of the local event that says that the server has accepted all subscriptions.
 pub(super) const SUBSCRIBED: &str = "ftrack.meta.subscribed";
 
 /// Everything that the thread owns.
@@ -121,7 +118,7 @@ impl Driver {
     /// Takes what callers and the server have sent, and sends what is to be sent, without
     /// waiting.
     pub(super) fn step(&mut self) {
-        self.linger.take_if(Linger::is_over);
+        self.linger.take_if(Linger::drain);
         self.take_commands(MAX_BATCH);
         self.read();
         if self.machine.is_silent(self.now()) {
@@ -173,7 +170,7 @@ impl Driver {
     /// before.
     pub(super) fn linger(&mut self) -> bool {
         loop {
-            self.linger.take_if(Linger::is_over);
+            self.linger.take_if(Linger::drain);
             let Some(linger) = self.linger.as_mut() else {
                 return true;
             };
@@ -349,7 +346,7 @@ impl Driver {
         *self.status.trouble.lock() = None;
         self.unconfirmed = self.machine.subscribers().map(str::to_owned).collect();
         self.status.set_subscribed(false);
-        self.announce(CONNECTED, json!({}));
+        self.announce(CONNECTED_TOPIC, json!({}));
     }
 
     fn down(&mut self, error: &Error, retry_in: Duration) {
@@ -364,7 +361,7 @@ impl Driver {
         if self.status.state() == HubState::Connected {
             self.status.set_state(HubState::Reconnecting);
             self.status.set_subscribed(false);
-            self.announce("ftrack.meta.disconnected", json!({"reason": reason}));
+            self.announce(DISCONNECTED_TOPIC, json!({"reason": reason}));
         }
     }
 

@@ -42,7 +42,7 @@ impl Linger {
     }
 
     /// Drains what has arrived; returns whether the socket can be closed.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(super) fn drain(&mut self) -> bool {
         // Large, because each read is slow under Wine.
         let mut discarded = [0; 64 * 1024];
         while self.since.elapsed() < MAX_DURATION {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, caught};
 use crate::event::{Event, Filter};
@@ -95,16 +94,6 @@ impl EventHub {
             drop(unused);
         }
         result.map(|()| event.into_id())
-    }
-
-    /// Publishes a reply to an event, for its sender. A handler need not call this: what it
-    /// returns is sent as its reply. [`Event::reply_to`] makes a reply with a source of your own.
-    ///
-    /// # Errors
-    ///
-    /// - Any error of [`publish`](Self::publish).
-    pub fn publish_reply(&self, event: &Event, data: impl Into<Value>) -> Result<String> {
-        self.publish(Event::reply_to(event, data))
     }
 
     /// Publishes an event and waits for the first reply. No thread needs to wait for events, and

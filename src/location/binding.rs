@@ -17,9 +17,7 @@ const DEFAULT_PRIORITY: i32 = 95;
 /// priority.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// use ftrack_api::accessor::DiskAccessor;
 /// use ftrack_api::data;
 /// use ftrack_api::location::Binding;
@@ -34,7 +32,7 @@ const DEFAULT_PRIORITY: i32 = 95;
 ///         .structure(StandardStructure::new())
 ///         .priority(10),
 /// );
-/// assert_eq!(session.pick_location(None)?, Some(location));
+/// assert_eq!(session.pick_location()?, Some(location));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -92,7 +92,7 @@ impl<T: Accessor> Accessor for Contained<T> {
         caught(|| self.0.get_url(resource_identifier))
     }
 
-    fn get_thumbnail_url(&self, resource_identifier: &str, size: Option<u32>) -> Result<String> {
+    fn get_thumbnail_url(&self, resource_identifier: &str, size: u32) -> Result<String> {
         caught(|| self.0.get_thumbnail_url(resource_identifier, size))
     }
 }

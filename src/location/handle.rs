@@ -10,9 +10,7 @@ impl Entity {
     /// This entity as a location.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// for location in &session.query("select name from Location")? {
     ///     let location = location?.as_location()?;
     ///     println!("{location}: {}", location.is_accessible());
@@ -38,9 +36,7 @@ impl Location {
     /// The entity: use it to read and set attributes.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let location = session.location("ftrack.server")?;
     /// assert_eq!(location.entity().get::<String>("name")?, location.name()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -261,14 +261,13 @@ impl Location {
         url.map_err(self.failure(component))
     }
 
-    /// A URL of an image of a component that is at most `size` pixels wide and high; by default
-    /// 300 in the server's location. It contains the API key as that of
-    /// [`get_url`](Self::get_url) does.
+    /// A URL of an image of a component that is at most `size` pixels wide and high. It contains
+    /// the API key as that of [`get_url`](Self::get_url) does.
     ///
     /// # Errors
     ///
     /// - Any error of [`get_filesystem_path`](Self::get_filesystem_path).
-    pub fn get_thumbnail_url(&self, component: &Entity, size: Option<u32>) -> Result<String> {
+    pub fn get_thumbnail_url(&self, component: &Entity, size: u32) -> Result<String> {
         let accessor = self.require_accessor()?;
         let identifier = self.get_resource_identifier(component)?;
         let url = accessor.get_thumbnail_url(&identifier, size);

@@ -8,9 +8,7 @@ impl S3Accessor {
     /// An accessor that sends its requests through a session. Nothing is sent yet.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::accessor::{S3Accessor, S3Bucket};
     /// use ftrack_api::data;
     /// use ftrack_api::location::Binding;

@@ -31,9 +31,7 @@ impl Location {
     /// are added as well; those that are here already are left out. Commits everything recorded.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("notes.txt");
     /// # std::fs::write(&path, "bring the green screen")?;
@@ -128,9 +126,7 @@ impl Transfer {
     /// Sets an observer; see [`TransferOptions::on_progress`].
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;

@@ -88,20 +88,10 @@ impl Statement {
     }
 
     /// Sets the attributes to fetch if the statement has none.
-    ///
-    /// ```
-    /// use ftrack_api::query::Statement;
-    ///
-    /// let statement: Statement = "Task where bid > 3".parse()?;
-    /// let text = statement.with_projections(["id", "name"]).to_string();
-    /// assert_eq!(text, "select id, name from Task where bid > 3");
-    /// # Ok::<(), ftrack_api::Error>(())
-    /// ```
-    pub fn with_projections(self, fields: impl Paths) -> Self {
-        if self.projections.is_empty() {
-            self.fields(fields)
-        } else {
-            self
+    pub(crate) fn default_fields(self, fields: impl Paths) -> Self {
+        match self.projections.is_empty() {
+            true => self.fields(fields),
+            false => self,
         }
     }
 

@@ -24,7 +24,7 @@ pub use expr::{Expression, IntoStatement};
 pub use ftrack_api_macros::fill_template;
 pub use literal::{Literal, Operator, Word};
 pub use operand::{Operand, ToOperand};
-pub use page::{PAGE_SIZE, Pages};
+pub(crate) use page::{PAGE_SIZE, Pages};
 pub use path::{Path, Segment};
 pub use tree::{
     Aggregate, BuildError, Criterion, Kind, MAX_DEPTH, Order, Projection, Set, Statement,

@@ -12,29 +12,16 @@ use crate::query::split::split;
 use crate::query::tree::{Criterion, Kind, Order, Projection, Statement};
 
 /// The default number of rows in a page, as in the Python client.
-pub const PAGE_SIZE: u64 = 500;
+pub(crate) const PAGE_SIZE: u64 = 500;
 
 /// A cursor over the pages of a query.
 ///
 /// The cursor respects the offset and the limit of the query. A query that cannot match anything
 /// has no pages. One with `group by` or an aggregate is sent once and unchanged, because its rows
 /// are not entities.
-///
-/// ```
-/// use ftrack_api::query::{Pages, select};
-///
-/// let mut pages = Pages::new(&select("Task").limit(700), 500)?;
-/// assert_eq!(pages.request().unwrap().to_string(), "Task offset 0 limit 500");
-/// // The response had 500 rows and announced the next one at 500.
-/// assert_eq!(pages.received(500, Some(500), None)?, 500);
-/// assert_eq!(pages.request().unwrap().to_string(), "Task offset 500 limit 200");
-/// assert_eq!(pages.received(200, Some(700), None)?, 200);
-/// assert!(pages.request().is_none());
-/// # Ok::<(), ftrack_api::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a cursor does nothing by itself"]
-pub struct Pages {
+pub(crate) struct Pages {
     /// The current statement and those after it: one, unless a long list was split.
     statements: VecDeque<Statement>,
     page_size: u64,
@@ -55,7 +42,7 @@ impl Pages {
     ///
     /// - [`ErrorKind::Validation`] if the page size is 0.
     /// - Any error of [`Statement::expression`].
-    pub fn new(statement: &Statement, page_size: u64) -> Result<Self> {
+    pub(crate) fn new(statement: &Statement, page_size: u64) -> Result<Self> {
         statement.verify()?;
         if page_size == 0 {
             return Err(invalid(
@@ -82,22 +69,7 @@ impl Pages {
     ///
     /// - [`ErrorKind::Validation`] if the query has `order by` or `group by`, or the first page was
     ///   received already.
-    ///
-    /// ```
-    /// use ftrack_api::query::{Literal, Pages, select};
-    ///
-    /// let mut pages = Pages::new(&select("Task").fields(["name"]), 2)?.stable(&["id"])?;
-    /// let first = pages.request().unwrap().to_string();
-    /// assert_eq!(first, "select name, id from Task order by id offset 0 limit 2");
-    /// pages.received(2, Some(2), Some(&[Literal::Text("b7".into())]))?;
-    /// let second = pages.request().unwrap().to_string();
-    /// assert_eq!(
-    ///     second,
-    ///     "select name, id from Task where id > \"b7\" order by id offset 0 limit 2"
-    /// );
-    /// # Ok::<(), ftrack_api::Error>(())
-    /// ```
-    pub fn stable(mut self, primary_key: &[&str]) -> Result<Self> {
+    pub(crate) fn stable(mut self, primary_key: &[&str]) -> Result<Self> {
         let key: Vec<Path> = primary_key
             .iter()
             .map(|name| name.parse())
@@ -142,20 +114,7 @@ impl Pages {
     /// or limit; the list stands alone or under `and`; each value is an id or a plain name, so
     /// that equal values are recognised; and `single` confirms that the path has one value for
     /// each row, not those of a collection. The rows come in the order of the list's parts.
-    ///
-    /// ```
-    /// use ftrack_api::query::{Pages, field, select};
-    ///
-    /// let query = select("Task").filter(field("name").is_in(["a", "b", "A", "c"]));
-    /// let mut pages = Pages::new(&query, 500)?.split(2, |path| path.segments().len() == 1);
-    /// let text = pages.request().unwrap().to_string();
-    /// assert_eq!(text, "Task where name in (\"a\", \"b\") offset 0 limit 500");
-    /// pages.received(2, None, None)?;
-    /// let text = pages.request().unwrap().to_string();
-    /// assert_eq!(text, "Task where name in (\"c\") offset 0 limit 500");
-    /// # Ok::<(), ftrack_api::Error>(())
-    /// ```
-    pub fn split(mut self, at_most: usize, single: impl Fn(&Path) -> bool) -> Self {
+    pub(crate) fn split(mut self, at_most: usize, single: impl Fn(&Path) -> bool) -> Self {
         let whole = std::mem::take(&mut self.statements);
         self.statements = whole
             .into_iter()
@@ -165,7 +124,7 @@ impl Pages {
     }
 
     /// The next statement to send, or [`None`] after the last page.
-    pub fn request(&self) -> Option<Statement> {
+    pub(crate) fn request(&self) -> Option<Statement> {
         let mut statement = self.statements.front()?.clone();
         if statement.is_grouped() {
             return Some(statement);
@@ -185,19 +144,7 @@ impl Pages {
     ///
     /// Report the pages to [`received`](Self::received) in order. A page is part of the result only
     /// if its statement is what [`request`](Self::request) returns then.
-    ///
-    /// ```
-    /// use ftrack_api::query::{Pages, select};
-    ///
-    /// let pages = Pages::new(&select("Task").limit(1200), 500)?;
-    /// let texts = pages.requests(4).iter().map(ToString::to_string).collect::<Vec<_>>();
-    /// assert_eq!(
-    ///     texts,
-    ///     ["Task offset 0 limit 500", "Task offset 500 limit 500", "Task offset 1000 limit 200"]
-    /// );
-    /// # Ok::<(), ftrack_api::Error>(())
-    /// ```
-    pub fn requests(&self, count: usize) -> Vec<Statement> {
+    pub(crate) fn requests(&self, count: usize) -> Vec<Statement> {
         let mut cursor = self.clone();
         let mut statements = Vec::new();
         while statements.len() < count.max(1)
@@ -228,7 +175,7 @@ impl Pages {
     /// - [`ErrorKind::BadResponse`] if the page brings nothing new although the server announces
     ///   another: it has no rows, the next one begins no later, or the last row is that of the page
     ///   before or has no key. The cursor is finished then.
-    pub fn received(
+    pub(crate) fn received(
         &mut self,
         rows: usize,
         next_offset: Option<u64>,
@@ -414,6 +361,25 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::BadResponse);
             assert!(error.to_string().contains(says), "{error}");
             assert_eq!(pages.request(), None);
+        }
+    }
+
+    #[test]
+    fn whatever_can_be_read_can_be_paged() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/query");
+        for file in std::fs::read_dir(corpus).unwrap() {
+            let text = std::fs::read(file.unwrap().path()).unwrap();
+            let Ok(statement) = String::from_utf8_lossy(&text).parse() else {
+                continue;
+            };
+            let mut pages = Pages::new(&statement, 3).unwrap().split(2, |_| true);
+            for page in 1..4 {
+                let Some(request) = pages.request() else {
+                    break;
+                };
+                request.expression().unwrap();
+                let _ = pages.received(3, Some(page * 3), None);
+            }
         }
     }
 

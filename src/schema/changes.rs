@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_say_the_same() {
+    fn replies_change_the_same() {
         let mut schema = schema();
         let mut task = task(&mut schema);
         assert_eq!(

@@ -125,9 +125,7 @@ impl Schema {
     /// [`SchemaCache`](crate::config::SchemaCache) hold.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::schema::Schema;
     /// use ftrack_api::serde_json::json;
     ///

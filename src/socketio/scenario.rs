@@ -150,7 +150,7 @@ fn connects_and_keeps_what_was_published_meanwhile_in_order() {
 }
 
 #[test]
-fn answers_heartbeats_and_acknowledges_what_asks_for_it() {
+fn replies_to_heartbeats_and_acknowledges_what_asks_for_it() {
     let mut s = Scenario::connected();
     s.receive("2::").receive("2:::").expect(&["2::", "2::"]);
     let numbered = event("x").replace("5::", "5:9+:");

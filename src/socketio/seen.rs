@@ -22,8 +22,8 @@ impl Seen {
         }
     }
 
-    /// Whether the id is new; from now on it is not. Events without id are always new.
-    pub(crate) fn is_new(&mut self, id: &str) -> bool {
+    /// Adds an id, and returns whether it was new. Events without an id are always new.
+    pub(crate) fn insert(&mut self, id: &str) -> bool {
         if id.is_empty() {
             return true;
         }
@@ -59,7 +59,7 @@ mod tests {
             ("", true),
             ("", true),
         ] {
-            assert_eq!(seen.is_new(id), expected, "{id}");
+            assert_eq!(seen.insert(id), expected, "{id}");
         }
     }
 }

@@ -65,7 +65,7 @@ const TASK: &str = r#"{"__entity_type__":"Task","id":"t","name":"anim",
     "status":{"__entity_type__":"Status","id":"s","name":"Open"}}"#;
 
 #[test]
-fn the_same_key_is_the_same_record_and_answers_merge() {
+fn the_same_key_is_the_same_record_and_rows_merge() {
     let mut f = Fixture::new();
     let first = f.absorb(TASK)[1];
     let second = f.absorb(r#"{"__entity_type__":"Task","id":"t","bid":5,"name":"lighting"}"#)[0];
@@ -365,7 +365,7 @@ fn a_failed_commit_leaves_the_queue_as_it_was() {
 }
 
 #[test]
-fn the_answer_to_a_commit_may_come_in_any_order() {
+fn the_replies_to_a_commit_may_come_in_any_order() {
     let ids: Vec<String> = (0..20).map(|number| format!("t{number}")).collect();
     let orders: [Vec<usize>; 5] = [
         (0..20).collect(),

@@ -31,9 +31,7 @@ pub use standard::StandardStructure;
 ///         Ok(format!("{}/{name}{file_type}", component.id()))
 ///     }
 /// }
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// # let data = ftrack_api::data! { "name": "main", "file_type": ".exr" };
 /// # let component = session.create("FileComponent", data)?;
 /// # let made = ByName.get_resource_identifier(&component, &StructureContext::default())?;

@@ -152,9 +152,7 @@ impl Session {
     /// for names with slashes.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let shot = session.at("test/ep01/sq010/sh0010")?;
     /// assert_eq!(shot.entity_type(), "Shot");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -251,9 +249,7 @@ impl Entity {
     /// Else one request loads the names for all entities that came with the same response.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// for task in session.query("Task where project.name is test limit 20")? {
     ///     println!("{}", task?.path()?); // one request for all of them
     /// }

@@ -37,9 +37,7 @@ impl Session {
     /// [`rollback`](Self::rollback) and repeat the call, which finds what the other one created.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::serde_json::{self, json};
     /// use ftrack_api::studio::Template;
     ///

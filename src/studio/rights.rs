@@ -54,9 +54,7 @@ impl Session {
     /// a new entity are complete is not checked: [`Plan::check`](crate::operation::Plan::check) does that.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     /// use ftrack_api::studio::Right;
     ///

@@ -64,9 +64,7 @@ impl Entity {
     /// deleted meanwhile may be missing; no other is. What is not committed is not in it.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let project = session.at("test")?;
     /// for (depth, context) in &project.tree(3)? {
     ///     println!("{:width$}{}", "", context.get::<String>("name")?, width = 2 * depth);

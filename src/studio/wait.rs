@@ -80,9 +80,7 @@ impl Entity {
     /// [`CancelToken`](crate::CancelToken) ends the wait.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -171,8 +169,8 @@ impl Entity {
         self.check_is("Component")?;
         let own = select("Component").filter(field("id").eq(self.id()));
         let ask = || {
-            let share = self.get_availability(Some(std::slice::from_ref(location)))?;
-            let share = share.get(&location.id()).copied().unwrap_or(0.0);
+            let shares = self.session().availabilities_in(self, &[location.id()])?;
+            let share = shares[0][&location.id()];
             if share == 0.0 && !self.session().query(&own)?.exists()? {
                 return Err(self.gone());
             }

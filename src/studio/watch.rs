@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use serde_json::Value as Json;
 
 use super::rows::{Row, rows_of, text};
-use crate::event::ChangedEntity;
+use crate::event::{CONNECTED_TOPIC, ChangedEntity, UPDATE_TOPIC};
 use crate::query::{IntoStatement, Statement};
 use crate::schema::Schema;
 use crate::session::hub_for;
@@ -77,9 +77,7 @@ impl Session {
     /// what is committed counts.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::time::Duration;
     /// use ftrack_api::data;
     ///
@@ -120,7 +118,7 @@ impl Session {
         }
         let api = &self.shared.api;
         let hub = hub_for(api.config(), Dialer::new(api.config().network.clone()));
-        for topic in [UPDATE, CONNECTED] {
+        for topic in [UPDATE_TOPIC, CONNECTED_TOPIC] {
             hub.listen(format!("topic={topic}").as_str())?;
         }
         hub.connect_in_background()?;
@@ -152,9 +150,6 @@ impl Session {
         })
     }
 }
-
-const UPDATE: &str = "ftrack.update";
-const CONNECTED: &str = "ftrack.meta.connected";
 
 impl Watch {
     /// The entities that match, in the order of the query, as of the last call of
@@ -343,7 +338,7 @@ impl Watcher {
                 DROP_CHECK_INTERVAL
             };
             match self.hub.next(until.min(DROP_CHECK_INTERVAL)) {
-                Ok(Some(event)) if event.topic() == CONNECTED => {
+                Ok(Some(event)) if event.topic() == CONNECTED_TOPIC => {
                     is_stale = true;
                     scheduled = Some(Instant::now() + SUBSCRIPTION_TIME);
                 }

@@ -121,9 +121,7 @@ impl Serialize for JsonText {
 /// Reads free-form data into a type that derives [`serde::Deserialize`], straight from its text.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// use ftrack_api::entity::Json;
 ///
 /// #[derive(serde::Deserialize)]

@@ -1,4 +1,4 @@
-//! Entities as caches store them: text in the form of the wire.
+//! Entities as caches store them: text in the wire format.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::value::{HashMap, Key, Slot};
 pub(crate) struct EntityDelta {
     pub(crate) entity_type: TypeId,
     pub(crate) key: Key,
-    /// New values, in the form of the wire.
+    /// New values, in the wire format.
     pub(crate) attributes: BTreeMap<NameId, String>,
     /// Attributes whose value is no longer known.
     pub(crate) stale: Vec<NameId>,
@@ -93,7 +93,7 @@ pub(crate) fn deltas_in(
     found
 }
 
-/// Writes a value in the form of the wire.
+/// Writes a value in the wire format.
 fn write<'k>(
     schema: &Schema,
     slot: &Slot,

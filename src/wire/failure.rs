@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_not_failures() {
+    fn other_responses_are_not_failures() {
         for body in ["[]", "", "<html>", r#"{"version":"dev"}"#, "{"] {
             assert!(failure_of(body.as_bytes()).is_none(), "{body}");
         }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ftrack_api::event::{Event, Filter};
-use ftrack_api::query::{Criterion, Pages, Projection, Statement, field, select};
+use ftrack_api::query::{Criterion, Projection, Statement, field, select};
 use ftrack_api::sequence::Sequence;
 use ftrack_api::{
     Entity, Error, ErrorKind, Result, Session, SessionBuilder, Value,
@@ -30,16 +30,6 @@ fn read(text: &str) {
     let printed = statement.expression().expect("what was read can be sent");
     let again: Statement = printed.parse().expect("what was printed can be read");
     assert_eq!(again, statement);
-
-    let mut pages = Pages::new(&statement, 3).expect("what was read can be paged");
-    pages = pages.split(2, |_| true);
-    for page in 1..4 {
-        let Some(request) = pages.request() else {
-            break;
-        };
-        request.expression().expect("a page can be sent");
-        _ = pages.received(3, Some(page * 3), None);
-    }
 }
 
 fn hold(value: &str) {

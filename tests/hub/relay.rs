@@ -151,7 +151,7 @@ pub(crate) fn socks(login: bool, studio: SocketAddr) -> (SocketAddr, Arc<Mutex<V
             let _ = stream.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
             return;
         };
-        // The address that it answers with is a name.
+        // The address in its reply is a name.
         let _ = stream.write_all(b"\x05\x00\x00\x03\x04here\x00\x07");
         tunnel(&stream, &out);
     });

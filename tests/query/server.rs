@@ -1,6 +1,6 @@
 //! The language against a server: texts that it accepts, and values that come back as they were.
 
-use ftrack_api::query::{Literal, Pages, Statement, field, select};
+use ftrack_api::query::{Statement, field, select};
 use ftrack_api::{data, expr};
 
 use crate::support::{emulator, open};
@@ -96,24 +96,16 @@ fn ids_found(stable: bool) -> (Vec<String>, Vec<String>) {
     let server = emulator();
     let session = open(&server);
     let all = session.query("select id from Task").unwrap().all().unwrap();
-    let mut pages = Pages::new(&select("Task").fields(["id"]), 7).unwrap();
-    if stable {
-        pages = pages.stable(&["id"]).unwrap();
-    }
-    let (mut found, mut offset) = (Vec::new(), 0);
-    while let Some(request) = pages.request() {
-        let rows = session.query_raw(&request.expression().unwrap()).unwrap();
+    let query = session.query("select id from Task").unwrap();
+    let query = query.page_size(7).pages_per_request(1).stable(stable);
+    let mut found = Vec::new();
+    for page in query.pages() {
+        let rows = page.unwrap();
         if found.is_empty() {
             session.delete(&rows[0]).unwrap();
             session.commit().unwrap();
         }
         found.extend(rows.iter().map(|row| row.key().id()));
-        offset += 7;
-        let next = (rows.len() == 7).then_some(offset);
-        let last = found.last().map(|id| Literal::Text(id.clone()));
-        pages
-            .received(rows.len(), next, last.as_ref().map(std::slice::from_ref))
-            .unwrap();
     }
     let mut all: Vec<String> = all.iter().map(|task| task.key().id()).collect();
     all.sort();

@@ -100,7 +100,7 @@ fn a_process_that_dies_after_its_commit_is_found_out_by_what_it_created() {
         let delivery = first(&stream, "g");
         // The commit arrives, its response does not, and the process ends.
         let dying = impatient(&studio);
-        studio.server.faults().push(Fault::unanswered().times(50));
+        studio.server.faults().push(Fault::no_response().times(50));
         let error = handle(&delivery, &dying, &task).unwrap_err();
         studio.server.faults().clear();
         assert!(
@@ -135,7 +135,7 @@ fn changes_that_create_nothing_are_in_doubt_after_such_an_end() {
     on_each(|stream| {
         let delivery = first(&stream, "g");
         let dying = impatient(&studio);
-        studio.server.faults().push(Fault::unanswered().times(50));
+        studio.server.faults().push(Fault::no_response().times(50));
         bid(&delivery, &dying).unwrap_err();
         studio.server.faults().clear();
         let second = again(&stream, "g");

@@ -352,10 +352,7 @@ fn what_cannot_come_back_is_named() {
         .unwrap();
     assert_eq!(again.get::<String>("name").unwrap(), "file");
     let server = studio.session.location("ftrack.server").unwrap();
-    let available = again
-        .session()
-        .get_component_availability(&again, None)
-        .unwrap();
+    let available = again.session().get_component_availability(&again).unwrap();
     assert_eq!(available[&server.id()], 0.0);
 }
 

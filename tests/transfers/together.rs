@@ -148,15 +148,15 @@ impl Transport for Between {
         let Some(hook) = hook else {
             return self.0.send(request);
         };
-        let answer = hook(request);
+        let body = hook(request);
         // It stays until it has acted.
         *self.1.lock().unwrap() = Some(hook);
-        match answer {
+        match body {
             None => self.0.send(request),
-            Some(answer) => Ok(Response {
+            Some(body) => Ok(Response {
                 status: 200,
                 headers: Vec::new(),
-                body: Box::new(answer.as_bytes()),
+                body: Box::new(body.as_bytes()),
             }),
         }
     }

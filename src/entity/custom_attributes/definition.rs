@@ -60,9 +60,7 @@ impl CustomAttribute {
     /// unless the kind is text.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::Value;
     ///
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");

@@ -58,9 +58,7 @@ impl Entity {
     /// peers of the entity at once.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");
     /// let attributes = shot.custom_attributes()?;
     /// attributes.set("fstart", 1001)?;
@@ -173,9 +171,7 @@ impl CustomAttributes {
     /// Sets several custom attributes, or none if one of them cannot be set.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     ///
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");
@@ -240,9 +236,7 @@ impl CustomAttributes {
     /// [`commit`](crate::Session::commit) sends it.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");
     /// let attributes = shot.custom_attributes()?;
     /// attributes.set("fstart", 1001)?;
@@ -299,9 +293,7 @@ impl CustomAttributes {
     /// empty if there is none.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let shot = session.query("Shot")?.first()?.expect("there are shots");
     /// let attributes = shot.custom_attributes()?;
     /// for attribute in attributes.configurations("fstart")? {

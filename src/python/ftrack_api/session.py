@@ -444,7 +444,11 @@ class Session(_core.Session):
         return self.get_component_availabilities([component], locations)[0]
 
     def get_component_availabilities(self, components, locations=None):
-        return self._availabilities(components, locations)
+        found = self._availabilities(components)
+        if locations is None:
+            return found
+        ids = [location._id for location in locations]
+        return [{id: shares.get(id, 0.0) for id in ids} for shares in found]
 
     def encode_media(self, media, version_id=None, keep_original="auto"):
         """Have the server encode media for the web player: a path, which is uploaded, or a component. Returns the job."""
@@ -454,6 +458,11 @@ class Session(_core.Session):
         keep = None if keep_original == "auto" else bool(keep_original)
         media = os.fspath(media) if isinstance(media, os.PathLike) else media
         return self._encode_media(media, version, keep)
+
+    def get_upload_metadata(self, component_id, file_name, file_size, checksum=None):
+        """A signed URL, with headers, for programs that upload the data of a component themselves."""
+        file = {"component_id": component_id, "file_name": file_name, "file_size": file_size, "checksum": checksum}
+        return self.call([{"action": "get_upload_metadata", **file}])[0]
 
     def _location_part(self, location, name):
         bound = self._bindings.get(location._id, {})

@@ -136,7 +136,7 @@ impl Accessor {
         url.map_err(raise_any(About::Location))
     }
 
-    fn get_thumbnail_url(&self, resource_identifier: &str, size: Option<u32>) -> PyResult<String> {
+    fn get_thumbnail_url(&self, resource_identifier: &str, size: u32) -> PyResult<String> {
         let url = self.core.get_thumbnail_url(resource_identifier, size);
         url.map_err(raise_any(About::Location))
     }
@@ -249,7 +249,7 @@ impl accessor::Accessor for Shared {
         self.0.get_url(identifier)
     }
 
-    fn get_thumbnail_url(&self, identifier: &str, size: Option<u32>) -> anyhow::Result<String> {
+    fn get_thumbnail_url(&self, identifier: &str, size: u32) -> anyhow::Result<String> {
         self.0.get_thumbnail_url(identifier, size)
     }
 }
@@ -350,7 +350,7 @@ impl accessor::Accessor for PythonAccessor {
         self.text("get_url", identifier)
     }
 
-    fn get_thumbnail_url(&self, identifier: &str, size: Option<u32>) -> anyhow::Result<String> {
+    fn get_thumbnail_url(&self, identifier: &str, size: u32) -> anyhow::Result<String> {
         self.0.call(|object| {
             let url = object.call_method1("get_thumbnail_url", (identifier, size))?;
             url.extract()

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::access::{Accessor, Held, PythonAccessor, Shared};
-use crate::convert::{from_json, to_data, to_entities};
+use crate::convert::{to_data, to_entities};
 use crate::entity::Entity;
 use crate::error::{About, raise};
 use crate::logging::released;
@@ -21,15 +21,6 @@ fn location(entity: &Bound<'_, PyAny>) -> PyResult<Location> {
     let entity = entity.cast::<Entity>()?;
     let location = entity.get().core.as_location();
     location.map_err(raise(About::Location))
-}
-
-/// `None` stands for all locations.
-fn locations(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<Location>>> {
-    let Some(given) = given.filter(|given| !given.is_none()) else {
-        return Ok(None);
-    };
-    let found = given.try_iter()?.map(|one| location(&one?));
-    found.collect::<PyResult<Vec<_>>>().map(Some)
 }
 
 #[pymethods]
@@ -62,7 +53,7 @@ impl Session {
         let components = components.map(to_entities).transpose()?;
         let picked = released(slf.py(), || match components {
             Some(components) => core.pick_locations(components),
-            None => core.pick_location(None).map(|one| vec![one]),
+            None => core.pick_location().map(|one| vec![one]),
         });
         let picked = picked.map_err(raise(About::Location))?.into_iter();
         let wrapped = picked.map(|one| {
@@ -76,15 +67,11 @@ impl Session {
         &self,
         py: Python<'_>,
         components: &Bound<'_, PyAny>,
-        given: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<BTreeMap<String, f64>>> {
         let core = self.core()?;
         let components = to_entities(components)?;
-        let locations = locations(given)?;
-        released(py, || {
-            core.get_component_availabilities(components, locations.as_deref())
-        })
-        .map_err(raise(About::Location))
+        let shares = released(py, || core.get_component_availabilities(components));
+        shares.map_err(raise(About::Location))
     }
 
     fn _encode_media<'py>(
@@ -107,22 +94,6 @@ impl Session {
         }
         let job = released(slf.py(), || core.encode_media(media, options));
         Self::wrap(slf, job.map_err(raise(About::Session))?)
-    }
-
-    #[pyo3(signature = (component_id, file_name, file_size, checksum=None))]
-    fn get_upload_metadata<'py>(
-        &self,
-        py: Python<'py>,
-        component_id: &str,
-        file_name: &str,
-        file_size: u64,
-        checksum: Option<&str>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let core = self.core()?;
-        let reply = released(py, || {
-            core.get_upload_metadata(component_id, file_name, file_size, checksum)
-        });
-        from_json(py, &reply.map_err(raise(About::Session))?)
     }
 
     #[pyo3(signature = (name, entity=None, theme=None))]
@@ -304,7 +275,10 @@ impl Entity {
         let components = to_entities(components)?;
         let sources = match sources.cast::<Entity>() {
             Ok(_) => vec![location(sources)?],
-            Err(_) => locations(Some(sources))?.unwrap_or_default(),
+            Err(_) => sources
+                .try_iter()?
+                .map(|one| location(&one?))
+                .collect::<PyResult<_>>()?,
         };
         released(py, || place.add_components(components, sources, recursive))
             .map_err(raise(About::Location))
@@ -355,7 +329,7 @@ impl Entity {
         &self,
         py: Python<'_>,
         component: &Bound<'_, Entity>,
-        size: Option<u32>,
+        size: u32,
     ) -> PyResult<String> {
         let place = self.core.as_location().map_err(raise(About::Location))?;
         let component = &component.get().core;

@@ -5,6 +5,7 @@
 
 mod access;
 mod cache;
+mod change;
 mod components;
 mod containers;
 mod convert;

@@ -230,7 +230,7 @@ class Signals(unittest.TestCase):
         return child.stdout.decode().strip()
 
     @unittest.skipIf(os.name == "nt", "a process cannot send itself Ctrl-C there")
-    def test_ctrl_c_ends_a_request_that_is_not_answered(self):
+    def test_ctrl_c_ends_a_request_without_a_response(self):
         self.assertEqual(self.interrupt(False), "interrupted after 10 0")
 
     @unittest.skipIf(os.name == "nt", "a process cannot send itself Ctrl-C there")

@@ -1,4 +1,4 @@
-//! Entities as JSON in the form of the wire, and back.
+//! Entities as JSON in the wire format, and back.
 
 use serde_json::Value as Json;
 
@@ -28,9 +28,7 @@ impl Session {
     /// are encoded as type and key.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::session::AttributeStrategy;
     ///
     /// let task = session.query("select name, status from Task")?.first()?.expect("a task");
@@ -75,7 +73,7 @@ impl Session {
         Ok(Json::Object(object))
     }
 
-    /// Merges entities in the form of the wire, one object or a list of them, into the session, as a
+    /// Merges entities in the wire format, one object or a list of them, into the session, as a
     /// response of the server would be.
     ///
     /// # Errors

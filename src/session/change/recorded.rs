@@ -17,9 +17,7 @@ impl Session {
     /// line for each entity.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("select name, description from Task")?.first()?.expect("a task");
     /// task.set("description", "two")?;
     /// task.set("description", "three")?;

@@ -36,19 +36,16 @@ struct Inventory {
 
 impl Session {
     /// The share of a component that is in each location, in percent from 0 to 100, by location
-    /// id: in `locations`, or in all locations of the server. For a sequence or container it is
-    /// the share of the members.
+    /// id. For a sequence or container it is the share of the members.
     ///
     /// The server is asked, so uncommitted changes do not count, and `ftrack.origin` has no share
     /// because the server does not know its contents.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let component = session.query("FileComponent")?.first()?;
     /// if let Some(component) = component {
-    ///     let availability = session.get_component_availability(&component, None)?;
+    ///     let availability = session.get_component_availability(&component)?;
     ///     assert!(availability.values().all(|percent| (0.0..=100.0).contains(percent)));
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,14 +55,8 @@ impl Session {
     ///
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
     /// - Any error of [`query`](Self::query).
-    pub fn get_component_availability(
-        &self,
-        component: &Entity,
-        locations: Option<&[Location]>,
-    ) -> Result<BTreeMap<String, f64>> {
-        let components = std::slice::from_ref(component);
-        let mut found = self.get_component_availabilities(components, locations)?;
-        Ok(found.swap_remove(0))
+    pub fn get_component_availability(&self, component: &Entity) -> Result<BTreeMap<String, f64>> {
+        Ok(self.get_component_availabilities(component)?.swap_remove(0))
     }
 
     /// The shares of several components, in their order; see
@@ -79,7 +70,17 @@ impl Session {
     pub fn get_component_availabilities(
         &self,
         components: impl Entities,
-        locations: Option<&[Location]>,
+    ) -> Result<Vec<BTreeMap<String, f64>>> {
+        let query = self.query("select id from Location")?;
+        let ids = query.rows::<LocationRow>().map(|row| Ok(row?.id));
+        self.availabilities_in(components, &ids.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// The shares of components in the locations with these ids.
+    pub(crate) fn availabilities_in(
+        &self,
+        components: impl Entities,
+        locations: &[String],
     ) -> Result<Vec<BTreeMap<String, f64>>> {
         let components = &*components.to_entities()?;
         let is_component = |one: &&Entity| self.schema().is_kind_of(one.entity_type(), "Component");
@@ -87,17 +88,9 @@ impl Session {
             let message = format!("expected a component, got {other}");
             return Err(Error::new(ErrorKind::WrongType, message));
         }
-        let wanted: Vec<String> = match locations {
-            Some(locations) => locations.iter().map(Location::id).collect(),
-            None => {
-                let query = self.query("select id from Location")?;
-                let rows = query.rows::<LocationRow>();
-                rows.map(|row| Ok(row?.id)).collect::<Result<_>>()?
-            }
-        };
         let inventory = self.inventory(components)?;
         let shares = components.iter().map(|component| {
-            let mut shares: BTreeMap<_, _> = wanted.iter().map(|id| (id.clone(), 0.0)).collect();
+            let mut shares: BTreeMap<_, _> = locations.iter().map(|id| (id.clone(), 0.0)).collect();
             inventory.add(&component.id(), 100.0, 0, &mut shares);
             for percent in shares.values_mut() {
                 // Three times a third of 100 is not exactly 100.
@@ -150,8 +143,7 @@ impl Location {
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
     /// - Any error of [`query`](crate::Session::query).
     pub fn get_component_availability(&self, component: &Entity) -> Result<f64> {
-        let components = std::slice::from_ref(component);
-        Ok(self.get_component_availabilities(components)?[0])
+        Ok(self.get_component_availabilities(component)?[0])
     }
 
     /// The shares of components that are in this location, in percent, in their order; see
@@ -162,11 +154,8 @@ impl Location {
     /// - [`ErrorKind::WrongType`] for an entity that is not a component.
     /// - Any error of [`query`](crate::Session::query).
     pub fn get_component_availabilities(&self, components: impl Entities) -> Result<Vec<f64>> {
-        let components = &*components.to_entities()?;
-        let here = std::slice::from_ref(self);
-        let shares = self
-            .session()
-            .get_component_availabilities(components, Some(here))?;
+        let session = self.session();
+        let shares = session.availabilities_in(components, &[self.id()])?;
         Ok(shares.iter().map(|share| share[&self.id()]).collect())
     }
 }

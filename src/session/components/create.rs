@@ -40,9 +40,7 @@ impl Session {
     /// pattern, and `name` is `main`.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -81,9 +79,7 @@ impl Session {
     /// connections.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -187,7 +183,7 @@ impl Session {
             Target::Auto if REVIEW_NAMES.contains(&name) => {
                 Some(self.location_by_id(REVIEW_LOCATION_ID)?)
             }
-            Target::Auto => self.pick_location(None)?,
+            Target::Auto => self.pick_location()?,
         })
     }
 
@@ -305,11 +301,8 @@ impl Entity {
     /// # Errors
     ///
     /// - Any error of [`Session::get_component_availability`].
-    pub fn get_availability(
-        &self,
-        locations: Option<&[Location]>,
-    ) -> Result<std::collections::BTreeMap<String, f64>> {
-        self.session().get_component_availability(self, locations)
+    pub fn get_availability(&self) -> Result<std::collections::BTreeMap<String, f64>> {
+        self.session().get_component_availability(self)
     }
 }
 

@@ -19,9 +19,7 @@ impl Session {
     /// The location with this name. Built-in locations, such as `ftrack.server`, need no request.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let server_location = session.location("ftrack.server")?;
     /// assert_eq!(server_location.id(), ftrack_api::location::SERVER_LOCATION_ID);
     /// assert!(session.location("nowhere").is_err());
@@ -57,24 +55,28 @@ impl Session {
         Ok(locations)
     }
 
-    /// The accessible location with the lowest priority; with a `component`, of those that it is
-    /// in. `None` if there is none.
-    ///
-    /// Without a component, no request is sent.
+    /// The accessible location with the lowest priority, or `None` if there is none. Sends no
+    /// request.
     ///
     /// # Errors
     ///
-    /// - Any error of [`query`](Self::query).
-    pub fn pick_location(&self, component: Option<&Entity>) -> Result<Option<Location>> {
-        if let Some(component) = component {
-            let mut picked = self.pick_locations(std::slice::from_ref(component))?;
-            return Ok(picked.swap_remove(0));
-        }
+    /// - [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the session is closed.
+    pub fn pick_location(&self) -> Result<Option<Location>> {
         Ok(self.accessible_locations()?.into_iter().next())
     }
 
-    /// For each component, the accessible location with the lowest priority that has at least a
-    /// part of it.
+    /// The accessible location with the lowest priority that has at least a part of `component`,
+    /// or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// - Any error of [`pick_locations`](Self::pick_locations).
+    pub fn pick_location_of(&self, component: &Entity) -> Result<Option<Location>> {
+        Ok(self.pick_locations(component)?.swap_remove(0))
+    }
+
+    /// The location that [`pick_location_of`](Self::pick_location_of) picks for each component, in
+    /// their order.
     ///
     /// # Errors
     ///
@@ -82,7 +84,8 @@ impl Session {
     pub fn pick_locations(&self, components: impl Entities) -> Result<Vec<Option<Location>>> {
         let components = &*components.to_entities()?;
         let candidates = self.accessible_locations()?;
-        let availabilities = self.get_component_availabilities(components, Some(&candidates))?;
+        let ids: Vec<_> = candidates.iter().map(Location::id).collect();
+        let availabilities = self.availabilities_in(components, &ids)?;
         let picked = availabilities.iter().map(|availability| {
             let is_in = |location: &&Location| {
                 availability

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
@@ -112,9 +112,7 @@ impl Session {
     /// a file.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -200,33 +198,6 @@ impl Session {
             )),
         }
     }
-
-    /// Requests a signed URL for the upload of a component's data, for programs that upload
-    /// themselves. Returns JSON with `url` and `headers`. The location `ftrack.server` does all of
-    /// this by itself.
-    ///
-    /// `checksum` is the Base64 form of the data's MD5; the storage then rejects other data.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Unsupported`] if the server cannot do it.
-    /// - Any error of [`call`](Self::call).
-    pub fn get_upload_metadata(
-        &self,
-        component_id: &str,
-        file_name: &str,
-        file_size: u64,
-        checksum: Option<&str>,
-    ) -> Result<Json> {
-        let reply = self.call_one(json!({
-            "action": "get_upload_metadata",
-            "component_id": component_id,
-            "file_name": file_name,
-            "file_size": file_size,
-            "checksum": checksum,
-        }))?;
-        Ok(reply.into_json())
-    }
 }
 
 impl Entity {
@@ -249,9 +220,7 @@ impl Entity {
     /// `data` has a name, and commits. Returns the component.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("still.png");
     /// # std::fs::write(&path, "not really an image")?;
@@ -260,7 +229,7 @@ impl Entity {
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// let thumbnail = task.create_thumbnail(&path, data! {})?;
     /// assert_eq!(task.get::<String>("thumbnail_id")?, thumbnail.id());
-    /// let url = session.location("ftrack.server")?.get_thumbnail_url(&thumbnail, Some(100))?;
+    /// let url = session.location("ftrack.server")?.get_thumbnail_url(&thumbnail, 100)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -18,9 +18,7 @@ impl Query {
     /// The number of rows, within the query's offset and limit. The server counts them.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let tasks = session.query("Task where project.name is test")?;
     /// assert_eq!(tasks.count()?, tasks.all()?.len() as u64);
     /// assert_eq!(tasks.limit(3).count()?, 3);
@@ -58,9 +56,7 @@ impl Query {
     /// Whether the query has a row. It fetches the key of one at most, past the session's cache.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// assert!(session.select("Task").exists()?);
     /// assert!(!session.query("Task where name is nonesuch")?.exists()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

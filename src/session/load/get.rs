@@ -18,9 +18,7 @@ impl Session {
     /// for types with several key attributes.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let user = session.get("User", "d07ae5d0-66e1-11e1-b5e9-f23c91df25eb")?;
     /// assert_eq!(user.expect("the API user").get::<String>("username")?, "jenkins");
     /// assert!(session.get("User", "nobody")?.is_none());
@@ -50,9 +48,7 @@ impl Session {
     /// The user that the session works as, with one request unless it is known already.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let user = session.user()?;
     /// assert_eq!(user.get::<String>("username")?, session.api_user());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -24,9 +24,7 @@ impl Session {
     /// several types; for each type, those of `paths` that it has are fetched.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let tasks = session.query("Task limit 20")?.all()?;
     /// session.populate(&tasks, "bid, status.name")?;
     /// let before = session.statistics().requests;
@@ -154,7 +152,7 @@ impl Session {
             // Another thread may have invalidated the value between the fetch and this read.
             let is_valid = asked_after == invalidations;
             if is_valid && asked.as_ref().is_some_and(|asked| asked.is(&missing)) {
-                return Err(self.no_answer(&self.key_of(&missing.entity), &missing.path));
+                return Err(self.not_returned(&self.key_of(&missing.entity), &missing.path));
             }
             let peers = mode == Populate::Peers;
             let place = missing.entity.place;
@@ -306,7 +304,7 @@ impl Session {
         )
     }
 
-    pub(crate) fn no_answer(&self, entity: &EntityKey, path: &str) -> Error {
+    pub(crate) fn not_returned(&self, entity: &EntityKey, path: &str) -> Error {
         self.remove_from_cache(std::slice::from_ref(entity));
         Error::new(
             ErrorKind::NotFound,

@@ -40,9 +40,7 @@ impl Session {
     /// Insert values with [`expr!`](crate::expr), which quotes them.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::expr;
     ///
     /// let name = "say \"hello\"";
@@ -150,9 +148,7 @@ impl Query {
     /// single pages, and so does the rest of an iteration once a request for several pages failed.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let query = session.query("select name from Task limit 70")?.page_size(10);
     /// let before = session.statistics().requests;
     /// assert_eq!(query.all()?.len(), 70);
@@ -172,9 +168,7 @@ impl Query {
     /// query with `order by` or `group by` is an error when it runs.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// for page in session.query("select name from Task")?.page_size(100).stable(true).pages() {
     ///     assert!(page?.len() <= 100);
     /// }
@@ -201,9 +195,7 @@ impl Query {
     /// Iterates over the pages of entities.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let query = session.query("Task limit 25")?.page_size(10);
     /// let sizes: Vec<usize> =
     ///     query.pages().map(|page| Ok(page?.len())).collect::<ftrack_api::Result<_>>()?;
@@ -281,9 +273,7 @@ impl Query {
     /// The query restricted to a range of its rows, counted from 0; `query[3:10]` in Python.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let query = session.query("Task order by name, id offset 5 limit 20")?;
     /// let slice = query.slice(3..10);
     /// assert_eq!(slice.statement().to_string(), "Task order by name, id offset 8 limit 7");
@@ -350,7 +340,7 @@ impl Query {
         let schema = self.session.schema();
         let entity_type = schema.entity_type(&self.statement.entity_type)?;
         let defaults = entity_type.default_projections();
-        Ok(self.statement.clone().with_projections(defaults))
+        Ok(self.statement.clone().default_fields(defaults))
     }
 
     pub(super) fn pace(&self) -> Pace {

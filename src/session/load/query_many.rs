@@ -14,9 +14,7 @@ impl Session {
     /// transaction, so the pages in it show the data at one moment.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let found = session.query_many([
     ///     session.select("Status").fields(["name", "color"]),
     ///     session.query("select name from Type order by name")?,

@@ -27,9 +27,7 @@ impl Query {
     /// [`jiff::civil::Date`].
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// #[derive(serde::Deserialize)]
     /// struct Task {
     ///     name: String,
@@ -53,9 +51,7 @@ impl Query {
     /// are grouped by and one for each aggregate, such as `count_id`:
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// #[derive(serde::Deserialize)]
     /// struct Load {
     ///     status_id: String,
@@ -86,9 +82,7 @@ impl Query {
     /// memory nor time to build. Without projections, the default ones of the entity type are fetched.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::fmt;
     /// use ftrack_api::serde_json::Value;
     /// use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -214,7 +208,7 @@ impl Query {
         if self.statement.group.is_empty() && paths.is_empty() {
             return self.cursor(&self.with_default_projections()?);
         }
-        self.cursor(&self.statement.clone().with_projections(paths))
+        self.cursor(&self.statement.clone().default_fields(paths))
     }
 }
 

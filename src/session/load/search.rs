@@ -24,9 +24,7 @@ impl Session {
     /// search and what to load; all terms must match.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let project = session.query("Project where name is test")?.one()?;
     /// let found = session.search("select name from Task limit 10", ["anim"])?.below(&project).all()?;
     /// assert!(found.len() <= 10);

@@ -10,9 +10,7 @@ impl Session {
     /// Starts a query for entities of a type; refine it with the methods of [`Query`].
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::query::field;
     ///
     /// let some = session.select("Task").fields(["name", "status.name"])

@@ -64,9 +64,7 @@ impl Session {
 /// [`Session::cache`].
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// let task = session.query("select name from Task")?.first()?.expect("a task");
 /// assert!(session.cache().remove(&task)?);
 /// let before = session.statistics().requests;
@@ -84,9 +82,7 @@ impl SessionCache<'_> {
     /// [`Session::get`], the backing cache must have all default projections of the type.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("a task");
     /// assert_eq!(session.cache().get(&task)?, Some(task.clone()));
     /// assert!(session.cache().values().contains(&task));
@@ -199,9 +195,7 @@ impl<C: Cache> SerialisedCache<Entity, C> {
     /// The backing cache of a session needs no such layer: its values are texts already.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::session::AttributeStrategy;
     /// use ftrack_api::cache::{Cache, MemoryCache, python::SerialisedCache};
     ///

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::event::{ChangedEntity, Event, UpdateAction};
+use crate::event::{
+    CONNECTED_TOPIC, ChangedEntity, DISCONNECTED_TOPIC, Event, UPDATE_TOPIC, UpdateAction,
+};
 use crate::handle::{Session, Shared};
 use crate::hub::{ScopedSubscription, SubscribeOptions};
 use crate::schema::{Attribute, EntityType, Schema, TypeId};
@@ -68,10 +70,10 @@ impl Session {
             dropped: AtomicU64::new(hub.counts().dropped),
         });
         let mut following = FollowUpdates(Vec::new());
-        for topic in [DISCONNECTED, CONNECTED, UPDATE] {
+        for topic in [DISCONNECTED_TOPIC, CONNECTED_TOPIC, UPDATE_TOPIC] {
             // Before other handlers of the event, so that they read new values.
             let mut options = SubscribeOptions::new().priority(i32::MIN);
-            if topic == UPDATE && connected {
+            if topic == UPDATE_TOPIC && connected {
                 options = options.acknowledged(CONFIRMATION_TIMEOUT);
             }
             // The session owns the hub, so a handle in it would keep both alive.
@@ -83,7 +85,7 @@ impl Session {
                         if gaps.is_after_one(event.topic(), shared.event_hub.counts().dropped) {
                             shared.invalidate_after_gap();
                         }
-                        if event.topic() == UPDATE {
+                        if event.topic() == UPDATE_TOPIC {
                             shared.handle_update(event)?;
                         }
                     }
@@ -94,10 +96,6 @@ impl Session {
         Ok(following)
     }
 }
-
-const UPDATE: &str = "ftrack.update";
-const CONNECTED: &str = "ftrack.meta.connected";
-const DISCONNECTED: &str = "ftrack.meta.disconnected";
 
 /// Detects that events were missed.
 struct Gaps {
@@ -110,10 +108,10 @@ impl Gaps {
     /// Whether events may have been missed before an event with this topic, given how many the hub has
     /// dropped.
     fn is_after_one(&self, topic: &str, dropped: u64) -> bool {
-        if topic == DISCONNECTED {
+        if topic == DISCONNECTED_TOPIC {
             self.is_cut_off.store(true, Ordering::Relaxed);
         }
-        let is_back = topic == CONNECTED && self.is_cut_off.swap(false, Ordering::Relaxed);
+        let is_back = topic == CONNECTED_TOPIC && self.is_cut_off.swap(false, Ordering::Relaxed);
         is_back || self.dropped.swap(dropped, Ordering::Relaxed) != dropped
     }
 }
@@ -275,15 +273,15 @@ mod tests {
         };
         let steps = [
             // The first connection.
-            (CONNECTED, 3, false),
-            (UPDATE, 3, false),
-            (DISCONNECTED, 3, false),
-            (CONNECTED, 3, true),
-            (CONNECTED, 3, false),
-            (UPDATE, 70, true),
-            (UPDATE, 70, false),
+            (CONNECTED_TOPIC, 3, false),
+            (UPDATE_TOPIC, 3, false),
+            (DISCONNECTED_TOPIC, 3, false),
+            (CONNECTED_TOPIC, 3, true),
+            (CONNECTED_TOPIC, 3, false),
+            (UPDATE_TOPIC, 70, true),
+            (UPDATE_TOPIC, 70, false),
             // Both announcements may be among them.
-            (UPDATE, 71, true),
+            (UPDATE_TOPIC, 71, true),
         ];
         for (number, (topic, dropped, expected)) in steps.into_iter().enumerate() {
             assert_eq!(gaps.is_after_one(topic, dropped), expected, "{number}");

@@ -19,9 +19,7 @@ impl Session {
     /// Entities with a live handle stay, and so do those with uncommitted changes.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let before = session.entity_count();
     /// {
     ///     let _scope = session.scope();

@@ -10,9 +10,7 @@ impl Session {
     ///
     /// ```
     /// use ftrack_api::config::Populate;
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("select name from Task")?.first()?.expect("there are tasks");
     /// {
     ///     let _scope = session.auto_populating(Populate::Off);
@@ -29,9 +27,7 @@ impl Session {
     /// dropped. What is set while recording is off stays local until a rollback.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// {
     ///     let _scope = session.operation_recording(false);

@@ -8,9 +8,7 @@ impl Session {
     /// Counters of this session's requests so far.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// for task in session.query("select name from Task limit 20")?.all()? {
     ///     task.get::<Option<String>>("status.name")?;
     /// }
@@ -31,9 +29,7 @@ impl Session {
     /// error of kind [`OverBudget`](crate::ErrorKind::OverBudget) and is not sent.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::ErrorKind;
     ///
     /// let budget = session.request_budget(2);
@@ -52,9 +48,7 @@ impl Session {
     /// Does `work` with a [budget](Self::request_budget).
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let names = session.with_request_budget(2, || {
     ///     let tasks = session.query("select name from Task limit 20")?.all()?;
     ///     tasks.iter().map(|task| task.get::<String>("status.name")).collect::<Result<Vec<_>, _>>()

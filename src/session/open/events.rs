@@ -16,9 +16,7 @@ impl Session {
     /// connection. Closing the session closes it.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::time::Duration;
     /// use ftrack_api::Event;
     ///
@@ -39,9 +37,7 @@ impl Session {
     /// The subscription does not keep the session open: it ends with the session.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// session.subscribe("topic=ftrack.update", |session, event| {
     ///     for entity in event.update(session.schema())?.entities {
     ///         println!("{} changed", entity.key());

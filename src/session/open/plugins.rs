@@ -24,9 +24,7 @@ impl Session {
     /// stores, which would otherwise keep it open for ever.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let weak = session.downgrade();
     /// session.event_hub().subscribe("topic=studio.task-count", move |_| {
     ///     let Some(session) = weak.upgrade() else { return Ok(None) };
@@ -44,9 +42,7 @@ impl Session {
     /// `ftrack.api.session.get-file-type-from-string`, otherwise the extension with its dot.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// assert_eq!(session.file_type_from_string("plates/sh010.%04d.exr"), ".exr");
     /// assert_eq!(session.file_type_from_string("README"), "");
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -84,9 +84,7 @@ impl Session {
     /// Programs that need no form call [`set_centralized_storage`](Self::set_centralized_storage).
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use std::time::Duration;
     ///
     /// session.event_hub().connect()?;

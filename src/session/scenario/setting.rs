@@ -81,9 +81,7 @@ impl Session {
     /// recorded, and publishes `ftrack.storage-scenario.configure-done` if the hub is connected.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     /// use ftrack_api::session::CentralizedStorage;
     ///

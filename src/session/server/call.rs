@@ -13,9 +13,7 @@ impl Session {
     /// the memory of [`Network::max_response`](crate::config::Network::max_response).
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let action = serde_json::json!({
     ///     "action": "query", "expression": "select name from Project limit 1",
     /// });
@@ -81,18 +79,9 @@ impl Reply {
         }
     }
 
-    pub(crate) fn into_json(self) -> Json {
-        Json::Object(self.members)
-    }
-
     /// The member of this name; null if there is none.
     pub(crate) fn get(&self, name: &str) -> &Json {
         self.members.get(name).unwrap_or(&Json::Null)
-    }
-
-    /// The member of this name, removed; null if there is none.
-    pub(crate) fn take(&mut self, name: &str) -> Json {
-        self.members.remove(name).unwrap_or_default()
     }
 
     /// # Errors

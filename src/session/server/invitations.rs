@@ -21,9 +21,7 @@ impl Session {
     /// Sends invitations by mail to users, in one request.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     ///
     /// let ada = session.create("User", data! { "username": "ada", "email": "ada@example.com" })?;
@@ -58,9 +56,7 @@ impl Session {
     /// `ReviewSessionInvitee`), in one request.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     ///
     /// let project = session.query("Project")?.first()?.expect("there are projects");

@@ -53,9 +53,7 @@ impl Session {
     /// `name` is `info`, `tasks` or `tasks_browser`; `info` needs an entity.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("Task")?.first()?.expect("there are tasks");
     /// use ftrack_api::session::WidgetOptions;
     ///
@@ -82,30 +80,11 @@ impl Session {
         reply.text("widget_url").map(str::to_owned)
     }
 
-    /// Sends the action `reset_remote` and returns the `data` of the reply. Servers know the reset
-    /// type `api_key`, for which [`Entity::reset_api_key`] is the better call.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Validation`] if the server does not know `reset_type`.
-    /// - Any error of [`call`](Self::call).
-    pub fn reset_remote(&self, reset_type: &str, entity: Option<&Entity>) -> Result<Json> {
-        let mut action = json!({ "action": "reset_remote", "reset_type": reset_type });
-        if let Some(entity) = entity {
-            action["entity_type"] = entity.entity_type().into();
-            // A plain text here, not a list as in other actions.
-            action["entity_key"] = entity.id().into();
-        }
-        self.data_of(action)
-    }
-
     /// Starts a background job on the server and returns its `Job`. `job_type` is
     /// [`JOB_SYNC_USERS_LDAP`], or another type that the server knows.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let job = session.delayed_job(ftrack_api::session::JOB_SYNC_USERS_LDAP)?;
     /// println!("{}", job.get::<String>("status")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -117,13 +96,9 @@ impl Session {
     /// - Any error of [`call`](Self::call).
     pub fn delayed_job(&self, job_type: &str) -> Result<Entity> {
         // The reply holds the job as an entity.
-        let data = self.data_of(json!({ "action": "delayed_job", "job_type": job_type }))?;
-        let id = data.get("id").unwrap_or(&Json::Null);
-        self.job(id, format_args!("does {job_type:?}"))
-    }
-
-    fn data_of(&self, action: Json) -> Result<Json> {
-        Ok(self.call_one(action)?.take("data"))
+        let action = json!({ "action": "delayed_job", "job_type": job_type });
+        let reply = self.call_one(action)?;
+        self.job(&reply.get("data")["id"], format_args!("does {job_type:?}"))
     }
 
     /// The job with this id; `does` says what it is for.
@@ -160,13 +135,19 @@ impl Entity {
     /// # Errors
     ///
     /// - [`ErrorKind::WrongType`] if this is not a user.
-    /// - Any error of [`Session::reset_remote`].
+    /// - Any error of [`Session::call`].
     pub fn reset_api_key(&self) -> Result<ApiKey> {
         self.check_type("User")?;
-        let reply = self.session().reset_remote("api_key", Some(self))?;
-        let key = reply.get("api_key").and_then(Json::as_str).map(ApiKey::new);
+        let reply = self.session().call_one(json!({
+            "action": "reset_remote",
+            "reset_type": "api_key",
+            "entity_type": self.entity_type(),
+            // A plain text here, not a list as in other actions.
+            "entity_key": self.id(),
+        }))?;
+        let key = reply.get("data")["api_key"].as_str();
         // The reply is not shown: it may contain the key in another form.
-        key.ok_or_else(|| {
+        key.map(ApiKey::new).ok_or_else(|| {
             let message = format!("the server's reply has no new API key of {self}");
             Error::new(ErrorKind::BadResponse, message)
         })

@@ -108,7 +108,7 @@ impl Machine {
         };
         self.useful = true;
         for event in events {
-            let new = self.seen.is_new(&event.id);
+            let new = self.seen.insert(&event.id);
             self.outputs.push_back(if new {
                 Output::Deliver(event)
             } else {

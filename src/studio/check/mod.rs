@@ -56,9 +56,7 @@ impl Plan {
     /// [`Session::can`] asks the server.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::data;
     ///
     /// let sequence = session.at("test/ep01/sq010")?;

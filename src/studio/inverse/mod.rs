@@ -31,9 +31,7 @@ impl Plan {
     /// - what this session's user may not read
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// let task = session.query("select bid from Task")?.first()?.expect("there are tasks");
     /// let before: f64 = task.get("bid")?;
     /// task.set("bid", 7200)?;

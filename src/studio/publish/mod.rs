@@ -20,9 +20,7 @@ pub use run::Published;
 /// What to publish: a version of an asset, its files, thumbnail, review media, note and links.
 ///
 /// ```
-/// # let server = ftrack_emulator::Emulator::start()?;
-/// # let session = ftrack_api::Session::builder()
-/// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+/// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("plate.mov");
 /// # std::fs::write(&path, "not really a movie")?;
@@ -175,9 +173,7 @@ impl Publish {
     /// The observer of [`transfer`](Self::transfer) reports how many bytes are copied.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;
@@ -263,9 +259,7 @@ impl PublishFile {
     /// `ftrackreview-mp4` or `ftrackreview-webm`, images `ftrackreview-image`, and a PDF otherwise.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// use ftrack_api::serde_json::json;
     /// use ftrack_api::studio::PublishFile;
     ///

@@ -62,9 +62,7 @@ impl Session {
     /// Finds out what [`publish`](Self::publish) would do, without doing it. One request.
     ///
     /// ```
-    /// # let server = ftrack_emulator::Emulator::start()?;
-    /// # let session = ftrack_api::Session::builder()
-    /// #     .server_url(server.url()).api_key(server.api_key()).api_user(server.api_user()).open()?;
+    /// # let (server, session) = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs"));
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("plate.mov");
     /// # std::fs::write(&path, "not really a movie")?;

@@ -17,9 +17,9 @@ const file = (data, name) => Object.assign(new Blob([data]), { name });
 const upload = (data, name, options = {}) =>
   shared.session.createComponent(file(data, name), { ...options, data: { version_id: version.id, ...options.data } });
 const download = async (id) => {
-  const answer = await fetch(shared.session.getComponentUrl(id));
-  assert.equal(answer.status, 200);
-  return Buffer.from(await answer.arrayBuffer());
+  const response = await fetch(shared.session.getComponentUrl(id));
+  assert.equal(response.status, 200);
+  return Buffer.from(await response.arrayBuffer());
 };
 /** Smaller parts than a real upload's, so that many of them are sent. */
 const inParts = async (size, work) => {
@@ -36,9 +36,9 @@ const partsOf = async (work) => {
   const call = session.call;
   const numbers = [];
   session.call = async (...given) => {
-    const answers = await call.apply(session, given);
-    for (const { urls } of answers) numbers.push(...(urls ?? []).map((part) => part.part_number));
-    return answers;
+    const replies = await call.apply(session, given);
+    for (const { urls } of replies) numbers.push(...(urls ?? []).map((part) => part.part_number));
+    return replies;
   };
   const done = await work().finally(() => (session.call = call));
   return [done, numbers];
@@ -167,17 +167,17 @@ describe("addresses", () => {
     assert.equal(shared.session.getComponentUrl(null), null);
     const url = shared.session.thumbnailUrl(null);
     assert.equal(url, `${server}/img/thumbnail2.png`);
-    const answer = await fetch(url);
-    assert.equal(answer.status, 200);
-    assert.match(answer.headers.get("content-type"), /^image\/png/);
+    const response = await fetch(url);
+    assert.equal(response.status, 200);
+    assert.match(response.headers.get("content-type"), /^image\/png/);
   });
 
   it("of thumbnails give images of the wanted size", async () => {
     const [{ data }] = await upload(png(800, 200), "wide.png");
     for (const [options, width] of [[{}, 300], [{ size: 40 }, 40]]) {
-      const answer = await fetch(shared.session.thumbnailUrl(data.id, options));
-      assert.equal(answer.status, 200);
-      const image = Buffer.from(await answer.arrayBuffer());
+      const response = await fetch(shared.session.thumbnailUrl(data.id, options));
+      assert.equal(response.status, 200);
+      const image = Buffer.from(await response.arrayBuffer());
       assert.ok(image.length > 50);
       assert.equal(measure(image)[0], width);
     }
@@ -192,12 +192,12 @@ describe("addresses", () => {
   });
 
   it("of other sites' pages may be fetched by browsers", async () => {
-    const answer = await fetch(`${server}/api`, {
+    const response = await fetch(`${server}/api`, {
       method: "OPTIONS",
       headers: { Origin: "https://studio.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "ftrack-user" },
     });
-    assert.ok(answer.ok);
-    assert.ok(answer.headers.get("access-control-allow-origin"));
+    assert.ok(response.ok);
+    assert.ok(response.headers.get("access-control-allow-origin"));
   });
 });
 

@@ -89,7 +89,7 @@ describe("queries", needs("Shot"), () => {
     assert.match(task.status.state.short, /^[A-Z_]+$/);
   });
 
-  it("answer with what was asked for, the key and the system attributes", async () => {
+  it("reply with what was asked for, the key and the system attributes", async () => {
     const task = await one(`select name from Task where id is "${tasks.alpha.id}"`);
     const expected = ["__entity_type__", "context_type", "id", "name", "object_type_id", "project_id"];
     assert.deepEqual(Object.keys(task).sort(), expected);
@@ -119,7 +119,7 @@ describe("queries", needs("Shot"), () => {
 });
 
 describe("creating", () => {
-  it("answers with what the server made of it", async () => {
+  it("replies with what the server made of it", async () => {
     const name = unique();
     const task = await make("Task", { name, ...parent() });
     assert.equal(task.__entity_type__, "Task");
@@ -135,14 +135,14 @@ describe("creating", () => {
 
   it("makes a tree in one request", needs("Sequence", "Shot"), async () => {
     const [sequence, shot, task] = [unique("sq"), unique("sh"), unique("t")].map((name) => ({ name, id: crypto.randomUUID() }));
-    const answers = await shared.session.call([
+    const replies = await shared.session.call([
       operation.create(SEQUENCE, { ...sequence, ...parent() }),
       operation.create(SHOT, { ...shot, parent_id: sequence.id }),
       operation.create("Task", { ...task, parent_id: shot.id }),
       operation.query(`select name from Task where ancestors.id is "${sequence.id}"`),
     ]);
-    assert.deepEqual(answers.map((answer) => answer.action), ["create", "create", "create", "query"]);
-    assert.deepEqual(answers[3].data.map((row) => row.name), [task.name]);
+    assert.deepEqual(replies.map((reply) => reply.action), ["create", "create", "create", "query"]);
+    assert.deepEqual(replies[3].data.map((row) => row.name), [task.name]);
   });
 
   it("numbers versions", async () => {
@@ -169,13 +169,13 @@ describe("changing", () => {
   it("takes the key as a list or as a text", async () => {
     const task = await make("Task", { name: unique(), ...parent() });
     for (const [keys, bid] of [[[task.id], 10], [task.id, 20]]) {
-      const answer = await shared.session.update("Task", keys, { bid });
-      assert.deepEqual([answer.action, answer.data.bid, answer.data.id], ["update", bid, task.id]);
+      const reply = await shared.session.update("Task", keys, { bid });
+      assert.deepEqual([reply.action, reply.data.bid, reply.data.id], ["update", bid, task.id]);
       assert.equal((await one(`select bid from Task where id is "${task.id}"`)).bid, bid);
     }
   });
 
-  it("answers with the key, the system attributes and what was sent", async () => {
+  it("replies with the key, the system attributes and what was sent", async () => {
     const task = await make("Task", { name: unique(), ...parent() });
     const { data } = await shared.session.update("Task", [task.id], { description: "x" });
     assert.deepEqual(Object.keys(data).sort(), ["__entity_type__", "context_type", "description", "id", "object_type_id", "project_id"]);
@@ -217,11 +217,11 @@ describe("changing", () => {
 });
 
 describe("deleting", () => {
-  it("answers true and takes along what hangs below", needs("Shot"), async () => {
+  it("replies true and takes along what hangs below", needs("Shot"), async () => {
     const shot = await make(SHOT, { name: unique(), ...parent() });
     const task = await make("Task", { name: "anim", parent_id: shot.id });
-    const answer = await shared.session.delete(SHOT, [shot.id]);
-    assert.deepEqual(answer, { action: "delete", data: true });
+    const reply = await shared.session.delete(SHOT, [shot.id]);
+    assert.deepEqual(reply, { action: "delete", data: true });
     assert.deepEqual(await rows(shared.session, `select id from TypedContext where id in ("${shot.id}", "${task.id}")`), []);
   });
 
@@ -321,14 +321,14 @@ describe("collaboration", () => {
     await shared.session.call([
       operation.create("Note", { id, content: "hello", parent_id: task.id, parent_type: "Task", user_id: shared.me.id }),
       operation.create("NoteLabelLink", { note_id: id, label_id: label.id }),
-      operation.create("Note", { content: "answer", in_reply_to_id: id, parent_id: task.id, parent_type: "Task", user_id: shared.me.id }),
+      operation.create("Note", { content: "reply", in_reply_to_id: id, parent_id: task.id, parent_type: "Task", user_id: shared.me.id }),
     ]);
     const note = await one(
       `select content, author.username, category.name, note_label_links.label.name, replies.content, recipients.resource_id from Note where id is "${id}"`,
     );
     assert.deepEqual([note.content, note.author.username, note.category.name], ["hello", user, label.name]);
     assert.deepEqual(note.note_label_links.map((link) => link.label.name), [label.name]);
-    assert.deepEqual(note.replies.map((reply) => reply.content), ["answer"]);
+    assert.deepEqual(note.replies.map((reply) => reply.content), ["reply"]);
     assert.deepEqual(note.recipients.map((each) => each.resource_id), [shared.me.id]);
     assert.deepEqual((await one(`select notes.content from Task where id is "${task.id}"`)).notes.map((each) => each.content), ["hello"]);
   });
@@ -341,8 +341,8 @@ describe("collaboration", () => {
     });
     await make("ReviewSessionObject", { review_session_id: review.id, version_id: version.id, name: "v", version: "1", description: "" });
     const guest = await make("ReviewSessionInvitee", { review_session_id: review.id, name: "Ada", email: "ada@example.com" });
-    const [answer] = await shared.session.call([{ action: "send_review_session_invite", review_session_invitee_id: guest.id }]);
-    assert.equal(answer.sent, true);
+    const [reply] = await shared.session.call([{ action: "send_review_session_invite", review_session_invitee_id: guest.id }]);
+    assert.equal(reply.sent, true);
     const seen = await one(
       `select review_session_objects.asset_version.version, review_session_invitees.email, created_by.username from ReviewSession where id is "${review.id}"`,
     );

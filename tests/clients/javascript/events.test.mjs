@@ -74,9 +74,9 @@ describe("a hub", () => {
   });
 
   it("gets replies", async () => {
-    await listen(hub, `topic=${topic}`, { answer: 42 });
+    await listen(hub, `topic=${topic}`, { value: 42 });
     const reply = await hub.publishAndWaitForReply(new Event(topic, {}), { timeout: 20 });
-    assert.deepEqual(reply.data, { answer: 42 });
+    assert.deepEqual(reply.data, { value: 42 });
     assert.equal(reply.topic, "ftrack.meta.reply");
   });
 
@@ -130,7 +130,7 @@ describe("with a Python process", () => {
     assert.equal(received.source.applicationId, "tests.clients");
   });
 
-  it("an event comes from there and is answered", async () => {
+  it("an event comes from there and gets a reply", async () => {
     const events = await listen(hub, `topic=${topic}`, { from: "javascript" });
     peer.tell({ request: topic, data: { n: 1 } });
     const { reply } = await peer.expect("reply");

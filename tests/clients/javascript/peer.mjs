@@ -4,7 +4,7 @@
 //   {"publish": "topic", "data": {…}, "target": "…"}
 //   {"request": "topic", "data": {…}}
 //
-// It says {"ready": …}, {"event": …} for each event, {"reply": …} for the answer to a request.
+// It says {"ready": …}, {"event": …} for each event, {"reply": …} for the reply to a request.
 import readline from "node:readline";
 
 import { ftrack } from "./client.mjs";

@@ -59,7 +59,7 @@ describe("a session", () => {
 });
 
 describe("a call", () => {
-  it("answers in the order of its operations", async () => {
+  it("replies in the order of its operations", async () => {
     const [users, statuses, nothing] = await shared.session.call([
       operation.query("select username from User limit 1"),
       operation.query("select name from Status limit 2"),
@@ -108,28 +108,28 @@ describe("a call", () => {
   });
 
   it("merges what occurs twice into one object", async () => {
-    const [answer] = await shared.session.call([
+    const [reply] = await shared.session.call([
       operation.query("select name, project_schema.name from Project limit 50"),
     ]);
     const schemas = new Map();
-    for (const { project_schema: schema } of answer.data) {
+    for (const { project_schema: schema } of reply.data) {
       assert.equal(typeof schema.name, "string");
       if (schemas.has(schema.id)) assert.equal(schemas.get(schema.id), schema);
       schemas.set(schema.id, schema);
     }
   });
 
-  it("repeats entities in full where the answer must be serializable", async () => {
+  it("repeats entities in full where the reply must be serializable", async () => {
     await shared.session.create("Folder", { name: unique(), parent_id: shared.project.id });
     await shared.session.create("Folder", { name: unique(), parent_id: shared.project.id });
     const expression = `select name, project.name, project.full_name from Folder where project_id is "${shared.project.id}"`;
-    const answer = await shared.session.query(expression, { ensureSerializableResponse: true });
-    assert.ok(answer.data.length >= 2);
-    for (const folder of answer.data) {
+    const reply = await shared.session.query(expression, { ensureSerializableResponse: true });
+    assert.ok(reply.data.length >= 2);
+    for (const folder of reply.data) {
       assert.equal(folder.project.full_name, shared.project.full_name);
-      assert.equal("context_type" in folder, false, "strict answers hold only what was asked for");
+      assert.equal("context_type" in folder, false, "strict replies hold only what was asked for");
     }
-    assert.notEqual(answer.data[0].project, answer.data[1].project);
+    assert.notEqual(reply.data[0].project, reply.data[1].project);
   });
 });
 

@@ -43,12 +43,12 @@ export const unique = (prefix = "clients") => `${prefix}_${randomUUID().replaceA
 
 export const sleep = (ms) => new Promise((resume) => setTimeout(resume, ms));
 
-/** The first true answer of `condition`; fails when none comes in time. */
+/** The first true result of `condition`; fails when none comes in time. */
 export async function until(condition, what = "the condition", seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
-    const answer = await condition();
-    if (answer) return answer;
+    const result = await condition();
+    if (result) return result;
     assert.ok(Date.now() < end, `${what} never came true`);
     await sleep(20);
   }

@@ -9,7 +9,7 @@ export class XMLHttpRequest extends EventTarget {
   response = "";
   timeout = 0;
   #headers = {};
-  #answered = {};
+  #responseHeaders = {};
   #sending = null;
   #method = "GET";
   #url = "";
@@ -25,7 +25,7 @@ export class XMLHttpRequest extends EventTarget {
   }
 
   getResponseHeader(name) {
-    return this.#answered[name.toLowerCase()] ?? null;
+    return this.#responseHeaders[name.toLowerCase()] ?? null;
   }
 
   abort() {
@@ -46,12 +46,12 @@ export class XMLHttpRequest extends EventTarget {
     const headers = { ...this.#headers, "Content-Length": data.length };
     sending.request = request(this.#url, { method: this.#method, headers });
     sending.request.on("error", () => isOurs() && this.#end("error"));
-    sending.request.on("response", async (answer) => {
+    sending.request.on("response", async (response) => {
       const parts = [];
-      for await (const part of answer) parts.push(part);
+      for await (const part of response) parts.push(part);
       if (!isOurs()) return;
-      this.status = answer.statusCode;
-      this.#answered = answer.headers;
+      this.status = response.statusCode;
+      this.#responseHeaders = response.headers;
       this.response = Buffer.concat(parts).toString();
       this.#state(4);
       this.#end("load");

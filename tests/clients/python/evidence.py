@@ -26,7 +26,7 @@ def check(name):
 
 
 class Refused(Exception):
-    """The server's answer is an error."""
+    """The server's reply is an error."""
 
 
 class Site:
@@ -43,13 +43,13 @@ class Site:
         return entity
 
     def call(self, *operations):
-        """The answers as they are on the wire: the client would make entities of them."""
+        """The replies as they are on the wire: the client would make entities of them."""
         headers = {"ftrack-user": self.session.api_user, "ftrack-api-key": self.session.api_key}
-        answer = requests.post(f"{self.session.server_url}/api", json=list(operations), headers=headers, timeout=60)
-        answer = answer.json()
-        if isinstance(answer, dict):
-            raise Refused(f'{answer.get("exception")}: {answer.get("content")}')
-        return answer
+        reply = requests.post(f"{self.session.server_url}/api", json=list(operations), headers=headers, timeout=60)
+        reply = reply.json()
+        if isinstance(reply, dict):
+            raise Refused(f'{reply.get("exception")}: {reply.get("content")}')
+        return reply
 
     def query(self, expression):
         return self.call({"action": "query", "expression": expression})[0]
@@ -149,7 +149,7 @@ def version_numbers(site):
 @check("required-at-the-end")
 def required_at_the_end(site):
     folder = "00000000-0000-4000-8000-" + unique("")[1:13]
-    answer = site.call(
+    reply = site.call(
         site.create("Folder", id=folder, name=unique("late")),
         {
             "action": "update",
@@ -158,7 +158,7 @@ def required_at_the_end(site):
             "entity_data": {"__entity_type__": "Folder", "parent_id": site.project["id"]},
         },
     )
-    assert len(answer) == 2
+    assert len(reply) == 2
 
 
 @check("case-insensitive-text")

@@ -58,8 +58,8 @@ class Client:
 
     def call(self, *operations):
         self.connection.request("POST", "/api", json.dumps(operations), self.headers)
-        answer = self.connection.getresponse().read()
-        return answer
+        response = self.connection.getresponse().read()
+        return response
 
     def query(self, expression):
         return json.loads(self.call({"action": "query", "expression": expression}))[0]["data"]
@@ -83,8 +83,8 @@ def fill(client, project):
     for batch in range(TASKS // BATCH):
         folder = f"00000000-0000-4000-8000-{batch:012}"
         tasks = [client.create("Task", name=f"t{index}", parent_id=folder, bid=3600.0) for index in range(BATCH)]
-        answer = client.call(client.create("Folder", id=folder, name=f"f{batch}", parent_id=project), *tasks)
-        assert answer.startswith(b"["), answer[:300]
+        response = client.call(client.create("Folder", id=folder, name=f"f{batch}", parent_id=project), *tasks)
+        assert response.startswith(b"["), response[:300]
 
 
 def read(login, threads, end, counts):

@@ -166,12 +166,12 @@ def main():
     for line in sys.stdin:
         ((order, subject),) = json.loads(line).items()
         if order == "open":
-            answer = opened(subject)
+            result = opened(subject)
         else:
             # Each order has a session of its own, which has seen nothing yet.
             with support.open_session() as session:
-                answer = work[order](session, subject)
-        print(json.dumps(answer), flush=True)
+                result = work[order](session, subject)
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -73,12 +73,12 @@ def unique(prefix="clients"):
 
 
 def wait_until(condition, seconds=20, step=0.05):
-    """The first true answer of *condition*; fails when none comes in time."""
+    """The first true result of *condition*; fails when none comes in time."""
     end = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        result = condition()
+        if result:
+            return result
         if time.monotonic() > end:
             raise AssertionError(f"nothing happened in {seconds} seconds")
         time.sleep(step)

@@ -296,9 +296,9 @@ class Accounts(Case):
             self.session.call([{"action": "update", "entity_type": "Job", "entity_key": [job["id"]],
                                 "entity_data": {"__entity_type__": "Job", "status": "dancing"}}])
 
-    def test_permissions_are_answered(self):
-        answer = self.session.call([{"action": "permissions"}])[0]
-        self.assertEqual(answer["action"], "permissions")
+    def test_permissions_get_a_reply(self):
+        reply = self.session.call([{"action": "permissions"}])[0]
+        self.assertEqual(reply["action"], "permissions")
 
     def test_security_roles_of_users(self):
         role = self.session.query("SecurityRole").first()
@@ -308,7 +308,7 @@ class Accounts(Case):
 
 
 class Widgets(Case):
-    def test_their_addresses_answer_with_a_page(self):
+    def test_their_addresses_lead_to_a_page(self):
         task = self.create("Task", name=unique(), parent=self.project)
         urls = set()
         for name, entity, theme in (("tasks", None, None), ("tasks_browser", self.project, "light"), ("info", task, "dark")):

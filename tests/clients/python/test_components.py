@@ -169,12 +169,12 @@ class Files(Uploading):
         data = b"raw upload"
         checksum = base64.b64encode(hashlib.md5(data).digest()).decode()
         identifier = "aaaaaaaa-bbbb-4ccc-8ddd-" + unique()[-12:]
-        answer = self.session.get_upload_metadata(identifier, "raw.txt", len(data), checksum)
-        self.assertEqual(answer["component_id"], identifier)
-        wrong = requests.put(answer["url"], headers=answer["headers"], data=b"other data", timeout=30)
+        reply = self.session.get_upload_metadata(identifier, "raw.txt", len(data), checksum)
+        self.assertEqual(reply["component_id"], identifier)
+        wrong = requests.put(reply["url"], headers=reply["headers"], data=b"other data", timeout=30)
         self.assertGreaterEqual(wrong.status_code, 400)
-        answer = self.session.get_upload_metadata(identifier, "raw.txt", len(data), checksum)
-        self.assertLess(requests.put(answer["url"], headers=answer["headers"], data=data, timeout=30).status_code, 300)
+        reply = self.session.get_upload_metadata(identifier, "raw.txt", len(data), checksum)
+        self.assertLess(requests.put(reply["url"], headers=reply["headers"], data=data, timeout=30).status_code, 300)
         got = requests.get(
             f"{self.session.server_url}/component/get",
             params={"id": identifier, "username": self.session.api_user, "apiKey": self.session.api_key},
@@ -183,11 +183,11 @@ class Files(Uploading):
         self.assertEqual(got.content, data)
 
     def test_an_upload_address_does_not_work_for_another_component(self):
-        answer = self.session.get_upload_metadata("11111111-1111-4111-8111-111111111111", "a.txt", 1)
+        reply = self.session.get_upload_metadata("11111111-1111-4111-8111-111111111111", "a.txt", 1)
         other = self.session.get_upload_metadata("22222222-2222-4222-8222-222222222222", "a.txt", 1)
-        query = answer["url"].split("?")[1]
-        for forged in (answer["url"].split("?")[0], other["url"].split("?")[0] + "?" + query, answer["url"][:-1] + "z"):
-            response = requests.put(forged, headers=answer["headers"], data=b"x", timeout=30)
+        query = reply["url"].split("?")[1]
+        for forged in (reply["url"].split("?")[0], other["url"].split("?")[0] + "?" + query, reply["url"][:-1] + "z"):
+            response = requests.put(forged, headers=reply["headers"], data=b"x", timeout=30)
             self.assertGreaterEqual(response.status_code, 400, forged)
 
     def test_thumbnails_of_everything_that_can_have_one(self):

@@ -173,8 +173,8 @@ class Hubs(Case):
         self.assertEqual([event["data"]["n"] for event in self.one.receive(1)], [2])
         self.assertEqual([event["data"]["n"] for event in self.two.receive(2)], [1, 2])
 
-    def test_an_answer_of_a_callback_is_a_reply_to_the_publisher_alone(self):
-        self.two.listen(f"topic={self.topic}", reply={"answer": 42})
+    def test_what_a_callback_returns_is_a_reply_to_the_publisher_alone(self):
+        self.two.listen(f"topic={self.topic}", reply={"value": 42})
         bystander = Listener(self)
         bystander.listen("topic=ftrack.meta.reply")
         replies = []
@@ -182,7 +182,7 @@ class Hubs(Case):
         self.one.hub.publish(event, on_reply=replies.append)
         self.two.receive(1)
         self.one.until(lambda: replies)
-        self.assertEqual(replies[0]["data"], {"answer": 42})
+        self.assertEqual(replies[0]["data"], {"value": 42})
         self.assertEqual((replies[0]["topic"], replies[0]["in_reply_to_event"]), ("ftrack.meta.reply", event["id"]))
         bystander.settle()
         self.assertEqual([each for each in bystander.events if each["in_reply_to_event"] == event["id"]], [])

@@ -147,22 +147,22 @@ class Calls(Case):
     def test_an_empty_batch_is_legal(self):
         self.assertEqual(self.session.call([]), [])
 
-    def test_a_batch_answers_in_its_order(self):
-        answers = self.session.call(
+    def test_the_replies_to_a_batch_are_in_its_order(self):
+        replies = self.session.call(
             [
                 {"action": "query", "expression": "select username from User limit 1"},
                 {"action": "query_server_information"},
                 {"action": "query", "expression": "select name from Status limit 2"},
             ]
         )
-        self.assertEqual(answers[0]["data"][0].entity_type, "User")
-        self.assertIn("schema_hash", answers[1])
-        self.assertEqual(len(answers[2]["data"]), 2)
-        self.assertEqual(answers[2]["metadata"]["next"]["offset"], 2)
+        self.assertEqual(replies[0]["data"][0].entity_type, "User")
+        self.assertIn("schema_hash", replies[1])
+        self.assertEqual(len(replies[2]["data"]), 2)
+        self.assertEqual(replies[2]["metadata"]["next"]["offset"], 2)
 
     def test_only_the_asked_values_of_the_server_information_are_needed(self):
-        answer = self.session.call([{"action": "query_server_information", "values": ["schema_hash"]}])
-        self.assertEqual(answer[0]["schema_hash"], self.session.server_information["schema_hash"])
+        replies = self.session.call([{"action": "query_server_information", "values": ["schema_hash"]}])
+        self.assertEqual(replies[0]["schema_hash"], self.session.server_information["schema_hash"])
 
     def test_an_unknown_action_is_named_in_the_text_that_clients_look_for(self):
         with self.assertRaises(ftrack_api.exception.ServerError) as caught:

@@ -20,7 +20,7 @@ const API: &str = "/api";
 ///
 /// let emulator = ftrack_emulator::Emulator::builder().tasks(0).start()?;
 /// emulator.faults().push(Fault::unavailable(1).times(2));
-/// emulator.faults().push(Fault::unanswered().only("create"));
+/// emulator.faults().push(Fault::no_response().only("create"));
 /// assert_eq!(emulator.faults().pending().len(), 2);
 /// # anyhow::Ok(())
 /// ```
@@ -66,7 +66,7 @@ pub enum Kind {
     /// Status 500 with an error object. The request is not carried out.
     ServerError {},
     /// The request is carried out, and the connection closes without a response.
-    Unanswered {},
+    NoResponse {},
     /// The request is not carried out, and the connection closes without a response.
     Dropped {},
 }
@@ -125,8 +125,8 @@ impl Fault {
     }
 
     /// The request is carried out, and the connection closes without a response.
-    pub fn unanswered() -> Self {
-        Self::new(Kind::Unanswered {})
+    pub fn no_response() -> Self {
+        Self::new(Kind::NoResponse {})
     }
 
     /// The request is not carried out, and the connection closes without a response.
@@ -290,7 +290,7 @@ mod tests {
             Fault::unavailable(5).only("update"),
             Fault::too_many_requests(2),
             Fault::server_error(),
-            Fault::unanswered(),
+            Fault::no_response(),
             Fault::dropped(),
         ] {
             assert_eq!(Fault::from_json(fault.to_json()), Ok(fault));

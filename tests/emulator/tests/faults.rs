@@ -224,7 +224,7 @@ fn an_emulator_stops_when_it_is_dropped() {
 }
 
 #[test]
-fn latency_delays_every_answer() {
+fn latency_delays_every_response() {
     let site = Site::with(
         Emulator::builder()
             .tasks(50)

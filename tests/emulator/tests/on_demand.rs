@@ -120,7 +120,7 @@ fn refusals_have_the_status_and_the_headers_of_their_kind() {
 }
 
 #[test]
-fn answers_are_cut_and_truncated_where_asked() {
+fn responses_are_cut_and_truncated_where_asked() {
     let site = small();
     let whole = raw(&site, QUERY);
     for bytes in [0, 1, 10, 300] {
@@ -140,10 +140,10 @@ fn answers_are_cut_and_truncated_where_asked() {
 }
 
 #[test]
-fn what_is_unanswered_is_done_and_what_is_dropped_is_not() {
+fn what_gets_no_response_is_done_and_what_is_dropped_is_not() {
     let site = small();
     let (done, not_done) = (create(&site, "done"), create(&site, "not done"));
-    site.emulator.faults().push(Fault::unanswered());
+    site.emulator.faults().push(Fault::no_response());
     assert_eq!(raw(&site, &done), b"");
     site.emulator.faults().push(Fault::dropped());
     assert_eq!(raw(&site, &not_done), b"");
@@ -157,7 +157,7 @@ fn what_is_unanswered_is_done_and_what_is_dropped_is_not() {
 }
 
 #[test]
-fn slow_answers_and_latency_take_their_time() {
+fn slow_responses_and_latency_take_their_time() {
     let latency = Duration::from_millis(120);
     let site = Site::with(Emulator::builder().tasks(0).latency(latency));
     let timed = |path: &str| {

@@ -4,7 +4,7 @@
 //
 // Input:  subscribe <topic> | publish <topic> <json> | request <topic> <json> | burst <topic> <n>
 // Output: one JSON object a line: {"ready":true}, {"subscribed":…}, {"event":…}, {"reply":…}.
-// Every event it gets is answered with {"from": "js", "data": <the event's data>}.
+// It replies to every event that it gets with {"from": "js", "data": <the event's data>}.
 import { createRequire } from "node:module";
 import readline from "node:readline";
 

@@ -30,7 +30,7 @@ io.sockets.on("connection", (socket) => {
   sockets.add(socket);
   socket.on("disconnect", () => sockets.delete(socket));
   socket.on("ftrack.event", (event, acknowledge) => {
-    const answer = acknowledge || (() => {});
+    const reply = acknowledge || (() => {});
     const subscriber = event.data && event.data.subscriber;
     if (event.topic === "ftrack.meta.subscribe") {
       subscriptions.set(subscriber.id, event.data.subscription);
@@ -39,7 +39,7 @@ io.sockets.on("connection", (socket) => {
     } else {
       route(event);
     }
-    answer({ success: true });
+    reply({ success: true });
   });
 });
 

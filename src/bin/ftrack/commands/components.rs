@@ -27,7 +27,7 @@ impl Components {
         let session = app.session()?;
         let entity = locate::entity(&session, &self.entity)?;
         let components = of(&session, &entity)?;
-        let availability = session.get_component_availabilities(&components, None)?;
+        let availability = session.get_component_availabilities(&components)?;
         let locations = session.query("select name from Location")?.all()?;
         let format = Format::or_fitting(self.format);
         let columns = ["id", "name", "file_type", "size", "locations"];

@@ -88,8 +88,8 @@ class _CoreAccessor(Accessor):
     def get_url(self, resource_identifier):
         return self._core.get_url(resource_identifier)
 
-    def get_thumbnail_url(self, resource_identifier, size=None):
-        return self._core.get_thumbnail_url(resource_identifier, size)
+    def get_thumbnail_url(self, resource_identifier, size=300):
+        return self._core.get_thumbnail_url(resource_identifier, 300 if size is None else size)
 
     def open(self, resource_identifier, mode="rb"):
         from .server import CoreFile

@@ -71,10 +71,10 @@ class Location(Entity):
         """A URL from which the data can be downloaded. It may contain credentials."""
         return self._url(component)
 
-    def get_thumbnail_url(self, component, size=None):
+    def get_thumbnail_url(self, component, size=300):
         """Where an image of the component can be downloaded, at most *size* pixels wide and high, in locations that
         have such."""
-        return self._thumbnail_url(component, size)
+        return self._thumbnail_url(component, 300 if size is None else size)
 
 
 class MemoryLocationMixin(object):

@@ -160,7 +160,7 @@ impl Service<'_> {
                 Err(message) => self.send(packet::error(&message)),
             },
             Message::Binary(_) => self.send(packet::error("packets are text")),
-            // The WebSocket layer answers pings by itself.
+            // The WebSocket layer replies to pings by itself.
             Message::Ping(_) | Message::Pong(_) => {}
             // It has also prepared the reply to a close frame, which draining writes. Python
             // waits three seconds for that reply.

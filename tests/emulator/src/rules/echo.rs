@@ -96,7 +96,7 @@ pub fn reply(batch: &mut Batch<'_>, declared: &Type, pending: &Pending) -> Resul
         .collect::<Vec<_>>()
         .join("\u{1f}");
     for position in object.keys().filter_map(|name| ty.position(name)) {
-        batch.encoder.is_news(ty, &identity, position);
+        batch.encoder.mark_sent(ty, &identity, position);
     }
     Ok(Value::Object(object))
 }

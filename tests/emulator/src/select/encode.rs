@@ -64,7 +64,7 @@ impl Encoder {
     }
 
     /// Remembers that an attribute of an entity was sent, and says whether it is the first time.
-    pub fn is_news(&mut self, ty: &Type, key: &str, attribute: usize) -> bool {
+    pub fn mark_sent(&mut self, ty: &Type, key: &str, attribute: usize) -> bool {
         if self.is_denormalized {
             return true;
         }
@@ -210,7 +210,7 @@ impl<'a> Writer<'a> {
                 continue;
             };
             for slot in slots {
-                if !encoder.is_news(ty, &row.key, slot.attribute) {
+                if !encoder.mark_sent(ty, &row.key, slot.attribute) {
                     continue;
                 }
                 match slot.source {
@@ -229,7 +229,7 @@ impl<'a> Writer<'a> {
             Some(fetched.value(place.row, *column))
         });
         if let Some(permissions) = permissions
-            && encoder.is_news(ty, &row.key, ty.attributes.len())
+            && encoder.mark_sent(ty, &row.key, ty.attributes.len())
         {
             member(PERMISSIONS, out);
             out.push_str(permissions);

@@ -47,7 +47,7 @@ pub(super) async fn watch(
     let summary = response.extensions_mut().remove::<Summary>();
     entry.summary = summary.unwrap_or_default().0;
     entry.fault = fault.map(name);
-    let is_silent = matches!(fault, Some(Kind::Unanswered {} | Kind::Dropped {}));
+    let is_silent = matches!(fault, Some(Kind::NoResponse {} | Kind::Dropped {}));
     entry.status = (!is_silent).then(|| response.status().as_u16());
     entry.took = began.elapsed();
     site.history.add(entry);
@@ -96,7 +96,7 @@ async fn go_wrong(fault: Kind, connection: &Connection, request: Request, next: 
             connection.cut_after(bytes);
             response
         }
-        Kind::Unanswered {} => {
+        Kind::NoResponse {} => {
             let response = next.run(request).await;
             connection.cut_after(0);
             response
@@ -169,7 +169,7 @@ fn name(fault: Kind) -> &'static str {
         Kind::Unavailable { .. } => "unavailable",
         Kind::TooManyRequests { .. } => "too_many_requests",
         Kind::ServerError {} => "server_error",
-        Kind::Unanswered {} => "unanswered",
+        Kind::NoResponse {} => "no_response",
         Kind::Dropped {} => "dropped",
     }
 }
