@@ -87,10 +87,9 @@ fn a_healthy_server() {
     assert!(report.is_healthy() && cache.remedy.is_some(), "{cache}");
     // It has changed nothing, and left no connection to the event server.
     drop(open(&server));
-    let end = Instant::now() + Duration::from_secs(10);
-    while server.events().connections() > 0 {
-        assert!(Instant::now() < end, "a connection is left");
-    }
+    support::eventually("no connection is left", || {
+        server.events().connections() == 0
+    });
 }
 
 #[test]
@@ -187,7 +186,7 @@ fn servers_that_do_not_respond() {
         &["no response within 300ms"],
     );
     assert!(
-        started.elapsed() < Duration::from_secs(10),
+        started.elapsed() < Duration::from_secs(30),
         "it has a limit"
     );
     let page = Parrot::new("200 OK", "", "<html>Welcome</html>");
