@@ -14,7 +14,7 @@ use support::proxy::{Break, Harm, Proxy, Way};
 use support::{builder, emulator, eventually, open};
 
 /// Far less than the time limit of a request, and enough for a busy machine.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// What a thread does over and over until an error ends it.
 type Work = fn(&Session, &Entity) -> Result<()>;

@@ -15,7 +15,7 @@ use ftrack_api::query::field;
 use ftrack_api::{Entity, EntityKey, Error, ErrorKind, Session, data};
 use ftrack_emulator::Emulator;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{builder, emulator, open};
+use support::{builder, emulator, open, patiently};
 
 /// The timeout of requests. It is short because every stall costs as much; if a busy machine takes
 /// longer, that is one more fault.
@@ -306,17 +306,6 @@ impl Run {
 struct Next {
     expected: BTreeMap<String, String>,
     folders: Vec<(String, Entity)>,
-}
-
-/// Repeats what only a timeout on a busy machine can make fail.
-fn patiently<T>(mut work: impl FnMut() -> Result<T, Error>) -> T {
-    for _ in 0..50 {
-        match work() {
-            Ok(done) => return done,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}"),
-        }
-    }
-    panic!("the server does not respond");
 }
 
 fn make_notes(session: &Session, project: &Entity) -> Result<(Entity, Vec<Entity>), Error> {

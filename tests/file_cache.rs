@@ -482,7 +482,7 @@ fn a_writer_that_hangs_blocks_nobody_for_long() {
     assert!(cache.remove("key 2").is_err());
     // SQLite itself would wait for ten seconds.
     assert!(
-        started.elapsed() < Duration::from_secs(4),
+        started.elapsed() < Duration::from_secs(8),
         "{:?}",
         started.elapsed()
     );
@@ -651,6 +651,13 @@ fn processes_that_are_killed_do_no_harm() {
         random ^= random << 17;
         std::thread::sleep(Duration::from_millis(20 + random % 60));
         let victim = (random >> 8) as usize % WORKERS;
+        if random & (1 << 20) == 0 {
+            // Else it may be killed while it starts, as all are on a busy machine.
+            eventually("it works", || {
+                let report = std::fs::read_to_string(&workers[victim].report);
+                report.unwrap().contains("rounds")
+            });
+        }
         let old = std::mem::replace(&mut workers[victim], next(victim));
         reports.push(end(old));
     }

@@ -231,7 +231,7 @@ fn session_on(url: &str) -> SessionBuilder {
 }
 
 /// Well below every time-out, and far above what it takes.
-const PROMPT: Duration = Duration::from_secs(5);
+const PROMPT: Duration = Duration::from_secs(15);
 
 #[test]
 fn cancelling_ends_requests_bodies_and_waits_at_once() {

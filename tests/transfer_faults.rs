@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftrack_api::ErrorKind;
 use ftrack_api::accessor::DiskAccessor;
@@ -59,45 +59,6 @@ impl Transport for Refusing {
                 body: Box::new(Cursor::new("Request has expired")),
             }),
         }
-    }
-}
-
-/// Holds back the ranges of a download that start at an offset or behind it, for so long at most.
-#[derive(Clone, Default)]
-struct Gate(Arc<Mutex<Option<(usize, Duration)>>>);
-
-impl Gate {
-    fn close(&self, offset: usize, limit: Duration) {
-        *self.0.lock().unwrap() = Some((offset, limit));
-    }
-
-    fn open(&self) {
-        *self.0.lock().unwrap() = None;
-    }
-
-    fn pass(&self, request: &Request<'_>) {
-        let range = request.headers.iter().find(|(name, _)| name == "range");
-        let start = range.and_then(|(_, range)| {
-            let start = range.strip_prefix("bytes=")?.split('-').next()?;
-            start.parse::<usize>().ok()
-        });
-        let since = Instant::now();
-        let holds = |start| {
-            let closed = *self.0.lock().unwrap();
-            closed.is_some_and(|(offset, limit)| offset <= start && since.elapsed() < limit)
-        };
-        while start.is_some_and(holds) {
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-struct Gated(Box<dyn Transport>, Gate);
-
-impl Transport for Gated {
-    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
-        self.1.pass(request);
-        self.0.send(request)
     }
 }
 
@@ -302,9 +263,12 @@ fn an_interrupted_upload_whose_addresses_have_expired_begins_anew() {
     let urls = Arc::new(Mutex::new(Vec::new()));
     let seen = urls.clone();
     refusals.set(move |request| {
-        seen.lock()
-            .unwrap()
-            .push(request.url.query().unwrap().to_owned());
+        let mut seen = seen.lock().unwrap();
+        seen.push(request.url.query().unwrap().to_owned());
+        if seen.len() == 3 {
+            // Afterwards the progress is due, at which it is cancelled.
+            thread::sleep(Duration::from_millis(200));
+        }
         None
     });
     let server = stage.at_server();
@@ -420,13 +384,17 @@ fn a_part_that_arrives_as_other_bytes_is_an_error() {
     }
 }
 
+/// The offset at which the range begins that a request asks for.
+fn first_byte(request: &Request<'_>) -> Option<usize> {
+    let range = request.headers.iter().find(|(name, _)| name == "range");
+    let (_, range) = range?;
+    let first = range.strip_prefix("bytes=")?.split('-').next()?;
+    first.parse().ok()
+}
+
 #[test]
 fn a_large_download_is_read_in_ranges_and_goes_on_where_it_broke_off() {
-    let gate = Gate::default();
-    let ours = gate.clone();
-    let stage = Stage::with(0, move |builder| {
-        builder.wrap_transport(move |inner| Gated(inner, ours))
-    });
+    let (stage, gate) = Stage::gated();
     let size = 5 * 16 * MIB + 1000;
     let movie = stage.unsent(&stage.file("movie.mov", size));
     let server = stage.at_server();
@@ -443,13 +411,10 @@ fn a_large_download_is_read_in_ranges_and_goes_on_where_it_broke_off() {
         assert_eq!(asked, 6, "{connections}");
         assert!(fs::read(&target).unwrap() == bytes(size));
         // What a cancelled one leaves is the start of the file, and is not asked for again. The rest
-        // waits until it is cancelled. With one connection the caller's thread reads too, and the
-        // progress is only told once time has passed.
-        let limit = match connections {
-            1 => Duration::from_millis(200),
-            _ => Duration::from_secs(60),
-        };
-        gate.close(3 * 16 * MIB, limit);
+        // waits until it is cancelled.
+        gate.close(connections, |request| {
+            first_byte(request) >= Some(3 * 16 * MIB)
+        });
         let opened = gate.clone();
         let cancelled = options.clone().on_progress(move |progress| {
             if progress.bytes() > 20 << 20 {

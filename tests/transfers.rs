@@ -18,7 +18,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftrack_api::accessor::{Accessor, Content, DiskAccessor};
 use ftrack_api::config::SchemaCache;
@@ -26,7 +26,7 @@ use ftrack_api::location::{Binding, Progress, TransferOptions};
 use ftrack_api::session::EncodeOptions;
 use ftrack_api::structure::{EntityIdStructure, IdStructure, Structure, StructureContext};
 use ftrack_api::{CancelToken, Entity, ErrorKind, Location, data};
-use stage::{MIB, Stage, Watched, bytes, files, part_files};
+use stage::{Gate, MIB, Stage, Watched, bytes, files, part_files};
 use support::{eventually, open, read, requests};
 
 /// How many threads of transfers this process has now.
@@ -65,20 +65,27 @@ fn connections_are_threads_within_the_call_if_the_accessor_allows_them() {
         // How many threads are in the accessor now, and were at most.
         let inside = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
         let (enter, leave) = (inside.clone(), inside.clone());
+        let threads = Arc::new(AtomicUsize::new(0));
+        let (seen, counted) = (threads.clone(), threads.clone());
         let mut disk = Watched::new(stage.disk_accessor())
             .before(move || {
                 let now = enter[0].fetch_add(1, Ordering::SeqCst) + 1;
                 enter[1].fetch_max(now, Ordering::SeqCst);
-                thread::sleep(Duration::from_millis(30));
+                eventually("all connections are used", || {
+                    enter[1].load(Ordering::SeqCst) >= expected
+                });
                 assert!(!panics, "an accessor with a fault");
+                if cfg!(target_os = "linux") && expected > 1 {
+                    eventually("they are counted", || counted.load(Ordering::SeqCst) > 0);
+                }
+                // More of them would come now.
+                thread::sleep(Duration::from_millis(10));
             })
             .after(move || {
                 leave[0].fetch_sub(1, Ordering::SeqCst);
             });
         disk.allows_connections = allows;
         let location = stage.disk(disk);
-        let threads = Arc::new(AtomicUsize::new(0));
-        let seen = threads.clone();
         let caller = thread::current().id();
         let options = TransferOptions::new()
             .connections(connections)
@@ -145,24 +152,21 @@ fn progress_is_reported_seldom_and_complete() {
     for connections in [1, 5] {
         let reports = Arc::new(Mutex::new(Vec::new()));
         let seen = reports.clone();
-        let options =
-            TransferOptions::new()
-                .connections(connections)
-                .on_progress(move |progress| {
-                    let now = Instant::now();
-                    seen.lock().unwrap().push((now, progress.clone()));
-                });
+        let options = TransferOptions::new()
+            .connections(connections)
+            .on_progress(move |progress| seen.lock().unwrap().push(progress.clone()));
         stage.create(&pattern, &stage.at_server(), options).unwrap();
         let reports = reports.lock().unwrap();
-        let (_, last) = reports.last().unwrap();
+        let last = reports.last().unwrap();
         assert_eq!((last.files(), last.total_files()), (20, 20));
         assert_eq!((last.bytes(), last.total_bytes()), (100_000, 100_000));
         assert!(last.rate() > 0.0 && last.time_left() == Some(Duration::ZERO));
         let pairs = || reports.windows(2).map(|pair| (&pair[0], &pair[1]));
         // The last one is not delayed.
-        let soon = pairs().filter(|(one, next)| next.0 - one.0 < Duration::from_millis(95));
+        let least = Duration::from_millis(99);
+        let soon = pairs().filter(|(one, next)| next.elapsed() - one.elapsed() < least);
         assert!(soon.count() <= 1);
-        assert!(pairs().all(|(one, next)| one.1.bytes() <= next.1.bytes()));
+        assert!(pairs().all(|(one, next)| one.bytes() <= next.bytes()));
     }
 }
 
@@ -215,20 +219,32 @@ fn every_kind_of_transfer_reports_progress_and_can_be_cancelled() {
     }
 }
 
+/// Says when some files have been sent.
+fn when_sending(options: TransferOptions) -> (TransferOptions, mpsc::Receiver<()>) {
+    let (is_sending, sending) = mpsc::channel();
+    let options = options.on_progress(move |progress| {
+        if progress.files() > 3 {
+            let _ = is_sending.send(());
+        }
+    });
+    (options, sending)
+}
+
 #[test]
 fn a_transfer_can_be_cancelled_and_repeated() {
     let _alone = COUNTING.lock();
-    // Progress is reported ten times a second: even eight connections take a second, which is far from the
-    // first report.
-    let stage = Stage::late(50);
-    let pattern = stage.frames(160, 1000);
+    let (stage, gate) = Stage::gated();
+    let pattern = stage.frames(120, 1000);
     let server = stage.at_server();
     let before = stage.registered();
     for connections in [1, 8] {
         let options = TransferOptions::new().connections(connections);
-        let observed = options.clone().on_progress(|progress| {
+        gate.close_after(10, connections);
+        let opened = gate.clone();
+        let observed = options.clone().on_progress(move |progress| {
             if progress.files() > 3 {
                 progress.cancel();
+                opened.open();
             }
         });
         let error = stage.create(&pattern, &server, observed).unwrap_err();
@@ -237,49 +253,43 @@ fn a_transfer_can_be_cancelled_and_repeated() {
         assert_eq!(stage.registered(), before);
         no_thread_is_left();
         // By a token of the caller, while frames are sent.
+        gate.close_after(10, connections);
         let token = CancelToken::new();
         let button = token.clone();
-        let started = Instant::now();
-        let (is_sending, sending) = mpsc::channel();
-        let observed = options.on_progress(move |progress| {
-            if progress.files() > 3 {
-                let _ = is_sending.send(());
-            }
-        });
+        let (observed, sending) = when_sending(options);
         let error = thread::scope(|threads| {
+            let gate = &gate;
             threads.spawn(move || {
                 sending.recv().unwrap();
                 button.cancel();
+                gate.open();
             });
             token.run(|| stage.create(&pattern, &server, observed))
         });
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
-        assert!(started.elapsed() < Duration::from_secs(20));
         no_thread_is_left();
     }
     let options = TransferOptions::new().connections(8);
     let made = stage.create(&pattern, &server, options);
-    stage.check_frames(&server, &made.unwrap(), 160);
-    assert_eq!(stage.registered(), before + 161);
+    stage.check_frames(&server, &made.unwrap(), 120);
+    assert_eq!(stage.registered(), before + 121);
     assert_eq!(stage.journals(), 0);
 }
 
 #[test]
 fn closing_the_session_ends_a_transfer() {
     let _alone = COUNTING.lock();
-    let stage = Stage::late(50);
-    let pattern = stage.frames(200, 1000);
+    let (stage, gate) = Stage::gated();
+    let pattern = stage.frames(60, 1000);
     let server = stage.at_server();
-    let closing = stage.session.clone();
-    let (begun, first) = mpsc::sync_channel(1);
-    let options = TransferOptions::new().connections(8);
-    let options = options.on_progress(move |_| {
-        let _ = begun.try_send(());
-    });
+    gate.close_after(10, 8);
+    let (options, sending) = when_sending(TransferOptions::new().connections(8));
     let error = thread::scope(|threads| {
+        let (session, gate) = (&stage.session, &gate);
         threads.spawn(move || {
-            first.recv().unwrap();
-            closing.close();
+            sending.recv().unwrap();
+            session.close();
+            gate.open();
         });
         stage.create(&pattern, &server, options)
     });

@@ -162,7 +162,10 @@ impl EventHub {
                 Err(self.timeout(format!("{left} events have not been acknowledged")))
             }
             count => {
-                let message = format!("{count} events were not delivered");
+                let message = match count {
+                    1 => "an event was not delivered".to_owned(),
+                    _ => format!("{count} events were not delivered"),
+                };
                 Err(Error::new(ErrorKind::Connection, message))
             }
         }

@@ -72,6 +72,11 @@ impl Journal {
         self.notes.lock().get(subject).cloned().unwrap_or_default()
     }
 
+    /// Whether there is no note.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notes.lock().is_empty()
+    }
+
     pub(crate) fn add(&self, subject: &str, note: &str) {
         self.write(&json!({"subject": subject, "note": note}));
         let mut notes = self.notes.lock();

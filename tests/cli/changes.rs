@@ -133,7 +133,7 @@ fn a_change_that_the_server_refuses_is_explained() {
         .server
         .faults()
         .push(Fault::slow(late).only("update"));
-    let set = ["set", TASK, "bid=77", "--yes", "--timeout", "1"];
+    let set = ["set", TASK, "bid=77", "--yes", "--timeout", "5"];
     let run = studio
         .cli
         .fails(&set, 7, &["may have been applied", "ftrack get"]);
@@ -236,10 +236,28 @@ fn notes_assignments_and_statuses() {
         studio.cli.ok(&["assign", TASK, &studio.cli.user, "--yes"]);
         assert_eq!(assigned(), 1);
     }
-    studio
-        .cli
-        .ok(&["assign", TASK, &studio.cli.user, "--remove", "--yes"]);
+    let remove = ["assign", TASK, &studio.cli.user, "--remove", "--yes"];
+    let run = studio.cli.run(&remove);
+    // An assignment has no name of its own.
+    let user = &studio.cli.user;
+    let shown = format!("delete the assignment of {user} to \"Import camera\"");
+    run.check(0, &[&shown]);
     assert_eq!(assigned(), 0);
+    // Nobody would see that somebody is assigned to a project.
+    let run = studio.cli.fails(
+        &["assign", "test", &studio.cli.user, "--yes"],
+        6,
+        &["not to a Project", "type=allocation"],
+    );
+    let (_, hint) = run.err.split_once("ftrack create").unwrap();
+    let words: Vec<&str> = hint.split_whitespace().collect();
+    let create = [&["create"], &words[..], &["--yes"]].concat();
+    assert!(studio.cli.ok(&create).starts_with("Appointment:"));
+    studio.cli.fails(
+        &["assign", "test", "nobody", "--remove", "--yes"],
+        6,
+        &["not to a Project"],
+    );
 
     assert_eq!(studio.cli.ok(&["status", TASK]).trim(), "Awaiting approval");
     assert!(
@@ -296,7 +314,7 @@ fn timers() {
     studio.cli.fails(&["timer", "show"], 4, &["no timer"]);
     let run = studio
         .cli
-        .fails(&["timer", "stop"], 4, &["no timer", "is running"]);
+        .fails(&["timer", "stop"], 4, &["error: no timer is running"]);
     assert_eq!(run.err.lines().count(), 1, "{}", run.err);
     studio
         .cli
@@ -306,7 +324,12 @@ fn timers() {
         shown.contains("Import camera") && shown.contains("animating"),
         "{shown}"
     );
-    studio.cli.fails(&["timer", "start", TASK], 6, &["--force"]);
+    let run = studio.cli.fails(
+        &["timer", "start", TASK],
+        6,
+        &["a timer is running already", "--force"],
+    );
+    assert_eq!(run.err.lines().count(), 2, "{}", run.err);
     studio.cli.ok(&["timer", "start", TASK, "--force"]);
     let stopped = studio.cli.ok(&["timer", "stop"]);
     assert!(

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -47,14 +48,19 @@ fn run(cli: &Cli, arguments: &[&str]) -> (usize, u64) {
     (reading.join().unwrap(), peak)
 }
 
-/// Compares the memory of few rows with that of many.
+/// Compares the memory of few rows with that of many. On a busy machine the end of a run may be missed, which
+/// makes it look small: then it is run again.
 #[track_caller]
-fn check(what: &str, few: u64, many: u64) {
-    assert!(few > 5_000, "{what}: {few} KiB cannot be all");
-    assert!(
-        many < few + TOLERANCE,
-        "{what}: {few} KiB for few rows, {many} KiB for many"
-    );
+fn check(what: &str, few: impl Fn() -> u64, many: impl Fn() -> u64) {
+    let (mut most, many) = (0, many());
+    for _ in 0..5 {
+        most = most.max(few());
+        assert!(most > 5_000, "{what}: {most} KiB cannot be all");
+        if many < most + TOLERANCE {
+            return;
+        }
+    }
+    panic!("{what}: {most} KiB for few rows, {many} KiB for many");
 }
 
 #[test]
@@ -69,13 +75,14 @@ fn any_number_of_rows_is_printed_in_the_same_memory() {
         peak
     };
     for format in ["csv", "ndjson", "table"] {
-        check(format, query("1000", format), query("8000", format));
+        check(format, || query("1000", format), || query("8000", format));
     }
     let export = |limit: &str| {
         let query = format!("Task limit {limit}");
-        run(&cli, &["export", &query, &format!("{limit}.csv")]).1
+        let arguments = ["export", &query, &format!("{limit}.csv"), "--overwrite"];
+        run(&cli, &arguments).1
     };
-    check("export", export("1000"), export("8000"));
+    check("export", || export("1000"), || export("8000"));
     let lines = fs::read_to_string(cli.folder().join("8000.csv")).unwrap();
     assert_eq!(lines.lines().count(), 8001);
 }
@@ -92,17 +99,19 @@ fn any_number_of_rows_is_imported_in_the_same_memory() {
         session.create("Shot", data).unwrap();
     }
     session.commit().unwrap();
+    let runs = AtomicUsize::new(0);
     let import = |count: usize| {
+        let run_number = runs.fetch_add(1, Ordering::SeqCst);
         let mut rows = String::from("path,description,bid\n");
         for number in 0..count {
             let shot = number % 50;
             let _ = writeln!(
                 rows,
-                "test/shot{shot}/{count}_{number},A task of many.,3600"
+                "test/shot{shot}/{run_number}_{number},A task of many.,3600"
             );
         }
         cli.write("tasks.csv", rows);
         run(&cli, &["import", "tasks.csv", "--type", "Task", "--yes"]).1
     };
-    check("import", import(1000), import(5000));
+    check("import", || import(1000), || import(5000));
 }

@@ -36,7 +36,8 @@ fn schemas_are_compared() {
     let same = cli.run(&["schema", "diff", "a.json", "server"]);
     same.check(0, &["they do not differ"]);
     assert_eq!(same.out, "");
-    cli.fails(&["schema", "save", "a.json"], 9, &["a.json"]);
+    let again = &["a.json: the file exists", "another name"];
+    cli.fails(&["schema", "save", "a.json"], 9, again);
 
     let classic = Emulator::builder()
         .edition(Edition::named("classic").unwrap())
@@ -98,6 +99,8 @@ fn completions_and_manual_pages() {
         "{}",
         page.out
     );
+    cli.ok(&["man", "--dir", "new/pages"]);
+    assert!(cli.folder().join("new/pages/ftrack-query.1").exists());
     cli.ok(&["man", "--dir", "."]);
     let pages = std::fs::read_dir(cli.folder()).unwrap();
     let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());

@@ -113,8 +113,11 @@ fn events_are_relayed_worked_on_and_returned() {
     cli.fails(&with(&["--return", "99"]), 4, &["no dead letter 99"]);
     let unknown = [&place[..4], &["--group", "h"]].concat();
     cli.fails(&unknown, 4, &["no group h", "events work --group"]);
+    let mistyped = [&place[..3], &["event.db", "--group", "g"]].concat();
+    cli.fails(&mistyped, 4, &["no stream at event.db"]);
+    assert!(!cli.folder().join("event.db").exists());
     cli.run(&with(&["--return", "all"]))
-        .check(0, &["1 are handed out again"]);
+        .check(0, &["1 event is handed out again"]);
     assert_eq!(cli.ok(&place), "");
     let again = stream.group("g").unwrap().unwrap();
     assert_eq!((again.lag, again.dead_letters), (1, 0));

@@ -19,6 +19,7 @@ struct Terminal {
     pty: Arc<pty_process::blocking::Pty>,
     child: std::process::Child,
     shown: Arc<Mutex<Vec<u8>>>,
+    reading: thread::JoinHandle<()>,
 }
 
 impl Terminal {
@@ -40,13 +41,18 @@ impl Terminal {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (from, to) = (pty.clone(), shown.clone());
         // Ends when the program has ended.
-        thread::spawn(move || {
+        let reading = thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = (&*from).read(&mut buffer) {
                 to.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
         });
-        Self { pty, child, shown }
+        Self {
+            pty,
+            child,
+            shown,
+            reading,
+        }
     }
 
     fn with_settings(cli: &Cli, arguments: &[&str]) -> Self {
@@ -82,13 +88,9 @@ impl Terminal {
     /// Waits for the end; the exit code, and all that was shown.
     fn end(mut self) -> (i32, String) {
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
-        // What was written last is still on its way.
-        let mut before = usize::MAX;
-        while before != self.shown().len() {
-            before = self.shown().len();
-            thread::sleep(Duration::from_millis(50));
-        }
-        (code, self.shown())
+        self.reading.join().unwrap();
+        let shown = self.shown.lock().unwrap();
+        (code, String::from_utf8_lossy(&shown).into_owned())
     }
 }
 

@@ -222,6 +222,8 @@ fn events_are_published_followed_recorded_and_replayed() {
         &["not JSON", "quote"],
     );
     cli.fails(&["events", "tail", "topic is"], 6, &["error:"]);
+    cli.fails(&["events", "tail", "--count", "0"], 2, &["--count"]);
+    cli.fails(&["events", "publish", ""], 2, &["TOPIC"]);
     cli.write("bad.ndjson", "{}\n");
     cli.fails(&["events", "replay", "bad.ndjson"], 6, &["line 1"]);
     cli.fails(&["events", "replay", "none.ndjson"], 9, &["none.ndjson"]);

@@ -56,7 +56,7 @@ fn changes_come_as_lines() {
         .create("Task", data! { "name": "a", "parent": &shot, "bid": 60 })
         .unwrap();
     session.commit().unwrap();
-    let mut watching = Watching::start(&cli, &["watch", TASKS, "--count", "3", "--for", "120"]);
+    let mut watching = Watching::start(&cli, &["watch", TASKS, "--count", "3", "--for", "3600"]);
     let key = format!("Task:{}", task.id());
     let rows = cli.ok(&["query", TASKS]);
     let mut row: Json = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
@@ -105,7 +105,7 @@ fn a_watch_goes_on_when_the_server_is_away_for_a_time() {
     let task = session.query("select bid from Task").unwrap().first();
     let task = task.unwrap().unwrap();
     let query = format!("select bid from Task where id is {}", task.id());
-    let mut watching = Watching::start(&cli, &["watch", &query, "--count", "1", "--for", "120"]);
+    let mut watching = Watching::start(&cli, &["watch", &query, "--count", "1", "--for", "3600"]);
     assert_eq!(watching.next()["change"], "present");
     server
         .faults()
@@ -127,6 +127,7 @@ fn what_cannot_be_watched_is_explained() {
     );
     cli.fails(&["watch", "Tsak"], 6, &["did you mean"]);
     cli.fails(&["watch", "Task", "--for=-1"], 2, &["-1"]);
+    cli.fails(&["watch", "Task", "--count", "0"], 2, &["--count"]);
     // None match, and it ends in time.
     let none = ["watch", "Task where name is nonesuch", "--for", "0.1"];
     assert_eq!(cli.ok(&none), "");

@@ -23,6 +23,13 @@ pub(crate) const REFUSALS: &[&str] = &[
     "429, and a date far away",
 ];
 
+/// Those that only the time limit of a request ends.
+pub(crate) const WAITED_OUT: &[&str] = &[
+    "100 Continue without end",
+    "no response at all",
+    "a byte a second",
+];
+
 pub(crate) const MODES: &[(&str, Respond)] = &[
     ("closes the connection", |_, _| Ok(())),
     ("a banner of another protocol", |client, _| {

@@ -80,11 +80,11 @@ fn a_token_ends_the_wait_for_room_and_for_a_connection() {
     server.faults(|faults| faults.stall_handshake = true);
     let hub = EventHub::new(config(&server));
     let token = CancelToken::new();
+    let before = server.requests().0.len();
     let connecting = {
         let (token, hub) = (token.clone(), hub.clone());
         thread::spawn(move || token.run(|| hub.connect()))
     };
-    let before = server.requests().0.len();
     eventually("the handshake is sent", || {
         server.requests().0.len() > before || connecting.is_finished()
     });

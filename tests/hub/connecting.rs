@@ -236,6 +236,7 @@ fn connecting_does_not_end_a_hub_that_goes_on_trying() {
     hub.connect_in_background().unwrap();
     hub.listen("topic=t").unwrap();
     hub.publish(Event::new("t")).unwrap();
+    eventually("an attempt has failed", || hub.connection_error().is_some());
     let errors = [
         hub.connect().unwrap_err(),
         hub.reconnect().unwrap_err(),

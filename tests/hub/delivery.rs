@@ -106,7 +106,7 @@ fn targets_select_subscribers() {
 /// Each event is delivered or reported, none twice, although connections break all the time.
 #[test]
 fn a_burst_loses_nothing_silently() {
-    const COUNT: usize = 10_000;
+    const COUNT: usize = 3_000;
     let server = Server::start();
     let receiver = hub(&server);
     listen(&receiver, "topic=burst");
@@ -121,7 +121,7 @@ fn a_burst_loses_nothing_silently() {
         );
     });
     sender.connect().unwrap();
-    server.faults(|faults| faults.cut = 0.002);
+    server.faults(|faults| faults.cut = 0.006);
     let mut published = HashSet::new();
     for number in 0..COUNT {
         published.insert(
@@ -143,25 +143,35 @@ fn a_burst_loses_nothing_silently() {
     // What the receiver misses was passed on while its own connection was cut: the server
     // then sends it to no client. Every other event reaches it, once.
     let mut received = HashSet::new();
-    while let Some(event) = receiver.next(SHORT).unwrap() {
+    let mut missing: HashSet<_> = published.difference(&reported).cloned().collect();
+    loop {
+        let may_miss = missing.is_empty() || receiver.counts().reconnects > 0;
+        let patience = if may_miss { SHORT } else { LONG };
+        let Some(event) = receiver.next(patience).unwrap() else {
+            break;
+        };
+        missing.remove(event.id());
         assert!(received.insert(event.id().to_string()), "delivered twice");
     }
     assert!(received.is_subset(&published));
-    if receiver.counts().reconnects == 0 {
-        let both: HashSet<_> = received.union(&reported).cloned().collect();
-        assert_eq!(both.len(), COUNT);
-    }
+    assert!(missing.is_empty() || receiver.counts().reconnects > 0);
 }
 
 #[test]
 fn the_receiver_of_a_burst_gets_everything_once() {
-    const COUNT: usize = 10_000;
+    const COUNT: usize = 3_000;
     let server = Server::start();
     let (sender, receiver) = (hub(&server), hub(&server));
     listen(&receiver, "topic=burst");
     let cutting = sender.clone();
     let cutter = thread::spawn(move || {
         for _ in 0..10 {
+            // Five connections without any acknowledgement would hand an event back.
+            let before = cutting.counts().acknowledged;
+            eventually("something is acknowledged", || {
+                let now = cutting.counts().acknowledged;
+                now > before || now == COUNT as u64
+            });
             thread::sleep(Duration::from_millis(20));
             cutting.reconnect().unwrap();
         }

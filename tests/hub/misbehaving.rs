@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::server::Faults;
 use crate::server::Server;
 use crate::support::eventually;
-use crate::{KEY, LONG, config, disconnects_promptly, hub, listen};
+use crate::{KEY, LONG, SHORT, config, disconnects_promptly, hub, listen};
 
 #[test]
 fn garbage_is_survived() {
@@ -280,7 +280,11 @@ fn every_way_to_refuse_a_connection_is_an_error_of_its_kind() {
             *faults = Faults::default();
             change(faults);
         });
-        let hub = EventHub::new(config(&server).connect_timeout(Duration::from_secs(2)));
+        let patience = match kind {
+            ErrorKind::Timeout => SHORT,
+            _ => LONG,
+        };
+        let hub = EventHub::new(config(&server).connect_timeout(patience));
         let error = hub.connect().unwrap_err();
         assert_eq!(error.kind(), kind, "a server that {mode}: {error}");
         let address = server.address().to_string();

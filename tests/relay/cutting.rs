@@ -14,13 +14,26 @@ use crate::relaying::{connect, relay};
 use crate::support::{self, eventually};
 use crate::{LONG, number};
 
+/// The events that come at least between some of the cuts.
+const SOME: u64 = 20;
+
 /// When each event was sent, by its number.
-fn publish_and_cut(server: &Emulator, cuts: usize, seed: u64) -> Vec<jiff::Timestamp> {
+fn publish_and_cut(
+    server: &Emulator,
+    stream: &Stream,
+    cuts: usize,
+    seed: u64,
+) -> Vec<jiff::Timestamp> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut sent = Vec::new();
-    for _ in 0..cuts {
-        let until = Instant::now() + Duration::from_millis(random.u64(50..250));
-        while Instant::now() < until {
+    let appended = || stream.status().unwrap().appended;
+    for cut in 0..cuts {
+        let now = Instant::now();
+        let (until, end) = (now + Duration::from_millis(random.u64(50..250)), now + LONG);
+        // Every other time some events must have come; else the connections may not be there yet.
+        let least = appended() + if cut % 2 == 0 { SOME } else { 0 };
+        while Instant::now() < until || appended() < least {
+            assert!(Instant::now() < end, "no events come");
             let event = json!({ "topic": "studio.test", "data": { "number": sent.len() } });
             sent.push(jiff::Timestamp::now());
             server.events().publish(event).unwrap();
@@ -85,7 +98,7 @@ fn cut(names: &[&str], cuts: usize) {
                 }
             });
         }
-        let sent = publish_and_cut(&server, cuts, seed);
+        let sent = publish_and_cut(&server, &stream, cuts, seed);
         eventually("they are connected again", || {
             server.events().connections() >= names.len()
         });
@@ -101,7 +114,7 @@ fn cut(names: &[&str], cuts: usize) {
     );
     let late = numbers.windows(2).find(|pair| pair[0] >= pair[1]);
     assert_eq!(late, None, "seed {seed}");
-    assert!(numbers.len() > sent.len() / 10 && !gaps.is_empty());
+    assert!(!gaps.is_empty(), "seed {seed}");
 }
 
 #[test]

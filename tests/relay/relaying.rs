@@ -120,7 +120,7 @@ fn invalid_settings_are_reported_by_the_first_call() {
     assert_eq!(relay.poll(SHORT).unwrap_err().kind(), ErrorKind::Io);
     let config = HubConfig::new(server.url(), server.api_user(), "wrong");
     let mut relay = Relay::new(&EventHub::new(config), &stream, "one");
-    let error = (0..100)
+    let error = (0..LONG.as_millis() / SHORT.as_millis())
         .find_map(|_| relay.poll(SHORT).err())
         .expect("the key is refused");
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
@@ -279,6 +279,7 @@ fn a_connection_that_was_lost_is_a_gap_unless_another_relay_had_one() {
         let mut two = relay(&server, &stream, "two");
         connect(&server, &stream, &mut two);
         drop(two);
+        eventually("it is gone", || server.events().connections() == 1);
         let mut two = relay(&server, &stream, "two");
         connect(&server, &stream, &mut two);
         while Instant::now() < end {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ftrack_api::relay::{Start, Worker};
 use ftrack_api::{ErrorKind, anyhow};
 
-use crate::{SHORT, events, next, nothing, number, on_each};
+use crate::{LONG, SHORT, events, next, nothing, number, on_each};
 
 #[test]
 fn each_group_is_given_all_events_and_each_worker_some() {
@@ -66,9 +66,9 @@ fn a_new_group_begins_where_it_is_told() {
 fn what_a_worker_does_not_finish_is_given_to_another() {
     on_each(|stream| {
         stream.append(&events(1)).unwrap();
-        let lease = Duration::from_millis(200);
-        let [slow, quick] =
-            ["slow", "quick"].map(|name| Worker::new(&stream, "g", name).lease(lease));
+        let lease = Duration::from_secs(2);
+        let slow = Worker::new(&stream, "g", "slow").lease(lease);
+        let quick = Worker::new(&stream, "g", "quick").lease(LONG);
         let kept = next(&slow);
         assert!(nothing(&quick));
         let again = next(&quick);
@@ -89,10 +89,11 @@ fn what_a_worker_does_not_finish_is_given_to_another() {
 fn a_lease_can_be_extended() {
     on_each(|stream| {
         stream.append(&events(1)).unwrap();
-        let worker = Worker::new(&stream, "g", "one").lease(Duration::from_millis(300));
+        let lease = Duration::from_secs(2);
+        let worker = Worker::new(&stream, "g", "one").lease(lease);
         let delivery = next(&worker);
         delivery.extend(Duration::from_secs(600)).unwrap();
-        assert!(worker.next(Duration::from_millis(600)).unwrap().is_none());
+        assert!(worker.next(lease + SHORT).unwrap().is_none());
         delivery.ack().unwrap();
     });
 }
@@ -112,7 +113,7 @@ fn a_failure_is_tried_again_and_becomes_a_dead_letter_in_the_end() {
                     break;
                 }
                 delivery
-                    .retry_after(Duration::from_millis(60), format!("failure {attempt}"))
+                    .retry_after(Duration::from_secs(1), format!("failure {attempt}"))
                     .unwrap();
                 if attempt > 1 {
                     break;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::{Entity, Location, Session, SessionBuilder, config::SchemaCache, data};
+use ftrack_api::{Entity, ErrorKind, Location, Session, SessionBuilder, config::SchemaCache, data};
 use ftrack_emulator::Emulator;
 pub(crate) use trace::secret;
 
@@ -63,6 +63,17 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "never happened: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Repeats what only a timeout on a busy machine can make fail.
+pub(crate) fn patiently<T>(mut work: impl FnMut() -> ftrack_api::Result<T>) -> T {
+    for _ in 0..50 {
+        match work() {
+            Ok(done) => return done,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}"),
+        }
+    }
+    panic!("the server does not respond");
 }
 
 /// How many requests `work` sends.

@@ -21,20 +21,23 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-        Self::start_at(free.unwrap().port())
+        Self::start_somewhere("no")
     }
 
     pub(crate) fn start_at(port: u16) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(&folder, port, &["--appendonly", "no"])
+        Self::start_in(&folder, || port, "no")
     }
 
     /// One that finds again what it had when it was killed.
     pub(crate) fn durable() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        Self::start_somewhere("yes")
+    }
+
+    fn start_somewhere(is_durable: &str) -> Self {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(&folder, free.unwrap().port(), &["--appendonly", "yes"])
+        Self::start_in(&folder, || free().unwrap().port(), is_durable)
     }
 
     /// Ends a durable one as by `kill -9`, until it is resumed.
@@ -44,33 +47,49 @@ impl Server {
         Paused { folder, port }
     }
 
-    fn start_in(folder: &Arc<TempDir>, port: u16, options: &[&str]) -> Self {
-        let start = |program: &str| {
-            Command::new(program)
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-                .args(["--save", ""])
-                .args(options)
-                .arg("--dir")
-                .arg(folder.path())
-                .stdout(Stdio::null())
-                .spawn()
+    /// Tries until it listens: somebody else may have taken the port meanwhile.
+    fn start_in(folder: &Arc<TempDir>, port: impl Fn() -> u16, is_durable: &str) -> Self {
+        let end = Instant::now() + Duration::from_secs(120);
+        loop {
+            let port = port();
+            let start = |program: &str| {
+                Command::new(program)
+                    .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+                    .args(["--save", "", "--appendonly", is_durable])
+                    .arg("--dir")
+                    .arg(folder.path())
+                    .stdout(Stdio::null())
+                    .spawn()
+            };
+            let child = start("valkey-server").or_else(|_| start("redis-server"));
+            let child =
+                child.expect("valkey-server or redis-server is needed: apt install redis-server");
+            let mut server = Self {
+                child,
+                port,
+                folder: Arc::clone(folder),
+            };
+            while server.child.try_wait().unwrap().is_none() {
+                if server.replies() {
+                    return server;
+                }
+                assert!(Instant::now() < end, "it does not start");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(Instant::now() < end, "it ends at once");
+        }
+    }
+
+    /// Whether it is this server that listens, not another one at its port.
+    fn replies(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return false;
         };
-        let child = start("valkey-server").or_else(|_| start("redis-server"));
-        let child =
-            child.expect("valkey-server or redis-server is needed: apt install redis-server");
-        let started = Instant::now();
-        while !replies(port) {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "it does not start"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self {
-            child,
-            port,
-            folder: Arc::clone(folder),
-        }
+        let mut reply = [0; 4096];
+        let asked = stream.write_all(b"INFO server\r\n");
+        let count = asked.and_then(|()| stream.read(&mut reply)).unwrap_or(0);
+        let own = format!("process_id:{}\r", self.child.id());
+        String::from_utf8_lossy(&reply[..count]).contains(&own)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -125,7 +144,7 @@ pub(crate) struct Paused {
 
 impl Paused {
     pub(crate) fn resume(self) -> Server {
-        Server::start_in(&self.folder, self.port, &["--appendonly", "yes"])
+        Server::start_in(&self.folder, || self.port, "yes")
     }
 }
 
@@ -134,13 +153,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn replies(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return false;
-    };
-    let mut reply = [0; 5];
-    let asked = stream.write_all(b"PING\r\n");
-    asked.and_then(|()| stream.read_exact(&mut reply)).is_ok() && &reply == b"+PONG"
 }

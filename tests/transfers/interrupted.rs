@@ -146,11 +146,15 @@ fn acknowledged(stage: &Stage) -> usize {
     texts.map(|text| text.matches("e_tag").count()).sum()
 }
 
-/// Options of a transfer that is cancelled once it has sent more than this.
-fn until(bytes: u64) -> TransferOptions {
-    TransferOptions::new().on_progress(move |progress| {
-        if progress.bytes() > bytes {
+/// Options of a transfer that is cancelled once it has sent most of eight parts; the others wait until then.
+fn cancelled(gate: &Gate, connections: usize) -> TransferOptions {
+    gate.close_after(8, connections);
+    let opened = gate.clone();
+    let options = TransferOptions::new().connections(connections);
+    options.on_progress(move |progress| {
+        if progress.bytes() > 50 << 20 {
             progress.cancel();
+            opened.open();
         }
     })
 }
@@ -159,11 +163,11 @@ fn until(bytes: u64) -> TransferOptions {
 #[test]
 fn acknowledged_parts_are_not_sent_again() {
     let _alone = COUNTING.lock();
-    let stage = Stage::late(5);
+    let (stage, gate) = Stage::gated();
     let path = stage.file("movie.mov", 15 * 8 * MIB);
     let server = stage.at_server();
     for connections in [1, 3] {
-        let options = until(50 << 20).connections(connections);
+        let options = cancelled(&gate, connections);
         let error = stage.create(&path, &server, options).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         let noted = acknowledged(&stage);
@@ -184,7 +188,9 @@ fn acknowledged_parts_are_not_sent_again() {
         assert_eq!(stage.journals(), 0);
     }
     // A source that has changed is sent again.
-    let error = stage.create(&path, &server, until(50 << 20)).unwrap_err();
+    let error = stage
+        .create(&path, &server, cancelled(&gate, 1))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     let mut changed = bytes(15 * 8 * MIB);
     changed[0] ^= 1;

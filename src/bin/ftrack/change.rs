@@ -29,6 +29,16 @@ pub(crate) struct Consent {
 
 /// Shows what is recorded, asks, and commits it; whether it was committed.
 pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bool> {
+    apply_named(app, session, consent, HashMap::new())
+}
+
+/// The same, with what to call entities that have no name, by their ids.
+pub(crate) fn apply_named(
+    app: &App,
+    session: &Session,
+    consent: Consent,
+    called: HashMap<String, String>,
+) -> Result<bool> {
     let plan = session.plan();
     if plan.is_empty() {
         terminal::say("nothing to change");
@@ -38,7 +48,8 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
         true => usize::MAX,
         false => SHOWN_CHANGES,
     };
-    let names = Names::look_up(session, &plan, most);
+    let mut names = Names::look_up(session, &plan, most);
+    names.called = called;
     let shown = show(&plan, &names, most);
     if consent.dry_run {
         session.rollback();
@@ -65,7 +76,11 @@ pub(crate) fn apply(app: &App, session: &Session, consent: Consent) -> Result<bo
 
 /// What entities are called whose names a plan does not know, by their ids.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<String, String>);
+pub(crate) struct Names {
+    found: HashMap<String, String>,
+    /// What the command calls entities that have none.
+    called: HashMap<String, String>,
+}
 
 impl Names {
     /// Looks up the names that the first changes need, in one request. Where that fails, people see ids.
@@ -112,11 +127,14 @@ impl Names {
                 }
             }
         }
-        Self(names)
+        Self {
+            found: names,
+            called: HashMap::new(),
+        }
     }
 
     fn name(&self, plan: &Plan, key: &EntityKey) -> String {
-        let known = self.0.get(&key.id()).cloned();
+        let known = self.found.get(&key.id()).cloned();
         known.unwrap_or_else(|| in_short(plan, key))
     }
 }
@@ -174,10 +192,11 @@ fn show_change(text: &mut String, plan: &Plan, names: &Names, change: &PlannedCh
         _ => style("change").yellow(),
     };
     let entity = plan.describe(&change.entity);
+    let entity = names.called.get(&change.entity.id()).unwrap_or(&entity);
     // The id of something new says nothing yet.
     let entity = match change.kind {
-        OperationKind::Create => without_id(&entity),
-        _ => &entity,
+        OperationKind::Create => without_id(entity),
+        _ => entity,
     };
     // Writing to memory cannot fail.
     let _ = writeln!(text, "{verb} {}", terminal::printable(entity));
@@ -212,7 +231,7 @@ fn show_change(text: &mut String, plan: &Plan, names: &Names, change: &PlannedCh
 
 fn in_words(plan: &Plan, names: &Names, value: &Value) -> String {
     match value {
-        Value::Text(text) => match names.0.get(text) {
+        Value::Text(text) => match names.found.get(text) {
             Some(name) => name.clone(),
             None => format!("{text:?}"),
         },

@@ -56,7 +56,7 @@ class Memory(unittest.TestCase):
         hub.subscribe("topic=tests.held", seen.append)
         hub.mark = "kept"
         hub.publish(ftrack_api.event.base.Event("tests.held"))
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while not seen and time.monotonic() < end:
             hub.wait(0.05)
         self.assertEqual(len(seen), 1)
@@ -265,12 +265,13 @@ class Callbacks(unittest.TestCase):
         after = len(ticks)
         stop.set()
         thread.join()
-        self.assertGreater(after - before, 50)
+        # On a busy machine there are few; if the wait held the interpreter, there would be none.
+        self.assertGreater(after - before, 5)
 
     def test_handlers_run_in_the_thread_that_waits(self):
         seen = []
         self.deliver(lambda event: seen.append(threading.get_ident()))
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while not seen and time.monotonic() < end:
             self.hub.wait(0.05)
         self.assertEqual(seen, [threading.get_ident()])
@@ -291,18 +292,23 @@ class Callbacks(unittest.TestCase):
             other.event_hub.connect()
             for number in range(3000):
                 other.event_hub.publish(ftrack_api.event.base.Event("tests.last", data={"number": number}))
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while len(seen) < 3000 and time.monotonic() < end:
             self.hub.wait(0.05)
         self.assertEqual([event["data"]["number"] for event in seen], list(range(3000)))
 
     def test_what_else_a_callback_raises_is_logged(self):
+        failed = []
+
         def fail(event):
+            failed.append(event)
             raise ValueError("of the callback")
 
         with self.assertLogs("ftrack_api.event.hub", "ERROR"):
             self.deliver(fail)
-            self.hub.wait(1)
+            end = time.monotonic() + 120
+            while not failed and time.monotonic() < end:
+                self.hub.wait(0.05)
         self.assertTrue(self.hub.connected)
 
 

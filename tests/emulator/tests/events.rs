@@ -220,7 +220,18 @@ fn a_movie_is_encoded_into_components_of_its_version() {
         assert!(start.elapsed() < Duration::from_secs(60), "{job}");
         std::thread::sleep(Duration::from_millis(20));
     };
-    assert_eq!(statuses, ["queued", "running", "done"], "{job}");
+    // On a busy machine one that passes is not seen.
+    let order = ["queued", "running", "done"];
+    let places = statuses.iter().map(|status| {
+        order
+            .iter()
+            .position(|known| status == known)
+            .expect("known")
+    });
+    assert!(
+        places.is_sorted() && job["status"] == "done",
+        "{statuses:?} {job}"
+    );
     assert_eq!(job["user"]["username"], "jenkins");
     let data: Value = serde_json::from_str(job["data"].as_str().unwrap()).unwrap();
     assert_eq!(data["source_component_id"], source);

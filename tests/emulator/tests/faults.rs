@@ -218,7 +218,8 @@ fn an_emulator_stops_when_it_is_dropped() {
     site.query("select id from Project limit 1");
     let started = Instant::now();
     drop(site);
-    assert!(started.elapsed() < Duration::from_secs(2));
+    // Whoever waits for the idle connection waits five seconds.
+    assert!(started.elapsed() < Duration::from_secs(4));
     assert!(TcpStream::connect(&address).is_err());
     drop(idle);
 }

@@ -1,16 +1,20 @@
 //! `ftrack assign`: who works on a task.
 
+use std::collections::HashMap;
+
+use ftrack_api::Entity;
 use ftrack_api::data;
 use ftrack_api::query::{field, select};
 
 use crate::app::App;
 use crate::change::{self, Consent};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::locate;
 
 /// Assign users to a task, or unassign them
 ///
-/// Users who are assigned already stay assigned, so the command can be repeated.
+/// Users who are assigned already stay assigned, so the command can be repeated. A project has a team instead
+/// of assignments: allocations, which `ftrack create Appointment` makes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ftrack assign \"test/Import camera\" jenkins --yes
@@ -32,7 +36,13 @@ impl Assign {
     pub(crate) fn run(self, app: &App) -> Result<()> {
         let session = app.session()?;
         let task = locate::entity(&session, &self.task)?;
-        session.populate(&task, "name")?;
+        if !session
+            .schema()
+            .is_kind_of(task.entity_type(), "TypedContext")
+        {
+            return Err(not_assignable(&task, &self.users[0]));
+        }
+        let name: String = task.get("name")?;
         let users = self.users.iter().map(|name| locate::user(&session, name));
         let users = users.collect::<Result<Vec<_>>>()?;
         let of_task = select("Appointment")
@@ -40,7 +50,8 @@ impl Assign {
             .filter(field("type").eq("assignment"))
             .filter(field("context_id").eq(task.id()));
         let assigned = session.query(of_task)?.all()?;
-        for user in &users {
+        let mut removed = HashMap::new();
+        for (user, username) in users.iter().zip(&self.users) {
             let mut present = Vec::new();
             for one in &assigned {
                 if one.get::<Option<String>>("resource_id")?.as_deref() == Some(&user.id()) {
@@ -48,7 +59,13 @@ impl Assign {
                 }
             }
             match (self.remove, present.as_slice()) {
-                (true, present) => present.iter().try_for_each(|one| session.delete(one))?,
+                (true, present) => {
+                    for one in present {
+                        let what = format!("the assignment of {username} to {name:?}");
+                        removed.insert(one.id(), what);
+                        session.delete(one)?;
+                    }
+                }
                 (false, []) => {
                     let data = data! { "context": &task, "resource": user, "type": "assignment" };
                     session.create("Appointment", data)?;
@@ -56,6 +73,19 @@ impl Assign {
                 (false, _) => {}
             }
         }
-        change::apply(app, &session, self.consent).map(drop)
+        change::apply_named(app, &session, self.consent, removed).map(drop)
+    }
+}
+
+/// The server would take it for a project too, but an assignment there means nothing.
+fn not_assignable(entity: &Entity, user: &str) -> Failure {
+    let (entity_type, id) = (entity.entity_type(), entity.id());
+    let message = format!("users are assigned to tasks, not to a {entity_type}");
+    let failure = Failure::invalid(message);
+    match entity_type {
+        "Project" => failure.with_remedy(format!(
+            "for its team: ftrack create Appointment context={id} resource={user} type=allocation"
+        )),
+        _ => failure,
     }
 }

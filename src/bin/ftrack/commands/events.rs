@@ -48,6 +48,7 @@ enum Action {
     /// Publish an event, and print its id
     Publish {
         /// The topic
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         topic: String,
         /// The data as JSON; `-` reads it from standard input
         #[arg(default_value = "{}", hide_default_value = true)]
@@ -100,7 +101,7 @@ struct Which {
     #[arg(default_value = "topic=*")]
     expression: String,
     /// End after this many events
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds
     #[arg(long = "for", value_name = "SECONDS")]

@@ -18,7 +18,7 @@ use crate::terminal;
 
 `ftrack man | man -l -` shows the page.")]
 pub(crate) struct Man {
-    /// Write ftrack.1, ftrack-query.1 and so on into this folder
+    /// Write ftrack.1, ftrack-query.1 and so on into this folder, which is made if it is not there
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }
@@ -32,7 +32,8 @@ impl Man {
             Page::new(command).render(&mut page)?;
             return app.print(String::from_utf8_lossy(&page).trim_end());
         };
-        let written = clap_mangen::generate_to(command, &folder);
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| clap_mangen::generate_to(command, &folder));
         written.map_err(|error| Failure::file(&folder, &error))?;
         terminal::say(&format!("wrote the pages to {}", folder.display()));
         Ok(())

@@ -33,16 +33,28 @@ pub(super) struct Place {
 }
 
 impl Place {
+    fn is_redis(&self) -> bool {
+        let mut schemes = ["redis:", "rediss:", "redis+unix:", "unix:"].iter();
+        schemes.any(|scheme| self.stream.starts_with(scheme))
+    }
+
     fn open(&self) -> Result<Stream> {
-        let is_redis = ["redis:", "rediss:", "redis+unix:", "unix:"];
-        let stream = match is_redis
-            .iter()
-            .any(|scheme| self.stream.starts_with(scheme))
-        {
+        let stream = match self.is_redis() {
             true => redis(&self.stream)?,
             false => local(&self.stream)?,
         };
         Ok(stream.name(&self.stream_name))
+    }
+
+    /// Opening a file makes it, which is no help to somebody who has mistyped its name.
+    fn check_exists(&self) -> Result<()> {
+        match self.is_redis() || std::path::Path::new(&self.stream).exists() {
+            true => Ok(()),
+            false => Err(Failure::not_found(format!(
+                "there is no stream at {}",
+                self.stream
+            ))),
+        }
     }
 }
 
@@ -273,6 +285,7 @@ pub(super) struct DeadLetterOptions {
 }
 
 pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()> {
+    options.place.check_exists()?;
     let (stream, group) = (options.place.open()?, options.group.as_str());
     let missing = |id: &str| Failure::not_found(format!("group {group} has no dead letter {id}"));
     match (options.returned.as_deref(), options.remove.as_deref()) {
@@ -281,7 +294,9 @@ pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()>
             for letter in stream.dead_letters(group)? {
                 count += u64::from(stream.return_dead_letter(group, &letter.id)?);
             }
-            terminal::say(&format!("{count} are handed out again"));
+            let are = if count == 1 { "is" } else { "are" };
+            let events = terminal::counted(count, "event");
+            terminal::say(&format!("{events} {are} handed out again"));
         }
         (Some(id), _) if !stream.return_dead_letter(group, id)? => return Err(missing(id)),
         (None, Some(id)) if !stream.remove_dead_letter(group, id)? => return Err(missing(id)),

@@ -125,6 +125,10 @@ fn rust(app: &App) -> Result<()> {
 }
 
 fn save(app: &App, path: &Path) -> Result<()> {
+    if path.exists() {
+        let failure = Failure::file(path, &"the file exists");
+        return Err(failure.with_remedy("give another name, or remove it first"));
+    }
     let session = app.session()?;
     let replies = session.call(&[serde_json::json!({ "action": "query_schemas" })])?;
     let schemas = replies.into_iter().next().unwrap_or_default();

@@ -63,14 +63,17 @@ impl Timer {
                 let timer = user
                     .start_timer(options)
                     .map_err(|error| match error.kind() {
-                        ErrorKind::Duplicate => Failure::from(error)
+                        ErrorKind::Duplicate => Failure::invalid("a timer is running already")
                             .with_remedy("`ftrack timer stop` ends it, and so does --force"),
                         _ => error.into(),
                     })?;
                 app.print(&format!("Timer:{}", timer.id()))
             }
             Action::Stop => {
-                let log = user.stop_timer()?;
+                let log = user.stop_timer().map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => none_runs(),
+                    _ => error.into(),
+                })?;
                 let seconds: f64 = log.get("duration")?;
                 app.print(&format!("Timelog:{}  {}", log.id(), clock(seconds)))
             }
@@ -79,7 +82,7 @@ impl Timer {
                     .fields(["start", "comment", "context.link"])
                     .filter(field("user_id").eq(user.id()));
                 let timer = session.query(timers)?.first()?;
-                let timer = timer.ok_or_else(|| Failure::not_found("no timer is running"))?;
+                let timer = timer.ok_or_else(none_runs)?;
                 let context: Option<Entity> = timer.get("context")?;
                 let on = context.map(|context| context.path()).transpose()?;
                 let start = timer.value("start")?.unwrap_or_default();
@@ -96,6 +99,10 @@ impl Timer {
             }
         }
     }
+}
+
+fn none_runs() -> Failure {
+    Failure::not_found("no timer is running")
 }
 
 /// Hours, minutes and seconds.

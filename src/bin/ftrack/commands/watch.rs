@@ -38,7 +38,7 @@ pub(crate) struct Watch {
     #[arg(long)]
     json: bool,
     /// End after this many changes
-    #[arg(long, value_name = "CHANGES")]
+    #[arg(long, value_name = "CHANGES", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds
     #[arg(long = "for", value_name = "SECONDS")]

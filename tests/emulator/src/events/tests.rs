@@ -236,15 +236,15 @@ fn handshakes_of_both_clients_and_of_strangers() {
 #[test]
 fn a_session_id_that_is_unknown_used_or_late_is_told_so() {
     let settings = Settings {
-        handshake: Duration::from_millis(50),
+        handshake: Duration::from_secs(2),
         ..Settings::default()
     };
-    let (server, hub) = start(settings);
+    let (server, hub) = start(settings.clone());
     let used = session(&server);
     let mut first = Client::open(&server, &used);
     assert_eq!(first.read(), "1::");
     let late = session(&server);
-    std::thread::sleep(Duration::from_millis(80));
+    std::thread::sleep(settings.handshake + Duration::from_millis(10));
     for id in ["unknown", &used, &late] {
         let mut client = Client::open(&server, id);
         assert_eq!(client.read(), "7:::1+0");
