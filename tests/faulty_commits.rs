@@ -10,12 +10,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ftrack_api::config::SchemaCache;
 use ftrack_api::operation::Operation;
 use ftrack_api::query::field;
 use ftrack_api::{Entity, EntityKey, Error, ErrorKind, Session, data};
 use ftrack_emulator::Emulator;
 use support::proxy::{Break, Harm, Proxy, Way};
-use support::{builder, emulator, open, patiently};
+use support::{builder, emulator, patiently};
 
 /// The timeout of requests. It is short because every stall costs as much; if a busy machine takes
 /// longer, that is one more fault.
@@ -58,9 +59,12 @@ impl Run {
     fn new(seed: u64) -> Self {
         let server = emulator();
         let proxy = Proxy::before(server.url());
-        let behind = || builder(&server).server_url(proxy.url()).timeout(TIMEOUT);
+        // A schema takes longer than a request may, on a busy machine.
+        let folder = tempfile::tempdir().unwrap();
+        let cached = || builder(&server).schema_cache(SchemaCache::Dir(folder.path().into()));
+        let witness = cached().open().unwrap();
+        let behind = || cached().server_url(proxy.url()).timeout(TIMEOUT);
         let session = patiently(|| behind().open());
-        let witness = open(&server);
         let project = project(&session);
         let (noted, notes) = patiently(|| make_notes(&session, &project));
         Self {

@@ -8,8 +8,10 @@ mod support;
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ftrack_api::accessor::{Accessor, AccessorExt, S3Accessor, S3Bucket};
 use ftrack_api::config::{Retry, SchemaCache};
@@ -457,6 +459,32 @@ fn a_structure_makes_keys_that_people_can_read() {
     );
 }
 
+/// Options of a transfer that is cancelled once it has sent most of eight parts; the others wait until then.
+fn cancelled(meddler: &Meddler, connections: usize) -> TransferOptions {
+    let limit = match connections {
+        // The caller's thread waits itself, and afterwards its progress is due.
+        1 => Duration::from_millis(200),
+        _ => Duration::from_secs(120),
+    };
+    let is_cancelled = Arc::new(AtomicBool::new(false));
+    let (is_over, mut parts) = (is_cancelled.clone(), 0);
+    meddler.set(move |request| {
+        parts += usize::from(request.method == "PUT");
+        let since = Instant::now();
+        while parts > 8 && since.elapsed() < limit && !is_over.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Fate::Passes
+    });
+    let options = TransferOptions::new().connections(connections);
+    options.on_progress(move |progress| {
+        if progress.bytes() > (50 << 20) {
+            progress.cancel();
+            is_cancelled.store(true, Ordering::SeqCst);
+        }
+    })
+}
+
 #[test]
 fn an_upload_that_was_cancelled_is_resumed() {
     let stage = Stage::new();
@@ -468,11 +496,8 @@ fn an_upload_that_was_cancelled_is_resumed() {
             let session = &stage.session;
             session.create_component_with(&movie, data! {}, &location, options)
         };
-        let error = create(options.clone().on_progress(|progress| {
-            if progress.bytes() > (50 << 20) {
-                progress.cancel();
-            }
-        }));
+        let error = create(cancelled(&stage.meddler, connections));
+        stage.meddler.stop();
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
         assert_eq!((stage.moto.objects(), stage.moto.unfinished()), (0, 1));
         let journals = stage.folder.path().join("cache/ftrack_api_transfers");
@@ -505,11 +530,7 @@ fn an_upload_that_the_storage_has_dropped_begins_anew() {
         let session = &stage.session;
         session.create_component_with(&movie, data! {}, &location, options)
     };
-    let error = create(TransferOptions::new().on_progress(|progress| {
-        if progress.bytes() > (50 << 20) {
-            progress.cancel();
-        }
-    }));
+    let error = create(cancelled(&stage.meddler, 1));
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
     let begun = stage.meddler.take();
     let part = begun

@@ -430,6 +430,74 @@ fn a_download_replaces_nothing_unless_told() {
     assert!(!target.exists());
 }
 
+/// Those that are complete are not downloaded again, and none that somebody has changed is replaced.
+#[test]
+fn an_interrupted_download_of_many_files_does_what_is_left() {
+    let _alone = COUNTING.lock();
+    let (stage, gate) = Stage::gated();
+    let server = stage.at_server();
+    let made = stage.create(&stage.frames(40, 1000), &server, TransferOptions::new());
+    let made = made.unwrap();
+    for connections in [1, 8] {
+        let folder = stage.folder.path().join(format!("out {connections}"));
+        let path = |frame: &Entity| Ok(folder.join(frame.get::<String>("name")? + ".exr"));
+        let options = TransferOptions::new().connections(connections);
+        let seen = AtomicUsize::new(0);
+        gate.close(connections, move |request| {
+            let is_data = request.url.path() == "/component/get";
+            is_data && seen.fetch_add(1, Ordering::SeqCst) >= 10
+        });
+        let opened = gate.clone();
+        let cancelled = options.clone().on_progress(move |progress| {
+            if progress.files() > 3 {
+                progress.cancel();
+                opened.open();
+            }
+        });
+        let error = server.download(&made, path, cancelled).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        let complete = files(&folder) - part_files(&folder);
+        assert!((4..40).contains(&complete), "{complete}");
+        // One that was there before, or that somebody has changed.
+        let mut left = fs::read_dir(&folder)
+            .unwrap()
+            .map(|one| one.unwrap().path());
+        let first = left.find(|path| path.extension().is_some_and(|end| end == "exr"));
+        let first = first.unwrap();
+        let data = fs::read(&first).unwrap();
+        fs::write(&first, b"precious").unwrap();
+        let error = server.download(&made, path, options.clone()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+        assert!(
+            error.to_string().contains(&first.display().to_string()),
+            "{error}"
+        );
+        fs::remove_file(&first).unwrap();
+        let last = Arc::new(Mutex::new((0, 0)));
+        let told = last.clone();
+        let again = options.clone().on_progress(move |progress| {
+            *told.lock().unwrap() = (progress.files(), progress.bytes());
+        });
+        let asked = requests(&stage.session, || {
+            server.download(&made, path, again).unwrap();
+        });
+        // The files, and that which was removed once more.
+        assert_eq!(asked as usize, 40 - complete + 1);
+        assert_eq!(*last.lock().unwrap(), (40, 40 * 1000));
+        assert!(fs::read(&first).unwrap() == data);
+        for frame in 1..=40 {
+            let source = stage.folder.path().join(format!("frames/f.{frame:04}.exr"));
+            let copy = folder.join(format!("{frame:04}.exr"));
+            assert!(fs::read(copy).unwrap() == fs::read(source).unwrap());
+        }
+        assert_eq!((files(&folder), stage.journals()), (40, 0));
+        // It has ended: now they are files like any other.
+        let error = server.download(&made, path, options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Duplicate, "{error}");
+        assert_eq!(stage.journals(), 0);
+    }
+}
+
 #[test]
 fn one_request_gets_the_identifiers_of_all_peers() {
     let stage = Stage::new();
