@@ -246,6 +246,9 @@ fn entries_that_are_too_old_are_removed_and_are_a_gap() {
             stream.append(&sent[499..]).unwrap();
             stream.status().unwrap().length <= 200
         });
+        // What is missing is known by what comes next.
+        let last = stream.clone().max_age(LONG);
+        last.append(&events(1)).unwrap();
         let appended = stream.status().unwrap().appended;
         let (mut lost, mut handled) = (0, 1);
         while lost + handled < appended {

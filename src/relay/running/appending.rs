@@ -11,7 +11,7 @@ use crate::relay::order::LATENESS;
 use crate::relay::status::RelayRecord;
 use crate::relay::worker::is_passing;
 
-use super::{MAX_BATCH, PAUSE, Running};
+use super::{HOLD_INTERVAL, MAX_BATCH, PAUSE, Running};
 
 /// How many batches are appended before the hub is looked at again.
 const MAX_BATCHES: usize = 20;
@@ -38,8 +38,13 @@ impl Running {
                     Some(_) => log::Level::Debug,
                     None => log::Level::Warn,
                 };
-                // A server that takes long to refuse must not hold up the hub.
-                self.away_until = Instant::now().checked_add(PAUSE.max(took));
+                // Others must soon know one that begins. A server that takes long to refuse must not hold up the hub.
+                let pause = if self.is_introduced {
+                    PAUSE
+                } else {
+                    HOLD_INTERVAL
+                };
+                self.away_until = Instant::now().checked_add(pause.max(took));
                 if !is_passing(error.kind()) {
                     return Err(error);
                 }

@@ -8,15 +8,15 @@ use crate::hub::{Arrival, EventHub};
 use crate::relay::engine::NewEntry;
 use crate::relay::order::{LATENESS, millis};
 
-use super::{HOLD_INTERVAL, MAX_BATCH, PAUSE, Running};
+use super::{HOLD_INTERVAL, MAX_BATCH, Running};
 
 impl Running {
     /// Waits for the first event, and takes those that are queued behind it.
     pub(in crate::relay) fn receive(&mut self, hub: &EventHub, timeout: Duration) -> Result<usize> {
-        let due = match self.reported_at {
-            _ if self.away_until.is_some() => PAUSE,
-            Some(at) => self.interval().saturating_sub(at.elapsed()),
-            None => HOLD_INTERVAL,
+        let due = match (self.away_until, self.reported_at) {
+            (Some(until), _) => until.saturating_duration_since(Instant::now()),
+            (None, Some(at)) => self.interval().saturating_sub(at.elapsed()),
+            (None, None) => HOLD_INTERVAL,
         };
         let mut wait = timeout.min(due);
         let mut count = 0;
