@@ -15,6 +15,8 @@ mod away;
 mod cutting;
 #[path = "relay/entries.rs"]
 mod entries;
+#[path = "relay/goodbye.rs"]
+mod goodbye;
 #[path = "relay/killing.rs"]
 mod killing;
 #[path = "relay/lost_replies.rs"]

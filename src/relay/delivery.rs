@@ -44,12 +44,14 @@ impl Setup {
 /// An event, or a gap, that a worker was given.
 ///
 /// It is this worker's until it is acknowledged, put off or rejected, or until its lease ends: then
-/// another worker is given it. One that is dropped is given out again when its lease has ended.
-#[must_use = "acknowledge it, or it is given out again"]
+/// another worker is given it. One that is dropped, as by `?` or a panic, is given out again at once.
+#[must_use = "bind it: `let _delivery = …`; `let _ = …` would drop it at once, and it is given out again"]
 pub struct Delivery {
     pub(super) setup: Arc<Setup>,
     pub(super) token: Token,
     pub(super) entry: Entry,
+    /// Whether nothing has been said of it.
+    pub(super) is_open: bool,
 }
 
 impl Delivery {
@@ -106,7 +108,7 @@ impl Delivery {
     ///   respond in time.
     /// - Any error of [`Stream::status`].
     pub fn ack(self) -> Result<()> {
-        self.finish(Verdict::Ack)
+        self.end(Verdict::Ack)
     }
 
     /// Gives it out again after this time, to whichever worker is free. Events of the same key wait
@@ -116,7 +118,7 @@ impl Delivery {
     ///
     /// - Any error of [`ack`](Self::ack).
     pub fn retry_after(self, delay: Duration, reason: impl Into<String>) -> Result<()> {
-        self.finish(Verdict::Retry(delay, reason.into()))
+        self.end(Verdict::Retry(delay, reason.into()))
     }
 
     /// Makes it a dead letter at once, with this reason.
@@ -125,7 +127,7 @@ impl Delivery {
     ///
     /// - Any error of [`ack`](Self::ack).
     pub fn reject(self, reason: impl Into<String>) -> Result<()> {
-        self.finish(Verdict::Reject(reason.into()))
+        self.end(Verdict::Reject(reason.into()))
     }
 
     /// Sets the lease to this long from now on, for a handler that needs longer.
@@ -135,6 +137,11 @@ impl Delivery {
     /// - Any error of [`ack`](Self::ack).
     pub fn extend(&self, lease: Duration) -> Result<()> {
         self.finish(Verdict::Extend(lease))
+    }
+
+    fn end(mut self, verdict: Verdict) -> Result<()> {
+        self.is_open = false;
+        self.finish(verdict)
     }
 
     fn finish(&self, verdict: Verdict) -> Result<()> {
@@ -155,6 +162,18 @@ impl Delivery {
             self.setup.lease
         );
         Error::new(ErrorKind::Timeout, message)
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let verdict = Verdict::Retry(Duration::ZERO, "its worker dropped it".to_owned());
+        if let Err(error) = self.finish(verdict) {
+            log::debug!("{self} was dropped: {error}");
+        }
     }
 }
 

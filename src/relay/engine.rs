@@ -89,7 +89,7 @@ pub(crate) struct Appended {
     pub(crate) repeated: u64,
     /// The engine's clock: milliseconds since 1970.
     pub(crate) now: i64,
-    /// The records of all relays by their names, as they were before.
+    /// The records of all relays by their names, as they were before; if it was given one, or no entries.
     pub(crate) relays: BTreeMap<String, String>,
 }
 
@@ -228,8 +228,8 @@ pub(crate) struct GroupFigures {
 
 /// The storage of a stream. Every call is atomic, and safe from many threads and processes.
 pub(crate) trait Engine: Send + Sync {
-    /// Appends entries that are not in the stream yet. Also keeps the record of the relay, and returns
-    /// those of all.
+    /// Appends entries that are not in the stream yet. Also keeps the record of the relay, if there is one: then, and
+    /// without entries, it returns those of all.
     fn append(
         &self,
         entries: &[NewEntry],

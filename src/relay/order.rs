@@ -11,6 +11,9 @@ pub(super) const LATENESS: i64 = 3000;
 /// How long a relay that does not report is waited for, while the stream can be used.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one that has said that it has ended is waited for at first: it may be about to say that it has begun again.
+const RETURN_TIME: Duration = Duration::from_secs(3);
+
 /// How long relays wait for each other at most.
 const STANDSTILL: Duration = Duration::from_secs(30);
 
@@ -63,6 +66,9 @@ pub(super) struct Order {
     /// What other relays have last reported, and how long ago that was, while the stream could be used.
     heard: BTreeMap<String, (Option<i64>, Duration)>,
     noted: Option<Instant>,
+    /// Whether they say too little to release anything. If a run has begun since then, a relay that has connected before
+    /// it may be missing in them.
+    needs_reports: bool,
 }
 
 impl Order {
@@ -102,6 +108,7 @@ impl Order {
     pub(super) fn push(&mut self, number: u64, id: &str, first: Option<First>) {
         if let Some(first) = first {
             (self.is_broken, self.began) = (false, None);
+            self.needs_reports = true;
             self.runs.push_back(Run {
                 number,
                 first,
@@ -137,11 +144,27 @@ impl Order {
         };
         for (other, record) in records.iter().filter(|(other, _)| *other != name) {
             let heard = self.heard.entry(other.clone()).or_default();
-            *heard = match heard.0 == record.reported {
-                true => (heard.0, heard.1 + step),
-                false => (record.reported, Duration::ZERO),
+            let silent = match heard.0 == record.reported {
+                true => heard.1 + step,
+                false if record.has_ended => PATIENCE - RETURN_TIME,
+                false => Duration::ZERO,
             };
+            *heard = (record.reported, silent);
         }
+        self.needs_reports = false;
+    }
+
+    /// Whether the reports must be read before anything is released.
+    pub(super) fn needs_reports(&self) -> bool {
+        self.needs_reports
+    }
+
+    /// The stream is away: others may begin meanwhile and be unable to say so.
+    pub(super) fn lose_sight(&mut self) {
+        for (_, silent) in self.heard.values_mut() {
+            *silent = Duration::ZERO;
+        }
+        self.needs_reports = true;
     }
 
     /// Whether this relay has reported lately, or has had no time to.
@@ -184,10 +207,13 @@ impl Order {
         mut knows: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<(), E> {
         while let Some(run) = self.runs.front() {
-            let is_first = records
-                .iter()
-                .filter(|(other, _)| *other != name && self.is_alive(other))
-                .all(|(other, record)| self.is_before(&run.first, name, other, record, drained));
+            let is_first = !self.needs_reports
+                && records
+                    .iter()
+                    .filter(|(other, _)| *other != name && self.is_alive(other))
+                    .all(|(other, record)| {
+                        self.is_before(&run.first, name, other, record, drained)
+                    });
             if !is_first && (run.first.id.is_empty() || !knows(&run.first.id)?) {
                 break;
             }
@@ -233,3 +259,62 @@ pub(super) fn millis(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod simulation;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// How long the first event of one that is new is held, with another whose last report this is: 50 ms at least.
+    fn held(other: RelayRecord) -> Duration {
+        let records = BTreeMap::from([("other".to_owned(), other)]);
+        let began = Instant::now();
+        let mut order = Order::new([]);
+        let first = order.next("a", 1_000_000, 1_000_000);
+        order.push(0, "a", first);
+        let mut waited = Duration::ZERO;
+        loop {
+            let release = order.release("new", &records, 1_000_000, |_| Ok::<_, ()>(false));
+            release.unwrap();
+            if order.held().is_none() {
+                return waited;
+            }
+            waited += Duration::from_millis(50);
+            order.note("new", &records, began + waited);
+        }
+    }
+
+    #[test]
+    fn one_that_has_ended_is_waited_for_less_long_than_one_that_is_silent() {
+        let silent = RelayRecord {
+            reported: Some(1),
+            cleared: Some(1),
+            ..RelayRecord::default()
+        };
+        let ended = RelayRecord {
+            has_ended: true,
+            ..silent.clone()
+        };
+        assert!(held(silent) >= PATIENCE);
+        let took = held(ended);
+        assert!(took >= RETURN_TIME && took < RETURN_TIME + STEP, "{took:?}");
+    }
+
+    #[test]
+    fn nothing_is_released_before_the_reports_were_read_anew() {
+        let none = BTreeMap::new();
+        let mut order = Order::new([]);
+        order.note("new", &none, Instant::now());
+        let first = order.next("a", 1, 1);
+        order.push(0, "a", first);
+        let is_held = |order: &mut Order| {
+            let release = order.release("new", &none, 1, |_| Ok::<_, ()>(false));
+            release.unwrap();
+            order.held().is_some()
+        };
+        // One that is new may have connected before, and have said so.
+        assert!(is_held(&mut order));
+        order.note("new", &none, Instant::now());
+        assert!(!is_held(&mut order));
+    }
+}

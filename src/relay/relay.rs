@@ -27,6 +27,9 @@ use super::stream::Stream;
 /// While the stream is away, events wait in memory, then in the [journal](Self::journal). What has no
 /// room there is dropped, counted, and reported to all workers as a [`Gap`](super::Gap).
 ///
+/// One that is dropped with nothing left says goodbye, for which it waits up to 5 seconds if Redis does not respond:
+/// other relays then need not wait for it, as they do for one that was killed.
+///
 /// ```no_run
 /// # #[cfg(feature = "redis")] {
 /// use ftrack_api::EventHub;
@@ -130,7 +133,8 @@ impl Relay {
     /// - Any error of [`Stream::status`], but for a stream that is away or full: that is logged,
     ///   and no error.
     pub fn poll(&mut self, timeout: Duration) -> Result<usize> {
-        if self.running.is_none() {
+        let is_new = self.running.is_none();
+        if is_new {
             self.running = Some(self.begin()?);
         }
         let Self {
@@ -140,12 +144,18 @@ impl Relay {
         else {
             return Ok(0);
         };
+        let session = self.session.as_ref();
+        // Others must know of it before it receives anything: they may have missed it.
+        let begun = match is_new {
+            true => running.flush(session),
+            false => Ok(()),
+        };
         if self.hub.state() == HubState::Disconnected {
             self.hub.connect_in_background()?;
         }
         let received = running.receive(&self.hub, timeout);
         let looked = running.look(&self.hub);
-        let flushed = running.flush(&self.stream, &self.name, self.session.as_ref());
+        let flushed = begun.and_then(|()| running.flush(session));
         let received = received?;
         flushed?;
         looked?;
@@ -200,7 +210,14 @@ impl Relay {
             self.hub.listen(filter)?;
         }
         let backlog = Backlog::new(self.memory_bytes, journal);
-        Ok(Running::new(filters, backlog, self.hub.counts()))
+        let counts = self.hub.counts();
+        Ok(Running::new(
+            &self.stream,
+            &self.name,
+            filters,
+            backlog,
+            counts,
+        ))
     }
 }
 

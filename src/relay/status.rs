@@ -27,6 +27,8 @@ pub struct RelayStatus {
     pub name: String,
     /// When it last heard from the event server, which says something every few seconds; `None` if it never has.
     pub connected_at: Option<Timestamp>,
+    /// Whether it was dropped and had nothing left. One that was killed has not said so.
+    pub has_ended: bool,
     /// Events that it has appended.
     pub appended: u64,
     /// Events that were in the stream already, from another relay or from an earlier attempt.
@@ -74,6 +76,8 @@ pub(super) struct RelayRecord {
     pub(super) lacks: Vec<String>,
     /// Everything that it received before is in the stream.
     pub(super) cleared: Option<i64>,
+    /// Whether it is gone, and has appended all that it had.
+    pub(super) has_ended: bool,
     pub(super) appended: u64,
     pub(super) repeated: u64,
     pub(super) dropped: u64,
@@ -93,6 +97,7 @@ impl RelayRecord {
         RelayStatus {
             name,
             connected_at: self.last.map(timestamp),
+            has_ended: self.has_ended,
             appended: self.appended,
             repeated: self.repeated,
             dropped: self.dropped,

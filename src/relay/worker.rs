@@ -179,8 +179,9 @@ impl Worker {
                     if std::mem::take(&mut is_away) {
                         log::info!("worker {}: the stream works again", self.setup.name);
                     }
-                    finished = delivery.map(|delivery| {
+                    finished = delivery.map(|mut delivery| {
                         let verdict = handled(&delivery, &mut handler);
+                        delivery.is_open = false;
                         (delivery, verdict)
                     });
                 }
@@ -302,6 +303,7 @@ impl Worker {
             setup: Arc::clone(&self.setup),
             token: taken.token.clone(),
             entry,
+            is_open: true,
         };
         match read {
             Ok(entry) => Ok(Some(delivery(entry))),

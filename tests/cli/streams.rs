@@ -1,7 +1,7 @@
 //! `events relay`, `work` and `dead-letters`.
 #![cfg(all(feature = "file-cache", unix))]
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use ftrack_api::relay::Stream;
 use serde_json::{Value as Json, json};
@@ -13,6 +13,14 @@ use crate::support::{emulator, eventually};
 struct Running(Child);
 
 impl Running {
+    /// Sends a signal, and waits for the end.
+    fn end(mut self, signal: &str) -> Option<i32> {
+        let process = self.0.id().to_string();
+        let mut kill = Command::new("kill");
+        assert!(kill.args([signal, &process]).status().unwrap().success());
+        self.0.wait().unwrap().code()
+    }
+
     fn start(cli: &Cli, arguments: &[&str]) -> Self {
         let mut command = cli.command(arguments);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -142,4 +150,44 @@ fn a_stream_that_cannot_be_used_is_an_error() {
         std::fs::read_to_string(cli.folder().join("other")).unwrap(),
         "precious"
     );
+}
+
+#[test]
+fn who_is_told_to_end_says_so_and_takes_nothing_with_it() {
+    let server = emulator();
+    let cli = Cli::on(&server);
+    let stream = Stream::local(cli.folder().join("events.db"));
+    let place = ["--stream", "events.db", "--name", "one"];
+    // Ctrl-C, and what systemd sends.
+    for signal in ["-INT", "-TERM"] {
+        let relay = Running::start(&cli, &[&["events", "relay"], &place[..]].concat());
+        let status = || {
+            let relays = stream
+                .status()
+                .map_or_else(|_| Vec::new(), |status| status.relays);
+            relays.into_iter().find(|relay| relay.name == "one")
+        };
+        eventually("it is connected", || {
+            status().is_some_and(|relay| relay.connected_at.is_some() && !relay.has_ended)
+        });
+        assert_eq!(relay.end(signal), Some(0));
+        assert!(status().unwrap().has_ended);
+
+        let work = ["events", "work", "--group", "g", "--exec", "true"];
+        let worker = Running::start(&cli, &[&work[..4], &place[..], &work[4..]].concat());
+        eventually("it waits", || stream.group("g").unwrap().is_some());
+        assert_eq!(worker.end(signal), Some(0));
+        let event = ftrack_api::Event::new("studio.test");
+        stream.append([&event]).unwrap();
+        let two = ftrack_api::relay::Worker::new(&stream, "g", "two");
+        loop {
+            let delivery = two.next(None).unwrap().unwrap();
+            let found = delivery.event().map(|event| event.id().to_owned());
+            assert_eq!(delivery.attempt(), 1);
+            delivery.ack().unwrap();
+            if found.as_deref() == Some(event.id()) {
+                break;
+            }
+        }
+    }
 }

@@ -173,7 +173,9 @@ fn a_server_that_lost_its_data_is_noticed() {
     server.command("FLUSHALL");
     stream.append([&event(7)]).unwrap();
     assert_eq!(worker.next(LONG).unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(next(&worker).gap().unwrap().reason, GapReason::StreamLost);
+    let gap = next(&worker);
+    assert_eq!(gap.gap().unwrap().reason, GapReason::StreamLost);
+    gap.ack().unwrap();
     let delivery = next(&worker);
     assert_eq!(number(&delivery), 7);
     delivery.ack().unwrap();
@@ -227,6 +229,42 @@ fn entries_that_vanished_are_a_gap_with_their_number() {
         }
         assert_eq!(lost + handled, 1010);
         assert!((200..=300).contains(&handled), "{handled}");
+    });
+}
+
+#[test]
+fn entries_that_are_too_old_are_removed_and_are_a_gap() {
+    crate::on_each(|stream| {
+        let stream = stream.max_age(Duration::from_millis(20));
+        let sent = events(500);
+        stream.append(&sent[..1]).unwrap();
+        let worker = Worker::new(&stream, "g", "one");
+        next(&worker).ack().unwrap();
+        stream.append(&sent[1..]).unwrap();
+        // Redis removes a hundred at once.
+        support::eventually("they are removed", || {
+            stream.append(&sent[499..]).unwrap();
+            stream.status().unwrap().length <= 200
+        });
+        // What is missing is known by what comes next.
+        let last = stream.clone().max_age(LONG);
+        last.append(&events(1)).unwrap();
+        let appended = stream.status().unwrap().appended;
+        let (mut lost, mut handled) = (0, 1);
+        while lost + handled < appended {
+            let delivery = next(&worker);
+            match delivery.gap() {
+                Some(gap) => {
+                    assert_eq!(gap.reason, GapReason::Removed);
+                    lost += gap.lost.unwrap();
+                }
+                None => handled += 1,
+            }
+            delivery.ack().unwrap();
+        }
+        assert!(lost >= 300 && lost + handled == appended, "{lost}");
+        // By then nothing knows its id.
+        assert_eq!(stream.append(&sent[..1]).unwrap(), 1);
     });
 }
 

@@ -22,13 +22,13 @@ pub(crate) fn relay(server: &Emulator, stream: &Stream, name: &str) -> Relay {
     Relay::new(&hub(server), stream, name).subscribe("topic=studio.*")
 }
 
-fn publish(server: &Emulator, number: usize) {
+pub(crate) fn publish(server: &Emulator, number: usize) {
     let event = json!({ "topic": "studio.test", "id": format!("event-{number}"), "data": { "number": number } });
     server.events().publish(event).unwrap();
 }
 
 /// Polls until a condition holds.
-fn poll_until(relay: &mut Relay, what: &str, mut condition: impl FnMut(&Relay) -> bool) {
+pub(crate) fn poll_until(relay: &mut Relay, what: &str, mut condition: impl FnMut(&Relay) -> bool) {
     let end = Instant::now() + LONG;
     while !condition(relay) {
         assert!(
@@ -78,12 +78,16 @@ fn what_a_relay_subscribes_to_is_appended_once_and_in_order() {
             .publish(json!({ "topic": "other.test" }))
             .unwrap();
         (0..300).for_each(|number| publish(&server, number));
-        for relay in &mut relays {
-            poll_until(relay, "all are appended", |relay| {
-                let status = relay.status();
-                status.appended + status.repeated == 300 && status.waiting == 0
-            });
-        }
+        let is_done = |relay: &Relay| {
+            let status = relay.status();
+            status.appended + status.repeated == 300 && status.waiting == 0
+        };
+        let [one, two] = &mut relays;
+        // They wait for each other.
+        poll_until(one, "all are appended", |one| {
+            two.poll(Duration::from_millis(10)).unwrap();
+            is_done(one) && is_done(two)
+        });
         let status = relays[0].status();
         assert_eq!(status.last_event.as_ref().unwrap().0, "event-299");
         assert!(status.rate > 0.0 && status.dropped == 0, "{status:?}");

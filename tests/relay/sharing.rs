@@ -86,6 +86,58 @@ fn what_a_worker_does_not_finish_is_given_to_another() {
 }
 
 #[test]
+fn what_a_worker_drops_is_given_to_another_at_once() {
+    on_each(|stream| {
+        stream.append(&events(1)).unwrap();
+        let [one, two] = ["one", "two"].map(|name| Worker::new(&stream, "g", name).attempts(3));
+        drop(next(&one));
+        // A handler of a loop of its own that fails.
+        let failed = (|| -> anyhow::Result<()> {
+            let delivery = next(&two);
+            assert_eq!(delivery.attempt(), 2);
+            anyhow::bail!("no")
+        })();
+        failed.unwrap_err();
+        let last = next(&one);
+        assert_eq!((number(&last), last.attempt()), (0, 3));
+        drop(last);
+        assert!(nothing(&two));
+        let letters = stream.dead_letters("g").unwrap();
+        assert_eq!(letters[0].error, "its worker dropped it");
+        // What another has meanwhile is not touched.
+        stream.append(&events(1)).unwrap();
+        let kept = next(&Worker::new(&stream, "g", "slow").lease(Duration::ZERO));
+        let taken_over = next(&two);
+        drop(kept);
+        taken_over.ack().unwrap();
+        assert_eq!(stream.group("g").unwrap().unwrap().lag, 0);
+    });
+}
+
+#[test]
+fn a_worker_that_is_told_to_end_while_it_waits_takes_nothing_with_it() {
+    on_each(|stream| {
+        let [one, two] = ["one", "two"].map(|name| Worker::new(&stream, "g", name));
+        assert!(nothing(&one));
+        for round in 0..10 {
+            let token = ftrack_api::CancelToken::new();
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| token.run(|| one.run(|_| Ok(()))));
+                // At any moment of its wait.
+                std::thread::sleep(Duration::from_millis(17 * round));
+                token.cancel();
+                let error = waiting.join().unwrap().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+            });
+            stream.append(&events(1)).unwrap();
+            let delivery = next(&two);
+            assert_eq!(delivery.attempt(), 1);
+            delivery.ack().unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_lease_can_be_extended() {
     on_each(|stream| {
         stream.append(&events(1)).unwrap();
@@ -156,7 +208,9 @@ fn an_event_that_ends_its_workers_becomes_a_dead_letter() {
         let worker = Worker::new(&stream, "g", "victim").attempts(2).lease(SHORT);
         // As if the process died: the delivery is neither acknowledged nor rejected.
         for attempt in 1..=2 {
-            assert_eq!(next(&worker).attempt(), attempt);
+            let delivery = next(&worker);
+            assert_eq!(delivery.attempt(), attempt);
+            std::mem::forget(delivery);
         }
         assert!(worker.next(4 * SHORT).unwrap().is_none());
         let letters = stream.dead_letters("g").unwrap();

@@ -133,7 +133,6 @@ fn no_event_is_lost_whichever_right_is_missing_while_it_is_appended() {
         "zscore",
         "zremrangebyrank",
         "zremrangebyscore",
-        "hgetall",
     ] {
         server.command("FLUSHALL");
         stream.append(&[keyed(0)]).unwrap();
@@ -145,4 +144,28 @@ fn no_event_is_lost_whichever_right_is_missing_while_it_is_appended() {
         stream.append(&next).unwrap();
         handle_all(&worker(&stream).lease(LONG), 150, BTreeSet::new(), right);
     }
+}
+
+/// As after a right was withdrawn between two steps of a turn.
+#[test]
+fn what_is_handed_out_twice_lets_no_later_event_of_its_key_pass() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    stream.append(&[keyed(0), keyed(1), keyed(2)]).unwrap();
+    let worker = worker(&stream).lease(LONG);
+    let first = worker.next(LONG).unwrap().unwrap();
+    let reply = server.command("ZRANGE {ftrack:events}:group:g:flight 0 0");
+    let member = reply.lines().nth(2).unwrap();
+    server.command(&format!("RPUSH {{ftrack:events}}:group:g:ready {member}"));
+    first.ack().unwrap();
+    let again = worker.next(LONG).unwrap().unwrap();
+    assert_eq!(number(&again), 0);
+    again.ack().unwrap();
+    for expected in 1..3 {
+        let delivery = worker.next(LONG).unwrap().unwrap();
+        assert_eq!(number(&delivery), expected);
+        assert!(worker.next(LEASE).unwrap().is_none());
+        delivery.ack().unwrap();
+    }
+    assert_eq!(stream.group("g").unwrap().unwrap().lag, 0);
 }

@@ -120,7 +120,10 @@ impl Engine for LocalEngine {
     ) -> Result<Appended> {
         let now = clock::now();
         let appended = self.change(|writing| {
-            let relays = relays(writing, &self.name)?;
+            let relays = match record.is_some() || entries.is_empty() {
+                true => relays(writing, &self.name)?,
+                false => BTreeMap::new(),
+            };
             let counts = "SELECT appended, kept FROM stream WHERE name = ?1";
             let counts = writing
                 .prepare_cached(counts)?

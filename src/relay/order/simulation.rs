@@ -1,4 +1,4 @@
-//! Relays that are cut off, held up, killed and without a stream, in simulated time: what comes into the stream is in
+//! Relays that are cut off, held up, killed, ended and without a stream, in simulated time: what comes into the stream is in
 //! the order in which the server has sent it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,9 +32,14 @@ struct Relay {
     stuck_until: i64,
     drained: i64,
     records: BTreeMap<String, RelayRecord>,
+    /// Whether it has tried to report, before it connects.
+    has_begun: bool,
     is_introduced: bool,
     /// When it last reported.
     reported: i64,
+    has_told_hold: bool,
+    /// Until when it does not try the stream, which was away.
+    away_until: i64,
 }
 
 impl Relay {
@@ -57,8 +62,11 @@ impl Relay {
             stuck_until: 0,
             drained: now,
             records: BTreeMap::new(),
+            has_begun: false,
             is_introduced: false,
             reported: i64::MIN / 2,
+            has_told_hold: false,
+            away_until: 0,
         }
     }
 
@@ -96,8 +104,15 @@ impl Relay {
 
     /// As `Running` does.
     fn append(&mut self, stream: &mut Stream, now: i64) {
+        if now < self.away_until {
+            return;
+        }
         let clock = stream.began + Duration::from_millis(now.unsigned_abs());
-        if !std::mem::replace(&mut self.is_introduced, true) {
+        if !self.is_introduced {
+            if stream.away_until > now {
+                return self.fail(now);
+            }
+            self.is_introduced = true;
             self.records = stream.records.clone();
             self.order.note(&self.name, &self.records, clock);
         }
@@ -106,41 +121,72 @@ impl Relay {
             let Ok(()) = self
                 .order
                 .release(&self.name, &self.records, self.drained, knows);
-            let end = self.order.held().map_or(u64::MAX, |(number, _)| number);
+            let held = self.order.held();
+            let end = held.map_or(u64::MAX, |(number, _)| number);
             let free = self
                 .backlog
                 .iter()
                 .take(50)
                 .take_while(|waiting| waiting.number < end)
                 .count();
-            let interval = self.order.held().map_or(1000, |_| 50);
-            if free == 0 && now < self.reported + interval {
+            let interval = held.map_or(1000, |_| 50);
+            let is_due = self.order.needs_reports() || now >= self.reported + interval;
+            if free == 0 && !is_due {
                 break;
             }
-            self.reported = now;
-            let (oldest, number) = match self.backlog.front() {
-                Some(front) => (front.at, Some(front.number)),
-                None => (self.drained, None),
-            };
-            let held = self.order.held();
-            let held = held.filter(|(first, _)| number == Some(*first));
-            let record = RelayRecord {
-                reported: Some(now),
-                held: held.map(|(_, first)| first.clone()),
-                lacks: self.order.lacks(&self.name, &self.records, self.drained),
-                cleared: Some(oldest.min(self.drained)),
-                ..RelayRecord::default()
-            };
-            let before = stream.records.clone();
-            stream.records.insert(self.name.clone(), record);
+            if stream.away_until > now {
+                return self.fail(now);
+            }
+            if is_due {
+                self.reported = now;
+            }
+            let holds = held.is_some();
+            if is_due || holds || self.has_told_hold {
+                self.has_told_hold = holds;
+                let before = stream.records.clone();
+                stream.records.insert(self.name.clone(), self.record(now));
+                self.records = before;
+                self.order.note(&self.name, &self.records, clock);
+            }
             for waiting in self.backlog.drain(..free) {
                 if stream.known.insert(waiting.event.to_string()) {
                     stream.entries.push(waiting.event);
                 }
             }
-            self.records = before;
-            self.order.note(&self.name, &self.records, clock);
         }
+    }
+
+    fn record(&self, now: i64) -> RelayRecord {
+        let (oldest, number) = match self.backlog.front() {
+            Some(front) => (front.at, Some(front.number)),
+            None => (self.drained, None),
+        };
+        let held = self.order.held();
+        let held = held.filter(|(first, _)| number == Some(*first));
+        RelayRecord {
+            reported: Some(now),
+            held: held.map(|(_, first)| first.clone()),
+            lacks: self.order.lacks(&self.name, &self.records, self.drained),
+            cleared: Some(oldest.min(self.drained)),
+            ..RelayRecord::default()
+        }
+    }
+
+    fn fail(&mut self, now: i64) {
+        self.order.lose_sight();
+        self.reported = i64::MIN / 2;
+        self.away_until = now + if self.is_introduced { 1000 } else { 50 };
+    }
+
+    /// It has nothing left, says so, and is gone for a while.
+    fn end(&mut self, stream: &mut Stream, now: i64, away: i64) {
+        let record = RelayRecord {
+            has_ended: true,
+            ..self.record(now)
+        };
+        stream.records.insert(self.name.clone(), record);
+        *self = Self::new(&self.name.clone(), VecDeque::new(), now);
+        self.stuck_until = now + away;
     }
 }
 
@@ -149,6 +195,7 @@ struct Stream {
     entries: Vec<u64>,
     known: BTreeSet<String>,
     records: BTreeMap<String, RelayRecord>,
+    away_until: i64,
 }
 
 fn simulate(seed: u64, count: usize) {
@@ -158,6 +205,7 @@ fn simulate(seed: u64, count: usize) {
         entries: Vec::new(),
         known: BTreeSet::new(),
         records: BTreeMap::new(),
+        away_until: 0,
     };
     let names = ["one", "two", "three"];
     let mut relays: Vec<Relay> = names[..count]
@@ -173,12 +221,12 @@ fn simulate(seed: u64, count: usize) {
         };
         stream.records.insert(relay.name.clone(), record);
     }
-    let (mut next, mut away_until) = (0, 0);
+    let mut next = 0;
     let faults_end = 60_000;
     for now in (0..faults_end + 60_000).step_by(STEP as usize) {
         let has_faults = now < faults_end;
         for relay in &mut relays {
-            if !relay.is_connected && random.u32(..8) == 0 {
+            if !relay.is_connected && relay.has_begun && random.u32(..8) == 0 {
                 relay.connect(now);
             }
         }
@@ -206,10 +254,11 @@ fn simulate(seed: u64, count: usize) {
             }
         }
         if has_faults && random.u32(..300) == 0 {
-            away_until = now + random.i64(0..5000);
+            stream.away_until = now + random.i64(0..5000);
         }
         for relay in &mut relays {
-            if has_faults && random.u32(..300) == 0 {
+            // Others wait for less long for one that they take for gone.
+            if has_faults && relay.is_introduced && random.u32(..300) == 0 {
                 relay.stuck_until = now + random.i64(0..1500);
             }
             if has_faults && random.u32(..400) == 0 && relay.may_be_cut_off(now) {
@@ -221,13 +270,20 @@ fn simulate(seed: u64, count: usize) {
                 *relay = Relay::new(&relay.name.clone(), left, now);
                 relay.stuck_until = now + random.i64(0..1500);
             }
+            let can_end =
+                relay.is_introduced && relay.backlog.is_empty() && now >= relay.away_until;
+            if has_faults && can_end && stream.away_until <= now && random.u32(..1000) == 0 {
+                let away = random.i64(0..15_000);
+                relay.end(&mut stream, now, away);
+            }
             if now < relay.stuck_until {
                 continue;
             }
-            relay.receive(now);
-            if now >= away_until {
+            if !std::mem::replace(&mut relay.has_begun, true) {
                 relay.append(&mut stream, now);
             }
+            relay.receive(now);
+            relay.append(&mut stream, now);
         }
     }
     let late = stream.entries.windows(2).find(|pair| pair[0] > pair[1]);
@@ -248,7 +304,9 @@ fn simulate(seed: u64, count: usize) {
 }
 
 /// Seeds that have found an event out of order.
-const FOUND: [u64; 5] = [503, 1039737650, 2105330643, 3819724258, 3966923412];
+const FOUND: [u64; 6] = [
+    528296890, 503, 1039737650, 2105330643, 3819724258, 3966923412,
+];
 
 fn simulate_all(seeds: impl Iterator<Item = u64>) {
     for seed in seeds {

@@ -1,10 +1,11 @@
 -- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
--- the relay. KEYS: stream, ids, counter, relays, call. ARGV: the number of the call, whether to
+-- the relay, if it is given: then, and without entries, it replies with those of all, as they were before.
+-- KEYS: stream, ids, counter, relays, call. ARGV: the number of the call, whether it is repeated, whether to
 -- check rights, for how long to keep the reply; the name of the relay and its record; the bounds of length and age;
 -- then id, time, kind and body of each entry. What is not given is empty.
 local stream, ids, counter, relays, call = unpack(KEYS)
-local number_of_call, check, keep, relay, record, max_length, max_age = unpack(ARGV, 1, 7)
-local ENTRIES = 8
+local number_of_call, is_repeated, check, keep, relay, record, max_length, max_age = unpack(ARGV, 1, 8)
+local ENTRIES = 9
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
 -- that are withdrawn between two checks may stop it anywhere: so an id is known only once its entry is there.
 for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', counter, 0}, {'ZSCORE', ids, ''},
@@ -14,14 +15,16 @@ for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'S
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local before = redis.call('HGETALL', relays)
-local earlier = string.match(redis.call('GET', call) or '', '^' .. number_of_call .. ' (.*)$')
+local before = (record ~= '' or #ARGV < ENTRIES) and redis.call('HGETALL', relays) or {}
+local earlier = is_repeated == '1' and string.match(redis.call('GET', call) or '', '^' .. number_of_call .. ' (.*)$')
 if earlier then
   -- The reply to this call was lost.
   return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before}
 end
 local first = tonumber(redis.call('GET', counter) or '0')
 local number, repeated = first, 0
+-- A relay's events that were appended by an earlier attempt are recognised, and need no reply that is kept.
+local is_kept = relay == ''
 for at = ENTRIES, #ARGV, 4 do
   local id = ARGV[at]
   -- An event without an id cannot be recognised.
@@ -29,14 +32,14 @@ for at = ENTRIES, #ARGV, 4 do
     number = number + 1
     redis.call('XADD', stream, '*', 'v', '1', 'n', number, 'at', ARGV[at + 1], 'kind', ARGV[at + 2],
       'by', relay, 'id', id, 'body', ARGV[at + 3])
-    if id ~= '' then redis.call('ZADD', ids, now, id) end
+    if id == '' then is_kept = true else redis.call('ZADD', ids, now, id) end
   else
     repeated = repeated + 1
   end
 end
 if number > first then
   redis.call('SET', counter, number)
-  redis.call('SET', call, number_of_call .. ' ' .. (number - first), 'PX', keep)
+  if is_kept then redis.call('SET', call, number_of_call .. ' ' .. (number - first), 'PX', keep) end
 end
 -- A stream is trimmed by whole nodes, which have a hundred entries: more often is of no use.
 if number == first or math.floor(number / 100) > math.floor(first / 100) then

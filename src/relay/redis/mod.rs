@@ -90,8 +90,8 @@ impl RedisEngine {
         &self,
         doing: &str,
         checked: &Checked,
-        keys: impl IntoIterator<Item = String>,
-        arguments: impl FnOnce(&mut ScriptInvocation<'_>),
+        keys: &[String],
+        arguments: impl Fn(&mut ScriptInvocation<'_>),
         mut send: impl FnMut(&ScriptInvocation<'_>, &mut Connection) -> RedisResult<T>,
     ) -> Result<T> {
         let is_due = checked
@@ -103,17 +103,21 @@ impl RedisEngine {
             number: 0,
         });
         call.number += 1;
-        let mut invocation = checked.script.key(&self.name);
-        for key in keys {
-            invocation.key(key);
-        }
-        invocation
-            .key(&call.key)
-            .arg(call.number)
-            .arg(u8::from(is_due))
-            .arg(millis(KEPT_REPLY));
-        arguments(&mut invocation);
-        let done = self.with(doing, |connection| send(&invocation, connection))?;
+        let mut is_repeated = false;
+        let done = self.with(doing, |connection| {
+            let mut invocation = checked.script.key(&self.name);
+            for key in keys {
+                invocation.key(key);
+            }
+            invocation
+                .key(&call.key)
+                .arg(call.number)
+                .arg(u8::from(std::mem::replace(&mut is_repeated, true)))
+                .arg(u8::from(is_due))
+                .arg(millis(KEPT_REPLY));
+            arguments(&mut invocation);
+            send(&invocation, connection)
+        })?;
         // One that failed may still be under way, and its key is not used again.
         self.calls.give(call);
         if is_due {
@@ -211,7 +215,7 @@ impl Engine for RedisEngine {
             let (added, repeated, now, relays): Reply = self.invoke(
                 "appending to",
                 &self.append,
-                keys,
+                &keys,
                 arguments,
                 |call, connection| call.invoke(connection),
             )?;
@@ -270,12 +274,11 @@ impl Engine for RedisEngine {
         let ends = [
             "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
         ];
-        let keys = [self.key("number")]
-            .into_iter()
-            .chain(ends.map(|end| self.group_key(group, end)));
+        let mut keys = vec![self.key("number")];
+        keys.extend(ends.map(|end| self.group_key(group, end)));
+        let (lists, options) = (self.group_key(group, "key:"), set_options(options));
         let arguments = |call: &mut ScriptInvocation<'_>| {
-            call.arg(self.group_key(group, "key:"))
-                .arg(without_nulls(options));
+            call.arg(&lists).arg(&options);
         };
         let mut wait = turn.wait.as_ref();
         // If it is repeated, it has waited before.
@@ -284,7 +287,7 @@ impl Engine for RedisEngine {
             None => Ok((false, call.invoke(connection)?)),
         };
         let (is_woken, reply) =
-            self.invoke("taking events from", &self.turn, keys, arguments, send)?;
+            self.invoke("taking events from", &self.turn, &keys, arguments, send)?;
         turned(is_woken, reply).ok_or_else(|| {
             let message = format!(
                 "taking events from the stream {:?}: Redis sent an unexpected reply",
@@ -431,10 +434,10 @@ fn patiently<T>(
     done
 }
 
-/// Lua takes a null for a value.
-fn without_nulls(mut options: serde_json::Value) -> String {
+/// Those that are neither null, which Lua takes for a value, nor false, which costs time.
+fn set_options(mut options: serde_json::Value) -> String {
     if let Some(options) = options.as_object_mut() {
-        options.retain(|_, value| !value.is_null());
+        options.retain(|_, value| !value.is_null() && value != false);
     }
     options.to_string()
 }

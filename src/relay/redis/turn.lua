@@ -2,18 +2,20 @@
 -- One turn of a worker: ends a delivery, takes in new entries, returns what is overdue, and hands out. It may
 -- also run while Redis is full: a group needs little, and only workers that go on can let the stream shrink.
 -- KEYS: stream, counter, group, ready, flight, delayed, tries, bodies, dead, call. ARGV: the number of the call,
--- whether to check rights, for how long to keep the reply, the prefix of the lists of waiting entries, the turn as JSON.
+-- whether it is repeated, whether to check rights, for how long to keep the reply, the prefix of the lists of waiting
+-- entries, the turn as JSON.
 --
 -- A member is 'id|key'. `ready` has those to be handed out. Of each key only the first of its list is in
 -- `ready`, `flight` or `delayed`; the next one follows when it has ended. `flight` is ordered by the end of
 -- the lease, `delayed` by the time of the next attempt. `bodies` has what is not in the stream: gaps, whose
 -- ids begin with g, and dead letters that were returned, with d.
 local stream, counter, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
-local turn = cjson.decode(ARGV[5])
+local number_of_call, is_repeated, check, keep, prefix = unpack(ARGV)
+local turn = cjson.decode(ARGV[6])
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
 -- that are withdrawn between two checks may stop it anywhere: so nothing is removed from one place before it is in the next,
 -- and an entry is handed out twice rather than not at all.
-for _, command in ipairs(ARGV[2] == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', call, 0}, {'DEL', ready}, {'XADD', dead, '*', 'entry', ''},
+for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', call, 0}, {'DEL', ready}, {'XADD', dead, '*', 'entry', ''},
   {'XRANGE', stream, '-', '+'}, {'XREVRANGE', stream, '+', '-'}, {'HMGET', group, 'open'}, {'HGET', tries, ''},
   {'HSET', group, 'open', 0}, {'HDEL', tries, ''}, {'RPUSH', ready, ''}, {'LPUSH', ready, ''}, {'LPOP', ready},
   {'LINDEX', ready, 0}, {'ZADD', flight, 0, ''}, {'ZREM', flight, ''}, {'ZSCORE', flight, ''}, {'ZRANGE', flight, 0, 0},
@@ -24,9 +26,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function whole(number) return string.format('%.0f', number) end
 
--- What the group has counted; saved once, at the end.
+-- What the group has counted; what has changed is saved once, at the end.
 local counts = {'seen', 'open', 'handled', 'retried', 'expired', 'dead'}
 local found = redis.call('HMGET', group, 'cursor', 'created', unpack(counts))
+local is_changed = {}
 local cursor, created, count = found[1], found[2], {}
 for at, name in ipairs(counts) do count[name] = tonumber(found[at + 2] or '0') end
 local is_new = not cursor
@@ -42,14 +45,12 @@ if is_new then
     if first and first[2][3] == 'n' then count.seen = (tonumber(first[2][4]) or 1) - 1 end
   end
   redis.call('DEL', ready, flight, delayed, tries, bodies)
+  for _, name in ipairs(counts) do is_changed[name] = true end
 end
 -- An earlier group of this name may have left lists, which must not hold these keys up.
-local lists = ARGV[4] .. created .. ':'
-local is_changed = is_new
-local function add(name, number)
-  count[name] = count[name] + number
-  is_changed = true
-end
+local lists = prefix .. created .. ':'
+local function set(name, number) count[name], is_changed[name] = number, true end
+local function add(name, number) set(name, count[name] + number) end
 
 local taken = {}
 local function hand_out(member, attempt)
@@ -97,8 +98,9 @@ end
 local function close(member, id, key)
   redis.call('HDEL', tries, member)
   if has_body(id) then redis.call('HDEL', bodies, id) end
-  add('open', -1)
-  if key ~= '' then
+  -- One that was handed out twice may have ended before.
+  set('open', math.max(0, count.open - 1))
+  if key ~= '' and redis.call('LINDEX', lists .. key, 0) == id then
     local following = redis.call('LINDEX', lists .. key, 1)
     if following then redis.call('RPUSH', ready, following .. '|' .. key) end
     redis.call('LPOP', lists .. key)
@@ -119,7 +121,7 @@ local function tried(member)
   return tonumber(attempt), worker
 end
 
-local earlier = string.match(redis.call('GET', call) or '', '^' .. ARGV[1] .. ' (.*)$')
+local earlier = is_repeated == '1' and string.match(redis.call('GET', call) or '', '^' .. number_of_call .. ' (.*)$')
 if earlier then
   -- The reply to this turn was lost: what it has handed out is this worker's.
   local ended, attempt, member = string.match(earlier, '^(%d) (%d+) (.*)$')
@@ -167,7 +169,7 @@ local function take_in(keys)
     if number then
       local missing = number - count.seen - 1
       if missing ~= 0 then lose('g' .. id, missing) end
-      count.seen = number
+      set('seen', number)
     end
     push(id .. '|' .. key, id, key)
     cursor = id
@@ -217,15 +219,16 @@ elseif turn.take then
     if score and (due < 0 or score - now < due) then due = math.max(0, score - now) end
   end
 end
-if is_changed then
-  local saved = {}
-  for _, name in ipairs(counts) do
-    saved[#saved + 1] = name
-    saved[#saved + 1] = whole(count[name])
-  end
-  redis.call('HSET', group, 'cursor', cursor, 'created', created, unpack(saved))
+local saved = {}
+local function save(name, value)
+  saved[#saved + 1] = name
+  saved[#saved + 1] = value
 end
+for name in pairs(is_changed) do save(name, whole(count[name])) end
+if cursor ~= found[1] then save('cursor', cursor) end
+if is_new then save('created', created) end
+if saved[1] then redis.call('HSET', group, unpack(saved)) end
 if finish or taken[1] then
-  redis.call('SET', call, ARGV[1] .. ' ' .. ended .. ' ' .. (taken[2] or 0) .. ' ' .. (taken[1] or ''), 'PX', ARGV[3])
+  redis.call('SET', call, number_of_call .. ' ' .. ended .. ' ' .. (taken[2] or 0) .. ' ' .. (taken[1] or ''), 'PX', keep)
 end
 return {'ok', ended, taken, cursor, whole(due), count.open}
