@@ -14,7 +14,7 @@ use ftrack_api::config::{Network, Retry, SchemaCache};
 use ftrack_api::query::field;
 use ftrack_api::session::WidgetOptions;
 use ftrack_api::transport::{Request, Response, ScriptedTransport, Transport};
-use ftrack_api::{CancelToken, Error, ErrorKind, Result, Session, SessionBuilder, data};
+use ftrack_api::{CancelToken, EntityKey, Error, ErrorKind, Result, Session, SessionBuilder, data};
 use jiff::civil::{DateTime, date};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
@@ -603,5 +603,35 @@ fn a_date_that_cannot_be_read_hides_nothing_else() {
     found[1].set("name", "c").unwrap();
     respond(json!({ "action": "update", "data": task("b", &text) }));
     session.commit().unwrap();
+    *body.lock().unwrap() = None;
+}
+
+#[test]
+fn what_a_server_leaves_out_is_asked_for_once() {
+    let server = support::emulator();
+    let body = Arc::new(Mutex::new(None));
+    let canned = body.clone();
+    let session = support::builder(&server).wrap_transport(|inner| Canned {
+        inner,
+        body: canned,
+    });
+    let session = session.open().unwrap();
+    let task = session.entity(EntityKey::new("Task", "a")).unwrap();
+    let row = json!({ "__entity_type__": "Task", "id": "a", "name": "anim" });
+    *body.lock().unwrap() = Some(json!([{ "action": "query", "data": [row] }]).to_string());
+    let asked = support::requests(&session, || {
+        let error = task.get::<f64>("bid").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error.to_string().contains("no \"bid\" for Task(a)"),
+            "{error}"
+        );
+    });
+    assert_eq!(asked, 1);
+    // The entity is there nevertheless.
+    assert_eq!(task.get::<String>("name").unwrap(), "anim");
+    *body.lock().unwrap() = Some(json!([{ "action": "query", "data": [] }]).to_string());
+    let error = session.user().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     *body.lock().unwrap() = None;
 }
