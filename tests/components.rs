@@ -865,6 +865,10 @@ fn only_regular_files_become_components() {
             .session
             .create_component(path, data! {}, stage.at_server());
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
+        let error = stage
+            .session
+            .create_component(path, data! {}, Target::Nowhere);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Validation);
         // One that was registered while it was a file.
         let component = stage
             .session

@@ -199,6 +199,19 @@ fn statistics_are_what_passes() {
 }
 
 #[test]
+fn the_error_of_one_has_the_query() {
+    let (_server, session) = studio(60);
+    for (text, kind) in [
+        ("Task where name is \"no such\"", ErrorKind::NotFound),
+        ("Task where bid >= 0", ErrorKind::MultipleFound),
+    ] {
+        let error = session.query(text).unwrap().one().unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+}
+
+#[test]
 fn slices_fetch_what_they_show() {
     let (_server, session) = studio(100);
     let query = session.query("Task order by name, id").unwrap();
@@ -218,6 +231,9 @@ fn slices_fetch_what_they_show() {
     assert_eq!(query.nth(7).unwrap().as_ref(), Some(&all[7]));
     assert_eq!(query.nth(total).unwrap(), None);
     assert_eq!(query.nth(u64::MAX).unwrap(), None);
+    assert_eq!(query.slice(1..u64::MAX - 1).all().unwrap(), all[1..]);
+    let one_page = query.clone().page_size(u64::MAX);
+    assert_eq!(one_page.all().unwrap(), all);
     assert_eq!(query.slice(..7).nth(7).unwrap(), None);
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is tested")]
     let backwards = query.slice(9..3);
@@ -390,6 +406,16 @@ fn a_built_query_is_checked_when_it_runs() {
                 ErrorKind::Validation,
                 "at least 1",
             ),
+            (
+                session.select("Task").offset(1 << 63),
+                ErrorKind::Validation,
+                "`offset 9223372036854775808` is too large",
+            ),
+            (
+                session.select("Task").limit(u64::MAX),
+                ErrorKind::Validation,
+                "`limit 18446744073709551615` is too large",
+            ),
         ] {
             let ways: [&dyn Fn(&Query) -> ftrack_api::Error; 5] = [
                 &|query| query.all().unwrap_err(),
@@ -412,6 +438,9 @@ fn a_built_query_is_checked_when_it_runs() {
         }
     });
     assert_eq!(none, 0);
+    let beyond = session.select("Task").offset(1 << 63);
+    assert_eq!(beyond.count().unwrap_err().kind(), ErrorKind::Validation);
+    assert_eq!(beyond.exists().unwrap_err().kind(), ErrorKind::Validation);
     // What was added to a query with defaults loads that alone.
     let refined = session.query("Task").unwrap().fields(["bid"]);
     assert_eq!(refined.statement().to_string(), "select bid from Task");

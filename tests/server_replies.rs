@@ -14,7 +14,8 @@ use ftrack_api::config::{Network, Retry, SchemaCache};
 use ftrack_api::query::field;
 use ftrack_api::session::WidgetOptions;
 use ftrack_api::transport::{Request, Response, ScriptedTransport, Transport};
-use ftrack_api::{CancelToken, Error, ErrorKind, Result, Session, SessionBuilder, data};
+use ftrack_api::{CancelToken, EntityKey, Error, ErrorKind, Result, Session, SessionBuilder, data};
+use jiff::civil::{DateTime, date};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
 use support::patiently;
@@ -564,4 +565,78 @@ fn what_is_no_entity_takes_no_more_memory_than_its_text() {
             *body.lock().unwrap() = None;
         }
     }
+}
+
+#[test]
+fn a_date_that_cannot_be_read_hides_nothing_else() {
+    let server = support::emulator();
+    let body = Arc::new(Mutex::new(None));
+    let canned = body.clone();
+    let session = support::builder(&server).wrap_transport(|inner| Canned {
+        inner,
+        body: canned,
+    });
+    let session = session.open().unwrap();
+    let task = |id: &str, end: &str| {
+        json!({ "__entity_type__": "Task", "id": id, "name": id,
+                "end_date": { "__type__": "datetime", "value": end } })
+    };
+    let tasks = [
+        task("a", "2026-01-02T12:00:00"),
+        task("b", "0000-00-00 00:00:00"),
+    ];
+    let respond = |reply: serde_json::Value| {
+        *body.lock().unwrap() = Some(json!([reply]).to_string());
+    };
+    respond(json!({ "action": "query", "data": tasks }));
+    let query = session.query("select name, end_date from Task").unwrap();
+    let found = query.all().unwrap();
+    let ends = found.iter().map(|task| task.get::<DateTime>("end_date"));
+    let ends: Vec<_> = ends.collect();
+    assert_eq!(ends[0].as_ref().unwrap(), &date(2026, 1, 2).at(12, 0, 0, 0));
+    let error = ends[1].as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType);
+    for says in ["Task(b)", "end_date", "0000-00-00"] {
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let text: String = found[1].get("end_date").unwrap();
+    assert_eq!(text, "0000-00-00 00:00:00");
+    // Typed rows have it as the same text.
+    let rows: Result<Vec<serde_json::Value>> = query.rows().collect();
+    assert_eq!(rows.unwrap()[1]["end_date"], text);
+    // Nor does it leave a commit in doubt.
+    found[1].set("name", "c").unwrap();
+    respond(json!({ "action": "update", "data": task("b", &text) }));
+    session.commit().unwrap();
+    *body.lock().unwrap() = None;
+}
+
+#[test]
+fn what_a_server_leaves_out_is_asked_for_once() {
+    let server = support::emulator();
+    let body = Arc::new(Mutex::new(None));
+    let canned = body.clone();
+    let session = support::builder(&server).wrap_transport(|inner| Canned {
+        inner,
+        body: canned,
+    });
+    let session = session.open().unwrap();
+    let task = session.entity(EntityKey::new("Task", "a")).unwrap();
+    let row = json!({ "__entity_type__": "Task", "id": "a", "name": "anim" });
+    *body.lock().unwrap() = Some(json!([{ "action": "query", "data": [row] }]).to_string());
+    let asked = support::requests(&session, || {
+        let error = task.get::<f64>("bid").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error.to_string().contains("no \"bid\" for Task(a)"),
+            "{error}"
+        );
+    });
+    assert_eq!(asked, 1);
+    // The entity is there nevertheless.
+    assert_eq!(task.get::<String>("name").unwrap(), "anim");
+    *body.lock().unwrap() = Some(json!([{ "action": "query", "data": [] }]).to_string());
+    let error = session.user().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    *body.lock().unwrap() = None;
 }

@@ -15,6 +15,7 @@ mod support;
 mod together;
 
 use std::fs;
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -404,6 +405,62 @@ fn disks_copy_by_themselves() {
     for copy in [disk.get_filesystem_path(&made).unwrap(), target] {
         assert!(fs::read(copy).unwrap() == bytes(64 * MIB));
     }
+}
+
+/// A disk that notes what it is to flush, and how many of the files were registered by then. The first
+/// time it fails.
+struct Flushing {
+    inner: DiskAccessor,
+    registered: Arc<dyn Fn() -> u64 + Send + Sync>,
+    flushes: Arc<Mutex<Vec<(usize, u64)>>>,
+}
+
+impl Accessor for Flushing {
+    fn open(&self, resource_identifier: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+        self.inner.open(resource_identifier)
+    }
+    fn write(&self, resource_identifier: &str, content: &mut Content<'_>) -> anyhow::Result<()> {
+        self.inner.write(resource_identifier, content)
+    }
+    fn exists(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        self.inner.exists(resource_identifier)
+    }
+    fn remove(&self, resource_identifier: &str) -> anyhow::Result<bool> {
+        self.inner.remove(resource_identifier)
+    }
+    fn flush(&self, resource_identifiers: &[&str]) -> anyhow::Result<()> {
+        for one in resource_identifiers {
+            anyhow::ensure!(self.inner.exists(one)?, "{one} is not there");
+        }
+        let mut flushes = self.flushes.lock().unwrap();
+        flushes.push((resource_identifiers.len(), (self.registered)()));
+        anyhow::ensure!(flushes.len() > 1, "the cable is loose");
+        self.inner.flush(resource_identifiers)
+    }
+}
+
+#[test]
+fn files_are_flushed_at_once_and_before_they_are_registered() {
+    let stage = Stage::new();
+    let made = stage.unsent(&stage.frames(3, 10));
+    stage.session.commit().unwrap();
+    let other = open(&stage.server);
+    let registered: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || {
+        let rows = other.query("ComponentLocation where location.name is test.disk");
+        rows.unwrap().count().unwrap()
+    });
+    let flushes = Arc::default();
+    let disk = stage.disk(Flushing {
+        inner: stage.disk_accessor(),
+        registered: registered.clone(),
+        flushes: Arc::clone(&flushes),
+    });
+    let error = disk.add_component(&made, &stage.origin()).unwrap_err();
+    assert!(error.to_string().contains("the cable is loose"), "{error}");
+    assert_eq!(registered(), 0);
+    disk.add_component(&made, &stage.origin()).unwrap();
+    assert_eq!(registered(), 4);
+    assert_eq!(*flushes.lock().unwrap(), [(3, 0), (3, 0)]);
 }
 
 #[test]

@@ -241,7 +241,7 @@ mod tests {
         // end with the excerpt or with the part that is looked at.
         for lead in ["", " ", "\n\n", "aé", key] {
             for length in [280, 299, 65_500, 65_520, 65_535, 65_536] {
-                for fill in [" ", "-", "é"] {
+                for fill in [" ", "-", "é", "\u{2003}"] {
                     let text = format!("{lead}{}{key}{key}", fill.repeat(length / fill.len()));
                     let shown = redactor.excerpt(text.as_bytes());
                     assert!(

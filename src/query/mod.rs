@@ -26,6 +26,7 @@ pub use literal::{Literal, Operator, Word};
 pub use operand::{Operand, ToOperand};
 pub(crate) use page::{PAGE_SIZE, Pages};
 pub use path::{Path, Segment};
+pub(crate) use tree::MAX_ROWS;
 pub use tree::{
     Aggregate, BuildError, Criterion, Kind, MAX_DEPTH, Order, Projection, Set, Statement,
 };

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::literal::{Literal, Operator};
 use crate::query::path::Path;
 use crate::query::split::split;
-use crate::query::tree::{Criterion, Kind, Order, Projection, Statement};
+use crate::query::tree::{Criterion, Kind, MAX_ROWS, Order, Projection, Statement};
 
 /// The default number of rows in a page, as in the Python client.
 pub(crate) const PAGE_SIZE: u64 = 500;
@@ -50,7 +50,7 @@ impl Pages {
             ));
         }
         Ok(Self {
-            page_size,
+            page_size: page_size.min(MAX_ROWS),
             offset: statement.offset.unwrap_or(0),
             remaining: statement.limit,
             statements: statement.simplified().into_iter().collect(),
@@ -158,7 +158,7 @@ impl Pages {
             let rows = cursor.asked();
             cursor.offset = cursor.offset.saturating_add(rows);
             cursor.remaining = cursor.remaining.map(|remaining| remaining - rows);
-            if cursor.remaining == Some(0) || i64::try_from(cursor.offset).is_err() {
+            if cursor.remaining == Some(0) || cursor.offset > MAX_ROWS {
                 break;
             }
         }
@@ -224,7 +224,7 @@ impl Pages {
 
     fn advance(&mut self, next: u64, last_key: Option<&[Literal]>) -> Result<()> {
         if self.key.is_empty() {
-            if next <= self.offset {
+            if next <= self.offset || next > MAX_ROWS {
                 return Err(bad(format!(
                     "the server announces that the page after the one at offset {} begins at {next}",
                     self.offset
@@ -354,6 +354,11 @@ mod tests {
     fn a_server_that_stands_still_is_not_followed_for_ever() {
         for (rows, next, says) in [
             (2, 0, "the one at offset 0 begins at 0"),
+            (
+                2,
+                1 << 63,
+                "the one at offset 0 begins at 9223372036854775808",
+            ),
             (0, 2, "no rows at offset 0, but announces more at 2"),
         ] {
             let mut pages = Pages::new(&select("T"), 2).unwrap();

@@ -15,6 +15,9 @@ use crate::query::place::syntax_error;
 /// the main thread's on Windows.
 pub const MAX_DEPTH: usize = 100;
 
+/// The largest offset and limit: servers read them as signed numbers of 64 bits.
+pub(crate) const MAX_ROWS: u64 = i64::MAX as u64;
+
 /// A query: what to select, from which entity type, under which condition.
 ///
 /// Parse one from text, or build one with [`select`](crate::query::select). It is plain data: it
@@ -197,7 +200,8 @@ impl Statement {
     ///
     /// - [`ErrorKind::Syntax`] if the entity type is not a name, a path given to the builder is
     ///   not a path, or a sub-query has an offset but no limit.
-    /// - [`ErrorKind::Validation`] if a value given to the builder cannot be expressed in a query.
+    /// - [`ErrorKind::Validation`] if a value given to the builder cannot be expressed in a query, or
+    ///   an offset or limit is 2^63 or more.
     ///
     /// ```
     /// use ftrack_api::query::{field, select};
@@ -227,7 +231,22 @@ impl Statement {
                 message,
             ));
         }
+        self.check_bounds()?;
         self.filter.as_ref().map_or(Ok(()), Criterion::verify)
+    }
+
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Validation`] if the offset or the limit is more than servers take.
+    pub(crate) fn check_bounds(&self) -> Result<()> {
+        for (clause, rows) in [("offset", self.offset), ("limit", self.limit)] {
+            if let Some(rows) = rows.filter(|&rows| rows > MAX_ROWS) {
+                let message =
+                    format!("`{clause} {rows}` is too large: servers take at most {MAX_ROWS}");
+                return Err(Error::new(ErrorKind::Validation, message));
+            }
+        }
+        Ok(())
     }
 
     /// Stores a mistake unless there is one already.

@@ -366,7 +366,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         if let Some(name) = &typed
             && let Some(text) = decoder.pending_value(start)
         {
-            let value = text.with(|text| typed_value(name, text));
+            let value = text.with(|text| typed_value(name, Some(text)));
             decoder.pending.truncate(start);
             decoder.unknown.truncate(first_unknown);
             return value.map_err(A::Error::custom);
@@ -386,7 +386,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         object.push(b'}');
         let object = json_text(&object);
         match typed {
-            Some(name) => typed_value(&name, &TypedValue::in_object(&object).value_text()),
+            Some(name) => typed_value(
+                &name,
+                TypedValue::in_object(&object).value_text().as_deref(),
+            ),
             None => Ok(Slot::Json(object)),
         }
         .map_err(A::Error::custom)
@@ -444,8 +447,10 @@ impl<'de> Visitor<'de> for ValueVisitor<'_, '_> {
                 false => None,
             };
             return match name {
-                Some(name) => typed_value(&name, &TypedValue::in_object(&text).value_text())
-                    .map_err(serde::de::Error::custom),
+                Some(name) => {
+                    typed_value(&name, TypedValue::in_object(&text).value_text().as_deref())
+                        .map_err(serde::de::Error::custom)
+                }
                 None => Ok(Slot::Json(text)),
             };
         }

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::value::{FromValue, JsonText, Lent, Slot, Value, date_from_wire, datetime_from_wire};
+use crate::value::{
+    FromValue, JsonText, Lent, Slot, Text, Value, date_from_wire, datetime_from_wire,
+};
 
 pub(super) fn json_text(text: &[u8]) -> JsonText {
     JsonText::from_valid(std::str::from_utf8(text).expect("JSON is UTF-8"))
@@ -29,23 +31,22 @@ impl<'a> TypedValue<'a> {
         serde_json::from_str(self.name?.get()).ok()
     }
 
-    /// Its value; empty if it has none, or one that is no text.
-    pub(super) fn value_text(&self) -> String {
-        let text = self
-            .value
-            .and_then(|text| serde_json::from_str(text.get()).ok());
-        text.unwrap_or_default()
+    /// Its value, if that is a text.
+    pub(super) fn value_text(&self) -> Option<String> {
+        serde_json::from_str(self.value?.get()).ok()
     }
 }
 
-/// `{"__type__": name, "value": text}`.
-pub(super) fn typed_value(name: &str, text: &str) -> Result<Slot, String> {
+/// `{"__type__": name, "value": text}`. A text that is no date stays a text, as in typed rows: one
+/// value that cannot be read hides no other.
+pub(super) fn typed_value(name: &str, text: Option<&str>) -> Result<Slot, String> {
+    let text = text.ok_or_else(|| format!("the value of type {name:?} is not a text"))?;
     let slot = match name {
         "datetime" => datetime_from_wire(text).map(Slot::DateTime),
         "date" => date_from_wire(text).map(Slot::Date),
         _ => return Err(format!("a value has the unknown type {name:?}")),
     };
-    slot.ok_or_else(|| format!("{text:?} is not a {name}"))
+    Ok(slot.unwrap_or_else(|| Slot::Text(Text::new(text))))
 }
 
 /// Appends a value that turned out to be part of plain JSON, in which an entity has no place.

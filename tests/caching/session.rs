@@ -802,3 +802,41 @@ fn what_is_being_read_is_not_forgotten_meanwhile() {
     assert!(!task.get::<String>("status.name").unwrap().is_empty());
     assert!(meanwhile.0.lock().unwrap().is_none());
 }
+
+/// A cache in which nothing is found, and which resets a session when something is written.
+#[derive(Default)]
+struct Resetting(Mutex<Option<Session>>);
+
+impl Cache for Resetting {
+    fn get(&self, _: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn set(&self, _: &str, _: String) -> anyhow::Result<()> {
+        let session = self.0.lock().unwrap().take();
+        session.iter().for_each(Session::reset);
+        Ok(())
+    }
+
+    fn remove(&self, _: &str) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+/// As another thread may do: what was fetched is written to the cache before it is read.
+#[test]
+fn what_is_invalidated_between_its_load_and_its_read_is_fetched_again() {
+    let (server, cache) = (emulator(), Arc::<Resetting>::default());
+    let session = builder(&server).cache(cache.clone()).open().unwrap();
+    let task = first(&session, "select id from Task");
+    *cache.0.lock().unwrap() = Some(session.clone());
+    let asked = requests(&session, || {
+        assert!(!task.get::<String>("name").unwrap().is_empty());
+    });
+    assert!(cache.0.lock().unwrap().is_none());
+    assert_eq!(asked, 2);
+}

@@ -13,7 +13,7 @@ use crate::support::{builder, post, requests};
 
 /// What happens to requests for several pages.
 #[derive(Clone, Copy, PartialEq)]
-enum Mode {
+pub(crate) enum Mode {
     Passed,
     /// The server rejects requests with more than one action.
     Refused,
@@ -22,44 +22,53 @@ enum Mode {
     Slow,
 }
 
-/// Forwards requests and notes how many pages each asks for.
+/// Forwards requests and notes the actions of each.
 #[derive(Clone)]
-struct Watched {
+pub(crate) struct Watched {
     mode: Mode,
-    pages: Arc<Mutex<Vec<usize>>>,
-    expressions: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Vec<Json>>>>,
 }
 
 impl Watched {
-    fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         Self {
             mode,
-            pages: Arc::default(),
-            expressions: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
-    fn session(&self, server: &Emulator) -> Session {
+    pub(crate) fn session(&self, server: &Emulator) -> Session {
         let session = builder(server).transport(self.clone()).open().unwrap();
-        self.pages.lock().unwrap().clear();
-        self.expressions.lock().unwrap().clear();
+        self.requests();
         session
     }
 
+    /// The requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<Vec<Json>> {
+        std::mem::take(&mut *self.requests.lock().unwrap())
+    }
+
+    /// How many pages each of them asked for.
     fn pages(&self) -> Vec<usize> {
-        std::mem::take(&mut *self.pages.lock().unwrap())
+        self.requests().iter().map(Vec::len).collect()
+    }
+
+    /// The text of the only query.
+    pub(crate) fn query(&self) -> String {
+        let requests = self.requests();
+        assert_eq!(requests.iter().flatten().count(), 1, "{requests:?}");
+        requests[0][0]["expression"].as_str().unwrap().to_owned()
     }
 }
 
 impl Transport for Watched {
     fn send(&self, request: &Request<'_>) -> Result<Response> {
         let actions: Vec<Json> = serde_json::from_slice(request.body).unwrap();
-        self.pages.lock().unwrap().push(actions.len());
-        let texts: Vec<String> = actions
+        self.requests.lock().unwrap().push(actions.clone());
+        let texts: Vec<&str> = actions
             .iter()
-            .filter_map(|action| Some(action["expression"].as_str()?.to_owned()))
+            .filter_map(|action| action["expression"].as_str())
             .collect();
-        self.expressions.lock().unwrap().extend(texts.clone());
         let headers = request.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
         let url = request.url.origin().ascii_serialization();
@@ -111,9 +120,11 @@ fn requests_ask_for_twice_as_many_pages_each_time() {
     let session = watched.session(&server);
     let tasks = found(&session, "select name from Task order by id limit 275");
     assert_eq!(tasks.len(), 275);
-    assert_eq!(watched.pages(), [1, 2, 4, 8, 8, 5]);
-    let last = watched.expressions.lock().unwrap().last().cloned().unwrap();
-    assert!(last.ends_with("offset 270 limit 5"), "{last}");
+    let sent = watched.requests();
+    let last = sent.last().unwrap().last().unwrap()["expression"].as_str();
+    assert!(last.unwrap().ends_with("offset 270 limit 5"), "{last:?}");
+    let pages: Vec<usize> = sent.iter().map(Vec::len).collect();
+    assert_eq!(pages, [1, 2, 4, 8, 8, 5]);
     let query = session
         .query("select id from Task order by id limit 275")
         .unwrap();
@@ -216,8 +227,7 @@ fn a_count_is_not_limited_by_the_server() {
     // Some servers apply an offset and a limit to the row of a count.
     let query = session.query("select name from Task order by name offset 2 limit 3");
     assert_eq!(query.unwrap().count().unwrap(), 3);
-    let sent = watched.expressions.lock().unwrap().clone();
-    assert_eq!(sent, ["select count(id) from Task"]);
+    assert_eq!(watched.query(), "select count(id) from Task");
 }
 
 #[test]

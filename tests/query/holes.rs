@@ -292,6 +292,10 @@ fn what_the_builder_cannot_express_is_reported_when_sent() {
             select("T").filter(field("a").in_select(select("U").offset(1))),
             ErrorKind::Syntax,
         ),
+        (
+            select("T").filter(field("a").in_select(select("U").limit(1 << 63))),
+            ErrorKind::Validation,
+        ),
     ] {
         let error = statement.expression().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

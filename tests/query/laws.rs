@@ -1,6 +1,7 @@
 //! What holds for every tree and every text.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path as FilePath;
 
 use ftrack_api::expr;
@@ -99,6 +100,9 @@ fn projection() -> impl Strategy<Value = Projection> {
     ]
 }
 
+/// What an offset or a limit may be.
+const ROWS: RangeInclusive<u64> = 0..=i64::MAX as u64;
+
 fn statement(filter: impl Strategy<Value = Option<Criterion>>) -> impl Strategy<Value = Statement> {
     let order = (path(), any::<bool>()).prop_map(|(path, descending)| Order { path, descending });
     (
@@ -107,8 +111,8 @@ fn statement(filter: impl Strategy<Value = Option<Criterion>>) -> impl Strategy<
         filter,
         prop::collection::vec(order, 0..3),
         prop::collection::vec(path(), 0..3),
-        prop::option::of(any::<u64>()),
-        prop::option::of(any::<u64>()),
+        prop::option::of(ROWS),
+        prop::option::of(ROWS),
     )
         .prop_map(
             |(projections, entity_type, filter, order, group, offset, limit)| {

@@ -6,6 +6,7 @@ mod errors;
 mod forms;
 mod holes;
 mod laws;
+mod sent;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

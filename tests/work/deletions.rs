@@ -3,7 +3,7 @@
 use ftrack_api::{Entity, ErrorKind, Session, data};
 
 use crate::same;
-use crate::support::Studio;
+use crate::support::{Studio, requests};
 
 /// A folder with a task, an asset, a version and a component, all loaded.
 struct Branch {
@@ -103,6 +103,22 @@ fn a_load_without_an_entity_marks_it_as_deleted() {
         ErrorKind::NotFound
     );
     is_gone(session, component);
+}
+
+#[test]
+fn what_get_does_not_find_is_not_asked_for_again() {
+    let studio = Studio::new();
+    let task = studio.task();
+    let late = studio.other();
+    let same = late.entity(task.key()).unwrap();
+    studio.session.delete(&task).unwrap();
+    studio.session.commit().unwrap();
+    assert_eq!(late.get("Task", task.id()).unwrap(), None);
+    let asked = requests(&late, || {
+        let error = same.get::<String>("name").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    });
+    assert_eq!(asked, 0);
 }
 
 #[test]

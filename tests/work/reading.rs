@@ -1,7 +1,7 @@
 //! Reads: what is loaded, what it costs, and what errors say.
 
 use ftrack_api::entity::ValueOrigin;
-use ftrack_api::{CancelToken, EntityKey, ErrorKind, Value, data};
+use ftrack_api::{CancelToken, EntityKey, ErrorKind, Session, Value, data};
 
 use crate::same;
 use crate::support::{Studio, requests};
@@ -43,11 +43,20 @@ fn populate_and_refresh() {
             .unwrap(),
     );
     mixed[0].set("name", "mine").unwrap();
+    let not_committed = mixed.last().unwrap();
+    let asked = requests(session, || session.populate(not_committed, "bid").unwrap());
+    assert_eq!(asked, 0);
+    assert_eq!(not_committed.value("description").unwrap(), None);
     assert_eq!(
         requests(session, || session.populate(&mixed, "name, bid").unwrap()),
         2
     );
     assert_eq!(mixed[0].get::<String>("name").unwrap(), "mine");
+    // Assets have no bid, so none of them is asked for.
+    let asked = requests(session, || {
+        session.populate([&mixed[0], &mixed[5]], "bid").unwrap();
+    });
+    assert_eq!(asked, 1);
     let reading = || {
         mixed
             .iter()
@@ -69,6 +78,61 @@ fn populate_and_refresh() {
     let theirs = [&mixed[1], &mixed[2]];
     other.refresh(theirs).unwrap();
     assert_eq!(same(&other, &mixed[1]).get::<i64>("bid").unwrap(), 1000);
+}
+
+#[test]
+fn get_asks_for_what_is_not_in_memory() {
+    let studio = Studio::new();
+    let asked = |session: &Session, entity_type: &str, id: &str| {
+        requests(session, || {
+            let found = session.get(entity_type, id).unwrap();
+            assert_eq!(found.unwrap().id(), id);
+        })
+    };
+    let task = studio.first("select name from Task").id();
+    assert_eq!(asked(&studio.session, "Task", &task), 0);
+    // By default nothing but the key is loaded of an asset. A handle does not say that the asset is
+    // there, a response does.
+    let asset = studio.first("select id from Asset");
+    let session = studio.other();
+    let _handle = session.entity(asset.key()).unwrap();
+    assert_eq!(asked(&session, "Asset", &asset.id()), 1);
+    assert_eq!(asked(&session, "Asset", &asset.id()), 0);
+    // Nor is more than the key loaded of a status, but the name of a role is.
+    for (entity_type, expected) in [("Status", 0), ("SecurityRole", 1)] {
+        let query = format!("select id from {entity_type}");
+        let found = session.query(query).unwrap().first().unwrap().unwrap();
+        let id = found.id();
+        assert_eq!(asked(&session, entity_type, &id), expected, "{entity_type}");
+    }
+}
+
+#[test]
+fn keys_of_several_attributes_are_asked_for_whole() {
+    let studio = Studio::new();
+    let (shot, project) = (studio.shot(), studio.project());
+    let pairs = [(&shot, "a", "1"), (&shot, "b", "2"), (&project, "a", "3")];
+    for (parent, key, value) in pairs {
+        parent.metadata().unwrap().set(key, value).unwrap();
+    }
+    studio.session.commit().unwrap();
+    let rows = pairs.map(|(parent, key, value)| {
+        let key = EntityKey::composite("Metadata", [parent.id(), key.to_owned()]);
+        (key, value)
+    });
+    for (key, value) in &rows {
+        let row = studio.other().get("Metadata", key).unwrap().unwrap();
+        assert_eq!(row.key(), *key);
+        assert_eq!(row.get::<String>("value").unwrap(), *value);
+    }
+    let session = studio.other();
+    let handles = rows.clone().map(|(key, _)| session.entity(key).unwrap());
+    let asked = requests(&session, || session.populate(&handles, "value").unwrap());
+    assert_eq!(asked, 1);
+    for (handle, (_, value)) in handles.iter().zip(&rows) {
+        assert_eq!(handle.get::<String>("value").unwrap(), *value);
+    }
+    assert_eq!(session.statistics().loads_on_access.len(), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::query::literal::Literal;
 use crate::query::path::is_name;
 use crate::query::token::Lexeme;
-use crate::query::tree::{Aggregate, Order, Projection, Statement};
+use crate::query::tree::{Aggregate, MAX_ROWS, Order, Projection, Statement};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
@@ -109,7 +109,8 @@ impl Parser<'_> {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.expected_at(place, &format!("a whole number after `{clause}`")));
         }
-        word.as_str().parse().map_err(|_| {
+        let rows = word.as_str().parse().ok().filter(|&rows| rows <= MAX_ROWS);
+        rows.ok_or_else(|| {
             let problem = if digits == word.as_str() {
                 "too large"
             } else {

@@ -36,6 +36,7 @@ impl Query {
         let Some(statement) = self.statement.simplified() else {
             return Ok(0);
         };
+        statement.check_bounds()?;
         let mut plain = unpaged(statement.clone());
         plain.projections.clear();
         let entity_type = self.session.schema().entity_type(&plain.entity_type)?;

@@ -52,7 +52,7 @@ impl Session {
             }
         }
         let wanted = paths.to_paths();
-        let mut had = vec![by_type.is_empty(); wanted.len()];
+        let mut had = vec![false; wanted.len()];
         let mut unknown = None;
         for (name, keys) in by_type {
             let entity_type = self.schema().entity_type(name)?;
@@ -105,9 +105,7 @@ impl Session {
             alike.entry(loaded.join(",")).or_default().push(entity);
         }
         for (loaded, entities) in alike {
-            if !loaded.is_empty() {
-                self.populate(entities, &loaded)?;
-            }
+            self.populate(entities, &loaded)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use crate::api::Intent;
 use crate::error::{Error, ErrorKind, Result, shortened};
 use crate::handle::{Entity, Session};
-use crate::query::{IntoStatement, Literal, PAGE_SIZE, Pages, Statement};
+use crate::query::{IntoStatement, Literal, MAX_ROWS, PAGE_SIZE, Pages, Statement};
 use crate::schema::{AttributeKind, Schema};
 use crate::wire::{Batch, Body, Reply};
 
@@ -294,16 +294,21 @@ impl Query {
         };
         let mut slice = self.clone();
         let statement = &mut slice.statement;
+        if statement.check_bounds().is_err() {
+            return slice; // It stays refused.
+        }
         let end = end.min(statement.limit.unwrap_or(u64::MAX));
         let offset = statement.offset.unwrap_or(0).saturating_add(start);
+        if offset > MAX_ROWS {
+            // No result is that long.
+            statement.limit = Some(0);
+            return slice;
+        }
         if offset > 0 {
             statement.offset = Some(offset);
         }
-        if i64::try_from(offset).is_err() {
-            // Servers reject offsets of more than 63 bits, and no result is that long.
-            statement.limit = Some(0);
-        } else if end < u64::MAX {
-            statement.limit = Some(end.saturating_sub(start));
+        if end < u64::MAX {
+            statement.limit = Some(end.saturating_sub(start).min(MAX_ROWS));
         }
         slice
     }

@@ -251,16 +251,14 @@ impl<'a> Parser<'a> {
     }
 
     fn count(&mut self) -> Result<u64> {
-        let number = match self.peek() {
-            Sign::Word(word) => word
-                .parse()
-                .ok()
-                .filter(|number| *number <= i64::MAX as u64),
-            _ => None,
+        let digits = match self.peek() {
+            Sign::Word(word) if word.bytes().all(|byte| byte.is_ascii_digit()) => *word,
+            _ => return Err(self.error("expected a whole number")),
         };
-        let number = number.ok_or_else(|| self.error("expected a whole number"))?;
+        let number = digits.parse::<i64>();
+        let number = number.map_err(|_| self.error("expected a number below 2^63"))?;
         self.next += 1;
-        Ok(number)
+        Ok(number.unsigned_abs())
     }
 
     fn name(&mut self, what: &str) -> Result<String> {

@@ -233,6 +233,7 @@ fn errors_say_where() {
         ("Task where id in a", 17),
         ("Task limit x", 11),
         ("Task limit -1", 11),
+        ("Task offset 9223372036854775808", 12),
         ("Task where a..b is c", 11),
         ("Task where a[b is c", 11),
         ("Task; drop table context", 4),
