@@ -21,7 +21,7 @@ pub(super) type Change =
 /// Collects what a plugin registers. It takes effect when
 /// [`Plugin::register`](super::Plugin::register) returns without an error, and not at all otherwise.
 ///
-/// The session is not open yet at that time. Callbacks get it when they are called, which is after it
+/// The session is not open yet at that time. Handlers get it when they are called, which is after it
 /// was opened.
 pub struct Registrar {
     session: WeakSession,
@@ -64,7 +64,7 @@ impl Registrar {
         &self.api_user
     }
 
-    /// Calls the callback for every event that matches the filter, as
+    /// Calls the handler for every event that matches the filter, as
     /// [`EventHub::subscribe`] does, but with the session.
     ///
     /// ```
@@ -212,7 +212,7 @@ impl Registrar {
 }
 
 impl Subscription {
-    /// Subscribes; errors of the callback carry the plugin's name.
+    /// Subscribes; errors of the handler carry the plugin's name.
     pub(super) fn subscribe(
         self,
         hub: &EventHub,

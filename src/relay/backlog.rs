@@ -72,9 +72,13 @@ impl Backlog {
         Some(self.add(entry, first))
     }
 
-    /// For what says that something was dropped.
+    /// For what says that something was dropped, and what was missed: it may exceed the memory if
+    /// there is no journal, or no room in it.
     pub(super) fn push_anyway(&mut self, entry: NewEntry) {
         self.add(entry, None);
+        if self.bytes > self.max_bytes {
+            self.spill();
+        }
     }
 
     fn add(&mut self, entry: NewEntry, first: Option<First>) -> u64 {

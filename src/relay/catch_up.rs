@@ -26,8 +26,12 @@ struct Logged {
     user_id: Option<String>,
 }
 
-/// The log's entries of a time, in their order.
-pub(super) fn missed(session: &Session, from: Timestamp, to: Timestamp) -> Result<Vec<NewEntry>> {
+/// The log's entries of a time, in their order; those of a long time do not fit into memory at once.
+pub(super) fn missed(
+    session: &Session,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<impl Iterator<Item = Result<NewEntry>>> {
     let utc = |time: Timestamp| Offset::UTC.to_datetime(time);
     // Servers store whole seconds.
     let from = utc(from)
@@ -41,7 +45,7 @@ pub(super) fn missed(session: &Session, from: Timestamp, to: Timestamp) -> Resul
     ]);
     let query = select("Event").filter(created).order_by("id");
     let rows = session.query(query)?.rows::<Logged>();
-    rows.map(|row| row.map(|row| entry(&row))).collect()
+    Ok(rows.map(|row| row.map(|row| entry(&row))))
 }
 
 fn entry(row: &Logged) -> NewEntry {

@@ -101,8 +101,8 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// Of this and the following methods. Unless it is `Timeout`, the delivery is given out again when
-    /// its lease has ended, or has already ended.
+    /// Of this and the following methods. After any of them the delivery may be handed out again when its
+    /// lease ends.
     ///
     /// - [`ErrorKind::Timeout`] if its lease has ended and another worker has it, or Redis does not
     ///   respond in time.

@@ -73,7 +73,7 @@ fn by_key(session: &Session, entity_type: &str, key: &str) -> Result<Entity> {
         .len();
     let key = match parts {
         1 => EntityKey::new(entity_type, key),
-        _ => EntityKey::composite(entity_type, key.split(',')),
+        _ => EntityKey::composite(entity_type, key.split(',').map(str::trim)),
     };
     session
         .get(entity_type, key.clone())?

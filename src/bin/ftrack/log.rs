@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::terminal;
+
 struct Stderr;
 
 /// Warnings always; each request from `-v` on, their texts from `-vv` on.
@@ -33,8 +35,9 @@ impl Log for Stderr {
             Level::Warn => "warning: ",
             Level::Info | Level::Debug | Level::Trace => "",
         };
+        let text = terminal::printable_lines(&record.args().to_string());
         // Logging must not fail where stderr is closed.
-        let _ = writeln!(std::io::stderr(), "{level}{}", record.args());
+        let _ = writeln!(std::io::stderr(), "{level}{text}");
     }
 
     fn flush(&self) {}

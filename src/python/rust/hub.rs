@@ -97,7 +97,8 @@ impl Hub {
     /// called in between, and may raise.
     fn wait(&self, py: Python<'_>, seconds: Option<f64>, check: &Bound<'_, PyAny>) -> PyResult<()> {
         let end = seconds.map(|seconds| seconds_of(seconds.max(0.0)));
-        let end = end.transpose()?.map(|length| Instant::now() + length);
+        let end = end.transpose()?;
+        let end = end.and_then(|length| Instant::now().checked_add(length));
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let slice = left.map_or(WAIT_STEP, |left| left.min(WAIT_STEP));

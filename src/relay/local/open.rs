@@ -12,7 +12,7 @@ use crate::files::open_private_with;
 /// How long a call waits for other processes and threads.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// Marks a database as a journal of this crate.
+/// Marks a database as a stream of this crate.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"ftEJ");
 
 /// The version of the tables.

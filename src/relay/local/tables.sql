@@ -1,4 +1,4 @@
--- The tables of a local journal. Times are milliseconds since 1970.
+-- The tables of a local stream. Times are milliseconds since 1970.
 CREATE TABLE entry (
     stream TEXT NOT NULL,
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -19,14 +19,19 @@ impl Running {
         let name = &self.name;
         gap.relay = Some(name.clone());
         if let (Some(session), Some(from)) = (session, gap.from) {
-            match missed(session, from, gap.to) {
-                Ok(events) => {
-                    gap.caught_up = Some(events.len() as u64);
-                    events
-                        .into_iter()
-                        .for_each(|event| self.backlog.push_anyway(event));
-                }
-                Err(error) => log::error!("relay {name}: the server's log cannot be read: {error}"),
+            let mut count = 0;
+            let pushed = missed(session, from, gap.to).and_then(|mut events| {
+                events.try_for_each(|event| {
+                    self.backlog.push_anyway(event?);
+                    count += 1;
+                    Ok(())
+                })
+            });
+            match pushed {
+                Ok(()) => gap.caught_up = Some(count),
+                Err(error) => log::error!(
+                    "relay {name}: the server's log cannot be read after {count} events: {error}"
+                ),
             }
         }
         log::warn!(

@@ -44,11 +44,10 @@ impl Session {
         let entities = entities.to_entities()?;
         let mut by_type: BTreeMap<&str, Vec<EntityKey>> = BTreeMap::new();
         for entity in entities.iter() {
+            let keys = by_type.entry(entity.entity_type()).or_default();
+            // The server does not know the others yet; their paths are checked all the same.
             if entity.state() != Some(EntityState::Created) {
-                by_type
-                    .entry(entity.entity_type())
-                    .or_default()
-                    .push(entity.key());
+                keys.push(entity.key());
             }
         }
         let wanted = paths.to_paths();
@@ -66,7 +65,7 @@ impl Session {
                     Err(error) => unknown = Some(error),
                 }
             }
-            if !fits.is_empty() {
+            if !fits.is_empty() && !keys.is_empty() {
                 self.fetch(entity_type, &keys, &fits)?;
             }
         }

@@ -31,7 +31,7 @@ impl Session {
         &self.shared.event_hub
     }
 
-    /// Subscribes to events as [`EventHub::subscribe`] does, with a callback that is given the
+    /// Subscribes to events as [`EventHub::subscribe`] does, with a handler that is given the
     /// session.
     ///
     /// The subscription does not keep the session open: it ends with the session.

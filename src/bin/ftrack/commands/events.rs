@@ -181,7 +181,7 @@ fn follow(app: &App, which: &Which, mut each: impl FnMut(&Event) -> Result<()>) 
     let (_session, hub) = connected(app)?;
     hub.listen(which.expression.as_str())?;
     terminal::say(&format!("following {}; Ctrl-C ends", which.expression));
-    let until = until.map(|wait| Instant::now() + wait);
+    let until = until.and_then(|wait| Instant::now().checked_add(wait));
     let mut count = 0;
     let ended = loop {
         if which.count.is_some_and(|most| count >= most) {
@@ -307,9 +307,9 @@ fn replay(app: &App, path: &Path, speed: f64, topic: Option<&str>) -> Result<()>
 }
 
 fn pause(length: Duration) {
-    let until = Instant::now() + length;
+    let begun = Instant::now();
     while !interrupt::is_cancelled() {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = length.saturating_sub(begun.elapsed());
         if left.is_zero() {
             return;
         }

@@ -41,6 +41,8 @@ impl Export {
             .file
             .extension()
             .and_then(|extension| extension.to_str())
+            .map(str::to_lowercase)
+            .as_deref()
         {
             Some("csv") => Format::Csv,
             Some("ndjson" | "jsonl") => Format::Ndjson,

@@ -115,21 +115,24 @@ impl Publish {
 
     /// The components, by name.
     fn components(&self) -> Result<Vec<(String, String)>> {
-        let mut named = Vec::new();
-        let mut plain = Vec::new();
-        for text in &self.files {
-            match text.split_once('=') {
-                Some((name, file)) if is_name(name) && !std::path::Path::new(text).exists() => {
-                    named.push((name.to_owned(), file.to_owned()));
-                }
-                _ => plain.push(text.clone()),
+        let given = self.files.iter().map(|text| match text.split_once('=') {
+            Some((name, file)) if is_name(name) && !std::path::Path::new(text).exists() => {
+                (Some(name.to_owned()), file.to_owned())
             }
-        }
+            _ => (None, text.clone()),
+        });
+        let mut given: Vec<(Option<String>, String)> = given.collect();
         if self.sending.sequence {
-            plain = upload::sequences(&plain);
+            let (named, plain): (Vec<_>, Vec<_>) =
+                given.into_iter().partition(|(name, _)| name.is_some());
+            let plain: Vec<String> = plain.into_iter().map(|(_, file)| file).collect();
+            let sequences = upload::sequences(&plain).into_iter();
+            given = sequences.map(|file| (None, file)).chain(named).collect();
         }
-        let plain = plain.into_iter().map(|file| (upload::name_of(&file), file));
-        let all: Vec<(String, String)> = plain.chain(named).collect();
+        let named = given
+            .into_iter()
+            .map(|(name, file)| (name.unwrap_or_else(|| upload::name_of(&file)), file));
+        let all: Vec<(String, String)> = named.collect();
         for (index, (name, file)) in all.iter().enumerate() {
             upload::check_file(file)?;
             if all[..index].iter().any(|(other, _)| other == name) {

@@ -248,11 +248,15 @@ fn handle(options: &WorkOptions, delivery: &Delivery) -> anyhow::Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| anyhow::anyhow!("cannot start {program}: {error}"))?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // A program need not read it.
-        let _ = pipe.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output()?;
+    let pipe = child.stdin.take();
+    let output = std::thread::scope(|threads| {
+        // A program may write more than a pipe holds before it reads.
+        threads.spawn(|| {
+            // It need not read at all.
+            pipe.map(|mut pipe| pipe.write_all(input.as_bytes()))
+        });
+        child.wait_with_output()
+    })?;
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
     if !said.is_empty() {

@@ -1,6 +1,7 @@
 //! `ftrack schema`: the entity types of a server, and how those of two servers differ.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 
 use clap::Subcommand;
@@ -132,9 +133,12 @@ fn save(app: &App, path: &Path) -> Result<()> {
     let session = app.session()?;
     let replies = session.call(&[serde_json::json!({ "action": "query_schemas" })])?;
     let schemas = replies.into_iter().next().unwrap_or_default();
-    let file = std::fs::File::create_new(path).map_err(|error| Failure::file(path, &error))?;
-    serde_json::to_writer(std::io::BufWriter::new(file), &schemas)
-        .map_err(|error| Failure::file(path, &error))
+    let text = serde_json::to_vec(&schemas).expect("JSON values print");
+    let mut file = std::fs::File::create_new(path).map_err(|error| Failure::file(path, &error))?;
+    file.write_all(&text).map_err(|error| {
+        let _ = std::fs::remove_file(path);
+        Failure::file(path, &error)
+    })
 }
 
 /// The schema in a file, or that of a server.

@@ -29,7 +29,8 @@ impl Tree {
         let session = app.session()?;
         let Some(text) = &self.entity else {
             let projects = select("Project")
-                .fields(["name", "full_name", "status"])
+                .fields(["name", "full_name"])
+                .filter(field("status").eq("active"))
                 .order_by("name");
             for project in &session.query(projects)? {
                 let project = project?;
@@ -37,7 +38,8 @@ impl Tree {
                 let full_name: Option<String> = project.get("full_name")?;
                 let full_name = full_name.filter(|full| *full != name).unwrap_or_default();
                 let line = format!(
-                    "{name}  {}",
+                    "{}  {}",
+                    terminal::printable(&name),
                     console::style(terminal::printable(&full_name)).dim()
                 );
                 app.print(line.trim_end())?;

@@ -58,7 +58,7 @@ impl Watch {
             true => Box::new(Screen::new(columns)),
             false => Box::new(Lines { app, columns }),
         };
-        let until = wait.map(|wait| Instant::now() + wait);
+        let until = wait.and_then(|wait| Instant::now().checked_add(wait));
         let mut count = 0;
         let mut said: Option<String> = None;
         let mut outcome = view.begin(&live.entities()?);
