@@ -493,9 +493,9 @@ mod tests {
         );
         assert!(format!("{error:#?}").contains("kind: Io"));
         // A message that ends with its cause says it once.
-        let error = Error::new(ErrorKind::Io, "cannot read: gone");
-        let error = error.with_source(std::io::Error::other("gone"));
-        assert_eq!(format!("{error:?}"), "cannot read: gone (Io)");
+        let whole = Error::new(ErrorKind::Io, "cannot read: gone");
+        let whole = whole.with_source(std::io::Error::other("gone"));
+        assert_eq!(format!("{whole:?}"), "cannot read: gone (Io)");
         let error = error.with_remedy("Mend it.").with_note("Twice.");
         assert_eq!(error.message(), "schema cache: cannot read\nTwice.");
         assert_eq!(

@@ -62,7 +62,7 @@ fn rows_are_not_kept() {
     // Enough to ask for as many pages at once as a session ever does.
     let (few, small) = read(10_000);
     let started = std::time::Instant::now();
-    let (many, large) = read(u64::MAX);
+    let (many, large) = read(i64::MAX as u64);
     println!(
         "{few} rows: {small} bytes at most; {many} rows: {large} bytes at most, in {:?}",
         started.elapsed()

@@ -100,8 +100,8 @@ impl S3Bucket {
 }
 
 // The credentials are left out.
-debug_fields!(
-    S3Bucket, |this| endpoint: this.endpoint, name: this.name, region: this.region, prefix: this.prefix,
+debug_fields!(S3Bucket, |this|
+    endpoint: this.endpoint, name: this.name, region: this.region, prefix: this.prefix,
     credentials: this.credentials.is_some(),
 );
 
@@ -347,6 +347,6 @@ impl Accessor for S3Accessor {
 }
 
 // The credentials are left out.
-debug_fields!(
-    S3Accessor, |this| bucket: this.place.bucket.base_url().as_str(), prefix: this.place.prefix,
+debug_fields!(S3Accessor, |this|
+    bucket: this.place.bucket.base_url().as_str(), prefix: this.place.prefix,
 );
