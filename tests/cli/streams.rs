@@ -159,7 +159,7 @@ fn who_is_told_to_end_says_so_and_takes_nothing_with_it() {
     let stream = Stream::local(cli.folder().join("events.db"));
     let place = ["--stream", "events.db", "--name", "one"];
     // Ctrl-C, and what systemd sends.
-    for signal in ["-INT", "-TERM"] {
+    for (signal, group) in [("-INT", "g"), ("-TERM", "h")] {
         let relay = Running::start(&cli, &[&["events", "relay"], &place[..]].concat());
         let status = || {
             let relays = stream
@@ -173,13 +173,13 @@ fn who_is_told_to_end_says_so_and_takes_nothing_with_it() {
         assert_eq!(relay.end(signal), Some(0));
         assert!(status().unwrap().has_ended);
 
-        let work = ["events", "work", "--group", "g", "--exec", "true"];
+        let work = ["events", "work", "--group", group, "--exec", "true"];
         let worker = Running::start(&cli, &[&work[..4], &place[..], &work[4..]].concat());
-        eventually("it waits", || stream.group("g").unwrap().is_some());
+        eventually("it waits", || stream.group(group).unwrap().is_some());
         assert_eq!(worker.end(signal), Some(0));
         let event = ftrack_api::Event::new("studio.test");
         stream.append([&event]).unwrap();
-        let two = ftrack_api::relay::Worker::new(&stream, "g", "two");
+        let two = ftrack_api::relay::Worker::new(&stream, group, "two");
         loop {
             let delivery = two.next(None).unwrap().unwrap();
             let found = delivery.event().map(|event| event.id().to_owned());
