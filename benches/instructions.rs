@@ -35,6 +35,9 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.tx
 /// the SDK built as one unit, builds in two folders differed by less than that too.
 const TOLERANCE: f64 = 3.0;
 const OTHER_COMPILER: f64 = 15.0;
+/// The compiler inlines these differently from build to build of nearly the same source: 9.2, 9.8 and 9.96
+/// million were seen.
+const INLINED: (&[&str], f64) = (&["update 500 and commit"], 10.0);
 
 const EXPRESSION: &str = "select name, status.name, parent.parent.name from Task where \
      (status.name in (\"Active\", \"On hold\") or assignments any (resource.username is \"ada\")) \
@@ -159,12 +162,16 @@ fn compare(compiler: &str, counts: &BTreeMap<&str, u64>) -> ExitCode {
             continue;
         };
         let change = (now as f64 / before as f64 - 1.0) * 100.0;
-        let word = if change.abs() > tolerance {
+        let allowed = match INLINED.0.contains(&name) {
+            true => tolerance.max(INLINED.1),
+            false => tolerance,
+        };
+        let word = if change.abs() > allowed {
             "FAILED"
         } else {
             "ok"
         };
-        failed |= change.abs() > tolerance;
+        failed |= change.abs() > allowed;
         println!("{word:<7} {before:>12} -> {now:>12} {change:>+7.2} % {name}");
     }
     if failed {
