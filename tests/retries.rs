@@ -506,13 +506,12 @@ fn a_cancelled_commit_is_settled_by_the_next() {
         "{error}"
     );
     assert_eq!(session.recorded_operations().len(), 1);
-    let others = builder(&server).open().unwrap();
-    let others = others.query("User where username is slow").unwrap();
-    eventually("the server does what it has begun", || {
-        others.exists().unwrap()
-    });
+    // The server does what it has begun, or nothing if it has noticed the end of the connection first.
+    thread::sleep(Duration::from_millis(1200));
     session.commit().unwrap();
     assert!(session.recorded_operations().is_empty());
+    let others = builder(&server).open().unwrap();
+    let others = others.query("User where username is slow").unwrap();
     assert_eq!(others.count().unwrap(), 1);
 }
 
