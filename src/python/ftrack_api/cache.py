@@ -189,7 +189,7 @@ class _Memory(Cache):
 
     def clear(self, pattern=None):
         """Forget all of it, or what *pattern* finds; values that are still held are loaded again when they are read."""
-        keys = None if pattern is None else [key for key in self.keys() if re.search(pattern, key)]
+        keys = None if pattern is None else {key for key in self.keys() if re.search(pattern, key)}
         self._session()._cache_clear(keys)
 
 

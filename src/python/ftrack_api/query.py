@@ -1,5 +1,6 @@
 """Results of queries."""
 
+import threading
 from collections.abc import Sequence
 
 
@@ -17,15 +18,22 @@ class QueryResult(Sequence):
         self._pages = None
         self._rows = []
         self._is_complete = False
+        self._fetching = threading.Lock()
 
     def _fetch_more(self):
+        # Waiting for another thread could wait for ever: it may wait for this one.
+        if not self._fetching.acquire(blocking=False):
+            raise RuntimeError("another thread is fetching a page of this query")
+        try:
+            self._fetch_page()
+        finally:
+            self._fetching.release()
+
+    def _fetch_page(self):
         if self._pages is None:
             self._pages = self._query.pages()
         try:
             page = self._pages.next()
-        except RuntimeError:
-            # Another thread is fetching it.
-            raise
         except BaseException:
             # The next attempt begins anew.
             self._pages = None

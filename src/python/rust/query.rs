@@ -1,16 +1,14 @@
 //! Queries and their pages.
 
-use std::mem;
 use std::sync::Mutex;
 
 use ftrack_api::session::QueryPages;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::error::{About, raise};
 use crate::logging::released;
-use crate::session::{Session, lock};
+use crate::session::Session;
 
 #[pyclass(frozen, module = "ftrack_api._core")]
 pub(crate) struct Query {
@@ -22,7 +20,7 @@ pub(crate) struct Query {
 impl Query {
     fn pages(slf: &Bound<'_, Self>) -> Pages {
         Pages {
-            core: Mutex::new(State::Ready(slf.get().core.pages())),
+            core: Mutex::new(Some(slf.get().core.pages())),
             query: slf.clone().unbind(),
         }
     }
@@ -70,17 +68,11 @@ impl Query {
     }
 }
 
-enum State {
-    Ready(QueryPages),
-    /// A thread fetches a page: no other waits for its request with a lock held.
-    Busy,
-    Ended,
-}
-
 /// The pages of a query, each fetched when it is asked for.
 #[pyclass(frozen, module = "ftrack_api._core")]
 pub(crate) struct Pages {
-    core: Mutex<State>,
+    /// Taken out while a page is fetched: no thread waits for another's request with a lock held.
+    core: Mutex<Option<QueryPages>>,
     query: Py<Query>,
 }
 
@@ -88,16 +80,9 @@ pub(crate) struct Pages {
 impl Pages {
     /// The entities of the next page; `None` at the end.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
-        let mut pages = match mem::replace(&mut *lock(&self.core), State::Busy) {
-            State::Ready(pages) => pages,
-            State::Busy => {
-                let message = "another thread is fetching a page of this query";
-                return Err(PyRuntimeError::new_err(message));
-            }
-            State::Ended => {
-                *lock(&self.core) = State::Ended;
-                return Ok(None);
-            }
+        let taken = self.core.lock().map_or(None, |mut pages| pages.take());
+        let Some(mut pages) = taken else {
+            return Ok(None);
         };
         let query = self.query.get();
         let page = released(py, || -> ftrack_api::Result<_> {
@@ -105,13 +90,12 @@ impl Pages {
             query.complete(page.as_ref().and_then(|page| page.first()))?;
             Ok(page)
         });
-        *lock(&self.core) = match &page {
-            Ok(Some(_)) => State::Ready(pages),
-            _ => State::Ended,
-        };
         let Some(page) = page.map_err(raise(About::Query))? else {
             return Ok(None);
         };
+        if let Ok(mut place) = self.core.lock() {
+            *place = Some(pages);
+        }
         Session::wrap_all(query.session.bind(py), page).map(Some)
     }
 }

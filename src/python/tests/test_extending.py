@@ -4,6 +4,7 @@ import io
 import os
 import pathlib
 import tempfile
+import threading
 import unittest
 import uuid
 
@@ -223,6 +224,55 @@ class Locations(unittest.TestCase):
         self.assertTrue(path.exists())
 
 
+class Failing(ftrack_api.Session):
+    fails = False
+
+    def call(self, data):
+        if self.fails:
+            # Of the same kind as the module's own.
+            raise RuntimeError("on purpose")
+        return super().call(data)
+
+
+class Queries(unittest.TestCase):
+    def test_a_page_that_failed_is_asked_for_again(self):
+        with Failing(plugin_paths=[]) as session:
+            query = "select name from Task order by id"
+            expected = [task["id"] for task in session.query(query)]
+            found = session.query(query, page_size=5)
+            self.assertEqual([task["id"] for task in found[:5]], expected[:5])
+            for attempt in (list, len):
+                session.fails = True
+                self.assertRaises(Exception, attempt, found)
+                session.fails = False
+            self.assertEqual([task["id"] for task in found], expected)
+
+    def test_threads_that_share_a_result_lose_no_page(self):
+        class Slow(ftrack_api.Session):
+            def call(self, data):
+                asked.release()
+                go_on.acquire()
+                return super().call(data)
+
+        asked, go_on = threading.Semaphore(0), threading.Semaphore(1000)
+        with Slow(plugin_paths=[]) as session:
+            query = "select name from Task order by id"
+            expected = len(session.query(query).all())
+            found = session.query(query, page_size=5)
+            while go_on.acquire(blocking=False):
+                pass
+            while asked.acquire(blocking=False):
+                pass
+            counts = []
+            thread = threading.Thread(target=lambda: counts.append(len(found)))
+            thread.start()
+            asked.acquire()
+            self.assertRaisesRegex(RuntimeError, "another thread", len, found)
+            go_on.release(1000)
+            thread.join()
+            self.assertEqual((counts, len(found)), ([expected], expected))
+
+
 class Caches(unittest.TestCase):
     def test_a_cache_in_python_is_filled_and_asked(self):
         class Counting(ftrack_api.cache.MemoryCache):
@@ -251,6 +301,20 @@ class Caches(unittest.TestCase):
 
         with open_session(cache=Broken()) as session:
             self.assertIsNotNone(session.query("Task").first()["name"])
+
+    def test_what_a_pattern_finds_is_forgotten(self):
+        with open_session() as session:
+            tasks = session.query("select name from Task").all()
+            project = session.query("select name from Project").first()
+
+            def kinds():
+                return {key.partition("(")[0] for key in session.cache.keys()}
+
+            self.assertLessEqual({"Task", "Project"}, kinds())
+            session.cache.clear("^Proj.ct")
+            self.assertIn("Task", kinds())
+            self.assertNotIn("Project", kinds())
+            self.assertTrue(tasks and project["name"])
 
     def test_functions_are_remembered(self):
         calls = []
