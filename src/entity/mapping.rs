@@ -11,7 +11,7 @@ pub(crate) const METADATA: &str = "metadata";
 pub(crate) const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
 
 /// Takes the mappings that are given as JSON out of `data`: they are entities of their own, which
-/// refer to the one that has them.
+/// refer to the one that has them. Custom attributes come first, because their values may be refused.
 pub(crate) fn take_mappings(data: &mut Data) -> Vec<(&'static str, Value)> {
     let is_json = |name: &&str| matches!(data.get(name), Some(Value::Json(_)));
     let names = [CUSTOM_ATTRIBUTES, METADATA].into_iter().filter(is_json);

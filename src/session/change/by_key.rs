@@ -31,13 +31,13 @@ impl Session {
         let mut data = data;
         let mappings = take_mappings(&mut data);
         let place = entity.handle.place;
-        // What may fail comes before anything is recorded: checking all values, loading metadata.
-        self.shared
-            .store
-            .lock()
-            .check_update(place, &data, recording)?;
-        if mappings.iter().any(|(name, _)| *name == METADATA) {
-            entity.metadata()?.to_map()?;
+        if !mappings.is_empty() {
+            // What may fail comes before anything is recorded: checking all values, loading metadata.
+            let store = &self.shared.store;
+            store.lock().check_update(place, &data, recording)?;
+            if mappings.iter().any(|(name, _)| *name == METADATA) {
+                entity.metadata()?.to_map()?;
+            }
         }
         for (name, value) in mappings {
             entity.set(name, value)?;
