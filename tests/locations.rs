@@ -14,7 +14,8 @@ use ftrack_api::location::{
     Binding, CONNECT_LOCATION_ID, ORIGIN_LOCATION_ID, SERVER_LOCATION_ID, UNMANAGED_LOCATION_ID,
 };
 use ftrack_api::structure::{
-    EntityIdStructure, IdStructure, ResourceIdentifierTransformer, StandardStructure,
+    EntityIdStructure, IdStructure, ResourceIdentifierTransformer, StandardStructure, Structure,
+    StructureContext,
 };
 use ftrack_api::{Entity, ErrorKind, Location, Session, data, expr};
 use support::{emulator, open, read, requests};
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 
 /// A session, and a folder for a location and for files that are not published yet.
 struct Stage {
-    _server: ftrack_emulator::Emulator,
+    server: ftrack_emulator::Emulator,
     session: Session,
     folder: TempDir,
 }
@@ -32,7 +33,7 @@ impl Stage {
         let server = emulator();
         let session = open(&server);
         Self {
-            _server: server,
+            server,
             session,
             folder: tempfile::tempdir().unwrap(),
         }
@@ -300,7 +301,7 @@ fn nothing_is_overwritten_and_no_two_files_share_a_place() {
         fn get_resource_identifier(
             &self,
             _: &Entity,
-            _: &ftrack_api::structure::StructureContext,
+            _: &StructureContext,
         ) -> anyhow::Result<String> {
             Ok("same/place".to_owned())
         }
@@ -411,7 +412,7 @@ fn a_component_that_is_given_twice_is_found_twice() {
     let component = stage.component("twice", b"bytes");
     let server = stage.session.location("ftrack.server").unwrap();
     server.add_component(&component, &stage.origin()).unwrap();
-    let other = open(&stage._server);
+    let other = open(&stage.server);
     let server = other.location("ftrack.server").unwrap();
     let component = other.entity(component.key()).unwrap();
     let found = server.get_resource_identifiers([&component, &component]);
@@ -422,12 +423,8 @@ fn a_component_that_is_given_twice_is_found_twice() {
 #[derive(Debug)]
 struct Curious(Location);
 
-impl ftrack_api::structure::Structure for Curious {
-    fn get_resource_identifier(
-        &self,
-        _: &Entity,
-        _: &ftrack_api::structure::StructureContext,
-    ) -> anyhow::Result<String> {
+impl Structure for Curious {
+    fn get_resource_identifier(&self, _: &Entity, _: &StructureContext) -> anyhow::Result<String> {
         Ok(String::new())
     }
 }
@@ -443,7 +440,6 @@ fn what_a_new_binding_replaces_may_look_at_locations_when_it_goes() {
     let stage = Stage::new();
     let location = stage.location("curious", Binding::new());
     location.bind(Binding::new().structure(Curious(location.clone())));
-    location.bind(Binding::new());
     location.bind(Binding::new().priority(7));
     assert_eq!(location.priority(), 7);
 }

@@ -230,7 +230,7 @@ fn session_on(url: &str) -> SessionBuilder {
         .schema_cache(ftrack_api::config::SchemaCache::Off)
 }
 
-/// Well below every time-out, and far above what it takes.
+/// Well below every timeout, and far above what it takes.
 const PROMPT: Duration = Duration::from_secs(15);
 
 #[test]

@@ -1,6 +1,8 @@
 //! An S3-compatible storage as a location, on a server of its own that knows nothing of ftrack.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "support/gate.rs"]
+mod gate;
 #[path = "support/moto.rs"]
 mod moto;
 mod support;
@@ -8,10 +10,8 @@ mod support;
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use ftrack_api::accessor::{Accessor, AccessorExt, S3Accessor, S3Bucket};
 use ftrack_api::config::{Retry, SchemaCache};
@@ -20,6 +20,7 @@ use ftrack_api::structure::{EntityIdStructure, StandardStructure};
 use ftrack_api::transport::{Request, Response, Transport};
 use ftrack_api::{Entity, ErrorKind, Location, Session, data, expr};
 use ftrack_emulator::Emulator;
+use gate::{Gate, cancelled};
 use moto::{ACCESS_KEY, BUCKET, Moto, SECRET_KEY};
 use support::{builder, read, requests, secret};
 use tempfile::TempDir;
@@ -114,6 +115,7 @@ struct Stage {
     _server: Emulator,
     session: Session,
     meddler: Meddler,
+    gate: Gate,
     folder: TempDir,
 }
 
@@ -123,10 +125,12 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let meddler = Meddler::default();
         let ours = meddler.clone();
+        let gate = Gate::default();
+        let gated = gate.transport();
         let session = builder(&server)
             .schema_cache(SchemaCache::Dir(folder.path().join("cache")))
             .retry(Retry::new().first_wait(std::time::Duration::from_millis(1)))
-            .wrap_transport(move |inner| Meddling(inner, ours))
+            .wrap_transport(move |inner| gated(Box::new(Meddling(inner, ours))))
             .open()
             .unwrap();
         Self {
@@ -134,6 +138,7 @@ impl Stage {
             _server: server,
             session,
             meddler,
+            gate,
             folder,
         }
     }
@@ -459,32 +464,6 @@ fn a_structure_makes_keys_that_people_can_read() {
     );
 }
 
-/// Options of a transfer that is cancelled once it has sent most of eight parts; the others wait until then.
-fn cancelled(meddler: &Meddler, connections: usize) -> TransferOptions {
-    let limit = match connections {
-        // The caller's thread waits itself, and afterwards its progress is due.
-        1 => Duration::from_millis(200),
-        _ => Duration::from_secs(120),
-    };
-    let is_cancelled = Arc::new(AtomicBool::new(false));
-    let (is_over, mut parts) = (is_cancelled.clone(), 0);
-    meddler.set(move |request| {
-        parts += usize::from(request.method == "PUT");
-        let since = Instant::now();
-        while parts > 8 && since.elapsed() < limit && !is_over.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(5));
-        }
-        Fate::Passes
-    });
-    let options = TransferOptions::new().connections(connections);
-    options.on_progress(move |progress| {
-        if progress.bytes() > (50 << 20) {
-            progress.cancel();
-            is_cancelled.store(true, Ordering::SeqCst);
-        }
-    })
-}
-
 #[test]
 fn an_upload_that_was_cancelled_is_resumed() {
     let stage = Stage::new();
@@ -496,8 +475,7 @@ fn an_upload_that_was_cancelled_is_resumed() {
             let session = &stage.session;
             session.create_component_with(&movie, data! {}, &location, options)
         };
-        let error = create(cancelled(&stage.meddler, connections));
-        stage.meddler.stop();
+        let error = create(cancelled(&stage.gate, connections));
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
         assert_eq!((stage.moto.objects(), stage.moto.unfinished()), (0, 1));
         let journals = stage.folder.path().join("cache/ftrack_api_transfers");
@@ -530,7 +508,7 @@ fn an_upload_that_the_storage_has_dropped_begins_anew() {
         let session = &stage.session;
         session.create_component_with(&movie, data! {}, &location, options)
     };
-    let error = create(cancelled(&stage.meddler, 1));
+    let error = create(cancelled(&stage.gate, 1));
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
     let begun = stage.meddler.take();
     let part = begun

@@ -15,6 +15,7 @@ use ftrack_api::query::field;
 use ftrack_api::session::WidgetOptions;
 use ftrack_api::transport::{Request, Response, ScriptedTransport, Transport};
 use ftrack_api::{CancelToken, EntityKey, Error, ErrorKind, Result, Session, SessionBuilder, data};
+use ftrack_emulator::Emulator;
 use jiff::civil::{DateTime, date};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
@@ -508,19 +509,22 @@ impl Transport for Canned {
     }
 }
 
+/// A session, and the text that it is given for each response; `None` for the server's own.
+fn canned(server: &Emulator) -> (Session, Arc<Mutex<Option<String>>>) {
+    let body = Arc::new(Mutex::new(None));
+    let given = body.clone();
+    let builder = support::builder(server);
+    let session = builder.wrap_transport(|inner| Canned { inner, body: given });
+    (session.open().unwrap(), body)
+}
+
 /// A tree of `{"":0}` takes a hundred times the bytes of its text.
 #[test]
 fn what_is_no_entity_takes_no_more_memory_than_its_text() {
     const BYTES: usize = 2 << 20;
     let _alone = MEASURING.lock().unwrap();
     let server = support::emulator();
-    let body = Arc::new(Mutex::new(None));
-    let canned = body.clone();
-    let session = support::builder(&server).wrap_transport(|inner| Canned {
-        inner,
-        body: canned,
-    });
-    let session = session.open().unwrap();
+    let (session, body) = canned(&server);
     let entity = |member: &str| {
         format!(r#"[{{"data":[{{"__entity_type__":"Task","id":"t",{member}}}],"metadata":{{}}}}]"#)
     };
@@ -570,13 +574,7 @@ fn what_is_no_entity_takes_no_more_memory_than_its_text() {
 #[test]
 fn a_date_that_cannot_be_read_hides_nothing_else() {
     let server = support::emulator();
-    let body = Arc::new(Mutex::new(None));
-    let canned = body.clone();
-    let session = support::builder(&server).wrap_transport(|inner| Canned {
-        inner,
-        body: canned,
-    });
-    let session = session.open().unwrap();
+    let (session, body) = canned(&server);
     let task = |id: &str, end: &str| {
         json!({ "__entity_type__": "Task", "id": id, "name": id,
                 "end_date": { "__type__": "datetime", "value": end } })
@@ -614,13 +612,7 @@ fn a_date_that_cannot_be_read_hides_nothing_else() {
 #[test]
 fn what_a_server_leaves_out_is_asked_for_once() {
     let server = support::emulator();
-    let body = Arc::new(Mutex::new(None));
-    let canned = body.clone();
-    let session = support::builder(&server).wrap_transport(|inner| Canned {
-        inner,
-        body: canned,
-    });
-    let session = session.open().unwrap();
+    let (session, body) = canned(&server);
     let task = session.entity(EntityKey::new("Task", "a")).unwrap();
     let row = json!({ "__entity_type__": "Task", "id": "a", "name": "anim" });
     *body.lock().unwrap() = Some(json!([{ "action": "query", "data": [row] }]).to_string());

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "says what the machine does not allow")]
 
+#[path = "support/gate.rs"]
+mod gate;
 #[path = "support/stage.rs"]
 mod stage;
 mod support;

@@ -4,6 +4,8 @@
 
 #[path = "transfers/downloads.rs"]
 mod downloads;
+#[path = "support/gate.rs"]
+mod gate;
 #[path = "transfers/interrupted.rs"]
 mod interrupted;
 #[path = "support/stage.rs"]
@@ -27,7 +29,8 @@ use ftrack_api::location::{Binding, Progress, TransferOptions};
 use ftrack_api::session::EncodeOptions;
 use ftrack_api::structure::{EntityIdStructure, IdStructure, Structure, StructureContext};
 use ftrack_api::{CancelToken, Entity, ErrorKind, Location, data};
-use stage::{Gate, MIB, Stage, Watched, bytes, files, part_files};
+use gate::cancelled;
+use stage::{MIB, Stage, Watched, bytes, files, part_files};
 use support::{eventually, open, read, requests};
 
 /// How many threads of transfers this process has now.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ftrack_api::relay::{GapReason, Stream, Worker};
+use ftrack_api::relay::{Delivery, GapReason, Stream, Worker};
 use ftrack_api::{ErrorKind, Event};
 use serde_json::json;
 
@@ -208,6 +208,19 @@ fn a_server_that_lost_its_data_is_noticed() {
     assert_eq!(seen, [true, false]);
 }
 
+/// Acknowledges it; how many events it says are lost, and how many it is.
+fn counted(delivery: Delivery) -> (u64, u64) {
+    let counts = match delivery.gap() {
+        Some(gap) => {
+            assert_eq!(gap.reason, GapReason::Removed);
+            (gap.lost.unwrap(), 0)
+        }
+        None => (0, 1),
+    };
+    delivery.ack().unwrap();
+    counts
+}
+
 #[test]
 fn entries_that_vanished_are_a_gap_with_their_number() {
     crate::on_each(|stream| {
@@ -218,14 +231,8 @@ fn entries_that_vanished_are_a_gap_with_their_number() {
         stream.append(&events(1000)).unwrap();
         let (mut lost, mut handled) = (0, 1);
         while let Some(delivery) = worker.next(crate::SHORT).unwrap() {
-            match delivery.gap() {
-                Some(gap) => {
-                    assert_eq!(gap.reason, GapReason::Removed);
-                    lost += gap.lost.unwrap();
-                }
-                None => handled += 1,
-            }
-            delivery.ack().unwrap();
+            let more = counted(delivery);
+            (lost, handled) = (lost + more.0, handled + more.1);
         }
         assert_eq!(lost + handled, 1010);
         assert!((200..=300).contains(&handled), "{handled}");
@@ -253,14 +260,8 @@ fn entries_that_are_too_old_are_removed_and_are_a_gap() {
         let (mut lost, mut handled) = (0, 1);
         while lost + handled < appended {
             let delivery = next(&worker);
-            match delivery.gap() {
-                Some(gap) => {
-                    assert_eq!(gap.reason, GapReason::Removed);
-                    lost += gap.lost.unwrap();
-                }
-                None => handled += 1,
-            }
-            delivery.ack().unwrap();
+            let more = counted(delivery);
+            (lost, handled) = (lost + more.0, handled + more.1);
         }
         assert!(lost >= 300 && lost + handled == appended, "{lost}");
         // By then nothing knows its id.

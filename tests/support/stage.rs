@@ -6,20 +6,17 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftrack_api::accessor::{Accessor, Content, DiskAccessor, PendingWrite, Prepared};
 use ftrack_api::config::SchemaCache;
 use ftrack_api::location::{Binding, Target, TransferOptions};
 use ftrack_api::structure::EntityIdStructure;
-use ftrack_api::transport::{Request, Response, Transport};
 use ftrack_api::{Entity, Location, Session, SessionBuilder, data};
 use ftrack_emulator::Emulator;
 use tempfile::TempDir;
 
+use super::gate::Gate;
 use super::support::{builder, read};
 
 pub(crate) const MIB: usize = 1 << 20;
@@ -193,65 +190,6 @@ fn walk(folder: &Path, counts: &dyn Fn(&str) -> bool) -> usize {
         false => usize::from(counts(&entry.file_name().to_string_lossy())),
     });
     count.sum()
-}
-
-type Holds = Arc<dyn Fn(&Request<'_>) -> bool + Send + Sync>;
-
-/// Holds requests back, so that a transfer is under way for as long as a test needs it.
-#[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<Mutex<Option<(Holds, Duration)>>>);
-
-impl Gate {
-    /// Requests that `holds` chooses wait until it is opened. With one connection they wait a moment only: the
-    /// caller's thread waits itself, and afterwards its progress is due.
-    pub(crate) fn close(
-        &self,
-        connections: usize,
-        holds: impl Fn(&Request<'_>) -> bool + Send + Sync + 'static,
-    ) {
-        let limit = match connections {
-            1 => Duration::from_millis(200),
-            _ => Duration::from_secs(120),
-        };
-        *self.0.lock().unwrap() = Some((Arc::new(holds), limit));
-    }
-
-    /// All uploads wait but the first few.
-    pub(crate) fn close_after(&self, uploads: usize, connections: usize) {
-        let seen = AtomicUsize::new(0);
-        self.close(connections, move |request| {
-            request.method == "PUT" && seen.fetch_add(1, Ordering::SeqCst) >= uploads
-        });
-    }
-
-    pub(crate) fn open(&self) {
-        *self.0.lock().unwrap() = None;
-    }
-
-    pub(crate) fn transport(&self) -> impl FnOnce(Box<dyn Transport>) -> Gated + use<> {
-        let gate = self.clone();
-        move |inner| Gated(inner, gate)
-    }
-}
-
-pub(crate) struct Gated(Box<dyn Transport>, Gate);
-
-impl Transport for Gated {
-    fn send(&self, request: &Request<'_>) -> ftrack_api::Result<Response> {
-        let gate = &self.1.0;
-        let closed = gate.lock().unwrap().clone();
-        if let Some((_, limit)) = closed.filter(|(holds, _)| holds(request)) {
-            let since = Instant::now();
-            while gate.lock().unwrap().is_some() && since.elapsed() < limit {
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
-        self.0.send(request)
-    }
-
-    fn close(&self) {
-        self.0.close();
-    }
 }
 
 type Hook = Box<dyn Fn() + Send + Sync>;

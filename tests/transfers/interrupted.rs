@@ -146,19 +146,6 @@ fn acknowledged(stage: &Stage) -> usize {
     texts.map(|text| text.matches("e_tag").count()).sum()
 }
 
-/// Options of a transfer that is cancelled once it has sent most of eight parts; the others wait until then.
-fn cancelled(gate: &Gate, connections: usize) -> TransferOptions {
-    gate.close_after(8, connections);
-    let opened = gate.clone();
-    let options = TransferOptions::new().connections(connections);
-    options.on_progress(move |progress| {
-        if progress.bytes() > 50 << 20 {
-            progress.cancel();
-            opened.open();
-        }
-    })
-}
-
 /// Those that were acknowledged before a transfer broke off are noted.
 #[test]
 fn acknowledged_parts_are_not_sent_again() {
