@@ -27,8 +27,8 @@ use super::stream::Stream;
 /// While the stream is away, events wait in memory, then in the [journal](Self::journal). What has no
 /// room there is dropped, counted, and reported to all workers as a [`Gap`](super::Gap).
 ///
-/// One that is dropped with nothing left says goodbye, for which it waits up to 5 seconds if Redis does not respond:
-/// other relays then need not wait for it, as they do for one that was killed.
+/// One that is dropped with nothing left tells the others that it has ended, so that they need not wait for it as they do
+/// for one that was killed. If Redis does not respond, that takes up to 5 seconds.
 ///
 /// ```no_run
 /// # #[cfg(feature = "redis")] {

@@ -18,6 +18,7 @@ const MAX_BATCHES: usize = 20;
 
 /// The time over which the rate is measured.
 const RATE_TIME: Duration = Duration::from_secs(10);
+
 impl Running {
     /// Appends what waits, and reports.
     pub(in crate::relay) fn flush(&mut self, session: Option<&Session>) -> Result<()> {
