@@ -256,6 +256,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Whether there was such a dead letter, which is removed.
     fn remove_dead(&self, group: &str, id: &str) -> Result<bool>;
 
+    /// Removes the record of a relay; returns whether there was one.
+    fn remove_relay(&self, name: &str) -> Result<bool>;
+
     /// Sets a marker if it is not set; returns the value before.
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>>;
 

@@ -264,6 +264,29 @@ impl Stream {
     pub fn remove_dead_letter(&self, group: &str, id: &str) -> Result<bool> {
         self.engine()?.remove_dead(group, id)
     }
+
+    /// Forgets a relay whose name is not used any more, which [`status`](Self::status) otherwise lists for ever;
+    /// returns whether there was one. One that still runs reports a gap, and is listed again.
+    ///
+    /// ```
+    /// # #[cfg(feature = "file-cache")]
+    /// # {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("events.db");
+    /// use ftrack_api::relay::Stream;
+    ///
+    /// let stream = Stream::local(&path);
+    /// assert!(!stream.remove_relay("relay-1")?, "there was none");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - Any error of [`status`](Self::status).
+    pub fn remove_relay(&self, name: &str) -> Result<bool> {
+        self.engine()?.remove_relay(name)
+    }
 }
 
 /// Without the URL, which may hold a password.

@@ -1,4 +1,4 @@
-//! `events relay`, `work` and `dead-letters`.
+//! `events relay`, `work`, `dead-letters` and `status`.
 #![cfg(all(feature = "file-cache", unix))]
 
 use std::process::{Child, Command, Stdio};
@@ -40,7 +40,7 @@ fn events_are_relayed_worked_on_and_returned() {
     let server = emulator();
     let cli = Cli::on(&server);
     let stream = Stream::local(cli.folder().join("events.db"));
-    let _relay = Running::start(
+    let relay_process = Running::start(
         &cli,
         &[
             "events",
@@ -129,6 +129,34 @@ fn events_are_relayed_worked_on_and_returned() {
     assert_eq!(cli.ok(&place), "");
     let again = stream.group("g").unwrap().unwrap();
     assert_eq!((again.lag, again.dead_letters), (1, 0));
+
+    let status = ["events", "status", "--stream", "events.db"];
+    eventually("the relay reports", || {
+        let relay = &stream.status().unwrap().relays[0];
+        relay.appended == 3 && relay.waiting == 0
+    });
+    let printed = cli.ok(&[&status[..], &["--group", "g"]].concat());
+    let printed: Json = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["length"], 3);
+    let (group, relay) = (&printed["groups"][0], &printed["relays"][0]);
+    assert_eq!(
+        [&group["name"], &group["lag"], &group["handled"]],
+        [&json!("g"), &json!(1), &json!(2)]
+    );
+    assert_eq!(
+        [&relay["name"], &relay["waiting"], &relay["has_ended"]],
+        [&json!("one"), &json!(0), &json!(false)]
+    );
+    assert!(relay["lag"].is_number() && relay["rate"].is_number());
+    let unknown = [&status[..], &["--group", "h"]].concat();
+    cli.fails(&unknown, 4, &["no group h"]);
+
+    drop(relay_process);
+    let remove = [&status[..], &["--remove-relay", "one"]].concat();
+    assert_eq!(cli.ok(&remove), "");
+    cli.fails(&remove, 4, &["no relay one"]);
+    let printed: Json = serde_json::from_str(&cli.ok(&status)).unwrap();
+    assert_eq!(printed["relays"], json!([]));
 }
 
 #[test]

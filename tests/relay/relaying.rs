@@ -373,3 +373,33 @@ fn the_servers_log_fills_a_gap_as_far_as_it_knows() {
     }
     assert_eq!(actions, ["Add", "Update"]);
 }
+
+#[test]
+fn a_relay_whose_name_is_not_used_any_more_can_be_removed() {
+    on_each(|stream| {
+        let server = support::emulator();
+        let mut gone = relay(&server, &stream, "gone");
+        connect(&server, &stream, &mut gone);
+        drop(gone);
+        assert!(stream.remove_relay("gone").unwrap());
+        assert!(!stream.remove_relay("gone").unwrap());
+        assert!(stream.status().unwrap().relays.is_empty());
+        // The name is as good as new: nothing is missing of the time before.
+        let mut again = relay(&server, &stream, "gone");
+        connect(&server, &stream, &mut again);
+        publish(&server, 7);
+        let is_done = |relay: &Relay| relay.status().appended == 1;
+        poll_until(&mut again, "it appends", is_done);
+        let worker = Worker::new(&stream, "g", "one");
+        let delivery = next(&worker);
+        assert_eq!((number(&delivery), delivery.gap().is_none()), (7, true));
+        // One that runs has lost its record, which may be more than that.
+        assert!(stream.remove_relay("gone").unwrap());
+        delivery.ack().unwrap();
+        poll_until(&mut again, "it reports a gap", |_| {
+            stream.status().unwrap().appended == 2
+        });
+        let lost = next(&worker);
+        assert_eq!(lost.gap().unwrap().reason, GapReason::StreamLost);
+    });
+}

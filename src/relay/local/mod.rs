@@ -241,6 +241,13 @@ impl Engine for LocalEngine {
         })
     }
 
+    fn remove_relay(&self, name: &str) -> Result<bool> {
+        self.change(|writing| {
+            let delete = "DELETE FROM relay WHERE stream = ?1 AND name = ?2";
+            Ok(writing.execute(delete, params![self.name, name])? > 0)
+        })
+    }
+
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
         let now = clock::now();
         let oldest = now - i64::try_from(MARKER_AGE.as_millis()).unwrap_or(0);

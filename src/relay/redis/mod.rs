@@ -354,6 +354,12 @@ impl Engine for RedisEngine {
         })
     }
 
+    fn remove_relay(&self, name: &str) -> Result<bool> {
+        let mut call = redis::cmd("HDEL");
+        call.arg(self.key("relays")).arg(name);
+        self.with("removing a relay of", |connection| call.query(connection))
+    }
+
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
         let mut call = redis::cmd("SET");
         call.arg(self.group_key(group, &format!("once:{id}")))

@@ -92,6 +92,9 @@ enum Action {
     /// Print the events that a group could not handle, one JSON object a line, or return them
     #[cfg(any(feature = "file-cache", feature = "redis"))]
     DeadLetters(super::relay::DeadLetterOptions),
+    /// Print how full a stream is, how far its relays and groups are behind, and how much they do
+    #[cfg(any(feature = "file-cache", feature = "redis"))]
+    Status(super::stream_status::StatusOptions),
 }
 
 /// Which events, and how many of them.
@@ -164,6 +167,8 @@ impl Events {
             Action::Work(options) => super::relay::work(&options),
             #[cfg(any(feature = "file-cache", feature = "redis"))]
             Action::DeadLetters(options) => super::relay::dead_letters(app, &options),
+            #[cfg(any(feature = "file-cache", feature = "redis"))]
+            Action::Status(options) => super::stream_status::status(app, &options),
         }
     }
 }

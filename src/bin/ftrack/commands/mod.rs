@@ -22,6 +22,8 @@ mod relay;
 mod schema;
 mod set;
 mod status;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod stream_status;
 mod timer;
 mod tree;
 mod upload;

@@ -38,7 +38,7 @@ impl Place {
         schemes.any(|scheme| self.stream.starts_with(scheme))
     }
 
-    fn open(&self) -> Result<Stream> {
+    pub(super) fn open(&self) -> Result<Stream> {
         let stream = match self.is_redis() {
             true => redis(&self.stream)?,
             false => local(&self.stream)?,
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// Opening a file makes it, which is no help to somebody who has mistyped its name.
-    fn check_exists(&self) -> Result<()> {
+    pub(super) fn check_exists(&self) -> Result<()> {
         match self.is_redis() || std::path::Path::new(&self.stream).exists() {
             true => Ok(()),
             false => Err(Failure::not_found(format!(
