@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -32,23 +32,31 @@ pub(super) fn missed(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<impl Iterator<Item = Result<NewEntry>>> {
-    let utc = |time: Timestamp| Offset::UTC.to_datetime(time);
-    // Servers store whole seconds.
-    let from = utc(from)
-        .with()
-        .subsec_nanosecond(0)
-        .build()
-        .unwrap_or_else(|_| utc(from));
-    let created = all_of([
-        field("created_at").ge(from),
-        field("created_at").le(utc(to)),
-    ]);
+    let zone = match session.server_information().is_timezone_support_enabled() {
+        true => TimeZone::UTC,
+        // Its local time is taken to be that of this machine.
+        false => TimeZone::system(),
+    };
+    let (from, to) = between(from, to, &zone);
+    let created = all_of([field("created_at").ge(from), field("created_at").le(to)]);
     let query = select("Event").filter(created).order_by("id");
     let rows = session.query(query)?.rows::<Logged>();
-    Ok(rows.map(|row| row.map(|row| entry(&row))))
+    Ok(rows.map(move |row| row.map(|row| entry(&row, &zone))))
 }
 
-fn entry(row: &Logged) -> NewEntry {
+/// A time as the server's clock shows it. If its clock was changed meanwhile it is longer rather than shorter.
+fn between(from: Timestamp, to: Timestamp, zone: &TimeZone) -> (DateTime, DateTime) {
+    let [before, after] = [from, to].map(|time| zone.to_offset(time));
+    // Servers store whole seconds.
+    let second = |time: Timestamp| time.as_second();
+    let from = Timestamp::from_second(second(from)).unwrap_or(from);
+    (
+        before.to_datetime(from).min(after.to_datetime(from)),
+        before.to_datetime(to).max(after.to_datetime(to)),
+    )
+}
+
+fn entry(row: &Logged, zone: &TimeZone) -> NewEntry {
     let id = format!("log:{}", row.id);
     let event = json!({
         "id": id,
@@ -70,9 +78,7 @@ fn entry(row: &Logged) -> NewEntry {
         "sent": null,
         "inReplyToEvent": null,
     });
-    let at = row
-        .created_at
-        .and_then(|time| Offset::UTC.to_timestamp(time).ok());
+    let at = row.created_at.and_then(|time| zone.to_timestamp(time).ok());
     NewEntry {
         id,
         at: at.map_or(0, Timestamp::as_millisecond),
@@ -98,4 +104,39 @@ fn action(row: &Logged) -> &'static str {
         }
     }
     "update"
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn shown(from: &str, to: &str, zone: &TimeZone) -> [String; 2] {
+        let (from, to) = between(from.parse().unwrap(), to.parse().unwrap(), zone);
+        [from.to_string(), to.to_string()]
+    }
+
+    #[test]
+    fn a_gap_is_looked_for_in_the_time_of_the_server() {
+        let (from, to) = ("2026-07-01T10:00:00.7Z", "2026-07-01T11:00:00Z");
+        let utc = shown(from, to, &TimeZone::UTC);
+        assert_eq!(utc, ["2026-07-01T10:00:00", "2026-07-01T11:00:00"]);
+        // Two hours ahead in summer, one from the last Sunday of October on, as in Stockholm.
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let local = shown(from, to, &zone);
+        assert_eq!(local, ["2026-07-01T12:00:00", "2026-07-01T13:00:00"]);
+        // The clock shows two o'clock twice.
+        let back = shown("2026-10-25T00:50:00Z", "2026-10-25T01:10:00Z", &zone);
+        assert_eq!(back, ["2026-10-25T01:50:00", "2026-10-25T03:10:00"]);
+    }
+
+    #[test]
+    fn an_entry_has_the_time_at_which_it_was_logged() {
+        let row = r#"{"id": 7, "created_at": "2026-07-01T12:00:00"}"#;
+        let row: Logged = serde_json::from_str(row).unwrap();
+        let at = |zone: &TimeZone| Timestamp::from_millisecond(entry(&row, zone).at).unwrap();
+        assert_eq!(at(&TimeZone::UTC).to_string(), "2026-07-01T12:00:00Z");
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(at(&zone).to_string(), "2026-07-01T10:00:00Z");
+    }
 }
