@@ -159,6 +159,25 @@ fn a_packet_without_end_holds_nobody_up() {
     });
 }
 
+/// The headers of the frames count as well: of frames that have little else, no packet would ever be
+/// too large.
+#[test]
+fn a_packet_of_too_many_frames_ends_the_connection() {
+    let server = Server::start();
+    server.faults(|faults| faults.heartbeat = Some(300));
+    let hub = hub(&server);
+    // The server has sent all that it sends by itself.
+    listen(&hub, "topic=t");
+    server.send_raw(&[0x01, 1, b'5']);
+    // What they hold is less than 100 MiB, and they themselves are more.
+    let frame = [&[0x00, 126, 3, 232], &[b' '; 1000][..]].concat();
+    let frames = frame.repeat(1045);
+    for _ in 0..100 {
+        server.send_raw(&frames);
+    }
+    eventually("another connection", || hub.counts().reconnects > 0);
+}
+
 /// It was ten seconds, whatever the configuration said.
 #[test]
 fn the_time_to_connect_bounds_the_wait_for_the_server_to_accept() {
@@ -314,17 +333,23 @@ fn the_key_is_shown_nowhere_even_if_the_server_repeats_it() {
             format!("{error:?}"),
             format!("{trouble:?}"),
         ] {
-            assert!(!text.contains(KEY), "{text}");
+            // Not the start of it either.
+            assert!(!text.contains(&KEY[..6]), "{text}");
+            assert!(!text.contains("l0gin"), "{text}");
         }
     };
-    let redirect = format!("302 Found\r\nLocation: https://other/?key={KEY}");
+    let login = "302 Found\r\nLocation: https://other/?session=l0gin";
+    refuse(&|faults| faults.handshake = response(login, ""));
+    let redirect = format!("302 Found\r\nLocation: https://other/{KEY}");
     refuse(&|faults| faults.handshake = response(&redirect, ""));
     refuse(&|faults| faults.upgrade = response(&redirect, ""));
     refuse(&|faults| faults.handshake = response("200 OK", KEY));
     refuse(&|faults| faults.handshake = response("200 OK", &format!("<p>\n{KEY}")));
     refuse(&|faults| faults.handshake = response("200 OK", &format!("a:1:2:{KEY}")));
-    let long = format!("{}{KEY}", "x".repeat(299));
-    refuse(&|faults| faults.handshake = response("200 OK", &long));
+    for before in [285, 290, 299] {
+        let long = format!("{}{KEY}", "x".repeat(before));
+        refuse(&|faults| faults.handshake = response("200 OK", &long));
+    }
     let greeting: &'static str = format!("7:::{KEY}").leak();
     refuse(&|faults| faults.greeting = Some(greeting));
     server.faults(|faults| *faults = Faults::default());
