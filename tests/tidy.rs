@@ -480,26 +480,99 @@ fn files_are_opened_in_one_place() {
     }
 }
 
+/// The public types whose value must be kept: dropping it ends what it stands for.
+const GUARDS: &[&str] = &[
+    "ActionRegistration",
+    "Delivery",
+    "FollowUpdates",
+    "MemoryScope",
+    "RequestBudget",
+    "ScenarioRegistration",
+    "ScopedSubscription",
+    "ThreadScope",
+    "Watch",
+];
+
 /// The compiler suggests `let _ = …` for a guard that is not used, which would drop it at once.
 #[test]
 fn guards_say_how_to_bind_them() {
-    let mut guards = 0;
+    let mut found = Vec::new();
     for path in rust_files(&root().join("src")) {
         let text = fs::read_to_string(&path).unwrap();
-        let drops = text.split("\nimpl Drop for ").skip(1);
-        for name in drops.filter_map(|rest| rest.split([' ', '<']).next()) {
-            let Some(before) = text.split(&format!("\npub struct {name}")).next() else {
-                continue;
-            };
-            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
-            if before.len() == text.len() || !attributes.contains("#[must_use = ") {
-                continue;
-            }
-            guards += 1;
-            let says_how = attributes.contains("bind it: `let _")
-                && attributes.contains("`let _ = …` would drop it at once");
-            assert!(says_how, "{}: {name}", path.display());
+        for (at, _) in text.match_indices("\npub struct ") {
+            let before = text[..at].rsplit("\n\n").next().unwrap_or_default();
+            let after = &text[at + "\npub struct ".len()..];
+            let end = after.find(|c: char| !c.is_alphanumeric());
+            let name = after[..end.unwrap_or(after.len())].to_owned();
+            let must_use = before.contains("#[must_use = ");
+            let says_how = before.contains("#[must_use = \"bind it: `let _")
+                && before.contains("`let _ = …` would drop it at once");
+            let must_say = GUARDS.contains(&name.as_str())
+                || (must_use && text.contains(&format!("\nimpl Drop for {name} ")));
+            assert_eq!(says_how, must_say, "{}: {name}", path.display());
+            found.extend(must_say.then_some(name));
         }
     }
-    assert!(guards >= 4, "only {guards} guards were found");
+    found.sort();
+    assert_eq!(found, GUARDS);
+}
+
+/// Readers see and paste all of an example: what makes a test of it, `src/build.rs` adds.
+#[test]
+fn chapters_have_no_hidden_lines() {
+    let mut examples = 0;
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let files = docs.map(|entry| entry.unwrap().path());
+    for path in files.chain([root().join("README.md")]) {
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        // Every second part stands between fences.
+        for part in text.split("\n```").skip(1).step_by(2) {
+            let (language, code) = part.split_once('\n').unwrap();
+            let first = language.split(',').next().unwrap();
+            if !matches!(first, "" | "rust" | "no_run" | "ignore" | "should_panic") {
+                continue;
+            }
+            examples += 1;
+            for line in code.lines().map(str::trim) {
+                let is_hidden = line == "#" || line.starts_with("# ");
+                assert!(!is_hidden, "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(examples > 80, "only {examples} examples were found");
+}
+
+/// The first command of the README compiles what an example needs, and nothing that only tests do.
+#[test]
+fn examples_compile_few_crates() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "-p", "ftrack-examples"])
+        .args(["-e", "normal,build", "--prefix", "none", "--no-dedupe"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{problem}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    // Each `name v1.2.3`, some with `(proc-macro)` or the path of a member behind it.
+    let crates: BTreeSet<(&str, &str)> = tree
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?, words.next()?))
+        })
+        .collect();
+    let has = |wanted: &str| crates.iter().any(|(name, _)| *name == wanted);
+    assert!(has("ftrack-api") && has("ftrack-emulator"), "{tree}");
+    for heavy in ["proptest", "rcgen", "divan", "clap", "image", "redis"] {
+        assert!(!has(heavy), "{heavy} is compiled for the examples");
+    }
+    // Elsewhere the system has other crates.
+    if cfg!(target_os = "linux") {
+        let count = crates.len();
+        assert!(count <= 190, "{count} crates are compiled for the examples");
+    }
 }

@@ -218,6 +218,16 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Settings};
+    use crate::transport::{Request, Response, Transport};
+
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn send(&self, _: &Request<'_>) -> Result<Response> {
+            unreachable!("the test sends nothing")
+        }
+    }
 
     #[test]
     fn repeating_is_paid_for() {
@@ -229,6 +239,25 @@ mod tests {
         assert!(tokens.take() && !tokens.take());
         (0..1000).for_each(|_| tokens.earn());
         assert_eq!((0..100).filter(|_| tokens.take()).count(), 20);
+    }
+
+    /// The transport may fail first: it is closed in the same moment.
+    #[test]
+    fn a_request_that_fails_while_the_session_closes_ends_as_closed() {
+        let settings = Settings {
+            server_url: Some("https://studio.example".into()),
+            api_key: Some("k".into()),
+            api_user: Some("ada".into()),
+            ..Settings::default()
+        };
+        let config = Config::resolve(settings, &|_| None).expect("a complete configuration");
+        let api = Api::new(config, Box::new(Nowhere));
+        let ended = api.repeating::<()>(Repeat::IfUnsent, "a commit", |_| {
+            api.closed.store(true, Ordering::Release);
+            Err(Error::new(ErrorKind::Connection, "it was shut down"))
+        });
+        let error = ended.expect_err("nothing was done");
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     }
 
     #[test]

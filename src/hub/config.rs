@@ -313,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_the_place_of_the_url_is_not_shown() {
+        let swapped = problems(&HubConfig::new("top-secret", "u", "https://studio.example"));
+        assert!(swapped.contains("swapped"), "{swapped}");
+        for (url, key) in [
+            ("top-secret", "https://studio.example"),
+            ("https://studio.example:top-secret", "top-secret"),
+            ("ftp://studio.example/top-secret", "top-secret"),
+            ("ftp://studio.example/?key=top-secret", "k"),
+        ] {
+            let shown = problems(&HubConfig::new(url, "u", key));
+            assert!(!shown.contains("top-secret"), "{url}: {shown}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let config = HubConfig::new("http://h", "u", "top-secret")
             .header("x", "top-secret")

@@ -176,10 +176,8 @@ pub(super) fn load(root: &Path, path: &Path) -> Result<Box<dyn Plugin>, String> 
     // SAFETY: The symbol is the address of a static, which lives as long as the library: for ever.
     let descriptor: &'static Descriptor = unsafe { &**symbol };
     descriptor.identity.check()?;
-    if (descriptor.build)() != build() {
-        // The identity says that both are of one compiler and source, so this field has one layout.
-        return Err(crates::difference(descriptor.crates, CRATES));
-    }
+    // The identity says that both are of one compiler and source, so these fields have one layout.
+    check_build((descriptor.build)(), descriptor.crates)?;
     // SAFETY: `HOST_TABLE` has the type that a library of this very build expects, and lives for
     // ever.
     match unsafe { (descriptor.start)(&raw const HOST_TABLE) } {
@@ -195,6 +193,16 @@ pub(super) fn load(root: &Path, path: &Path) -> Result<Box<dyn Plugin>, String> 
         }
     }
     (descriptor.make)().map_err(|error| format!("it cannot be started: {error:#}"))
+}
+
+/// # Errors
+///
+/// - The crates that differ, if the library is of another [`build`] than this program.
+fn check_build(theirs: u64, crates: &str) -> Result<(), String> {
+    match theirs == build() {
+        true => Ok(()),
+        false => Err(crates::difference(crates, CRATES)),
+    }
 }
 
 /// Equal for two copies of this crate if source, options, dependencies and their features are equal:
@@ -363,4 +371,19 @@ impl Log for HostLogger {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_of_another_build_is_refused_with_the_crates_that_differ() {
+        assert_eq!(check_build(build(), CRATES), Ok(()));
+        let mio = CRATES.split(';').find(|one| one.starts_with("mio "));
+        let other = CRATES.replace(mio.expect("it is under this crate"), "mio 0.0.7");
+        let why = check_build(!build(), &other).expect_err("it is another build");
+        assert!(why.contains("built with mio 0.0.7 (here "), "{why}");
+        assert!(!why.contains("serde "), "{why}");
+    }
 }

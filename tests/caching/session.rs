@@ -533,6 +533,25 @@ fn the_text_of_another_entity_is_neither_read_nor_merged() {
 }
 
 #[test]
+fn a_text_of_another_entity_says_nothing_about_that_one() {
+    let (server, cache) = (emulator(), Shared::default());
+    let session = with(&server, &cache);
+    let query = session.query("select name from Task limit 2").unwrap();
+    let tasks = query.all().unwrap();
+    let key = |task: &Entity| session.cache().key(task).unwrap().unwrap();
+    let name: String = tasks[1].get("name").unwrap();
+    let text = cache.get(&key(&tasks[1])).unwrap().unwrap();
+    let forged = text.replacen(&format!("{name:?}"), "\"forged\"", 1);
+    assert_ne!(forged, text);
+    cache.set(&key(&tasks[0]), forged).unwrap();
+    let other = with(&server, &cache);
+    for task in &tasks {
+        let same = other.entity(task.key()).unwrap();
+        assert_eq!(same.value("name").unwrap(), task.value("name").unwrap());
+    }
+}
+
+#[test]
 fn values_of_other_entities_in_a_text_are_not_read() {
     let (server, cache) = (emulator(), Shared::default());
     let session = with(&server, &cache);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::server::Faults;
 use crate::server::Server;
-use crate::support::eventually;
+use crate::support::{eventually, secret};
 use crate::{KEY, LONG, SHORT, config, disconnects_promptly, hub, listen};
 
 #[test]
@@ -133,6 +133,15 @@ fn what_is_on_its_way_meets_no_closed_socket() {
     });
 }
 
+/// Says when it is dropped that something is over.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Frames without content that never complete a packet.
 #[test]
 fn a_packet_without_end_holds_nobody_up() {
@@ -142,6 +151,8 @@ fn a_packet_without_end_holds_nobody_up() {
     listen(&hub, "topic=t");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        // However it ends: the scope waits for the thread.
+        let over = End(&is_over);
         scope.spawn(|| {
             server.send_raw(&[0x01, 1, b'5']);
             let frames = [0x00, 0x00].repeat(32 * 1024);
@@ -155,8 +166,27 @@ fn a_packet_without_end_holds_nobody_up() {
         // The frames would go on for minutes.
         assert!(start.elapsed() < Duration::from_secs(20));
         disconnects_promptly(&hub);
-        is_over.store(true, Ordering::SeqCst);
+        drop(over);
     });
+}
+
+/// The headers of the frames count as well: of frames that have little else, no packet would ever be
+/// too large.
+#[test]
+fn a_packet_of_too_many_frames_ends_the_connection() {
+    let server = Server::start();
+    server.faults(|faults| faults.heartbeat = Some(300));
+    let hub = hub(&server);
+    // The server has sent all that it sends by itself.
+    listen(&hub, "topic=t");
+    server.send_raw(&[0x01, 1, b'5']);
+    // What they hold is less than 100 MiB, and they themselves are more.
+    let frame = [&[0x00, 126, 3, 232], &[b' '; 1000][..]].concat();
+    let frames = frame.repeat(1045);
+    for _ in 0..100 {
+        server.send_raw(&frames);
+    }
+    eventually("another connection", || hub.counts().reconnects > 0);
 }
 
 /// It was ten seconds, whatever the configuration said.
@@ -299,6 +329,7 @@ fn every_way_to_refuse_a_connection_is_an_error_of_its_kind() {
 /// What a server sends may repeat what it was sent.
 #[test]
 fn the_key_is_shown_nowhere_even_if_the_server_repeats_it() {
+    const COOKIE: &str = "c00kie-to-keep";
     let server = Server::start();
     crate::support::trace::listen();
     let refuse = |change: &dyn Fn(&mut Faults)| {
@@ -306,7 +337,7 @@ fn the_key_is_shown_nowhere_even_if_the_server_repeats_it() {
             *faults = Faults::default();
             change(faults);
         });
-        let hub = EventHub::new(config(&server));
+        let hub = EventHub::new(config(&server).cookie("studio", secret(COOKIE)));
         let error = hub.connect().unwrap_err();
         let trouble = hub.connection_error().unwrap();
         for text in [
@@ -314,19 +345,28 @@ fn the_key_is_shown_nowhere_even_if_the_server_repeats_it() {
             format!("{error:?}"),
             format!("{trouble:?}"),
         ] {
-            assert!(!text.contains(KEY), "{text}");
+            // Not the start of one either.
+            for kept in [&KEY[..6], &COOKIE[..6], "l0gin"] {
+                assert!(!text.contains(kept), "{text}");
+            }
         }
     };
-    let redirect = format!("302 Found\r\nLocation: https://other/?key={KEY}");
-    refuse(&|faults| faults.handshake = response(&redirect, ""));
-    refuse(&|faults| faults.upgrade = response(&redirect, ""));
-    refuse(&|faults| faults.handshake = response("200 OK", KEY));
-    refuse(&|faults| faults.handshake = response("200 OK", &format!("<p>\n{KEY}")));
-    refuse(&|faults| faults.handshake = response("200 OK", &format!("a:1:2:{KEY}")));
-    let long = format!("{}{KEY}", "x".repeat(299));
-    refuse(&|faults| faults.handshake = response("200 OK", &long));
-    let greeting: &'static str = format!("7:::{KEY}").leak();
-    refuse(&|faults| faults.greeting = Some(greeting));
+    let login = "302 Found\r\nLocation: https://other/?session=l0gin";
+    refuse(&|faults| faults.handshake = response(login, ""));
+    for echoed in [KEY, COOKIE] {
+        let redirect = format!("302 Found\r\nLocation: https://other/{echoed}");
+        refuse(&|faults| faults.handshake = response(&redirect, ""));
+        refuse(&|faults| faults.upgrade = response(&redirect, ""));
+        refuse(&|faults| faults.handshake = response("200 OK", echoed));
+        refuse(&|faults| faults.handshake = response("200 OK", &format!("<p>\n{echoed}")));
+        refuse(&|faults| faults.handshake = response("200 OK", &format!("a:1:2:{echoed}")));
+        for before in [285, 290, 299] {
+            let long = format!("{}{echoed}", "x".repeat(before));
+            refuse(&|faults| faults.handshake = response("200 OK", &long));
+        }
+        let greeting: &'static str = format!("7:::{echoed}").leak();
+        refuse(&|faults| faults.greeting = Some(greeting));
+    }
     server.faults(|faults| *faults = Faults::default());
     let hub = hub(&server);
     let reasons = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));

@@ -297,7 +297,9 @@ impl State {
         let id = subscriber["id"].as_str().unwrap_or_default().to_string();
         match topic {
             "ftrack.meta.subscribe" if faults.refuse_subscriptions => {
-                response = json!([{"success": false, "message": "not today"}]);
+                // What a server says may repeat what it was sent.
+                let message = format!("not today, {}", crate::KEY);
+                response = json!([{"success": false, "message": message}]);
             }
             "ftrack.meta.subscribe" => {
                 let text = event["data"]["subscription"].as_str().unwrap();

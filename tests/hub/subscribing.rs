@@ -45,7 +45,10 @@ fn a_refused_subscription_is_an_error() {
         .subscribe_with("topic=t", options, |_| Ok(None))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission);
-    assert!(error.to_string().contains("not today"), "{error}");
+    assert!(
+        error.to_string().contains("not today, (api key)"),
+        "{error}"
+    );
     assert!(hub.subscriber("me").is_none());
 }
 
@@ -101,7 +104,7 @@ fn a_subscription_that_is_rejected_on_a_new_connection_is_reported() {
     server.faults(|faults| faults.refuse_subscriptions = true);
     server.cut_all();
     let event = hub.next(LONG).unwrap().unwrap();
-    assert_eq!(event.data()["reason"], "not today");
+    assert_eq!(event.data()["reason"], "not today, (api key)");
     let id = event.data()["subscriber"].as_str().unwrap().to_string();
     assert!(id == hub.id() || hub.subscriber(&id).is_some());
     eventually("all are counted", || {

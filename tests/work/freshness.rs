@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ftrack_api::entity::Json;
 use ftrack_api::schema::{Attribute, AttributeKind};
 use ftrack_api::{Data, Entity, EntityKey, Session, Value, data};
 
@@ -473,4 +474,57 @@ fn nothing_loaded_is_stale_after_members_changed() {
     }
     assert!(problems.is_empty(), "{tried} tried: {problems:#?}");
     assert!(tried > 20, "only {tried} tried");
+}
+
+/// A link, as the names in it.
+fn link(entity: &Entity) -> Vec<String> {
+    let link: Vec<serde_json::Value> = entity.get::<Json<_>>("link").unwrap().0;
+    let names = link.iter().map(|one| one["name"].as_str().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_the_server_derives_is_read_anew_after_a_commit() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let shots = session.query("Shot limit 2").unwrap().all().unwrap();
+    let task = session
+        .create("Task", data! { "name": "first", "parent": &shots[0] })
+        .unwrap();
+    session.commit().unwrap();
+    let above = link(&shots[1]);
+    assert_ne!(link(&task), [&above[..], &["first".into()]].concat());
+    task.set("parent", &shots[1]).unwrap();
+    session.commit().unwrap();
+    assert_eq!(link(&task), [&above[..], &["first".into()]].concat());
+    task.set("name", "second").unwrap();
+    session.commit().unwrap();
+    assert_eq!(link(&task), [&above[..], &["second".into()]].concat());
+
+    let asset = studio.first("Asset");
+    let publish = || {
+        let made = session.create("AssetVersion", data! { "asset": &asset });
+        session.commit().unwrap();
+        made.unwrap()
+    };
+    let (second, third) = {
+        let second = publish();
+        assert!(second.get::<bool>("is_latest_version").unwrap());
+        (second, publish())
+    };
+    assert!(!second.get::<bool>("is_latest_version").unwrap());
+    assert!(third.get::<bool>("is_latest_version").unwrap());
+
+    let list = studio.first("AssetVersionList");
+    for (owner, attribute, inverse) in [
+        (&second, "uses_versions", "used_in_versions"),
+        (&list, "items", "lists"),
+    ] {
+        assert_eq!(third.get::<Vec<Entity>>(inverse).unwrap(), []);
+        let members = owner.collection(attribute).unwrap();
+        members.push(&third).unwrap();
+        session.commit().unwrap();
+        let found: Vec<Entity> = third.get(inverse).unwrap();
+        assert_eq!(found, std::slice::from_ref(owner));
+    }
 }
