@@ -80,7 +80,7 @@ impl Server {
         }
     }
 
-    /// Whether it is this server that listens, not another one at its port.
+    /// Whether it is this server that listens, not another one at its port, and has read what it had.
     fn replies(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return false;
@@ -89,7 +89,9 @@ impl Server {
         let asked = stream.write_all(b"INFO server\r\n");
         let count = asked.and_then(|()| stream.read(&mut reply)).unwrap_or(0);
         let own = format!("process_id:{}\r", self.child.id());
-        String::from_utf8_lossy(&reply[..count]).contains(&own)
+        let is_own = String::from_utf8_lossy(&reply[..count]).contains(&own);
+        // It says who it is while it still refuses all else: `-LOADING`.
+        is_own && self.command("PING").starts_with("+PONG")
     }
 
     pub(crate) fn port(&self) -> u16 {
