@@ -71,7 +71,7 @@ fn a_server_that_is_away_or_refuses_the_password_is_an_error() {
     assert_eq!(waited.unwrap_err().kind(), ErrorKind::Cancelled);
     let server = Server::start();
     server.command("CONFIG SET requirepass s3cret");
-    for url in [server.url(), server.url().replace("127", ":wr0ng@127")] {
+    for url in [server.url(), server.url().replace("//", "//:wr0ng@")] {
         let error = Stream::redis(url).append(&events(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
         assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
