@@ -1,8 +1,7 @@
 //! Timers of users: what a user is working on now, and the time logs that result.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
-use jiff::{Timestamp, ZonedDateTime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
@@ -145,11 +144,8 @@ impl Entity {
     }
 }
 
-/// Now, as the server writes it: UTC, or without support of time zones its local time, which is
-/// taken to be that of this machine.
+/// Now, as the server writes it.
 fn now_of_server(session: &Session) -> DateTime {
-    match session.server_information().is_timezone_support_enabled() {
-        true => Offset::UTC.to_datetime(Timestamp::now()),
-        false => ZonedDateTime::now().datetime(),
-    }
+    let zone = session.server_information().time_zone();
+    zone.to_datetime(Timestamp::now())
 }

@@ -32,11 +32,7 @@ pub(super) fn missed(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<impl Iterator<Item = Result<NewEntry>>> {
-    let zone = match session.server_information().is_timezone_support_enabled() {
-        true => TimeZone::UTC,
-        // Its local time is taken to be that of this machine.
-        false => TimeZone::system(),
-    };
+    let zone = session.server_information().time_zone();
     let (from, to) = between(from, to, &zone);
     let created = all_of([field("created_at").ge(from), field("created_at").le(to)]);
     let query = select("Event").filter(created).order_by("id");
@@ -48,8 +44,7 @@ pub(super) fn missed(
 fn between(from: Timestamp, to: Timestamp, zone: &TimeZone) -> (DateTime, DateTime) {
     let [before, after] = [from, to].map(|time| zone.to_offset(time));
     // Servers store whole seconds.
-    let second = |time: Timestamp| time.as_second();
-    let from = Timestamp::from_second(second(from)).unwrap_or(from);
+    let from = Timestamp::from_second(from.as_second()).unwrap_or(from);
     (
         before.to_datetime(from).min(after.to_datetime(from)),
         before.to_datetime(to).max(after.to_datetime(to)),

@@ -15,7 +15,8 @@ pub struct StreamStatus {
     pub length: u64,
     /// How many entries were ever appended.
     pub appended: u64,
-    /// Every relay that ever wrote to it, as it last reported: each second while it runs.
+    /// Every relay that ever wrote to it and was not [removed](super::Stream::remove_relay), as it last reported: each
+    /// second while it runs.
     pub relays: Vec<RelayStatus>,
 }
 

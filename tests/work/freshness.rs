@@ -507,11 +507,9 @@ fn what_the_server_derives_is_read_anew_after_a_commit() {
         session.commit().unwrap();
         made.unwrap()
     };
-    let (second, third) = {
-        let second = publish();
-        assert!(second.get::<bool>("is_latest_version").unwrap());
-        (second, publish())
-    };
+    let second = publish();
+    assert!(second.get::<bool>("is_latest_version").unwrap());
+    let third = publish();
     assert!(!second.get::<bool>("is_latest_version").unwrap());
     assert!(third.get::<bool>("is_latest_version").unwrap());
 

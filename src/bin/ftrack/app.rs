@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use comfy_table::Table;
 use ftrack_api::{ApiKey, Session, SessionBuilder};
 
 use crate::arguments::Globals;
@@ -32,6 +33,12 @@ impl App {
     /// Prints a line of results.
     pub(crate) fn print(&self, line: &str) -> Result<()> {
         Ok(writeln!(self.out(), "{line}")?)
+    }
+
+    /// Prints a table, without the spaces at the end of its lines.
+    pub(crate) fn print_table(&self, table: &Table) -> Result<()> {
+        let mut lines = table.lines();
+        lines.try_for_each(|line| self.print(line.trim_end()))
     }
 
     /// The file of the profiles.

@@ -1,5 +1,6 @@
 //! The information that a server gives about itself.
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -44,6 +45,14 @@ impl ServerInformation {
     /// in the server's local time.
     pub fn is_timezone_support_enabled(&self) -> bool {
         self.0.get("is_timezone_support_enabled") != Some(&Json::Bool(false))
+    }
+
+    /// The zone of its date-times: UTC, or its own, which is taken to be that of this machine.
+    pub(crate) fn time_zone(&self) -> TimeZone {
+        match self.is_timezone_support_enabled() {
+            true => TimeZone::UTC,
+            false => TimeZone::system(),
+        }
     }
 
     /// The name of the user, as the server spells it.

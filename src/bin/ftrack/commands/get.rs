@@ -119,8 +119,5 @@ fn print_lines(app: &App, names: &[&str], row: &[Cell]) -> Result<()> {
             }
         }
     }
-    for line in table.lines() {
-        app.print(line.trim_end())?;
-    }
-    Ok(())
+    app.print_table(&table)
 }

@@ -98,10 +98,7 @@ fn list(app: &App, profiles: &Profiles) -> Result<()> {
         let cells = [star, name, &profile.server, &profile.user].map(terminal::printable);
         table.add_row(cells);
     }
-    for line in table.lines() {
-        app.print(line.trim_end())?;
-    }
-    Ok(())
+    app.print_table(&table)
 }
 
 /// Asks for what the arguments do not say, and tries to connect with it.

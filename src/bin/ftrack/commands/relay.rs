@@ -84,6 +84,11 @@ fn local(_: &str) -> Result<Stream> {
     ))
 }
 
+pub(super) fn no_group(name: &str) -> Failure {
+    let failure = Failure::not_found(format!("the stream has no group {name}"));
+    failure.with_remedy("the name is that of `ftrack events work --group`")
+}
+
 /// What a relay does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -308,8 +313,7 @@ pub(super) fn dead_letters(app: &App, options: &DeadLetterOptions) -> Result<()>
         (None, None) => {
             let letters = stream.dead_letters(group)?;
             if letters.is_empty() && stream.group(group)?.is_none() {
-                let failure = Failure::not_found(format!("the stream has no group {group}"));
-                return Err(failure.with_remedy("the name is that of `ftrack events work --group`"));
+                return Err(no_group(group));
             }
             if letters.is_empty() && terminal::is_output() {
                 terminal::say("no dead letters");

@@ -98,10 +98,7 @@ fn print_type(app: &App, name: &str) -> Result<()> {
             marks.join(", "),
         ]);
     }
-    for line in table.lines() {
-        app.print(line.trim_end())?;
-    }
-    Ok(())
+    app.print_table(&table)
 }
 
 fn kind_of(attribute: &Attribute) -> String {

@@ -3,7 +3,7 @@
 use ftrack_api::relay::{GroupStatus, RelayStatus};
 use serde_json::{Value as Json, json};
 
-use super::relay::Place;
+use super::relay::{Place, no_group};
 use crate::app::App;
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -39,8 +39,8 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
     let status = stream.status()?;
     let mut groups = Vec::new();
     for name in &options.groups {
-        let missing = || Failure::not_found(format!("the stream has no group {name}"));
-        groups.push((name, stream.group(name)?.ok_or_else(missing)?));
+        let group = stream.group(name)?.ok_or_else(|| no_group(name))?;
+        groups.push((name, group));
     }
     if options.json || !terminal::is_output() {
         let groups = groups.iter().map(|(name, group)| group_json(name, group));
@@ -70,18 +70,14 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
                 (false, None) => "never".to_owned(),
                 (false, Some(at)) => format!("{at:.0}"),
             };
-            let lag = format!("{:.1} s", relay.lag.as_secs_f64());
-            let counts = [relay.waiting, relay.appended, relay.dropped].map(|n| n.to_string());
-            let rate = format!("{:.1}", relay.rate);
-            let [waiting, appended, dropped] = counts;
             [
                 relay.name.clone(),
                 heard,
-                lag,
-                rate,
-                waiting,
-                appended,
-                dropped,
+                format!("{:.1} s", relay.lag.as_secs_f64()),
+                format!("{:.1}", relay.rate),
+                relay.waiting.to_string(),
+                relay.appended.to_string(),
+                relay.dropped.to_string(),
             ]
         });
         print_table(app, names, rows)?;
@@ -98,17 +94,16 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
             "dead letters",
         ];
         let rows = groups.iter().map(|(name, group)| {
-            let [a, b, c, d, e, f, g] = [
-                group.lag,
-                group.in_flight,
-                group.delayed,
-                group.handled,
-                group.retried,
-                group.taken_over,
-                group.dead_letters,
+            [
+                (*name).clone(),
+                group.lag.to_string(),
+                group.in_flight.to_string(),
+                group.delayed.to_string(),
+                group.handled.to_string(),
+                group.retried.to_string(),
+                group.taken_over.to_string(),
+                group.dead_letters.to_string(),
             ]
-            .map(|count| count.to_string());
-            [(*name).clone(), a, b, c, d, e, f, g]
         });
         print_table(app, names, rows)?;
     }
@@ -160,7 +155,5 @@ fn print_table<const N: usize>(
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
     app.print("")?;
-    table
-        .lines()
-        .try_for_each(|line| app.print(line.trim_end()))
+    app.print_table(&table)
 }
