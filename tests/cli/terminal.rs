@@ -6,6 +6,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "file-cache")]
+use ftrack_api::Event;
+#[cfg(feature = "file-cache")]
+use ftrack_api::relay::{Relay, Stream, Worker};
 use ftrack_emulator::Emulator;
 use ftrack_emulator::faults::Fault;
 
@@ -103,6 +107,40 @@ fn studio() -> (Emulator, Cli) {
 fn bid(server: &Emulator) -> f64 {
     let task = support::open(server).get("Task", TASK).unwrap().unwrap();
     task.get("bid").unwrap()
+}
+
+#[test]
+#[cfg(feature = "file-cache")]
+fn the_status_of_a_stream_is_shown_in_tables() {
+    let (server, cli) = studio();
+    let stream = Stream::local(cli.folder().join("events.db"));
+    let session = support::open(&server);
+    let mut relay = Relay::new(session.event_hub(), &stream, "relay-1");
+    relay.poll(Duration::ZERO).unwrap();
+    drop(relay);
+    stream.append([&Event::new("studio.test")]).unwrap();
+    let worker = Worker::new(&stream, "log", "one");
+    worker.next(None).unwrap().unwrap().ack().unwrap();
+    let status = ["events", "status", "--stream", "events.db"];
+    let arguments = [&status[..], &["--group", "log"]].concat();
+    let (code, shown) = Terminal::new(&cli, &arguments, &[]).end();
+    assert_eq!(code, 0, "{shown}");
+    let lines = console_lines(&shown);
+    assert_eq!(lines[0].trim(), "entries: 1 kept, 1 ever appended");
+    let row = |name: &str| {
+        let line = lines.iter().find(|line| line.trim().starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}: {shown}"));
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(row("relay-1")[1], "ended", "{shown}");
+    let counts = ["log", "0", "0", "0", "1", "0", "0", "0"];
+    assert_eq!(row("log"), counts, "{shown}");
+    // No word of the names is cut.
+    for name in ["events/s", "appended", "delayed", "handled", "retried"] {
+        assert!(shown.contains(name), "{name}: {shown}");
+    }
 }
 
 #[test]

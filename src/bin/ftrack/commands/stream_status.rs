@@ -57,7 +57,7 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
     if !status.relays.is_empty() {
         let names = [
             "relay",
-            "last heard from the server",
+            "last heard",
             "lag",
             "events/s",
             "waiting",
@@ -85,13 +85,13 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
     if !groups.is_empty() {
         let names = [
             "group",
-            "not handled",
+            "lag",
             "in flight",
             "delayed",
             "handled",
             "retried",
             "taken over",
-            "dead letters",
+            "dead",
         ];
         let rows = groups.iter().map(|(name, group)| {
             [
