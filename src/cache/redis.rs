@@ -3,6 +3,7 @@
 pub(crate) mod connections;
 
 use std::collections::{BTreeSet, HashMap};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -24,7 +25,10 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 const MAX_BATCH: usize = 500;
 
 /// How often in a row a transaction may fail because another client has changed its values.
-const MAX_ATTEMPTS: usize = 20;
+const MAX_ATTEMPTS: u32 = 20;
+
+/// The maximum pause after the first of these conflicts, and what each further one adds to it.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
 
 /// The maximum time to live: a server refuses more than its clock can represent.
 const MAX_TTL_MILLIS: u64 = 1 << 52;
@@ -340,6 +344,9 @@ impl Cache for RedisCache {
                     conflicts < MAX_ATTEMPTS,
                     "other clients keep changing the same values"
                 );
+                // At random, so that those who compete for the values do not meet again.
+                let pause = CONFLICT_PAUSE * conflicts;
+                thread::sleep(pause.mul_f64(fastrand::f64()));
             }
         }
         Ok(())
