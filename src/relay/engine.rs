@@ -214,6 +214,8 @@ pub(crate) struct Figures {
     /// The number of the last entry.
     pub(crate) number: u64,
     pub(crate) relays: BTreeMap<String, String>,
+    /// The names of its groups, in order.
+    pub(crate) groups: Vec<String>,
 }
 
 /// The figures of a group.
@@ -258,6 +260,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Removes the record of a relay; returns whether there was one.
     fn remove_relay(&self, name: &str) -> Result<bool>;
+
+    /// Removes a group; returns whether there was one. Its markers stay as long as any.
+    fn remove_group(&self, group: &str) -> Result<bool>;
 
     /// Sets a marker if it is not set; returns the value before.
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>>;

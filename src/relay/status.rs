@@ -18,6 +18,8 @@ pub struct StreamStatus {
     /// Every relay that ever wrote to it and was not [removed](super::Stream::remove_relay), as it last reported: each
     /// second while it runs.
     pub relays: Vec<RelayStatus>,
+    /// Every group that ever began and was not [removed](super::Stream::remove_group), by name.
+    pub groups: Vec<GroupStatus>,
 }
 
 /// The work of a relay; see [`Relay::status`](super::Relay::status).
@@ -40,7 +42,7 @@ pub struct RelayStatus {
     pub waiting: u64,
     /// How long the oldest of them has been waiting.
     pub lag: Duration,
-    /// Events received in a second, over the last ten seconds.
+    /// Events received in a second, over the ten seconds before its last report; 0 if it has ended.
     pub rate: f64,
     /// The last event that it has received: its id, its topic, and when.
     pub last_event: Option<(String, String, Timestamp)>,
@@ -104,7 +106,7 @@ impl RelayRecord {
             dropped: self.dropped,
             waiting: self.waiting,
             lag: Duration::from_millis(self.lag),
-            rate: self.rate,
+            rate: if self.has_ended { 0.0 } else { self.rate },
             last_event: self
                 .last_event
                 .map(|(id, topic, at)| (id, topic, timestamp(at))),
@@ -116,6 +118,8 @@ impl RelayRecord {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
     /// How many events of the stream it has not handled yet.
     pub lag: u64,
     /// How many of them its workers have now.

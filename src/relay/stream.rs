@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 
-use super::engine::{Bounds, Dead, Engine, NewEntry};
+use super::engine::{Bounds, Dead, Engine, GroupFigures, NewEntry};
 use super::entry::{self, Content};
 use super::gap::timestamp;
 use super::status::{GroupStatus, RelayRecord, StreamStatus};
@@ -189,7 +189,14 @@ impl Stream {
     ///   message lists the commands that are needed.
     /// - [`ErrorKind::Io`] if the file of a local stream cannot be used.
     pub fn status(&self) -> Result<StreamStatus> {
-        let figures = self.engine()?.figures()?;
+        let engine = self.engine()?;
+        let figures = engine.figures()?;
+        let mut groups = Vec::new();
+        for name in &figures.groups {
+            // Another process may have removed it just now.
+            let group = engine.group(name)?;
+            groups.extend(group.map(|group| group_status(name, &group, figures.number)));
+        }
         let relays = figures.relays.into_iter();
         Ok(StreamStatus {
             length: figures.length,
@@ -197,6 +204,7 @@ impl Stream {
             relays: relays
                 .map(|(name, record)| RelayRecord::read(&record).status(name))
                 .collect(),
+            groups,
         })
     }
 
@@ -211,17 +219,7 @@ impl Stream {
             return Ok(None);
         };
         let stream = engine.figures()?;
-        let count = |name: &str| figures.counts.get(name).copied().unwrap_or(0);
-        Ok(Some(GroupStatus {
-            lag: stream.number.saturating_sub(count("seen")) + count("open"),
-            in_flight: figures.in_flight,
-            delayed: figures.delayed,
-            handled: count("handled"),
-            retried: count("retried"),
-            taken_over: count("expired"),
-            dead: count("dead"),
-            dead_letters: figures.dead_letters,
-        }))
+        Ok(Some(group_status(group, &figures, stream.number)))
     }
 
     /// The events that a group could not handle, oldest first. The latest 100,000 are kept.
@@ -286,6 +284,52 @@ impl Stream {
     /// - Any error of [`status`](Self::status).
     pub fn remove_relay(&self, name: &str) -> Result<bool> {
         self.engine()?.remove_relay(name)
+    }
+
+    /// Removes a group whose name is not used any more, with what it has not handled and its dead letters; returns
+    /// whether there was one. [`status`](Self::status) otherwise lists it for ever, with a lag that grows. A worker
+    /// of it that still runs gets [`ErrorKind::NotFound`] once; then the group begins anew, after a gap, with the
+    /// oldest event that the stream has.
+    ///
+    /// What its handlers did with [`Delivery::once`](super::Delivery::once) is remembered for as long as otherwise.
+    ///
+    /// ```
+    /// # #[cfg(feature = "file-cache")]
+    /// # {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("events.db");
+    /// use std::time::Duration;
+    /// use ftrack_api::relay::{Stream, Worker};
+    ///
+    /// let stream = Stream::local(&path);
+    /// assert!(Worker::new(&stream, "trial", "one").next(Duration::ZERO)?.is_none());
+    /// assert_eq!(stream.status()?.groups[0].name, "trial");
+    /// assert!(stream.remove_group("trial")?);
+    /// assert!(stream.status()?.groups.is_empty());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - Any error of [`status`](Self::status).
+    pub fn remove_group(&self, name: &str) -> Result<bool> {
+        self.engine()?.remove_group(name)
+    }
+}
+
+fn group_status(name: &str, figures: &GroupFigures, appended: u64) -> GroupStatus {
+    let count = |name: &str| figures.counts.get(name).copied().unwrap_or(0);
+    GroupStatus {
+        name: name.to_owned(),
+        lag: appended.saturating_sub(count("seen")) + count("open"),
+        in_flight: figures.in_flight,
+        delayed: figures.delayed,
+        handled: count("handled"),
+        retried: count("retried"),
+        taken_over: count("expired"),
+        dead: count("dead"),
+        dead_letters: figures.dead_letters,
     }
 }
 

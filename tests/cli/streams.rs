@@ -150,13 +150,21 @@ fn events_are_relayed_worked_on_and_returned() {
     assert!(relay["lag"].is_number() && relay["rate"].is_number());
     let unknown = [&status[..], &["--group", "h"]].concat();
     cli.fails(&unknown, 4, &["no group h"]);
+    let all: Json = serde_json::from_str(&cli.ok(&status)).unwrap();
+    assert_eq!(all["groups"], json!([group]));
+    let remove = [&status[..], &["--remove-group", "g"]].concat();
+    assert_eq!(cli.ok(&remove), "");
+    cli.fails(&remove, 4, &["no group g"]);
 
     drop(relay_process);
     let remove = [&status[..], &["--remove-relay", "one"]].concat();
     assert_eq!(cli.ok(&remove), "");
     cli.fails(&remove, 4, &["no relay one"]);
     let printed: Json = serde_json::from_str(&cli.ok(&status)).unwrap();
-    assert_eq!(printed["relays"], json!([]));
+    assert_eq!(
+        (&printed["relays"], &printed["groups"]),
+        (&json!([]), &json!([]))
+    );
 }
 
 #[test]

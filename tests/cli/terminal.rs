@@ -122,8 +122,7 @@ fn the_status_of_a_stream_is_shown_in_tables() {
     let worker = Worker::new(&stream, "log", "one");
     worker.next(None).unwrap().unwrap().ack().unwrap();
     let status = ["events", "status", "--stream", "events.db"];
-    let arguments = [&status[..], &["--group", "log"]].concat();
-    let (code, shown) = Terminal::new(&cli, &arguments, &[]).end();
+    let (code, shown) = Terminal::new(&cli, &status, &[]).end();
     assert_eq!(code, 0, "{shown}");
     let lines = console_lines(&shown);
     assert_eq!(lines[0].trim(), "entries: 1 kept, 1 ever appended");

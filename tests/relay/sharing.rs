@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use ftrack_api::relay::{Start, Worker};
-use ftrack_api::{ErrorKind, anyhow};
+use ftrack_api::relay::{GapReason, Start, Stream, Worker};
+use ftrack_api::{ErrorKind, Event, anyhow};
 
+use crate::redis::Server;
 use crate::{LONG, SHORT, events, next, nothing, number, on_each};
 
 #[test]
@@ -60,6 +61,70 @@ fn a_new_group_begins_where_it_is_told() {
         delivery.ack().unwrap();
         assert!(nothing(&late));
     });
+}
+
+#[test]
+fn a_group_whose_name_is_not_used_any_more_can_be_removed() {
+    on_each(|stream| {
+        assert!(stream.status().unwrap().groups.is_empty());
+        stream.append(&events(7)).unwrap();
+        let key = |event: &Event| Some((event.data()["number"].as_u64()? % 2).to_string());
+        let worker = Worker::new(&stream, "g", "one").ordered_by(key);
+        let other = Worker::new(&stream, "h", "one").ordered_by(key);
+        next(&worker).reject("no").unwrap();
+        next(&worker).retry_after(LONG, "later").unwrap();
+        let kept = next(&worker);
+        next(&other).ack().unwrap();
+        let groups = stream.status().unwrap().groups;
+        let figures = groups
+            .iter()
+            .map(|group| (group.name.as_str(), group.lag, group.in_flight));
+        assert_eq!(figures.collect::<Vec<_>>(), [("g", 6, 1), ("h", 6, 0)]);
+        assert_eq!((groups[0].delayed, groups[0].dead_letters), (1, 1));
+
+        assert!(stream.remove_group("g").unwrap());
+        assert!(!stream.remove_group("g").unwrap());
+        assert!(stream.group("g").unwrap().is_none());
+        assert!(stream.dead_letters("g").unwrap().is_empty());
+        let left = stream.status().unwrap().groups;
+        assert_eq!(
+            (left.len(), left[0].name.as_str(), left[0].lag),
+            (1, "h", 6)
+        );
+        // Nothing of it holds up a new one of its name.
+        assert_eq!(kept.ack().unwrap_err().kind(), ErrorKind::Timeout);
+        let anew = Worker::new(&stream, "g", "two").ordered_by(key);
+        for expected in 0..7 {
+            let delivery = next(&anew);
+            assert_eq!((number(&delivery), delivery.attempt()), (expected, 1));
+            delivery.ack().unwrap();
+        }
+        assert!(nothing(&anew));
+        assert_eq!(stream.status().unwrap().groups.len(), 2);
+        // One that runs says that it was removed, and begins again.
+        assert!(stream.remove_group("g").unwrap());
+        assert_eq!(anew.next(LONG).unwrap_err().kind(), ErrorKind::NotFound);
+        let gap = next(&anew);
+        assert_eq!(gap.gap().unwrap().reason, GapReason::StreamLost);
+        gap.ack().unwrap();
+        assert_eq!(number(&next(&anew)), 0);
+    });
+}
+
+#[test]
+fn a_removed_group_leaves_no_key_in_redis() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url());
+    let keys = || server.command("EVAL \"return #redis.call('KEYS','*group:g:*')\" 0");
+    stream.append(&events(30)).unwrap();
+    let key = |event: &Event| Some((event.data()["number"].as_u64()? % 3).to_string());
+    let worker = Worker::new(&stream, "g", "one").ordered_by(key);
+    next(&worker).retry_after(LONG, "later").unwrap();
+    next(&worker).reject("no").unwrap();
+    let _kept = next(&worker);
+    assert_eq!(keys(), ":9\r\n", "of them three lists");
+    assert!(stream.remove_group("g").unwrap());
+    assert_eq!(keys(), ":0\r\n");
 }
 
 #[test]

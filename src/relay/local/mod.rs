@@ -248,6 +248,17 @@ impl Engine for LocalEngine {
         })
     }
 
+    fn remove_group(&self, group: &str) -> Result<bool> {
+        self.change(|writing| {
+            for table in ["item", "dead"] {
+                let delete = format!("DELETE FROM {table} WHERE stream = ?1 AND worker_group = ?2");
+                writing.execute(&delete, params![self.name, group])?;
+            }
+            let delete = "DELETE FROM worker_group WHERE stream = ?1 AND name = ?2";
+            Ok(writing.execute(delete, params![self.name, group])? > 0)
+        })
+    }
+
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
         let now = clock::now();
         let oldest = now - i64::try_from(MARKER_AGE.as_millis()).unwrap_or(0);
@@ -283,10 +294,14 @@ impl Engine for LocalEngine {
             let found =
                 connection.query_row(select, [&self.name], |row| Ok((row.get(0)?, row.get(1)?)));
             let (number, length): (i64, i64) = found.optional()?.unwrap_or((0, 0));
+            let groups = "SELECT name FROM worker_group WHERE stream = ?1 ORDER BY name";
+            let mut groups = connection.prepare_cached(groups)?;
+            let groups = groups.query_map([&self.name], |row| row.get(0))?;
             Ok(Figures {
                 length: count(length),
                 number: count(number),
                 relays: relays(connection, &self.name)?,
+                groups: groups.collect::<rusqlite::Result<_>>()?,
             })
         })
     }

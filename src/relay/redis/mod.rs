@@ -34,6 +34,11 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The entries of one call of `append`.
 const MAX_APPENDED: usize = 500;
 
+/// What a group has besides the lists of its waiting entries and its markers.
+const GROUP_KEYS: [&str; 7] = [
+    "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
+];
+
 /// A call of a script, told from others by its number. If its reply is lost, as with a connection, it is repeated, and
 /// replied to with what it has done, which the script has left under the key.
 struct Call {
@@ -63,6 +68,7 @@ pub(crate) struct RedisEngine {
     append: Checked,
     turn: Checked,
     revive: Script,
+    remove_group: Script,
 }
 
 impl RedisEngine {
@@ -74,6 +80,7 @@ impl RedisEngine {
             append: Checked::new(include_str!("append.lua")),
             turn: Checked::new(include_str!("turn.lua")),
             revive: Script::new(include_str!("revive.lua")),
+            remove_group: Script::new(include_str!("remove_group.lua")),
         })
     }
 
@@ -264,18 +271,15 @@ impl Engine for RedisEngine {
             "lease": millis(turn.lease),
             "attempts": turn.attempts,
             "ordered": turn.ordered,
-            "create": turn.create != Create::No,
+            "create": (turn.create != Create::No).then_some(group),
             "newest": turn.create == Create::At(Start::Newest),
             "vanished": turn.create == Create::Again,
             "look_ahead": LOOK_AHEAD,
             "max_open": MAX_OPEN,
             "max_dead": MAX_DEAD,
         });
-        let ends = [
-            "state", "ready", "flight", "delayed", "tries", "bodies", "dead",
-        ];
-        let mut keys = vec![self.key("number")];
-        keys.extend(ends.map(|end| self.group_key(group, end)));
+        let mut keys = vec![self.key("number"), self.key("groups")];
+        keys.extend(GROUP_KEYS.map(|end| self.group_key(group, end)));
         let (lists, options) = (self.group_key(group, "key:"), set_options(options));
         let arguments = |call: &mut ScriptInvocation<'_>| {
             call.arg(&lists).arg(&options);
@@ -360,6 +364,15 @@ impl Engine for RedisEngine {
         self.with("removing a relay of", |connection| call.query(connection))
     }
 
+    fn remove_group(&self, group: &str) -> Result<bool> {
+        let mut call = self.remove_group.key(self.key("groups"));
+        for end in GROUP_KEYS {
+            call.key(self.group_key(group, end));
+        }
+        call.arg(group).arg(self.group_key(group, "key:"));
+        self.with("removing a group of", |connection| call.invoke(connection))
+    }
+
     fn mark(&self, group: &str, id: &str, value: &str) -> Result<Option<String>> {
         let mut call = redis::cmd("SET");
         call.arg(self.group_key(group, &format!("once:{id}")))
@@ -383,13 +396,16 @@ impl Engine for RedisEngine {
         calls.cmd("XLEN").arg(&self.name);
         calls.cmd("GET").arg(self.key("number"));
         calls.cmd("HGETALL").arg(self.key("relays"));
-        type Reply = (u64, Option<u64>, BTreeMap<String, String>);
-        let (length, number, relays): Reply =
+        calls.cmd("HGETALL").arg(self.key("groups"));
+        type Records = BTreeMap<String, String>;
+        type Reply = (u64, Option<u64>, Records, Records);
+        let (length, number, relays, groups): Reply =
             self.with("looking at", |connection| calls.query(connection))?;
         Ok(Figures {
             length,
             number: number.unwrap_or(0),
             relays,
+            groups: groups.into_keys().collect(),
         })
     }
 

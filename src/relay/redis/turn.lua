@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- One turn of a worker: ends a delivery, takes in new entries, returns what is overdue, and hands out. It may
 -- also run while Redis is full: a group needs little, and only workers that go on can let the stream shrink.
--- KEYS: stream, counter, group, ready, flight, delayed, tries, bodies, dead, call. ARGV: the number of the call,
+-- KEYS: stream, counter, groups, group, ready, flight, delayed, tries, bodies, dead, call. ARGV: the number of the call,
 -- whether it is repeated, whether to check rights, for how long to keep the reply, the prefix of the lists of waiting
 -- entries, the turn as JSON.
 --
@@ -9,7 +9,7 @@
 -- `ready`, `flight` or `delayed`; the next one follows when it has ended. `flight` is ordered by the end of
 -- the lease, `delayed` by the time of the next attempt. `bodies` has what is not in the stream: gaps, whose
 -- ids begin with g, and dead letters that were returned, with d.
-local stream, counter, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
+local stream, counter, groups, group, ready, flight, delayed, tries, bodies, dead, call = unpack(KEYS)
 local number_of_call, is_repeated, check, keep, prefix = unpack(ARGV)
 local turn = cjson.decode(ARGV[6])
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
@@ -17,7 +17,7 @@ local turn = cjson.decode(ARGV[6])
 -- and an entry is handed out twice rather than not at all.
 for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', call, 0}, {'DEL', ready}, {'XADD', dead, '*', 'entry', ''},
   {'XRANGE', stream, '-', '+'}, {'XREVRANGE', stream, '+', '-'}, {'HMGET', group, 'open'}, {'HGET', tries, ''},
-  {'HSET', group, 'open', 0}, {'HDEL', tries, ''}, {'RPUSH', ready, ''}, {'LPUSH', ready, ''}, {'LPOP', ready},
+  {'HSET', group, 'open', 0}, {'HSET', groups, '', ''}, {'HDEL', tries, ''}, {'RPUSH', ready, ''}, {'LPUSH', ready, ''}, {'LPOP', ready},
   {'LINDEX', ready, 0}, {'ZADD', flight, 0, ''}, {'ZREM', flight, ''}, {'ZSCORE', flight, ''}, {'ZRANGE', flight, 0, 0},
   {'ZRANGEBYSCORE', flight, 0, 0}}) do
   if not redis.acl_check_cmd(unpack(command)) then return redis.error_reply('NOPERM no permission for ' .. command[1]) end
@@ -45,6 +45,7 @@ if is_new then
     if first and first[2][3] == 'n' then count.seen = (tonumber(first[2][4]) or 1) - 1 end
   end
   redis.call('DEL', ready, flight, delayed, tries, bodies)
+  redis.call('HSET', groups, turn.create, created)
   for _, name in ipairs(counts) do is_changed[name] = true end
 end
 -- An earlier group of this name may have left lists, which must not hold these keys up.

@@ -17,7 +17,7 @@ use crate::terminal;
 pub(super) struct StatusOptions {
     #[command(flatten)]
     place: Place,
-    /// A group whose work is printed as well; may be given more than once
+    /// A group whose work is printed, all unless given; may be given more than once
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
     /// Print a JSON object, as in a pipe
@@ -26,6 +26,9 @@ pub(super) struct StatusOptions {
     /// Forget a relay whose name is not used any more, and print nothing
     #[arg(long, value_name = "NAME", conflicts_with_all = ["groups", "json"])]
     remove_relay: Option<String>,
+    /// Remove a group whose name is not used any more, with its dead letters, and print nothing
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["groups", "json", "remove_relay"])]
+    remove_group: Option<String>,
 }
 
 pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
@@ -36,19 +39,22 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
         let is_there = stream.remove_relay(name)?;
         return is_there.then_some(()).ok_or_else(failure);
     }
-    let status = stream.status()?;
-    let mut groups = Vec::new();
-    for name in &options.groups {
-        let group = stream.group(name)?.ok_or_else(|| no_group(name))?;
-        groups.push((name, group));
+    if let Some(name) = &options.remove_group {
+        let is_there = stream.remove_group(name)?;
+        return is_there.then_some(()).ok_or_else(|| no_group(name));
+    }
+    let mut status = stream.status()?;
+    if !options.groups.is_empty() {
+        let named = options.groups.iter();
+        let named = named.map(|name| stream.group(name)?.ok_or_else(|| no_group(name)));
+        status.groups = named.collect::<Result<_>>()?;
     }
     if options.json || !terminal::is_output() {
-        let groups = groups.iter().map(|(name, group)| group_json(name, group));
         let object = json!({
             "length": status.length,
             "appended": status.appended,
             "relays": status.relays.iter().map(relay_json).collect::<Vec<Json>>(),
-            "groups": groups.collect::<Vec<Json>>(),
+            "groups": status.groups.iter().map(group_json).collect::<Vec<Json>>(),
         });
         return app.print(&object.to_string());
     }
@@ -82,7 +88,7 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
         });
         print_table(app, names, rows)?;
     }
-    if !groups.is_empty() {
+    if !status.groups.is_empty() {
         let names = [
             "group",
             "lag",
@@ -93,9 +99,9 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
             "taken over",
             "dead",
         ];
-        let rows = groups.iter().map(|(name, group)| {
+        let rows = status.groups.iter().map(|group| {
             [
-                (*name).clone(),
+                group.name.clone(),
                 group.lag.to_string(),
                 group.in_flight.to_string(),
                 group.delayed.to_string(),
@@ -126,9 +132,9 @@ fn relay_json(relay: &RelayStatus) -> Json {
     })
 }
 
-fn group_json(name: &str, group: &GroupStatus) -> Json {
+fn group_json(group: &GroupStatus) -> Json {
     json!({
-        "name": name,
+        "name": group.name,
         "lag": group.lag,
         "in_flight": group.in_flight,
         "delayed": group.delayed,
