@@ -29,6 +29,8 @@ mod order;
 mod refused;
 #[path = "relay/relaying.rs"]
 mod relaying;
+#[path = "relay/restored.rs"]
+mod restored;
 #[path = "relay/sharing.rs"]
 mod sharing;
 #[path = "relay/withdrawn.rs"]

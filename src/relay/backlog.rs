@@ -304,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_cannot_be_written_drops_what_has_no_room_and_repeats_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path, 1 << 30).unwrap();
+        journal.make_read_only();
+        let mut backlog = Backlog::new(10_000, Some(journal));
+        for number in 0..50_000 {
+            backlog.push(entry(number), None);
+        }
+        assert!(backlog.total_dropped() > 0);
+        assert_eq!(backlog.len() + backlog.total_dropped(), 50_000);
+        let _first = backlog.first_number();
+    }
+
+    #[test]
     #[cfg(unix)]
     fn it_is_for_this_user_alone() {
         use std::os::unix::fs::PermissionsExt;

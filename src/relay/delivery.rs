@@ -118,7 +118,8 @@ impl Delivery {
     ///
     /// - Any error of [`ack`](Self::ack).
     pub fn retry_after(self, delay: Duration, reason: impl Into<String>) -> Result<()> {
-        self.end(Verdict::Retry(delay, reason.into()))
+        let attempts = self.setup.attempts;
+        self.end(Verdict::Retry(delay, reason.into(), attempts))
     }
 
     /// Makes it a dead letter at once, with this reason.
@@ -170,7 +171,8 @@ impl Drop for Delivery {
         if !self.is_open {
             return;
         }
-        let verdict = Verdict::Retry(Duration::ZERO, "its worker dropped it".to_owned());
+        let why = "its worker dropped it".to_owned();
+        let verdict = Verdict::Retry(Duration::ZERO, why, self.setup.attempts);
         if let Err(error) = self.finish(verdict) {
             log::debug!("{self} was dropped: {error}");
         }

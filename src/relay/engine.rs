@@ -82,6 +82,16 @@ pub(crate) struct Bounds {
     pub(crate) max_age: Option<Duration>,
 }
 
+/// How many entries a relay has appended.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// The process of the relay.
+    pub(crate) process: u64,
+    /// By now, unless the stream is not to look whether it still has them; and with those of the call.
+    pub(crate) before: Option<u64>,
+    pub(crate) after: u64,
+}
+
 /// The result of appending.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Appended {
@@ -91,6 +101,8 @@ pub(crate) struct Appended {
     pub(crate) now: i64,
     /// The records of all relays by their names, as they were before; if it was given one, or no entries.
     pub(crate) relays: BTreeMap<String, String>,
+    /// If the stream has lost entries of the relay: how many of them it has. Then nothing was appended.
+    pub(crate) left: Option<u64>,
 }
 
 /// A delivery, as long as its worker has it.
@@ -105,8 +117,8 @@ pub(crate) struct Token {
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     Ack,
-    /// Another attempt after this time; a dead letter after the last one.
-    Retry(Duration, String),
+    /// Another attempt after this time, up to so many; then a dead letter.
+    Retry(Duration, String, u32),
     Reject(String),
     /// The lease is this long from now on.
     Extend(Duration),
@@ -237,6 +249,7 @@ pub(crate) trait Engine: Send + Sync {
         entries: &[NewEntry],
         relay: &str,
         record: Option<&str>,
+        progress: Option<&Progress>,
         bounds: Bounds,
     ) -> Result<Appended>;
 

@@ -38,7 +38,7 @@ pub enum GapReason {
     JournalFull,
     /// Entries were removed from the stream before the group has handled them: by its bounds, or by hand.
     Removed,
-    /// The stream lost its data, as after `FLUSHALL`.
+    /// The stream lost its data, as after `FLUSHALL`, or the latest of it, as when Redis was restored from a snapshot.
     StreamLost,
 }
 

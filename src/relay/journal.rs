@@ -112,6 +112,12 @@ impl Journal {
         Ok(())
     }
 
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "tests")]
+    pub(super) fn make_read_only(&mut self) {
+        self.file = File::open(&self.path).unwrap();
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -132,6 +138,10 @@ impl Journal {
 
     /// Returns whether there was room.
     pub(super) fn append(&mut self, entry: &NewEntry, first: Option<&First>) -> io::Result<bool> {
+        // Before anything changes: what cannot be taken stays with the caller.
+        if self.unwritten.len() > BATCH_BYTES {
+            self.flush()?;
+        }
         let fields = json!([entry.id, entry.at, entry.kind.as_str(), entry.body, first]);
         let line = fields.to_string();
         if self.size + line.len() as u64 + 1 > self.max_bytes {
@@ -142,9 +152,6 @@ impl Journal {
         self.size += line.len() as u64 + 1;
         self.entries += 1;
         self.oldest.get_or_insert(entry.at);
-        if self.unwritten.len() > BATCH_BYTES {
-            self.flush()?;
-        }
         Ok(true)
     }
 

@@ -162,7 +162,10 @@ impl Delivery {
 
     fn commit_once(&self, batch: &Batch<'_>) -> Result<Once> {
         let (engine, group) = (self.setup.stream.engine()?, &self.setup.group);
-        let before = engine.mark(group, batch.event, BEGUN)?;
+        // Its own: if the reply is lost and the call is repeated, it finds what it has set itself.
+        let begun = format!("{BEGUN} {:x}", fastrand::u64(..));
+        let before = engine.mark(group, batch.event, &begun)?;
+        let before = before.filter(|before| *before != begun);
         let first = batch.first.lock().clone();
         match (before.as_deref(), &first) {
             (None, _) => {}

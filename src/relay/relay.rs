@@ -90,7 +90,8 @@ impl Relay {
         self
     }
 
-    /// Sets how many bytes of events wait in memory, 8 MiB unless set.
+    /// Sets how many bytes of events wait in memory, 8 MiB unless set. As many again hold what was appended in the
+    /// last ten seconds, in case the stream loses it.
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.memory_bytes = bytes;
         self
@@ -216,6 +217,7 @@ impl Relay {
             &self.name,
             filters,
             backlog,
+            self.memory_bytes,
             counts,
         ))
     }

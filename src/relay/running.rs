@@ -3,18 +3,21 @@
 mod appending;
 mod arriving;
 mod gaps;
+mod recent;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::event::Filter;
 use crate::hub::HubCounts;
+use crate::value::derived_id;
 
 use super::backlog::Backlog;
 use super::clock::{self, StreamClock};
 use super::order::Order;
 use super::status::RelayRecord;
 use super::stream::Stream;
+use recent::Recent;
 
 /// How often a relay reports.
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,6 +66,7 @@ pub(super) struct Running {
     away_until: Option<Instant>,
     received: u64,
     rate: VecDeque<(Instant, u64)>,
+    recent: Recent,
 }
 
 impl Running {
@@ -71,15 +75,19 @@ impl Running {
         name: &str,
         filters: Vec<Filter>,
         mut backlog: Backlog,
+        memory_bytes: usize,
         counts: HubCounts,
     ) -> Self {
         Self {
             stream: stream.clone(),
             name: name.to_owned(),
+            record: RelayRecord {
+                filters: hash(&filters),
+                ..RelayRecord::default()
+            },
             filters,
             order: Order::new(backlog.take_left()),
             backlog,
-            record: RelayRecord::default(),
             seen_dropped: counts.dropped,
             counts,
             seen_at: clock::now(),
@@ -96,6 +104,7 @@ impl Running {
             away_until: None,
             received: 0,
             rate: VecDeque::new(),
+            recent: Recent::new(memory_bytes),
         }
     }
 
@@ -105,6 +114,11 @@ impl Running {
             true => REPORT_INTERVAL,
             false => HOLD_INTERVAL,
         }
+    }
+
+    /// When it last heard from the server. No time is later than now, if the clock was set back.
+    fn last(&self) -> Option<i64> {
+        self.record.last.map(|last| last.min(self.clock.latest()))
     }
 
     pub(super) fn current_record(&self) -> RelayRecord {
@@ -144,6 +158,13 @@ impl Running {
     }
 }
 
+fn hash(filters: &[Filter]) -> String {
+    let mut texts: Vec<String> = filters.iter().map(Filter::to_string).collect();
+    texts.sort_unstable();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    derived_id("", &texts).to_string()
+}
+
 /// Keeps what is in memory for the next process, and says goodbye.
 impl Drop for Running {
     fn drop(&mut self) {
@@ -157,18 +178,26 @@ impl Drop for Running {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::event::Event;
+    use crate::event::{Event, IntoFilter};
     use crate::relay::engine::Kind;
     use crate::relay::gap::{Gap, GapReason};
 
     fn running() -> Running {
         let stream = Stream::local("nowhere");
         let backlog = Backlog::new(1000, None);
-        Running::new(&stream, "one", Vec::new(), backlog, HubCounts::default())
+        Running::new(
+            &stream,
+            "one",
+            Vec::new(),
+            backlog,
+            1000,
+            HubCounts::default(),
+        )
     }
 
     fn connected(since: i64, last: i64) -> RelayRecord {
         RelayRecord {
+            filters: hash(&[]),
             since: Some(since),
             last: Some(last),
             reported: Some(last),
@@ -243,5 +272,30 @@ mod tests {
         };
         assert_eq!(hear(connected(4000, 6000)), (Some(5000), 0));
         assert_eq!(hear(connected(4000, 12_000)), (None, 0));
+    }
+
+    #[test]
+    fn a_relay_with_other_subscriptions_hides_no_gap() {
+        let mut running = running();
+        running.record = connected(9000, 9000);
+        running.record.owed = Some(5000);
+        running.owing_since = Some(Instant::now());
+        let filter = "topic=studio.other".into_filter().unwrap();
+        let other = RelayRecord {
+            filters: hash(&[filter]),
+            ..connected(4000, 12_000)
+        };
+        running.records = BTreeMap::from([("other".to_owned(), other)]);
+        running.decide(None);
+        assert_eq!((running.record.owed, running.backlog.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_no_gap() {
+        let mut running = running();
+        let now = running.clock.latest();
+        running.record = connected(now, now + 7_200_000);
+        running.connected();
+        assert!(running.record.owed.unwrap() <= running.clock.latest());
     }
 }

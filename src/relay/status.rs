@@ -64,6 +64,8 @@ pub(super) struct First {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct RelayRecord {
+    /// What it subscribes to, as a hash: only others that subscribe to the same make up for what it misses.
+    pub(super) filters: String,
     /// Since when it has received everything; milliseconds since 1970 by the stream's clock, like all times
     /// here. `None` while it is not connected.
     pub(super) since: Option<i64>,

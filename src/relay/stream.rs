@@ -19,7 +19,7 @@ use super::status::{GroupStatus, RelayRecord, StreamStatus};
 /// The name of a stream by default.
 const DEFAULT_NAME: &str = "ftrack:events";
 
-/// How many entries a stream keeps by default.
+/// How many entries a relay keeps by default.
 const DEFAULT_MAX_LENGTH: u64 = 1_000_000;
 
 /// How many dead letters are read at once.
@@ -79,10 +79,7 @@ impl Stream {
         Self {
             place,
             name: DEFAULT_NAME.to_owned(),
-            bounds: Bounds {
-                max_length: Some(DEFAULT_MAX_LENGTH),
-                max_age: None,
-            },
+            bounds: Bounds::default(),
             engine: Arc::default(),
         }
     }
@@ -95,22 +92,34 @@ impl Stream {
         self
     }
 
-    /// Sets how many entries are kept, 1,000,000 unless set. The oldest beyond that are removed, whether
-    /// they were handled or not; Redis keeps up to 100 more. A group that misses some is given a
-    /// [`Gap`](super::Gap).
+    /// Sets how many entries are kept. The oldest beyond that are removed, whether they were handled or not;
+    /// Redis keeps up to 100 more. A group that misses some is given a [`Gap`](super::Gap).
+    ///
+    /// Whoever appends removes what is beyond its own bounds: give all relays of a stream the same. One without
+    /// any keeps 1,000,000 entries.
     pub fn max_length(mut self, entries: u64) -> Self {
         self.bounds.max_length = Some(entries.max(1));
         self
     }
 
-    /// Sets how long entries are kept; without it, only their number counts.
+    /// Sets how long entries are kept, and any number of them unless [`max_length`](Self::max_length) is set.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.bounds.max_age = Some(age);
         self
     }
 
+    /// What a relay keeps.
     pub(super) fn bounds(&self) -> Bounds {
-        self.bounds
+        match self.bounds {
+            Bounds {
+                max_length: None,
+                max_age: None,
+            } => Bounds {
+                max_length: Some(DEFAULT_MAX_LENGTH),
+                max_age: None,
+            },
+            bounds => bounds,
+        }
     }
 
     pub(super) fn engine(&self) -> Result<&dyn Engine> {
@@ -143,7 +152,7 @@ impl Stream {
     }
 
     /// Appends events of your own, in order, and returns how many were not in the stream yet. What a relay
-    /// does with those of a hub.
+    /// does with those of a hub. It removes old entries only if this handle has bounds.
     ///
     /// ```
     /// # #[cfg(feature = "file-cache")] {
@@ -172,7 +181,9 @@ impl Stream {
         let at = Timestamp::now().as_millisecond();
         let entries = events.into_iter().map(|event| NewEntry::event(event, at));
         let entries: Vec<NewEntry> = entries.collect();
-        let appended = self.engine()?.append(&entries, "", None, self.bounds)?;
+        let appended = self
+            .engine()?
+            .append(&entries, "", None, None, self.bounds)?;
         Ok(appended.added)
     }
 
@@ -390,5 +401,22 @@ impl DeadLetter {
             entry: dead.entry,
             fields: dead.fields,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "file-cache")]
+    fn a_bound_that_is_set_is_the_only_one() {
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let of = |stream: Stream| (stream.bounds().max_length, stream.bounds().max_age);
+        let stream = Stream::local("nowhere");
+        assert_eq!(of(stream.clone()), (Some(DEFAULT_MAX_LENGTH), None));
+        assert_eq!(of(stream.clone().max_age(week)), (None, Some(week)));
+        let both = stream.max_age(week).max_length(7);
+        assert_eq!(of(both), (Some(7), Some(week)));
     }
 }

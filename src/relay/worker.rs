@@ -32,6 +32,9 @@ const MAX_YIELD: Duration = Duration::from_millis(10);
 /// The longest time between two attempts of [`Worker::run`].
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
+/// How many times as many attempts an event has while what fails is a server that is away: three hours with five.
+const PATIENCE: u32 = 10;
+
 /// The longest key that is kept as it is.
 const MAX_KEY_BYTES: usize = 200;
 
@@ -157,7 +160,9 @@ impl Worker {
 
     /// Handles events until an error that does not pass. What the handler returns decides: `Ok`
     /// acknowledges; after an error or a panic the event is tried again, after 1, 2, 4, … seconds, at most
-    /// five minutes, and becomes a dead letter after the last attempt.
+    /// five minutes, and becomes a dead letter after the last attempt. There are ten times as many attempts while the
+    /// error is a [`Connection`](ErrorKind::Connection), [`Timeout`](ErrorKind::Timeout) or
+    /// [`Unavailable`](ErrorKind::Unavailable) of this crate: what the handler needs is away.
     ///
     /// While Redis is away, full or starting, it waits. A group that was lost is begun anew as by
     /// [`next`](Self::next). Both are logged.
@@ -406,12 +411,20 @@ fn handled(
         Ok(()) => Verdict::Ack,
         Err(error) => {
             let attempt = delivery.attempt();
-            let end = match attempt < delivery.setup.attempts {
+            let mut own = error
+                .chain()
+                .filter_map(|cause| cause.downcast_ref::<Error>());
+            let patience = match own.any(|error| is_passing(error.kind())) {
+                true => PATIENCE,
+                false => 1,
+            };
+            let attempts = delivery.setup.attempts.saturating_mul(patience);
+            let end = match attempt < attempts {
                 true => "",
                 false => ", the last, and becomes a dead letter",
             };
             log::warn!("{delivery} failed at attempt {attempt}{end}: {error:#}");
-            Verdict::Retry(backoff(delivery.attempt()), format!("{error:#}"))
+            Verdict::Retry(backoff(attempt), format!("{error:#}"), attempts)
         }
     }
 }

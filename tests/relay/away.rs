@@ -75,8 +75,11 @@ fn nothing_is_lost_while_redis_is_away_and_what_has_no_room_is_counted() {
             while numbers.last() != Some(&(sent - 1)) || lost != dropped() {
                 assert!(
                     resumed.elapsed() < LONG + away,
-                    "it does not end: {} of {sent}",
-                    numbers.len()
+                    "it does not end: {} of {sent}, the last {:?}; {lost} of {} lost: {:#?}",
+                    numbers.len(),
+                    numbers.last(),
+                    dropped(),
+                    stream.status()
                 );
                 let delivery = match worker.next(Duration::from_secs(1)) {
                     Ok(Some(delivery)) => delivery,

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftrack_api::ErrorKind;
-use ftrack_api::relay::{Stream, Worker};
+use ftrack_api::relay::{Once, Stream, Worker};
+use ftrack_api::{ErrorKind, data};
 
 use crate::redis::Server;
-use crate::support::eventually;
+use crate::support::{self, eventually};
 use crate::{events, next, nothing, number};
 
 /// What a client gets for a reply, before its connection ends.
@@ -119,6 +119,30 @@ fn a_repeated_call_says_what_the_first_one_has_done() {
         let group = stream.group("g").unwrap().unwrap();
         assert_eq!((group.handled, group.in_flight, group.lag), (4, 0, 0));
     }
+}
+
+/// The call that is repeated finds the marker that it has set itself.
+#[test]
+fn a_change_whose_marker_got_no_reply_is_made() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port());
+    let stream = Stream::redis(proxy.url());
+    stream.append(&events(1)).unwrap();
+    let studio = support::emulator();
+    let session = support::open(&studio);
+    let task = session.query("Task").unwrap().first().unwrap().unwrap();
+    let delivery = next(&Worker::new(&stream, "g", "one"));
+    proxy.replace(&[NOTHING]);
+    let done = delivery.once(&session, |batch| {
+        batch
+            .session()
+            .update("Task", task.key().id(), data! { "bid": 7200 })?;
+        Ok(())
+    });
+    assert_eq!(done.unwrap(), Once::Applied);
+    assert!(proxy.has_replaced_all());
+    let again = support::open(&studio).get("Task", task.key().id());
+    assert_eq!(again.unwrap().unwrap().get::<f64>("bid").unwrap(), 7200.0);
 }
 
 /// What a worker waits for is handed out by the turn that waits.

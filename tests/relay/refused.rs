@@ -107,6 +107,32 @@ fn a_full_server_is_an_error_and_what_it_has_can_still_be_handled() {
 }
 
 #[test]
+fn what_has_expired_makes_room_in_a_full_server() {
+    let server = Server::start();
+    let stream = Stream::redis(server.url()).max_age(Duration::from_secs(1));
+    stream.append(&events(150)).unwrap();
+    server.command("CONFIG SET maxmemory-policy noeviction");
+    let used = |name: &str| {
+        let info = server.command("INFO memory");
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = used("used_memory:");
+    let text = "x".repeat(10_000);
+    // One at a time, and fewer than the hundred with which the stream is trimmed.
+    let fill = || {
+        let event = Event::new("studio.test").with_data(json!({ "text": text }));
+        stream.append([&event])
+    };
+    for _ in 0..40 {
+        fill().unwrap();
+    }
+    server.command(&format!("CONFIG SET maxmemory {}", before + 200_000));
+    assert_eq!(fill().unwrap_err().kind(), ErrorKind::Unavailable);
+    support::eventually("there is room again", || fill().is_ok());
+}
+
+#[test]
 fn after_a_failover_the_new_primary_is_used() {
     let [old, new] = [Server::start(), Server::start()];
     let proxy = Proxy::start(old.port());

@@ -267,6 +267,29 @@ fn a_failure_is_tried_again_and_becomes_a_dead_letter_in_the_end() {
 }
 
 #[test]
+fn an_event_is_kept_while_what_its_handler_needs_is_away() {
+    on_each(|stream| {
+        stream.append(&events(1)).unwrap();
+        let worker = Worker::new(&stream, "g", "one").attempts(1);
+        let token = ftrack_api::CancelToken::new();
+        let mut calls = 0;
+        let handler = |delivery: &ftrack_api::relay::Delivery| {
+            calls += 1;
+            assert_eq!(delivery.attempt(), calls);
+            if calls < 3 {
+                let away = Stream::redis("redis://127.0.0.1:1/").status();
+                return Err(anyhow::Error::from(away.unwrap_err()).context("the database"));
+            }
+            token.cancel();
+            Ok(())
+        };
+        token.run(|| worker.run(handler)).unwrap_err();
+        let status = stream.group("g").unwrap().unwrap();
+        assert_eq!((status.handled, status.dead, status.lag), (1, 0, 0));
+    });
+}
+
+#[test]
 fn an_event_that_ends_its_workers_becomes_a_dead_letter() {
     on_each(|stream| {
         stream.append(&events(1)).unwrap();

@@ -122,7 +122,9 @@ fn no_event_is_lost_whichever_right_a_worker_loses_in_the_middle_of_a_turn() {
 #[test]
 fn no_event_is_lost_whichever_right_is_missing_while_it_is_appended() {
     let server = Server::start();
-    let stream = Stream::redis(server.url_for(ALL)).max_age(LONG);
+    let stream = Stream::redis(server.url_for(ALL))
+        .max_age(LONG)
+        .max_length(1_000_000);
     for right in [
         "time",
         "get",

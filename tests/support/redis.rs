@@ -17,6 +17,7 @@ pub(crate) struct Server {
     port: u16,
     /// Where it runs; removed with the last handle.
     folder: Arc<TempDir>,
+    is_durable: &'static str,
 }
 
 impl Server {
@@ -34,21 +35,26 @@ impl Server {
         Self::start_somewhere("yes")
     }
 
-    fn start_somewhere(is_durable: &str) -> Self {
+    fn start_somewhere(is_durable: &'static str) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let folder = Arc::new(tempfile::tempdir().unwrap());
         Self::start_in(&folder, || free().unwrap().port(), is_durable)
     }
 
-    /// Ends a durable one as by `kill -9`, until it is resumed.
+    /// Ends as by `kill -9`, until it is resumed: a durable one with what it had, another with what it had at its last
+    /// `SAVE`.
     pub(crate) fn pause(self) -> Paused {
-        let (folder, port) = (Arc::clone(&self.folder), self.port);
-        self.kill();
-        Paused { folder, port }
+        let (folder, is_durable) = (Arc::clone(&self.folder), self.is_durable);
+        let port = self.kill();
+        Paused {
+            folder,
+            port,
+            is_durable,
+        }
     }
 
     /// Tries until it listens: somebody else may have taken the port meanwhile.
-    fn start_in(folder: &Arc<TempDir>, port: impl Fn() -> u16, is_durable: &str) -> Self {
+    fn start_in(folder: &Arc<TempDir>, port: impl Fn() -> u16, is_durable: &'static str) -> Self {
         let end = Instant::now() + Duration::from_secs(120);
         loop {
             let port = port();
@@ -68,6 +74,7 @@ impl Server {
                 child,
                 port,
                 folder: Arc::clone(folder),
+                is_durable,
             };
             while server.child.try_wait().unwrap().is_none() {
                 if server.replies() {
@@ -138,15 +145,16 @@ impl Server {
     }
 }
 
-/// A server that is away, and has what it had.
+/// A server that is away.
 pub(crate) struct Paused {
     folder: Arc<TempDir>,
     port: u16,
+    is_durable: &'static str,
 }
 
 impl Paused {
     pub(crate) fn resume(self) -> Server {
-        Server::start_in(&self.folder, || self.port, "yes")
+        Server::start_in(&self.folder, || self.port, self.is_durable)
     }
 }
 

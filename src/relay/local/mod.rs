@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::relay::clock;
 use crate::relay::engine::{
-    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, MARKER_AGE, NewEntry, Turn,
-    Turned, Unread,
+    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, MARKER_AGE, NewEntry, Progress,
+    Turn, Turned, Unread,
 };
 use open::{create, prepare};
 
@@ -116,6 +116,8 @@ impl Engine for LocalEngine {
         entries: &[NewEntry],
         relay: &str,
         record: Option<&str>,
+        // A process that ends loses nothing here, and a machine that fails ends the relay too.
+        _progress: Option<&Progress>,
         bounds: Bounds,
     ) -> Result<Appended> {
         let now = clock::now();
@@ -159,6 +161,7 @@ impl Engine for LocalEngine {
                 repeated: entries.len() as u64 - count(added),
                 now,
                 relays,
+                left: None,
             })
         })?;
         if appended.added > 0 {
@@ -412,4 +415,46 @@ fn fields(text: &str) -> Fields {
 
 fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::Event;
+    use crate::relay::{Stream, Worker};
+
+    fn raw(path: &Path) -> Connection {
+        Connection::open(path).unwrap()
+    }
+
+    #[test]
+    fn dead_letters_of_another_group_remove_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        let stream = Stream::local(&path);
+        stream.append(&[(); 2].map(|()| Event::new("a.b"))).unwrap();
+        let worker = Worker::new(&stream, "g", "one");
+        let reject = || worker.next(None).unwrap().unwrap().reject("no").unwrap();
+        reject();
+        // As if others had many.
+        raw(&path)
+            .execute(
+                "UPDATE sqlite_sequence SET seq = 200000 WHERE name = 'dead'",
+                [],
+            )
+            .unwrap();
+        reject();
+        assert_eq!(stream.dead_letters("g").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn old_markers_are_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        Stream::local(&path).status().unwrap();
+        let plan = "EXPLAIN QUERY PLAN DELETE FROM marker WHERE at < 1";
+        let plan: String = raw(&path).query_row(plan, [], |row| row.get(3)).unwrap();
+        assert!(plan.contains("marker_at"), "{plan}");
+    }
 }

@@ -68,3 +68,4 @@ CREATE TABLE marker (
     at INTEGER NOT NULL,
     PRIMARY KEY (stream, worker_group, event)
 );
+CREATE INDEX marker_at ON marker (at);

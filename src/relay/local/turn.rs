@@ -224,11 +224,11 @@ impl Work<'_> {
                 self.count("handled")?;
                 self.close(&item)?;
             }
-            Verdict::Retry(delay, _) if item.attempt < self.turn.attempts => {
+            Verdict::Retry(delay, _, attempts) if item.attempt < *attempts => {
                 self.count("retried")?;
                 self.put_off(item.id, *delay, false)?;
             }
-            Verdict::Retry(_, why) | Verdict::Reject(why) => self.bury(&item, why)?,
+            Verdict::Retry(_, why, _) | Verdict::Reject(why) => self.bury(&item, why)?,
         }
         Ok(true)
     }
@@ -292,7 +292,8 @@ impl Work<'_> {
             ],
         )?;
         let delete = "DELETE FROM dead WHERE stream = ?1 AND worker_group = ?2 AND id <= \
-                      (SELECT MAX(id) FROM dead WHERE stream = ?1 AND worker_group = ?2) - ?3";
+                      (SELECT id FROM dead WHERE stream = ?1 AND worker_group = ?2 \
+                      ORDER BY id DESC LIMIT 1 OFFSET ?3)";
         self.writing
             .execute(delete, params![self.stream, self.group, MAX_DEAD as i64])?;
         self.count("dead")?;

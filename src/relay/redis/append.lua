@@ -1,16 +1,20 @@
 -- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
 -- the relay, if it is given: then, and without entries, it replies with those of all, as they were before.
--- KEYS: stream, ids, counter, relays, call. ARGV: the number of the call, whether it is repeated, whether to
+-- A relay says how many entries it has appended in all, before and after this call. If the stream knows of fewer, it
+-- has lost some, as when Redis was restored: then nothing is appended, and it replies with how many it knows of.
+-- KEYS: stream, ids, counter, relays, progress, call. ARGV: the number of the call, whether it is repeated, whether to
 -- check rights, for how long to keep the reply; the name of the relay and its record; the bounds of length and age;
--- then id, time, kind and body of each entry. What is not given is empty.
-local stream, ids, counter, relays, call = unpack(KEYS)
-local number_of_call, is_repeated, check, keep, relay, record, max_length, max_age = unpack(ARGV, 1, 8)
-local ENTRIES = 9
+-- the process of the relay, what it has appended before, and afterwards; then id, time, kind and body of each entry.
+-- What is not given is empty.
+local stream, ids, counter, relays, progress, call = unpack(KEYS)
+local number_of_call, is_repeated, check, keep, relay, record, max_length, max_age, process, done, after = unpack(ARGV, 1, 11)
+local ENTRIES = 12
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
 -- that are withdrawn between two checks may stop it anywhere: so an id is known only once its entry is there.
 for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', counter, 0}, {'ZSCORE', ids, ''},
   {'ZADD', ids, 0, ''}, {'XADD', stream, '*', 'v', '1'}, {'XTRIM', stream, 'MAXLEN', 1}, {'ZREMRANGEBYRANK', ids, 0, 0},
-  {'ZREMRANGEBYSCORE', ids, 0, 0}, {'HGETALL', relays}, {'HSET', relays, '', ''}}) do
+  {'ZREMRANGEBYSCORE', ids, 0, 0}, {'HGETALL', relays}, {'HSET', relays, '', ''},
+  {'HGET', progress, ''}, {'HSET', progress, '', ''}}) do
   if not redis.acl_check_cmd(unpack(command)) then return redis.error_reply('NOPERM no permission for ' .. command[1]) end
 end
 local time = redis.call('TIME')
@@ -19,30 +23,14 @@ local before = (record ~= '' or #ARGV < ENTRIES) and redis.call('HGETALL', relay
 local earlier = is_repeated == '1' and string.match(redis.call('GET', call) or '', '^' .. number_of_call .. ' (.*)$')
 if earlier then
   -- The reply to this call was lost.
-  return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before}
+  return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before, -1}
 end
-local first = tonumber(redis.call('GET', counter) or '0')
-local number, repeated = first, 0
--- A relay's events that were appended by an earlier attempt are recognised, and need no reply that is kept.
-local is_kept = relay == ''
-for at = ENTRIES, #ARGV, 4 do
-  local id = ARGV[at]
-  -- An event without an id cannot be recognised.
-  if id == '' or not redis.call('ZSCORE', ids, id) then
-    number = number + 1
-    redis.call('XADD', stream, '*', 'v', '1', 'n', number, 'at', ARGV[at + 1], 'kind', ARGV[at + 2],
-      'by', relay, 'id', id, 'body', ARGV[at + 3])
-    if id == '' then is_kept = true else redis.call('ZADD', ids, now, id) end
-  else
-    repeated = repeated + 1
-  end
+if done ~= '' then
+  local known_process, known = string.match(redis.call('HGET', progress, relay) or '', '^(%x+):(%d+)$')
+  if known_process ~= process then known = 0 end
+  if tonumber(known) < tonumber(done) then return {0, 0, string.format('%.0f', now), before, tonumber(known)} end
 end
-if number > first then
-  redis.call('SET', counter, number)
-  if is_kept then redis.call('SET', call, number_of_call .. ' ' .. (number - first), 'PX', keep) end
-end
--- A stream is trimmed by whole nodes, which have a hundred entries: more often is of no use.
-if number == first or math.floor(number / 100) > math.floor(first / 100) then
+local function trim()
   if max_length ~= '' then
     redis.call('XTRIM', stream, 'MAXLEN', '~', max_length)
     redis.call('ZREMRANGEBYRANK', ids, 0, -1 - max_length)
@@ -53,7 +41,35 @@ if number == first or math.floor(number / 100) > math.floor(first / 100) then
     redis.call('ZREMRANGEBYSCORE', ids, '-inf', string.format('(%.0f', oldest))
   end
 end
+local first = tonumber(redis.call('GET', counter) or '0')
+local number, repeated = first, 0
+-- A relay's events that were appended by an earlier attempt are recognised, and need no reply that is kept.
+local is_kept = relay == ''
+for at = ENTRIES, #ARGV, 4 do
+  local id = ARGV[at]
+  -- An event without an id cannot be recognised.
+  if id == '' or not redis.call('ZSCORE', ids, id) then
+    local added = redis.pcall('XADD', stream, '*', 'v', '1', 'n', number + 1, 'at', ARGV[at + 1], 'kind', ARGV[at + 2],
+      'by', relay, 'id', id, 'body', ARGV[at + 3])
+    if type(added) == 'table' then
+      -- Redis is full: what has expired makes room for the next attempt.
+      trim()
+      return added
+    end
+    number = number + 1
+    if id == '' then is_kept = true else redis.call('ZADD', ids, now, id) end
+  else
+    repeated = repeated + 1
+  end
+end
+if number > first then
+  redis.call('SET', counter, number)
+  if is_kept then redis.call('SET', call, number_of_call .. ' ' .. (number - first), 'PX', keep) end
+end
+-- A stream is trimmed by whole nodes, which have a hundred entries: more often is of no use.
+if number == first or math.floor(number / 100) > math.floor(first / 100) then trim() end
 if record ~= '' then
   redis.call('HSET', relays, relay, record)
 end
-return {number - first, repeated, string.format('%.0f', now), before}
+if process ~= '' then redis.call('HSET', progress, relay, process .. ':' .. after) end
+return {number - first, repeated, string.format('%.0f', now), before, -1}

@@ -144,7 +144,7 @@ if finish then
     elseif finish.verdict == 'ack' then
       add('handled', 1)
       close(member, id, key)
-    elseif finish.verdict == 'retry' and attempt < turn.attempts then
+    elseif finish.verdict == 'retry' and attempt < finish.attempts then
       add('retried', 1)
       redis.call('ZADD', delayed, whole(now + finish.delay), member)
     else

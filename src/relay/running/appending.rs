@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Session;
-use crate::relay::engine::Appended;
+use crate::relay::engine::{Appended, Engine};
 use crate::relay::gap::{Gap, GapReason};
 use crate::relay::order::LATENESS;
 use crate::relay::status::RelayRecord;
@@ -65,7 +65,7 @@ impl Running {
         let (name, bounds) = (name.as_str(), stream.bounds());
         let engine = stream.engine().map_err(failed)?;
         if !self.is_introduced {
-            let request = || engine.append(&[], name, None, bounds);
+            let request = || engine.append(&[], name, None, None, bounds);
             let reply = self.clock.ask(request).map_err(failed)?;
             self.introduce(&reply);
         }
@@ -97,8 +97,14 @@ impl Running {
                 }
                 false => None,
             };
-            let request = || engine.append(&batch, name, record.as_deref(), bounds);
+            let progress = self.recent.progress(batch.len());
+            let request =
+                || engine.append(&batch, name, record.as_deref(), Some(&progress), bounds);
             let reply = self.clock.ask(request).map_err(failed)?;
+            if let Some(left) = reply.left {
+                self.append_again(engine, left).map_err(failed)?;
+                continue;
+            }
             if is_due {
                 self.measure();
             }
@@ -115,9 +121,42 @@ impl Running {
                 self.has_told_hold = holds;
                 self.note(&reply);
             }
-            if batch.is_empty() && !needs_reports {
+            let is_empty = batch.is_empty();
+            self.recent.add(batch);
+            if is_empty && !needs_reports {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Redis has lost its latest data, as when it was killed before it wrote them to the disk, or restored: what this relay has
+    /// still in memory is appended again, and the rest is a gap.
+    fn append_again(&mut self, engine: &dyn Engine, left: u64) -> Result<()> {
+        let (name, bounds) = (self.name.clone(), self.stream.bounds());
+        let request = || engine.append(&[], &name, None, None, bounds);
+        let reply = self.clock.ask(request)?;
+        let restored = reply
+            .relays
+            .get(&name)
+            .map(|record| RelayRecord::read(record));
+        let lost = self.recent.after(left);
+        log::warn!(
+            "relay {name}: the stream has lost its latest entries; {} are appended again",
+            lost.len()
+        );
+        let to = lost
+            .first()
+            .map_or_else(|| self.clock.latest(), |entry| entry.at);
+        let record = serde_json::to_string(&self.current_record()).ok();
+        let progress = self.recent.restored();
+        let request = || engine.append(&lost, &name, record.as_deref(), Some(&progress), bounds);
+        let again = self.clock.ask(request)?;
+        self.record.appended += again.added;
+        self.record.repeated += again.repeated;
+        if !self.recent.has_all_after(left) {
+            let from = restored.and_then(|record| record.reported);
+            self.push_gap(Gap::new(from, to, GapReason::StreamLost), None);
         }
         Ok(())
     }
@@ -133,7 +172,13 @@ impl Running {
         };
         let record = serde_json::to_string(&record).ok();
         let said = self.stream.engine().and_then(|engine| {
-            engine.append(&[], &self.name, record.as_deref(), self.stream.bounds())
+            engine.append(
+                &[],
+                &self.name,
+                record.as_deref(),
+                None,
+                self.stream.bounds(),
+            )
         });
         if let Err(error) = said {
             log::debug!("relay {}: others may wait for it: {error}", self.name);
@@ -157,8 +202,10 @@ impl Running {
         let Some(earlier) = self.records.get(&self.name) else {
             return;
         };
-        let last = earlier.last.map(|last| last.saturating_sub(LATENESS));
-        if let Some(from) = earlier.owed.or(last) {
+        let last = earlier
+            .last
+            .map(|last| last.min(reply.now).saturating_sub(LATENESS));
+        if let Some(from) = earlier.owed.map(|owed| owed.min(reply.now)).or(last) {
             self.record.owed = Some(self.record.owed.map_or(from, |owed| owed.min(from)));
             self.owing_since = Some(Instant::now());
         }

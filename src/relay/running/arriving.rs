@@ -36,7 +36,7 @@ impl Running {
                         .clock
                         .earliest()
                         .saturating_sub(millis(heard.elapsed()));
-                    self.record.last = self.record.last.max(Some(heard));
+                    self.record.last = self.last().max(Some(heard));
                 }
                 break;
             };
@@ -72,8 +72,8 @@ impl Running {
     }
 
     /// There is a new connection: what was sent since the last one is missing.
-    fn connected(&mut self) {
-        let last = self.record.last.map(|last| last.saturating_sub(LATENESS));
+    pub(super) fn connected(&mut self) {
+        let last = self.last().map(|last| last.saturating_sub(LATENESS));
         if let Some(from) = last.or(self.record.since) {
             self.record.owed = Some(self.record.owed.map_or(from, |owed| owed.min(from)));
         }

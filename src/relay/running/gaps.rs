@@ -78,7 +78,8 @@ impl Running {
             .records
             .iter()
             .filter(|(other, _)| **other != self.name);
-        let connected = others.filter_map(|(other, record)| Some((other, record.since?, record)));
+        let alike = others.filter(|(_, record)| record.filters == self.record.filters);
+        let connected = alike.filter_map(|(other, record)| Some((other, record.since?, record)));
         let (mut times, mut may_say_more) = (Vec::new(), false);
         for (other, from, record) in connected.filter(|(_, from, _)| *from < since) {
             // What it has heard since then proves that it was connected.
