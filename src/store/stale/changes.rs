@@ -4,8 +4,8 @@ use crate::schema::TypeId;
 use crate::value::{EntityKey, Value};
 
 use super::super::Store;
-use super::CONFIGURATION;
-use super::scan::{ROLL_UPS, Scan, is_link};
+use super::scan::{ROLL_UPS, Scan, is_link, is_lone_key};
+use super::{CONFIGURATION, VALUE};
 
 /// Attributes that are shown in the links of everything below.
 const NAMES: [&str; 3] = ["name", "full_name", "version"];
@@ -83,7 +83,12 @@ impl Store {
         for &follower in scan.followers(entity_type, attribute).iter() {
             self.mark_id(scan, place, follower);
         }
+        if is_lone_key(entity_type, attribute) {
+            // To what it refers is not known: the collections that contain the entity may lose it.
+            scan.joined.insert(place);
+        }
         scan.is_configuration |= entity_type.name() == CONFIGURATION;
+        scan.is_value |= name == "value" && entity_type.name().ends_with(VALUE);
         let is_counted = matches!(entity_type.name(), "Timelog" | "AssetVersion");
         let is_followed = is_counted || scan.is_link(entity_type.id());
         let references = is_followed.then(|| self.references(place));

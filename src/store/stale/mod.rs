@@ -22,6 +22,9 @@ pub(super) use hierarchy::OWNERS;
 
 /// The type of the rows that decide which custom attributes exist, and their values.
 pub(crate) const CONFIGURATION: &str = "CustomAttributeConfiguration";
+/// The values of all custom attributes. Those of contexts, users and so on are rows of types of their own as well, whose
+/// names end like this.
+const VALUE: &str = "CustomAttributeValue";
 
 /// Values that are no longer known.
 #[derive(Default)]

@@ -4,9 +4,9 @@ use crate::schema::{Attribute, NameId};
 use crate::value::{HashSet, Key, Slot, Text};
 
 use super::super::{Life, Store};
-use super::CONFIGURATION;
 use super::marks::LINKS;
 use super::scan::Scan;
+use super::{CONFIGURATION, VALUE};
 
 /// Attributes that follow what is above an entity.
 const PLACES: [&str; 4] = ["project", "project_id", "ancestors", "thumbnail_source_id"];
@@ -34,6 +34,7 @@ struct Shown {
     places: bool,
     sums: bool,
     latest: bool,
+    values: bool,
 }
 
 impl Store {
@@ -45,7 +46,8 @@ impl Store {
             && !scan.is_thread
             && scan.assets.is_empty()
             && !scan.is_place_unknown
-            && !scan.is_configuration;
+            && !scan.is_configuration
+            && !scan.is_value;
         if above.is_empty() && is_local {
             return;
         }
@@ -77,9 +79,12 @@ impl Store {
             if scan.is_configuration {
                 self.mark_names(scan, place, &["custom_attributes"]);
                 let name = self.entity_type(place).name();
-                if name == CONFIGURATION || name.ends_with("CustomAttributeValue") {
+                if name == CONFIGURATION || name.ends_with(VALUE) {
                     self.mark_names(scan, place, &["default", "value"]);
                 }
+            }
+            if scan.is_value && shown.values {
+                self.mark_names(scan, place, &["values", "value"]);
             }
             if scan.assets.contains(&place) {
                 self.mark_names(scan, place, &["latest_version"]);
@@ -103,6 +108,7 @@ impl Store {
             places: PLACES.iter().any(|name| has_named(name)),
             sums: scan.sums(self.type_of(place)).iter().any(|name| has(*name)),
             latest: has_named("is_latest_version"),
+            values: [CONFIGURATION, VALUE].contains(&self.entity_type(place).name()),
         }
     }
 

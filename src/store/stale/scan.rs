@@ -48,6 +48,8 @@ pub(super) struct Scan {
     pub(super) is_thread: bool,
     /// Whether a configuration of custom attributes changed.
     pub(super) is_configuration: bool,
+    /// Whether a value of a custom attribute changed, of which there are rows of two types.
+    pub(super) is_value: bool,
 }
 
 impl Scan {
@@ -75,6 +77,7 @@ impl Scan {
             is_place_unknown: false,
             is_thread: false,
             is_configuration: false,
+            is_value: false,
         }
     }
 
