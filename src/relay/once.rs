@@ -93,6 +93,8 @@ impl Delivery {
     ///   process dies in between, nobody knows whether it was applied, and the result is
     ///   [`InDoubt`](Once::InDoubt). Create something, such as a note, where that is not good enough.
     ///
+    /// What a session records is one list for all threads: give each thread that calls this a session of its own.
+    ///
     /// The stream remembers for seven days. What the closure does beside the session's changes is repeated
     /// with every delivery. Events without an id are told apart by their entries.
     ///
