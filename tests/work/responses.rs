@@ -365,7 +365,7 @@ fn single_calls_queries_and_counts_are_checked() {
     });
     refused("all", &exception, &|| query.all().map(drop));
     refused("call", &exception, &|| {
-        session.call(&[action.clone()]).map(drop)
+        session.call(std::slice::from_ref(&action)).map(drop)
     });
     for reply in [
         exception,
@@ -383,6 +383,14 @@ fn single_calls_queries_and_counts_are_checked() {
     }
     forger.forge(br#"[{"action": "query", "data": [{"id": 18446744073709551615}]}]"#);
     assert_eq!(query.count().unwrap(), u64::MAX);
+    session.reset();
+    let task = session.entity(stage.keys[1].key()).unwrap();
+    task.set("description", "before unknown").unwrap();
+    let plan = session.plan();
+    for row in [json!({}), json!({"__entity_type__": "Task", "id": null})] {
+        let reply = json!([{"data": [row]}]);
+        refused("inverse", &reply, &|| plan.inverse(session).map(drop));
+    }
 }
 
 #[test]
