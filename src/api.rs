@@ -106,7 +106,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::BadResponse`] if the response is not a list with a reply for each action.
+    /// - [`ErrorKind::BadResponse`] if the response is not a list with a reply for each action, or
+    ///   a reply is an exception.
     /// - Any error of [`exchange`](Self::exchange).
     pub(crate) fn call(&self, actions: &[Json]) -> Result<Vec<Json>> {
         let intent = match actions.iter().all(only_reads) {
@@ -134,6 +135,7 @@ impl Api {
                 Err(error) => return Err(response.unreadable(&error)),
             };
             check_count(replies.len(), actions.len())?;
+            check_successful(&replies)?;
             Ok(replies)
         })
     }
@@ -343,6 +345,25 @@ pub(crate) fn check_count(replies: usize, actions: usize) -> Result<()> {
     }
     let message = format!("the server sent {replies} replies to {actions} actions");
     Err(Error::new(ErrorKind::BadResponse, message))
+}
+
+/// A request is one transaction, so a server that refuses an action responds with a failure in place of
+/// the list.
+///
+/// # Errors
+///
+/// - [`ErrorKind::BadResponse`] if a reply in the list is an exception.
+fn check_successful(replies: &[Json]) -> Result<()> {
+    let mut exceptions = replies.iter().filter_map(|reply| reply.get("exception"));
+    match exceptions.find(|one| !one.is_null()) {
+        None => Ok(()),
+        Some(exception) => {
+            let name = exception.as_str().map(str::to_owned);
+            let name = name.unwrap_or_else(|| exception.to_string());
+            let message = format!("a reply is an exception: {name}");
+            Err(Error::new(ErrorKind::BadResponse, message))
+        }
+    }
 }
 
 /// Whether an action changes nothing. An unknown one may.

@@ -235,6 +235,12 @@ impl Error {
         self
     }
 
+    /// Replaces the message by what `change` makes of it.
+    pub(crate) fn with_message(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.0.message = change(&self.0.message);
+        self
+    }
+
     /// Appends a hint to the message.
     pub(crate) fn append(mut self, hint: &str) -> Self {
         self.0.message += hint;

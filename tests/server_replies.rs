@@ -325,7 +325,11 @@ impl Transport for Endless {
             return Err(Error::new(ErrorKind::Unsupported, "there is no end"));
         }
         let replies = pages.iter().map(|(offset, limit)| {
-            let task = |id: u64| json!({ "__entity_type__": "Task", "id": id.to_string() });
+            // Signed URLs differ each time.
+            let url = self.requests.load(Ordering::SeqCst).to_string();
+            let task = |id: u64| {
+                json!({ "__entity_type__": "Task", "id": id.to_string(), "thumbnail_url": url })
+            };
             let count = if self.is_empty { 0 } else { *limit };
             let tasks: Vec<_> = (0..count).map(task).collect();
             let next = json!({ "next": { "offset": offset + limit } });

@@ -74,7 +74,7 @@ impl Api {
     /// # Errors
     ///
     /// - [`ErrorKind::Timeout`], [`ErrorKind::Closed`], [`ErrorKind::Cancelled`].
-    /// - The error of `decode`.
+    /// - The error of `decode`, without secrets and not too long: it may quote the response.
     pub(crate) fn decode<T>(
         &self,
         response: Timed,
@@ -100,7 +100,12 @@ impl Api {
         };
         let decoded = decode(&Body::checked(&body, &check));
         self.done_with(body);
-        decoded
+        decoded.map_err(|error| self.checked(error))
+    }
+
+    /// An error that may quote what the server sent, without secrets and not too long.
+    pub(crate) fn checked(&self, error: Error) -> Error {
+        self.config.redactor().checked(error)
     }
 
     /// Logs the body of a request or of a response.
@@ -163,7 +168,7 @@ impl Api {
         }
         if let Some(failure) = failure_of(&received.body) {
             let redact = |text: &str| self.config.redactor().redact(text);
-            let error = failure.into_error(status, redact);
+            let error = self.checked(failure.into_error(status, redact));
             return Err(match error.kind() {
                 ErrorKind::Authentication => self.rejected_credentials(error),
                 _ => error,

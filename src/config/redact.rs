@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use regex_lite::{Captures, Regex};
 
+use crate::error::Error;
+
 /// An API key. It is sent to the server, and cannot be printed.
 #[derive(Clone)]
 pub struct ApiKey(String);
@@ -52,6 +54,9 @@ const MIN_SECRET_BYTES: usize = 6;
 const EXCERPT_BYTES: usize = 64 * 1024;
 /// How many characters of a foreign text are shown.
 const EXCERPT_CHARS: usize = 300;
+
+/// How many characters of a message are shown that quotes a foreign text.
+const MESSAGE_CHARS: usize = 2000;
 
 /// Removes the secrets of a session from texts. Every text of foreign origin (what a server, a proxy
 /// or a plugin sent) passes it before it is cut and becomes part of an error or of a log message.
@@ -115,6 +120,22 @@ impl Redactor {
         };
         let text = self.redact(text);
         text.trim().chars().take(EXCERPT_CHARS).collect()
+    }
+
+    /// An error whose message may quote a foreign text: without secrets, and without the middle of a
+    /// message that is long. Its end says where the fault is, or what to do.
+    pub(crate) fn checked(&self, error: Error) -> Error {
+        error.with_message(|message| {
+            let text = self.redact(message);
+            let count = text.chars().count();
+            if count <= MESSAGE_CHARS {
+                return text;
+            }
+            let half = MESSAGE_CHARS / 2;
+            let start = text.chars().take(half);
+            let end = text.chars().skip(count - half);
+            start.chain(['…']).chain(end).collect()
+        })
     }
 
     /// The text without the beginning of a secret at its end.
@@ -257,5 +278,25 @@ mod tests {
         let invalid = [key.as_bytes(), &[0xff; 10]].concat();
         assert!(redactor.excerpt(&invalid).starts_with("(api key)"));
         assert_eq!(redactor.excerpt(b" short "), "short");
+    }
+
+    #[test]
+    fn a_long_message_loses_its_middle_and_no_secret_shows_where_it_is_cut() {
+        let key = "key-0123456789";
+        let redactor = redactor(key, &[]);
+        let error = |text: String| Error::new(crate::ErrorKind::BadResponse, text);
+        let short = redactor.checked(error(format!("a {key} at line 1")));
+        assert_eq!(short.message(), "a (api key) at line 1");
+        for before in 980..1010 {
+            let text = format!("{}{key}{} at line 1", "x".repeat(before), "y".repeat(9000));
+            let shown = redactor.checked(error(text));
+            let shown = shown.message();
+            assert!(
+                !shown.contains("key-0") && !shown.contains("789"),
+                "{shown}"
+            );
+            assert!(shown.ends_with(" at line 1"), "{shown}");
+            assert_eq!(shown.chars().count(), MESSAGE_CHARS + 1);
+        }
     }
 }

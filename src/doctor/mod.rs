@@ -253,7 +253,8 @@ fn credentials(api: &Api) -> (Finding, Option<ServerInformation>) {
 fn server_information(api: &Api) -> Result<ServerInformation> {
     let mut replies = api.call(&[json!({"action": "query_server_information"})])?;
     let information = ServerInformation::new(replies.pop().unwrap_or_default())?;
-    information.check_version()?;
+    let checked = information.check_version();
+    checked.map_err(|error| api.checked(error))?;
     Ok(information)
 }
 

@@ -147,7 +147,9 @@ impl Event {
         let user = wire.user.unwrap_or_default();
         let entities = wire.entities.into_iter();
         Ok(UpdateEvent {
-            entities: entities.map(|entity| entity.translate(schema)).collect(),
+            entities: entities
+                .filter_map(|entity| entity.translate(schema))
+                .collect(),
             parents: wire.parents,
             client_token: self.client_token().map(str::to_string),
             push_token: wire.push_token,
@@ -166,12 +168,22 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// A list that may be missing or null, without those of its members that are null.
+fn without_null<'de, D, T>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let members: Vec<Option<T>> = or_default(deserializer)?;
+    Ok(members.into_iter().flatten().collect())
+}
+
 /// The data as the server sends it.
 #[derive(Deserialize)]
 struct WireUpdate {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "without_null")]
     entities: Vec<WireEntity>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "without_null")]
     parents: Vec<String>,
     #[serde(rename = "pushToken")]
     push_token: Option<String>,
@@ -186,26 +198,27 @@ struct WireUser {
 
 #[derive(Deserialize)]
 struct WireEntity {
+    /// Without it the entry says nothing about anything.
     #[serde(rename = "entityId")]
-    id: String,
+    id: Option<String>,
     #[serde(rename = "entityType", default, deserialize_with = "or_default")]
     legacy_type: String,
     /// The schema's name, where the server gives it.
     entity_type: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     action: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "without_null")]
     keys: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
     changes: Map<String, Json>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "without_null")]
     parents: Vec<WireParent>,
 }
 
 #[derive(Deserialize)]
 struct WireParent {
     #[serde(rename = "entityId")]
-    id: String,
+    id: Option<String>,
     #[serde(rename = "entityType", default, deserialize_with = "or_default")]
     legacy_type: String,
     entity_type: Option<String>,
@@ -214,31 +227,34 @@ struct WireParent {
 }
 
 impl WireEntity {
-    fn translate(self, schema: &Schema) -> ChangedEntity {
+    fn translate(self, schema: &Schema) -> Option<ChangedEntity> {
+        let id = self.id?;
         let entity_type = type_name(self.entity_type, &self.legacy_type, schema);
         let changes = self.changes.into_iter();
         let parents = self.parents.into_iter();
-        ChangedEntity {
+        Some(ChangedEntity {
             changes: changes
                 .map(|(name, change)| translate(&entity_type, name, change, schema))
                 .collect(),
-            parents: parents.map(|parent| parent.translate(schema)).collect(),
-            id: self.id,
+            parents: parents
+                .filter_map(|parent| parent.translate(schema))
+                .collect(),
+            id,
             action: UpdateAction::from(self.action),
             keys: self.keys,
             entity_type,
             legacy_type: self.legacy_type,
-        }
+        })
     }
 }
 
 impl WireParent {
-    fn translate(self, schema: &Schema) -> UpdateParent {
-        UpdateParent {
+    fn translate(self, schema: &Schema) -> Option<UpdateParent> {
+        Some(UpdateParent {
             entity_type: type_name(self.entity_type, &self.legacy_type, schema),
-            id: self.id,
+            id: self.id?,
             parent_id: self.parent_id,
-        }
+        })
     }
 }
 
@@ -395,6 +411,32 @@ mod tests {
         assert_eq!(project.action, UpdateAction::Other("glow".into()));
         assert_eq!(update.client_token.as_deref(), Some("me--1"));
         assert_eq!(update.username.as_deref(), Some("ada"));
+    }
+
+    #[test]
+    fn what_names_no_entity_is_left_out() {
+        let event = Event::new("ftrack.update").with_data(json!({
+            "parents": [null, "p"],
+            "entities": [
+                null,
+                {"action": "update", "entityType": "task", "entityId": null, "keys": ["bid"]},
+                {"action": "update", "entityType": "task"},
+                {"action": "update", "entityType": "task", "entityId": "t", "keys": [null, "bid"],
+                 "parents": [null, {"entityId": null, "entityType": "task"},
+                             {"entityId": "p", "entityType": "show"}]},
+            ]
+        }));
+        let update = event.update(&schema()).unwrap();
+        let [task] = &update.entities[..] else {
+            unreachable!("one entity: {:?}", update.entities);
+        };
+        assert_eq!(
+            (task.id.as_str(), &task.keys[..]),
+            ("t", &["bid".to_owned()][..])
+        );
+        assert_eq!(task.parents.len(), 1);
+        assert_eq!(task.parents[0].id, "p");
+        assert_eq!(update.parents, ["p"]);
     }
 
     #[test]

@@ -303,9 +303,12 @@ impl ToOperand for Value {
             Self::Reference(key) => key.to_operand(),
             Self::Collection(keys) => keys.to_operand(),
             Self::List(values) => values.to_operand(),
-            Self::Json(_) => Err(invalid(
-                "JSON data cannot be compared in a query".to_owned(),
-            )),
+            Self::Json(json) => match json.scalar() {
+                Some(value) => value.to_operand(),
+                None => Err(invalid(
+                    "JSON lists and objects cannot be compared in a query".to_owned(),
+                )),
+            },
         }
     }
 }

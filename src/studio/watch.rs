@@ -257,6 +257,11 @@ debug_fields!(Watch, |this| entities: this.seen.rows.len(), hub: this.hub.state(
 impl Snapshot {
     /// Runs the query, and merges what it gives into the session.
     fn take(session: &Session, statement: &Statement) -> Result<Self> {
+        let taken = Self::read(session, statement);
+        taken.map_err(|error| session.shared.api.checked(error))
+    }
+
+    fn read(session: &Session, statement: &Statement) -> Result<Self> {
         let rows = rows_of(session, std::slice::from_ref(statement))?;
         let rows = rows.into_iter().next().unwrap_or_default();
         let json = rows.iter().cloned().map(Json::Object).collect();

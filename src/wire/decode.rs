@@ -18,6 +18,7 @@ use crate::value::{HashMap, Key, Slot, Text};
 
 use super::batch::{Batch, Reply, ReplyData, Row, Rows};
 use super::body::Body;
+use super::failure::shown;
 use super::plain::{TypedValue, json_text, print, typed_value};
 use super::repeats::Repeats;
 use super::text_buf::TextBuf;
@@ -235,12 +236,7 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
                     (reply.data, reply.roots) = map.next_value_seed(RootSeed(self.0))?;
                 }
                 "action" => reply.action = map.next_value()?,
-                "exception" => {
-                    if let Some(name) = map.next_value::<Option<Box<RawValue>>>()? {
-                        let message = format!("a reply is an exception: {name}");
-                        return Err(A::Error::custom(message));
-                    }
-                }
+                "exception" => no_exception(&mut map)?,
                 "metadata" => {
                     let metadata: Option<Metadata> = map.next_value()?;
                     reply.next_offset = metadata.and_then(Metadata::next_offset);
@@ -252,6 +248,22 @@ impl<'de> Visitor<'de> for ReplySeed<'_, '_> {
         }
         reply.end = number(self.0.rows.rows.len()).map_err(A::Error::custom)?;
         Ok(reply)
+    }
+}
+
+/// Reads the member `exception` of a reply, which must be null: a request is one transaction, so a server
+/// that refuses an action responds with a failure in place of the list.
+pub(super) fn no_exception<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    use serde::de::Error as _;
+
+    match map.next_value::<Option<Box<RawValue>>>()? {
+        None => Ok(()),
+        Some(name) => {
+            let name = shown(&name);
+            Err(A::Error::custom(format_args!(
+                "a reply is an exception: {name}"
+            )))
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Failures that servers report in place of a response.
 
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
+use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
+use super::transcode::Transcode;
 use crate::error::{Error, ErrorKind, ServerError};
 
 /// The response of a server that rejects a request.
@@ -27,9 +30,7 @@ impl Failure {
     /// out of what the server says.
     pub(crate) fn into_error(self, status: u16, redact: impl Fn(&str) -> String) -> Error {
         let redact_text = |text: String| redact(&text);
-        let content = |content: Box<RawValue>| {
-            redact(&text_of(&content).unwrap_or_else(|| content.to_string()))
-        };
+        let content = |content: Box<RawValue>| redact(&shown(&content));
         let server = ServerError {
             content: self.content.map(content).unwrap_or_default(),
             code: self
@@ -55,6 +56,18 @@ impl Failure {
         )
         .with_server(server)
     }
+}
+
+/// A value for a message: a text as it is, anything else as JSON without escapes that nothing needs, in
+/// which a secret could hide.
+pub(super) fn shown(value: &RawValue) -> String {
+    text_of(value).unwrap_or_else(|| {
+        let (mut json, mut text) = (Deserializer::from_str(value.get()), Vec::new());
+        match Transcode(&mut text).deserialize(&mut json) {
+            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) => error.to_string(),
+        }
+    })
 }
 
 /// The text that a value is, unless it is something else.

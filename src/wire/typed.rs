@@ -15,7 +15,7 @@ use serde::de::{
 };
 
 use super::body::Body;
-use super::decode::Metadata;
+use super::decode::{Metadata, no_exception};
 use super::text_buf::TextBuf;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::datetime_from_wire;
@@ -134,6 +134,7 @@ impl<'de, S: DeserializeSeed<'de> + Clone> Visitor<'de> for ReplyOf<S> {
             match name.as_str() {
                 "data" => rows = Some(map.next_value_seed(ListOf(self.0.clone()))?),
                 "metadata" => metadata = map.next_value()?,
+                "exception" => no_exception(&mut map)?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }

@@ -166,6 +166,17 @@ pub(crate) const MODES: &[(&str, Respond)] = &[
             format!(r#"{{"exception": "{KEY}", "content": "{KEY}", "error_code": "{KEY}"}}"#);
         ok(client, text.as_bytes())
     }),
+    (
+        "an exception in the list that names the key",
+        |client, _| {
+            let text = format!(r#"[{{"exception": "no access for {KEY}"}}]"#);
+            ok(client, text.as_bytes())
+        },
+    ),
+    ("an entity type that names the key", |client, _| {
+        let text = format!(r#"[{{"data": [{{"__entity_type__": "{KEY}", "id": "x"}}]}}]"#);
+        ok(client, text.as_bytes())
+    }),
     ("a page that names the key", |client, _| {
         ok(
             client,

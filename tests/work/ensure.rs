@@ -7,6 +7,34 @@ use crate::same;
 use crate::support::{Studio, requests};
 
 #[test]
+fn json_scalars_identify_as_the_values_that_they_are() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    for (first_name, is_active) in [(json!(null), json!(true)), (json!("Ada"), json!(false))] {
+        let data = || {
+            data! {
+                "username": format!("of {first_name}"),
+                "first_name": first_name.clone(),
+                "is_active": is_active.clone(),
+            }
+        };
+        let made = session.ensure("User", data(), "").unwrap();
+        let other = studio.other().ensure("User", data(), "").unwrap();
+        assert_eq!(other.key(), made.key());
+        let found = requests(session, || {
+            assert_eq!(session.ensure("User", data(), "").unwrap(), made);
+        });
+        assert_eq!(found, 1, "nothing differs");
+        let seen = same(&studio.other(), &made);
+        let seen = seen.get::<Option<String>>("first_name").unwrap();
+        assert_eq!(seen.as_deref(), first_name.as_str());
+    }
+    let data = data! { "username": json!(["a"]) };
+    let error = session.ensure("User", data, "").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+}
+
+#[test]
 fn ensure_finds_creates_and_updates() {
     let studio = Studio::new();
     let session = &studio.session;

@@ -244,6 +244,210 @@ fn a_reconciliation_that_does_not_show_a_value_confirms_nothing() {
     assert_eq!(seen.get::<String>("description").unwrap(), "in doubt");
 }
 
+/// The session is still in doubt after `answer` to the question whether a batch was applied, and its next
+/// commit, which the server answers itself, ends the doubt.
+fn leaves_the_doubt(stage: &Stage, record: &dyn Fn(&Session), answer: &Json) {
+    let session = &stage.session;
+    session.reset();
+    record(session);
+    let recorded = session.recorded_operations().len();
+    // The response is lost, and the question is answered with something else.
+    stage.forger.forge(b"[]");
+    stage.forger.forge(answer.to_string().as_bytes());
+    let error = session.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadResponse, "{answer}: {error}");
+    assert!(error.is_in_doubt(), "{answer}: {error}");
+    assert_eq!(session.recorded_operations().len(), recorded, "{answer}");
+    session.commit().unwrap();
+    assert_eq!(session.recorded_operations().len(), 0, "{answer}");
+}
+
+#[test]
+fn an_answer_about_something_else_does_not_end_a_doubt() {
+    let studio = Studio::new();
+    let stage = Stage::new(&studio);
+    let id = |number: u32| format!("{KEY}{number}");
+    let new_task = |number: u32| {
+        let data = data! { "id": id(number), "name": id(number), "parent": &stage.keys[0] };
+        stage.session.create("Task", data).unwrap();
+    };
+    let foreign = stage.keys[1].id();
+    let query = |rows: Json| json!([{"action": "query", "data": rows}]);
+    let failed = json!([{"exception": "E", "data": []}]);
+    let task = |row: Json| json!({"__entity_type__": "Task", "id": row});
+    for (number, answer) in [
+        query(json!([{}])),
+        query(json!([task(json!(foreign))])),
+        query(json!([task(json!(null))])),
+        query(json!([task(json!([]))])),
+        query(json!([{"id": {"id": id(0)}}])),
+        failed.clone(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let number = u32::try_from(number).unwrap() + 1;
+        leaves_the_doubt(&stage, &|_| new_task(number), answer);
+        let made = studio.other().get("Task", id(number)).unwrap();
+        assert!(made.is_some(), "lost: {answer}");
+    }
+    let notes: Vec<Entity> = (0..4)
+        .map(|_| {
+            let user = stage.session.query("User").unwrap().first().unwrap();
+            let note = data! { "content": "x", "author": user.unwrap() };
+            stage.session.create("Note", note).unwrap()
+        })
+        .collect();
+    stage.session.commit().unwrap();
+    let answers = [
+        query(json!([{}])),
+        query(json!([{"__entity_type__": "Note", "id": foreign}])),
+        query(json!([{"__entity_type__": "Note", "id": null}])),
+        failed.clone(),
+    ];
+    for (note, answer) in notes.iter().zip(&answers) {
+        let delete = |session: &Session| session.delete_by_key("Note", note.id()).unwrap();
+        leaves_the_doubt(&stage, &delete, answer);
+        let left = studio.other().get("Note", note.id()).unwrap();
+        assert!(left.is_none(), "not deleted: {answer}");
+    }
+    for answer in [query(json!([{}])), failed] {
+        let set = |session: &Session| {
+            let task = session.entity(stage.keys[1].key()).unwrap();
+            task.set("description", answer.to_string()).unwrap();
+        };
+        leaves_the_doubt(&stage, &set, &answer);
+    }
+}
+
+#[test]
+fn keys_in_capitals_end_a_doubt() {
+    let studio = Studio::new();
+    let stage = Stage::new(&studio);
+    let note = stage.keys[2].id();
+    stage.session.delete_by_key("Note", note.as_str()).unwrap();
+    stage.forger.forge(b"[]");
+    let row = json!({"__entity_type__": "Note", "id": note.to_uppercase()});
+    let rows = json!([{"action": "query", "data": [row]}]);
+    stage.forger.forge(rows.to_string().as_bytes());
+    let error = stage.session.commit().unwrap_err();
+    assert!(error.to_string().contains("was not applied"), "{error}");
+    assert_eq!(stage.session.recorded_operations().len(), 1);
+}
+
+#[test]
+fn single_calls_queries_and_counts_are_checked() {
+    let studio = Studio::new();
+    let stage = Stage::new(&studio);
+    let (session, forger) = (&stage.session, &stage.forger);
+    let user = session.query("User").unwrap().first().unwrap().unwrap();
+    let refused = |what: &str, reply: &Json, work: &dyn Fn() -> Result<()>| {
+        forger.forge(reply.to_string().as_bytes());
+        let error = work().expect_err(&format!("{what}: {reply}"));
+        assert_eq!(error.kind(), ErrorKind::BadResponse, "{what}: {error}");
+    };
+    let exception = json!([{"exception": "PermissionError", "data": []}]);
+    for reply in [
+        exception.clone(),
+        json!([{}]),
+        json!([true]),
+        json!([{"action": "query", "data": []}]),
+    ] {
+        refused("invite", &reply, &|| session.send_user_invite(&user));
+    }
+    forger.forge(br#"[{"action": "send_user_invite", "exception": null, "data": true}]"#);
+    session.send_user_invite(&user).unwrap();
+    let query = session.query("select name from Task").unwrap();
+    let action = json!({"action": "query", "expression": "select name from Task"});
+    refused("rows", &exception, &|| {
+        let rows = query.rows::<Json>().collect::<Result<Vec<_>>>();
+        rows.map(drop)
+    });
+    refused("all", &exception, &|| query.all().map(drop));
+    refused("call", &exception, &|| {
+        session.call(std::slice::from_ref(&action)).map(drop)
+    });
+    for reply in [
+        exception,
+        json!([{"data": []}]),
+        json!([{"data": [{}]}]),
+        json!([{"data": [7]}]),
+        json!([{"data": [{"id": 1}, {"id": 2}]}]),
+        json!([{"data": [{"id": u64::MAX, "x": 1}]}]),
+        json!([{"data": [{"id": -1}]}]),
+        json!([{"data": [{"id": 1.5}]}]),
+        json!([{"data": [{"id": "1"}]}]),
+        json!([{"data": [{"id": null}]}]),
+    ] {
+        refused("count", &reply, &|| query.count().map(drop));
+    }
+    forger.forge(br#"[{"action": "query", "data": [{"id": 18446744073709551615}]}]"#);
+    assert_eq!(query.count().unwrap(), u64::MAX);
+    session.reset();
+    let task = session.entity(stage.keys[1].key()).unwrap();
+    task.set("description", "before unknown").unwrap();
+    let plan = session.plan();
+    for row in [json!({}), json!({"__entity_type__": "Task", "id": null})] {
+        let reply = json!([{"data": [row]}]);
+        refused("inverse", &reply, &|| plan.inverse(session).map(drop));
+    }
+}
+
+#[test]
+fn errors_show_little_of_a_response_and_no_secret() {
+    let studio = Studio::new();
+    let forger = Forger::default();
+    let session = builder(&studio.server).retry(Retry::off());
+    // In the middle of what is left of a long message, too.
+    let secret = "a-secret-of-the-studio";
+    let session = session.header("x-studio", secret);
+    let session = session.transport(forger.clone()).open().unwrap();
+    let query = session.query("select name from Task").unwrap();
+    let escaped: String = secret
+        .bytes()
+        .map(|byte| format!("\\u{byte:04x}"))
+        .collect();
+    for text in [
+        format!("no access for {secret}"),
+        format!("no access for {escaped}"),
+        secret.repeat(50_000),
+        format!("{}{secret}{}", "x".repeat(990), "x".repeat(1 << 20)),
+    ] {
+        for response in [
+            format!(r#"[{{"exception": "{text}"}}]"#),
+            format!(r#"[{{"exception": {{"because": "{text}"}}}}]"#),
+            format!(r#"[{{"data": [{{"__entity_type__": "{text}", "id": "x"}}]}}]"#),
+            format!(r#"[{{"data": [{{"name": {{"__type__": "{text}", "value": "x"}}}}]}}]"#),
+            format!(r#"[{{"data": "{text}"}}]"#),
+            format!(r#"[{{"action": "{text}", "data": true}}]"#),
+            format!(r#"{{"exception": "{text}", "content": {{"because": "{text}"}}}}"#),
+        ] {
+            let check = |what: &str, error: Error| {
+                let shown = format!("{error}\n{error:?}");
+                let start: String = response.chars().take(60).collect();
+                assert!(!shown.contains("a-secret"), "{what} {start}: {shown:.3000}");
+                assert!(!shown.contains("u0061"), "{what} {start}: {shown:.3000}");
+                assert!(shown.len() < 12_000, "{what} {start}: {}", shown.len());
+            };
+            forger.forge(response.as_bytes());
+            check("query", query.all().unwrap_err());
+            forger.forge(response.as_bytes());
+            let rows = query.rows::<u8>().collect::<Result<Vec<_>>>();
+            check("rows", rows.unwrap_err());
+            forger.forge(response.as_bytes());
+            check("count", query.count().unwrap_err());
+            session
+                .create("User", data! { "username": "hostile" })
+                .unwrap();
+            forger.forge(response.as_bytes());
+            forger.0.is_offline.store(1, Ordering::SeqCst);
+            check("commit", session.commit().unwrap_err());
+            forger.0.is_offline.store(0, Ordering::SeqCst);
+            session.reset();
+        }
+    }
+}
+
 #[test]
 fn mutated_responses_are_never_taken_for_success() {
     let count = std::env::var("FTRACK_MUTATIONS").map_or(10_000, |text| text.parse().unwrap());

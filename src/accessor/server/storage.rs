@@ -192,8 +192,10 @@ impl ServerStorage<'_> {
         let mut action = metadata_action(self.id, &self.file_name, size);
         action[name] = value;
         let reply = self.api.call(&[action])?.pop().unwrap_or_default();
-        serde_json::from_value(reply)
-            .map_err(|error| self.unexpected_reply(&format!("unexpectedly: {error}")))
+        serde_json::from_value(reply).map_err(|error| {
+            let error = self.unexpected_reply(&format!("unexpectedly: {error}"));
+            self.api.checked(error)
+        })
     }
 
     fn put(

@@ -4,7 +4,7 @@ use crate::entity::{CUSTOM_ATTRIBUTES, METADATA};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
 use crate::query::{Criterion, all_of, field, select};
-use crate::value::{Data, Paths, Value};
+use crate::value::{Data, Paths};
 
 impl Session {
     /// The only entity with the values that `data` has for `identifying_keys`. It is created if it
@@ -77,10 +77,7 @@ fn identity(entity_type: &str, data: &Data, keys: &[&str]) -> Result<Criterion> 
     }
     for (name, value) in data {
         if keys.is_empty() || keys.contains(&name) {
-            criteria.push(match value {
-                Value::Null => field(name).is_none(),
-                value => field(name).eq(value),
-            });
+            criteria.push(field(name).eq(value));
         }
     }
     if criteria.is_empty() {

@@ -1,6 +1,6 @@
 //! Reconciliation: asking the server whether a commit whose response was lost has been applied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -89,7 +89,7 @@ impl Session {
         names.dedup();
         let rows = self.rows_of(entity_type, &keys, &names)?;
         for one in payloads {
-            let row = rows.get(&one.entity.parts().collect::<Vec<_>>());
+            let row = rows.get(&folded(one.entity.parts()));
             let is_applied = match (one.kind, row) {
                 (OperationKind::Delete, row) => row.is_none(),
                 (_, None) => false,
@@ -121,7 +121,7 @@ impl Session {
             for some in keys.chunks(MAX_KEYS) {
                 let rows = self.rows_of(entity_type, some, &[name])?;
                 for entity in some {
-                    let row = rows.get(&entity.parts().collect::<Vec<_>>());
+                    let row = rows.get(&folded(entity.parts()));
                     let Some(Json::Array(found)) = row.and_then(|row| row.get(*name)) else {
                         return Ok(false);
                     };
@@ -138,7 +138,12 @@ impl Session {
         Ok(true)
     }
 
-    /// The attributes of these entities on the server, by the parts of their keys.
+    /// The attributes of these entities on the server, by the [folded](folded) parts of their keys.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadResponse`] if a row has no key, or that of another entity: what such an
+    ///   answer says of these entities is unknown.
     fn rows_of(
         &self,
         entity_type: &EntityType,
@@ -153,15 +158,28 @@ impl Session {
         let action = query_action(&statement.expression()?);
         let summary = format!("reconciliation of {} {}", keys.len(), entity_type.name());
         let pages = self.shared.api.plain_pages(&[action], &summary)?;
+        let asked: HashSet<Vec<String>> = keys.iter().map(|key| folded(key.parts())).collect();
         let rows = pages.into_iter().flat_map(|page| page.rows).map(|row| {
             let parts = primary_key.iter().map(|name| match row.get(name.as_str()) {
-                Some(Json::String(text)) => text.clone(),
-                other => other.map(Json::to_string).unwrap_or_default(),
+                Some(Json::String(text)) => Some(text.clone()),
+                Some(Json::Number(number)) => Some(number.to_string()),
+                _ => None,
             });
-            (parts.collect(), row)
+            let parts = parts.collect::<Option<Vec<_>>>().map(folded);
+            let parts = parts.filter(|parts| asked.contains(parts)).ok_or_else(|| {
+                let message = "the server sent a row of something else than what was asked for";
+                Error::new(ErrorKind::BadResponse, message).about(&summary)
+            })?;
+            Ok((parts, row))
         });
-        Ok(rows.collect())
+        rows.collect()
     }
+}
+
+/// The parts of a key as they are compared: servers spell keys as they have stored them, and their
+/// databases compare texts without regard to case.
+fn folded(parts: impl IntoIterator<Item = String>) -> Vec<String> {
+    parts.into_iter().map(|part| part.to_lowercase()).collect()
 }
 
 /// By entity type and name of a collection: for each entity, the members that were changed last, and

@@ -32,6 +32,8 @@ struct MemberRow {
 struct Inventory {
     locations: HashMap<String, Vec<String>>,
     members: HashMap<String, Vec<String>>,
+    /// Those that are members of something.
+    placed: HashSet<String>,
 }
 
 impl Session {
@@ -124,8 +126,7 @@ impl Session {
                     if seen.insert(row.id.clone()) {
                         next.push(row.id.clone());
                     }
-                    let members = inventory.members.entry(row.container_id).or_default();
-                    members.push(row.id);
+                    inventory.place(row);
                 }
             }
             level = next;
@@ -164,6 +165,15 @@ impl Location {
 const MAX_DEPTH: usize = 32;
 
 impl Inventory {
+    /// Notes where a component is. It has one container: more, or one twice, would make the ways to it
+    /// too many to follow.
+    fn place(&mut self, row: MemberRow) {
+        if self.placed.insert(row.id.clone()) {
+            let members = self.members.entry(row.container_id).or_default();
+            members.push(row.id);
+        }
+    }
+
     /// Adds `share`, in percent of the whole, to each location of a component.
     fn add(&self, id: &str, share: f64, depth: usize, shares: &mut BTreeMap<String, f64>) {
         if let Some(members) = self.members.get(id)
@@ -182,5 +192,37 @@ impl Inventory {
                 *percent += share;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_in_one_container_however_often_it_is_named() {
+        let mut inventory = Inventory::default();
+        for (id, container) in [
+            ("A", "A"),
+            ("A", "A"),
+            ("B", "A"),
+            ("B", "C"),
+            ("C", "C"),
+            ("B", "A"),
+        ] {
+            inventory.place(MemberRow {
+                id: id.to_owned(),
+                container_id: container.to_owned(),
+            });
+        }
+        // Fewer than two ways on at each level: following them ends.
+        assert_eq!(inventory.members["A"], ["A", "B"]);
+        assert_eq!(inventory.members["C"], ["C"]);
+        let here = || vec!["here".to_owned()];
+        inventory.locations.insert("B".to_owned(), here());
+        let mut shares = BTreeMap::from([("here".to_owned(), 0.0)]);
+        inventory.add("A", 100.0, 0, &mut shares);
+        // A half, and a half of the half, and so on.
+        assert!((shares["here"] - 100.0).abs() < 1e-6, "{shares:?}");
     }
 }

@@ -1,18 +1,26 @@
 //! Counting the rows of a query without fetching them.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value as Json;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Aggregate, Pages, Statement};
 
 use super::Query;
+use super::exchange::summary;
 
-/// The row of a count; its only member is named after the attribute that is counted.
-#[derive(Deserialize)]
-struct Count(BTreeMap<String, u64>);
+/// The number in the rows of a count, which are one; its only member is named after the attribute that
+/// is counted.
+fn counted(rows: &[Json]) -> Option<u64> {
+    let [row] = rows else {
+        return None;
+    };
+    let mut values = row.as_object()?.values();
+    match (values.next(), values.next()) {
+        (Some(count), None) => count.as_u64(),
+        _ => None,
+    }
+}
 
 impl Query {
     /// The number of rows, within the query's offset and limit. The server counts them.
@@ -27,6 +35,7 @@ impl Query {
     ///
     /// # Errors
     ///
+    /// - [`ErrorKind::BadResponse`] if the server does not reply with one number.
     /// - Any error of [`all`](Self::all).
     pub fn count(&self) -> Result<u64> {
         if self.statement.is_grouped() {
@@ -45,9 +54,12 @@ impl Query {
         // The cursor yields a part for each part of a long list.
         let mut parts = self.unordered_cursor(&plain)?;
         while let Some(part) = parts.request() {
-            let counted = unpaged(part).aggregate(Aggregate::Count, key);
-            let rows = self.fetch_rows::<Count>(&counted)?;
-            total += rows.iter().flat_map(|Count(row)| row.values()).sum::<u64>();
+            let part = unpaged(part).aggregate(Aggregate::Count, key);
+            let count = counted(&self.fetch_rows(&part)?).ok_or_else(|| {
+                let message = "the server's reply to a count is not one row with one number";
+                Error::new(ErrorKind::BadResponse, message).about(&summary(&part.to_string()))
+            })?;
+            total = total.saturating_add(count);
             parts.received(0, None, None)?;
         }
         let after_offset = total.saturating_sub(statement.offset.unwrap_or(0));

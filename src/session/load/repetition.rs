@@ -54,7 +54,8 @@ impl Repetition {
     }
 }
 
-/// A number for the entities in a response to queries; none if there are none.
+/// A number for the entities in a response to queries; none if there are none. Entities with an id are
+/// told by it: their other values may differ each time, and in any order they are nothing new.
 fn fingerprint(response: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     struct Reply<'a> {
@@ -67,8 +68,27 @@ fn fingerprint(response: &[u8]) -> Option<u64> {
         return None;
     }
     let mut hasher = DefaultHasher::new();
-    texts.for_each(|text| text.hash(&mut hasher));
+    for text in texts {
+        match ids(text) {
+            Some(ids) => ids.hash(&mut hasher),
+            None => text.hash(&mut hasher),
+        }
+    }
     Some(hasher.finish())
+}
+
+/// The sorted ids of a list of entities; `None` unless all have one.
+fn ids(data: &str) -> Option<Vec<&str>> {
+    #[derive(Deserialize)]
+    struct Row<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let rows: Vec<Row<'_>> = serde_json::from_str(data).ok()?;
+    let ids = rows.iter().map(|row| row.id.map(RawValue::get));
+    let mut ids: Vec<&str> = ids.collect::<Option<_>>()?;
+    ids.sort_unstable();
+    Some(ids)
 }
 
 #[cfg(test)]
@@ -105,5 +125,27 @@ mod tests {
         assert_ne!(page("a", 1), page("b", 1));
         assert_eq!(fingerprint(br#"[{"data": []}, {"data": []}]"#), None);
         assert!(fingerprint(br#"[{"data": []}, {"data": [1]}]"#).is_some());
+        let of = |data: &str| fingerprint(format!(r#"[{{"data": {data}}}]"#).as_bytes());
+        let page = of(r#"[{"id": "a", "url": "x?1"}, {"id": "b", "url": "y?1"}]"#);
+        for (data, is_same) in [
+            (
+                r#"[{"id": "a", "url": "x?2"}, {"id": "b", "url": "y?2"}]"#,
+                true,
+            ),
+            (r#"[{"url": "y?3", "id": "b"}, {"id": "a"}]"#, true),
+            (
+                r#"[{"id": "a", "url": "x?1"}, {"id": "c", "url": "y?1"}]"#,
+                false,
+            ),
+            (r#"[{"id": "a", "url": "x?1"}]"#, false),
+            (r#"[{"id": "a", "url": "x?1"}, {"url": "y?1"}]"#, false),
+        ] {
+            assert_eq!(of(data) == page, is_same, "{data}");
+        }
+        assert_ne!(of(r#"[{"n": 1}]"#), of(r#"[{"n": 2}]"#));
+        assert_ne!(
+            of(r#"[{"id": null, "n": 1}]"#),
+            of(r#"[{"id": null, "n": 2}]"#)
+        );
     }
 }

@@ -385,7 +385,8 @@ impl SessionBuilder {
         };
         let (auto_connect, caching) = (self.auto_connect_event_hub, self.caching);
         let mut api = Api::new(config, transport);
-        let (server_information, mut schema) = introduce(&api)?;
+        let (server_information, mut schema) =
+            introduce(&api).map_err(|error| api.checked(error))?;
         if let Some(name) = server_information.username() {
             api.set_user(name);
         }

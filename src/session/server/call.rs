@@ -46,7 +46,8 @@ impl Session {
             ErrorKind::Unsupported => {
                 let version = ServerInformation::version(self.server_information());
                 let version = version.unwrap_or("unknown");
-                error.with_note(&format!("The server has version {version}; update it."))
+                let note = format!("The server has version {version}; update it.");
+                self.shared.api.checked(error.with_note(&note))
             }
             _ => error,
         })?;
@@ -57,7 +58,8 @@ impl Session {
     }
 }
 
-/// The reply to a single action: an object, whose members are checked where they are read.
+/// The reply to a single action: an object that says something. Its members are checked where they are
+/// read.
 pub(crate) struct Reply {
     action: String,
     members: Map<String, Json>,
@@ -66,17 +68,21 @@ pub(crate) struct Reply {
 impl Reply {
     /// # Errors
     ///
-    /// - [`ErrorKind::BadResponse`] if it is not an object.
+    /// - [`ErrorKind::BadResponse`] if it is not an object, is empty, or is that to another action.
     fn new(action: &Json, reply: Json) -> Result<Self> {
         let action = action.get("action").and_then(Json::as_str);
         let action = action.unwrap_or("an action").to_owned();
-        match reply {
-            Json::Object(members) => Ok(Self { action, members }),
-            _ => {
-                let message = format!("the server's reply to {action} is not an object");
-                Err(Error::new(ErrorKind::BadResponse, message))
+        let is_other = |own: &Json| !own.is_null() && *own != action.as_str();
+        let why = match reply {
+            Json::Object(members) if members.is_empty() => "is empty",
+            Json::Object(members) if members.get("action").is_some_and(is_other) => {
+                "is that to another action"
             }
-        }
+            Json::Object(members) => return Ok(Self { action, members }),
+            _ => "is not an object",
+        };
+        let message = format!("the server's reply to {action} {why}");
+        Err(Error::new(ErrorKind::BadResponse, message))
     }
 
     /// The member of this name; null if there is none.

@@ -299,7 +299,7 @@ fn bad_responses_are_errors_that_say_what_is_wrong() {
         (r#"[] trailing"#, "trailing"),
         (
             r#"[{"exception":"ServerError","content":"no"}]"#,
-            "a reply is an exception: \"ServerError\"",
+            "a reply is an exception: ServerError",
         ),
         (&deep, "expected an entity"),
     ] {
