@@ -167,6 +167,7 @@ fn values_expire() {
         let lasting = server.cache().ttl(Duration::from_secs(3600));
         let brief = server.cache().ttl(Duration::from_millis(300));
         lasting.set("a", "1".to_owned()).unwrap();
+        assert!(lasting.get("a").unwrap().is_some());
         brief.set("b", "1".to_owned()).unwrap();
         eventually("b expires", || lasting.keys().unwrap() == ["a"]);
         brief.set("a", "2".to_owned()).unwrap();
