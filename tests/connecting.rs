@@ -21,7 +21,7 @@ use ftrack_api::{
 use ftrack_emulator::Emulator;
 use socket2::{Domain, Socket, Type};
 use support::proxy::Proxy;
-use support::{builder, emulator, open};
+use support::{builder, emulator, eventually, open};
 
 /// Less than a connection may take, which is 15 seconds, and enough for a busy machine.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -38,7 +38,9 @@ impl Hole {
         let socket = || Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         let listener = socket();
         listener.set_reuse_address(true).unwrap();
-        listener.bind(&address.into()).unwrap();
+        eventually("the port is free", || {
+            listener.bind(&address.into()).is_ok()
+        });
         listener.listen(0).unwrap();
         let address = listener.local_addr().unwrap().as_socket().unwrap();
         let mut sockets = vec![listener];

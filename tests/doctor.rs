@@ -157,14 +157,12 @@ fn somewhere(url: impl Into<String>) -> SessionBuilder {
 
 #[test]
 fn servers_that_are_not_there() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // A port that nothing is given by the system.
+    let free = "127.0.0.1:1";
     let report = check(
         somewhere(format!("http://{free}")),
         "connection",
-        &[&free.to_string(), "port"],
+        &[free, "port"],
     );
     assert_eq!(status(&report, "response"), CheckStatus::Skipped);
     let unknown = somewhere("https://no-such-host.invalid");
@@ -179,11 +177,12 @@ fn servers_that_do_not_respond() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let started = Instant::now();
-    let limit = Duration::from_millis(300);
+    // A busy machine needs a part of it to connect.
+    let limit = Duration::from_secs(3);
     check(
         somewhere(url).timeout(limit),
         "response",
-        &["no response within 300ms"],
+        &["no response within 3s"],
     );
     assert!(
         started.elapsed() < Duration::from_secs(30),

@@ -8,6 +8,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ftrack_api::config::SchemaCache;
@@ -172,9 +173,10 @@ impl Run {
         self.plan_faults();
         let mut outcome = self.attempt(&recorded);
         let was_refused = outcome.is_err();
-        let gives_up = was_refused && self.random.u8(0..8) == 0;
-        if gives_up {
-            self.give_up(next);
+        if let Err(error) = &outcome
+            && self.random.u8(0..8) == 0
+        {
+            self.give_up(next, error.kind());
             return;
         }
         for _ in 0..ATTEMPTS {
@@ -223,12 +225,11 @@ impl Run {
     }
 
     /// Rolls back after an error: the server has the whole batch or nothing of it.
-    fn give_up(&mut self, next: Next) {
+    fn give_up(&mut self, next: Next, why: ErrorKind) {
         self.session.rollback();
         self.clear_faults();
         assert!(self.session.recorded_operations().is_empty());
-        // The server may still be working on a stalled request.
-        let rows = self.rows_when_done(&next.expected);
+        let rows = self.rows_when_done(&next.expected, why);
         let is_applied = rows == next.expected && rows != self.expected;
         assert!(
             is_applied || rows == self.expected,
@@ -281,13 +282,23 @@ impl Run {
         rows
     }
 
-    fn rows_when_done(&self, next: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let end = Instant::now() + Duration::from_millis(20);
+    /// What the server has once it has done what it was sent: who got no response does not know when that is.
+    fn rows_when_done(
+        &self,
+        next: &BTreeMap<String, String>,
+        why: ErrorKind,
+    ) -> BTreeMap<String, String> {
+        let patience = match why {
+            ErrorKind::Timeout | ErrorKind::Connection => Duration::from_secs(3),
+            _ => Duration::from_millis(20),
+        };
+        let end = Instant::now() + patience;
         loop {
             let rows = self.rows();
             if rows == *next || Instant::now() > end {
                 return rows;
             }
+            thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -36,7 +36,7 @@ mod sharing;
 #[path = "relay/withdrawn.rs"]
 mod withdrawn;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftrack_api::Event;
 use ftrack_api::relay::{Delivery, Stream, Worker};
@@ -71,6 +71,14 @@ fn number(delivery: &Delivery) -> usize {
 
 fn next(worker: &Worker) -> Delivery {
     worker.next(LONG).unwrap().expect("there is an event")
+}
+
+/// What comes after a pause or a lease that began then, and not before its end. The clocks may differ a little.
+fn next_after(worker: &Worker, since: Instant, time: Duration) -> Delivery {
+    let delivery = next(worker);
+    let waited = since.elapsed();
+    assert!(waited + SHORT > time, "it came after {waited:?}");
+    delivery
 }
 
 fn nothing(worker: &Worker) -> bool {

@@ -124,7 +124,7 @@ fn closing_a_session_closes_its_hub_promptly() {
     support::trace::listen();
     session.close();
     // It waits for the hub's thread, and logs if that does not end.
-    assert_eq!(support::trace::logged("left to itself"), []);
+    assert_eq!(support::trace::logged_here("left to itself"), []);
     assert!(!session.event_hub().is_connected());
 }
 

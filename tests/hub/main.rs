@@ -69,6 +69,6 @@ pub(crate) fn handle_until(hub: &EventHub, condition: impl Fn() -> bool) {
 pub(crate) fn disconnects_promptly(hub: &EventHub) {
     support::trace::listen();
     hub.disconnect();
-    assert_eq!(support::trace::logged("left to itself"), []);
+    assert_eq!(support::trace::logged_here("left to itself"), []);
     assert_eq!(hub.state(), HubState::Disconnected);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -79,7 +79,7 @@ impl Server {
     }
 
     fn bind(address: SocketAddr, state: Arc<State>) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        let listener = crate::support::listen_again(address);
         let address = listener.local_addr().unwrap();
         let running = Arc::new(AtomicBool::new(true));
         let (state2, running2) = (Arc::clone(&state), Arc::clone(&running));

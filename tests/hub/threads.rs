@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::server::Server;
 use crate::support::eventually;
-use crate::{SHORT, config, config_for, hub, listen};
+use crate::{LONG, SHORT, config, config_for, hub, listen};
 
 /// The processor time of this process's hub threads, in ticks of a hundredth of a second.
 fn hub_threads() -> Vec<u64> {
@@ -115,7 +115,9 @@ fn a_process_that_stood_still_looks_at_what_has_come() {
         .unwrap();
     let process = Pid::from_child(&still);
     waitpid(Some(process), WaitOptions::UNTRACED).unwrap();
-    hub(&server).publish(Event::new("t")).unwrap();
+    let speaking = hub(&server);
+    speaking.publish(Event::new("t")).unwrap();
+    speaking.flush(LONG).unwrap();
     thread::sleep(Duration::from_secs(6));
     kill_process(process, Signal::CONT).unwrap();
     assert!(still.wait().unwrap().success());

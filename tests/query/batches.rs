@@ -9,7 +9,7 @@ use ftrack_api::{Entity, ErrorKind, Result, Session};
 use ftrack_emulator::Emulator;
 use serde_json::{Value as Json, json};
 
-use crate::support::{builder, post, requests};
+use crate::support::{builder, post, requests, steady::steadily};
 
 /// What happens to requests for several pages.
 #[derive(Clone, Copy, PartialEq)]
@@ -115,78 +115,86 @@ struct Row {
 
 #[test]
 fn requests_ask_for_twice_as_many_pages_each_time() {
-    let server = studio();
-    let watched = Watched::new(Mode::Passed);
-    let session = watched.session(&server);
-    let tasks = found(&session, "select name from Task order by id limit 275");
-    assert_eq!(tasks.len(), 275);
-    let sent = watched.requests();
-    let last = sent.last().unwrap().last().unwrap()["expression"].as_str();
-    assert!(last.unwrap().ends_with("offset 270 limit 5"), "{last:?}");
-    let pages: Vec<usize> = sent.iter().map(Vec::len).collect();
-    assert_eq!(pages, [1, 2, 4, 8, 8, 5]);
-    let query = session
-        .query("select id from Task order by id limit 275")
-        .unwrap();
-    let query = query.page_size(10);
-    let rows: Vec<Row> = query.rows().collect::<Result<_>>().unwrap();
-    assert_eq!(watched.pages(), [1, 2, 4, 8, 8, 5]);
-    assert!(
-        rows.iter()
-            .zip(&tasks)
-            .all(|(row, task)| row.id == task.id())
-    );
-    // Each page once, and in the order of the result.
-    let singly = query.clone().pages_per_request(1);
-    assert_eq!(singly.all().unwrap(), tasks);
-    assert_eq!(watched.pages(), [1; 28]);
-    assert_eq!(query.clone().pages_per_request(3).all().unwrap(), tasks);
-    assert_eq!(watched.pages()[..4], [1, 2, 3, 3]);
-    query.first().unwrap();
-    query.nth(100).unwrap();
-    query.slice(..2).all().unwrap();
-    assert_eq!(watched.pages(), [1; 3]);
-    let stable = session
-        .query("select id from Task")
-        .unwrap()
-        .page_size(50)
-        .stable(true);
-    let all = stable.all().unwrap().len();
-    assert_eq!(watched.pages(), vec![1; all.div_ceil(50)]);
-    // Who stops early has fetched less than twice what was begun.
-    let begun = query.pages().take(4).count();
-    assert!(watched.pages().iter().sum::<usize>() < 2 * begun);
+    steadily(|| {
+        let server = studio();
+        let watched = Watched::new(Mode::Passed);
+        let session = watched.session(&server);
+        let tasks = found(&session, "select name from Task order by id limit 275");
+        assert_eq!(tasks.len(), 275);
+        let sent = watched.requests();
+        let last = sent.last().unwrap().last().unwrap()["expression"].as_str();
+        assert!(last.unwrap().ends_with("offset 270 limit 5"), "{last:?}");
+        let pages: Vec<usize> = sent.iter().map(Vec::len).collect();
+        assert_eq!(pages, [1, 2, 4, 8, 8, 5]);
+        let query = session
+            .query("select id from Task order by id limit 275")
+            .unwrap();
+        let query = query.page_size(10);
+        let rows: Vec<Row> = query.rows().collect::<Result<_>>().unwrap();
+        assert_eq!(watched.pages(), [1, 2, 4, 8, 8, 5]);
+        assert!(
+            rows.iter()
+                .zip(&tasks)
+                .all(|(row, task)| row.id == task.id())
+        );
+        // Each page once, and in the order of the result.
+        let singly = query.clone().pages_per_request(1);
+        assert_eq!(singly.all().unwrap(), tasks);
+        assert_eq!(watched.pages(), [1; 28]);
+        assert_eq!(query.clone().pages_per_request(3).all().unwrap(), tasks);
+        assert_eq!(watched.pages()[..4], [1, 2, 3, 3]);
+        query.first().unwrap();
+        query.nth(100).unwrap();
+        query.slice(..2).all().unwrap();
+        assert_eq!(watched.pages(), [1; 3]);
+        let stable = session
+            .query("select id from Task")
+            .unwrap()
+            .page_size(50)
+            .stable(true);
+        let all = stable.all().unwrap().len();
+        assert_eq!(watched.pages(), vec![1; all.div_ceil(50)]);
+        // Who stops early has fetched less than twice what was begun.
+        let begun = query.pages().take(4).count();
+        assert!(watched.pages().iter().sum::<usize>() < 2 * begun);
+    });
 }
 
 #[test]
 fn the_end_of_a_result_may_come_before_the_last_page_of_a_request() {
-    let server = studio();
-    let watched = Watched::new(Mode::Passed);
-    let session = watched.session(&server);
-    let count = session.select("Task").count().unwrap() as usize;
-    watched.pages();
-    assert_eq!(found(&session, "select name from Task").len(), count);
-    let pages: usize = watched.pages().iter().sum();
-    assert!(pages < 2 * count.div_ceil(10) + 1, "{pages}");
+    steadily(|| {
+        let server = studio();
+        let watched = Watched::new(Mode::Passed);
+        let session = watched.session(&server);
+        let count = session.select("Task").count().unwrap() as usize;
+        watched.pages();
+        assert_eq!(found(&session, "select name from Task").len(), count);
+        let pages: usize = watched.pages().iter().sum();
+        assert!(pages < 2 * count.div_ceil(10) + 1, "{pages}");
+    });
 }
 
 #[test]
 fn slow_requests_halve_the_next_one() {
-    let server = studio();
-    let watched = Watched::new(Mode::Slow);
-    let session = watched.session(&server);
-    found(&session, "select name from Task limit 150");
-    assert_eq!(watched.pages(), [1, 2, 4, 2, 4, 2]);
+    steadily(|| {
+        let server = studio();
+        let watched = Watched::new(Mode::Slow);
+        let session = watched.session(&server);
+        found(&session, "select name from Task limit 150");
+        assert_eq!(watched.pages(), [1, 2, 4, 2, 4, 2]);
+    });
 }
 
 #[test]
 fn servers_that_refuse_several_actions_get_single_pages() {
-    let server = studio();
-    let watched = Watched::new(Mode::Refused);
-    let session = watched.session(&server);
-    let tasks = found(&session, "select name from Task order by id limit 40");
-    assert_eq!(tasks.len(), 40);
-    assert_eq!(watched.pages(), [1, 2, 1, 1, 1]);
+    steadily(|| {
+        let server = studio();
+        let watched = Watched::new(Mode::Refused);
+        let session = watched.session(&server);
+        let tasks = found(&session, "select name from Task order by id limit 40");
+        assert_eq!(tasks.len(), 40);
+        assert_eq!(watched.pages(), [1, 2, 1, 1, 1]);
+    });
 }
 
 /// The rows before an error, and whether the iteration ends with it.

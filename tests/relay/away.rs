@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::redis::Server;
 use crate::relaying::{connect, relay};
-use crate::{LONG, number, support};
+use crate::support::{self, end::End};
+use crate::{LONG, number};
 
 /// What relays keep in memory: little, so that the journal is used.
 const MEMORY: usize = 20_000;
@@ -39,6 +40,7 @@ fn nothing_is_lost_while_redis_is_away_and_what_has_no_room_is_counted() {
         }
         let is_over = AtomicBool::new(false);
         let (sent, numbers, lost) = thread::scope(|scope| {
+            let _end = End(&is_over);
             for relay in &mut relays {
                 let is_over = &is_over;
                 scope.spawn(move || {
@@ -100,7 +102,6 @@ fn nothing_is_lost_while_redis_is_away_and_what_has_no_room_is_counted() {
                 numbers.len(),
                 resumed.elapsed()
             );
-            is_over.store(true, Ordering::Relaxed);
             (sent, numbers, lost)
         });
         let late = numbers.windows(2).find(|pair| pair[0] >= pair[1]);

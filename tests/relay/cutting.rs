@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::redis::Server;
 use crate::relaying::{connect, relay};
-use crate::support::{self, eventually};
+use crate::support::{self, end::End, eventually};
 use crate::{LONG, number};
 
 /// The events that come at least between some of the cuts.
@@ -90,6 +90,7 @@ fn cut(names: &[&str], cuts: usize) {
     }
     let is_over = AtomicBool::new(false);
     let (sent, (numbers, gaps)) = thread::scope(|scope| {
+        let _end = End(&is_over);
         for relay in &mut relays {
             let is_over = &is_over;
             scope.spawn(move || {
@@ -103,7 +104,6 @@ fn cut(names: &[&str], cuts: usize) {
             server.events().connections() >= names.len()
         });
         let settled = settled(&stream, &sent);
-        is_over.store(true, Ordering::Relaxed);
         (sent, settled)
     });
     println!(

@@ -381,6 +381,7 @@ fn a_relay_whose_name_is_not_used_any_more_can_be_removed() {
         let mut gone = relay(&server, &stream, "gone");
         connect(&server, &stream, &mut gone);
         drop(gone);
+        eventually("it is gone", || server.events().connections() == 0);
         assert!(stream.remove_relay("gone").unwrap());
         assert!(!stream.remove_relay("gone").unwrap());
         assert!(stream.status().unwrap().relays.is_empty());

@@ -14,7 +14,7 @@ use ftrack_emulator::faults::Fault as Failure;
 use crate::faults::Fault;
 use crate::relay;
 use crate::support::proxy::{Break, Harm, Proxy, Way};
-use crate::support::{builder, open};
+use crate::support::{builder, open, patiently};
 
 /// How long the server may take where it responds: no machine is so slow.
 const MAX_WAIT: Duration = Duration::from_secs(120);
@@ -97,7 +97,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "update",
         |stage| {
             stage.create(1);
-            stage.session().commit().unwrap();
+            patiently(|| stage.session().commit());
             stage.entities[0].set("short", "new").unwrap();
         },
         |stage| match stage.made().as_slice() {
@@ -109,7 +109,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "delete",
         |stage| {
             stage.create(1);
-            stage.session().commit().unwrap();
+            patiently(|| stage.session().commit());
             let state = stage.entities[0].clone();
             stage.session().delete(&state).unwrap();
         },
@@ -200,7 +200,7 @@ impl<'a> Stage<'a> {
                 false => MAX_WAIT,
             },
         };
-        stage.session = Some(stage.builder().open().unwrap());
+        stage.session = Some(patiently(|| stage.builder().open()));
         (operation.prepare)(&mut stage);
         stage
     }

@@ -4,8 +4,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-
-use super::support::eventually;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The server with an empty bucket; ends when it is dropped.
 pub(crate) struct Moto {
@@ -19,6 +19,12 @@ pub(crate) const SECRET_KEY: &str = "a-secret-key-of-the-storage";
 
 impl Moto {
     pub(crate) fn start() -> Self {
+        // Somebody else may take the port before the server has it, which ends then.
+        let started = (0..5).find_map(|_| Self::try_start());
+        started.expect("moto does not start: does it work by itself?")
+    }
+
+    fn try_start() -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let port = free.unwrap().port();
         // The interpreter that has moto is beside its program.
@@ -36,12 +42,21 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .expect("a Python with moto is needed: pip install 'moto[server]'");
-        let moto = Self { child, port };
-        eventually("moto starts", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        ureq::put(moto.address("")).send("").unwrap();
-        moto
+        let mut moto = Self { child, port };
+        let end = Instant::now() + Duration::from_secs(120);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if moto.has_ended() {
+                return None;
+            }
+            assert!(Instant::now() < end, "moto does not start");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let made = ureq::put(moto.address("")).send("");
+        (made.is_ok() && !moto.has_ended()).then_some(moto)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub(crate) fn url(&self) -> String {

@@ -132,7 +132,7 @@ impl Proxy {
     /// Accepts connections again, on the same port, if it was stopped.
     pub(crate) fn restart(&self) {
         if !self.shared.is_listening.load(Ordering::SeqCst) {
-            self.accept(TcpListener::bind(self.address).unwrap());
+            self.accept(super::listen_again(self.address));
         }
     }
 

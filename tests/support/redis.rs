@@ -84,21 +84,20 @@ impl Server {
                 std::thread::sleep(Duration::from_millis(10));
             }
             assert!(Instant::now() < end, "it ends at once");
+            // Whoever has a port that is fixed may leave it.
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     /// Whether it is this server that listens, not another one at its port, and has read what it had.
     fn replies(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
-            return false;
-        };
-        let mut reply = [0; 4096];
-        let asked = stream.write_all(b"INFO server\r\n");
-        let count = asked.and_then(|()| stream.read(&mut reply)).unwrap_or(0);
         let own = format!("process_id:{}\r", self.child.id());
-        let is_own = String::from_utf8_lossy(&reply[..count]).contains(&own);
+        let says = |line: &str, part: &str| {
+            let reply = self.ask(line, Some(Duration::from_secs(5)));
+            reply.is_ok_and(|reply| reply.contains(part))
+        };
         // It says who it is while it still refuses all else: `-LOADING`.
-        is_own && self.command("PING").starts_with("+PONG")
+        says("INFO server", &own) && says("PING", "+PONG")
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -130,11 +129,16 @@ impl Server {
 
     /// Sends a command as a line, and returns the beginning of the reply.
     pub(crate) fn command(&self, line: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
-        let mut reply = [0; 200];
-        let count = stream.read(&mut reply).unwrap();
-        String::from_utf8_lossy(&reply[..count]).into_owned()
+        self.ask(line, None).unwrap()
+    }
+
+    fn ask(&self, line: &str, patience: Option<Duration>) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(patience)?;
+        stream.write_all(format!("{line}\r\n").as_bytes())?;
+        let mut reply = [0; 4096];
+        let count = stream.read(&mut reply)?;
+        Ok(String::from_utf8_lossy(&reply[..count]).into_owned())
     }
 
     /// Ends at once, without a word to anybody, and says where it was.

@@ -11,6 +11,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
+use std::thread::ThreadId;
 
 use log::{Level, LevelFilter, Metadata, Record};
 
@@ -23,7 +24,7 @@ static BYTES: AtomicBool = AtomicBool::new(false);
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
 /// What was logged since a test began to listen.
-static HEARD: Mutex<Option<Vec<(Level, String)>>> = Mutex::new(None);
+static HEARD: Mutex<Option<Vec<(ThreadId, Level, String)>>> = Mutex::new(None);
 
 /// Half of a secret is too much as well, unless that is a few letters.
 const HALVED: usize = 10;
@@ -157,10 +158,21 @@ pub(crate) fn listen() {
 
 /// What was heard with `part` in it.
 pub(crate) fn logged(part: &str) -> Vec<(Level, String)> {
+    heard(part, |_| true)
+}
+
+/// What this thread has logged with `part` in it: the tests of a program share its log.
+pub(crate) fn logged_here(part: &str) -> Vec<(Level, String)> {
+    heard(part, |by| by == std::thread::current().id())
+}
+
+fn heard(part: &str, is_by: impl Fn(ThreadId) -> bool) -> Vec<(Level, String)> {
     let heard = HEARD.lock().unwrap();
     let lines = heard.iter().flatten();
-    let found = lines.filter(|(_, text)| text.contains(part));
-    found.cloned().collect()
+    let found = lines.filter(|(by, _, text)| is_by(*by) && text.contains(part));
+    found
+        .map(|(_, level, text)| (*level, text.clone()))
+        .collect()
 }
 
 fn log_from(level: LevelFilter) {
@@ -222,7 +234,8 @@ impl log::Log for Trace {
         let _ = LETTERS.try_with(|letters| letters.borrow_mut().add(record));
         let is_ours = record.target().starts_with("ftrack_api") && record.level() <= Level::Debug;
         if is_ours && let Some(heard) = &mut *HEARD.lock().unwrap() {
-            heard.push((record.level(), record.args().to_string()));
+            let by = std::thread::current().id();
+            heard.push((by, record.level(), record.args().to_string()));
         }
     }
 
