@@ -682,6 +682,62 @@ fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
     assert_eq!(frames.unwrap_err().kind(), ErrorKind::WrongType);
 }
 
+#[test]
+fn a_refused_thumbnail_leaves_nothing_behind_and_can_be_repeated() {
+    let stage = Stage::new();
+    let session = &stage.session;
+    let path = stage.file("still.png", b"not really an image");
+    let create = |parent: &Entity| {
+        let data = data! { "asset": &parent.get::<Entity>("asset").unwrap() };
+        let version = session.create("AssetVersion", data).unwrap();
+        session.commit().unwrap();
+        version
+    };
+    let version = create(&stage.version);
+    let other = open(&stage.server);
+    let stills = || {
+        let stills = other.query("FileComponent where name is 'thumbnail'");
+        stills.unwrap().count().unwrap()
+    };
+    let before = stills();
+
+    // Another session deletes it, so that the server refuses the change.
+    let same = other.get("AssetVersion", version.id()).unwrap().unwrap();
+    other.delete(&same).unwrap();
+    other.commit().unwrap();
+    version.create_thumbnail(&path, data! {}).unwrap_err();
+    assert_eq!(session.recorded_operations(), []);
+    assert_eq!(stills(), before);
+
+    // What is known to be gone gets no upload.
+    let version = create(&stage.version);
+    session.delete(&version).unwrap();
+    let error = version.create_thumbnail(&path, data! {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(session.recorded_operations().len(), 1);
+    session.commit().unwrap();
+    stage.version.create_thumbnail(&path, data! {}).unwrap();
+    assert_eq!(stills(), before + 1);
+}
+
+#[test]
+fn a_refused_removal_leaves_nothing_recorded() {
+    let stage = Stage::new();
+    let session = &stage.session;
+    let path = stage.file("still.png", b"not really an image");
+    let still = stage.version.create_thumbnail(&path, data! {}).unwrap();
+    // What is recorded beside it is refused.
+    let nowhere = "00000000-0000-0000-0000-000000000000";
+    let bad = data! { "name": "x", "parent_id": nowhere };
+    let bad = session.create("Folder", bad).unwrap();
+    let server = stage.at_server();
+    server.remove_component(&still).unwrap_err();
+    assert_eq!(session.recorded_operations().len(), 1);
+    session.delete(&bad).unwrap();
+    assert!(server.remove_component(&still).unwrap());
+    assert!(!server.remove_component(&still).unwrap());
+}
+
 /// A server whose files are on another one, which breaks off in the middle.
 struct Elsewhere {
     schemas: serde_json::Value,

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::entity::take_mappings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
+use crate::store::EntityState;
 use crate::value::{Data, Value};
 
 impl Session {
@@ -88,6 +89,24 @@ impl Session {
             return Err(error);
         }
         Ok(created)
+    }
+
+    /// Deletes entities and commits. If the commit is refused, the deletions are not recorded any more,
+    /// except those that were before.
+    pub(crate) fn commit_deletion(&self, entities: &[Entity]) -> Result<()> {
+        let is_new = |entity: &&Entity| entity.state() != Some(EntityState::Deleted);
+        let marked: Vec<&Entity> = entities.iter().filter(is_new).collect();
+        let outcome = marked.iter().try_for_each(|entity| self.delete(entity));
+        let Err(error) = outcome.and_then(|()| self.commit()) else {
+            return Ok(());
+        };
+        if self.is_in_doubt() {
+            return Err(error);
+        }
+        for entity in marked {
+            self.shared.store.lock().revive(&entity.key())?;
+        }
+        Err(error.with_remedy(None))
     }
 
     /// Discards those entities that are not committed, with everything recorded about them, their
