@@ -738,6 +738,38 @@ fn a_refused_removal_leaves_nothing_recorded() {
     assert!(!server.remove_component(&still).unwrap());
 }
 
+/// Counts what is read of it, and has no end.
+struct Counted(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = buffer.len();
+        self.0.fetch_add(count, std::sync::atomic::Ordering::SeqCst);
+        Ok(count)
+    }
+}
+
+#[test]
+fn an_upload_reads_no_more_than_was_announced() {
+    let stage = Stage::new();
+    let path = stage.file("still.png", b"0123456789");
+    let still = stage.version.create_thumbnail(&path, data! {}).unwrap();
+    let accessor = stage.at_server().accessor().unwrap();
+    let read = Arc::default();
+    let endless = Counted(Arc::clone(&read));
+    let mut content = Content::new(endless).with_size(10);
+    let error = accessor.write(&still.id(), &mut content).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("at least 11 bytes, and 10 were"), "{text}");
+    assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), 11);
+    let mut content = Content::new(&b"1234"[..]).with_size(10);
+    let error = accessor.write(&still.id(), &mut content).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("4 bytes, and 10 were"), "{text}");
+    let mut content = Content::new(&b"1234"[..]).with_size(4);
+    accessor.write(&still.id(), &mut content).unwrap();
+}
+
 /// A server whose files are on another one, which breaks off in the middle.
 struct Elsewhere {
     schemas: serde_json::Value,

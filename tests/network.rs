@@ -265,6 +265,37 @@ fn files_that_are_no_certificates_are_named() {
     }
 }
 
+/// Nobody ever writes into the pipe, and the device has no end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let endless = folder.path().join("endless");
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    let (tls, authority) = relay::tls("127.0.0.1:1".parse().unwrap());
+    for path in [&pipe, &endless] {
+        for network in [
+            Network::new().ca_file(path),
+            Network::new().client_cert(path, path),
+            Network::new().client_cert(authority.path(), path),
+        ] {
+            let error = Session::builder()
+                .server_url(format!("https://{tls}"))
+                .api_key("k")
+                .api_user("u")
+                .network(network)
+                .open()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn cookies_that_a_server_sets_come_back_to_it() {
     let cookie = secret("route=set-by-the-server");
