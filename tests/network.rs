@@ -331,6 +331,20 @@ fn cookies_that_a_server_sets_come_back_to_it() {
     assert!(second.contains(&both), "{second}");
 }
 
+#[test]
+fn cookies_that_an_event_server_sets_are_not_shown() {
+    let cookie = "set-by-the-event-server";
+    let set = format!("Set-Cookie: route={cookie}; Path=/\r\n");
+    let moved = format!("{set}Location: https://elsewhere/{cookie}\r\n");
+    for (status, headers) in [("200 OK", &set), ("302 Found", &moved)] {
+        let parrot = Parrot::new(status, headers, &format!("no handshake for {cookie}"));
+        let config = HubConfig::new(parrot.address(), "u", "k-to-hide");
+        let error = EventHub::new(config).connect().unwrap_err();
+        let text = format!("{error:?} {error}");
+        assert!(text.contains("(secret)") && !text.contains(cookie), "{text}");
+    }
+}
+
 /// A builder for a parrot with limits of its own.
 fn limited(parrot: &Parrot, network: Network) -> SessionBuilder {
     parrot.builder().network(network)

@@ -80,6 +80,8 @@ impl Redactor {
                 secrets.push((form, "(api key)"));
             }
         }
+        // Most keys have one form.
+        secrets.dedup();
         let mut this = Self { secrets };
         for (name, value) in headers {
             match name.eq_ignore_ascii_case("cookie") {
@@ -234,6 +236,7 @@ mod tests {
     fn keys_cannot_be_printed() {
         assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
         assert_eq!(redactor("s3", &[]).redact("a s3 b"), "a (api key) b");
+        assert_eq!(redactor("k", &[]).redact("a k b"), "a (api key) b");
     }
 
     #[test]
