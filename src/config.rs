@@ -91,7 +91,10 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The API key that is set, if it is one.
-    pub(crate) fn server_url(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    pub(crate) fn server_url(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<String> {
         self.server_url
             .clone()
             .or_else(|| environment("FTRACK_SERVER"))

@@ -290,7 +290,10 @@ fn pipes_and_devices_are_no_certificates() {
                 .open()
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            assert!(
+                error.to_string().contains(path.to_str().unwrap()),
+                "{error}"
+            );
             assert!(error.to_string().contains("not a regular file"), "{error}");
         }
     }
@@ -341,7 +344,10 @@ fn cookies_that_an_event_server_sets_are_not_shown() {
         let config = HubConfig::new(parrot.address(), "u", "k-to-hide");
         let error = EventHub::new(config).connect().unwrap_err();
         let text = format!("{error:?} {error}");
-        assert!(text.contains("(secret)") && !text.contains(cookie), "{text}");
+        assert!(
+            text.contains("(secret)") && !text.contains(cookie),
+            "{text}"
+        );
     }
 }
 

@@ -901,7 +901,10 @@ fn a_program_cannot_show_secrets_or_control_the_terminal() {
     ];
     let folder = Folder::new();
     for (number, script) in scripts.iter().enumerate() {
-        let (file, name) = (format!("{number}.ftrack-plugin"), format!("t.telling{number}"));
+        let (file, name) = (
+            format!("{number}.ftrack-plugin"),
+            format!("t.telling{number}"),
+        );
         folder.shell(&file, &name, "topic=test.tell", script);
     }
     let session = opened_on(&server, &folder);

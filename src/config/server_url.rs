@@ -177,7 +177,11 @@ mod tests {
         ] {
             assert!(!are_swapped(url, key), "{url:?} {key:?}");
         }
-        for user in ["ada", "ada@studio.example", "a.very.long.name.of.somebody.else"] {
+        for user in [
+            "ada",
+            "ada@studio.example",
+            "a.very.long.name.of.somebody.else",
+        ] {
             assert_eq!(shown_user(user), user);
         }
         assert!(!shown_user(uuid).contains("7545"));

@@ -91,7 +91,9 @@ impl Store {
         let is_row = |place: &u32| {
             let entity_type = self.entity_type(*place).name();
             let parts = self.record(*place).key.parts();
-            parts.iter().any(|part| expected.contains(&(entity_type, part)))
+            parts
+                .iter()
+                .any(|part| expected.contains(&(entity_type, part)))
         };
         self.changed.iter().copied().filter(is_row).collect()
     }

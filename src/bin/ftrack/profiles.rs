@@ -204,7 +204,10 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         let failure = Profiles::load(&pipe).err().unwrap();
-        assert!(failure.to_string().contains("not a regular file"), "{failure}");
+        assert!(
+            failure.to_string().contains("not a regular file"),
+            "{failure}"
+        );
     }
 
     #[test]
