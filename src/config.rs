@@ -26,7 +26,7 @@ pub use redact::ApiKey;
 pub(crate) use redact::Redactor;
 pub use retry::Retry;
 pub(crate) use retry::retry_after;
-pub(crate) use server_url::{looks_like_url, parse_server_url};
+pub(crate) use server_url::{are_swapped, parse_server_url, shown_user};
 
 /// The longest wait; clocks cannot express times that are much further away.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(1 << 32);
@@ -91,6 +91,15 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The API key that is set, if it is one.
+    pub(crate) fn server_url(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        self.server_url
+            .clone()
+            .or_else(|| environment("FTRACK_SERVER"))
+    }
+
     pub(crate) fn api_key(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<ApiKey> {
         let set = self.api_key.clone();
         set.or_else(|| {
@@ -150,6 +159,7 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let api_key = settings.api_key(environment);
+        let server_url = settings.server_url(environment);
         let mut problems = settings.problems;
         let api_user = settings
             .api_user
@@ -157,9 +167,8 @@ impl Config {
             .or_else(|| login_name(environment))
             .map(|user| user.trim().to_owned())
             .filter(|user| !user.is_empty());
-        let server_url = settings.server_url.or_else(|| environment("FTRACK_SERVER"));
         let server_url = match (server_url, &api_key) {
-            (_, Some(key)) if problems.note_swapped(key) => None,
+            (url, Some(key)) if problems.note_swapped(url.as_deref(), key) => None,
             (Some(url), _) => problems.note(parse_server_url(&url)),
             (None, _) => problems.note(Err(missing("server URL", "server_url", "FTRACK_SERVER"))),
         };
@@ -369,7 +378,12 @@ mod tests {
 
     #[test]
     fn swapped_url_and_key_are_recognised_and_not_shown() {
-        for url in ["https://studio.example", "studio.ftrackapp.com/"] {
+        for url in [
+            "https://studio.example",
+            "studio.ftrackapp.com/",
+            "ftrack.studio.lan",
+            "localhost:8080",
+        ] {
             let settings = Settings {
                 server_url: Some("s3cret-key".into()),
                 api_key: Some(ApiKey::new(url)),

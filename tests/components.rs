@@ -682,6 +682,94 @@ fn a_failed_encoding_leaves_nothing_behind_and_can_be_repeated() {
     assert_eq!(frames.unwrap_err().kind(), ErrorKind::WrongType);
 }
 
+#[test]
+fn a_refused_thumbnail_leaves_nothing_behind_and_can_be_repeated() {
+    let stage = Stage::new();
+    let session = &stage.session;
+    let path = stage.file("still.png", b"not really an image");
+    let create = |parent: &Entity| {
+        let data = data! { "asset": &parent.get::<Entity>("asset").unwrap() };
+        let version = session.create("AssetVersion", data).unwrap();
+        session.commit().unwrap();
+        version
+    };
+    let version = create(&stage.version);
+    let other = open(&stage.server);
+    let stills = || {
+        let stills = other.query("FileComponent where name is 'thumbnail'");
+        stills.unwrap().count().unwrap()
+    };
+    let before = stills();
+
+    // Another session deletes it, so that the server refuses the change.
+    let same = other.get("AssetVersion", version.id()).unwrap().unwrap();
+    other.delete(&same).unwrap();
+    other.commit().unwrap();
+    version.create_thumbnail(&path, data! {}).unwrap_err();
+    assert_eq!(session.recorded_operations(), []);
+    assert_eq!(stills(), before);
+
+    // What is known to be gone gets no upload.
+    let version = create(&stage.version);
+    session.delete(&version).unwrap();
+    let error = version.create_thumbnail(&path, data! {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(session.recorded_operations().len(), 1);
+    session.commit().unwrap();
+    stage.version.create_thumbnail(&path, data! {}).unwrap();
+    assert_eq!(stills(), before + 1);
+}
+
+#[test]
+fn a_refused_removal_leaves_nothing_recorded() {
+    let stage = Stage::new();
+    let session = &stage.session;
+    let path = stage.file("still.png", b"not really an image");
+    let still = stage.version.create_thumbnail(&path, data! {}).unwrap();
+    // What is recorded beside it is refused.
+    let nowhere = "00000000-0000-0000-0000-000000000000";
+    let bad = data! { "name": "x", "parent_id": nowhere };
+    let bad = session.create("Folder", bad).unwrap();
+    let server = stage.at_server();
+    server.remove_component(&still).unwrap_err();
+    assert_eq!(session.recorded_operations().len(), 1);
+    session.delete(&bad).unwrap();
+    assert!(server.remove_component(&still).unwrap());
+    assert!(!server.remove_component(&still).unwrap());
+}
+
+/// Counts what is read of it, and has no end.
+struct Counted(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = buffer.len();
+        self.0.fetch_add(count, std::sync::atomic::Ordering::SeqCst);
+        Ok(count)
+    }
+}
+
+#[test]
+fn an_upload_reads_no_more_than_was_announced() {
+    let stage = Stage::new();
+    let path = stage.file("still.png", b"0123456789");
+    let still = stage.version.create_thumbnail(&path, data! {}).unwrap();
+    let accessor = stage.at_server().accessor().unwrap();
+    let read = Arc::default();
+    let endless = Counted(Arc::clone(&read));
+    let mut content = Content::new(endless).with_size(10);
+    let error = accessor.write(&still.id(), &mut content).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("at least 11 bytes, and 10 were"), "{text}");
+    assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), 11);
+    let mut content = Content::new(&b"1234"[..]).with_size(10);
+    let error = accessor.write(&still.id(), &mut content).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("4 bytes, and 10 were"), "{text}");
+    let mut content = Content::new(&b"1234"[..]).with_size(4);
+    accessor.write(&still.id(), &mut content).unwrap();
+}
+
 /// A server whose files are on another one, which breaks off in the middle.
 struct Elsewhere {
     schemas: serde_json::Value,

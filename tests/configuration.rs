@@ -4,6 +4,7 @@
 
 use std::process::Command;
 
+use ftrack_api::hub::{EventHub, HubConfig};
 use ftrack_api::{ErrorKind, Session, config::Network, doctor};
 use ftrack_emulator::Emulator;
 use serde_json::json;
@@ -56,17 +57,39 @@ fn a_key_in_the_place_of_the_url_is_shown_nowhere() {
             "{text}"
         );
     }
+    for url in [
+        "https://studio.ftrackapp.com",
+        "ftrack.studio.lan",
+        "localhost:8080",
+    ] {
+        let swapped = || {
+            let builder = Session::builder().server_url(KEY).api_user("ada");
+            builder.api_key(url)
+        };
+        let error = swapped().open().unwrap_err();
+        let report = doctor::examine(swapped());
+        let hub = HubConfig::new(KEY, "ada", url);
+        let refused = EventHub::new(hub).connect().unwrap_err();
+        let text = format!("{error:#?}\n{report}\n{report:#?}\n{refused:#?}");
+        assert!(
+            text.matches("swapped").count() >= 3 && !text.contains("s3cret"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_key_in_the_place_of_the_user_is_shown_nowhere() {
+    let server = Emulator::start().unwrap();
+    let key = "7545384e-a653-11e1-a82c-f23c91df25eb";
     let swapped = || {
-        let builder = Session::builder().server_url(KEY).api_user("ada");
-        builder.api_key("https://studio.ftrackapp.com")
+        let builder = Session::builder().server_url(server.url());
+        builder.api_user(key).api_key("ada")
     };
     let error = swapped().open().unwrap_err();
     let report = doctor::examine(swapped());
-    let text = format!("{error:#?}\n{report}\n{report:#?}");
-    assert!(
-        text.contains("swapped") && !text.contains("s3cret"),
-        "{text}"
-    );
+    let text = format!("{:?}\n{error:#?}\n{report}\n{report:#?}", swapped());
+    assert!(text.contains("swapped") && !text.contains(key), "{text}");
 }
 
 /// A session with a network of its own does not look at the proxies of the environment: neither

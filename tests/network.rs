@@ -265,6 +265,40 @@ fn files_that_are_no_certificates_are_named() {
     }
 }
 
+/// Nobody ever writes into the pipe, and the device has no end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let endless = folder.path().join("endless");
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    let (tls, authority) = relay::tls("127.0.0.1:1".parse().unwrap());
+    for path in [&pipe, &endless] {
+        for network in [
+            Network::new().ca_file(path),
+            Network::new().client_cert(path, path),
+            Network::new().client_cert(authority.path(), path),
+        ] {
+            let error = Session::builder()
+                .server_url(format!("https://{tls}"))
+                .api_key("k")
+                .api_user("u")
+                .network(network)
+                .open()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+            assert!(
+                error.to_string().contains(path.to_str().unwrap()),
+                "{error}"
+            );
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn cookies_that_a_server_sets_come_back_to_it() {
     let cookie = secret("route=set-by-the-server");
@@ -298,6 +332,23 @@ fn cookies_that_a_server_sets_come_back_to_it() {
     assert!(!first.contains(cookie), "{first}");
     let both = format!("\r\ncookie: own=c00kie-to-keep; {cookie}\r\n");
     assert!(second.contains(&both), "{second}");
+}
+
+#[test]
+fn cookies_that_an_event_server_sets_are_not_shown() {
+    let cookie = "set-by-the-event-server";
+    let set = format!("Set-Cookie: route={cookie}; Path=/\r\n");
+    let moved = format!("{set}Location: https://elsewhere/{cookie}\r\n");
+    for (status, headers) in [("200 OK", &set), ("302 Found", &moved)] {
+        let parrot = Parrot::new(status, headers, &format!("no handshake for {cookie}"));
+        let config = HubConfig::new(parrot.address(), "u", "k-to-hide");
+        let error = EventHub::new(config).connect().unwrap_err();
+        let text = format!("{error:?} {error}");
+        assert!(
+            text.contains("(secret)") && !text.contains(cookie),
+            "{text}"
+        );
+    }
 }
 
 /// A builder for a parrot with limits of its own.

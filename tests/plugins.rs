@@ -837,6 +837,91 @@ fn a_declaration_file_that_others_can_write_is_refused() {
     assert!(!started.exists());
 }
 
+/// What is named in `run` is started like the plugin itself.
+#[cfg(unix)]
+#[test]
+fn a_program_in_the_folder_that_others_can_write_is_refused() {
+    use std::os::unix::fs::symlink;
+
+    let server = emulator();
+    let folder = Folder::new();
+    let real = folder.path().canonicalize().unwrap();
+    // It runs its argument, as an interpreter does.
+    let shell = b"#!/bin/sh\nexec sh \"$@\"\n";
+    folder.write("bin/group", shell, 0o775);
+    folder.write("bin/good", shell, 0o755);
+    symlink("/bin/sh", folder.path().join("bin/out")).unwrap();
+    folder.write("open/sh", shell, 0o755);
+    folder.mode("open", 0o777);
+    let absolute = real.join("bin/group");
+    let programs = [
+        ("bin/group", "its group can write"),
+        (absolute.to_str().unwrap(), "its group can write"),
+        ("./bin/out", "leads out of"),
+        ("open/sh", "everybody can write"),
+        ("../../../../../../../../bin/sh", "leads out of"),
+        ("bin/none", "cannot be followed"),
+        ("bin/good", ""),
+        ("/bin/sh", ""),
+        ("sh", ""),
+    ];
+    for (number, (program, _)) in programs.iter().enumerate() {
+        let declaration = json!({
+            "name": format!("t.{number}"), "subscribe": ["topic=x"], "run": [program],
+        });
+        let text = format!(
+            "# ftrack-plugin: {declaration}\nwhile read -r x; do n=${{x#*:}}; \
+             echo \"{{\\\"number\\\": ${{n%%,*}}, \\\"reply\\\": {number}}}\"; done\n"
+        );
+        folder.write(&format!("{number}.ftrack-plugin"), text.as_bytes(), 0o644);
+    }
+    let session = opened_on(&server, &folder);
+    for (found, (program, expected)) in session.plugins().iter().zip(programs) {
+        match expected {
+            "" => assert_eq!(found.state, PluginState::Loaded, "{program}: {found:?}"),
+            _ => assert!(refusal(found).contains(expected), "{program}: {found:?}"),
+        }
+    }
+    assert_eq!(ask(&session, "x", json!({})), [6, 7, 8]);
+}
+
+/// What a program writes is shown as it is only where that is harmless.
+#[cfg(unix)]
+#[test]
+fn a_program_cannot_show_secrets_or_control_the_terminal() {
+    let server = emulator();
+    let key = server.api_key();
+    let scripts = [
+        format!("read -r x; echo '{key} \\u001b'; cat > /dev/null"),
+        format!("read -r x; echo '{{\"log\": \"key {key} \\u001b[31m\"}}'; cat > /dev/null"),
+        format!(
+            "read -r x; n=${{x#*:}}; \
+             echo \"{{\\\"number\\\": ${{n%%,*}}, \\\"error\\\": \\\"bad {key} \\\\u001b[31m\\\"}}\""
+        ),
+    ];
+    let folder = Folder::new();
+    for (number, script) in scripts.iter().enumerate() {
+        let (file, name) = (
+            format!("{number}.ftrack-plugin"),
+            format!("t.telling{number}"),
+        );
+        folder.shell(&file, &name, "topic=test.tell", script);
+    }
+    let session = opened_on(&server, &folder);
+    ask(&session, "test.tell", json!({}));
+    let log = logged("t.telling");
+    let of = |number: usize| {
+        let name = format!("t.telling{number}");
+        let mut texts = log.iter().map(|(_, text)| text);
+        let found = texts.find(|text| text.contains(&name) && text.contains("(api key)"));
+        found.unwrap_or_else(|| panic!("{name}: {log:?}"))
+    };
+    for number in 0..scripts.len() {
+        assert!(!of(number).contains('\u{1b}'), "{:?}", of(number));
+    }
+    assert!(!log.iter().any(|(_, text)| text.contains(key)), "{log:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_unreadable_folder_is_a_warning() {

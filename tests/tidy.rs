@@ -458,8 +458,17 @@ fn the_picture_of_the_layers_is_true() {
 /// A pipe would be waited for, and a device has no end.
 #[test]
 fn files_are_opened_in_one_place() {
+    // The command line opens what its user names, which may well be a pipe.
     let exempt = [
         "files.rs", "build.rs", "bin", "python", "macros", "tests.rs", "fuzz.rs",
+    ];
+    // The last one is a library that opens a path itself: it is handed the bytes instead.
+    let ways = [
+        "File::open(",
+        "fs::read(",
+        "read_to_string(path",
+        "fs::read_to_string(",
+        "pem_file",
     ];
     for path in rust_files(&root().join("src")) {
         let mut parts = path.components();
@@ -469,8 +478,7 @@ fn files_are_opened_in_one_place() {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for line in code.lines().filter(|line| !line.trim().starts_with("//")) {
-            let opens = ["File::open(", "fs::read(", "read_to_string(path"];
-            let opens = opens.iter().any(|one| line.contains(one));
+            let opens = ways.iter().any(|one| line.contains(one));
             assert!(
                 !opens,
                 "{}: use `files::open_regular`: {line}",

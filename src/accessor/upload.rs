@@ -1,7 +1,7 @@
 //! Uploads, whole or in parts, to any storage.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ pub(super) fn send(storage: &dyn Storage, id: &str, content: &mut Content<'_>) -
         Some(path) => path.display().to_string(),
         None => format!("the data for {id}"),
     };
-    let mut file = open(content).map_err(io_error("read", &name))?;
+    let mut file = open(content, &name)?;
     let size = file.seek(SeekFrom::End(0));
     let size = size.map_err(io_error("read", &name))?;
     let upload = Upload {
@@ -141,13 +141,24 @@ pub(super) fn send(storage: &dyn Storage, id: &str, content: &mut Content<'_>) -
 }
 
 /// The content as a file: it is read once for the checksum and once for sending.
-fn open(content: &mut Content<'_>) -> io::Result<File> {
+fn open(content: &mut Content<'_>, name: &str) -> Result<File> {
+    let failed = io_error("read", name);
     if let Some(path) = content.path() {
-        return open_regular(path);
+        return open_regular(path).map_err(failed);
     }
-    let mut file = tempfile::tempfile()?;
-    io::copy(content, &mut file)?;
-    Ok(file)
+    let announced = content.size();
+    // One byte more shows that there are more, and the disk is not filled.
+    let most = announced.map_or(u64::MAX, |size| size.saturating_add(1));
+    let mut file = tempfile::tempfile().map_err(&failed)?;
+    let read = io::copy(&mut content.take(most), &mut file).map_err(failed)?;
+    match announced {
+        Some(size) if read != size => {
+            let more = if read > size { "at least " } else { "" };
+            let message = format!("{name} has {more}{read} bytes, and {size} were announced");
+            Err(Error::new(ErrorKind::Io, message))
+        }
+        _ => Ok(file),
+    }
 }
 
 /// The size of the parts of a file, as in the JavaScript client.

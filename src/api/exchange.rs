@@ -196,7 +196,7 @@ impl Api {
 
     /// Names the server and the user.
     fn rejected_credentials(&self, error: Error) -> Error {
-        let (origin, user) = (self.origin(), &self.config.api_user);
+        let (origin, user) = (self.origin(), config::shown_user(&self.config.api_user));
         error.with_note(&format!(
             "The server is {origin} and the user {user:?}. Check FTRACK_API_USER and \
              FTRACK_API_KEY (or api_user and api_key); the key must have been created on this server, \

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, all of it.
 
 use super::redact::ApiKey;
-use super::server_url::looks_like_url;
+use super::server_url::are_swapped;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Collects what is missing or unusable, so that one error reports all of it.
@@ -18,16 +18,16 @@ impl Problems {
         result.map_err(|problem| self.add(problem)).ok()
     }
 
-    /// Notes an API key that is a URL; whether it is one.
-    pub(crate) fn note_swapped(&mut self, key: &ApiKey) -> bool {
-        let is_url = looks_like_url(key.reveal());
-        if is_url {
+    /// Notes a server URL and an API key that took each other's place; whether they did.
+    pub(crate) fn note_swapped(&mut self, server_url: Option<&str>, key: &ApiKey) -> bool {
+        let are_swapped = are_swapped(server_url, key.reveal());
+        if are_swapped {
             self.add(
-                "the API key looks like a URL, and is not shown; check whether the server URL and the \
-                 API key are swapped",
+                "the server URL and the API key look swapped, so neither is shown; if they are not, \
+                 write the server URL with its scheme, as in https://ftrack.studio.lan",
             );
         }
-        is_url
+        are_swapped
     }
 
     /// # Errors

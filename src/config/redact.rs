@@ -54,6 +54,8 @@ const MIN_SECRET_BYTES: usize = 6;
 const EXCERPT_BYTES: usize = 64 * 1024;
 /// How many characters of a foreign text are shown.
 const EXCERPT_CHARS: usize = 300;
+/// How many characters of a message are shown, which somebody wrote to be read.
+const MESSAGE_CHARS: usize = 4000;
 
 /// How many characters of a message are shown that quotes a foreign text.
 const MESSAGE_CHARS: usize = 2000;
@@ -74,27 +76,43 @@ impl Redactor {
     ) -> Self {
         let mut secrets = Vec::new();
         let key = api_key.reveal();
-        // As the endpoints of files take it: percent-encoded in the query of a URL.
+        // As the endpoints of files take it: percent-encoded in the query of a URL. What quotes the URL
+        // may write it in lower case.
         let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
-        for form in [key.to_owned(), encoded] {
+        let lower = lower_escapes(&encoded);
+        for form in [key.to_owned(), encoded, lower] {
             if !form.trim().is_empty() {
                 secrets.push((form, "(api key)"));
             }
         }
-        for (name, value) in headers {
-            let is_cookie = name.eq_ignore_ascii_case("cookie");
-            let parts = value.split(if is_cookie { "; " } else { "\0" });
-            let values = parts.map(|part| match part.split_once('=') {
-                Some((_, value)) if is_cookie => value,
-                _ => part,
-            });
-            let values = values.filter(|value| value.len() >= MIN_SECRET_BYTES);
-            secrets.extend(values.map(|value| (value.to_owned(), "(secret)")));
-        }
-        // One may contain another.
-        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        // Most keys have one form.
         secrets.dedup();
-        Self { secrets }
+        let mut this = Self { secrets };
+        for (name, value) in headers {
+            match name.eq_ignore_ascii_case("cookie") {
+                true => this.add(value.split(';').map(value_of_cookie)),
+                // Of `Bearer …` and `Basic …` the second word is the secret.
+                false => this.add([value.as_str(), without_scheme(value)]),
+            }
+        }
+        this
+    }
+
+    /// The same with cookies that a server has set, each a name and a value.
+    pub(crate) fn with_cookies(mut self, cookies: &[String]) -> Self {
+        self.add(cookies.iter().map(|cookie| value_of_cookie(cookie)));
+        self
+    }
+
+    fn add<'a>(&mut self, values: impl IntoIterator<Item = &'a str>) {
+        let values = values.into_iter().map(str::trim);
+        let values = values.filter(|value| value.len() >= MIN_SECRET_BYTES);
+        let values = values.map(|value| (value.to_owned(), "(secret)"));
+        self.secrets.extend(values);
+        // One may contain another.
+        self.secrets
+            .sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        self.secrets.dedup();
     }
 
     /// `text` without secrets.
@@ -106,6 +124,21 @@ impl Redactor {
             }
         }
         redact_bearer_secrets(&text)
+    }
+
+    /// `text` without secrets, as a message for a log: no control characters, lines after the first
+    /// indented so that none passes for a message of its own, and cut.
+    pub(crate) fn message(&self, text: &str) -> String {
+        let mut shown = String::new();
+        for c in self.redact(text).chars().take(MESSAGE_CHARS) {
+            match c {
+                '\n' => shown += "\n    ",
+                '\t' => shown.push(c),
+                c if c.is_control() => shown.extend(c.escape_default()),
+                c => shown.push(c),
+            }
+        }
+        shown
     }
 
     /// The first characters of a text, for a message that shows what was received. Nothing of a
@@ -156,6 +189,33 @@ impl Redactor {
 // The secrets are left out.
 debug_fields!(Redactor);
 
+/// The value of `name=value`; all of a cookie without a name.
+fn value_of_cookie(cookie: &str) -> &str {
+    cookie.split_once('=').map_or(cookie, |(_, value)| value)
+}
+
+/// The credentials of `Bearer …` and the like; all of another value.
+fn without_scheme(value: &str) -> &str {
+    let is_scheme = |word: &str| {
+        let schemes = ["bearer", "basic", "token", "negotiate", "apikey"];
+        schemes.iter().any(|one| word.eq_ignore_ascii_case(one))
+    };
+    match value.trim().split_once(' ') {
+        Some((scheme, rest)) if is_scheme(scheme) => rest,
+        _ => value,
+    }
+}
+
+/// `%3D` as `%3d`.
+fn lower_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        text + "%" + &digits.to_ascii_lowercase() + rest
+    })
+}
+
 /// `text` without what grants access to anybody who has it: signatures, tokens and keys in URLs
 /// (where they are percent-encoded), and keys that a server hands out.
 fn redact_bearer_secrets(text: &str) -> String {
@@ -197,6 +257,7 @@ mod tests {
     fn keys_cannot_be_printed() {
         assert_eq!(format!("{:?}", ApiKey::new("s3")), "ApiKey(hidden)");
         assert_eq!(redactor("s3", &[]).redact("a s3 b"), "a (api key) b");
+        assert_eq!(redactor("k", &[]).redact("a k b"), "a (api key) b");
     }
 
     #[test]
@@ -222,6 +283,41 @@ mod tests {
         ] {
             assert_eq!(redactor.redact(text), shown);
         }
+    }
+
+    #[test]
+    fn headers_are_known_in_all_their_forms() {
+        let headers = [
+            ("Cookie", "a=1;session=s3cr3t;  b = t0ken-2 "),
+            ("Authorization", "Bearer tok-123456"),
+            ("proxy-authorization", "basic  bWU6cGFzcw=="),
+            ("x-studio", "plain words here"),
+        ];
+        let redactor = redactor("k=Y/%", &headers).with_cookies(&["route=n0de-17".to_owned()]);
+        for (text, shown) in [
+            ("session=s3cr3t", "session=(secret)"),
+            ("b=t0ken-2", "b=(secret)"),
+            ("your token tok-123456 is bad", "your token (secret) is bad"),
+            ("Bearer tok-123456", "(secret)"),
+            ("bWU6cGFzcw==", "(secret)"),
+            ("route=n0de-17; path=/", "route=(secret); path=/"),
+            ("some words here", "some words here"),
+            ("k%3DY%2F%25 k%3dY%2f%25", "(api key) (api key)"),
+        ] {
+            assert_eq!(redactor.redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_for_a_log() {
+        let redactor = redactor("s3cret", &[]);
+        let text = "it\u{1b}[31m says\r\nERROR s3cret\tend\u{9b}";
+        assert_eq!(
+            redactor.message(text),
+            "it\\u{1b}[31m says\\r\n    ERROR (api key)\tend\\u{9b}"
+        );
+        let long = redactor.message(&"é".repeat(10_000));
+        assert_eq!(long.chars().count(), MESSAGE_CHARS);
     }
 
     #[test]

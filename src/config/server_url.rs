@@ -1,6 +1,7 @@
 //! The URL of a server.
 
 use url::Url;
+use uuid::Uuid;
 
 /// Reads a server URL. A missing scheme means `https`; slashes at the end do not matter.
 ///
@@ -59,9 +60,50 @@ fn without_secrets(text: &str) -> String {
     format!("{scheme}{user}{host}{query}")
 }
 
-/// Whether this is a URL of a server rather than a key.
-pub(crate) fn looks_like_url(text: &str) -> bool {
+/// Whether the server URL and the API key took each other's place. Then neither may be shown. A URL
+/// with its scheme is one, whatever the key looks like.
+pub(crate) fn are_swapped(server_url: Option<&str>, key: &str) -> bool {
+    let is_bare = |url: &&str| !url.contains("://");
+    is_url(key)
+        || server_url
+            .filter(is_bare)
+            .is_some_and(|url| looks_like_key(url) || (is_host(key) && !is_host(url)))
+}
+
+fn is_url(text: &str) -> bool {
     text.contains("://") || text.trim_end_matches('/').ends_with(".ftrackapp.com")
+}
+
+/// Whether this is the name of a host, as keys never are: `localhost`, or one with dots or a port.
+fn is_host(text: &str) -> bool {
+    let address = text.trim().split('/').next().unwrap_or_default();
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (address, None),
+    };
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '[' | ']');
+    !host.is_empty()
+        && host.chars().all(is_name)
+        && match port {
+            Some(port) => port.parse::<u16>().is_ok(),
+            None => host == "localhost" || host.contains('.'),
+        }
+}
+
+/// Whether this has the form of the server's API keys: a UUID, or base64.
+fn looks_like_key(text: &str) -> bool {
+    const MIN_BYTES: usize = 32;
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_');
+    let text = text.trim();
+    Uuid::try_parse(text).is_ok() || (text.len() >= MIN_BYTES && text.chars().all(is_base64))
+}
+
+/// A user name for people to read. What looks like a key may be one, if the two are swapped.
+pub(crate) fn shown_user(user: &str) -> &str {
+    match looks_like_key(user) {
+        true => "(not shown: it looks like an API key, so user and key may be swapped)",
+        false => user,
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +138,54 @@ mod tests {
                 (Err(error), Ok(_)) => panic!("{given}: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn a_swapped_url_and_key_are_told_from_a_plain_host() {
+        let (uuid, base64) = (
+            "7545384e-a653-11e1-a82c-f23c91df25eb",
+            "MDBmOTVjZDgtZGIxZS00NDI0LWI1MWYtOTQxZTNkYTY4M2Ex+/==",
+        );
+        for (url, key) in [
+            (Some("my-key"), "ftrack.studio.lan"),
+            (Some("my-key"), "ftrack.studio.lan/"),
+            (Some("my-key"), "localhost:8080"),
+            (Some("my-key"), "localhost"),
+            (Some("my-key"), "10.0.0.7:80/sub"),
+            (Some("my-key"), "[::1]:8080"),
+            (Some("a/b+c=="), "studio.lan"),
+            (Some(uuid), "ftrack"),
+            (Some(base64), "ftrack"),
+            (Some("my-key"), "https://ftrack"),
+            (None, "studio.ftrackapp.com"),
+        ] {
+            assert!(are_swapped(url, key), "{url:?} {key:?}");
+        }
+        for (url, key) in [
+            (Some("ftrack"), "my-key"),
+            (Some("ftrack"), uuid),
+            (Some("ftrack"), base64),
+            (Some("localhost"), "my-key"),
+            (Some("localhost"), "a.b"),
+            (Some("localhost:8080"), base64),
+            (Some("ftrack.studio.lan"), "a.b"),
+            (Some("[::1]:5000"), "a:1"),
+            // A test server, and a key that was made up for it.
+            (Some("http://ftrack"), "test.key"),
+            (Some("ftrack"), "a:b"),
+            (None, "a.b"),
+        ] {
+            assert!(!are_swapped(url, key), "{url:?} {key:?}");
+        }
+        for user in [
+            "ada",
+            "ada@studio.example",
+            "a.very.long.name.of.somebody.else",
+        ] {
+            assert_eq!(shown_user(user), user);
+        }
+        assert!(!shown_user(uuid).contains("7545"));
+        assert!(!shown_user(base64).contains("MDB"));
     }
 
     #[test]

@@ -182,7 +182,8 @@ impl Exam {
 fn configuration(settings: &Settings) -> (Finding, Option<Config>) {
     match Config::resolve(settings.clone(), &config::variable) {
         Ok(config) => {
-            let text = format!("{} as {}, with a key", config.server_url, config.api_user);
+            let user = config::shown_user(&config.api_user);
+            let text = format!("{} as {user}, with a key", config.server_url);
             (Finding::passed(text), Some(config))
         }
         Err(error) => (
@@ -197,9 +198,10 @@ fn configuration(settings: &Settings) -> (Finding, Option<Config>) {
 /// The configuration with a placeholder key and user, which are never sent.
 fn without_credentials(mut settings: Settings) -> Option<Config> {
     // A key that looks like a URL stays: then the URL may be the key, and must not be shown.
+    let server_url = settings.server_url(&config::variable);
     if !settings
         .api_key(&config::variable)
-        .is_some_and(|key| config::looks_like_url(key.reveal()))
+        .is_some_and(|key| config::are_swapped(server_url.as_deref(), key.reveal()))
     {
         settings.api_key = Some(ApiKey::new("none"));
     }

@@ -180,7 +180,7 @@ impl HubConfig {
     pub(super) fn resolve(&self) -> Result<Endpoint> {
         let mut problems = Problems::default();
         let key = self.api_key.reveal();
-        let url = match problems.note_swapped(&self.api_key) {
+        let url = match problems.note_swapped(Some(&self.server_url), &self.api_key) {
             true => None,
             false => problems.note(config::parse_server_url(&self.server_url)),
         };
@@ -246,7 +246,7 @@ impl fmt::Debug for HubConfig {
         let url = config::parse_server_url(&self.server_url).ok();
         f.debug_struct("HubConfig")
             .field("server", &url.as_ref().and_then(Url::host_str))
-            .field("api_user", &self.api_user)
+            .field("api_user", &config::shown_user(&self.api_user))
             .field("client_token", &self.client_token)
             .finish_non_exhaustive()
     }

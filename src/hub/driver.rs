@@ -154,6 +154,7 @@ impl Driver {
         let now = self.now();
         match opened {
             Ok((link, handshake, deadline)) => {
+                self.redactor = link.redactor.clone();
                 self.link = Some(link);
                 self.is_unread = true;
                 let accept_by = deadline.saturating_duration_since(self.epoch);

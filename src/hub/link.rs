@@ -8,6 +8,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
+use crate::config::Redactor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::config::Endpoint;
 use crate::hub::gate::after;
@@ -31,6 +32,8 @@ const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// An open websocket.
 pub(super) struct Link {
+    /// Knows the cookies that the handshake set, too.
+    pub(super) redactor: Redactor,
     socket: WebSocket<Monitored>,
     /// Whether the socket did not take everything; the poller then watches it for being writable.
     is_blocked: bool,
@@ -198,9 +201,7 @@ impl Opening<'_> {
             body: &[],
             timeout: self.deadline.saturating_duration_since(Instant::now()),
         })?;
-        let location = response.header("location");
-        self.check_status((response.status, location), 200, "the handshake")?;
-        let cookies = response
+        let cookies: Vec<String> = response
             .headers
             .iter()
             .filter(|(name, _)| name == "set-cookie")
@@ -213,6 +214,9 @@ impl Opening<'_> {
                     .to_owned()
             })
             .collect();
+        let redactor = self.endpoint.redactor.clone().with_cookies(&cookies);
+        let outcome = (response.status, response.header("location"));
+        Self::check_status(&redactor, outcome, 200, "the handshake")?;
         let mut body = Vec::new();
         let mut reader = response.body.take(MAX_HANDSHAKE_BYTES + 1);
         reader.read_to_end(&mut body).map_err(body_error)?;
@@ -222,8 +226,8 @@ impl Opening<'_> {
         }
         let text = String::from_utf8_lossy(&body);
         let handshake = socketio::parse_handshake(&text).map_err(|error| {
-            let excerpt = self.endpoint.redactor.excerpt(&body);
-            Error::new(error.kind(), format!("{error}: it sent {excerpt:?}"))
+            let (why, excerpt) = (redactor.redact(&error.to_string()), redactor.excerpt(&body));
+            Error::new(error.kind(), format!("{why}: it sent {excerpt:?}"))
         })?;
         Ok((handshake, cookies))
     }
@@ -249,7 +253,8 @@ impl Opening<'_> {
             .map_err(connect_error)?;
         let (head, rest) = read_head(&mut connection)?;
         let location = head.header("location");
-        self.check_status((head.status, location), 101, "the websocket")?;
+        let redactor = endpoint.redactor.clone().with_cookies(cookies);
+        Self::check_status(&redactor, (head.status, location), 101, "the websocket")?;
         if head.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
             let message = "the response is not that of a websocket server; a proxy in between may have sent it";
             return Err(Error::new(ErrorKind::BadResponse, message));
@@ -267,6 +272,7 @@ impl Opening<'_> {
         };
         let socket = WebSocket::from_partially_read(stream, rest, Role::Client, Some(config));
         Ok(Link {
+            redactor,
             socket,
             is_blocked: false,
         })
@@ -274,7 +280,7 @@ impl Opening<'_> {
 
     /// Fails if the response has another status than the expected one.
     fn check_status(
-        &self,
+        redactor: &Redactor,
         (status, location): (u16, Option<&str>),
         expected: u16,
         what: &str,
@@ -293,7 +299,7 @@ impl Opening<'_> {
         if let Some(location) = location {
             // The query of a login page is a secret as well.
             let location = location.split(['?', '#']).next().unwrap_or_default();
-            let location = self.endpoint.redactor.excerpt(location.as_bytes());
+            let location = redactor.excerpt(location.as_bytes());
             message += &format!(", a redirect to {location}; use that server URL");
         }
         Err(Error::new(kind, message))

@@ -180,7 +180,8 @@ impl Location {
         Ok(())
     }
 
-    /// Deletes the server's rows of components in this location, and commits.
+    /// Deletes the server's rows of components in this location, and commits. After an error no
+    /// deletion is recorded, unless the commit is in doubt.
     pub(super) fn deregister(&self, components: &[Entity]) -> Result<()> {
         let (session, own) = (&self.entity.session, self.entity.id());
         if self.binding().is_in_memory {
@@ -192,17 +193,16 @@ impl Location {
         for component in components {
             session.shared.locations.invalidate(&own, &component.id());
         }
+        let mut rows = Vec::with_capacity(components.len());
         for chunk in components.chunks(IDS_PER_REQUEST) {
             let here = field("location_id").eq(own.clone());
             let these = field("component_id").is_in(chunk.iter().map(Entity::id));
             let query = select("ComponentLocation")
                 .fields(["id"])
                 .filter(here.and(these));
-            for row in session.query(query)?.all()? {
-                session.delete(&row)?;
-            }
+            rows.extend(session.query(query)?.all()?);
         }
-        session.commit()?;
+        session.commit_deletion(&rows)?;
         self.publish(COMPONENT_REMOVED_FROM_LOCATION_TOPIC, components.iter());
         Ok(())
     }

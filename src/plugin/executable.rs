@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 
 use super::Host;
 use super::declaration::Declaration;
+use super::path::open_trusted;
 use super::process::{MAX_LINE_BYTES, Process};
-use crate::config;
+use crate::config::{self, Redactor};
 use crate::error;
 use crate::event::Event;
 use crate::hub::{EventHub, SubscribeOptions, SubscriberId};
@@ -36,6 +37,8 @@ pub(super) struct Executable {
     failures: AtomicU32,
     /// The number of the next event.
     next_number: AtomicU64,
+    /// What the program writes passes it.
+    redactor: Redactor,
 }
 
 /// An event as a plugin reads it. The number comes first, so that a shell can find it.
@@ -81,9 +84,10 @@ impl Executable {
         arguments: &Map<String, Value>,
         host: &Host<'_>,
     ) -> Result<Self, String> {
-        let declaration = Declaration::of(root, path)?;
-        if declaration.run.is_empty() {
-            check_executable(path)?;
+        let mut declaration = Declaration::of(root, path)?;
+        match declaration.run.first_mut() {
+            None => check_executable(path)?,
+            Some(program) => *program = program_of(root, path, program)?,
         }
         // A relative path would depend on the current folder.
         let path = std::path::absolute(path).map_err(|error| error.to_string())?;
@@ -100,6 +104,7 @@ impl Executable {
             idle: Mutex::new(None),
             failures: AtomicU32::new(0),
             next_number: AtomicU64::new(1),
+            redactor: host.redactor.clone(),
         })
     }
 
@@ -189,16 +194,17 @@ impl Executable {
     ///
     /// - If a plugin must not write such a line.
     fn read(&self, number: u64, line: &[u8]) -> Result<Option<Reply>, String> {
+        let unexpected = |why: &str| self.unexpected(line, why);
         let parsed: Line =
-            serde_json::from_slice(line).map_err(|error| unexpected(line, &error.to_string()))?;
+            serde_json::from_slice(line).map_err(|error| unexpected(&error.to_string()))?;
         let reply = match (parsed.reply, parsed.error, parsed.log) {
             (Some(reply), None, None) => Ok(reply),
-            (None, Some(error), None) => Err(error),
+            (None, Some(error), None) => Err(self.redactor.message(&error)),
             (None, None, Some(text)) => {
-                log::info!("plugin {}: {text}", self.name());
+                log::info!("plugin {}: {}", self.name(), self.redactor.message(&text));
                 return Ok(None);
             }
-            _ => return Err(unexpected(line, "it must have one of the three")),
+            _ => return Err(unexpected("it must have one of the three")),
         };
         match parsed.number {
             Some(found) if found == number => Ok(Some(reply)),
@@ -206,8 +212,8 @@ impl Executable {
                 log::warn!("plugin {self}: ignored a second reply to event {found}");
                 Ok(None)
             }
-            Some(_) => Err(unexpected(line, "no event has this number yet")),
-            None => Err(unexpected(line, "the number of the event is missing")),
+            Some(_) => Err(unexpected("no event has this number yet")),
+            None => Err(unexpected("the number of the event is missing")),
         }
     }
 
@@ -226,6 +232,16 @@ impl Executable {
             },
             _ => format!("its output cannot be read: {error}"),
         }
+    }
+
+    /// What was read instead of a reply, its beginning quoted.
+    fn unexpected(&self, line: &[u8], why: &str) -> String {
+        let text: String = self.redactor.excerpt(line).chars().take(80).collect();
+        let why = self.redactor.message(why);
+        format!(
+            "it wrote {text:?} where a line with \"number\" and \"reply\" or \"error\", or with \"log\" \
+             was expected ({why})"
+        )
     }
 
     fn start(&self) -> Result<Process, String> {
@@ -261,14 +277,24 @@ impl fmt::Display for Executable {
     }
 }
 
-/// What was read instead of a reply, its beginning quoted.
-fn unexpected(line: &[u8], why: &str) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(200)]);
-    let text: String = text.chars().take(80).collect();
-    format!(
-        "it wrote {text:?} where a line with \"number\" and \"reply\" or \"error\", or with \"log\" \
-         was expected ({why})"
-    )
+/// The program that runs the plugin at `path`. A path is relative to the folder of the plugin, and a
+/// file below `root` is as a file of a plugin must be; a bare name is searched where the system does.
+fn program_of(root: &Path, path: &Path, program: &str) -> Result<String, String> {
+    if Path::new(program).components().count() < 2 {
+        return Ok(program.to_owned());
+    }
+    let folder = path.parent().unwrap_or(root).canonicalize();
+    let folder = folder.map_err(|error| error.to_string())?;
+    let full = folder.join(program);
+    let leads_inside = |path: &Path| path.canonicalize().is_ok_and(|real| real.starts_with(root));
+    if full.starts_with(root) || full.parent().is_some_and(leads_inside) || leads_inside(&full) {
+        open_trusted(root, &full)
+            .map_err(|problem| format!("`run` of its declaration, {program:?}: {problem}"))?;
+    }
+    match full.into_os_string().into_string() {
+        Ok(full) => Ok(full),
+        Err(full) => Err(format!("{} is not Unicode text", full.display())),
+    }
 }
 
 #[cfg(unix)]

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::config::Redactor;
 use crate::error::{Result, caught};
 use crate::event::Event;
 use crate::handle::WeakSession;
@@ -109,6 +110,7 @@ pub(crate) struct Host<'a> {
     pub(crate) session: WeakSession,
     pub(crate) server_url: &'a str,
     pub(crate) api_user: &'a str,
+    pub(crate) redactor: &'a Redactor,
 }
 
 /// The plugins of a session, and their changes to its schema.

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::operation::Operation;
+use crate::schema::AttributeKind;
 use crate::value::{EntityKey, HashSet};
 
 use super::commit::{InFlight, Note};
@@ -36,16 +37,18 @@ impl Store {
         Ok(())
     }
 
-    /// Discards entities that are not committed, with everything recorded about them, so that the
-    /// queue is as if they had never been created. Others are not touched.
+    /// Discards entities that are not committed, with everything recorded about them and about their
+    /// metadata and custom attributes, so that the queue is as if they had never been created. Others
+    /// are not touched.
     pub(crate) fn discard(&mut self, places: &[u32]) {
         let is_discardable = |place: &u32| {
             self.record(*place).state == Life::Created && !self.may_be_created(*place)
         };
-        let discarded: HashSet<u32> = places.iter().copied().filter(is_discardable).collect();
+        let mut discarded: HashSet<u32> = places.iter().copied().filter(is_discardable).collect();
         if discarded.is_empty() {
             return;
         }
+        discarded.extend(self.rows_of(&discarded));
         let keys: HashSet<EntityKey> = discarded.iter().map(|&place| self.key(place)).collect();
         self.retain_queued(|operation, note| {
             if let Operation::Extend { added, removed, .. } = operation {
@@ -70,6 +73,29 @@ impl Store {
             }
             self.tidy(place);
         }
+    }
+
+    /// The changed rows of the mappings of these entities: entities of their own, which name their
+    /// owner in their key and are nothing without it.
+    fn rows_of(&self, owners: &HashSet<u32>) -> Vec<u32> {
+        let mut expected = HashSet::default();
+        for &owner in owners {
+            let attributes = self.entity_type(owner).attributes();
+            for attribute in attributes {
+                if let AttributeKind::Mapped(row) = attribute.kind() {
+                    let parts = self.record(owner).key.parts();
+                    expected.extend(parts.iter().map(|part| (row.as_str(), part)));
+                }
+            }
+        }
+        let is_row = |place: &u32| {
+            let entity_type = self.entity_type(*place).name();
+            let parts = self.record(*place).key.parts();
+            parts
+                .iter()
+                .any(|part| expected.contains(&(entity_type, part)))
+        };
+        self.changed.iter().copied().filter(is_row).collect()
     }
 
     /// Whether the creation of an entity has been sent, so that the server may have it.

@@ -239,7 +239,7 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`] if the entity is deleted.
-    pub(super) fn check_alive(&self, place: u32) -> Result<()> {
+    pub(crate) fn check_alive(&self, place: u32) -> Result<()> {
         match self.record(place).state {
             Life::Missing => Err(self.missing_error(place)),
             Life::Deleted => Err(Error::new(

@@ -34,7 +34,7 @@ impl Store {
     ///
     /// - [`ErrorKind::UnknownAttribute`] if the type has no such attribute.
     /// - [`ErrorKind::WrongType`] if the path leads through something that refers to nothing.
-    /// - [`ErrorKind::NotFound`] if the entity does not exist any more.
+    /// - [`ErrorKind::NotFound`] if the entity does not exist any more and the value is not loaded.
     pub(crate) fn read(&self, place: u32, path: &str) -> Result<Read> {
         let mut place = place;
         let mut path = path;

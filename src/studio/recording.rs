@@ -84,7 +84,6 @@ impl<'a> Recording<'a> {
     fn take_back(&self, step: &Step) -> Result<()> {
         match step {
             Step::Created(entity) => {
-                self.session.discard_pairs(entity);
                 self.session.discard(std::slice::from_ref(entity));
             }
             Step::Deleted(key) => {

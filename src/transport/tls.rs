@@ -12,6 +12,10 @@ use rustls_platform_verifier::Verifier;
 
 use crate::config::NetworkConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+
+/// The most bytes of a file of certificates; those of a whole system have about 250 KB.
+const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The client's side of a connection to `host`, a name or an address, with or without brackets.
 ///
@@ -43,8 +47,9 @@ pub(super) fn client_config(network: &NetworkConfig) -> Result<ClientConfig> {
         return Ok(builder.with_no_client_auth());
     };
     let certificates = certificates(chain, "the client certificate")?;
-    let private_key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| unusable(key, "the client certificate's private key", error))?;
+    let what = "the client certificate's private key";
+    let private_key = PrivateKeyDer::from_pem_slice(&read(key, what)?)
+        .map_err(|error| unusable(key, what, error))?;
     builder
         .with_client_auth_cert(certificates, private_key)
         .map_err(|error| unusable(chain, "the client certificate", error))
@@ -60,12 +65,17 @@ fn verifier(network: &NetworkConfig, provider: Arc<CryptoProvider>) -> Result<Ve
 }
 
 fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = found.map_err(|error| unusable(path, what, error))?;
+    let text = read(path, what)?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| unusable(path, what, error))?;
     if found.is_empty() {
         return Err(unusable(path, what, "it contains no PEM certificate"));
     }
     Ok(found)
+}
+
+fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
+    files::read_regular(path, MAX_PEM_BYTES).map_err(|error| unusable(path, what, error))
 }
 
 fn unusable(path: &Path, what: &str, why: impl fmt::Display) -> Error {

@@ -59,6 +59,8 @@ fn a_deletion_is_followed_to_everything_below() {
     session.delete(&branch.folder).unwrap();
     session.commit().unwrap();
     is_gone(session, &branch.folder);
+    // What was deleted can still be named.
+    assert_eq!(branch.folder.get::<String>("name").unwrap(), "branch");
     for entity in &branch.below {
         is_gone(session, entity);
     }
@@ -95,6 +97,7 @@ fn a_load_without_an_entity_marks_it_as_deleted() {
     assert_eq!(task.get::<String>("name").unwrap(), "leaf");
     session.refresh(task).unwrap();
     is_gone(session, task);
+    assert_eq!(task.get::<String>("name").unwrap(), "leaf");
     session.populate([asset, version], "metadata").unwrap();
     is_gone(session, asset);
     is_gone(session, version);

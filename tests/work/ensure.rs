@@ -183,3 +183,59 @@ fn a_failed_creation_leaves_nothing_recorded() {
     metadata.remove("a").unwrap_err();
     assert_eq!(session.plan().changes.len(), 1, "{}", session.plan());
 }
+
+#[test]
+fn what_hangs_on_a_discarded_creation_goes_with_it() {
+    let studio = Studio::new();
+    let session = &studio.session;
+    let nowhere = "00000000-0000-0000-0000-000000000000";
+    let (metadata, attributes) = (json!({"a": "1"}), json!({"fstart": 1}));
+    let is_clean = |what: &str| {
+        assert_eq!(session.recorded_operations(), [], "{what}");
+        assert_eq!(session.plan().changes.len(), 0, "{what}");
+        // The next commit is not refused for what was taken back.
+        studio.task().set("description", what).unwrap();
+        session.commit().expect(what);
+    };
+
+    let shot = data! {
+        "name": "x", "parent_id": nowhere, "metadata": metadata.clone(),
+        "custom_attributes": attributes.clone(),
+    };
+    session.ensure("Shot", shot, "name").unwrap_err();
+    is_clean("ensure");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("main.mov");
+    std::fs::write(&path, "frames").unwrap();
+    let component = data! { "version_id": nowhere, "metadata": metadata.clone() };
+    let target = session.location("ftrack.server").unwrap();
+    session
+        .create_component(&path, component, &target)
+        .unwrap_err();
+    is_clean("create_component");
+
+    let project = studio.project();
+    let new = || {
+        let data = data! { "name": "y", "parent": &project, "metadata": metadata.clone() };
+        let shot = session.create("Shot", data).unwrap();
+        shot.set("custom_attributes", attributes.clone()).unwrap();
+        let pair = data! {
+            "parent_id": shot.id(), "parent_type": "Shot", "key": "own", "value": "row",
+        };
+        session.create("Metadata", pair).unwrap();
+        shot
+    };
+    session.delete(&new()).unwrap();
+    is_clean("delete");
+
+    // The rows of others stay.
+    let (kept, other) = (new(), new());
+    session.delete(&other).unwrap();
+    session.commit().unwrap();
+    let kept = same(&studio.other(), &kept);
+    let pairs = kept.metadata().unwrap().to_map().unwrap();
+    assert!(pairs.keys().eq(["a", "own"]), "{pairs:?}");
+    let attributes = kept.custom_attributes().unwrap();
+    assert_eq!(attributes.get::<i64>("fstart").unwrap(), 1);
+}

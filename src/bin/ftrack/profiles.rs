@@ -77,14 +77,19 @@ impl Profiles {
     /// # Errors
     ///
     /// - If others can read it: then the keys in it are no longer secret.
+    /// - If it is a pipe or a device, which would be waited for or has no end.
     /// - If it cannot be read or understood.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
+        let found = match fs::metadata(path) {
+            Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Failure::file(path, &error)),
         };
-        check_private(path)?;
+        if !found.is_file() {
+            return Err(Failure::file(path, &"it is not a regular file"));
+        }
+        check_private(path, &found)?;
+        let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
         Self::parse(&text)
             .map_err(|failure| Failure::usage(format!("{}: {failure}", path.display())))
     }
@@ -163,10 +168,9 @@ impl Profiles {
 }
 
 #[cfg(unix)]
-fn check_private(path: &Path) -> Result<()> {
+fn check_private(path: &Path, found: &fs::Metadata) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let found = fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -183,7 +187,7 @@ fn check_private(path: &Path) -> Result<()> {
 
 /// Folders of a user's configuration are private to that user by default.
 #[cfg(not(unix))]
-fn check_private(_: &Path) -> Result<()> {
+fn check_private(_: &Path, _: &fs::Metadata) -> Result<()> {
     Ok(())
 }
 
@@ -191,6 +195,20 @@ fn check_private(_: &Path) -> Result<()> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("profiles.toml");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let failure = Profiles::load(&pipe).err().unwrap();
+        assert!(
+            failure.to_string().contains("not a regular file"),
+            "{failure}"
+        );
+    }
 
     #[test]
     fn what_is_saved_is_loaded() {

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::entity::{CUSTOM_ATTRIBUTES, METADATA, take_mappings};
+use crate::entity::take_mappings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Session};
+use crate::store::EntityState;
 use crate::value::{Data, Value};
 
 impl Session {
@@ -53,25 +54,11 @@ impl Session {
                 _ => Ok(()),
             };
             if let Err(error) = assigned {
-                self.discard_pairs(&entity);
                 self.discard(&[entity]);
                 return Err(error);
             }
         }
         Ok(entity)
-    }
-
-    /// Discards the key-value pairs of a new entity.
-    pub(crate) fn discard_pairs(&self, entity: &Entity) {
-        for name in [METADATA, CUSTOM_ATTRIBUTES] {
-            let Some(Value::Collection(rows)) = entity.known_value(name).ok().flatten() else {
-                continue;
-            };
-            for row in rows.iter().filter_map(|row| self.entity(row).ok()) {
-                row.clear();
-                self.discard(&[row]);
-            }
-        }
     }
 
     /// Marks an entity for deletion. The next [`commit`](Self::commit) deletes it on the server. An
@@ -104,8 +91,26 @@ impl Session {
         Ok(created)
     }
 
-    /// Discards those entities that are not committed, with everything recorded about them: the
-    /// clean-up after an error.
+    /// Deletes entities and commits. If the commit is refused, the deletions are not recorded any more,
+    /// except those that were before.
+    pub(crate) fn commit_deletion(&self, entities: &[Entity]) -> Result<()> {
+        let is_new = |entity: &&Entity| entity.state() != Some(EntityState::Deleted);
+        let marked: Vec<&Entity> = entities.iter().filter(is_new).collect();
+        let outcome = marked.iter().try_for_each(|entity| self.delete(entity));
+        let Err(error) = outcome.and_then(|()| self.commit()) else {
+            return Ok(());
+        };
+        if self.is_in_doubt() {
+            return Err(error);
+        }
+        for entity in marked {
+            self.shared.store.lock().revive(&entity.key())?;
+        }
+        Err(error.with_remedy(None))
+    }
+
+    /// Discards those entities that are not committed, with everything recorded about them, their
+    /// metadata and their custom attributes: the clean-up after an error.
     pub(crate) fn discard(&self, created: &[Entity]) {
         let places: Vec<u32> = created.iter().map(|entity| entity.handle.place).collect();
         self.shared.store.lock().discard(&places);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Entity, Location, Session};
-use crate::location::{SERVER_LOCATION_ID, Target, TransferOptions};
+use crate::location::{SERVER_LOCATION_ID, TransferOptions};
 use crate::sequence::Sequence;
 use crate::value::Data;
 
@@ -173,24 +173,20 @@ impl Session {
             "keep_original": keep_original,
         }));
         let reply = reply.map_err(|error| match &uploaded_to {
+            Some(_) if error.leaves_doubt() => error.with_note(&format!(
+                "{component} was uploaded, and its encoding may have begun. If it has no job, encode the \
+                 component instead of the file."
+            )),
             Some(server) => self.take_upload_back(server, &component, error),
             None => error,
         })?;
         self.job(reply.get("job_id"), format_args!("encodes {component}"))
     }
 
-    /// Removes what was uploaded for an encoding that failed with `error`, if that is certain.
+    /// Removes what was uploaded for something that failed with `error`.
     fn take_upload_back(&self, server: &Location, component: &Entity, error: Error) -> Error {
-        if error.leaves_doubt() {
-            return error.with_note(&format!(
-                "{component} was uploaded, and its encoding may have begun. If it has no job, encode the \
-                 component instead of the file."
-            ));
-        }
-        let removed = server.remove_component(component).and_then(|_| {
-            self.delete(component)?;
-            self.commit()
-        });
+        let removed = server.remove_component(component);
+        let removed = removed.and_then(|_| self.commit_deletion(std::slice::from_ref(component)));
         match removed {
             Ok(()) => error,
             Err(other) => error.with_note(&format!(
@@ -235,18 +231,35 @@ impl Entity {
     ///
     /// # Errors
     ///
+    /// After an error nothing that was uploaded or recorded stays, so the call can be repeated. If the
+    /// second commit is in doubt, the message names the component, and the next commit finds out.
+    ///
     /// - [`ErrorKind::UnknownAttribute`] if entities of this type have no thumbnail.
+    /// - [`ErrorKind::NotFound`] if this entity does not exist any more; nothing is uploaded if that is
+    ///   known.
     /// - Any error of [`Session::create_component`].
     pub fn create_thumbnail(&self, path: impl AsRef<Path>, mut data: Data) -> Result<Entity> {
-        self.type_info().attribute("thumbnail_id")?;
+        self.type_info().attribute(THUMBNAIL)?;
         if !data.contains("name") {
             data.set("name", "thumbnail");
         }
         let session = self.session();
+        session.shared.store.lock().check_alive(self.handle.place)?;
         let server = session.location_by_id(SERVER_LOCATION_ID)?;
-        let component = session.create_component(path, data, Target::In(server))?;
-        self.set("thumbnail_id", component.id())?;
-        session.commit()?;
-        Ok(component)
+        let component = session.create_component(path, data, &server)?;
+        let set = self.set(THUMBNAIL, component.id());
+        let Err(error) = set.and_then(|()| session.commit()) else {
+            return Ok(component);
+        };
+        if session.is_in_doubt() {
+            return Err(error.with_note(&format!(
+                "{component} was uploaded, and may be the thumbnail of {self}."
+            )));
+        }
+        self.unset(THUMBNAIL)?;
+        let error = error.with_remedy(None);
+        Err(session.take_upload_back(&server, &component, error))
     }
 }
+
+const THUMBNAIL: &str = "thumbnail_id";

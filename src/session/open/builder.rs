@@ -398,6 +398,7 @@ impl SessionBuilder {
             session: weak.clone(),
             server_url: api.config().base_url(),
             api_user: &api.config().api_user,
+            redactor: api.config().redactor(),
         };
         let paths = match self.plugins.paths.take() {
             Some(paths) => paths,
@@ -443,5 +444,5 @@ impl SessionBuilder {
 // The API key is left out.
 debug_fields!(SessionBuilder, |this|
     server_url: this.settings.server_url.is_some(),
-    api_user: this.settings.api_user,
+    api_user: this.settings.api_user.as_deref().map(config::shown_user),
 );

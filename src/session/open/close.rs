@@ -56,6 +56,6 @@ impl Drop for Shared {
 // The API key is left out.
 debug_fields!(Session, |this|
     server_url: this.server_url(),
-    api_user: this.api_user(),
+    api_user: crate::config::shown_user(this.api_user()),
     closed: this.is_closed(),
 );
