@@ -54,10 +54,7 @@ const MIN_SECRET_BYTES: usize = 6;
 const EXCERPT_BYTES: usize = 64 * 1024;
 /// How many characters of a foreign text are shown.
 const EXCERPT_CHARS: usize = 300;
-/// How many characters of a message are shown, which somebody wrote to be read.
-const MESSAGE_CHARS: usize = 4000;
-
-/// How many characters of a message are shown that quotes a foreign text.
+/// How many characters of a message are shown that is, or quotes, a foreign text.
 const MESSAGE_CHARS: usize = 2000;
 
 /// Removes the secrets of a session from texts. Every text of foreign origin (what a server, a proxy
