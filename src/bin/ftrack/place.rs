@@ -7,15 +7,10 @@ use ftrack_api::relay::Stream;
 use crate::failure::{Failure, Result};
 
 /// How the URLs of Redis and Valkey begin.
-const SCHEMES: [&str; 7] = [
-    "redis",
-    "rediss",
-    "redis+unix",
-    "unix",
-    "valkey",
-    "valkeys",
-    "valkey+unix",
-];
+const SCHEMES: [&str; 5] = ["redis", "redis+unix", "unix", "valkey", "valkey+unix"];
+
+/// The same, with encryption.
+const TLS_SCHEMES: [&str; 2] = ["rediss", "valkeys"];
 
 /// What to write instead of what is neither.
 const REMEDY: &str =
@@ -70,11 +65,12 @@ pub(crate) fn no_group(name: &str) -> Failure {
 /// file that nobody else uses. The messages leave out what may be a password.
 fn is_redis(stream: &str) -> Result<bool> {
     let scheme = stream.split_once(':').map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|scheme| {
-        SCHEMES
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(scheme))
-    }) {
+    let is = |known: &str| scheme.is_some_and(|scheme| known.eq_ignore_ascii_case(scheme));
+    if TLS_SCHEMES.iter().any(|known| is(known)) {
+        let failure = Failure::usage("--stream: TLS to Redis is not compiled into this program");
+        return Err(failure.with_remedy("write redis://, through a tunnel such as stunnel"));
+    }
+    if SCHEMES.iter().any(|known| is(known)) {
         return Ok(true);
     }
     if stream.contains("://") {
@@ -140,7 +136,6 @@ mod tests {
         let urls = [
             "redis://events.studio",
             "Redis://events.studio:6379/1",
-            "rediss://ada:secret@events.studio",
             "valkey://events.studio",
             "redis+unix:///run/redis.sock",
             "unix:///run/redis.sock",
@@ -160,6 +155,7 @@ mod tests {
         let neither = [
             "http://events.studio",
             "reddis://events.studio",
+            "rediss://ada:secret@events.studio",
             "://events.studio",
             "redis.studio:6379",
             "redis.studio:6379/0",
@@ -173,6 +169,7 @@ mod tests {
     fn no_password_is_printed() {
         for stream in [
             "http://ada:secret@redis.studio",
+            "rediss://ada:secret@redis.studio",
             "ada:secret@redis.studio:6379",
         ] {
             let failure = is_redis(stream).unwrap_err();
