@@ -318,7 +318,7 @@ fn ctrl_c_in_an_import_says_what_was_done() {
     assert_eq!(code, 130, "{shown}");
     assert!(shown.contains("done: 10 created"), "{shown}");
     assert!(
-        shown.contains("20 rows were not imported") && shown.contains("to go on"),
+        shown.contains("not confirmed: 20 rows") && shown.contains("to go on"),
         "{shown}"
     );
     let kept = std::fs::read_to_string(cli.folder().join("users.refused.csv")).unwrap();
