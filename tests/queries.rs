@@ -862,7 +862,7 @@ fn budgets() {
             .with_request_budget(1, || ask().and_then(|()| ask()))
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OverBudget);
-        assert!(error.to_string().contains("budget of 1"), "{error}");
+        assert!(error.to_string().contains("budget (1)"), "{error}");
     });
     assert_eq!(sent, 1);
     // An error that is ignored is still reported.

@@ -83,9 +83,8 @@ impl Expected {
             Self::Exactly(size) => format!("{size}"),
             Self::AtMost(size) => format!("{size} in its whole sequence"),
         };
-        let message = format!(
-            "the data has {found} bytes, and the component has {expected} according to its size"
-        );
+        let message =
+            format!("the size of the data is {found}, and that of the component is {expected}");
         let error = Error::new(ErrorKind::BadResponse, message);
         Err(error.with_remedy(
             "If the data is right, correct the component's `size`, or read it with `Location::open`.",

@@ -181,7 +181,7 @@ impl Part {
                 // Before anything of it is read.
                 content.expected().check(pieces.size())?;
                 if pieces.size() <= resumed && resumed > 0 {
-                    let message = format!("there are only {} bytes", pieces.size());
+                    let message = format!("its size is only {}", pieces.size());
                     return Err(Error::new(ErrorKind::BadResponse, message));
                 }
                 (size, md5) = (size.or(Some(pieces.size())), pieces.md5());
@@ -201,7 +201,7 @@ impl Part {
         {
             let found = if written > size { "more" } else { "fewer" };
             let message = format!(
-                "cannot write {}: {size} bytes were announced, and there are {found}",
+                "cannot write {}: its size was announced as {size}, and there are {found} bytes",
                 target.display()
             );
             return Err(Error::new(ErrorKind::Io, message));

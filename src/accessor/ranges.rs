@@ -177,7 +177,7 @@ impl Ranged {
 
     fn message(&self, position: u64, why: &str) -> String {
         let id = &self.id;
-        format!("the download of {id} failed after {position} bytes: {why}")
+        format!("the download of {id} failed at byte {position}: {why}")
     }
 }
 

@@ -66,7 +66,7 @@ fn exceeded(allowed: u64, summary: &str) -> Error {
     Error::new(
         ErrorKind::OverBudget,
         format!(
-            "{summary}: not sent, because the budget of {allowed} requests is used up; select \
+            "{summary}: not sent, because the request budget ({allowed}) is used up; select \
              what is read in the query, or populate it before the loop"
         ),
     )

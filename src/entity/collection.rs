@@ -150,7 +150,10 @@ impl Collection {
         if index > members.len() {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("{self} has {} members and no index {index}", members.len()),
+                format!(
+                    "{self} has no index {index}; its number of members is {}",
+                    members.len()
+                ),
             ));
         }
         members.insert(index, member.key());

@@ -158,9 +158,9 @@ impl EventHub {
         let lost = shared.take_undelivered();
         match left + lost {
             0 => Ok(()),
-            _ if lost == 0 && self.inner.line.running().is_some() => {
-                Err(self.timeout(format!("{left} events have not been acknowledged")))
-            }
+            _ if lost == 0 && self.inner.line.running().is_some() => Err(self.timeout(format!(
+                "not all events have been acknowledged; left: {left}"
+            ))),
             count => {
                 let message = match count {
                     1 => "an event was not delivered".to_owned(),

@@ -55,7 +55,7 @@ impl Gate {
             (queued, is_late) = self.wait(queued, deadline, cancellation);
             if is_late {
                 let message = format!(
-                    "the queue is full: {} events wait to be acknowledged by the event server; publish again \
+                    "the queue of events that the event server has not acknowledged is full, at {}; publish again \
                      later",
                     queued.events
                 );

@@ -65,9 +65,9 @@ impl Location {
         let sources = sources.as_ref();
         if sources.len() != 1 && sources.len() != components.len() {
             let message = format!(
-                "{} components need one source location or {0}, got {}",
-                components.len(),
-                sources.len()
+                "one source location is needed, or one for each component: got {} for {}",
+                sources.len(),
+                components.len()
             );
             return Err(Error::new(ErrorKind::Validation, message));
         }

@@ -91,7 +91,7 @@ fn parse<'a, T>(
     let result = read(&mut parser)?;
     if parser.filled < operands.len() {
         let message = format!(
-            "{} values are given for {} placeholders",
+            "the number of values is {}, and that of placeholders is {}",
             operands.len(),
             parser.filled
         );

@@ -239,7 +239,7 @@ fn wait_until<T>(
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
             let seconds = options.timeout.as_secs_f64();
-            let message = format!("{doing}: still {said} after {seconds} seconds");
+            let message = format!("{doing}: still {said} after {seconds} s");
             return Err(Error::new(ErrorKind::Timeout, message));
         }
         rest(

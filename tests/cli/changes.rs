@@ -181,7 +181,7 @@ fn entities_are_created_and_deleted() {
     studio.cli.fails(&["delete", &key, "--yes"], 4, &[id]);
     let project = "Project:5671dcb0-66de-11e1-8e6e-f23c91df25eb";
     let run = studio.cli.run(&["delete", project, "--dry-run"]);
-    run.check(0, &["below are deleted as well"]);
+    run.check(0, &["what is below is deleted as well"]);
 }
 
 #[test]

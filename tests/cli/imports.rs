@@ -226,7 +226,7 @@ fn a_failure_in_the_middle_loses_no_row() {
         7,
         &[
             "done: 10 created",
-            "20 rows were not imported, or not confirmed; they are in",
+            "not imported, or not confirmed: 20 rows, kept in",
         ],
     );
     server.faults().clear();

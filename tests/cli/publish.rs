@@ -118,7 +118,11 @@ fn one_key_is_one_version() {
         &["job 1", "another key"],
     );
     cli.write("plate.mov", "another plate");
-    cli.fails(&arguments, 6, &["bytes", "another key"]);
+    cli.fails(
+        &arguments,
+        6,
+        &["the size of plate.mov is 13", "another key"],
+    );
     assert_eq!(versions(&session).len(), 1);
 }
 

@@ -28,8 +28,12 @@ struct Terminal {
 
 impl Terminal {
     fn new(cli: &Cli, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::of_width(COLUMNS, cli, arguments, environment)
+    }
+
+    fn of_width(columns: u16, cli: &Cli, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(24, COLUMNS)).unwrap();
+        pty.resize(pty_process::Size::new(24, columns)).unwrap();
         let mut command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_ftrack"));
         command = command
             .args(arguments)
@@ -137,9 +141,40 @@ fn the_status_of_a_stream_is_shown_in_tables() {
     let counts = ["log", "0", "0", "0", "1", "0", "0", "0"];
     assert_eq!(row("log"), counts, "{shown}");
     // No word of the names is cut.
-    for name in ["events/s", "appended", "delayed", "handled", "retried"] {
+    for name in [
+        "events/s", "appended", "delayed", "handled", "retried", "dead", "letters",
+    ] {
         assert!(shown.contains(name), "{name}: {shown}");
     }
+}
+
+#[test]
+#[cfg(feature = "file-cache")]
+fn the_status_of_a_connected_relay_fits_a_terminal_of_80_columns() {
+    let (server, cli) = studio();
+    let stream = Stream::local(cli.folder().join("events.db"));
+    let session = support::open(&server);
+    let mut relay = Relay::new(session.event_hub(), &stream, "relay-london-1");
+    let connected_at = || {
+        let relays = stream.status().unwrap().relays;
+        relays.first().and_then(|relay| relay.connected_at)
+    };
+    while connected_at().is_none() {
+        relay.poll(Duration::from_millis(50)).unwrap();
+    }
+    let status = ["events", "status", "--stream", "events.db"];
+    let (code, shown) = Terminal::of_width(80, &cli, &status, &[]).end();
+    assert_eq!(code, 0, "{shown}");
+    let lines = console_lines(&shown);
+    let line = lines.iter().find(|line| line.contains(" ago "));
+    let line = line.unwrap_or_else(|| panic!("no time: {shown}"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[0], "relay-london-1", "{shown}");
+    assert_eq!(words[words.len() - 1], "0", "{shown}");
+    assert!(
+        lines.iter().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -283,7 +318,7 @@ fn ctrl_c_in_an_import_says_what_was_done() {
     assert_eq!(code, 130, "{shown}");
     assert!(shown.contains("done: 10 created"), "{shown}");
     assert!(
-        shown.contains("20 rows were not imported") && shown.contains("to go on"),
+        shown.contains("not confirmed: 20 rows") && shown.contains("to go on"),
         "{shown}"
     );
     let kept = std::fs::read_to_string(cli.folder().join("users.refused.csv")).unwrap();

@@ -242,7 +242,7 @@ fn holes_refuse_what_cannot_stand_there() {
         many.statement()
             .unwrap_err()
             .to_string()
-            .contains("2 values are given for 0 placeholders")
+            .contains("the number of values is 2, and that of placeholders is 0")
     );
 }
 

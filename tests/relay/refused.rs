@@ -17,6 +17,7 @@ const ENOUGH: &str = "~ftrack:events ~{ftrack:events}:* +evalsha +script|load +t
 
 #[test]
 fn few_rights_are_enough_and_each_that_is_missing_is_an_error_with_the_list() {
+    assert!(include_str!("../../docs/events-at-scale.md").contains(ENOUGH));
     let server = Server::start();
     let limited = |rights: &str| Stream::redis(server.url_for(rights)).max_age(LONG);
     let use_all = |stream: &Stream, group: &str| -> ftrack_api::Result<()> {

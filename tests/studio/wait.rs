@@ -121,10 +121,7 @@ fn a_wait_ends_with_its_time_and_with_what_failed() {
     let job = job(&studio);
     let error = job.wait(Duration::from_millis(400)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(
-        error.to_string().contains("running after 0.4 seconds"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("running after 0.4 s"), "{error}");
     job.set("status", "failed").unwrap();
     studio.session.commit().unwrap();
     let error = job.wait(LONG).unwrap_err();

@@ -120,7 +120,7 @@ fn data_that_is_larger_or_smaller_than_its_component_is_refused() {
             assert_eq!(error.kind(), ErrorKind::BadResponse, "{what}: {error}");
             let text = error.to_string();
             let path = target.display().to_string();
-            let sizes = format!("the data has {found} bytes, and the component has 10");
+            let sizes = format!("the size of the data is {found}, and that of the component is 10");
             assert!(
                 text.contains(&path) && text.contains(&sizes),
                 "{what}: {text}"

@@ -13,7 +13,7 @@ pub(crate) fn rows(bytes: u64) -> ProgressBar {
 
 /// A counter of rows whose number is not known.
 pub(crate) fn count() -> ProgressBar {
-    let bar = bar(0, "{spinner} {human_pos} rows, {elapsed}");
+    let bar = bar(0, "{spinner} rows: {human_pos}, {elapsed}");
     bar.unset_length();
     bar
 }

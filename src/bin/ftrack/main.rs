@@ -19,7 +19,11 @@ mod log;
 mod lookup;
 mod output;
 mod parents;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod place;
 mod profiles;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod program;
 mod refused;
 mod row;
 mod rows_file;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
 use crate::row;
+use crate::terminal;
 
 /// The column that says why a row was refused; an import ignores it.
 pub(crate) const REASON: &str = "ftrack_error";
@@ -231,9 +232,10 @@ fn csv_record(line: u64, bytes: &csv::ByteRecord, columns: usize) -> Record {
             .push(Cell::Text(String::from_utf8_lossy(cell).into_owned()));
     }
     if record.cells.len() != columns {
-        let cells = record.cells.len();
+        let cells = record.cells.len() as u64;
         record.problem = Some(format!(
-            "it has {cells} cells, and the first line has {columns}"
+            "it has {}, and the first line has {columns}",
+            terminal::counted(cells, "cell")
         ));
         record.cells.resize(columns, Cell::Absent);
     }
@@ -318,10 +320,7 @@ mod tests {
     fn bad_rows_do_not_end_the_file() {
         let (_, records) = read(b"a,b\n1\n\xff,2\n\"two\nlines\",3\n");
         let problems: Vec<_> = records.iter().map(|one| one.problem.as_deref()).collect();
-        assert_eq!(
-            problems[0],
-            Some("it has 1 cells, and the first line has 2")
-        );
+        assert_eq!(problems[0], Some("it has 1 cell, and the first line has 2"));
         assert_eq!(problems[1], Some("cell 1 is not UTF-8"));
         assert_eq!((problems[2], records[2].line), (None, 4));
     }

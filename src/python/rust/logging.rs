@@ -168,7 +168,7 @@ fn deliver(py: Python<'_>) {
     }
     let dropped = queue().dropped.swap(0, Ordering::AcqRel);
     if dropped > 0 {
-        log::warn!(target: SESSION, "{dropped} lines of the log came too fast and were dropped");
+        log::warn!(target: SESSION, "lines of the log that came too fast and were dropped: {dropped}");
     }
     IS_DELIVERING.set(false);
 }

@@ -247,7 +247,7 @@ impl Session {
             return Ok(Vec::new());
         }
         log::info!(
-            "resuming an interrupted transfer of {} components",
+            "resuming an interrupted transfer; number of components: {}",
             ids.len()
         );
         Ok(ids)

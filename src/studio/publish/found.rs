@@ -215,8 +215,8 @@ impl Publish {
                         && size != present
                     {
                         let message = format!(
-                            "{} has {present} bytes, but {known} was published under the key {:?} with \
-                             {size}; use another key",
+                            "the size of {} is {present}, but {known} was published under the key {:?} with \
+                             the size {size}; use another key",
                             file.path.display(),
                             self.key.as_deref().unwrap_or_default(),
                         );

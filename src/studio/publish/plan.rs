@@ -129,7 +129,10 @@ impl PublishPlan<'_> {
             step(Part::Note, what, found.note.is_some());
         }
         if !publish.uses.is_empty() {
-            let what = format!("link {} versions", publish.uses.len());
+            let what = match publish.uses.len() {
+                1 => "link a version".to_owned(),
+                count => format!("link {count} versions"),
+            };
             let is_done = found.links.len() == publish.uses.len();
             step(Part::Links, what, is_done);
         }

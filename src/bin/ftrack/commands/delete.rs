@@ -44,7 +44,7 @@ impl Delete {
                 .count()?;
             if below > 0 {
                 terminal::say(&format!(
-                    "{below} tasks, shots and the like below are deleted as well"
+                    "what is below is deleted as well (tasks, shots and the like: {below})"
                 ));
             }
         }

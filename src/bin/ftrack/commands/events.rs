@@ -41,7 +41,7 @@ enum Action {
     Tail {
         #[command(flatten)]
         which: Which,
-        /// Print each event as a JSON object, as in a pipe
+        /// Print JSON even on a terminal
         #[arg(long)]
         json: bool,
     },
@@ -88,11 +88,11 @@ enum Action {
     Relay(super::relay::RelayOptions),
     /// Run a program for each event of a stream, as one of a group that shares them, until Ctrl-C
     #[cfg(any(feature = "file-cache", feature = "redis"))]
-    Work(super::relay::WorkOptions),
-    /// Print the events that a group could not handle, one JSON object a line, or return them
+    Work(super::work::WorkOptions),
+    /// Print the events that a group could not handle, as JSON lines, or return or remove them
     #[cfg(any(feature = "file-cache", feature = "redis"))]
-    DeadLetters(super::relay::DeadLetterOptions),
-    /// Print how full a stream is, how far its relays and groups are behind, and how much they do
+    DeadLetters(super::dead_letters::DeadLetterOptions),
+    /// Print how full a stream is, how far behind its relays and groups are, and their throughput
     #[cfg(any(feature = "file-cache", feature = "redis"))]
     Status(super::stream_status::StatusOptions),
 }
@@ -164,9 +164,9 @@ impl Events {
             #[cfg(any(feature = "file-cache", feature = "redis"))]
             Action::Relay(options) => super::relay::relay(app, &options),
             #[cfg(any(feature = "file-cache", feature = "redis"))]
-            Action::Work(options) => super::relay::work(&options),
+            Action::Work(options) => super::work::work(&options),
             #[cfg(any(feature = "file-cache", feature = "redis"))]
-            Action::DeadLetters(options) => super::relay::dead_letters(app, &options),
+            Action::DeadLetters(options) => super::dead_letters::dead_letters(app, &options),
             #[cfg(any(feature = "file-cache", feature = "redis"))]
             Action::Status(options) => super::stream_status::status(app, &options),
         }

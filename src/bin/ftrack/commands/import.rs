@@ -178,10 +178,8 @@ impl Import {
                 break Some((failure, Vec::new()));
             }
             bar.set_position(rows.position());
-            bar.set_message(format!(
-                "{} rows",
-                counts.created + counts.updated + counts.unchanged + refused.count
-            ));
+            let done = counts.created + counts.updated + counts.unchanged + refused.count;
+            bar.set_message(terminal::counted(done, "row"));
             if interrupt::is_cancelled() {
                 break Some((Failure::new(Code::Cancelled, "cancelled"), Vec::new()));
             }
@@ -196,7 +194,8 @@ impl Import {
             refused.finish()?;
             say_counts("done", &counts, count);
             terminal::say(&format!(
-                "{left} rows were not imported, or not confirmed; they are in {}",
+                "not imported, or not confirmed: {}, kept in {}",
+                terminal::counted(left, "row"),
                 refused.path().display()
             ));
             // The next import finds out what was done of them.

@@ -5,6 +5,8 @@ mod cache;
 mod completions;
 mod components;
 mod create;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod dead_letters;
 mod delete;
 mod doctor;
 mod download;
@@ -29,6 +31,8 @@ mod tree;
 mod upload;
 mod watch;
 mod whoami;
+#[cfg(any(feature = "file-cache", feature = "redis"))]
+mod work;
 
 use clap::Subcommand;
 

@@ -1,12 +1,14 @@
-//! `ftrack events status`: how full a stream is, and how far its relays and groups are behind.
+//! `ftrack events status`: how full a stream is, and how far behind its relays and groups are.
 
+use comfy_table::{CellAlignment, ColumnConstraint, Width};
+use ftrack_api::jiff::Timestamp;
 use ftrack_api::relay::{GroupStatus, RelayStatus};
 use serde_json::{Value as Json, json};
 
-use super::relay::{Place, no_group};
 use crate::app::App;
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::place::{Place, no_group};
 use crate::terminal;
 
 /// What is printed of a stream.
@@ -17,16 +19,16 @@ use crate::terminal;
 pub(super) struct StatusOptions {
     #[command(flatten)]
     place: Place,
-    /// A group whose work is printed, all unless given; may be given more than once
+    /// Print only this group; may be given more than once
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
-    /// Print a JSON object, as in a pipe
+    /// Print JSON even on a terminal
     #[arg(long)]
     json: bool,
-    /// Forget a relay whose name is not used any more, and print nothing
+    /// Forget a relay that is no longer used, and print nothing
     #[arg(long, value_name = "NAME", conflicts_with_all = ["groups", "json"])]
     remove_relay: Option<String>,
-    /// Remove a group whose name is not used any more, with its dead letters, and print nothing
+    /// Remove a group that is no longer used, with its dead letters, and print nothing
     #[arg(long, value_name = "NAME", conflicts_with_all = ["groups", "json", "remove_relay"])]
     remove_group: Option<String>,
 }
@@ -74,7 +76,7 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
             let heard = match (relay.has_ended, relay.connected_at) {
                 (true, _) => "ended".to_owned(),
                 (false, None) => "never".to_owned(),
-                (false, Some(at)) => format!("{at:.0}"),
+                (false, Some(at)) => ago(at),
             };
             [
                 relay.name.clone(),
@@ -97,7 +99,7 @@ pub(super) fn status(app: &App, options: &StatusOptions) -> Result<()> {
             "handled",
             "retried",
             "taken over",
-            "dead",
+            "dead letters",
         ];
         let rows = status.groups.iter().map(|group| {
             [
@@ -146,7 +148,8 @@ fn group_json(group: &GroupStatus) -> Json {
     })
 }
 
-/// Below an empty line; all but the first column are figures.
+/// Below an empty line. All but the first column are figures, of which none is broken, nor a word of their names: the
+/// first has the room that is left.
 fn print_table<const N: usize>(
     app: &App,
     names: [&str; N],
@@ -154,12 +157,30 @@ fn print_table<const N: usize>(
 ) -> Result<()> {
     let mut table = output::table();
     table.set_header(names);
+    let mut widths = names.map(|name| name.split(' ').map(str::len).max().unwrap_or(0));
     for row in rows {
+        for (width, cell) in widths.iter_mut().zip(&row) {
+            *width = (*width).max(cell.chars().count());
+        }
         table.add_row(row.map(|cell| terminal::printable(&cell)));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    for (column, width) in table.column_iter_mut().zip(widths).skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+        // With a space on either side.
+        let width = Width::Fixed(u16::try_from(width + 2).unwrap_or(u16::MAX));
+        column.set_constraint(ColumnConstraint::Absolute(width));
     }
     app.print("")?;
     app.print_table(&table)
+}
+
+/// How long ago that was: `5 s ago`.
+fn ago(at: Timestamp) -> String {
+    let seconds = Timestamp::now().as_second() - at.as_second();
+    match seconds.max(0) {
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7200 => format!("{} min ago", seconds / 60),
+        seconds @ ..172_800 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
 }

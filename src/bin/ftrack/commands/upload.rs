@@ -101,8 +101,8 @@ pub(super) fn failure(error: ftrack_api::Error) -> Failure {
 fn say_rest(done: &[String], left: &[String]) {
     if done.len() + left.len() > 1 {
         terminal::say(&format!(
-            "{} files were uploaded; not {}",
-            done.len(),
+            "uploaded {}; not {}",
+            terminal::counted(done.len() as u64, "file"),
             left.join(", ")
         ));
     }

@@ -34,7 +34,7 @@ const OTHER_LINES: usize = 4;
 pub(crate) struct Watch {
     /// The query; what it selects are the columns
     query: String,
-    /// Print JSON objects, as in a pipe
+    /// Print JSON even on a terminal
     #[arg(long)]
     json: bool,
     /// End after this many changes
