@@ -82,16 +82,6 @@ pub(crate) struct Bounds {
     pub(crate) max_age: Option<Duration>,
 }
 
-/// How many entries a relay has appended.
-#[derive(Clone, Debug)]
-pub(crate) struct Progress {
-    /// The process of the relay.
-    pub(crate) process: u64,
-    /// By now, unless the stream is not to look whether it still has them; and with those of the call.
-    pub(crate) before: Option<u64>,
-    pub(crate) after: u64,
-}
-
 /// The result of appending.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Appended {
@@ -101,8 +91,10 @@ pub(crate) struct Appended {
     pub(crate) now: i64,
     /// The records of all relays by their names, as they were before; if it was given one, or no entries.
     pub(crate) relays: BTreeMap<String, String>,
-    /// If the stream has lost entries of the relay: how many of them it has. Then nothing was appended.
-    pub(crate) left: Option<u64>,
+    /// The number of the last entry.
+    pub(crate) number: u64,
+    /// Whether that is less than it was. Then nothing was appended.
+    pub(crate) has_lost: bool,
 }
 
 /// A delivery, as long as its worker has it.
@@ -243,13 +235,14 @@ pub(crate) struct GroupFigures {
 /// The storage of a stream. Every call is atomic, and safe from many threads and processes.
 pub(crate) trait Engine: Send + Sync {
     /// Appends entries that are not in the stream yet. Also keeps the record of the relay, if there is one: then, and
-    /// without entries, it returns those of all.
+    /// without entries, it returns those of all. `known` is the number that the last entry had before, unless the stream
+    /// is not to look whether it still has it.
     fn append(
         &self,
         entries: &[NewEntry],
         relay: &str,
         record: Option<&str>,
-        progress: Option<&Progress>,
+        known: Option<u64>,
         bounds: Bounds,
     ) -> Result<Appended>;
 

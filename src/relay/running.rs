@@ -141,6 +141,8 @@ impl Running {
             last,
             owed: self.record.owed.or(self.unsaved),
             reported: Some(self.clock.latest()),
+            process: self.recent.process(),
+            sent: self.recent.count(),
             held: self.order.held().and_then(|(number, first)| {
                 (number == self.backlog.first_number()).then(|| first.clone())
             }),

@@ -83,6 +83,9 @@ pub(super) struct RelayRecord {
     pub(super) cleared: Option<i64>,
     /// Whether it is gone, and has appended all that it had.
     pub(super) has_ended: bool,
+    /// Its process, and how many entries that had appended before it wrote this.
+    pub(super) process: u64,
+    pub(super) sent: u64,
     pub(super) appended: u64,
     pub(super) repeated: u64,
     pub(super) dropped: u64,

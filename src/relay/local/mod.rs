@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::relay::clock;
 use crate::relay::engine::{
-    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, MARKER_AGE, NewEntry, Progress,
-    Turn, Turned, Unread,
+    Appended, Bounds, Dead, Engine, Fields, Figures, GroupFigures, MARKER_AGE, NewEntry, Turn,
+    Turned, Unread,
 };
 use open::{create, prepare};
 
@@ -117,7 +117,7 @@ impl Engine for LocalEngine {
         relay: &str,
         record: Option<&str>,
         // A process that ends loses nothing here, and a machine that fails ends the relay too.
-        _progress: Option<&Progress>,
+        _known: Option<u64>,
         bounds: Bounds,
     ) -> Result<Appended> {
         let now = clock::now();
@@ -161,7 +161,8 @@ impl Engine for LocalEngine {
                 repeated: entries.len() as u64 - count(added),
                 now,
                 relays,
-                left: None,
+                number: count(number),
+                has_lost: false,
             })
         })?;
         if appended.added > 0 {

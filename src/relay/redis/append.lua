@@ -1,20 +1,18 @@
 -- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
 -- the relay, if it is given: then, and without entries, it replies with those of all, as they were before.
--- A relay says how many entries it has appended in all, before and after this call. If the stream knows of fewer, it
--- has lost some, as when Redis was restored: then nothing is appended, and it replies with how many it knows of.
--- KEYS: stream, ids, counter, relays, progress, call. ARGV: the number of the call, whether it is repeated, whether to
+-- A relay gives the number that the counter had after its last call. If it is lower now, the stream has lost entries, as
+-- when Redis was restored: then nothing is appended, and the reply says so.
+-- KEYS: stream, ids, counter, relays, call. ARGV: the number of the call, whether it is repeated, whether to
 -- check rights, for how long to keep the reply; the name of the relay and its record; the bounds of length and age;
--- the process of the relay, what it has appended before, and afterwards; then id, time, kind and body of each entry.
--- What is not given is empty.
-local stream, ids, counter, relays, progress, call = unpack(KEYS)
-local number_of_call, is_repeated, check, keep, relay, record, max_length, max_age, process, done, after = unpack(ARGV, 1, 11)
-local ENTRIES = 12
+-- the number; then id, time, kind and body of each entry. What is not given is empty.
+local stream, ids, counter, relays, call = unpack(KEYS)
+local number_of_call, is_repeated, check, keep, relay, record, max_length, max_age, known = unpack(ARGV, 1, 9)
+local ENTRIES = 10
 -- What a script has done until it is refused something stays: so nothing is done unless everything may be. Rights
 -- that are withdrawn between two checks may stop it anywhere: so an id is known only once its entry is there.
 for _, command in ipairs(check == '0' and {} or {{'TIME'}, {'GET', counter}, {'SET', counter, 0}, {'ZSCORE', ids, ''},
   {'ZADD', ids, 0, ''}, {'XADD', stream, '*', 'v', '1'}, {'XTRIM', stream, 'MAXLEN', 1}, {'ZREMRANGEBYRANK', ids, 0, 0},
-  {'ZREMRANGEBYSCORE', ids, 0, 0}, {'HGETALL', relays}, {'HSET', relays, '', ''},
-  {'HGET', progress, ''}, {'HSET', progress, '', ''}}) do
+  {'ZREMRANGEBYSCORE', ids, 0, 0}, {'HGETALL', relays}, {'HSET', relays, '', ''}}) do
   if not redis.acl_check_cmd(unpack(command)) then return redis.error_reply('NOPERM no permission for ' .. command[1]) end
 end
 local time = redis.call('TIME')
@@ -23,13 +21,10 @@ local before = (record ~= '' or #ARGV < ENTRIES) and redis.call('HGETALL', relay
 local earlier = is_repeated == '1' and string.match(redis.call('GET', call) or '', '^' .. number_of_call .. ' (.*)$')
 if earlier then
   -- The reply to this call was lost.
-  return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before, -1}
+  return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before, tonumber(redis.call('GET', counter) or '0'), 0}
 end
-if done ~= '' then
-  local known_process, known = string.match(redis.call('HGET', progress, relay) or '', '^(%x+):(%d+)$')
-  if known_process ~= process then known = 0 end
-  if tonumber(known) < tonumber(done) then return {0, 0, string.format('%.0f', now), before, tonumber(known)} end
-end
+local first = tonumber(redis.call('GET', counter) or '0')
+if known ~= '' and first < tonumber(known) then return {0, 0, string.format('%.0f', now), before, first, 1} end
 local function trim()
   if max_length ~= '' then
     redis.call('XTRIM', stream, 'MAXLEN', '~', max_length)
@@ -41,7 +36,6 @@ local function trim()
     redis.call('ZREMRANGEBYSCORE', ids, '-inf', string.format('(%.0f', oldest))
   end
 end
-local first = tonumber(redis.call('GET', counter) or '0')
 local number, repeated = first, 0
 -- A relay's events that were appended by an earlier attempt are recognised, and need no reply that is kept.
 local is_kept = relay == ''
@@ -71,5 +65,4 @@ if number == first or math.floor(number / 100) > math.floor(first / 100) then tr
 if record ~= '' then
   redis.call('HSET', relays, relay, record)
 end
-if process ~= '' then redis.call('HSET', progress, relay, process .. ':' .. after) end
-return {number - first, repeated, string.format('%.0f', now), before, -1}
+return {number - first, repeated, string.format('%.0f', now), before, number, 0}

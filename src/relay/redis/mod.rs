@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Mutex;
 use crate::relay::engine::{
     Appended, Bounds, Create, Dead, Engine, Figures, GroupFigures, LOOK_AHEAD, MARKER_AGE,
-    MAX_DEAD, MAX_OPEN, NewEntry, Progress, Start, Turn, Turned, Unread, Verdict,
+    MAX_DEAD, MAX_OPEN, NewEntry, Start, Turn, Turned, Unread, Verdict,
 };
 use cause::cause;
 use reply::{dead, turned, unread};
@@ -194,34 +194,26 @@ impl Engine for RedisEngine {
         entries: &[NewEntry],
         relay: &str,
         record: Option<&str>,
-        progress: Option<&Progress>,
+        known: Option<u64>,
         bounds: Bounds,
     ) -> Result<Appended> {
         let mut total: Option<Appended> = None;
-        let total_entries = entries.len() as u64;
         let mut chunks: Vec<&[NewEntry]> = entries.chunks(MAX_APPENDED).collect();
         if chunks.is_empty() {
             chunks.push(&[]);
         }
-        let mut done = 0;
+        let mut known = known;
         for (index, entries) in chunks.iter().enumerate() {
             let is_last = index + 1 == chunks.len();
-            let (begun, rest) = (done, total_entries - done - entries.len() as u64);
-            done += entries.len() as u64;
             let number =
                 |bound: Option<u64>| bound.map_or_else(String::new, |bound| bound.to_string());
-            let keys = ["ids", "number", "relays", "progress"].map(|end| self.key(end));
+            let keys = ["ids", "number", "relays"].map(|end| self.key(end));
             let arguments = |call: &mut ScriptInvocation<'_>| {
                 call.arg(relay)
                     .arg(record.filter(|_| is_last).unwrap_or_default())
                     .arg(number(bounds.max_length))
                     .arg(number(bounds.max_age.map(millis)));
-                let process = progress.map(|progress| format!("{:x}", progress.process));
-                call.arg(process.unwrap_or_default())
-                    .arg(number(
-                        progress.and_then(|progress| Some(progress.before? + begun)),
-                    ))
-                    .arg(number(progress.map(|progress| progress.after - rest)));
+                call.arg(number(known));
                 for entry in *entries {
                     call.arg(&entry.id)
                         .arg(entry.at)
@@ -229,8 +221,8 @@ impl Engine for RedisEngine {
                         .arg(&entry.body);
                 }
             };
-            type Reply = (u64, u64, i64, Vec<(String, String)>, i64);
-            let (added, repeated, now, relays, left): Reply = self.invoke(
+            type Reply = (u64, u64, i64, Vec<(String, String)>, u64, bool);
+            let (added, repeated, now, relays, last, has_lost): Reply = self.invoke(
                 "appending to",
                 &self.append,
                 &keys,
@@ -242,7 +234,8 @@ impl Engine for RedisEngine {
                 repeated,
                 now,
                 relays: relays.into_iter().collect(),
-                left: u64::try_from(left).ok(),
+                number: last,
+                has_lost,
             };
             total = Some(match total {
                 Some(before) => Appended {
@@ -253,9 +246,10 @@ impl Engine for RedisEngine {
                 },
                 None => one,
             });
-            if left >= 0 {
+            if has_lost {
                 break;
             }
+            known = known.map(|_| last);
         }
         Ok(total.unwrap_or_default())
     }
@@ -374,16 +368,9 @@ impl Engine for RedisEngine {
     }
 
     fn remove_relay(&self, name: &str) -> Result<bool> {
-        let mut calls = redis::pipe();
-        calls
-            .cmd("HDEL")
-            .arg(self.key("progress"))
-            .arg(name)
-            .ignore();
-        calls.cmd("HDEL").arg(self.key("relays")).arg(name);
-        let (is_there,): (bool,) =
-            self.with("removing a relay of", |connection| calls.query(connection))?;
-        Ok(is_there)
+        let mut call = redis::cmd("HDEL");
+        call.arg(self.key("relays")).arg(name);
+        self.with("removing a relay of", |connection| call.query(connection))
     }
 
     fn remove_group(&self, group: &str) -> Result<bool> {

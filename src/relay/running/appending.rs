@@ -97,12 +97,13 @@ impl Running {
                 }
                 false => None,
             };
-            let progress = self.recent.progress(batch.len());
-            let request =
-                || engine.append(&batch, name, record.as_deref(), Some(&progress), bounds);
+            let (known, sent) = (self.recent.known(), self.recent.count());
+            let request = || engine.append(&batch, name, record.as_deref(), known, bounds);
             let reply = self.clock.ask(request).map_err(failed)?;
-            if let Some(left) = reply.left {
-                self.append_again(engine, left).map_err(failed)?;
+            if reply.has_lost {
+                let request = || engine.append(&[], name, None, None, bounds);
+                let reply = self.clock.ask(request).map_err(failed)?;
+                self.append_again(engine, &reply).map_err(failed)?;
                 continue;
             }
             if is_due {
@@ -122,7 +123,10 @@ impl Running {
                 self.note(&reply);
             }
             let is_empty = batch.is_empty();
-            self.recent.add(batch);
+            self.recent.add(batch, reply.number);
+            if record.is_some() && self.recent.wrote(sent, self.own_record(&reply).as_ref()) {
+                self.append_again(engine, &reply).map_err(failed)?;
+            }
             if is_empty && !needs_reports {
                 break;
             }
@@ -131,16 +135,12 @@ impl Running {
     }
 
     /// Redis has lost its latest data, as when it was killed before it wrote them to the disk, or restored: what this relay has
-    /// still in memory is appended again, and the rest is a gap.
-    fn append_again(&mut self, engine: &dyn Engine, left: u64) -> Result<()> {
+    /// still in memory is appended again, and the rest is a gap. `reply` has the record that was left of it.
+    fn append_again(&mut self, engine: &dyn Engine, reply: &Appended) -> Result<()> {
         let (name, bounds) = (self.name.clone(), self.stream.bounds());
-        let request = || engine.append(&[], &name, None, None, bounds);
-        let reply = self.clock.ask(request)?;
-        let restored = reply
-            .relays
-            .get(&name)
-            .map(|record| RelayRecord::read(record));
-        let lost = self.recent.after(left);
+        let restored = self.own_record(reply);
+        let left = self.recent.left(restored.as_ref());
+        let lost = self.recent.after(left.unwrap_or(0));
         log::warn!(
             "relay {name}: the stream has lost its latest entries; {} are appended again",
             lost.len()
@@ -148,17 +148,24 @@ impl Running {
         let to = lost
             .first()
             .map_or_else(|| self.clock.latest(), |entry| entry.at);
-        let record = serde_json::to_string(&self.current_record()).ok();
-        let progress = self.recent.restored();
-        let request = || engine.append(&lost, &name, record.as_deref(), Some(&progress), bounds);
+        let (record, sent) = (self.current_record(), self.recent.count());
+        let text = serde_json::to_string(&record).ok();
+        let request = || engine.append(&lost, &name, text.as_deref(), None, bounds);
         let again = self.clock.ask(request)?;
         self.record.appended += again.added;
         self.record.repeated += again.repeated;
-        if !self.recent.has_all_after(left) {
+        self.recent.add(Vec::new(), again.number);
+        self.recent.wrote(sent, Some(&record));
+        if !left.is_some_and(|left| self.recent.has_all_after(left)) {
             let from = restored.and_then(|record| record.reported);
             self.push_gap(Gap::new(from, to, GapReason::StreamLost), None);
         }
         Ok(())
+    }
+
+    fn own_record(&self, reply: &Appended) -> Option<RelayRecord> {
+        let record = reply.relays.get(&self.name);
+        record.map(|record| RelayRecord::read(record))
     }
 
     /// Says that it has ended, if nothing is left: others need not wait for it.
@@ -214,13 +221,6 @@ impl Running {
     fn note(&mut self, reply: &Appended) {
         self.records = records(reply);
         self.order.note(&self.name, &self.records, Instant::now());
-        // The first report of a relay whose name is new is no loss.
-        let has_reported =
-            self.record.appended + self.record.repeated > reply.added + reply.repeated;
-        if has_reported && !reply.relays.contains_key(&self.name) {
-            let gap = Gap::new(None, self.clock.latest(), GapReason::StreamLost);
-            self.push_gap(gap, None);
-        }
     }
 }
 

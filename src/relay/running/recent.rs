@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::relay::engine::{NewEntry, Progress};
+use crate::relay::engine::NewEntry;
+use crate::relay::status::RelayRecord;
 
 /// For how long: Redis writes to its file within a second, or two on a busy disk.
 const TIME: Duration = Duration::from_secs(10);
@@ -15,6 +16,10 @@ pub(super) struct Recent {
     bytes: usize,
     max_bytes: usize,
     count: u64,
+    /// The number of the stream's last entry after the last call.
+    known: Option<u64>,
+    /// How many there were when the last record was written.
+    written: Option<u64>,
 }
 
 impl Recent {
@@ -25,12 +30,27 @@ impl Recent {
             bytes: 0,
             max_bytes,
             count: 0,
+            known: None,
+            written: None,
         }
     }
 
-    /// Adds what was appended.
-    pub(super) fn add(&mut self, entries: Vec<NewEntry>) {
+    pub(super) fn process(&self) -> u64 {
+        self.process
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn known(&self) -> Option<u64> {
+        self.known
+    }
+
+    /// Adds what was appended; `number` is that of the stream's last entry.
+    pub(super) fn add(&mut self, entries: Vec<NewEntry>, number: u64) {
         let now = Instant::now();
+        self.known = Some(number);
         self.count += entries.len() as u64;
         for entry in entries {
             self.bytes += entry.bytes();
@@ -44,21 +64,21 @@ impl Recent {
         }
     }
 
-    /// That of a call that appends so many entries.
-    pub(super) fn progress(&self, count: usize) -> Progress {
-        Progress {
-            process: self.process,
-            before: Some(self.count).filter(|before| *before > 0),
-            after: self.count + count as u64,
-        }
+    /// A record was written when there were so many entries. Returns whether the one before it was lost: another relay may
+    /// have appended as much meanwhile as the stream had lost, so that the number of its last entry says nothing.
+    pub(super) fn wrote(&mut self, count: u64, before: Option<&RelayRecord>) -> bool {
+        let expected = self.written.replace(count);
+        expected.is_some_and(|expected| match before {
+            Some(before) => before.process != self.process || before.sent < expected,
+            None => true,
+        })
     }
 
-    /// That of a call that appends again what was lost.
-    pub(super) fn restored(&self) -> Progress {
-        Progress {
-            before: None,
-            ..self.progress(0)
-        }
+    /// How many of the entries the stream has at least, if this record was left of those that were written; `None` if it may
+    /// have lost what was there before this process as well.
+    pub(super) fn left(&self, record: Option<&RelayRecord>) -> Option<u64> {
+        let own = record.filter(|record| record.process == self.process);
+        own.map(|record| record.sent)
     }
 
     /// What there is of the entries after the first `left`.
@@ -71,9 +91,9 @@ impl Recent {
             .collect()
     }
 
-    /// Whether that is all that the stream has lost. If it knows of none, it has lost what was there before as well.
+    /// Whether that is all of them.
     pub(super) fn has_all_after(&self, left: u64) -> bool {
-        left > 0 && self.count.saturating_sub(left) <= self.entries.len() as u64
+        self.count.saturating_sub(left) <= self.entries.len() as u64
     }
 }
 
@@ -92,11 +112,9 @@ mod tests {
             body: "x".repeat(36),
         };
         let mut recent = Recent::new(500);
-        assert_eq!(recent.progress(3).before, None);
-        recent.add((0..3).map(entry).collect());
-        recent.add((3..8).map(entry).collect());
-        let progress = recent.progress(2);
-        assert_eq!((progress.before, progress.after), (Some(8), 10));
+        recent.add((0..3).map(entry).collect(), 13);
+        recent.add((3..8).map(entry).collect(), 18);
+        assert_eq!((recent.count(), recent.known()), (8, Some(18)));
         let at = |left| {
             let lost = recent.after(left);
             lost.iter().map(|entry| entry.at).collect::<Vec<_>>()
@@ -111,5 +129,25 @@ mod tests {
             (vec![3, 4, 5, 6, 7], false)
         );
         assert_eq!((at(8), recent.has_all_after(8)), (vec![], true));
+    }
+    #[test]
+    fn a_record_that_was_lost_is_noticed() {
+        let mut recent = Recent::new(500);
+        let record = |process, sent| RelayRecord {
+            process,
+            sent,
+            ..RelayRecord::default()
+        };
+        let own = recent.process();
+        // The first one of a process, whatever was there.
+        assert!(!recent.wrote(0, Some(&record(own ^ 1, 70))));
+        assert!(!recent.wrote(3, Some(&record(own, 0))));
+        assert!(!recent.wrote(5, Some(&record(own, 3))));
+        assert!(recent.wrote(6, Some(&record(own, 3))));
+        assert!(recent.wrote(7, Some(&record(own ^ 1, 70))));
+        assert!(recent.wrote(8, None));
+        assert_eq!(recent.left(Some(&record(own, 0))), Some(0));
+        assert_eq!(recent.left(Some(&record(own ^ 1, 3))), None);
+        assert_eq!(recent.left(None), None);
     }
 }
