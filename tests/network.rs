@@ -253,16 +253,22 @@ fn files_that_are_no_certificates_are_named() {
             path.to_str().unwrap(),
         ),
     ] {
-        let error = Session::builder()
-            .server_url(format!("https://{tls}"))
-            .api_key("k")
-            .api_user("u")
-            .network(network)
-            .open()
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-        assert!(error.to_string().contains(named), "{error}");
+        let error = refused(&tls.to_string(), network);
+        assert!(error.contains(named), "{error}");
     }
+}
+
+/// What is said of a network that cannot be used.
+fn refused(tls: &str, network: Network) -> String {
+    let error = Session::builder()
+        .server_url(format!("https://{tls}"))
+        .api_key("k")
+        .api_user("u")
+        .network(network)
+        .open()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    error.to_string()
 }
 
 /// Nobody ever writes into the pipe, and the device has no end.
@@ -282,19 +288,9 @@ fn pipes_and_devices_are_no_certificates() {
             Network::new().client_cert(path, path),
             Network::new().client_cert(authority.path(), path),
         ] {
-            let error = Session::builder()
-                .server_url(format!("https://{tls}"))
-                .api_key("k")
-                .api_user("u")
-                .network(network)
-                .open()
-                .unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-            assert!(
-                error.to_string().contains(path.to_str().unwrap()),
-                "{error}"
-            );
-            assert!(error.to_string().contains("not a regular file"), "{error}");
+            let error = refused(&tls.to_string(), network);
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+            assert!(error.contains("not a regular file"), "{error}");
         }
     }
 }

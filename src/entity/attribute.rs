@@ -35,7 +35,7 @@ impl Entity {
     /// - [`ErrorKind::WrongType`] if the value is null or of another type.
     /// - [`ErrorKind::NotLoaded`] if the value is not loaded and must not be fetched.
     /// - [`ErrorKind::NotFound`] if the entity does not exist any more and the value is not loaded.
-    ///   Loaded ones stay readable, so that what is gone can be named.
+    ///   Loaded values stay readable, so a program can still name what it deleted.
     /// - Any error of a request.
     pub fn get<T: FromAttribute>(&self, path: &str) -> Result<T> {
         // A caller's own conversion runs after the lock is released, on a value that is found once.

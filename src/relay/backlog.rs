@@ -315,7 +315,10 @@ mod tests {
         }
         assert!(backlog.total_dropped() > 0);
         assert_eq!(backlog.len() + backlog.total_dropped(), 50_000);
-        let _first = backlog.first_number();
+        assert_eq!(
+            backlog.first_number() + backlog.len(),
+            backlog.next_number()
+        );
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(crate) struct Appended {
     pub(crate) repeated: u64,
     /// The engine's clock: milliseconds since 1970.
     pub(crate) now: i64,
-    /// The records of all relays by their names, as they were before; if it was given one, or no entries.
+    /// The records of all relays by their names, as they were before; if it was given one, or no entries, or has lost some.
     pub(crate) relays: BTreeMap<String, String>,
     /// The number of the last entry.
     pub(crate) number: u64,

@@ -1,7 +1,7 @@
 -- Appends the entries whose event is not in the stream yet, trims the stream, and keeps the record of
 -- the relay, if it is given: then, and without entries, it replies with those of all, as they were before.
 -- A relay gives the number that the counter had after its last call. If it is lower now, the stream has lost entries, as
--- when Redis was restored: then nothing is appended, and the reply says so.
+-- when Redis was restored: then nothing is appended, and the reply says so, with the records that are left.
 -- KEYS: stream, ids, counter, relays, call. ARGV: the number of the call, whether it is repeated, whether to
 -- check rights, for how long to keep the reply; the name of the relay and its record; the bounds of length and age;
 -- the number; then id, time, kind and body of each entry. What is not given is empty.
@@ -24,7 +24,9 @@ if earlier then
   return {tonumber(earlier), (#ARGV + 1 - ENTRIES) / 4 - tonumber(earlier), string.format('%.0f', now), before, tonumber(redis.call('GET', counter) or '0'), 0}
 end
 local first = tonumber(redis.call('GET', counter) or '0')
-if known ~= '' and first < tonumber(known) then return {0, 0, string.format('%.0f', now), before, first, 1} end
+if known ~= '' and first < tonumber(known) then
+  return {0, 0, string.format('%.0f', now), redis.call('HGETALL', relays), first, 1}
+end
 local function trim()
   if max_length ~= '' then
     redis.call('XTRIM', stream, 'MAXLEN', '~', max_length)

@@ -202,7 +202,6 @@ impl Engine for RedisEngine {
         if chunks.is_empty() {
             chunks.push(&[]);
         }
-        let mut known = known;
         for (index, entries) in chunks.iter().enumerate() {
             let is_last = index + 1 == chunks.len();
             let number =
@@ -212,8 +211,8 @@ impl Engine for RedisEngine {
                 call.arg(relay)
                     .arg(record.filter(|_| is_last).unwrap_or_default())
                     .arg(number(bounds.max_length))
-                    .arg(number(bounds.max_age.map(millis)));
-                call.arg(number(known));
+                    .arg(number(bounds.max_age.map(millis)))
+                    .arg(number(known));
                 for entry in *entries {
                     call.arg(&entry.id)
                         .arg(entry.at)
@@ -222,7 +221,7 @@ impl Engine for RedisEngine {
                 }
             };
             type Reply = (u64, u64, i64, Vec<(String, String)>, u64, bool);
-            let (added, repeated, now, relays, last, has_lost): Reply = self.invoke(
+            let (added, repeated, now, relays, number, has_lost): Reply = self.invoke(
                 "appending to",
                 &self.append,
                 &keys,
@@ -234,9 +233,12 @@ impl Engine for RedisEngine {
                 repeated,
                 now,
                 relays: relays.into_iter().collect(),
-                number: last,
+                number,
                 has_lost,
             };
+            if one.has_lost {
+                return Ok(one);
+            }
             total = Some(match total {
                 Some(before) => Appended {
                     added: before.added + one.added,
@@ -246,10 +248,6 @@ impl Engine for RedisEngine {
                 },
                 None => one,
             });
-            if has_lost {
-                break;
-            }
-            known = known.map(|_| last);
         }
         Ok(total.unwrap_or_default())
     }

@@ -101,8 +101,6 @@ impl Running {
             let request = || engine.append(&batch, name, record.as_deref(), known, bounds);
             let reply = self.clock.ask(request).map_err(failed)?;
             if reply.has_lost {
-                let request = || engine.append(&[], name, None, None, bounds);
-                let reply = self.clock.ask(request).map_err(failed)?;
                 self.append_again(engine, &reply).map_err(failed)?;
                 continue;
             }

@@ -74,8 +74,8 @@ impl Recent {
         })
     }
 
-    /// How many of the entries the stream has at least, if this record was left of those that were written; `None` if it may
-    /// have lost what was there before this process as well.
+    /// The least number of the entries that the stream still has, by the record that it has of this relay; `None` if entries
+    /// from before this process may be lost too.
     pub(super) fn left(&self, record: Option<&RelayRecord>) -> Option<u64> {
         let own = record.filter(|record| record.process == self.process);
         own.map(|record| record.sent)

@@ -155,15 +155,15 @@ fn a_query_that_multiplies_rows_ends() {
     assert_eq!(site.query("select id from Project limit 1").len(), 1);
 }
 
+fn address(site: &Site) -> String {
+    let url = site.emulator.url();
+    url.strip_prefix("http://").unwrap().to_owned()
+}
+
 #[test]
 fn half_a_request_does_no_harm() {
     let site = Site::start();
-    let address = site
-        .emulator
-        .url()
-        .strip_prefix("http://")
-        .unwrap()
-        .to_owned();
+    let address = address(&site);
     for text in [
         "",
         "POST",
@@ -212,12 +212,7 @@ fn clients_do_not_disturb_each_other() {
 fn an_emulator_stops_when_it_is_dropped() {
     steadily(|| {
         let site = Site::start();
-        let address = site
-            .emulator
-            .url()
-            .strip_prefix("http://")
-            .unwrap()
-            .to_owned();
+        let address = address(&site);
         let idle = TcpStream::connect(&address).unwrap();
         site.query("select id from Project limit 1");
         let started = Instant::now();
