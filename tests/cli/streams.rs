@@ -258,12 +258,12 @@ fn a_program_may_take_longer_than_the_lease() {
     let cli = Cli::reading();
     let stream = filled(&cli, 1);
     let script = "echo run >> runs; until [ -e go ]; do sleep 0.05; done";
-    let arguments = work(&["--lease", "3"], script);
+    let arguments = work(&["--lease", "8"], script);
     let one = Running::start(&cli, &arguments);
     let two = Running::start(&cli, &arguments);
     eventually("it runs", || !lines(&cli, "runs").is_empty());
     // Two leases, in which the other worker must not get the event.
-    thread::sleep(Duration::from_secs(7));
+    thread::sleep(Duration::from_secs(17));
     cli.write("go", "");
     let group = || stream.group("g").unwrap().unwrap();
     eventually("it is handled", || group().lag == 0);
@@ -277,7 +277,7 @@ fn a_program_may_finish_when_its_worker_is_told_to_end() {
     let cli = Cli::reading();
     let stream = filled(&cli, 1);
     let script = "echo run >> runs; until [ -e go ]; do sleep 0.05; done";
-    let arguments = work(&["--lease", "3"], script);
+    let arguments = work(&["--lease", "8"], script);
     let mut one = Running::start(&cli, &arguments);
     eventually("it runs", || !lines(&cli, "runs").is_empty());
     let process = one.0.id().to_string();
@@ -285,7 +285,7 @@ fn a_program_may_finish_when_its_worker_is_told_to_end() {
     assert!(kill.unwrap().success());
     let _two = Running::start(&cli, &arguments);
     // Its lease is extended nevertheless.
-    thread::sleep(Duration::from_secs(7));
+    thread::sleep(Duration::from_secs(17));
     cli.write("go", "");
     assert_eq!(one.0.wait().unwrap().code(), Some(0));
     let group = stream.group("g").unwrap().unwrap();
